@@ -15,7 +15,7 @@ registerPlatform({
   files: {
     async read(path, what) {
       const { readFileClear } = await import('./io/files.js')
-      const { expectNoModule } = await import('./io/no-module.js')
+      const { expectNoModule } = await import('./io/state.js')
       return expectNoModule(await readFileClear(path, what), path)
     },
     async readModel(path) {
@@ -35,7 +35,7 @@ registerExtras({
   fromBytes: async (...of) => (await import('./load.js')).loadModel(...of),
   standardError: () => process.stderr,
   progressBar: async () => (await import('cli-progress')).SingleBar,
-  saveNir: async (...of) => (await import('./io/nir/save.js')).saveNir(...of),
+  saveNir: async (...of) => (await import('./io/nir/from-model.js')).saveNir(...of),
   saveCheckpoint: async (...of) =>
     (await import('./train/model-checkpoint.js')).saveCheckpoint(...of),
   loadCheckpoint: async (...of) =>

@@ -9,7 +9,7 @@ import {
   keys,
 } from './bytes.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
-import { bytesToShare, type Plain, withPlain } from './plain.js'
+import { bytesToShare, withPlain } from './plain.js'
 
 /** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */
 export interface ArraysOptions extends Omit<Description, 'classes'> {
@@ -31,17 +31,12 @@ export interface ArraysOptions extends Omit<Description, 'classes'> {
   readonly targets?: Float32Array | Float64Array
 }
 
-interface Samples extends Checked {
+export interface Samples extends Checked {
   /** [N][C][H][W], of frames [N][T][C][H][W] */
   readonly samples: Float32Array
   readonly labels: Int32Array
   /** [N][outputs] */
   readonly targets: Float32Array | undefined
-}
-
-/** What `fromArrays` makes, as plain data. */
-export interface PlainArrays extends Plain, Samples {
-  readonly kind: 'arrays'
 }
 
 /**
@@ -152,6 +147,6 @@ export function ofSamples({ samples, labels, targets, ...described }: Samples): 
       },
     },
   }
-  const plain: PlainArrays = { kind: 'arrays', ...described, samples, labels, targets }
+  const plain = { kind: 'arrays', ...described, samples, labels, targets }
   return withPlain(dataset, () => plain)
 }

@@ -6,6 +6,7 @@ import { complete, integer, oneOf, type Rules, truth } from '../rules.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
 import {
+  checkRoom,
   type Dataset,
   expectDataset,
   likeThat,
@@ -43,13 +44,6 @@ export interface AugmentOptions {
    * pixel; it may hang over the edge. An odd side counts as one less.
    */
   readonly cutout?: number
-}
-
-/** What `augment` makes, as plain data. */
-export interface PlainAugmented extends Plain {
-  readonly kind: 'augmented'
-  readonly of: Plain
-  readonly options: AugmentOptions
 }
 
 /**
@@ -139,10 +133,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
     ...likeThat(dataset),
     read(index, out, context) {
       if (!context) return dataset.read(index, out)
-      if (out.length < bufferA.length)
-        throw new RangeError(
-          `${name}: out must have room for ${bufferA.length} values, got ${out.length}`,
-        )
+      checkRoom(name, out.length, bufferA.length)
       const [label, image] = changed(index, context)
       normalize(out, image, 0, image.length, table)
       return label
@@ -162,7 +153,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
     // Left out where it changes nothing: the same samples are the same data.
     ...(reflect && crop > 0 && { paddingMode }),
   }
-  const plain = (of: Plain): PlainAugmented => ({ kind: 'augmented', of, options: sent })
+  const plain = (of: Plain) => ({ kind: 'augmented', of, options: sent })
   const changes = own === undefined ? sent : { ...sent, of: own }
   return madeFrom(dataset, augmented, plain, changes, hashOf(dataset))
 }

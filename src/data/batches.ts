@@ -48,8 +48,7 @@ export class Batches {
   /** B, samples of a batch. */
   readonly batchSize: number
   private readonly sampleSize: number
-  private readonly training: boolean
-  private readonly seed: number
+  private readonly asked: Required<BatchesOptions>
   private readonly sample: Float32Array
   private readonly target: Float32Array
   /** Of the epoch; made when a batch of it is needed. */
@@ -72,13 +71,12 @@ export class Batches {
       seed: integer(0, 2 ** 32 - 1, 0),
       dropLast: truth(false),
     }
-    const { batchSize, training, seed, dropLast } = complete('batches', rules, options)
+    this.asked = complete('batches', rules, options)
+    const { batchSize, dropLast } = this.asked
     expectDataset('the data', dataset)
     const least = dataset.targets ? 0 : 1
     checkInteger(`the data ${dataset.name}: classes`, dataset.classes, least, MOST_CLASSES)
     this.batchSize = batchSize
-    this.training = training
-    this.seed = seed
     const shape = checkInputShape(`the data ${dataset.name}: shape`, dataset.shape)
     const { timeSteps = 1 } = dataset
     this.sampleSize = sampleFloats(dataset)
@@ -107,9 +105,10 @@ export class Batches {
    */
   startEpoch(epoch: number): void {
     checkInteger('batches.startEpoch: epoch', epoch, 0)
-    if (!this.training || epoch === this.context?.epoch) return
+    const { training, seed } = this.asked
+    if (!training || epoch === this.context?.epoch) return
     this.order = undefined
-    this.context = { seed: this.seed, epoch }
+    this.context = { seed, epoch }
   }
 
   /**

@@ -11,7 +11,7 @@ import {
   type Normalization,
   sampleFloats,
 } from './dataset.js'
-import { type Plain, sharedBytes, withPlain } from './plain.js'
+import { sharedBytes, withPlain } from './plain.js'
 
 // What data sets in memory are described by: checked and copied, so that nothing changes later.
 
@@ -99,11 +99,6 @@ export interface BytesOptions extends Description {
   readonly normalization: Normalization
 }
 
-/** What `fromBytes` makes, as plain data. */
-export interface PlainBytes extends Plain, BytesOptions {
-  readonly kind: 'bytes'
-}
-
 /**
  * A data set from byte images in memory, [N][C][H][W]; they are normalised when read.
  *
@@ -142,10 +137,7 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   }
   // What else the caller's object has may not be sent to a thread.
   const plain = { name, labels, shape, timeSteps, classes, classNames, normalization }
-  return withPlain(
-    dataset,
-    (): PlainBytes => ({ kind: 'bytes', images: sharedBytes(images), ...plain }),
-  )
+  return withPlain(dataset, () => ({ kind: 'bytes', images: sharedBytes(images), ...plain }))
 }
 
 /**

@@ -139,14 +139,6 @@ export const MOST_STEPS = 4096
 export const sampleFloats = ({ shape, timeSteps = 1 }: Pick<Dataset, 'shape' | 'timeSteps'>) =>
   sizeOf(shape) * timeSteps
 
-/** What `subset` and `slice` make, as plain data. */
-export interface PlainSubset extends Plain {
-  readonly kind: 'subset'
-  readonly of: Plain
-  readonly first: number
-  readonly limit: number
-}
-
 /** What opens data sets of files again, by their kinds; their modules add themselves. */
 export const openers = new Map<string, (plain: Plain) => Dataset>()
 
@@ -182,7 +174,7 @@ export function slice(dataset: Dataset, first: number, limit: number): Dataset {
       read: (index, out, context) => changed.read(first + index, out, context),
     })
   const hash = hashOf(dataset)
-  const plain = (of: Plain): PlainSubset => ({ kind: 'subset', of, first, limit })
+  const plain = (of: Plain) => ({ kind: 'subset', of, first, limit })
   const own = hash && (() => `${hash()} ${first} ${limit}`)
   return madeFrom(dataset, part, plain, changesOf(dataset), own)
 }
@@ -236,10 +228,7 @@ export const madeFrom = (
   changes: object | undefined,
   hash: (() => string) | undefined,
 ): Dataset => {
-  const again = (): Plain | undefined => {
-    const of = plainOf(from)
-    return of && plain(of)
-  }
+  const again = (of = plainOf(from)): Plain | undefined => of && plain(of)
   return withPlain(made, again, changes, hash)
 }
 
@@ -277,6 +266,10 @@ export function checkRead(
   size: number,
 ): void {
   checkIndex(name, index, length)
+  checkRoom(name, room, size)
+}
+
+export function checkRoom(name: string, room: number, size: number): void {
   if (room < size)
     throw new RangeError(`${name}: out must have room for ${size} values, got ${room}`)
 }

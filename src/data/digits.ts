@@ -28,10 +28,8 @@ export const digitsNormalization: Normalization = { scale: 16, mean: [0.3051], s
 export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
   const { name, bytes } = await read(copyOf(from))
   const text = new TextDecoder('latin1').decode(await gunzip(bytes, name, MOST))
-  const parts = {
-    train: { images: [] as number[], labels: [] as number[] },
-    test: { images: [] as number[], labels: [] as number[] },
-  }
+  const make = () => ({ images: [] as number[], labels: [] as number[] })
+  const parts = { train: make(), test: make() }
   const seen = new Array<number>(CLASSES).fill(0)
   for (const [index, line] of text.trimEnd().split('\n').entries()) {
     const numbers = line.split(',').map(Number)
@@ -49,10 +47,16 @@ export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
     part.images.push(...numbers)
     part.labels.push(label)
   }
-  return {
-    train: toDataset('digits train', parts.train),
-    test: toDataset('digits test', parts.test),
-  }
+  const toDataset = (part: keyof typeof parts): Dataset =>
+    fromBytes({
+      name: `digits ${part}`,
+      images: Uint8Array.from(parts[part].images),
+      labels: parts[part].labels,
+      shape: [1, SIDE, SIDE],
+      classes: CLASSES,
+      normalization: digitsNormalization,
+    })
+  return { train: toDataset('train'), test: toDataset('test') }
 }
 
 /** Far more than it unpacks to. */
@@ -64,13 +68,10 @@ const MEND =
   'elsewhere copy it from node_modules/spikewasm/data'
 
 /** Servers may unpack it. */
-const isDigits = (bytes: Uint8Array): boolean => isGzip(bytes) || /^[\d,]{20}/.test(head(bytes))
+const isDigits = (bytes: Uint8Array): boolean =>
+  isGzip(bytes) || /^[\d,]{20}/.test(new TextDecoder().decode(bytes.subarray(0, 64)))
 
-const head = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, 64))
-
-async function read(
-  from: string | URL | Uint8Array | undefined,
-): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
+async function read(from: string | URL | Uint8Array | undefined) {
   if (from instanceof Uint8Array) return { name: 'the digits', bytes: from }
   if (from !== undefined && typeof from !== 'string' && !(from instanceof URL))
     fail(
@@ -83,18 +84,4 @@ async function read(
       : [platform().address(from)]
   const { url, bytes } = await readFirst(urls, isDigits, MEND)
   return { name: url.protocol === 'file:' ? decodeURIComponent(url.pathname) : url.href, bytes }
-}
-
-function toDataset(
-  name: string,
-  { images, labels }: { images: number[]; labels: number[] },
-): Dataset {
-  return fromBytes({
-    name,
-    images: Uint8Array.from(images),
-    labels,
-    shape: [1, SIDE, SIDE],
-    classes: CLASSES,
-    normalization: digitsNormalization,
-  })
 }

@@ -21,6 +21,7 @@ import {
 import { pixelsFirst } from '../runtime/pixels-first.js'
 import {
   bytesOf,
+  checkRoom,
   type Dataset,
   expectDataset,
   likeThat,
@@ -90,14 +91,6 @@ export interface DeltaOptions {
 export interface PhaseOptions extends ConstantOptions {
   /** K, steps of a period, 1 to 24; default T. Step t has the bit of weight 2^−(1 + t mod K). */
   readonly phases?: number
-}
-
-/** What an encoder makes, as plain data. */
-export interface PlainEncoded extends Plain {
-  readonly kind: 'encoded'
-  readonly of: Plain
-  readonly encoder: EncoderName
-  readonly options: object
 }
 
 /** Fills the frames, [T][n] numbers, of one sample. */
@@ -190,18 +183,13 @@ export function encoded(
   const dataset: Dataset = {
     ...{ ...likeThat(data), shape, timeSteps },
     read(index, out, context) {
-      if (out.length < timeSteps * size)
-        throw new RangeError(
-          `${data.name}: out must have room for ${timeSteps * size} values, got ${out.length}`,
-        )
+      checkRoom(data.name, out.length, timeSteps * size)
       const label = read(index, x, context)
       encode(x, out, index, context)
       return label
     },
   }
-  const plain = (of: Plain): PlainEncoded => ({
-    ...{ kind: 'encoded', of, encoder, options: { ...options } },
-  })
+  const plain = (of: Plain) => ({ kind: 'encoded', of, encoder, options: { ...options } })
   const hash = hashOf(data)
   const changes = encoder === 'rate' ? { rate: options, of: changesOf(data) } : changesOf(data)
   const encoding = JSON.stringify([encoder, options])

@@ -44,18 +44,17 @@ export const fashionFlavour: Flavour = {
  */
 export type NamedFiles = Iterable<host.File> | Readonly<Record<string, Uint8Array | host.Blob>>
 
-/** A file that was found. */
-export interface Found {
-  /** What messages call it. */
-  readonly name: string
-  readonly bytes: Uint8Array
-}
-
-/** Finds a file by its name without `.gz`, unpacked; `what` it is to the user. */
-export type FindFile = (name: string, what: string, measure: Measurer) => Promise<Found>
-
-/** How many bytes a file has, by its head; see `idxBytes`. */
-export type Measurer = (name: string) => Measure
+/**
+ * Finds a file by its name without `.gz`, and unpacks it; its own name is for messages.
+ *
+ * @param what it is to the user
+ * @param measure how many bytes a file has, by its head; see `idxBytes`
+ */
+export type FindFile = (
+  name: string,
+  what: string,
+  measure: (name: string) => Measure,
+) => Promise<{ readonly name: string; readonly bytes: Uint8Array }>
 
 /** @throws SpikewasmError that names the file that is missing or damaged, and how */
 export async function mnistOfFiles(
@@ -114,8 +113,11 @@ async function readPart(
   { mean, std, classNames }: Flavour,
 ): Promise<Dataset> {
   const read = async (file: string, rank: number, what: string) => {
-    const measure: Measurer = (found) => (head) => idxBytes(head, rank, found)
-    const found = await find(`${prefix}-${file}`, `${name} ${what}`, measure)
+    const found = await find(
+      `${prefix}-${file}`,
+      `${name} ${what}`,
+      (path) => (head) => idxBytes(head, rank, path),
+    )
     return { ...parseIdx(found.bytes, rank, found.name), path: found.name }
   }
   const images = await read('images-idx3-ubyte', 3, 'images')

@@ -1,37 +1,30 @@
 /** Data sets from plain data, as another thread has sent it. */
 
-import { ofSamples, type PlainArrays } from './arrays.js'
-import { augment, type PlainAugmented } from './augment.js'
-import { fromBytes, type PlainBytes } from './bytes.js'
-import { type Dataset, openers, type PlainSubset, slice } from './dataset.js'
-import { encoded, type PlainEncoded } from './encoders.js'
+import { ofSamples, type Samples } from './arrays.js'
+import { type AugmentOptions, augment } from './augment.js'
+import { type BytesOptions, fromBytes } from './bytes.js'
+import { type Dataset, openers, slice } from './dataset.js'
+import { type EncoderName, encoded } from './encoders.js'
 import type { Plain } from './plain.js'
 
-type Known = PlainArrays | PlainBytes | PlainSubset | PlainAugmented | PlainEncoded
+/** What opens data sets whose samples lie in memory, or are made of another one. */
+const makers = {
+  arrays: ({ kind: _, ...samples }: Plain & Samples) => ofSamples(samples),
+  bytes: ({ kind: _, ...options }: Plain & BytesOptions) => fromBytes(options),
+  subset: ({ of, first, limit }: { of: Plain; first: number; limit: number }) =>
+    slice(openPlain(of), first, limit),
+  augmented: ({ of, options }: { of: Plain; options: AugmentOptions }) =>
+    augment(openPlain(of), options),
+  encoded: ({ of, encoder, options }: { of: Plain; encoder: EncoderName; options: object }) =>
+    encoded(encoder, openPlain(of), options),
+}
 
 /** The data set that `plainOf` gave this of. */
 export function openPlain(plain: Plain): Dataset {
-  const known = plain as Known
-  switch (known.kind) {
-    case 'arrays':
-      return ofSamples(optionsOf(known))
-    case 'bytes':
-      return fromBytes(optionsOf(known))
-    case 'subset':
-      return slice(openPlain(known.of), known.first, known.limit)
-    case 'augmented':
-      return augment(openPlain(known.of), known.options)
-    case 'encoded':
-      return encoded(known.encoder, openPlain(known.of), known.options)
-    default:
-      known satisfies never
-  }
-  const open = openers.get(plain.kind)
+  const open = openers.get(plain.kind) ?? makers[plain.kind as keyof typeof makers]
   if (open === undefined) throw new Error(`unknown kind of data set: ${plain.kind}`)
-  return open(plain)
+  return open(plain as never)
 }
-
-const optionsOf = <P extends Plain>({ kind: _, ...options }: P) => options
 
 type Made = Plain & { readonly of?: Plain }
 

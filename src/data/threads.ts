@@ -16,6 +16,14 @@ import type { BatchCalls } from './thread-worker.js'
 
 const workerFile = new URL('./thread-worker.js', import.meta.url)
 
+/** Which batches are made ahead, and by how many threads. */
+interface Ahead {
+  readonly first: number
+  readonly epochs: number
+  readonly targetSize?: number
+  readonly threads?: number
+}
+
 export class BatchThreads {
   /** @throws SpikewasmError when the file that they start from is missing */
   static async start(...args: ConstructorParameters<typeof BatchThreads>): Promise<BatchThreads> {
@@ -42,17 +50,7 @@ export class BatchThreads {
     dataset: Dataset,
     plain: Plain,
     options: BatchesOptions,
-    {
-      first,
-      epochs,
-      targetSize,
-      threads = 1,
-    }: {
-      readonly first: number
-      readonly epochs: number
-      readonly targetSize?: number
-      readonly threads?: number
-    },
+    { first, epochs, targetSize, threads = 1 }: Ahead,
   ) {
     const { name, length, shape, timeSteps, classes } = dataset
     const { batchSize } = options

@@ -164,13 +164,12 @@ class Unpacker {
   }
 
   private u8(): number {
-    if (this.at >= this.bytes.length) this.damaged('it is cut off')
-    return this.bytes[this.at++]
+    this.skip(1)
+    return this.bytes[this.at - 1]
   }
 
   private u32(): number {
-    if (this.at + 4 > this.bytes.length) this.damaged('it is cut off')
-    this.at += 4
+    this.skip(4)
     return this.view.getUint32(this.at - 4, true)
   }
 

@@ -150,12 +150,11 @@ export const timeJitter: Change<TimeJitterOptions> = changing(
   },
 )
 
+/** A change by so much, and by random numbers. */
+type ChangeBy = (recording: EventRecording, by: number, random: RandomStream) => EventRecording
+
 /** Box and Muller's transform of two uniform numbers. */
-export function jittered(
-  recording: EventRecording,
-  std: number,
-  random: RandomStream,
-): EventRecording {
+export const jittered: ChangeBy = (recording, std, random) => {
   const t = recording.t.map((time) => {
     const radius = Math.sqrt(-2 * Math.log(1 - random.uniform()))
     return Math.trunc(time + std * radius * Math.cos(2 * Math.PI * random.uniform()))
@@ -176,11 +175,7 @@ export const dropEvent: Change<DropEventOptions> = changing(
   (recording, { p }, random) => withoutShare(recording, p, random),
 )
 
-export function withoutShare(
-  recording: EventRecording,
-  p: number,
-  random: RandomStream,
-): EventRecording {
+export const withoutShare: ChangeBy = (recording, p, random) => {
   const { length } = recording
   const order = Uint32Array.from({ length }, (_, i) => i)
   const gone = new Uint8Array(length)
@@ -226,11 +221,7 @@ export const dropEventByArea = changing<DropPartOptions>(
 )
 
 /** From the first event on; Tonic counts from time 0, which is the same for N-MNIST. */
-function withoutInterval(
-  recording: EventRecording,
-  ratio: number,
-  random: RandomStream,
-): EventRecording {
+const withoutInterval: ChangeBy = (recording, ratio, random) => {
   const { t, length } = recording
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   for (let i = 0; i < length; i++) {
@@ -242,11 +233,7 @@ function withoutInterval(
   return picked(recording, (i) => !(t[i] >= begin && t[i] <= begin + long))
 }
 
-function withoutBox(
-  recording: EventRecording,
-  ratio: number,
-  random: RandomStream,
-): EventRecording {
+const withoutBox: ChangeBy = (recording, ratio, random) => {
   const { x, y, width, height } = recording
   const [across, down] = [Math.trunc(width * ratio), Math.trunc(height * ratio)]
   const [left, top] = [random.below(width - across), random.below(height - down)]

@@ -8,25 +8,10 @@ import type { SaveNirOptions } from '../io/nir/options.js'
 import type { LoadOptions } from '../runtime/compile-options.js'
 import type { Session } from '../runtime/session.js'
 import type { StateDict } from '../runtime/state.js'
-import type { Callback } from './callback.js'
-import type * as callbackState from './callback-state.js'
-import type * as fingerprints from './fingerprint.js'
 import type { readAhead } from './read-ahead.js'
-import type * as snapshots from './snapshot.js'
-import type { Snapshot } from './snapshot.js'
 
 /** What `fit` asks of snapshots, and of going on from them. */
-export interface GoingOn
-  extends Pick<typeof callbackState, 'restoreCallbacks' | 'keptOf' | 'keptTensorsOf'>,
-    Pick<typeof fingerprints, 'prepareFingerprint' | 'identityOfFiles'>,
-    Pick<typeof snapshots, 'settingOf' | 'expectSameSetting' | 'restoreSnapshot' | 'takeSnapshot'> {
-  readSnapshot(
-    from: string | Uint8Array,
-    callbacks?: readonly Callback[],
-  ): Promise<Snapshot | undefined>
-  settle(from: string | Uint8Array | undefined): Promise<void>
-  expectSameEpochs(snapshot: Snapshot, options: { epochs?: number; initialEpoch?: number }): void
-}
+export type GoingOn = typeof import('./resume.js')
 
 export interface Extras {
   /** Threads that read batches; undefined where none pay. */

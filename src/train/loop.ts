@@ -156,9 +156,7 @@ export class Loop implements Training {
       const now = performance.now()
       times.steps.push((now - from) / (progress.step - before))
       from = now
-      const milliseconds = times.steps.at(-1) as number
-      const { result, rate } = done
-      await this.tell({ step, result, learningRate: rate.learningRate, milliseconds })
+      await this.tell(step, done, times.steps.at(-1) as number)
       if (runsHere(session.workersOf('train'))) await breathe()
     }
     if (progress.sums.steps === 0) return undefined
@@ -285,28 +283,17 @@ export class Loop implements Training {
     this.progress.step++
   }
 
-  private async tell(of: {
-    step: number
-    result: StepResult
-    learningRate: number
-    milliseconds: number
-  }): Promise<void> {
+  private tell(step: number, { result, rate }: Advance, milliseconds: number): Promise<void> {
     const { session, feed, epochs } = this.parts
     const { epoch, sums } = this.progress
-    const { step, result, learningRate, milliseconds } = of
+    const { loss, gradientNorm } = result
     const info: StepInfo = {
-      epoch,
-      epochs,
-      step,
-      steps: feed.length,
-      loss: result.loss,
-      meanLoss: meanLoss(sums, feed),
+      ...{ epoch, epochs, step, steps: feed.length, loss, meanLoss: meanLoss(sums, feed) },
       ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
-      learningRate,
-      milliseconds,
-      ...(result.gradientNorm === undefined ? {} : { gradientNorm: result.gradientNorm }),
+      ...{ learningRate: rate.learningRate, milliseconds },
+      ...(gradientNorm === undefined ? {} : { gradientNorm }),
     }
-    await this.told.step(info, this)
+    return this.told.step(info, this)
   }
 
   /** @throws SpikewasmError when the first step can have no learning rate */

@@ -5,7 +5,7 @@ import { parseCheckpoint } from '../io/checkpoint.js'
 import { warn } from '../runtime/platform.js'
 import { VERSION } from '../version.js'
 import type { Callback } from './callback.js'
-import { folderOf, hasCheckpoint, runFiles } from './callbacks/checkpoint.js'
+import { folderOf, hasCheckpoint, runFiles } from './callbacks/run-files.js'
 import { checkSnapshot, type Snapshot } from './snapshot.js'
 
 // What else `fit` and its loop need to go on.
@@ -68,7 +68,7 @@ async function readFrom(
 async function isMadeBy(callbacks: readonly Callback[], path: string): Promise<boolean> {
   const { resolve } = await import('node:path')
   return callbacks.some((callback) => {
-    const folder = folderOf(callback)
+    const folder = folderOf.get(callback)
     return folder !== undefined && resolve(folder) === resolve(path)
   })
 }

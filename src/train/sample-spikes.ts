@@ -34,16 +34,18 @@ export class SampleSpikes {
   /** A run with so many samples. */
   async of<T>(samples: number, run: () => Promise<T>): Promise<T> {
     const { session, sums } = this
-    const part = samples < session.batchSize ? await this.countSamples() : undefined
+    // Where repeats fill the batch, samples are counted apart.
+    const before = samples < session.batchSize ? await this.counted() : undefined
+    const wanted = before && wantActivity(session, 1)
     let result: T
     try {
       result = await run()
     } finally {
-      part?.end()
+      if (wanted !== undefined) wantActivity(session, wanted)
     }
     const { spikes, probes } = session.lastRun
-    const found = (await part?.found()) ?? spikes ?? spikeCounts(session, probes)
-    for (const [name, n] of Object.entries(found)) addTo(sums, name, n)
+    const found = before ? await this.counted() : (spikes ?? spikeCounts(session, probes))
+    for (const [name, n] of Object.entries(found)) addTo(sums, name, n - (before?.[name] ?? 0))
     this.samples += samples
     return result
   }
@@ -57,20 +59,6 @@ export class SampleSpikes {
         sums[name] / (neurons * samples * session.timeSteps),
       ]),
     )
-  }
-
-  /** From here to `end`, runs count samples apart from repeats; `found` has what they counted. */
-  private async countSamples(): Promise<{ end(): void; found(): Promise<Record<string, number>> }> {
-    const { session } = this
-    const before = await this.counted()
-    const wanted = wantActivity(session, 1)
-    return {
-      end: () => void wantActivity(session, wanted),
-      found: async () => {
-        const now = Object.entries(await this.counted())
-        return Object.fromEntries(now.map(([name, n]) => [name, n - before[name]]))
-      },
-    }
   }
 
   /** Spikes of samples that are counted in memory, by layer name. */

@@ -26,7 +26,7 @@ import {
 } from '../../src/index.js'
 import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { unpack } from '../../src/io/files.js'
-import { entryOf, parseManifest, serializeManifest } from '../../src/io/folder/manifest.js'
+import { entryOf, parseManifest, serializeManifest } from '../../src/io/folder/read.js'
 import { modelKey } from '../../src/io/model-json.js'
 import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
 import { serializeState } from '../../src/io/state.js'

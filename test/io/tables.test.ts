@@ -6,11 +6,9 @@ import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import { explainFolder, explainRead, pathOfUrl, unpack, writeError } from '../../src/io/files.js'
 import { FolderLock, LOCK, lifeIn, whereHeld } from '../../src/io/folder/lock.js'
-import { parseManifest } from '../../src/io/folder/manifest.js'
+import { parseManifest } from '../../src/io/folder/read.js'
 import { checkSize, duplicateKey, parseJson, parseJsonBytes } from '../../src/io/json.js'
 import { checkModelJson } from '../../src/io/model-json.js'
-import { expectNoCheckpoint } from '../../src/io/no-checkpoint.js'
-import { expectNoModule } from '../../src/io/no-module.js'
 import {
   parseFloats,
   parseSafetensors,
@@ -25,7 +23,12 @@ import {
   show,
 } from '../../src/io/safetensors-header.js'
 import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
-import { parseState, serializeState } from '../../src/io/state.js'
+import {
+  expectNoCheckpoint,
+  expectNoModule,
+  parseState,
+  serializeState,
+} from '../../src/io/state.js'
 import { readTar } from '../../src/io/tar.js'
 import { CONSTRUCTORS, countElements, DTYPES, isCount, type Tensor } from '../../src/io/tensor.js'
 import { collectUnpacked, gunzip, isGzip } from '../../src/io/unpack.js'

@@ -9,7 +9,7 @@ import { explainRead, kindOfPath, readFileClear } from '../../io/files.js'
 import { type Dataset, type Split, wholeSplit } from '../dataset.js'
 import { checkEvents, type EventDatasetOptions, eventKeys } from './options.js'
 import { parseFile, readBytesSync } from './read.js'
-import { type EventSample, openEvents } from './source.js'
+import { type EventSample, type EventSet, openEvents } from './source.js'
 
 const isRecording = (name: string): boolean =>
   Object.hasOwn(eventEndings, /\.([a-z0-9]{1,10})$/i.exec(name)?.[1].toLowerCase() ?? '')
@@ -21,21 +21,20 @@ async function namesIn(folder: string): Promise<{ folders: string[]; files: stri
       ({ name }) => !name.startsWith('.'),
     )
     const kinds = await Promise.all(
-      entries.map(async (entry) =>
-        entry.isSymbolicLink() ? await kindOfPath(join(folder, entry.name)) : entry,
+      entries.map((entry) =>
+        entry.isSymbolicLink()
+          ? kindOfPath(join(folder, entry.name))
+          : entry.isDirectory()
+            ? 'folder'
+            : 'file',
       ),
     )
-    const pick = (folders: boolean): string[] =>
+    const pick = (kind: 'folder' | 'file'): string[] =>
       entries
-        .filter((_, i) => {
-          const kind = kinds[i]
-          return typeof kind === 'object'
-            ? kind.isDirectory() === folders
-            : kind === (folders ? 'folder' : 'file')
-        })
+        .filter((_, i) => kinds[i] === kind)
         .map(({ name }) => name)
-        .sort((a, b) => (a < b ? -1 : 1))
-    return { folders: pick(true), files: pick(false) }
+        .sort()
+    return { folders: pick('folder'), files: pick('file') }
   } catch (error) {
     fail(`the data must be a folder, got "${folder}": ${await explainRead(error, folder)}`, error)
   }
@@ -77,31 +76,19 @@ export function evenly<S extends { readonly label: number }>(samples: readonly S
 const samplesOf = (paths: readonly (readonly string[])[]): EventSample[] =>
   evenly(paths.flatMap((of, label) => of.map((path) => ({ path, label }))))
 
-interface Set {
-  readonly title: string
-  readonly classNames: readonly string[]
-  readonly sensor: Sensor
-}
-
-function open(
-  { title, classNames, sensor }: Set,
-  part: 'train' | 'test',
-  samples: readonly EventSample[],
-  options: EventDatasetOptions,
-): Dataset {
-  const name = `${title} ${part}`
-  const checked = checkEvents(title, options)
-  const set = { name, samples, classes: classNames.length, classNames, sensor }
-  return openEvents({ kind: 'events', ...set, options: checked })
-}
+type Set = Pick<EventSet, 'classNames' | 'sensor'> & { readonly title: string }
 
 function split(
-  set: Set,
+  { title, classNames, sensor }: Set,
   train: readonly EventSample[],
   test: readonly EventSample[],
-  options: EventDatasetOptions,
+  given: EventDatasetOptions,
 ): Split {
-  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+  const options = checkEvents(title, given)
+  const set = { classes: classNames.length, classNames, sensor, options }
+  const open = (part: string, samples: readonly EventSample[]): Dataset =>
+    openEvents({ kind: 'events', name: `${title} ${part}`, samples, ...set })
+  return { train: open('train', train), test: open('test', test) }
 }
 
 function expectSome(title: string, folder: string, paths: readonly (readonly string[])[]): void {

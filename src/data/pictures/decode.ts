@@ -30,10 +30,6 @@ interface PngExports {
   __wbindgen_malloc(bytes: number, align: number): number
   __wbindgen_free(at: number, bytes: number, align: number): void
 }
-interface JpegJs {
-  decode(bytes: Uint8Array, options: object): Picture
-}
-
 /**
  * Pixels that a byte of a file can stand for at most: a block of 8 × 8 takes a bit in JPEG, and
  * deflate packs 1,032 bytes of 8 pixels each into one. A head that claims more is a lie, which
@@ -41,13 +37,11 @@ interface JpegJs {
  */
 const PIXELS_OF_BYTE = { jpeg: 8 * 64, png: 8 * 1032 }
 
-/** What decodes pictures. Null where a package is not installed. */
-export interface Codecs {
-  readonly jpeg: ((bytes: Uint8Array) => Picture) | null
-  readonly png: ((bytes: Uint8Array) => Picture) | null
-  /** For JPEG in the four colours of print, which the other does not know. */
-  readonly print: ((bytes: Uint8Array) => Picture) | null
-}
+/**
+ * What decodes pictures, and `print` JPEG in the four colours of print, which the other does not
+ * know. Null where a package is not installed.
+ */
+type Codecs = Readonly<Record<'jpeg' | 'png' | 'print', ((bytes: Uint8Array) => Picture) | null>>
 
 const files = {
   jpeg: ['@jsquash/jpeg', 'codec/dec/mozjpeg_dec.js', 'codec/dec/mozjpeg_dec.wasm'],
@@ -168,7 +162,9 @@ async function loadPng(): Promise<Codecs['png']> {
 
 async function loadPrint(): Promise<Codecs['print']> {
   const name = 'jpeg-js'
-  const module = (await import(name)) as { default: JpegJs }
+  const module = (await import(name)) as {
+    default: { decode(bytes: Uint8Array, options: object): Picture }
+  }
   const options = {
     useTArray: true,
     formatAsRGBA: false,

@@ -16,12 +16,14 @@ import { FolderLock, LOCK } from './lock.js'
 import {
   entryOf,
   type FileEntry,
+  generationName,
   MANIFEST,
   type Manifest,
   matches,
+  readManifest,
+  readRunFile,
   serializeManifest,
-} from './manifest.js'
-import { generationName, readManifest, readRunFile } from './read.js'
+} from './read.js'
 
 export { readManifest, readRunFile, readRunFiles } from './read.js'
 

@@ -1,6 +1,6 @@
-/** A model as a NIR graph: the tree of the file that `saveNir` writes. */
+/** A model as a NIR file. */
 
-import { fail, listNames } from '../../errors.js'
+import { checkPath, fail, listNames } from '../../errors.js'
 import { readersOf } from '../../graph/readers.js'
 import type { Graph, GraphNode } from '../../graph/trace.js'
 import type { Conv1d, Conv2d } from '../../layers/convolution.js'
@@ -8,9 +8,19 @@ import { labelOf } from '../../nn/kind.js'
 import { type InputShape, sizeOf } from '../../nn/value.js'
 import type { Session } from '../../runtime/session.js'
 import type { NamedTensor, StateDict } from '../../runtime/state.js'
-import { type Draft, integer, integers, type Place, spread } from './draft.js'
-import { neuronNode } from './from-neuron.js'
-import { type NirNote, type NirTime, noteKey } from './note.js'
+import { writeFileAtomic } from '../files.js'
+import {
+  type Draft,
+  integer,
+  integers,
+  neuronNode,
+  type Place,
+  parameterOf,
+  spread,
+} from './from-neuron.js'
+import { writeHdf5 } from './hdf5.js'
+import { checkSaveOptions, type SaveNirOptions } from './options.js'
+import { type NirNote, type NirTime, noteKey } from './time.js'
 import { type Group, group, type Numbers, numbers, type Tree, texts } from './tree.js'
 
 /** The version of NIR whose layout is written. */
@@ -63,6 +73,23 @@ class Wiring {
       joined.add(joined.has(source) ? this.add(`${source}.again`, ones(), [source]) : source)
     return joined.size > MOST_SOURCES ? [this.add(name, ones(), [...joined])] : [...joined]
   }
+}
+
+/**
+ * Writes the file, or an error leaves what was there.
+ * @throws SpikewasmError as `model.saveNir` does
+ */
+export async function saveNir(
+  session: Session,
+  path: string,
+  state: StateDict,
+  options: SaveNirOptions,
+): Promise<void> {
+  checkPath('saveNir.path', path)
+  const time = checkSaveOptions(options)
+  const tree = nirTree(session, state, time)
+  const bytes = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0)
+  await writeFileAtomic(path, await writeHdf5(tree, path, bytes))
 }
 
 /**
@@ -152,13 +179,12 @@ function shapes(
 }
 
 function made(place: Place): Made {
-  const { node, inShape, shape, state } = place
-  const { layer, name } = node
+  const { inShape, shape } = place
+  const { layer } = place.node
   const one = (type: string, fields: Record<string, Tree>): Made => [
     { end: '', draft: { type, fields } },
   ]
-  const weight = (key: string): NamedTensor | undefined =>
-    state[name === '' ? key : `${name}.${key}`]
+  const weight = (key: string): NamedTensor | undefined => parameterOf(place, key)
   switch (layer?.kind) {
     case 'identity':
     case 'dropout':
@@ -245,16 +271,13 @@ const flattened = (shape: readonly number[]): Draft => ({
   fields: { start_dim: integer(0), end_dim: integer(-1), input_type: integers(...shape) },
 })
 
-const dense = (weight: NamedTensor, bias: NamedTensor | undefined): Draft =>
-  bias
-    ? {
-        type: 'Affine',
-        fields: {
-          weight: tensor(weight.data, weight.shape),
-          bias: tensor(bias.data, bias.shape),
-        },
-      }
-    : { type: 'Linear', fields: { weight: tensor(weight.data, weight.shape) } }
+const dense = (weight: NamedTensor, bias: NamedTensor | undefined): Draft => ({
+  type: bias ? 'Affine' : 'Linear',
+  fields: {
+    weight: tensor(weight.data, weight.shape),
+    ...(bias && { bias: tensor(bias.data, bias.shape) }),
+  },
+})
 
 const biasTree = (bias: { readonly data: Float32Array } | undefined, outputs: number): Tree =>
   tensor(bias?.data ?? new Float32Array(outputs), [outputs])
@@ -271,17 +294,15 @@ function standardised(place: Place, weight: NamedTensor, gain: unknown): NamedTe
  * w/√(variance + eps) and a bias.
  */
 function foldNorm(place: Place, before: Draft | undefined): void {
-  const { node, state } = place
-  const { layer } = node
+  const { layer } = place.node
   if (before === undefined || !['Conv1d', 'Conv2d', 'Affine', 'Linear'].includes(before.type))
     refuse(
       place,
       'NIR has no normalisation; one right behind a convolution or linear layer that nothing ' +
         'else reads becomes part of it',
     )
-  const of = (key: string): Float32Array =>
-    state[`${node.name === '' ? '' : `${node.name}.`}${key}`].data
-  const [weight, bias, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(of)
+  const names = ['weight', 'bias', 'running_mean', 'running_var']
+  const [weight, bias, mean, variance] = names.map((key) => parameterOf(place, key)!.data)
   const { eps } = layer as { eps: number }
   const old = before.fields.weight
   const oldBias = before.fields.bias
@@ -303,12 +324,11 @@ function foldNorm(place: Place, before: Draft | undefined): void {
  * @throws SpikewasmError that names the layer, for one that joins all neurons of images
  */
 function recurrenceOf(place: Place): Draft | undefined {
-  const { node, state, shape } = place
-  const own = node.name === '' ? '' : `${node.name}.`
-  const each = state[`${own}recurrent.V`]
+  const { shape } = place
+  const each = parameterOf(place, 'recurrent.V')
   if (each && shape.length > 1)
     return { type: 'Scale', fields: { scale: tensor(each.data, shape) } }
-  const weight = each ? diagonal(each.data) : state[`${own}recurrent.weight`]
+  const weight = each ? diagonal(each.data) : parameterOf(place, 'recurrent.weight')
   if (weight === undefined) return undefined
   if (shape.length > 1)
     refuse(
@@ -316,7 +336,7 @@ function recurrenceOf(place: Place): Draft | undefined {
       `its weight joins all neurons of [${shape.join(', ')}], and a weight of NIR takes ` +
         '[features] alone; put flatten() before it, which leaves the weight as it is',
     )
-  return dense(weight, state[`${own}recurrent.bias`])
+  return dense(weight, parameterOf(place, 'recurrent.bias'))
 }
 
 /** A matrix of all neurons that lets each hear itself alone. */

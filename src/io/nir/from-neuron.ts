@@ -1,10 +1,47 @@
-/** Neurons of a model as nodes of a NIR graph. */
+/** What the writer of NIR files passes around, and neurons as nodes of a graph. */
 
 import { fail } from '../../errors.js'
+import type { GraphNode } from '../../graph/trace.js'
 import type { Cell } from '../../layers/index.js'
-import { type Draft, type Place, spread } from './draft.js'
-import { secondsOf } from './time.js'
+import { sizeOf } from '../../nn/value.js'
+import type { NamedTensor, StateDict } from '../../runtime/state.js'
+import { type NirTime, secondsOf } from './time.js'
 import { group, numbers, type Tree, texts } from './tree.js'
+
+/** A node of the file, until it is written; a normalisation changes the weight before it. */
+export interface Draft {
+  type: string
+  readonly fields: Record<string, Tree>
+}
+
+/** One layer and what is known about it. */
+export interface Place {
+  readonly node: GraphNode
+  readonly state: StateDict
+  readonly time: NirTime
+  /** Sizes of its input and output as NIR has them: [F], [C, L] or [C, H, W]. */
+  readonly inShape: readonly number[]
+  readonly shape: readonly number[]
+}
+
+export const integers = (...values: number[]): Tree =>
+  numbers(BigInt64Array.from(values, BigInt), [values.length])
+export const integer = (value: number): Tree => numbers(BigInt64Array.of(BigInt(value)), [])
+
+/** One number for each neuron, of one for all or one for each channel. */
+export function spread(
+  { shape }: Pick<Place, 'shape'>,
+  values: number | readonly number[],
+): Float64Array {
+  const count = sizeOf(shape)
+  if (typeof values === 'number') return new Float64Array(count).fill(values)
+  const each = count / values.length
+  return Float64Array.from({ length: count }, (_, i) => values[Math.floor(i / each)])
+}
+
+/** A parameter or statistic of a layer. */
+export const parameterOf = ({ node, state }: Place, key: string): NamedTensor | undefined =>
+  state[node.name === '' ? key : `${node.name}.${key}`]
 
 /**
  * The node of a layer of neurons; undefined where the layer is something else.
@@ -16,7 +53,7 @@ export function neuronNode(place: Place): Draft | undefined {
 }
 
 function cellNode(place: Place, cell: Cell): Draft {
-  const { node, shape, state, time } = place
+  const { node, shape, time } = place
   const refuse = (what: string, how: string): never => {
     fail(
       `saveNir: ${node.name || 'the network'} (${cell.type}) cannot be written as NIR, which has ` +
@@ -27,7 +64,7 @@ function cellNode(place: Place, cell: Cell): Draft {
   if (cell.refractory > 0) refuse('refractory time', 'leave refractory out')
   /** What was learned, or what the layer was made with. */
   const values = (key: keyof Cell, name: string, learned: (w: number) => number): Float64Array => {
-    const own = state[node.name === '' ? name : `${node.name}.${name}`]
+    const own = parameterOf(place, name)
     const given = own ? [...own.data].map(learned) : (cell[key] as number | readonly number[])
     return spread(place, typeof given !== 'number' && given.length === 1 ? given[0] : given)
   }

@@ -5,15 +5,17 @@
 
 import type * as H5 from 'h5wasm'
 import { serveThread } from '../../runtime/node/thread.js'
-import { hdf5Package } from './package.js'
 import {
   type Group,
   group,
+  hdf5Package,
   most,
   type Numbers,
   type NumbersLeaf,
+  numbers,
   type TextsLeaf,
   type Tree,
+  texts,
 } from './tree.js'
 
 type Library = typeof H5
@@ -22,8 +24,8 @@ type Dataset = H5.Dataset
 /** What is wrong with the file; other errors are the library's. */
 class Refused extends Error {}
 
-function must(condition: boolean, why: () => string): asserts condition {
-  if (!condition) throw new Refused(why())
+function refuse(why: string): never {
+  throw new Refused(why)
 }
 
 const FILE = 'file'
@@ -52,23 +54,17 @@ class Reader {
   }
 
   private group(of: H5.Group, path: string, depth: number): Group {
-    must(depth <= most.depth, () => `${path} lies too deep: ${most.depth} groups at most`)
+    if (depth > most.depth) refuse(`${path} lies too deep: ${most.depth} groups at most`)
     const names = of.keys()
     this.members += names.length
-    must(
-      this.members <= most.members,
-      () => `it holds too much: ${most.members} groups and arrays at most`,
-    )
+    if (this.members > most.members)
+      refuse(`it holds too much: ${most.members} groups and arrays at most`)
     const members: [string, Tree][] = []
     for (const name of names) {
-      must(
-        name !== '' && name !== '.' && name.length <= most.text && !name.includes('/'),
-        () => `${path} has a member without a usable name`,
-      )
-      members.push([
-        name,
-        this.member(of, name, `${path === 'the file' ? '' : path}/${name}`, depth),
-      ])
+      if (name === '' || name === '.' || name.length > most.text || name.includes('/'))
+        refuse(`${path} has a member without a usable name`)
+      const inner = `${path === 'the file' ? '' : path}/${name}`
+      members.push([name, this.member(of, name, inner, depth)])
     }
     return group(members)
   }
@@ -85,59 +81,42 @@ class Reader {
     if (virtual_sources !== undefined) return { kind: 'other', what: 'a virtual array' }
     if (shape === null || ![INTEGER, FLOAT, STRING].includes(type) || !(size > 0))
       return { kind: 'other', what: shape === null ? 'an empty array' : `a type of class ${type}` }
-    must(
-      shape.length <= most.dimensions && shape.every((n) => Number.isSafeInteger(n) && n >= 0),
-      () => `${path} has sizes that no array has`,
-    )
+    if (shape.length > most.dimensions || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
+      refuse(`${path} has sizes that no array has`)
     const count = shape.reduce((a, b) => a * b, 1)
     const chunk = (chunks ?? []).reduce((a, b) => a * b, size)
     this.bytes += Math.max(count * size, chunk)
-    must(
-      this.bytes <= most.unpacked && count * size <= most.unpacked,
-      () => `it unpacks to more than ${most.unpacked} bytes`,
-    )
+    if (!(this.bytes <= most.unpacked && count * size <= most.unpacked))
+      refuse(`it unpacks to more than ${most.unpacked} bytes`)
     if (type === STRING) {
-      must(
-        count <= most.texts && (vlen || size <= most.text),
-        () => `${path} holds more than ${most.texts} texts, or too long ones`,
-      )
+      if (count > most.texts || !(vlen || size <= most.text))
+        refuse(`${path} holds more than ${most.texts} texts, or too long ones`)
       return this.texts(from, path, shape, count)
     }
-    must(littleEndian || size === 1, () => `${path} must be little-endian; write it so`)
-    const known = type === FLOAT ? [4, 8] : [1, 2, 4, 8]
-    must(
-      known.includes(size),
-      () =>
-        `${path} must hold ${type === FLOAT ? 'float32 or float64' : 'integers of 8 to 64 bits'}` +
-        `, got ${8 * size} bits a number`,
-    )
+    if (!littleEndian && size !== 1) refuse(`${path} must be little-endian; write it so`)
+    const [known, kind] =
+      type === FLOAT ? [[4, 8], 'float32 or float64'] : [[1, 2, 4, 8], 'integers of 8 to 64 bits']
+    if (!known.includes(size)) refuse(`${path} must hold ${kind}, got ${8 * size} bits a number`)
     const value = count === 0 ? new Float32Array(0) : (from.value as Numbers | number | bigint)
     if (ArrayBuffer.isView(value)) {
-      must(value.length === count, () => `${path} holds ${value.length} numbers, not ${count}`)
-      return { kind: 'numbers', shape, data: value.slice() as Numbers }
+      if (value.length !== count) refuse(`${path} holds ${value.length} numbers, not ${count}`)
+      return numbers(value.slice() as Numbers, shape)
     }
-    must(typeof value === 'number' || typeof value === 'bigint', () => `${path} cannot be read`)
-    return {
-      kind: 'numbers',
-      shape,
-      data: typeof value === 'bigint' ? new BigInt64Array([value]) : new Float64Array([value]),
-    }
+    if (typeof value !== 'number' && typeof value !== 'bigint') refuse(`${path} cannot be read`)
+    const data = typeof value === 'bigint' ? BigInt64Array.of(value) : Float64Array.of(value)
+    return numbers(data, shape)
   }
 
   private texts(from: Dataset, path: string, shape: number[], count: number): Tree {
     const value = count === 0 ? [] : from.value
     const data = Array.isArray(value) ? value : [value]
-    must(
-      data.length === count && data.every((text) => typeof text === 'string'),
-      () => `${path} cannot be read as text`,
-    )
+    if (data.length !== count || !data.every((text) => typeof text === 'string'))
+      refuse(`${path} cannot be read as text`)
     const length = (data as string[]).reduce((sum, text) => sum + text.length, 0)
     this.bytes += length
-    must(
-      this.bytes <= most.unpacked && (data as string[]).every(({ length }) => length <= most.text),
-      () => `${path} holds too long texts`,
-    )
-    return { kind: 'texts', shape, data: data as string[] }
+    if (this.bytes > most.unpacked || (data as string[]).some(({ length }) => length > most.text))
+      refuse(`${path} holds too long texts`)
+    return texts(data as string[], shape)
   }
 }
 

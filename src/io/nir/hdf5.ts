@@ -6,8 +6,7 @@
 import { SpikewasmError } from '../../errors.js'
 import { Thread } from '../../runtime/node/thread.js'
 import type { Hdf5Calls } from './hdf5-worker.js'
-import { hdf5Package } from './package.js'
-import { type Group, most } from './tree.js'
+import { type Group, hdf5Package, most } from './tree.js'
 
 const workerFile = new URL('./hdf5-worker.js', import.meta.url)
 

@@ -1,6 +1,23 @@
-/** Time constants: seconds in a file, steps in a layer. */
+/** Time constants, seconds in a file and steps in a layer; and what a file of ours says of them. */
 
-import type { NirTime } from './note.js'
+import type { Discretisation } from './options.js'
+
+/** What a file is written with. */
+export interface NirTime {
+  /** Seconds of a time step. */
+  readonly dt: number
+  readonly discretisation: Discretisation
+}
+
+/** For reading the file again with the same numbers. */
+export interface NirNote extends NirTime {
+  readonly integration: 'step'
+  readonly timeSteps: number
+  readonly frames: boolean
+}
+
+/** Under which name of the graph's metadata a `NirNote` lies, as JSON. */
+export const noteKey = 'spikewasm'
 
 /**
  * The time constant in steps of a decay by 1 − 1/steps a step: with Euler τ/dt, else 1/(1 −

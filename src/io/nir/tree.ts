@@ -78,3 +78,6 @@ export const group = (members: Iterable<readonly [string, Tree]>): Group => ({
   kind: 'group',
   members: new Map(members),
 })
+
+/** The HDF5 library, which is an optional dependency. */
+export const hdf5Package = 'h5wasm'

@@ -1,6 +1,7 @@
 /** A file's samples as a network takes them. */
 
 import { stat } from 'node:fs/promises'
+import { normalizationTable, normalize } from '../../data/bytes.js'
 import { decodePicture, loadCodecs } from '../../data/pictures/decode.js'
 import { describe, fail, quote } from '../../errors.js'
 import { parseNpy } from '../../events/npy.js'
@@ -240,16 +241,13 @@ function normalised(
         "the model's file does not say it",
     )
   const [channels, height, width] = shape.slice(-3)
-  const { scale, mean, std } = normalization
+  const { mean, std } = normalization
   if (mean.length !== channels || std.length !== channels)
     fail(
       `--mean and --std must have a number for each of ${channels} channels, got ` +
         `${mean.length} and ${std.length}`,
     )
   const out = new Float32Array(data.length)
-  for (let i = 0; i < out.length; i++) {
-    const c = Math.floor(i / (height * width)) % channels
-    out[i] = (data[i] / scale - mean[c]) / std[c]
-  }
+  normalize(out, data, 0, out.length, normalizationTable(normalization, [channels, height, width]))
   return out
 }

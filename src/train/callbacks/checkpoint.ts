@@ -8,7 +8,7 @@ import { type Monitor, monitors } from '../../optimizer/index.js'
 import { by, complete, oneOf, optional, such, truth } from '../../rules.js'
 import type { Callback, Training } from '../callback.js'
 import { checkSnapshot, identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
-import { hasCheckpoint, optionsFile, runFiles } from './run-files.js'
+import { folderOf, hasCheckpoint, optionsFile, runFiles } from './run-files.js'
 import { type Due, runWriter } from './run-writer.js'
 
 export { hasCheckpoint, optionsFile, reportFile, runFiles } from './run-files.js'
@@ -53,12 +53,6 @@ export function dueOf(name: string, every: number | string): Due {
     )
   return { steps: every as number }
 }
-
-/** Folders that callbacks write. */
-const folders = new WeakMap<Callback, string>()
-
-/** The folder that a callback of `checkpoint` writes; undefined for another callback. */
-export const folderOf = (callback: Callback): string | undefined => folders.get(callback)
 
 /**
  * Writes the folder of a run: `weights.safetensors` (the last), `best.safetensors`, `history.jsonl`
@@ -110,7 +104,7 @@ export function checkpoint(options: CheckpointOptions, ...more: []): Callback {
     },
     options: optionsOf,
   })
-  folders.set(callback, dir)
+  folderOf.set(callback, dir)
   return callback
 }
 

@@ -51,15 +51,10 @@ export function dashboard(options: DashboardOptions = {}, ...more: []): Callback
   return dashboardOf(options, {})
 }
 
-const rulesOf = () => ({
-  port: integer(0, 65535, 0),
-  onListen: aFunction(),
-  name: nameOf('dashboard'),
-})
-
 /** The callback behind `dashboard`. */
 export function dashboardOf(options: DashboardOptions, told: Told): Callback {
-  const { name, port } = complete('dashboard', rulesOf(), options)
+  const rules = { port: integer(0, 65535, 0), onListen: aFunction(), name: nameOf('dashboard') }
+  const { name, port } = complete('dashboard', rules, options)
   let thread: Thread<DashboardCalls> | undefined
   // Later faults end no training: who only watches must not.
   const tell = (told: Promise<unknown> | undefined): void => void told?.catch(() => undefined)

@@ -1,7 +1,7 @@
 /** Ends a training that no longer improves. */
 
 import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../optimizer/index.js'
-import { complete, integer, oneOf, optional, type Rules, range, truth } from '../../rules.js'
+import { complete, integer, oneOf, optional, range, truth } from '../../rules.js'
 import { partOf, prefixed, type StateDict } from '../../runtime/state.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, Training } from '../callback.js'
@@ -72,14 +72,12 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
  *   validation data where there are none
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): Callback {
-  const rules: Rules<
-    Required<Omit<EarlyStoppingOptions, 'mode'>> & Pick<EarlyStoppingOptions, 'mode'>
-  > = {
+  const rules = {
     name: nameOf('earlyStopping'),
     monitor: oneOf(monitors, 'testLoss'),
     patience: integer(1, undefined, 5),
     minDelta: range('≥ 0', 0),
-    mode: optional(oneOf(['min', 'max'])),
+    mode: optional(oneOf(['min', 'max'] as const)),
     restoreBest: truth(false),
   }
   const { name, ...given } = complete('earlyStopping', rules, options, more)

@@ -46,15 +46,13 @@ export interface ProgressStream {
  */
 export function progress(options: ProgressOptions = {}, ...more: []): Callback {
   const isStream = (stream: ProgressStream): boolean => typeof stream?.write === 'function'
-  const stream_ = optional(such('a stream to write to', isStream))
-  const { name } = complete(
-    'progress',
-    { stream: stream_, name: nameOf('progress') },
-    options,
-    more,
-  )
+  const rules = {
+    stream: optional(such('a stream to write to', isStream)),
+    name: nameOf('progress'),
+  }
+  const { name } = complete('progress', rules, options, more)
   let stream: ProgressStream
-  let bar: Bar | undefined
+  let bar: ReturnType<typeof stepBar> | undefined
   let epochs = 1
   let ink: Ink = noInk
   let isBest = bestSoFar(undefined)
@@ -66,10 +64,7 @@ export function progress(options: ProgressOptions = {}, ...more: []): Callback {
       ink = inkFor(stream)
       isBest = bestSoFar(undefined, insideOf(training)?.records)
       const Single = stream.isTTY ? await extras().progressBar?.() : undefined
-      bar =
-        Single === undefined
-          ? undefined
-          : stepBar(Single as BarMaker, stream, () => training.firingRates())
+      bar = Single ? stepBar(Single as BarMaker, stream, () => training.firingRates()) : undefined
     },
     onStep: (info) => bar?.step(info),
     onEpoch(record) {
@@ -85,13 +80,6 @@ export function progress(options: ProgressOptions = {}, ...more: []): Callback {
 
 /** Of a page. */
 const console_: ProgressStream = { write: (text) => console.info(text.trimEnd()) }
-
-/** A bar of steps. */
-export interface Bar {
-  step(info: StepInfo): void
-  /** Removes it, so that other text can be written. */
-  stop(): void
-}
 
 /** What of cli-progress is used: its types are not there where the package is installed. */
 type BarMaker = new (
@@ -114,7 +102,7 @@ export function stepBar(
   Single: BarMaker,
   stream: ProgressStream,
   rates: () => Record<string, number>,
-): Bar {
+) {
   const bar = new Single({
     format:
       'epoch {epoch} [{bar}] {percentage} %  {left} left  loss {loss}' +
@@ -131,7 +119,7 @@ export function stepBar(
   /** Of the steps since it was drawn: the one that is drawn is more often a long one. */
   let [took, taken] = [0, 0]
   return {
-    step(info) {
+    step(info: StepInfo): void {
       const { epoch, epochs, step, steps, meanLoss, meanAccuracy, learningRate } = info
       took += info.milliseconds
       taken++
@@ -152,6 +140,7 @@ export function stepBar(
       if (bar.isActive) bar.update(step + 1, payload)
       else bar.start(steps, step + 1, payload)
     },
+    /** Removes it, so that other text can be written. */
     stop: () => bar.stop(),
   }
 }

@@ -1,5 +1,7 @@
 /** What lies in a run's folder, by the names that its last commit has left. */
 
+import type { Callback } from '../callback.js'
+
 /** Names in a run's folder. */
 export const runFiles = {
   weights: 'weights.safetensors',
@@ -21,3 +23,6 @@ export const optionsFile = (names: readonly string[]): string =>
 /** Whether that run has a checkpoint; else it goes on from its beginning. */
 export const hasCheckpoint = (names: readonly string[]): boolean =>
   names.includes(runFiles.checkpoint) && !names.includes(runFiles.next)
+
+/** The folder that a callback of `checkpoint` writes. */
+export const folderOf = new WeakMap<Callback, string>()

@@ -25,30 +25,17 @@ interface Client {
   behind?: number
 }
 
-/** What is served. */
-export interface ServedPage {
-  readonly html: string
-  /** All there is to show, for a client that begins to listen: the event's name and its value. */
-  whole(): readonly [name: string, value: unknown]
-}
-
-export interface PageServer {
-  /** The address of the page, with its token. */
-  readonly url: string
-  /** Clients that listen. */
-  readonly clients: number
-  send(name: string, value: unknown): void
-  /** Tells clients the last thing, and closes all connections. */
-  close(name: string, value: unknown): Promise<void>
-}
-
 const loopback = ['127.0.0.1', 'localhost', '[::1]']
 
 /**
+ * @param whole all there is to show, for a client that begins to listen: an event's name and value
  * @param port 0: one that is free
  * @throws SpikewasmError when the port is taken
  */
-export async function servePage({ html: page, whole }: ServedPage, port = 0): Promise<PageServer> {
+export async function servePage(
+  { html: page, whole }: { html: string; whole(): readonly [name: string, value: unknown] },
+  port = 0,
+) {
   const token = randomBytes(18).toString('base64url')
   const policy = `${policyOf(page)}; frame-ancestors 'none'`
   const clients = new Set<Client>()
@@ -125,12 +112,15 @@ export async function servePage({ html: page, whole }: ServedPage, port = 0): Pr
   beat.unref()
 
   return {
+    /** The address of the page, with its token. */
     url: `http://127.0.0.1:${taken}/${token}/`,
+    /** Clients that listen. */
     get clients() {
       return clients.size
     },
     send: sendAll,
-    async close(name, value) {
+    /** Tells clients the last thing, and closes all connections. */
+    async close(name: string, value: unknown): Promise<void> {
       ended = true
       clearInterval(beat)
       sendAll(name, value)
@@ -143,6 +133,8 @@ export async function servePage({ html: page, whole }: ServedPage, port = 0): Pr
     },
   }
 }
+
+export type PageServer = Awaited<ReturnType<typeof servePage>>
 
 /** Nothing is kept, guessed, or read by a page of elsewhere. */
 const headers = {

@@ -18,7 +18,7 @@ import { recordedProbe, writeTrains } from '../../runtime/spikes.js'
 import { type StateDict, takeState } from '../../runtime/state.js'
 import { roomFor, writeStates } from '../../runtime/states.js'
 import { alone } from '../../runtime/turns.js'
-import { output } from '../../runtime/views.js'
+import { output, predictions } from '../../runtime/views.js'
 import { checkDataset, fillBatch } from '../evaluate.js'
 import { makeTally } from '../metrics.js'
 
@@ -123,7 +123,7 @@ async function look(
     const labels = session.slot(0).labels.slice(0, valid)
     await session.run('evaluate', 0, valid)
     const logits = output(session, session.timeSteps, valid)
-    const answers = Array.from({ length: valid }, (_, i) => largest(logits, i * classes, classes))
+    const answers = predictions(session).slice(0, valid)
     if (batch === 0)
       spikes = await spikesOf(session, data, chosen[0], tally && labels[0], answers[0])
     if (tally) {
@@ -156,12 +156,6 @@ export const atDistances = (length: number, most: number): number[] =>
   Array.from({ length: Math.min(length, most) }, (_, i) =>
     length <= most ? i : Math.floor((i * length) / most),
   )
-
-function largest(values: Float32Array, from: number, count: number): number {
-  let best = 0
-  for (let c = 1; c < count; c++) if (values[from + c] > values[from + best]) best = c
-  return best
-}
 
 function softmax(logits: Float32Array): number[] {
   const most = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
