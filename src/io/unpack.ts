@@ -38,7 +38,7 @@ const BREATHE_MS = 8
 /** Unpacks bytes in chunks. Streams of some browsers cannot be iterated. */
 export async function* unpacking(
   bytes: Uint8Array,
-  format: CompressionFormat,
+  format: 'gzip' | 'deflate-raw',
 ): AsyncGenerator<Uint8Array> {
   const packed = new Blob([bytes as BlobPart]).stream()
   const reader = packed.pipeThrough(new DecompressionStream(format)).getReader()
