@@ -27,9 +27,6 @@ export function streamOf({ seed, epoch, index }: Required<EventDraw>): RandomStr
   return random
 }
 
-/** A change of a recording that the public calls. */
-type Change<O> = (recording: EventRecording, options: O, ...more: []) => EventRecording
-
 /**
  * A change by random numbers: its options are checked, and the numbers are those of their draw.
  *
@@ -141,7 +138,11 @@ export interface TimeJitterOptions extends EventDraw {
  * Adds a number from N(0, std) to the time of each event, cuts it to whole µs, and sorts by time.
  * As Tonic's `TimeJitter` with `sort_timestamps`.
  */
-export const timeJitter: Change<TimeJitterOptions> = changing(
+export const timeJitter: (
+  recording: EventRecording,
+  options: TimeJitterOptions,
+  ...more: []
+) => EventRecording = changing(
   'timeJitter',
   { std: numberFrom(0), clipNegative: truth(false) },
   (recording, { std, clipNegative }, random) => {
@@ -169,10 +170,12 @@ export interface DropEventOptions extends EventDraw {
 }
 
 /** Drops ⌊p · N + ½⌋ random events, as Tonic's `DropEvent`. */
-export const dropEvent: Change<DropEventOptions> = changing(
-  'dropEvent',
-  { p: numberFrom(0, 1) },
-  (recording, { p }, random) => withoutShare(recording, p, random),
+export const dropEvent: (
+  recording: EventRecording,
+  options: DropEventOptions,
+  ...more: []
+) => EventRecording = changing('dropEvent', { p: numberFrom(0, 1) }, (recording, { p }, random) =>
+  withoutShare(recording, p, random),
 )
 
 export const withoutShare: ChangeBy = (recording, p, random) => {

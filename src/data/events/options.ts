@@ -31,7 +31,7 @@ import { OfficialResize } from './official.js'
 import { eventSplits } from './split-names.js'
 
 /** One of them. */
-export type EventSplit = (typeof eventSplits)[number]
+export type EventSplit = 'number' | 'time' | 'timeBins' | 'eventBins'
 
 /** How frames are made smaller: events moved, so that sums add up, or as the official code does. */
 export const eventResizes = ['sum', 'official'] as const
