@@ -22,11 +22,6 @@ export function fail(message: string, cause?: unknown): never {
   throw new SpikewasmError(message, cause === undefined ? undefined : { cause })
 }
 
-/** Throws a `SpikewasmError` unless `condition` holds. */
-export function expect(condition: boolean, message: () => string): asserts condition {
-  if (!condition) throw new SpikewasmError(message())
-}
-
 /**
  * Characters that a terminal would obey, or that hide what a text says: control characters, marks
  * of direction and of zero width, line separators, and halves of pairs. Ends of lines and tabs are

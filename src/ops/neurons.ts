@@ -1,4 +1,4 @@
-import { describe, expect, fail } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { lif, plif } from '../layers/cells.js'
 import type { Equations } from '../layers/equations.js'
 import type { Cell, NeuronOptions } from '../nn/cell.js'
@@ -94,12 +94,11 @@ function extentsOf(what: string, input: readonly number[], timeSteps: number | u
 export function readsOf({ op, asked }: OpBuilder, of: Charge) {
   const extents = extentsOf(`${op}.input`, of.input, of.timeSteps)
   const { affine, residual, shortcut, learnable } = of
-  const check = (name: string, map: string, has: unknown): void =>
-    expect(
-      !asked.has(name) || Boolean(has),
-      () =>
-        `${op}.outputs: '${name}' is of what ${map} has normalised; set ${map} to true or 'steps'`,
-    )
+  const check = (name: string, map: string, has: unknown): void => {
+    const set = `set ${map} to true or 'steps'`
+    if (asked.has(name) && !has)
+      fail(`${op}.outputs: '${name}' is of what ${map} has normalised; ${set}`)
+  }
   check('xhat', 'affine', affine)
   check('residualXhat', 'residual.affine', residual?.affine)
   const second = residual?.still ? still(extents.extent) : extents.extent

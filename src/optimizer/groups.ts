@@ -1,6 +1,6 @@
 /** Groups of parameters with numbers of their own, as PyTorch's param_groups. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { by, complete, optional } from '../rules.js'
 import { checkNames, type Names } from './names.js'
 import { rate } from './rate.js'
@@ -17,7 +17,7 @@ export interface ParameterGroup {
 
 /** @throws SpikewasmError for what is no list of groups */
 export function checkGroups(name: string, groups: readonly ParameterGroup[]): void {
-  expect(Array.isArray(groups), () => `${name} must be an array of groups, got ${describe(groups)}`)
+  if (!Array.isArray(groups)) fail(`${name} must be an array of groups, got ${describe(groups)}`)
   const rules = { params: by(checkNames), lr: optional(rate()), weightDecay: optional(rate()) }
   for (const [i, group] of groups.entries()) complete(`${name}[${i}]`, rules, group)
 }

@@ -1,6 +1,6 @@
 /** What an optimizer is, and which there are. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Place } from '../plan/records/schema.js'
 import type { Buffer, Reference } from '../plan/words.js'
@@ -119,12 +119,13 @@ export function numbersOf(optimizer: Optimizer): Readonly<Record<string, number>
 export function checkOptimizer(name: string, optimizer: Optimizer): void {
   const { kind, ...options } = Object(optimizer) as Optimizer
   const known = kinds.get(kind)
-  expect(
-    known !== undefined &&
-      Object.keys(known.options).every((field) => Reflect.get(options, field) !== undefined),
-    () =>
-      `${name} must be made by ${names.join(', ')}, as in sgd({ lr: 0.1 }), got ` +
-      describe(optimizer),
+  if (
+    known === undefined ||
+    !Object.keys(known.options).every((field) => Reflect.get(options, field) !== undefined)
   )
+    fail(
+      `${name} must be made by ${names.join(', ')}, as in sgd({ lr: 0.1 }), got ` +
+        describe(optimizer),
+    )
   known.make(options)
 }

@@ -1,6 +1,6 @@
 /** Optimizers, as plain data: a new one is a function here, with the text of its step. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { byText } from '../plan/rule-step.js'
 import { emitAdam, emitSgd } from '../plan/update.js'
 import { by, oneOf, range, such, truth } from '../rules.js'
@@ -56,8 +56,9 @@ export const sgd = defineOptimizer<Sgd, SgdOptions>('sgd', {
     nesterov: truth(false),
     ...decays(),
   },
-  check: ({ nesterov, momentum }) =>
-    expect(!nesterov || momentum > 0, () => 'sgd.nesterov needs a momentum > 0'),
+  check({ nesterov, momentum }) {
+    if (nesterov && momentum === 0) fail('sgd.nesterov needs a momentum > 0')
+  },
   states: ['momentum_buffer'],
   emit: (b, { numbers: _, ...fields }, [velocities]) => emitSgd(b, { ...fields, velocities }),
 })

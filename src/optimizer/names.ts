@@ -1,6 +1,6 @@
 /** Parameters and layers by name. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 
 /**
  * Names of parameters (`conv1.weight`) or layers (`conv1`: all of its parameters); `*` stands for
@@ -11,10 +11,12 @@ export type Names = string | readonly string[]
 /** @throws SpikewasmError unless it is a text, or an array of some */
 export function checkNames(name: string, value: Names): readonly string[] {
   const list = typeof value === 'string' ? [value] : value
-  expect(
-    Array.isArray(list) && list.length > 0 && list.every((x) => typeof x === 'string' && x !== ''),
-    () => `${name} must be a name, or an array of names, got ${describe(value)}`,
+  if (
+    !Array.isArray(list) ||
+    list.length === 0 ||
+    !list.every((x) => typeof x === 'string' && x !== '')
   )
+    fail(`${name} must be a name, or an array of names, got ${describe(value)}`)
   return list
 }
 
@@ -47,7 +49,7 @@ export function named(what: string, patterns: Names, all: readonly string[]): st
   const list = checkNames(what, patterns)
   for (const pattern of list)
     if (!all.some((name) => covers(pattern, name)))
-      throw new SpikewasmError(
+      fail(
         `${what} must name what the network has, got ${JSON.stringify(pattern)}; ` +
           (all.length === 0
             ? 'there is nothing that it could name: leave it out'

@@ -1,6 +1,6 @@
 /** Numbers that a step of an optimizer takes. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { by, type Rule } from '../rules.js'
 
 /** Whether a value is a number ≥ 0 that stays finite in float32, as the kernels take it. */
@@ -15,18 +15,14 @@ const LEAST = 1.4e-45
 export const rate = (preset?: number): Rule<number> =>
   by((name, value) => {
     const got = describe(value)
-    expect(
-      !(Number.isFinite(value) && value > 0 && !isRate(value)),
-      () => `${name} must be at most ${MOST}, the largest number of float32, got ${got}`,
-    )
-    expect(isRate(value), () => `${name} must be ≥ 0, got ${got}`)
-    expect(
-      value === 0 || Math.fround(value) > 0,
-      () => `${name} must be 0 or at least ${LEAST}, the smallest number of float32, got ${got}`,
-    )
+    if (Number.isFinite(value) && value > 0 && !isRate(value))
+      fail(`${name} must be at most ${MOST}, the largest number of float32, got ${got}`)
+    if (!isRate(value)) fail(`${name} must be ≥ 0, got ${got}`)
+    if (value !== 0 && Math.fround(value) === 0)
+      fail(`${name} must be 0 or at least ${LEAST}, the smallest number of float32, got ${got}`)
   }, preset)
 
 /** @throws SpikewasmError unless `value` can be the learning rate of a step */
 export function checkRate(name: string, value: number): void {
-  expect(isRate(value), () => `${name} must be a finite number ≥ 0, got ${describe(value)}`)
+  if (!isRate(value)) fail(`${name} must be a finite number ≥ 0, got ${describe(value)}`)
 }

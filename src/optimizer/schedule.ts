@@ -1,6 +1,6 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
-import { checkArguments, checkInteger, describe, expect } from '../errors.js'
+import { checkArguments, checkInteger, describe, fail } from '../errors.js'
 import { checkBy, complete, integer, oneOf, type Rule, type Rules, range, such } from '../rules.js'
 import { type EpochFigures, type Monitor, modeOf, monitored, monitors } from './monitor.js'
 
@@ -138,10 +138,8 @@ export const linearWarmup: (
 ) => Schedule = maker('linearWarmup', 3, (length, then = constant(), options = {}) => {
   checkInteger("linearWarmup's length", length, 1)
   expectNoMaker("linearWarmup's second argument", then)
-  expect(
-    typeof then === 'function',
-    () => `linearWarmup's second argument must be a schedule, got ${describe(then)}`,
-  )
+  if (typeof then !== 'function')
+    fail(`linearWarmup's second argument must be a schedule, got ${describe(then)}`)
   const { by } = complete('linearWarmup', { by: byRule('epoch') }, options)
   const shown = { length, next: { kind: then.kind ?? 'a function', options: then.options }, by }
   const whole = by === 'step' || then.by === 'step' ? 'step' : 'epoch'
@@ -242,18 +240,13 @@ export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
 export const stepDecay: (every: number | readonly number[], factor?: number) => EpochSchedule =
   maker('stepDecay', 2, (every, factor = 10) => {
     const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1
-    if (Array.isArray(every))
-      expect(
-        every.length > 0 && every.every((n, i) => isCount(n) && (i === 0 || n > every[i - 1])),
-        () =>
-          'stepDecay.every must be an integer ≥ 1, or a list of them in rising order, got ' +
-          describe(every),
-      )
-    else
-      expect(
-        isCount(every),
-        () => `stepDecay.every must be an integer ≥ 1, or a list of them, got ${describe(every)}`,
-      )
+    const isRising = (list: readonly number[]): boolean =>
+      list.length > 0 && list.every((n, i) => isCount(n) && (i === 0 || n > list[i - 1]))
+    if (!(Array.isArray(every) ? isRising(every) : isCount(every))) {
+      const order = Array.isArray(every) ? ' in rising order' : ''
+      const must = `must be an integer ≥ 1, or a list of them${order}`
+      fail(`stepDecay.every ${must}, got ${describe(every)}`)
+    }
     checkBy('stepDecay.factor', range('≥ 1'), factor)
     const milestones = typeof every === 'number' ? undefined : [...every]
     return made(
@@ -339,10 +332,8 @@ export const perStep: (factor: (at: ScheduleAt) => number) => Schedule = maker(
   'perStep',
   1,
   (factor) => {
-    expect(
-      typeof factor === 'function',
-      () => `perStep takes a function from a place to a factor, got ${describe(factor)}`,
-    )
+    if (typeof factor !== 'function')
+      fail(`perStep takes a function from a place to a factor, got ${describe(factor)}`)
     return Object.assign((_epoch: number, _epochs: number, at: ScheduleAt) => factor(at), {
       by: 'step' as const,
     })
@@ -352,24 +343,17 @@ export const perStep: (factor: (at: ScheduleAt) => number) => Schedule = maker(
 /** @throws SpikewasmError for what is no schedule */
 export function checkSchedule(name: string, schedule: Schedule): void {
   expectNoMaker(name, schedule)
-  expect(
-    typeof schedule === 'function',
-    () => `${name} must be a function, got ${describe(schedule)}`,
-  )
+  if (typeof schedule !== 'function') fail(`${name} must be a function, got ${describe(schedule)}`)
 }
 
 /** @throws SpikewasmError for a maker of schedules, or its name, in place of what it makes */
 function expectNoMaker(name: string, found: unknown): void {
   if (typeof found === 'string') {
-    expect(
-      !makers.includes(found),
-      () => `${name} must be a function, got ${describe(found)}; call its maker: ${found}()`,
-    )
+    if (makers.includes(found))
+      fail(`${name} must be a function, got ${describe(found)}; call its maker: ${found}()`)
     return
   }
   const { maker } = Object(found) as { readonly maker?: unknown }
-  expect(
-    typeof found !== 'function' || typeof maker !== 'string',
-    () => `${name} must give a number, got a function; call its maker: ${maker}(), not ${maker}`,
-  )
+  if (typeof found === 'function' && typeof maker === 'string')
+    fail(`${name} must give a number, got a function; call its maker: ${maker}(), not ${maker}`)
 }

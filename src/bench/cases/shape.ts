@@ -1,5 +1,5 @@
 /** Shapes of kernels, as names of benchmarks and `--shape` write them. */
-import { expect, fail } from '../../errors.js'
+import { fail } from '../../errors.js'
 
 /** Images and time steps of kernels. */
 export const [IMAGES, STEPS] = [4, 4]
@@ -115,8 +115,9 @@ const FORMS =
 
 /** @throws SpikewasmError for a text that is no shape, or a shape that cannot be */
 export function parseShape(text: string): KernelShape {
-  const must = (holds: boolean, why: string): void =>
-    expect(holds, () => `bench.shape must be like ${FORMS}; got ${JSON.stringify(text)}${why}`)
+  const must = (holds: boolean, why: string): void => {
+    if (!holds) fail(`bench.shape must be like ${FORMS}; got ${JSON.stringify(text)}${why}`)
+  }
   for (const digits of text.match(/\d+/g) ?? [])
     must(Number(digits) <= LARGEST, `, where ${digits} is above ${LARGEST}`)
   must(!/(^|[^\dp])0+(?!\d)/.test(text), ', where a size is 0')

@@ -6,7 +6,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, fail } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { kindOfPath } from '../../io/files.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Build } from '../benchmark.js'
@@ -30,8 +30,9 @@ export const ownRoot = (): string => fileURLToPath(new URL('../../../../', impor
  * @throws SpikewasmError when there is none, or it has not been built
  */
 export async function findBuild(folder: string, option: string): Promise<BuildFiles> {
-  const must = (holds: boolean, why: string): void =>
-    expect(holds, () => `${option} must be a folder of spikewasm, got "${folder}": ${why}`)
+  const must = (holds: boolean, why: string): void => {
+    if (!holds) fail(`${option} must be a folder of spikewasm, got "${folder}": ${why}`)
+  }
   const kind = await kindOfPath(folder)
   must(kind === 'folder', kind === 'file' ? 'it is a file' : 'it does not exist')
   const require = createRequire(join(resolve(folder), 'package.json'))

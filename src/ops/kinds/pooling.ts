@@ -1,6 +1,6 @@
 /** Pooling and its gradients. Sums of one term are average pooling. */
 
-import { expect, fail } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { emitAdaptive } from '../../layers/adaptive-pool.js'
 import { pair, type Size } from '../../nn/kind.js'
 import { emitGradientSum } from '../../plan/gradients.js'
@@ -127,14 +127,14 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
     const [places, count] = [height * width, tensors.ownCount(made.choice)]
     return {
       // No pixel has another place: its gradient would be lost.
-      before: (views, totals) =>
-        expect(
-          totals.most(buffer, count) < places,
-          () =>
+      before: (views, totals) => {
+        if (totals.most(buffer, count) >= places)
+          fail(
             `${op}: choice must hold places of a window of ${height}×${width}, 0 to ` +
-            `${places - 1}, got ` +
-            views(buffer, 'uint8', count).find((place) => place >= places),
-        ),
+              `${places - 1}, got ` +
+              views(buffer, 'uint8', count).find((place) => place >= places),
+          )
+      },
     }
   },
 })
@@ -142,9 +142,7 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
 const averaged = {
   ...windows.windowOf,
   /** Height and width of a window in pixels, or one number for both. */
-  kernelSize: is.must(
-    by<Size>((name, size) => expect(size !== undefined, () => `${name} is missing`)),
-  ),
+  kernelSize: is.must(by<Size>((name, size) => size ?? fail(`${name} is missing`))),
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Callbacks that keep something from hook to hook serve one training at a time. */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { Callback, Training } from '../callback.js'
 
 /**
@@ -10,13 +10,13 @@ import type { Callback, Training } from '../callback.js'
 export function exclusive(callback: Callback): Callback {
   const { onFitStart, onFitEnd, restore } = callback
   let user: Training | undefined
-  const expectFree = (): void =>
-    expect(
-      user === undefined,
-      () =>
+  const expectFree = (): void => {
+    if (user !== undefined)
+      fail(
         `the callback ${JSON.stringify(callback.name)} is in use by a fit that runs; make one ` +
-        'for each fit, or wait until the other has ended',
-    )
+          'for each fit, or wait until the other has ended',
+      )
+  }
   return {
     ...callback,
     async onFitStart(start, training) {
