@@ -1,9 +1,10 @@
 /** Whether the gradients of a neuron of one's own are right. */
 
+import { columns } from './columns.js'
 import { ReferenceNeuron, type Slope, sigmoidSlope, slopeOf } from './equations/reference.js'
 import type { Range } from './equations/step.js'
 import { describe, fail } from './errors.js'
-import { equationsOf, storedName } from './layers/equations.js'
+import { equationOptions, equationsOf, storedName } from './layers/equations.js'
 import { type EquationOptions, type Equations, neuron } from './layers/index.js'
 import { storedValue } from './layers/neuron-kind.js'
 import { textOf } from './nn/surrogates.js'
@@ -58,9 +59,7 @@ const areEnds = (ends: readonly number[]): boolean =>
   Array.isArray(ends) && ends.length === 2 && ends.every(Number.isFinite) && ends[0] <= ends[1]
 
 const rules = {
-  ...checkedElsewhere<EquationOptions>([
-    ...(['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed'] as const),
-  ]),
+  ...checkedElsewhere<EquationOptions>(equationOptions),
   steps: integer(1, 255, 12),
   neurons: integer(1, 4096, 64),
   input: such('two finite numbers, the smaller first', areEnds, [-1, 2] as const),
@@ -78,10 +77,7 @@ function table(rows: readonly NeuronCheckRow[], head: string): string {
       ...[of, against, largest.toPrecision(3), error.toExponential(1)],
     ]),
   ]
-  const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)))
-  return [head, ...cells.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  '))]
-    .map((line) => line.trimEnd())
-    .join('\n')
+  return [head, ...columns(cells)].join('\n')
 }
 
 /** Numbers that the package found, and what float64 says. */

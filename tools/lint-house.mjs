@@ -14,6 +14,7 @@ import ts from 'typescript'
  */
 const rooms = [
   [
+    'columns',
     'copy',
     'errors',
     'host',

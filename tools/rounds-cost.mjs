@@ -1,4 +1,4 @@
-// The cost of rounds: predicted by src/scale/rounds/cost.ts and measured here with 1 to 3 workers,
+// The cost of rounds: predicted by bench/rounds-cost.ts and measured here with 1 to 3 workers,
 // and the table of docs/scale.md. The measurement needs redis-server and Fashion-MNIST.
 //
 //   node tools/rounds-cost.mjs                   the table
@@ -12,7 +12,9 @@ import { fileURLToPath } from 'node:url'
 const at = (path) => new URL(`../build/src/${path}`, import.meta.url)
 const { compile, sgd } = await import(at('index.js'))
 const { models } = await import(at('models/registry.js'))
-const { ringCost, roundCost } = await import(at('scale/rounds/cost.js'))
+const { ringCost, roundCost } = await import(
+  new URL('../build/bench/rounds-cost.js', import.meta.url)
+)
 const { sizesOf } = await import(at('scale/rounds/vectors.js'))
 
 /** Seconds of a step with a batch of 64 and T 4 on two threads: docs/speed.md, scaled to 64. */

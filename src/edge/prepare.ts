@@ -2,10 +2,9 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../errors.js'
-import { putByteWeight } from '../plan/byte-weights.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
-import { quantise, standardised } from '../plan/quantise.js'
+import { putByteWeight, quantise, standardised } from '../plan/quantise.js'
 import { allocate } from '../runtime/allocate.js'
 import { expectSeveral, floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'

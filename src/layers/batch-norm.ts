@@ -39,52 +39,6 @@ export interface BatchNorm1d extends OfKind<'batchNorm1d'>, BatchNormalising {}
 
 const rules: Rules<Required<BatchNormOptions>> = { eps: epsilon, momentum: range('0…1', 0.1) }
 
-/** Checks and completes a layer of batch normalisation. */
-function normalising(
-  name: string,
-  channels: number,
-  options: BatchNormOptions,
-  more: readonly unknown[],
-): BatchNormalising {
-  const own = complete(name, rules, options, more)
-  return { channels: count(`${name}.channels`, channels), ...own }
-}
-
-/**
- * Batch normalisation, [C, H, W] → [C, H, W]: y = weight · (x − mean) / √(variance + eps) + bias.
- *
- * In training, mean and variance of a channel are those of the batch: over samples, height, width
- * and, in step mode m, time steps, as in tdBN (Zheng et al., AAAI 2021) without its scale by the
- * threshold. In step mode s each time step has statistics of its own. Evaluation uses the running
- * statistics.
- *
- * Parameters `weight` (starts at 1) and `bias` (0), running statistics `running_mean` (0) and
- * `running_var` (1), each [channels].
- * @param channels C of the input, an integer ≥ 1
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export function batchNorm2d(
-  channels: number,
-  options: BatchNormOptions = {},
-  ...more: []
-): BatchNorm2d {
-  return layerOf(batchNorm2dKind, normalising('batchNorm2d', channels, options, more))
-}
-
-/**
- * Batch normalisation of a series, [C, L] → [C, L], or of features, [C] → [C]: all else as
- * `batchNorm2d`.
- * @param channels C of the input, an integer ≥ 1
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export function batchNorm1d(
-  channels: number,
-  options: BatchNormOptions = {},
-  ...more: []
-): BatchNorm1d {
-  return layerOf(batchNorm1dKind, normalising('batchNorm1d', channels, options, more))
-}
-
 /** Whether each step of a batch has statistics of its own. */
 const byStep = ({ training, context }: Pass): boolean =>
   training && context.method.statistics !== 'call'
@@ -216,18 +170,24 @@ const normalised: LayerPlan<BatchNormalising> &
   },
 }
 
+type Make<L> = (channels: number, options?: BatchNormOptions, ...more: []) => L
+
 /**
- * A kind of batch normalisation.
+ * A kind of batch normalisation, and the function that makes its layers.
  * @param wants what the input must be, for messages
  * @param fits whether one that is not flat may be it
  */
-const normKind = <L extends Layer & BatchNormalising>(
+function maker<L extends Layer & BatchNormalising>(
   name: L['kind'],
-  make: (channels: number, options: BatchNormOptions) => L,
   wants: (channels: number) => string,
-  fits: (x: Value) => boolean,
-) =>
-  defineLayer<L>(name, {
+  fits: (x: Value) => boolean = () => true,
+): Make<L> {
+  const make: Make<L> = (channels, options = {}, ...more) => {
+    const own = complete(name, rules, options, more)
+    const fields = { channels: count(`${name}.channels`, channels), ...own }
+    return layerOf(kind, fields as Omit<L, 'kind'>)
+  }
+  const kind = defineLayer<L>(name, {
     again: ({ channels, ...options }: Omit<L, 'kind'>) => make(channels, options),
     output({ channels }, x, where) {
       const [c, h, w] = x.shape
@@ -237,17 +197,35 @@ const normKind = <L extends Layer & BatchNormalising>(
     },
     ...normalised,
   })
+  return make
+}
 
-const batchNorm2dKind = normKind(
+/**
+ * Batch normalisation, [C, H, W] → [C, H, W]: y = weight · (x − mean) / √(variance + eps) + bias.
+ *
+ * In training, mean and variance of a channel are those of the batch: over samples, height, width
+ * and, in step mode m, time steps, as in tdBN (Zheng et al., AAAI 2021) without its scale by the
+ * threshold. In step mode s each time step has statistics of its own. Evaluation uses the running
+ * statistics.
+ *
+ * Parameters `weight` (starts at 1) and `bias` (0), running statistics `running_mean` (0) and
+ * `running_var` (1), each [channels].
+ * @param channels C of the input, an integer ≥ 1
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export const batchNorm2d: Make<BatchNorm2d> = maker(
   'batchNorm2d',
-  batchNorm2d,
   (channels) => `${channels} channels`,
-  () => true,
 )
 
-const batchNorm1dKind = normKind(
+/**
+ * Batch normalisation of a series, [C, L] → [C, L], or of features, [C] → [C]: all else as
+ * `batchNorm2d`.
+ * @param channels C of the input, an integer ≥ 1
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export const batchNorm1d: Make<BatchNorm1d> = maker(
   'batchNorm1d',
-  batchNorm1d,
   (channels) => `[${channels}, L] or [${channels}]`,
   ({ shape }) => shape[1] === 1,
 )

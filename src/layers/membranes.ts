@@ -33,32 +33,30 @@ interface Membrane<O> {
 
 const common = ['surrogate', 'alpha', 'learn', 'dt', 'inputScale'] as const
 
-function make<O extends object>(
-  name: string,
-  kind: Membrane<O>,
-  given: O & MembraneOptions,
-  more: readonly unknown[],
-): Equations {
-  checkArguments(name, more)
-  const own = Object.keys(kind.defaults)
-  checkOptions(name, given, [...own, ...common])
-  const { surrogate = 'sigmoid', learn, inputScale, dt = kind.dt } = given
-  const values: Record<string, PerNeuron | undefined> = { ...kind.defaults, ...given }
-  const read = [...own, 'inputScale'].filter((key) => values[key] !== undefined)
-  const parameters = Object.fromEntries(read.map((key) => [key, values[key] as PerNeuron]))
-  const text = kind.text(inputScale === undefined ? 'x' : 'inputScale*x', given)
-  const init: Record<string, number | string> = {}
-  for (const [state, value] of Object.entries(kind.init?.(parameters as never) ?? {})) {
-    // A number of each neuron is a parameter of its own, which stays where another is learnt.
-    if (typeof value !== 'number') parameters[`${state}0`] = value
-    init[state] = typeof value === 'number' ? value : `${state}0`
+/** The function that makes neurons of a kind. */
+const maker =
+  <O extends object>(name: string, kind: Membrane<O>) =>
+  (given: O & MembraneOptions = {} as O & MembraneOptions, ...more: []): Equations => {
+    checkArguments(name, more)
+    const own = Object.keys(kind.defaults)
+    checkOptions(name, given, [...own, ...common])
+    const { surrogate = 'sigmoid', learn, inputScale, dt = kind.dt } = given
+    const values: Record<string, PerNeuron | undefined> = { ...kind.defaults, ...given }
+    const read = [...own, 'inputScale'].filter((key) => values[key] !== undefined)
+    const parameters = Object.fromEntries(read.map((key) => [key, values[key] as PerNeuron]))
+    const text = kind.text(inputScale === undefined ? 'x' : 'inputScale*x', given)
+    const init: Record<string, number | string> = {}
+    for (const [state, value] of Object.entries(kind.init?.(parameters as never) ?? {})) {
+      // A number of each neuron is a parameter of its own, which stays where another is learnt.
+      if (typeof value !== 'number') parameters[`${state}0`] = value
+      init[state] = typeof value === 'number' ? value : `${state}0`
+    }
+    const usual = isSurrogate(surrogate)
+      ? checkSurrogate(name, { surrogate: surrogate as SurrogateName }).alpha
+      : 1
+    const { alpha = usual / kind.unit } = given
+    return neuronOf(name, text, parameters, { surrogate, alpha, learn, dt, init })
   }
-  const usual = isSurrogate(surrogate)
-    ? checkSurrogate(name, { surrogate: surrogate as SurrogateName }).alpha
-    : 1
-  const { alpha = usual / kind.unit } = given
-  return neuronOf(name, text, parameters, { surrogate, alpha, learn, dt, init })
-}
 
 const times = (a: PerNeuron, b: number): PerNeuron =>
   typeof a === 'number' ? a * b : Array.from(a, (one) => one * b)
@@ -77,7 +75,14 @@ export interface IzhikevichOptions {
   vPeak?: PerNeuron
 }
 
-const izhikevichs: Membrane<IzhikevichOptions> = {
+/**
+ * Neurons that spike as many of the cortex do: [C, H, W] → [C, H, W]. Time is in ms, v in mV:
+ * dv/dt = 0.04v² + 5v + 140 − u + x, du/dt = a(bv − u); at a spike v ← c, u ← u + d (Izhikevich
+ * 2003, doi 10.1109/TNN.2003.820440). Defaults are those of a regular spiking cell, which fires
+ * from an input of about 4 on; `dt` is 0.5 ms, the paper's step of v. v starts at −65, u at −65·b.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export const izhikevich = maker<IzhikevichOptions>('izhikevich', {
   defaults: { a: 0.02, b: 0.2, c: -65, d: 8, vPeak: 30 },
   dt: 0.5,
   unit: 20,
@@ -87,19 +92,7 @@ spike = v >= vPeak
 v = where(detach(spike), c, v)
 u = u + d*detach(spike)`,
   init: ({ b }) => ({ v: -65, u: times(b, -65) }),
-}
-
-/**
- * Neurons that spike as many of the cortex do: [C, H, W] → [C, H, W]. Time is in ms, v in mV:
- * dv/dt = 0.04v² + 5v + 140 − u + x, du/dt = a(bv − u); at a spike v ← c, u ← u + d (Izhikevich
- * 2003, doi 10.1109/TNN.2003.820440). Defaults are those of a regular spiking cell, which fires
- * from an input of about 4 on; `dt` is 0.5 ms, the paper's step of v. v starts at −65, u at −65·b.
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export const izhikevich = (
-  options: IzhikevichOptions & MembraneOptions = {},
-  ...more: []
-): Equations => make('izhikevich', izhikevichs, options, more)
+})
 
 /** Options of `adex`; each has a default. */
 export interface AdexOptions {
@@ -125,7 +118,16 @@ export interface AdexOptions {
   vCut?: PerNeuron
 }
 
-const adexs: Membrane<AdexOptions> = {
+/**
+ * Adaptive exponential integrate-and-fire neurons: [C, H, W] → [C, H, W]. Time is in ms, v in mV, w
+ * and the input in pA: C dv/dt = gL(EL − v) + gL·deltaT·exp((v − VT)/deltaT) − w + x, tauW dw/dt =
+ * a(v − EL) − w; at a spike v ← vReset, w ← w + b (Brette & Gerstner 2005, doi
+ * 10.1152/jn.00686.2005, whose numbers are the defaults). A spike ends at VT + 5·deltaT, so that
+ * the exponential stays small. They fire from an input of about 600 on; see `inputScale`. `dt` is
+ * 1 ms.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export const adex = maker<AdexOptions>('adex', {
   defaults: {
     ...{ C: 281, gL: 30, EL: -70.6, VT: -50.4, deltaT: 2, tauW: 144, a: 4, b: 80.5 },
     ...{ vReset: undefined, vCut: undefined },
@@ -141,19 +143,7 @@ spike = v >= ${vCut === undefined ? 'VT + 5*deltaT' : 'vCut'}
 v = where(detach(spike), ${vReset === undefined ? 'EL' : 'vReset'}, v)
 w = w + b*detach(spike)`,
   init: ({ EL }) => ({ v: EL }),
-}
-
-/**
- * Adaptive exponential integrate-and-fire neurons: [C, H, W] → [C, H, W]. Time is in ms, v in mV, w
- * and the input in pA: C dv/dt = gL(EL − v) + gL·deltaT·exp((v − VT)/deltaT) − w + x, tauW dw/dt =
- * a(v − EL) − w; at a spike v ← vReset, w ← w + b (Brette & Gerstner 2005, doi
- * 10.1152/jn.00686.2005, whose numbers are the defaults). A spike ends at VT + 5·deltaT, so that
- * the exponential stays small. They fire from an input of about 600 on; see `inputScale`. `dt` is
- * 1 ms.
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export const adex = (options: AdexOptions & MembraneOptions = {}, ...more: []): Equations =>
-  make('adex', adexs, options, more)
+})
 
 /** Options that both have; each has a default. */
 interface IntegrateAndFireOptions {
@@ -179,16 +169,6 @@ export interface QuadraticIntegrateAndFireOptions extends IntegrateAndFireOption
   vC?: PerNeuron
 }
 
-const quadratics: Membrane<QuadraticIntegrateAndFireOptions> = {
-  defaults: { ...ofBoth, a0: 1, vC: 0.8 },
-  dt: 1,
-  unit: 1,
-  text: (x) => `tau > 0
-dv/dt = (a0*(v - vRest)*(v - vC) + ${x})/tau
-${fires}`,
-  init: ({ vReset }) => ({ v: vReset }),
-}
-
 /**
  * Quadratic integrate-and-fire neurons: [C, H, W] → [C, H, W], tau dv/dt = a0(v − vRest)(v − vC) +
  * x; a neuron spikes at vThreshold, behind which v is vReset (Latham et al. 2000, doi
@@ -196,10 +176,18 @@ ${fires}`,
  * far below 0 makes it spike too, where a step leaps over the valley of the parabola.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export const quadraticIntegrateAndFire = (
-  options: QuadraticIntegrateAndFireOptions & MembraneOptions = {},
-  ...more: []
-): Equations => make('quadraticIntegrateAndFire', quadratics, options, more)
+export const quadraticIntegrateAndFire = maker<QuadraticIntegrateAndFireOptions>(
+  'quadraticIntegrateAndFire',
+  {
+    defaults: { ...ofBoth, a0: 1, vC: 0.8 },
+    dt: 1,
+    unit: 1,
+    text: (x) => `tau > 0
+dv/dt = (a0*(v - vRest)*(v - vC) + ${x})/tau
+${fires}`,
+    init: ({ vReset }) => ({ v: vReset }),
+  },
+)
 
 /** Options of `exponentialIntegrateAndFire`; each has a default. */
 export interface ExponentialIntegrateAndFireOptions extends IntegrateAndFireOptions {
@@ -209,17 +197,6 @@ export interface ExponentialIntegrateAndFireOptions extends IntegrateAndFireOpti
   deltaT?: PerNeuron
 }
 
-const exponentials: Membrane<ExponentialIntegrateAndFireOptions> = {
-  defaults: { ...ofBoth, vT: 0.8, deltaT: 0.2 },
-  dt: 1,
-  unit: 1,
-  text: (x) => `tau > 0
-deltaT > 0
-dv/dt = (vRest - v + deltaT*exp((v - vT)/deltaT) + ${x})/tau
-${fires}`,
-  init: ({ vReset }) => ({ v: vReset }),
-}
-
 /**
  * Exponential integrate-and-fire neurons: [C, H, W] → [C, H, W], tau dv/dt = vRest − v +
  * deltaT·exp((v − vT)/deltaT) + x; a neuron spikes at vThreshold, behind which v is vReset
@@ -227,10 +204,19 @@ ${fires}`,
  * as those of `lif`; `dt` is 1.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export const exponentialIntegrateAndFire = (
-  options: ExponentialIntegrateAndFireOptions & MembraneOptions = {},
-  ...more: []
-): Equations => make('exponentialIntegrateAndFire', exponentials, options, more)
+export const exponentialIntegrateAndFire = maker<ExponentialIntegrateAndFireOptions>(
+  'exponentialIntegrateAndFire',
+  {
+    defaults: { ...ofBoth, vT: 0.8, deltaT: 0.2 },
+    dt: 1,
+    unit: 1,
+    text: (x) => `tau > 0
+deltaT > 0
+dv/dt = (vRest - v + deltaT*exp((v - vT)/deltaT) + ${x})/tau
+${fires}`,
+    init: ({ vReset }) => ({ v: vReset }),
+  },
+)
 
 /** Options of `resonateAndFire`; each has a default. */
 export interface ResonateAndFireOptions {
@@ -242,7 +228,14 @@ export interface ResonateAndFireOptions {
   vThreshold?: PerNeuron
 }
 
-const resonators: Membrane<ResonateAndFireOptions> = {
+/**
+ * Neurons that answer to a rhythm: [C, H, W] → [C, H, W]. A complex number z turns and decays,
+ * dz/dt = (b + iω)z; the input is added to its real part at each step, as a spike's weight is. A
+ * neuron spikes where the imaginary part reaches vThreshold, behind which z is i·vThreshold
+ * (Izhikevich 2001, doi 10.1016/S0893-6080(01)00078-8). `dt` is 0.05: a turn takes 12.6 steps.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export const resonateAndFire = maker<ResonateAndFireOptions>('resonateAndFire', {
   defaults: { b: -1, omega: 10, vThreshold: 1 },
   dt: 0.05,
   unit: 1,
@@ -253,16 +246,4 @@ im = im + dt*(omega*re + b*im)
 spike = im >= vThreshold
 re = where(detach(spike), 0, re)
 im = where(detach(spike), vThreshold, im)`,
-}
-
-/**
- * Neurons that answer to a rhythm: [C, H, W] → [C, H, W]. A complex number z turns and decays,
- * dz/dt = (b + iω)z; the input is added to its real part at each step, as a spike's weight is. A
- * neuron spikes where the imaginary part reaches vThreshold, behind which z is i·vThreshold
- * (Izhikevich 2001, doi 10.1016/S0893-6080(01)00078-8). `dt` is 0.05: a turn takes 12.6 steps.
- * @throws SpikewasmError when an option is unknown or out of range
- */
-export const resonateAndFire = (
-  options: ResonateAndFireOptions & MembraneOptions = {},
-  ...more: []
-): Equations => make('resonateAndFire', resonators, options, more)
+})

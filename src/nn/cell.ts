@@ -7,16 +7,6 @@ import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from '.
 import type { Recurrence } from './recurrence.js'
 import { checkSurrogate, type SurrogateName } from './surrogates.js'
 
-/** The functions that make cells. */
-export type CellType =
-  | 'lif'
-  | 'integrateAndFire'
-  | 'plif'
-  | 'cubaLif'
-  | 'alif'
-  | 'leakyIntegrator'
-  | 'integrator'
-
 /** Options as a layer keeps them: all are there, and lists of numbers are plain. */
 type Completed<O> = { readonly [K in keyof O]-?: Exclude<O[K], Float32Array | Float64Array> }
 
@@ -148,8 +138,7 @@ interface TypeRow {
   readonly defaults: Partial<Fields>
 }
 
-/** What each function takes. */
-export const cellTypes: Readonly<Record<CellType, TypeRow>> = {
+const rows = {
   lif: { options: spikingOptions, defaults: { tau: 1.25 } },
   integrateAndFire: {
     options: spikingOptions.filter((name) => name !== 'tau' && name !== 'decayInput'),
@@ -166,7 +155,13 @@ export const cellTypes: Readonly<Record<CellType, TypeRow>> = {
     defaults: { vThreshold: null },
   },
   integrator: { options: ['inputScale'], defaults: { tau: noLeak, vThreshold: null } },
-}
+} as const satisfies Readonly<Record<string, TypeRow>>
+
+/** The functions that make cells. */
+export type CellType = keyof typeof rows
+
+/** What each function takes. */
+export const cellTypes: Readonly<Record<CellType, TypeRow>> = rows
 
 /** Names in the state dict of what cells can learn. */
 export const storedNames: Readonly<Record<CellParameter, string>> = {

@@ -198,7 +198,9 @@ export class OpPlan {
    *
    * @internal
    */
-  static insides(plan: OpPlan) {
+  static insides(
+    plan: OpPlan,
+  ): Pick<Runner, 'memory'> & { program: number; records: readonly PlannedRecord[] } {
     const { memory, at } = (plan.#live as Live).runner
     return { memory, program: at.program, records: plan.#records }
   }

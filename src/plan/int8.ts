@@ -1,7 +1,7 @@
 /** What weights of one byte need; in a page `page/int8.ts` stands for it, for exports alone. */
 
-import { byteWeights } from './byte-weights.js'
 import { emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
+import { byteWeights } from './quantise.js'
 
 export const int8 = () => ({ byteWeights, emitForwardOnBytes, fitsByteWeights })
 

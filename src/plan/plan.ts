@@ -37,10 +37,9 @@ import {
   trainingPrograms,
 } from './programs.js'
 import type { Choices } from './remade.js'
-import { singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import type { Buffer, MemoryKind } from './words.js'
-import { workersOf } from './work.js'
+import { singlesOf, workersOf } from './work.js'
 
 export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'

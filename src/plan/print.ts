@@ -1,6 +1,7 @@
 /** Programs as text and as data: what runs in which order, and what it does to which memory. */
 
 import { Control } from '../../assembly/opcodes.js'
+import { columns } from '../columns.js'
 import { labelOf } from '../nn/kind.js'
 import type { Plan } from './plan.js'
 import type { PlannedRecord, Section } from './program.js'
@@ -130,8 +131,8 @@ export function print(plan: Plan, name?: string): string {
 
 export function printProgram({ name, sections }: PrintedProgram): string {
   const all = sections.flatMap(({ records }) => records)
-  const heads = table(all.map(headOf)).values()
-  const uses = table(all.flatMap(({ buffers }) => buffers.map(useOf))).values()
+  const heads = columns(all.map(headOf)).values()
+  const uses = columns(all.flatMap(({ buffers }) => buffers.map(useOf))).values()
   const loop = sections.some(({ repeats, from }) => repeats > 1 || from > 0)
   const lines = [`program ${name}: ${count(all.length, 'record')}`]
   for (const [i, { repeats, steps, records }] of sections.entries()) {
@@ -193,19 +194,6 @@ function sizesOf(numbers: PrintedRecord['numbers']): string {
     else if (value) parts.set(stem, before ? `${before}×${text}` : `${stem} ${text}`)
   }
   return [...parts.values()].join(', ')
-}
-
-/** Rows with columns as wide as their widest cell. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]?.map((_, i) =>
-    rows.reduce((most, row) => Math.max(most, row[i].length), 0),
-  )
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]))
-      .join('  ')
-      .trimEnd(),
-  )
 }
 
 function size(bytes: number): string {

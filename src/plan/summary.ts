@@ -1,5 +1,6 @@
 /** The text of `model.summary()`. */
 
+import { columns } from '../columns.js'
 import { oneLine } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/kind.js'
@@ -86,11 +87,5 @@ const count = (n: number): string => n.toLocaleString('en-US')
 function table(given: readonly (readonly string[])[]): string {
   // A cell is one line, whatever a layer is called.
   const [head, ...rows] = given.map((row) => row.map((cell) => oneLine(cell)))
-  const widths = head.map((cell, i) =>
-    rows.reduce((most, row) => Math.max(most, row[i].length), cell.length),
-  )
-  const rule = widths.map((width) => '─'.repeat(width))
-  const padded = (cell: string, i: number): string =>
-    i === head.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])
-  return [head, rule, ...rows].map((row) => row.map(padded).join('  ')).join('\n')
+  return columns([head, head.map(() => '─'), ...rows], 'padStart').join('\n')
 }

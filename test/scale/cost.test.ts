@@ -1,9 +1,9 @@
 /** The model of a round's time: its limits, and its bytes against what is sent. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type CostOf, largestOf, ringCost, roundCost } from '../../bench/rounds-cost.js'
 import { compile } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
-import { type CostOf, largestOf, ringCost, roundCost } from '../../src/scale/rounds/cost.js'
 import { sizesOf } from '../../src/scale/rounds/vectors.js'
 import { testRandom } from '../support/engine.js'
 

@@ -1,5 +1,6 @@
 /** Rounds and jobs by tables: what each input gives, whole, in test/scale/written.txt. */
 import { test } from 'uvu'
+import { type CostOf, largestOf, ringCost, roundCost } from '../../bench/rounds-cost.js'
 import { canonical, checkPlain, hashId, type Json, readEnvelope } from '../../src/scale/jobs.js'
 import { checkNamespace, parseRedisUrl } from '../../src/scale/redis.js'
 import {
@@ -10,7 +11,6 @@ import {
   residualOfBytes,
   residualToBytes,
 } from '../../src/scale/rounds/codec.js'
-import { type CostOf, largestOf, ringCost, roundCost } from '../../src/scale/rounds/cost.js'
 import { whyMissing } from '../../src/scale/rounds/gone.js'
 import { keptOf } from '../../src/scale/rounds/kept.js'
 import { compressions, refuseOfFit, roundsSetting } from '../../src/scale/rounds/options.js'

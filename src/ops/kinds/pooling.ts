@@ -142,7 +142,11 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
 const averaged = {
   ...windows.windowOf,
   /** Height and width of a window in pixels, or one number for both. */
-  kernelSize: is.must(by<Size>((name, size) => size ?? fail(`${name} is missing`))),
+  kernelSize: is.must(
+    by<Size>((name, size) => {
+      if (size === undefined) fail(`${name} is missing`)
+    }),
+  ),
 }
 
 /**
