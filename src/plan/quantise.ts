@@ -27,7 +27,7 @@ export function byteWeights(
 export function putByteWeight(
   memory: ArrayBufferLike,
   { layout, weight, scale }: ByteWeight,
-  { values, scales }: Quantised,
+  { values, scales }: ReturnType<typeof quantise>,
 ): void {
   pack(layout, values, new Int8Array(memory, weight.address, layout.stored))
   new Float32Array(memory, scale.address, scales.length).set(scales)
@@ -35,13 +35,6 @@ export function putByteWeight(
 
 /** The largest byte. −128 is not used, so that w and −w have bytes ±q. */
 const MOST = 127
-
-/** A weight in PyTorch's order, element = values · scales of its output channel. */
-export interface Quantised {
-  readonly values: Int8Array
-  /** One for each output channel. */
-  readonly scales: Float32Array
-}
 
 /** The scale of a channel whose largest |w| this is: most / 127, rounded to float32. */
 export const scaleOf = (most: number): number => Math.fround(most / MOST)
@@ -57,11 +50,12 @@ export function byteOf(w: number, scale: number): number {
 }
 
 /**
- * A weight [out, …] as bytes, with a scale for each output channel: see `scaleOf` and `byteOf`.
+ * A weight [out, …] as bytes in PyTorch's order, and the scale of each output channel, by which
+ * they are multiplied: see `scaleOf` and `byteOf`.
  *
  * @param weight finite numbers in PyTorch's order
  */
-export function quantise(weight: Float32Array, out: number): Quantised {
+export function quantise(weight: Float32Array, out: number) {
   const fanIn = weight.length / out
   const values = new Int8Array(weight.length)
   const scales = new Float32Array(out)
@@ -75,7 +69,7 @@ export function quantise(weight: Float32Array, out: number): Quantised {
 }
 
 /** The floats that a quantised weight stands for: values · scales, rounded to float32. */
-export function dequantise({ values, scales }: Quantised): Float32Array {
+export function dequantise({ values, scales }: ReturnType<typeof quantise>): Float32Array {
   const fanIn = values.length / scales.length
   return Float32Array.from(values, (q, i) => q * scales[Math.floor(i / fanIn)])
 }

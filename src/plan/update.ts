@@ -31,28 +31,22 @@ const emitSquares = emitThrough(squaredNorm)
 /** out = keep·out + factor·in. */
 const emitBlend = emitThrough(blend)
 
-/** Parameters that lie side by side and take a step by the same numbers; in floats. */
-interface UpdateRange {
-  readonly from: number
-  readonly count: number
-  /** 0: those that no group names; else 1 + the group's index. */
-  readonly group: number
-  /** Weights of convolutions and linear layers. */
-  readonly decays: boolean
-}
-
 /**
- * The parameters that take steps, in as few ranges as there can be. `end`: floats of all of them.
+ * The parameters that take steps, in as few ranges as there can be, in floats: they lie side by
+ * side and take a step by the same numbers. `group`: 0 of those that no group names, else 1 + the
+ * group's index; weights of convolutions and linear layers are those that decay.
+ *
+ * @param end floats of all of them
  */
 export function updateRanges(
   parameters: readonly Parameter[],
   { groups, frozen }: Pick<TrainingSpec, 'groups' | 'frozen'>,
   end: number,
-): UpdateRange[] {
+) {
   const stay = new Set(frozen)
   const sets = groups.map((names) => new Set(names))
   const sorted = [...parameters].sort((a, b) => a.offset - b.offset)
-  const ranges: UpdateRange[] = []
+  const ranges: { from: number; count: number; group: number; decays: boolean }[] = []
   let adjacent = false
   for (const [i, { name, decays, offset }] of sorted.entries()) {
     const next = i + 1 < sorted.length ? sorted[i + 1].offset / 4 : end
@@ -74,7 +68,7 @@ export function updateRanges(
 export interface Update {
   readonly spec: TrainingSpec
   readonly buffers: TrainingBuffers & { readonly parameters: Buffer }
-  readonly ranges: readonly UpdateRange[]
+  readonly ranges: Readonly<ReturnType<typeof updateRanges>>
   /** Of all parameters. */
   readonly floats: number
 }
