@@ -11,7 +11,7 @@ import { SpikeRecord } from '../generated/records'
 import { addMoments, addMoments4, startMoments } from '../norm/moments'
 import { Moments, Spike } from '../opcodes'
 import { combine7, combine15, combineFew } from './combine'
-import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
+import { listScratch, listsOfRows, POINTERS } from './lists'
 import { stepsOf } from './patterns'
 import { sumLists } from './row-sums'
 
@@ -160,10 +160,10 @@ function sumPixels(
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
     // Where there is nothing to sum, the output is the bias.
+    // Patterns of pairs of steps are 1, 2, 3, 4, 8, 12 and 15, which stands for both pairs.
     if (!silent)
-      for (let p = 1; p <= steps; p++)
-        if (!pairs || ((PAIR_PATTERNS >> p) & 1) != 0)
-          sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
+      for (let p = 1; p <= steps; p += pairs && p > 3 ? (p == 12 ? 3 : 4) : 1)
+        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     let sums = scratch
     let o = out
     for (let j = 0; j < blocks; j++) {

@@ -42,7 +42,7 @@ export function winogradWeightTransform(
   const step = groupStep(rows * across)
   const isInput = unit < rows
   const row = isInput ? unit : unit - rows
-  const group = isInput ? 0 : groupsOf(rec.inC)
+  const group: usize = isInput ? 0 : groupsOf(rec.inC)
   const dst = rec.scratch + group * step + <usize>(row * across) * GROUP_BYTES
   transformSide(rec, dst, step, rec.planeBytes, isInput, row, false, scratch)
 }
