@@ -97,9 +97,10 @@ const normalised: LayerPlan<BatchNormalising> &
       ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
       : undefined
     const used = frozen && b.buffer(`${node.name} used statistics`, 2 * bytes, 'kept')
-    const shape = { channels: stored, groups }
     const weight = context.parameter(node.index, 'weight')
-    const affine = {
+    const shared = {
+      channels: stored,
+      groups,
       weight,
       bias: context.parameter(node.index, 'bias'),
       epsilon: layer.eps,
@@ -110,7 +111,7 @@ const normalised: LayerPlan<BatchNormalising> &
     }
     const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
     if (!training) {
-      pass.fromParameters(() => b.emit(normEvaluate, 1, { ...shape, ...affine }))
+      pass.fromParameters(() => b.emit(normEvaluate, 1, shared))
       return output
     }
     const rows = images * node.shape[1] * node.shape[2] * tensor.steps
@@ -122,12 +123,12 @@ const normalised: LayerPlan<BatchNormalising> &
         `${node.name} (${labelOf(node)}): expected more than 1 value per channel when ` +
         'training, '
     const { buffer: partial, units } =
-      tensor.moments ?? emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer)
+      tensor.moments ??
+      emitNormStatistics(b, node.name, { channels: stored, groups, rows }, tensor.buffer)
     const { momentum } = layer
     const { mean, invStd } = norm
     const { timeSteps: totalSteps, frames, normFallback } = pass.options
     const moves = callSteps / tensor.steps
-    const shared = { ...shape, ...affine }
     const still = frozen && { runningMean: undefined, runningVar: undefined }
     const sums = { rows, units, partial, repeats, moves: byStep(pass) ? moves : undefined }
     const found = { momentum, mean, invStd, meanInvStd, totalSteps }
@@ -211,20 +212,27 @@ function maker<L extends Layer & BatchNormalising>(
  * Parameters `weight` (starts at 1) and `bias` (0), running statistics `running_mean` (0) and
  * `running_var` (1), each [channels].
  * @param channels C of the input, an integer ≥ 1
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export const batchNorm2d: Make<BatchNorm2d> = maker(
-  'batchNorm2d',
-  (channels) => `${channels} channels`,
-)
+export const batchNorm2d: (
+  channels: number,
+  options?: BatchNormOptions,
+  ...more: []
+) => BatchNorm2d = maker('batchNorm2d', (channels) => `${channels} channels`)
 
 /**
  * Batch normalisation of a series, [C, L] → [C, L], or of features, [C] → [C]: all else as
  * `batchNorm2d`.
  * @param channels C of the input, an integer ≥ 1
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export const batchNorm1d: Make<BatchNorm1d> = maker(
+export const batchNorm1d: (
+  channels: number,
+  options?: BatchNormOptions,
+  ...more: []
+) => BatchNorm1d = maker(
   'batchNorm1d',
   (channels) => `[${channels}, L] or [${channels}]`,
   ({ shape }) => shape[1] === 1,

@@ -36,15 +36,15 @@ const common = ['surrogate', 'alpha', 'learn', 'dt', 'inputScale'] as const
 /** The function that makes neurons of a kind. */
 const maker =
   <O extends object>(name: string, kind: Membrane<O>) =>
-  (given: O & MembraneOptions = {} as O & MembraneOptions, ...more: []): Equations => {
+  (options: O & MembraneOptions = {} as O & MembraneOptions, ...more: []): Equations => {
     checkArguments(name, more)
     const own = Object.keys(kind.defaults)
-    checkOptions(name, given, [...own, ...common])
-    const { surrogate = 'sigmoid', learn, inputScale, dt = kind.dt } = given
-    const values: Record<string, PerNeuron | undefined> = { ...kind.defaults, ...given }
+    checkOptions(name, options, [...own, ...common])
+    const { surrogate = 'sigmoid', learn, inputScale, dt = kind.dt } = options
+    const values: Record<string, PerNeuron | undefined> = { ...kind.defaults, ...options }
     const read = [...own, 'inputScale'].filter((key) => values[key] !== undefined)
     const parameters = Object.fromEntries(read.map((key) => [key, values[key] as PerNeuron]))
-    const text = kind.text(inputScale === undefined ? 'x' : 'inputScale*x', given)
+    const text = kind.text(inputScale === undefined ? 'x' : 'inputScale*x', options)
     const init: Record<string, number | string> = {}
     for (const [state, value] of Object.entries(kind.init?.(parameters as never) ?? {})) {
       // A number of each neuron is a parameter of its own, which stays where another is learnt.
@@ -54,7 +54,7 @@ const maker =
     const usual = isSurrogate(surrogate)
       ? checkSurrogate(name, { surrogate: surrogate as SurrogateName }).alpha
       : 1
-    const { alpha = usual / kind.unit } = given
+    const { alpha = usual / kind.unit } = options
     return neuronOf(name, text, parameters, { surrogate, alpha, learn, dt, init })
   }
 
@@ -80,6 +80,7 @@ export interface IzhikevichOptions {
  * dv/dt = 0.04v² + 5v + 140 − u + x, du/dt = a(bv − u); at a spike v ← c, u ← u + d (Izhikevich
  * 2003, doi 10.1109/TNN.2003.820440). Defaults are those of a regular spiking cell, which fires
  * from an input of about 4 on; `dt` is 0.5 ms, the paper's step of v. v starts at −65, u at −65·b.
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const izhikevich = maker<IzhikevichOptions>('izhikevich', {
@@ -125,6 +126,7 @@ export interface AdexOptions {
  * 10.1152/jn.00686.2005, whose numbers are the defaults). A spike ends at VT + 5·deltaT, so that
  * the exponential stays small. They fire from an input of about 600 on; see `inputScale`. `dt` is
  * 1 ms.
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const adex = maker<AdexOptions>('adex', {
@@ -174,6 +176,7 @@ export interface QuadraticIntegrateAndFireOptions extends IntegrateAndFireOption
  * x; a neuron spikes at vThreshold, behind which v is vReset (Latham et al. 2000, doi
  * 10.1152/jn.2000.83.2.808). Potentials lie near 0 … 1, as those of `lif`; `dt` is 1. A current
  * far below 0 makes it spike too, where a step leaps over the valley of the parabola.
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const quadraticIntegrateAndFire = maker<QuadraticIntegrateAndFireOptions>(
@@ -202,6 +205,7 @@ export interface ExponentialIntegrateAndFireOptions extends IntegrateAndFireOpti
  * deltaT·exp((v − vT)/deltaT) + x; a neuron spikes at vThreshold, behind which v is vReset
  * (Fourcaud-Trocmé et al. 2003, doi 10.1523/JNEUROSCI.23-37-11628.2003). Potentials lie near 0 … 1,
  * as those of `lif`; `dt` is 1.
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const exponentialIntegrateAndFire = maker<ExponentialIntegrateAndFireOptions>(
@@ -233,6 +237,7 @@ export interface ResonateAndFireOptions {
  * dz/dt = (b + iω)z; the input is added to its real part at each step, as a spike's weight is. A
  * neuron spikes where the imaginary part reaches vThreshold, behind which z is i·vThreshold
  * (Izhikevich 2001, doi 10.1016/S0893-6080(01)00078-8). `dt` is 0.05: a turn takes 12.6 steps.
+ * @function
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const resonateAndFire = maker<ResonateAndFireOptions>('resonateAndFire', {

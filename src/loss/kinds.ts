@@ -42,6 +42,7 @@ export interface CrossEntropy extends Readonly<Required<CrossEntropyOptions>> {
  * With `labelSmoothing` ε the target is (1 − ε)·onehot + ε/classes, as in PyTorch.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const crossEntropy = defineLoss<CrossEntropy, CrossEntropyOptions>('crossEntropy', {
   options: { labelSmoothing: range('0…1 (1 excluded)', 0), of: ofRule() },
@@ -80,6 +81,7 @@ export interface MeanSquaredError extends Readonly<Required<MeanSquaredErrorOpti
  * Mean over outputs of the squared distance from a target.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const mse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
   options: {
@@ -123,6 +125,7 @@ export interface Tet extends Readonly<Required<TetOptions>> {
  * entropy + lambda·mean squared distance from `mean`, of the output of each step.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const tet = defineLoss<Tet, TetOptions>('tet', {
   options: { lambda: range('0…1', 0.05), mean: finite(1) },

@@ -41,6 +41,7 @@ export interface RatePenalty extends Readonly<Required<RatePenaltyOptions>> {
  * rate: where it is too large, rates jump to and fro past the target.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('ratePenalty', {
   options: {

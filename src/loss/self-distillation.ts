@@ -45,6 +45,7 @@ export interface SelfDistillation extends Readonly<Required<SelfDistillationOpti
  * of other losses. Evaluation is of the last output, by its cross entropy.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOptions>(
   'selfDistillation',

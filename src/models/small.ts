@@ -63,6 +63,7 @@ export const pooledNetwork =
  * @param classes outputs, one for each class
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
+ * @function
  */
 export const cnn = pooledNetwork('cnn', 'an image', [16, 32])
 
@@ -75,5 +76,6 @@ export const cnn = pooledNetwork('cnn', 'an image', [16, 32])
  * @param classes outputs, one for each class
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
+ * @function
  */
 export const eventCnn = pooledNetwork('eventCnn', 'a frame', [16, 32, 64])

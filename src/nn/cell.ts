@@ -130,19 +130,13 @@ const spikingOptions = [
   'learn',
 ] as const satisfies readonly (keyof Cell)[]
 
-const noLeak = Number.POSITIVE_INFINITY
-
-interface TypeRow {
-  readonly options: readonly (keyof Cell)[]
-  /** Defaults that are not those of most cells. */
-  readonly defaults: Partial<Fields>
-}
+type TypeRow = { options: readonly (keyof Cell)[]; defaults: Partial<Fields> }
 
 const rows = {
   lif: { options: spikingOptions, defaults: { tau: 1.25 } },
   integrateAndFire: {
     options: spikingOptions.filter((name) => name !== 'tau' && name !== 'decayInput'),
-    defaults: { tau: noLeak },
+    defaults: { tau: Infinity },
   },
   plif: { options: spikingOptions, defaults: { learn: ['tau'] } },
   cubaLif: { options: [...spikingOptions, 'tauSyn'], defaults: { tauSyn: 2 } },
@@ -154,13 +148,13 @@ const rows = {
     options: ['tau', 'tauSyn', 'decayInput', 'inputScale', 'vRest', 'learn'],
     defaults: { vThreshold: null },
   },
-  integrator: { options: ['inputScale'], defaults: { tau: noLeak, vThreshold: null } },
+  integrator: { options: ['inputScale'], defaults: { tau: Infinity, vThreshold: null } },
 } as const satisfies Readonly<Record<string, TypeRow>>
 
 /** The functions that make cells. */
 export type CellType = keyof typeof rows
 
-/** What each function takes. */
+/** What each function takes, and defaults that are not those of most cells. */
 export const cellTypes: Readonly<Record<CellType, TypeRow>> = rows
 
 /** Names in the state dict of what cells can learn. */
@@ -268,12 +262,12 @@ function checkBelow(name: string, vReset: Values, vThreshold: Values): void {
 export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): Cell {
   if (!(typeof type === 'string' && Object.hasOwn(cellTypes, type)))
     fail(`cell.type must be one of ${Object.keys(cellTypes).join(', ')}, got ${describe(type)}`)
-  const { options } = cellTypes[type]
   const { kind: _, type: __, recurrence: ___, ...standard } = cellOf(type, {})
   const given: Record<string, unknown> = { ...of }
   for (const [key, usual] of Object.entries(standard)) {
     // What no option says is as it is in every cell of the type; null stands for none.
-    const isOption = options.includes(key as keyof Cell) && (usual !== null || given[key] !== null)
+    const isNamed = cellTypes[type].options.includes(key as keyof Cell)
+    const isOption = isNamed && (usual !== null || given[key] !== null)
     if (!isOption && isSame(given[key], usual)) delete given[key]
   }
   const cell = cellOf(type, given)

@@ -47,6 +47,7 @@ export interface Sgd extends Readonly<Required<SgdOptions>> {
  * - p ← p − lr·v, or p ← p − lr·(g + momentum·v) with `nesterov`
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const sgd = defineOptimizer<Sgd, SgdOptions>('sgd', {
   options: {
@@ -109,6 +110,7 @@ const adamKind = (weightDecay: number) => ({
  * - p ← p − lr·m̂/(√v̂ + eps), m̂ = m/(1 − β₁ⁿ), v̂ = v/(1 − β₂ⁿ)
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const adam = defineOptimizer<Adam, AdamOptions>('adam', adamKind(0))
 
@@ -117,6 +119,7 @@ export const adam = defineOptimizer<Adam, AdamOptions>('adam', adamKind(0))
  * `adam` without decay, and p ← p − lr·weightDecay·p before it.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const adamW = defineOptimizer<Adam, AdamOptions>('adamW', {
   ...adamKind(0.01),
@@ -148,6 +151,7 @@ export interface Rmsprop extends Readonly<Required<RmspropOptions>> {
  * - p ← p − lr·b
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const rmsprop = defineOptimizer<Rmsprop, RmspropOptions>('rmsprop', {
   options: {

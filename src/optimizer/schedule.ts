@@ -78,7 +78,10 @@ const maker = <F extends (...of: never[]) => Schedule>(name: string, most: numbe
   return Object.assign(checked as F, { maker: name })
 }
 
-/** A schedule that is always 1. */
+/**
+ * A schedule that is always 1.
+ * @function
+ */
 export const constant: () => EpochSchedule = maker('constant', 0, () =>
   made('constant', {}, 'epoch', () => 1),
 )
@@ -102,6 +105,7 @@ export interface CosineOptions {
  * rises as that of `linearWarmup`, and n and N count from its end.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const cosine: {
   (): EpochSchedule
@@ -130,6 +134,7 @@ export const cosine: {
  * @param then the schedule behind it; default `constant()`
  * @param options `by`: whether `length` counts epochs or steps; default 'epoch'
  * @throws SpikewasmError when an argument is out of range
+ * @function
  */
 export const linearWarmup: (
   length: number,
@@ -200,6 +205,7 @@ export interface OneCycleOptions {
  * stays as it is.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
   'oneCycle',
@@ -236,6 +242,7 @@ export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
  * @param every epochs, an integer ≥ 1; or epochs, counted from 0, in rising order
  * @param factor ≥ 1; default 10
  * @throws SpikewasmError when an argument is out of range
+ * @function
  */
 export const stepDecay: (every: number | readonly number[], factor?: number) => EpochSchedule =
   maker('stepDecay', 2, (every, factor = 10) => {
@@ -281,6 +288,7 @@ export interface PlateauOptions {
  * before a `resume` included.
  *
  * @throws SpikewasmError when an option is unknown or out of range
+ * @function
  */
 export const plateau: (options?: PlateauOptions) => Schedule = maker(
   'plateau',
@@ -327,6 +335,7 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker(
  *
  * @param factor takes the place (`step`, `steps`, `epoch`, `epochs`) and gives the factor, ≥ 0
  * @throws SpikewasmError when it is no function
+ * @function
  */
 export const perStep: (factor: (at: ScheduleAt) => number) => Schedule = maker(
   'perStep',

@@ -128,11 +128,10 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
   const over = method.lossOver === 'images' && !instantaneous ? 1 : options.timeSteps
   const { output, predictions, losses } = buffers
   const numbers = { instantaneous, allSteps: !online, mseWeight: online ? options.mseWeight : 0 }
-  const places = { logits: logits.buffer, output, predictions }
+  const places = { logits: logits.buffer, output, predictions, images }
   const steps = { steps: pass.callSteps, totalSteps: options.timeSteps, rows: logits.steps }
   emitLoss(b, {
     ...places,
-    images,
     ...steps,
     channels: logits.stored,
     classes: node.shape[0],

@@ -49,16 +49,15 @@ export function traceOf(
         `layer before it or use ${without()}`,
     )
   const [{ lambda }] = spikes
-  const needs = (): string => `${where} needs one `
   for (const tensor of spikes)
     if (Number.isNaN(tensor.lambda))
       fail(
-        `${needs()}leak for all neurons whose spikes a layer reads, the same at every step, and ` +
+        `${where} needs one leak for all neurons whose spikes a layer reads, the same at every step, and ` +
           `those of ${tensor.name} have no such one; use ${without()}`,
       )
   if (!spikes.every((tensor) => tensor.lambda === lambda))
     fail(
-      `${needs()}tau for all neurons whose spikes a layer adds up; give them the same tau or use ` +
+      `${where} needs one tau for all neurons whose spikes a layer adds up; give them the same tau or use ` +
         without(),
     )
   if (!context.outer) return { lambda, inC }
