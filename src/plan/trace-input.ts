@@ -52,13 +52,13 @@ export function traceOf(
   for (const tensor of spikes)
     if (Number.isNaN(tensor.lambda))
       fail(
-        `${where} needs one leak for all neurons whose spikes a layer reads, the same at every step, and ` +
-          `those of ${tensor.name} have no such one; use ${without()}`,
+        `${where} needs one leak for all neurons whose spikes a layer reads, the same at every ` +
+          `step, and those of ${tensor.name} have no such one; use ${without()}`,
       )
   if (!spikes.every((tensor) => tensor.lambda === lambda))
     fail(
-      `${where} needs one tau for all neurons whose spikes a layer adds up; give them the same tau or use ` +
-        without(),
+      `${where} needs one tau for all neurons whose spikes a layer adds up; give them the same ` +
+        `tau or use ${without()}`,
     )
   if (!context.outer) return { lambda, inC }
   const carried = pass.carried(`${node.name} trace`, images * h * w * inC * 4, 'kept')
