@@ -75,7 +75,7 @@ interface ColdRow {
   readonly name: string
   readonly label: string
   readonly times: ReturnType<typeof summarise>
-  /** Of the import before it, in milliseconds. */
+  /** Milliseconds of the import before it. */
   readonly before: number
 }
 

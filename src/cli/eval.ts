@@ -168,7 +168,7 @@ async function evaluateFile(net: ApartNet, file: string, args: EvalArguments): P
 }
 
 /** A line for each class. */
-export const classTable = (
+const classTable = (
   { perClass = [] }: Evaluation,
   names: readonly string[] | undefined,
 ): string =>

@@ -73,7 +73,7 @@ const askNet = (args: PredictArguments, path: string, files: readonly string[]):
     const idle = [...superfluous, ...(ofBytes ? ['mean', 'std'] : [])]
     o.expectLeftOut(args, idle, 'with an exported network', '; the file says it')
     const reading = readingOf(args, files, args.dataset, undefined)
-    // Of mode `step` it takes frames one by one.
+    // A file of mode `step` takes frames one by one.
     const shown = reading.inFrames ? shownAs(info, { timeSteps }) : info
     const sampleBytes = sampleBytesOf(shown)
     const [call] = callsOf(info)

@@ -90,7 +90,7 @@ export async function removeIfEmpty(made: readonly string[]): Promise<void> {
 }
 
 /** Names of a run's files. */
-export const runNames: readonly string[] = Object.values(runFiles)
+const runNames: readonly string[] = Object.values(runFiles)
 
 /** Whether a folder holds a run, as far as names tell. */
 export async function holdsRun(folder: string): Promise<boolean> {

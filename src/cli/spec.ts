@@ -222,7 +222,7 @@ const schemas = (specs: Specs, of: (spec: Spec) => v.GenericSchema): object =>
 export const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 
-/** Of a list, what is there. */
+/** What is there of a list. */
 export const present = <T>(list: readonly (T | false | undefined | '' | 0)[]): T[] =>
   list.filter((item): item is T => Boolean(item))
 

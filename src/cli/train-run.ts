@@ -157,7 +157,7 @@ export interface RunParts extends Awaited<ReturnType<typeof prepare>> {
   readonly args: TrainArguments
   readonly data: Split
   readonly options: RunOptions
-  /** Of a run that goes on, what its options were. */
+  /** The options of the run that goes on. */
   readonly before?: RunOptions
   readonly place?: RunPlace
   readonly due: Due

@@ -58,8 +58,9 @@ const maker =
     return neuronOf(name, text, parameters, { surrogate, alpha, learn, dt, init })
   }
 
+/** What is neither a number nor a list is refused later, by its name. */
 const times = (a: PerNeuron, b: number): PerNeuron =>
-  typeof a === 'number' ? a * b : Array.from(a, (one) => one * b)
+  typeof a === 'number' ? a * b : Array.from(a ?? [], (one) => one * b)
 
 /** Options of `izhikevich`; each has a default. */
 export interface IzhikevichOptions {

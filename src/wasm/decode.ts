@@ -88,7 +88,7 @@ function decode(
 }
 
 class BodyDecoder {
-  /** Of the blocks around what is read. */
+  /** Blocks around what is read. */
   private readonly labels: Label[] = []
   /** Statements of the innermost one. */
   private body: Expression[] = []

@@ -148,6 +148,9 @@ test('numbers for each channel say where states begin', async () => {
   assert.equal([...ops.neuron(optionsOf(layer, 2), x)], [...expected])
   const message = await messageOf(async () => adex({ deltaT: 0 }))
   assert.match(message, /^adex: line 2, column 8: deltaT is out of the range/)
+  // The recovery begins at 65 times b, which is looked at first.
+  const none = await messageOf(async () => izhikevich({ b: null as never }))
+  assert.match(none, /^izhikevich\.b must be a number, or an array of numbers .* got null$/)
 })
 
 test('each preset is listed with a text that makes its neurons', () => {

@@ -3,13 +3,15 @@
  * Behind these a section has its programs, and what stands below headings of its own.
  * `npm test -- ops/docs --update` writes them.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { PlanInfo } from '../../src/ops/index.js'
 import { type Optimizer, optimizerKind, optimizerNames } from '../../src/optimizer/kind.js'
 import '../../src/optimizer/kinds.js'
+import type { Example } from './examples/example.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const { options } = ts.parseJsonConfigFileContent(
@@ -59,26 +61,39 @@ function tensors(all: readonly ts.Symbol[], roles: readonly string[]): string[][
   })
 }
 
-/** Members of a type in the order of the row: what it spreads comes before its own. */
-function membersOf(type: ts.Type, { valueDeclaration: row }: ts.Symbol): readonly ts.Symbol[] {
-  const isOwn = ({ valueDeclaration: at }: ts.Symbol): number =>
-    Number(at?.getSourceFile() === row?.getSourceFile())
-  return checker.getPropertiesOfType(type).sort((a, b) => isOwn(a) - isOwn(b))
+/** Names in the order in which an object gets them: TypeScript lists what is spread last. */
+function namesOf(type: ts.Type): readonly string[] {
+  if (type.isUnion()) return type.types.flatMap(namesOf)
+  const literal = type.symbol?.valueDeclaration
+  if (!literal || !ts.isObjectLiteralExpression(literal))
+    return checker.getPropertiesOfType(type).map(({ name }) => name)
+  return literal.properties.flatMap((one) =>
+    ts.isSpreadAssignment(one)
+      ? namesOf(checker.getTypeAtLocation(one.expression))
+      : (one.name?.getText() ?? []),
+  )
+}
+
+/** Members of a type in the order of the row. */
+function membersOf(type: ts.Type): readonly ts.Symbol[] {
+  const names = namesOf(type)
+  const placeOf = ({ name }: ts.Symbol): number => names.indexOf(name)
+  return checker.getPropertiesOfType(type).sort((a, b) => placeOf(a) - placeOf(b))
 }
 
 /** What an op's row says, and what its section has had behind that. */
 function section(op: ts.Symbol, before: string): string {
   const [given, made, settings] = argumentsOf(checker.getTypeOfSymbol(op))
-  const all = membersOf(made, op)
+  const all = membersOf(made)
   const [top = '', ...below] = before.split(/(?=^### )/m)
   const programs = top.match(/^<!-- runs -->\n```[\s\S]*?^```$/gm) ?? []
   const own = [...programs, below.join('').trim()].filter((one) => one !== '').join('\n\n')
   return `## ${op.name}\n\n${commentOf(op)}\n\n${[
-    table('option', named(membersOf(given, op))),
+    table('option', named(membersOf(given))),
     table('argument', tensors(all, ['takes', 'updates', 'changes'])),
     table('result', tensors(all, ['gives', 'makes', 'asked', 'changes'])),
     table('own memory of the plan', tensors(all, ['shows'])),
-    table('setting of `run`', named(settings.getProperties())),
+    table('setting of `run`', named(membersOf(settings))),
   ].join('')}${own === '' ? '' : `${own}\n\n`}`
 }
 
@@ -113,6 +128,30 @@ for (const [page, files] of Object.entries(pages))
     else assert.is(before, text)
     assert.ok(found.length > 5)
   })
+
+test('arguments stand in the order in which a run takes them', async () => {
+  const texts = Object.keys(pages).map((page) => readFileSync(`${root}docs/ops/${page}.md`, 'utf8'))
+  const sections = texts.join('').split(/^(?=## )/m)
+  const folder = new URL('examples/', import.meta.url)
+  for (const file of readdirSync(folder).filter((name) =>
+    /^(neurons|rest|weighted)\.js$/.test(name),
+  )) {
+    const { examples } = (await import(new URL(file, folder).href)) as { examples: Example[] }
+    for (const { name, plan } of examples) {
+      const [op] = name.split(/[ ,]/)
+      const section = sections.find((text) => text.startsWith(`## ${op}\n`)) ?? ''
+      const [, rows = ''] = section.match(/^\| argument \|(.*?)\n\n/ms) ?? []
+      const told = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, one]) => one)
+      const made = Object.keys((plan() as unknown as PlanInfo).tensors)
+      const both = told.filter((one) => made.includes(one))
+      assert.equal(
+        both,
+        made.filter((one) => told.includes(one)),
+        name,
+      )
+    }
+  }
+})
 
 /** An optimizer's own default, or of some optimizers those that differ. */
 function usualOf(key: string, kinds: readonly Optimizer['kind'][]): string {

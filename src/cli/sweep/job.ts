@@ -201,7 +201,7 @@ const names: readonly string[] = Object.values(runFiles)
  * @param without a checkpoint: of a run that has ended nobody goes on
  * @returns undefined while there is nothing to go on from
  */
-export async function packRun(
+async function packRun(
   folder: string,
   { without = [] }: { readonly without?: readonly string[] } = {},
 ): Promise<{ readonly bytes: Uint8Array; readonly generation: number } | undefined> {

@@ -145,9 +145,12 @@ const counted = {
   step: is.integerIf(1, Number.MAX_SAFE_INTEGER, 1),
 }
 
+const toldAdam = toldTo<optimizers.AdamOptions>('adam')
 const adamNumbers = {
   ...counted,
-  ...toldTo<optimizers.AdamOptions>('adam'),
+  ...toldAdam,
+  /** Weight decay, ≥ 0; default 0, with `decoupled` too. */
+  weightDecay: toldAdam.weightDecay,
   /** Whether the decay is no part of the gradient (AdamW); default false. */
   decoupled: is.flag(),
 }
