@@ -168,10 +168,7 @@ async function evaluateFile(net: ApartNet, file: string, args: EvalArguments): P
 }
 
 /** A line for each class. */
-const classTable = (
-  { perClass = [] }: Evaluation,
-  names: readonly string[] | undefined,
-): string =>
+const classTable = ({ perClass = [] }: Evaluation, names: readonly string[] | undefined): string =>
   tableText(
     'lrrrr',
     ['class', 'samples', 'precision', 'recall', 'f1'],
