@@ -84,7 +84,7 @@ interface Fan {
   readonly active: Float64Array
 }
 
-/** Of a layer [out][in][kernel]; `weight` is absent where none is 0. */
+/** Fan-out of each input of a layer [out][in][kernel]; no `weight`: none of it is 0. */
 function convFan(
   { kernelSize, stride, padding, groups }: Omit<Conv2d, 'kind'>,
   weight: ArrayLike<number> | undefined,

@@ -21,7 +21,7 @@ export interface FileEntry {
 }
 
 export interface Manifest {
-  /** Of this layout. */
+  /** Version of the layout. */
   readonly format: 1
   /** How often the folder was written. */
   readonly generation: number

@@ -15,17 +15,17 @@ const LARGEST_FILE = 2 ** 30
 
 /** What a file holds. */
 interface SampleArray {
-  /** Outermost first. Of an image [C, H, W]. */
+  /** Outermost first; [C, H, W] where it is an image. */
   readonly shape: readonly number[]
   /** Row by row. Bytes are not yet normalised; floats are what `predict` takes. */
   readonly data: Float32Array | Uint8Array
-  /** Of an image: the byte that stands for 1. */
+  /** The byte that stands for 1, where it is an image. */
   readonly most?: number
 }
 
 /** What a network takes. */
 export interface SampleTarget {
-  /** Of one sample: [C, H, W], or [T, C, H, W] of frames. */
+  /** [C, H, W], or [T, C, H, W] where a sample has frames. */
   readonly shape: readonly number[]
   readonly normalization?: ModelData['normalization']
 }
