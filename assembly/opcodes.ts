@@ -3,7 +3,7 @@
  * programs and of the control block, and sizes of the kernels' data.
  *
  * A program is a table of records of `Rec.Words` 32-bit words. Words 0–3 are the same for every
- * operation; src/plan/records names the operations and the rest of their words. A word holds an
+ * operation; src/kernels/records names the operations and the rest of their words. A word holds an
  * address (bytes), an integer, or a float32.
  */
 

@@ -1,8 +1,9 @@
 /** Two ways to do the same work, in turns: what both took, and their ratio. */
+
+import { median } from '../src/base/numbers.js'
+import { Purpose, RandomStream } from '../src/base/random.js'
 import { type Call, takeTurns } from '../src/bench/compare/turns.js'
 import { summarise } from '../src/bench/loops.js'
-import { median } from '../src/median.js'
-import { Purpose, RandomStream } from '../src/random.js'
 
 /** Milliseconds for both. */
 export const turnsMs = (quick: boolean): number => (quick ? 40 : 2500)

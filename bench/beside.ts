@@ -4,6 +4,7 @@
  * slowed most by a busy machine.
  */
 
+import { median } from '../src/base/numbers.js'
 import { watchOthers } from '../src/bench/conditions.js'
 import { summarise } from '../src/bench/loops.js'
 import {
@@ -16,10 +17,9 @@ import {
 } from '../src/bench/networks.js'
 import { peakGflops } from '../src/bench/peak.js'
 import { type Column, deviation, digits, percent } from '../src/bench/report.js'
+import { type MethodTraits, traitsOf } from '../src/compile/methods.js'
 import * as sw from '../src/index.js'
-import { median } from '../src/median.js'
-import type { Model } from '../src/model.js'
-import { type MethodTraits, traitsOf } from '../src/plan/methods.js'
+import type { Model } from '../src/model/model.js'
 import type { PeerStep, StepTimes } from './official-code.js'
 import { type DenseMethod, denseOperations, flop, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'

@@ -2,10 +2,10 @@
  * npm run bench: `spikewasm bench` with the sections that need the repository: exported networks,
  * other libraries and the paper's own code.
  */
-import '../src/node.js'
+import '../src/model/node.js'
 import { Command } from 'commander'
 import type { Group } from '../src/bench/report.js'
-import { benchCommand } from '../src/cli/bench.js'
+import { benchCommand } from '../src/cli/commands/bench.js'
 import { complain, FAILED, guardOutput } from '../src/cli/mistakes.js'
 import { addOptions } from '../src/cli/spec.js'
 import {

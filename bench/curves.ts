@@ -4,9 +4,9 @@
  */
 
 import { chooseModels, classes, input, makeBatch } from '../src/bench/networks.js'
-import type { Model } from '../src/model.js'
-import { pooledNetwork } from '../src/models/small.js'
-import { compile } from '../src/network.js'
+import { compile } from '../src/model/compile.js'
+import type { Model } from '../src/model/model.js'
+import { pooledNetwork } from '../src/model/models/vgg.js'
 import {
   addBeside,
   type Beside,

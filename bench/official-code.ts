@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { fail } from '../src/base/errors.js'
 import type { summarise } from '../src/bench/loops.js'
-import { fail } from '../src/errors.js'
 import type { BenchOptions } from './options.js'
 import { linesOf, runPeer } from './peers.js'
 

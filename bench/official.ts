@@ -14,8 +14,8 @@ import {
   methods,
 } from '../src/bench/networks.js'
 import { type Column, digits } from '../src/bench/report.js'
-import type { Model } from '../src/model.js'
-import { traitsOf } from '../src/plan/methods.js'
+import { traitsOf } from '../src/compile/methods.js'
+import type { Model } from '../src/model/model.js'
 import {
   addBeside,
   type Beside,

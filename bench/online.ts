@@ -5,11 +5,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fail } from '../src/base/errors.js'
 import { describeRates, makeBatch } from '../src/bench/networks.js'
-import { fail } from '../src/errors.js'
-import { parseState } from '../src/io/state.js'
-import type { Model } from '../src/model.js'
-import { compile } from '../src/network.js'
+import { parseState } from '../src/files/state.js'
+import { compile } from '../src/model/compile.js'
+import type { Model } from '../src/model/model.js'
 import { stepAgainst, stepColumns } from './agreement.js'
 import {
   addBeside,

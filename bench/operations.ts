@@ -6,11 +6,11 @@
  * the padding included.
  */
 
+import type { MethodTraits } from '../src/compile/methods.js'
 import { sharesOf } from '../src/edge/synops.js'
-import type { Graph, GraphNode } from '../src/graph/trace.js'
-import { fires } from '../src/nn/kind.js'
-import { sizeOf } from '../src/nn/value.js'
-import type { MethodTraits } from '../src/plan/methods.js'
+import { fires } from '../src/network/kind.js'
+import type { Graph, GraphNode } from '../src/network/trace.js'
+import { sizeOf } from '../src/network/value.js'
 
 export interface Operations {
   readonly additions: number

@@ -1,8 +1,8 @@
 /** The options that `npm run bench` has besides those of `spikewasm bench`. */
 import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
-import { sections as shared } from '../src/bench/options.js'
-import { benchSpecs } from '../src/cli/bench.js'
+import { sections as shared } from '../src/bench/benchmark.js'
+import { benchSpecs } from '../src/cli/commands/bench.js'
 import { type ArgumentsOf, addOptions, count, flag, text } from '../src/cli/spec.js'
 
 /** Sections of the repository alone. */

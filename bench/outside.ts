@@ -8,6 +8,8 @@
  * caches. Steps on one thread, on N threads, and the profile take turns: whatever disturbs the
  * machine for a while disturbs what is divided and what it is divided by.
  */
+
+import { median as medianOf } from '../src/base/numbers.js'
 import { trainedModel } from '../src/bench/cases/networks.js'
 import { thisBuild } from '../src/bench/compare/builds.js'
 import { BUSY, watchOthers } from '../src/bench/conditions.js'
@@ -22,8 +24,7 @@ import {
   methods,
 } from '../src/bench/networks.js'
 import { digits, percent } from '../src/bench/report.js'
-import { median as medianOf } from '../src/median.js'
-import type { Model } from '../src/model.js'
+import type { Model } from '../src/model/model.js'
 import type { Section } from './section.js'
 
 const [ROUNDS, QUICK_ROUNDS] = [15, 3]

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { SpikewasmError } from '../src/errors.js'
+import { SpikewasmError } from '../src/base/errors.js'
 
 export const peersFolder: string = fileURLToPath(new URL('../../bench/peers/', import.meta.url))
 

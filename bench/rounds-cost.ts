@@ -4,9 +4,13 @@
  * were measured, and prints the table of docs/scale.md.
  */
 
-import { changeBytes, keepsResidual, residualBytes } from '../src/scale/rounds/codec.js'
 import type { RoundsSetting } from '../src/scale/rounds/options.js'
-import type { Sizes } from '../src/scale/rounds/vectors.js'
+import {
+  changeBytes,
+  keepsResidual,
+  residualBytes,
+  type Sizes,
+} from '../src/scale/rounds/vectors.js'
 
 /** What the time of a round follows from. */
 export interface CostOf {

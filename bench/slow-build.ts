@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ownRoot } from '../src/bench/compare/builds.js'
-import { kinds } from '../src/plan/records/index.js'
+import { kinds } from '../src/kernels/records/index.js'
 
 /** Copies what a package holds. @param folder is made */
 export function copyBuild(folder: string): void {
@@ -79,7 +79,7 @@ function rebuild(folder: string, change: (assembly: string) => void): void {
 
 /**
  * Builds the engine of a copy anew, with `rounds` of a loop behind each unit of an operation.
- * @param op its name in src/plan/records, for example Neuron
+ * @param op its name in src/kernels/records, for example Neuron
  * @throws Error when there is no such operation, or it does not compile
  */
 export function slowDown(folder: string, op: string, rounds: number): void {

@@ -2,19 +2,19 @@
  * npm run bench:trust: can comparisons be trusted? Equal builds are compared many times, and alarms
  * are counted; then builds with a slow-down in one kernel, and those that were found are counted.
  */
-import '../src/node.js'
+import '../src/model/node.js'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { selectionOf } from '../src/bench/benchmark.js'
 import { compareBaseline, makeBaseline, writeBaseline } from '../src/bench/compare/baseline.js'
 import { ownRoot } from '../src/bench/compare/builds.js'
 import type { Campaign } from '../src/bench/compare/campaign.js'
 import { compareAgainst } from '../src/bench/compare/command.js'
 import type { CompareOptions } from '../src/bench/compare/options.js'
 import { change } from '../src/bench/compare/result.js'
-import { selectionOf } from '../src/bench/options.js'
 import { exitOnSignals } from '../src/cli/interrupt.js'
 import { accused, copyBuild, moveCode, slowDown, targets } from './slow-build.js'
 

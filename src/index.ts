@@ -1,14 +1,10 @@
 /** spikewasm: spiking neural networks trained in WebAssembly. */
 
-import './node.js'
+import './model/node.js'
 
-export {
-  type CheckNeuronOptions,
-  checkNeuron,
-  type NeuronCheck,
-  type NeuronCheckRow,
-} from './check-neuron.js'
-export { type Block, block, residual, sequential } from './containers.js'
+export { SpikewasmError } from './base/errors.js'
+export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './compile/plan.js'
+export type { Phase } from './compile/program.js'
 export * from './data/index.js'
 export type {
   ExportOptions,
@@ -24,18 +20,28 @@ export { type BothTargets, exportWasm } from './edge/export.js'
 export { netHeader } from './edge/header.js'
 export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
-export { SpikewasmError } from './errors.js'
-export type { NetworkJson, NodeJson } from './graph/json.js'
-export type { CheckpointContent } from './io/checkpoint.js'
-export type { ModelData, ModelJson } from './io/model-json.js'
-export * from './layers/index.js'
-export { type LoadOptions, loadModel, networkFromJSON } from './load.js'
-export * from './loss/index.js'
-export { Model } from './model.js'
-export * from './models/index.js'
-export { type CompileOptions, compile } from './network.js'
-export type { NeuronEntry } from './neurons.js'
-export * as neurons from './neurons.js'
+export type { SaveOptions, StepOptions, StepResult, StreamStep } from './engine/compile-options.js'
+export type { EngineSource } from './engine/load.js'
+export type { NamedTensor, StateDict } from './engine/memory/state.js'
+export type { RecordedState, RecordedStates } from './engine/memory/states.js'
+export type { Diagnostics, NeuronActivity, OperationTime } from './engine/run/last-run.js'
+export type { Prediction, PredictOptions } from './engine/run/predict.js'
+export type { SpikeTrains } from './engine/run/spikes.js'
+export type { CheckpointContent } from './files/checkpoint.js'
+export type { ModelData, ModelJson } from './files/json.js'
+export {
+  type CheckNeuronOptions,
+  checkNeuron,
+  type NeuronCheck,
+  type NeuronCheckRow,
+} from './model/check-neuron.js'
+export { type CompileOptions, compile } from './model/compile.js'
+export { type Block, block, residual, sequential } from './model/containers.js'
+export { type LoadOptions, loadModel, networkFromJSON } from './model/load.js'
+export { Model } from './model/model.js'
+export * from './model/models/index.js'
+export type { NeuronEntry } from './model/neurons.js'
+export * as neurons from './model/neurons.js'
 export {
   type Discretisation,
   type LoadNirOptions,
@@ -46,10 +52,9 @@ export {
   type NirReset,
   networkFromNir,
   type SaveNirOptions,
-} from './nir/index.js'
-export type { Apply, Composite, Exits, Module, Ops } from './nn/module.js'
-export type { InputShape, Shape, Value } from './nn/value.js'
-export * as ops from './ops/index.js'
+} from './model/nir/index.js'
+export type { NetworkJson, NodeJson } from './network/json.js'
+export type { Apply, Composite, Exits, Module, Ops } from './network/module.js'
 export {
   type CosineOptions,
   constant,
@@ -68,18 +73,12 @@ export {
   type ScheduleAt,
   type ScheduleBy,
   stepDecay,
-} from './optimizer/index.js'
-export * from './optimizer/kinds.js'
-export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
-export type { Phase } from './plan/program.js'
-export type { EngineSource } from './runtime/load.js'
-export type { Prediction, PredictOptions } from './runtime/predict.js'
-export type { OperationTime } from './runtime/profile.js'
-export type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
-export type { Diagnostics, NeuronActivity } from './runtime/shown.js'
-export type { SpikeTrains } from './runtime/spikes.js'
-export type { NamedTensor, StateDict } from './runtime/state.js'
-export type { RecordedState, RecordedStates } from './runtime/states.js'
+} from './network/optimizer.js'
+export type { InputShape, Shape, Value } from './network/value.js'
+export * from './nn/layers/index.js'
+export * from './nn/loss/index.js'
+export * from './nn/optimizers.js'
+export * as ops from './ops/index.js'
 export type { Callback, FitStart, Training } from './train/callback.js'
 export { type CheckpointOptions, checkpoint, type Monitor } from './train/callbacks/checkpoint.js'
 export { type CsvLoggerOptions, csvLogger } from './train/callbacks/csv-logger.js'
@@ -87,8 +86,7 @@ export { type DashboardOptions, dashboard } from './train/callbacks/dashboard.js
 export { type EarlyStoppingOptions, earlyStopping } from './train/callbacks/early-stopping.js'
 export { type ProgressOptions, type ProgressStream, progress } from './train/callbacks/progress.js'
 export { type ComparableLrOptions, comparableLr } from './train/comparable-lr.js'
-export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
-export type { Answers, ClassMetrics } from './train/metrics.js'
+export type { Answers, ClassMetrics, EvaluateOptions, Evaluation } from './train/evaluate.js'
 export type { LayerRecording, MonitorOptions, Recording } from './train/monitor.js'
 export type { Energy, LayerOperations, Operations } from './train/operations.js'
 export type { FitOptions } from './train/options.js'

@@ -5,12 +5,12 @@
  * @module net
  */
 
-import { type Net, openInference } from './edge/net-inference.js'
+import { type Net, openInference } from './edge/net.js'
 
+export { SpikewasmError } from './base/errors.js'
 export type { InputType, NetInfo, NetMode, NetTarget, StateEntry, WeightType } from './edge/abi.js'
 export { readFileInfo as netInfo } from './edge/file.js'
-export type { Net, NetTraining } from './edge/net-inference.js'
-export { SpikewasmError } from './errors.js'
+export type { Net, NetTraining } from './edge/net.js'
 
 /**
  * Checks an exported network and instantiates it. As `openNet` of the package's main entry, but for

@@ -1,5 +1,5 @@
 /** `spikewasm/ops` in Node. */
 
-import './node.js'
+import './model/node.js'
 
 export * from './ops/index.js'

@@ -3,6 +3,6 @@
  * options may ask for. Elsewhere they are always there.
  */
 
-import { useAll } from './page/load.js'
+import { useAll } from './model/page.js'
 
 useAll()

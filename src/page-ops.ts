@@ -1,5 +1,5 @@
 /** `spikewasm/ops` in a page. */
 
-import './runtime/page/platform.js'
+import './engine/page/platform.js'
 
 export * from './ops/index.js'

@@ -59,7 +59,7 @@ function steps() {
       'tools/lean-module.mjs',
       'tools/unroll.mjs',
       // Its version stands in them.
-      'src/version.ts',
+      'src/base/version.ts',
       manifest('assemblyscript'),
     ],
     outputs: [outFile, ...(target === 'release' ? [outFile.replace('.wasm', '-named.wasm')] : [])],
@@ -95,9 +95,9 @@ function steps() {
     {
       name: 'bundle',
       inputs: [
-        ...['tools/bundle.mjs', 'src/errors.ts', 'src/runtime/calls.ts'],
-        ...filesOf('src/pages'),
-        ...['page/worker', 'page/protocol', 'record-times'].map((f) => `src/runtime/${f}.ts`),
+        ...['tools/bundle.mjs', 'src/base/errors.ts', 'src/engine/threads/calls.ts'],
+        ...filesOf('src/watch'),
+        ...['page/worker', 'page/protocol', 'run/record-times'].map((f) => `src/engine/${f}.ts`),
         'assembly/opcodes.ts',
         ...bundled.map(manifest),
       ],
@@ -108,8 +108,8 @@ function steps() {
       ]
         .map((file) => `vendor/${file}`)
         .concat(['script.js', 'worker.min.js', 'worker.min.d.ts'].map((file) => `page/${file}`))
-        .map((file) => `build/src/runtime/${file}`)
-        .concat(['page.js', 'page.css', 'LICENSE'].map((file) => `build/src/pages/vendor/${file}`)),
+        .map((file) => `build/src/engine/${file}`)
+        .concat(['page.js', 'page.css', 'LICENSE'].map((file) => `build/src/watch/vendor/${file}`)),
       command: ['tools/bundle.mjs'],
     },
     {

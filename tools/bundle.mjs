@@ -1,11 +1,11 @@
-// Writes what the package carries of others' code to build/src/runtime/vendor, each with its
+// Writes what the package carries of others' code to build/src/engine/vendor, each with its
 // licence. As a dependency Piscina would install a native file that nothing here uses
 // (@napi-rs/nice), a page cannot load the loader by its bare name, and Valibot's package is twenty
 // times as large as its code. Pages carry their script with them, with uPlot in it.
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
-const vendor = 'build/src/runtime/vendor'
+const vendor = 'build/src/engine/vendor'
 const piscina = 'node_modules/piscina'
 
 /** Leaves out what the pool has no use for: process priorities, and all of Piscina's manifest. */
@@ -23,9 +23,9 @@ const without = {
 
 // The worker of a page as one script: as a text in the package's own code, which no bundler moves
 // elsewhere, and as a file for pages that may not start workers from texts.
-const page = 'build/src/runtime/page'
+const page = 'build/src/engine/page'
 const { outputFiles } = await build({
-  entryPoints: ['src/runtime/page/worker.ts'],
+  entryPoints: ['src/engine/page/worker.ts'],
   bundle: true,
   write: false,
   minify: true,
@@ -39,7 +39,7 @@ writeFileSync(`${page}/worker.min.js`, `${script}\n`)
 writeFileSync(`${page}/worker.min.d.ts`, 'export {}\n')
 writeFileSync(`${page}/script.js`, `export const script = ${JSON.stringify(script)}\n`)
 
-const pages = 'build/src/pages/vendor'
+const pages = 'build/src/watch/vendor'
 
 for (const folder of [vendor, pages]) rmSync(folder, { recursive: true, force: true })
 for (const name of ['piscina', 'loader', 'valibot'])
@@ -78,7 +78,7 @@ copyFileSync('node_modules/valibot/dist/index.min.mjs', `${vendor}/valibot/index
 copyFileSync('node_modules/valibot/LICENSE.md', `${vendor}/valibot/LICENSE.md`)
 
 await build({
-  entryPoints: { page: 'src/pages/client/main.ts' },
+  entryPoints: { page: 'src/watch/client/main.ts' },
   outdir: pages,
   bundle: true,
   minify: true,

@@ -4,7 +4,7 @@
 //   npm run chaos:rounds -- --replicas 2 --sync-every 20 --workers 3 --kills 3 --seed 1
 //   npm run chaos:rounds -- --sync-every 2 --data images
 import { parseArgs } from 'node:util'
-import '../build/src/node.js'
+import '../build/src/model/node.js'
 
 const { values } = parseArgs({
   options: {

@@ -4,7 +4,7 @@
 //   npm run chaos:scale -- --runs 24 --workers 3 --kills 2 --seed 1
 //   npm run chaos:scale -- --runs 6 --data events
 import { parseArgs } from 'node:util'
-import '../build/src/node.js'
+import '../build/src/model/node.js'
 
 const { values } = parseArgs({
   options: {

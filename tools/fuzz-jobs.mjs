@@ -4,7 +4,7 @@
 //
 //   node tools/fuzz-jobs.mjs [--count 20000] [--worker 6000] [--seed 1]
 import { parseArgs } from 'node:util'
-import '../build/src/node.js'
+import '../build/src/model/node.js'
 import { fuzzJobs, fuzzWorker } from '../build/test/scale/fuzz.js'
 import { withstand } from '../build/test/scale/hostile.js'
 import { noRedis, startRedis } from '../build/test/support/redis.js'

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 
 // For texts of equations.
 process.env.SPIKEWASM_FUZZ_MS ??= '50'
-const { fuzz } = await import('../build/test/io/fuzz.js')
+const { fuzz } = await import('../build/test/files/fuzz.js')
 
 const { values } = parseArgs({
   options: {

@@ -42,7 +42,7 @@ process.env.SPIKEWASM_ALL_THREADS = '1'
 const built = new URL('../build/test/golden/', import.meta.url)
 if (!existsSync(built)) fail('build/test/golden does not exist; run "npm run build" first')
 if (revectorize) {
-  const { switchOnWideVectors } = await import('../build/src/runtime/revectorize.js')
+  const { switchOnWideVectors } = await import('../build/src/engine/load.js')
   const { on, why } = await switchOnWideVectors()
   if (!on) fail(`--revectorize: ${why}`)
   // What V8 has not optimised has no wide vectors; a case is too short for it to begin.

@@ -6,38 +6,9 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, posix } from 'node:path'
-
-/**
- * Folders of assembly/ in the order of their imports: a file imports from its own folder and from
- * those before it. Everything may import opcodes.ts, and nothing imports index.ts. What
- * tools/records.mjs writes is not checked: classes of records, for all, and the kernels.
- */
-const FOLDERS = [
-  'base', // reading records, lanes, random numbers, functions of numbers
-  'activity', // tensors between layers: sums forward, gathered gradients backward
-  'norm',
-  'conv', // dense convolutions and matrix products
-  'grouped', // convolutions by groups of channels
-  'spikes', // convolutions on lists of spikes
-  'winograd',
-  'neuron',
-  'pool',
-  'loss',
-  'optimizer',
-  'edge',
-  'engine', // the interpreter, which calls all of them
-]
-
-const GENERATED = {
-  'generated/records.ts': -1,
-  'generated/kernels.ts': FOLDERS.indexOf('engine'),
-}
+import { dirname, join } from 'node:path'
 
 const LINE_WIDTH = 100
-const FILE_LINES = 400
-/** One list, which is searched rather than read. */
-const LONG_FILES = ['opcodes.ts']
 
 /** Biome's settings for the copy; a rule is off only where AssemblyScript leaves no choice. */
 const BIOME = {
@@ -85,14 +56,10 @@ const files = readdirSync(source, { recursive: true })
 
 let failed = runBiome()
 const texts = new Map(files.map((name) => [name, readFileSync(join(source, name), 'utf8')]))
-const imports = new Map(files.map((name) => [name, importsOf(name)]))
 for (const name of files) {
-  checkLines(name)
   checkHeaders(name)
   checkMemory(name)
-  checkOrder(name)
 }
-checkCircles()
 process.exitCode = failed ? 1 : 0
 
 function report(name, line, message) {
@@ -147,23 +114,6 @@ function codeOf(name) {
     .split('\n')
 }
 
-function checkLines(name) {
-  const lines = texts.get(name).replace(/\n$/, '').split('\n')
-  for (const [i, line] of lines.entries()) {
-    const width = [...line].length
-    if (width > LINE_WIDTH) {
-      report(name, i + 1, `line has ${width} columns; at most ${LINE_WIDTH} are allowed`)
-    }
-  }
-  if (lines.length > FILE_LINES && !LONG_FILES.includes(name)) {
-    report(
-      name,
-      FILE_LINES + 1,
-      `file has ${lines.length} lines; at most ${FILE_LINES} are allowed: split it by idea`,
-    )
-  }
-}
-
 function checkHeaders(name) {
   const lines = texts.get(name).split('\n')
   for (const [i, line] of lines.entries()) {
@@ -190,65 +140,4 @@ function checkMemory(name) {
       report(name, i + 1, 'string; the engine has no data segment that could hold it')
     }
   }
-}
-
-/** Files that a file imports or exports from: [{ name, line }]. */
-function importsOf(name) {
-  const found = []
-  for (const [i, line] of codeOf(name).entries()) {
-    const path = /\bfrom '([^']+)'/.exec(line)?.[1]
-    if (!path) continue
-    const target = `${posix.join(posix.dirname(name), path)}.ts`
-    if (files.includes(target) || Object.hasOwn(GENERATED, target))
-      found.push({ name: target, line: i + 1 })
-    else report(name, i + 1, `imports '${path}', which is no file of assembly/`)
-  }
-  return found
-}
-
-/** Place of a file in the order of imports. */
-function rankOf(name) {
-  if (name === 'opcodes.ts') return -1
-  if (Object.hasOwn(GENERATED, name)) return GENERATED[name]
-  if (name === 'index.ts') return FOLDERS.length
-  const rank = FOLDERS.indexOf(posix.dirname(name))
-  return rank < 0 ? undefined : rank
-}
-
-function checkOrder(name) {
-  const rank = rankOf(name)
-  if (rank === undefined) {
-    report(
-      name,
-      1,
-      'lies in no folder of the order of imports (FOLDERS in tools/lint-assembly.mjs)',
-    )
-    return
-  }
-  for (const { name: target, line } of imports.get(name)) {
-    if ((rankOf(target) ?? 0) <= rank) continue
-    report(
-      name,
-      line,
-      `imports ${target} against the order of folders: opcodes.ts, ${FOLDERS.join(', ')}, index.ts`,
-    )
-  }
-}
-
-/** Depth first; an import of a file that is still open closes a circle. */
-function checkCircles() {
-  const done = new Set()
-  const visit = (name, open) => {
-    if (done.has(name)) return
-    for (const { name: target, line } of imports.get(name) ?? []) {
-      const start = [...open, name].indexOf(target)
-      if (start < 0) visit(target, [...open, name])
-      else {
-        const circle = [...open, name].slice(start)
-        report(name, line, `closes a circle of imports: ${[...circle, target].join(' → ')}`)
-      }
-    }
-    done.add(name)
-  }
-  for (const name of files) visit(name, [])
 }

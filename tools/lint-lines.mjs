@@ -39,7 +39,7 @@ function codeOf(path, text) {
 }
 
 /** What the engine is made of besides its own folder: schemas, and what writes code from them. */
-const engine = /^(src\/plan\/records\/|tools\/(records|unroll)\.mjs$)/
+const engine = /^(src\/kernels\/records\/|tools\/(records|unroll)\.mjs$)/
 
 /** A folder of src is a room, and each other folder at the top. */
 function roomOf(path) {

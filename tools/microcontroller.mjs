@@ -13,8 +13,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const built = (path) => import(pathToFileURL(join(root, 'build/src', path)).href)
-const { compile } = await built('network.js')
-const { models } = await built('models/registry.js')
+const { compile } = await built('model/compile.js')
+const { models } = await built('model/models/registry.js')
 const { exportWasm } = await built('edge/export.js')
 const { netHeader } = await built('edge/header.js')
 const { netInfo } = await built('edge/net.js')

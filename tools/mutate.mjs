@@ -29,7 +29,7 @@ function sourcesOf(folders) {
       .filter((path) => path === folder || path.startsWith(`${folder}/`))
       .filter((path) => folder !== 'src' || !path.startsWith('src/bench/'))
     if (below.length > 0) return below
-    throw new Error(`${folder} holds no source; name a folder or file such as src/plan`)
+    throw new Error(`${folder} holds no source; name a folder or file such as src/compile`)
   })
 }
 
@@ -53,7 +53,7 @@ const isInPages = (path) =>
 function testsOf({ path, line }, covered, onlyNear) {
   const isEngine = path.startsWith('assembly/')
   const runs = ({ lines }) =>
-    isEngine ? 'src/runtime/load.ts' in lines : lines[path]?.includes(line)
+    isEngine ? 'src/engine/load.ts' in lines : lines[path]?.includes(line)
   const rowOf = ([test, found]) => {
     const shared = words(path).filter((word) => words(test).includes(word)).length
     const near =
@@ -107,7 +107,7 @@ const excerpt = (text) => {
 const show = ({ path, line, operator, from, to }) =>
   `${path}:${line} ${operator}, ${from} -> ${to || 'nothing'}`
 
-/** src/plan/records/relu.ts belongs to src/plan. */
+/** src/kernels/records/activity.ts belongs to src/kernels. */
 const folderOf = (path) =>
   path
     .split('/')

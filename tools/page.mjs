@@ -2,7 +2,7 @@
 // enums stand where their names stood, so that no page loads the names. Calls at the top of files
 // are marked as pure: so a kind of layer comes with the function that makes such a layer. Some files
 // stand in for others.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transform, transformSync } from 'esbuild'
@@ -12,21 +12,8 @@ const OUT = 'build/src/web'
 const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
 const OPCODES = 'assembly/opcodes.ts'
 
-/** What a page has in place of a file; both export the same names. */
-const INSTEAD = {
-  'src/plan/check.ts': 'src/page/check.ts',
-  'src/plan/checkpoints.ts': 'src/page/checkpoints.ts',
-  'src/plan/int8.ts': 'src/page/int8.ts',
-  'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
-  'src/data/plain.ts': 'src/page/plain.ts',
-  'src/graph/layer.ts': 'src/page/layer.ts',
-  'src/runtime/addresses.ts': 'src/page/addresses.ts',
-  'src/runtime/collect.ts': 'src/page/collect.ts',
-  'src/runtime/idle-threads.ts': 'src/page/idle-threads.ts',
-  'src/runtime/place.ts': 'src/page/place.ts',
-  'src/runtime/processors.ts': 'src/page/processors.ts',
-  'src/runtime/record-times.ts': 'src/page/record-times.ts',
-}
+/** What a page has in place of `x.ts`: `x.page.ts` beside it, which exports the same names. */
+const standIn = (file) => file.replace(/\.ts$/, '.page.ts')
 
 const parse = (path) =>
   ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
@@ -56,12 +43,12 @@ function enumsOf(path) {
 function target(from, specifier) {
   if (!specifier.startsWith('.')) return undefined
   const file = join(dirname(from), specifier).replaceAll('\\', '/').replace(/\.js$/, '.ts')
-  if (!isOwn(from) && INSTEAD[file]) return INSTEAD[file]
+  if (!isOwn(from) && existsSync(standIn(file))) return standIn(file)
   return /\/vendor\/|\/script\.ts$/.test(file) ? undefined : file
 }
 
-/** Files that stand in for others, and what they share, read those others. */
-const isOwn = (file) => file.startsWith('src/page/')
+/** Files that stand in for others read those others, and so does the entry. */
+const isOwn = (file) => /[./]page\.ts$/.test(file)
 
 const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
 
@@ -141,7 +128,7 @@ function forPages(file) {
     }
     // What a plan asserts of itself, whatever a user gives, needs no text.
     if (
-      /^src\/(plan|equations)\//.test(file) &&
+      /^src\/(compile|kernels)\//.test(file) &&
       ts.isNewExpression(node) &&
       /^Error\(/.test(node.getText().slice(4))
     ) {

@@ -1,4 +1,4 @@
-// Writes what the engine knows of records, from the schemas of src/plan/records and the signatures of
+// Writes what the engine knows of records, from the schemas of src/kernels/records and the signatures of
 // the kernels: assembly/generated/records.ts, the classes by which kernels read their records, and
 // assembly/generated/kernels.ts, the kernels and the way from an operation's number to its kernel.
 //
@@ -17,10 +17,10 @@ const TYPES = { number: 'i32', flag: 'i32', float: 'f32' }
 const KERNEL =
   /^export function (\w+)\(\s*\w+: (\w+),\s*\w+: i32,\s*\w+: i32,\s*\w+: usize,?\s*\): void/gm
 
-/** What src/plan/records says. */
+/** What src/kernels/records says. */
 async function schemas() {
   const { outputFiles } = buildSync({
-    ...{ entryPoints: ['src/plan/records/index.ts'], bundle: true, write: false },
+    ...{ entryPoints: ['src/kernels/records/index.ts'], bundle: true, write: false },
     ...{ format: 'esm', platform: 'node', logLevel: 'error', treeShaking: true },
   })
   const { text } = outputFiles[0]
@@ -106,7 +106,7 @@ export function engineSources({ kinds, entries, kernelOf }, known) {
   }
 }
 
-const GENERATED = '// Written by tools/records.mjs from src/plan/records: change those.\n'
+const GENERATED = '// Written by tools/records.mjs from src/kernels/records: change those.\n'
 
 function classFile(classes, entries) {
   const texts = [

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 
 const at = (path) => new URL(`../build/src/${path}`, import.meta.url)
 const { compile, cosine, datasets, sgd, subset } = await import(at('index.js'))
-const { cnn } = await import(at('models/index.js'))
+const { cnn } = await import(at('model/models/index.js'))
 const { fitRounds } = await import(at('scale/index.js'))
 
 const { values } = parseArgs({

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 
 const at = (path) => new URL(`../build/src/${path}`, import.meta.url)
 const { compile, sgd } = await import(at('index.js'))
-const { models } = await import(at('models/registry.js'))
+const { models } = await import(at('model/models/registry.js'))
 const { ringCost, roundCost } = await import(
   new URL('../build/bench/rounds-cost.js', import.meta.url)
 )
@@ -238,7 +238,7 @@ async function bytes(url) {
 async function outer(name, data) {
   const wire = await import(at('scale/rounds/wire.js'))
   const { outerStep } = await import(at('scale/rounds/outer.js'))
-  const { noSteps } = await import(at('runtime/update.js'))
+  const { noSteps } = await import(at('engine/run/update.js'))
   const { takeWeights, weightsOf } = await import(at('scale/rounds/vectors.js'))
   const { model } = await openWork(name, data)
   const sizes = sizesOf(model.session)
@@ -294,7 +294,7 @@ const ROUNDS_SECONDS = 25
 
 /** Seconds of rounds, the first two left out: models are compiled in them. */
 async function measureRounds(url, rounds, name, data, seconds = ROUNDS_SECONDS) {
-  const { crewOf } = await import(at('cli/rounds/crew.js'))
+  const { crewOf } = await import(at('cli/rounds/replica.js'))
   const { fitWith } = await import(at('scale/rounds/fit.js'))
   const { model, train, test } = await openWork(name, data)
   const pause = () => {}

@@ -1,6 +1,6 @@
 /**
  * Training in exported networks: what the runtime does before a step of a model. The random numbers
- * are those of src/random.ts, bit for bit.
+ * are those of src/base/random.ts, bit for bit.
  */
 
 import { Control } from '../opcodes'

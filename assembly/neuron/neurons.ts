@@ -1,6 +1,6 @@
 /**
  * Neurons from equations. What a layer computes is a function in the module's table, which was made
- * for it (src/equations): (record, first pixel, end, t, scratch) → spikes.
+ * for it (src/kernels/equations): (record, first pixel, end, t, scratch) → spikes.
  */
 
 import { gather } from '../activity/contributions'

@@ -28,7 +28,7 @@
  *                 last word is the end
  *   Grids         δ with its margins; a group of fewer images leaves the rest of its grid as it is
  *
- * Sizes and words come from src/plan/convolution/lists.ts.
+ * Sizes and words come from src/compile/convolution/patterns.ts.
  */
 
 import { check } from '../base/check'

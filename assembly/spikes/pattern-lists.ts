@@ -23,7 +23,7 @@
  *   listPointers  u32 [group][phase][C]: the end of each list
  *
  * Groups: of images, then strips, then steps, which run fastest. Sizes come from
- * src/plan/convolution/patterns.ts.
+ * src/compile/convolution/patterns.ts.
  */
 
 import { check } from '../base/check'

@@ -2,11 +2,12 @@
  * A network as other programs can compute it, layer by layer: normalisations are folded into the
  * weights before them, and neurons are reduced to their equation.
  */
-import type { Graph, GraphNode } from '../../src/graph/trace.js'
-import type { Model } from '../../src/model.js'
-import type { Pair } from '../../src/nn/kind.js'
-import { sizeOf } from '../../src/nn/value.js'
-import type { StateDict } from '../../src/runtime/state.js'
+
+import type { StateDict } from '../../src/engine/memory/state.js'
+import type { Model } from '../../src/model/model.js'
+import type { Pair } from '../../src/network/kind.js'
+import type { Graph, GraphNode } from '../../src/network/trace.js'
+import { sizeOf } from '../../src/network/value.js'
 
 /** Numbers in the chain's array, from `at` on. */
 export interface Numbers {

@@ -3,9 +3,9 @@
  * C,H,W). Writes one line of JSON: milliseconds from the files on the disk to the first class, and
  * of the import before it.
  */
-import '../../src/node.js'
+import '../../src/model/node.js'
 import { readFileSync } from 'node:fs'
-import type { ModelFactory } from '../../src/models/registry.js'
+import type { ModelFactory } from '../../src/model/models/registry.js'
 
 const [, , kind, ...paths] = process.argv
 
@@ -39,7 +39,7 @@ async function library(
 ): Promise<{ ms: number; importMs: number }> {
   const before = performance.now()
   const { compile } = await import('../../src/index.js')
-  const { models } = await import('../../src/models/registry.js')
+  const { models } = await import('../../src/model/models/registry.js')
   const { classes } = await import('../../src/bench/networks.js')
   const importMs = performance.now() - before
   const input = shape.split(',').map(Number) as [number, number, number]

@@ -1,19 +1,19 @@
 /** Networks to export, trained as far as their neurons fire as those of trained networks do. */
 
+import { SpikewasmError } from '../../src/base/errors.js'
 import { chooseModels, classes, input as colours, makeBatch } from '../../src/bench/networks.js'
 import { fillNormal } from '../../src/bench/spikes.js'
 import { fromArrays } from '../../src/data/arrays.js'
-import type { Dataset, Split } from '../../src/data/dataset.js'
-import { digits } from '../../src/data/digits.js'
+import type { Dataset, Split } from '../../src/data/datasets/dataset.js'
+import { digits } from '../../src/data/datasets/digits.js'
 import type { ExportOptions, NetTarget } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
-import { SpikewasmError } from '../../src/errors.js'
+import type { StateDict } from '../../src/engine/memory/state.js'
 import { cosine, sgd } from '../../src/index.js'
-import type { Model } from '../../src/model.js'
-import { type ModelFactory, models } from '../../src/models/registry.js'
-import { type CompileOptions, compile } from '../../src/network.js'
-import { imageShape, type Shape, sizeOf } from '../../src/nn/value.js'
-import type { StateDict } from '../../src/runtime/state.js'
+import { type CompileOptions, compile } from '../../src/model/compile.js'
+import type { Model } from '../../src/model/model.js'
+import { type ModelFactory, models } from '../../src/model/models/registry.js'
+import { imageShape, type Shape, sizeOf } from '../../src/network/value.js'
 import type { BenchOptions } from '../options.js'
 
 export const T = 4

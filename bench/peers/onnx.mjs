@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compareCalls, counted } from '../../build/bench/alternate.js'
 import { compile } from '../../build/src/index.js'
-import { models } from '../../build/src/models/registry.js'
+import { models } from '../../build/src/model/models/registry.js'
 import { chainModel } from './chain.mjs'
 import { createSession, loadOrt, nativeSession, readFloats } from './ort.mjs'
 

@@ -1,7 +1,7 @@
 /** What disturbed a figure: how much of the machine was taken from us, in a word. */
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { median } from '../median.js'
+import { median } from '../base/numbers.js'
 import type { Measured } from './compare/process.js'
 
 /** `0-2,5` → 0, 1, 2, 5 */

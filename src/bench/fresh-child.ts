@@ -1,5 +1,5 @@
 /** A process that starts: loads the package, compiles a network, and trains it for a few steps. */
-import { serveProcess } from '../runtime/node/child.js'
+import { serveProcess } from '../engine/node/child.js'
 
 export interface FreshJob {
   /** Undefined: the package alone is loaded. */

@@ -1,14 +1,14 @@
 /** Calls in a loop: measured in a process of their own, and written as rows and entries. */
+
 import { availableParallelism } from 'node:os'
-import { median } from '../median.js'
+import { median } from '../base/numbers.js'
+import type { Selection } from './benchmark.js'
 import { ownRoot } from './compare/builds.js'
 import { jobOf, PATIENCE } from './compare/options.js'
-import type { Measured } from './compare/process.js'
-import { runChild } from './compare/process.js'
+import { type Measured, runChild } from './compare/process.js'
 import { bestRate, marksOf } from './conditions.js'
-import type { Selection } from './options.js'
+import type { Weights } from './networks.js'
 import { deviation, digits, emptyReport, percent, type Report, tableOf, time } from './report.js'
-import type { Weights } from './weights.js'
 
 /** Milliseconds for each benchmark. */
 const [EACH_MS, QUICK_MS] = [800, 100]

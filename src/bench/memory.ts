@@ -2,13 +2,13 @@
  * Peak memory of training, and how soon the first step is done: each configuration in a process of
  * its own, since what one leaves behind must not count for the next.
  */
-import { fail } from '../errors.js'
-import { patiently } from '../runtime/calls.js'
-import { Child, flagsOfNode } from '../runtime/node/child.js'
+import { fail } from '../base/errors.js'
+import { Child, flagsOfNode } from '../engine/node/child.js'
+import { patiently } from '../engine/threads/calls.js'
+import type { Selection } from './benchmark.js'
 import { TIME_STEPS } from './cases/networks.js'
 import type { FreshCalls, FreshJob } from './fresh-child.js'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
-import type { Selection } from './options.js'
 import { type Column, type Entry, emptyReport, type Group, tableOf, time } from './report.js'
 
 /** A process that takes longer hangs. */

@@ -3,7 +3,7 @@
  * beside what is held against it.
  */
 import { readFileSync } from 'node:fs'
-import { median } from '../median.js'
+import { median } from '../base/numbers.js'
 import type { Limit } from './benchmark.js'
 
 interface PeakExports {

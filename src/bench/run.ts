@@ -1,11 +1,11 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
 import { availableParallelism, cpus, loadavg } from 'node:os'
-import { fail, SpikewasmError } from '../errors.js'
-import { VERSION } from '../version.js'
+import { fail, SpikewasmError } from '../base/errors.js'
+import { VERSION } from '../base/version.js'
+import type { Selection } from './benchmark.js'
 import { listBenchmarks } from './cases/index.js'
 import { measureEach } from './loops.js'
 import { memoryGroups } from './memory.js'
-import type { Selection } from './options.js'
 import { limits, memoryMoves } from './peak.js'
 import {
   addReport,

@@ -11,8 +11,8 @@ import {
   datasets as loaders,
   type Split,
 } from '../data/index.js'
-import type { ModelName } from '../models/registry.js'
-import type { Shape } from '../nn/value.js'
+import type { ModelName } from '../model/models/registry.js'
+import type { Shape } from '../network/value.js'
 
 export interface Entry {
   /** What `--data` names; absent for data in the package. */

@@ -1,9 +1,9 @@
 /** Loads data sets as the options of commands say. */
 
-import { mapSplit } from '../data/dataset.js'
+import { fail } from '../base/errors.js'
+import { mapSplit } from '../data/datasets/dataset.js'
 import type { EventDatasetOptions } from '../data/events/options.js'
 import { augment, type Dataset, encoders, type Split, subset } from '../data/index.js'
-import { fail } from '../errors.js'
 import { type DatasetName, datasets, type Entry, namesWith } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import * as shared from './options.js'

@@ -1,8 +1,5 @@
 /** Options that commands share. Where the library checks a range, they leave it to that. */
 
-import { encoderNames } from '../data/encoders.js'
-import { eventSplits } from '../data/events/split-names.js'
-import { modelNames } from '../models/names.js'
 import {
   gradientCheckpoints,
   methodNames,
@@ -11,7 +8,10 @@ import {
   stepModes,
   stepModesOf,
   updates,
-} from '../plan/methods.js'
+} from '../compile/methods.js'
+import { encoderNames } from '../data/encoders.js'
+import { eventSplits } from '../data/events/options.js'
+import { modelNames } from '../model/models/options.js'
 import { datasetNames, describeDefault, describeSources, namesWith } from './datasets.js'
 import * as o from './spec.js'
 

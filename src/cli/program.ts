@@ -1,26 +1,26 @@
 /** The commands of `spikewasm`: which one to run, and how errors end. */
 
 import { Command } from 'commander'
-import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { VERSION } from '../version.js'
+import { VERSION } from '../base/version.js'
+import { switchOnWideVectors } from '../engine/revectorize.js'
 import { ignoreHangup } from './interrupt.js'
 import { complain, FAILED, guardOutput, plainWarnings } from './mistakes.js'
 import { guardTerminal } from './terminal.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
 export const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
-  train: async () => (await import('./train.js')).trainCommand,
-  eval: async () => (await import('./eval.js')).evalCommand,
-  predict: async () => (await import('./predict.js')).predictCommand,
-  export: async () => (await import('./export.js')).exportCommand,
-  info: async () => (await import('./info.js')).infoCommand,
-  report: async () => (await import('./run-report.js')).reportCommand,
-  diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
-  verify: async () => (await import('./verify.js')).verifyCommand,
-  show: async () => (await import('./show.js')).showCommand,
-  bench: async () => (await import('./bench.js')).benchCommand,
+  train: async () => (await import('./commands/train.js')).trainCommand,
+  eval: async () => (await import('./commands/eval.js')).evalCommand,
+  predict: async () => (await import('./commands/predict.js')).predictCommand,
+  export: async () => (await import('./commands/export.js')).exportCommand,
+  info: async () => (await import('./commands/info.js')).infoCommand,
+  report: async () => (await import('./commands/run-report.js')).reportCommand,
+  diagnose: async () => (await import('./commands/diagnose.js')).diagnoseCommand,
+  verify: async () => (await import('./commands/verify.js')).verifyCommand,
+  show: async () => (await import('./commands/show.js')).showCommand,
+  bench: async () => (await import('./commands/bench.js')).benchCommand,
   sweep: async () => (await import('./sweep/sweep.js')).sweepCommand,
-  worker: async () => (await import('./worker.js')).workerCommand,
+  worker: async () => (await import('./commands/worker.js')).workerCommand,
 }
 
 /** Work that goes on when nobody reads what it says. */

@@ -4,9 +4,9 @@
  */
 
 import { type Command, Option } from 'commander'
-import { fail } from '../errors.js'
-import { integer, type Range, range } from '../rules.js'
-import * as v from '../runtime/vendor/valibot/index.js'
+import { fail } from '../base/errors.js'
+import { integer, type Range, range } from '../base/rules.js'
+import * as v from '../engine/vendor/valibot/index.js'
 
 /** What an option may say of itself besides. */
 interface More<P> {

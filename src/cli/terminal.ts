@@ -8,7 +8,7 @@
 import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { Table } from 'cli-table3'
-import { plainText, printable } from '../errors.js'
+import { plainText, printable } from '../base/errors.js'
 import { decimal, percent } from '../train/callbacks/epoch-line.js'
 import type { Operations } from '../train/operations.js'
 import { present } from './spec.js'

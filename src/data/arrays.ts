@@ -1,5 +1,5 @@
 /** Data sets from numbers in memory. */
-import { checkArguments, checkOptions, describe, fail } from '../errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../base/errors.js'
 import {
   type Checked,
   checkClasses,
@@ -8,7 +8,7 @@ import {
   expectLabels,
   keys,
 } from './bytes.js'
-import { checkRead, type Dataset, sampleFloats } from './dataset.js'
+import { checkRead, type Dataset, sampleFloats } from './datasets/dataset.js'
 import { bytesToShare, withPlain } from './plain.js'
 
 /** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */

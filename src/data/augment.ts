@@ -1,9 +1,10 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import { fail } from '../errors.js'
-import { imageShape } from '../nn/value.js'
-import { Purpose, RandomStream } from '../random.js'
-import { complete, integer, oneOf, type Rules, truth } from '../rules.js'
-import { autoAugment, type ImageSize } from './autoaugment.js'
+
+import { fail } from '../base/errors.js'
+import { Purpose, RandomStream } from '../base/random.js'
+import { complete, integer, oneOf, type Rules, truth } from '../base/rules.js'
+import { imageShape } from '../network/value.js'
+import { autoAugment, type ImageSize, move } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
 import {
   checkRoom,
@@ -14,8 +15,7 @@ import {
   noteBytes,
   type ReadContext,
   sampleFloats,
-} from './dataset.js'
-import { move } from './move.js'
+} from './datasets/dataset.js'
 import { changesOf, hashOf, type Plain } from './plain.js'
 
 const paddingModes = ['constant', 'reflect'] as const

@@ -1,9 +1,9 @@
 /** Batches of a data set, gathered into arrays of the caller. */
-import { checkInteger, describe, fail } from '../errors.js'
-import { checkInputShape, imageShape } from '../nn/value.js'
-import { permutation } from '../random.js'
-import { complete, integer, type Rules, truth } from '../rules.js'
-import { pixelsFirst } from '../runtime/pixels-first.js'
+import { checkInteger, describe, fail } from '../base/errors.js'
+import { permutation } from '../base/random.js'
+import { complete, integer, type Rules, truth } from '../base/rules.js'
+import { pixelsFirst } from '../engine/run/run-words.js'
+import { checkInputShape, imageShape } from '../network/value.js'
 import {
   type Dataset,
   expectDataset,
@@ -11,7 +11,7 @@ import {
   type ReadContext,
   sampleFloats,
   type TargetSource,
-} from './dataset.js'
+} from './datasets/dataset.js'
 
 /** Options of `Batches`. */
 export interface BatchesOptions {

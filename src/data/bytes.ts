@@ -1,7 +1,7 @@
 /** Data sets from bytes in memory. */
 
-import { checkArguments, checkInteger, checkOptions, describe, fail } from '../errors.js'
-import { checkInputShape, type InputShape, imageShape } from '../nn/value.js'
+import { checkArguments, checkInteger, checkOptions, describe, fail } from '../base/errors.js'
+import { checkInputShape, type InputShape, imageShape } from '../network/value.js'
 import {
   checkLabels,
   checkRead,
@@ -10,7 +10,7 @@ import {
   MOST_STEPS,
   type Normalization,
   sampleFloats,
-} from './dataset.js'
+} from './datasets/dataset.js'
 import { sharedBytes, withPlain } from './plain.js'
 
 // What data sets in memory are described by: checked and copied, so that nothing changes later.

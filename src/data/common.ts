@@ -1,21 +1,11 @@
 /** What is public of data sets in Node and in a page alike. */
 
-export type { EventFrames, FramesOptions } from '../events/frames.js'
-export type { EventFormat } from '../events/parse.js'
-export type { EventArrays, EventRecording, Sensor } from '../events/recording.js'
-export type { SliceOptions, SplitBy } from '../events/slices.js'
-export type {
-  DropEventOptions,
-  DropPartOptions,
-  EventDraw,
-  TimeJitterOptions,
-} from '../events/transforms.js'
-export { permutation } from '../random.js'
+export { permutation } from '../base/random.js'
 export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
 export { Batches, type BatchesOptions } from './batches.js'
 export { type BytesOptions, fromBytes } from './bytes.js'
-export type { CifarOptions } from './cifar.js'
+export type { CifarOptions } from './datasets/cifar.js'
 export {
   type Dataset,
   type Normalization,
@@ -24,7 +14,8 @@ export {
   type Split,
   subset,
   type TargetSource,
-} from './dataset.js'
+} from './datasets/dataset.js'
+export type { NamedFiles } from './datasets/mnist-files.js'
 export {
   type ConstantOptions,
   type DeltaOptions,
@@ -33,10 +24,22 @@ export {
   type PhaseOptions,
   type RateOptions,
 } from './encoders.js'
-export { cifar10DvsOfficial } from './events/official-options.js'
-export type { EventAugmentOptions, EventDatasetOptions, EventSplit } from './events/options.js'
-export type { ReadEventsOptions } from './events/read-options.js'
+export type {
+  EventAugmentOptions,
+  EventDatasetOptions,
+  EventSplit,
+  ReadEventsOptions,
+} from './events/options.js'
+export { cifar10DvsOfficial } from './events/options.js'
 export type { EventFolderOptions } from './events/sets.js'
-export type { NamedFiles } from './mnist-files.js'
 export type { ImageFolderOptions, PictureOptions } from './pictures/options.js'
 export type { ColorJitter, ResizedCrop } from './pictures/transforms.js'
+export type { EventFormat } from './recordings/parse.js'
+export type { EventArrays, EventRecording, Sensor } from './recordings/recording.js'
+export type { EventFrames, FramesOptions, SliceOptions, SplitBy } from './recordings/slices.js'
+export type {
+  DropEventOptions,
+  DropPartOptions,
+  EventDraw,
+  TimeJitterOptions,
+} from './recordings/transforms.js'

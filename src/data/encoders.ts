@@ -3,10 +3,9 @@
  * and formulas are those of SpikingJelly's `encoding` and snnTorch's `spikegen`.
  */
 
-import { checkInteger, describe, fail } from '../errors.js'
-import { type InputShape, imageShape } from '../nn/value.js'
-import { Purpose, RandomStream } from '../random.js'
-import { roundToEven } from '../round-up.js'
+import { checkInteger, describe, fail } from '../base/errors.js'
+import { roundToEven } from '../base/numbers.js'
+import { Purpose, RandomStream } from '../base/random.js'
 import {
   complete,
   finite,
@@ -17,8 +16,9 @@ import {
   range,
   such,
   truth,
-} from '../rules.js'
-import { pixelsFirst } from '../runtime/pixels-first.js'
+} from '../base/rules.js'
+import { pixelsFirst } from '../engine/run/run-words.js'
+import { type InputShape, imageShape } from '../network/value.js'
 import {
   bytesOf,
   checkRoom,
@@ -28,7 +28,7 @@ import {
   MOST_STEPS,
   madeFrom,
   type ReadContext,
-} from './dataset.js'
+} from './datasets/dataset.js'
 import { changesOf, hashOf, type Plain } from './plain.js'
 
 /** Encoders by name. */

@@ -7,7 +7,7 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { fail } from '../errors.js'
+import { fail } from '../base/errors.js'
 
 /** Files that are looked into, which lie evenly: of smaller data sets that is each one. */
 const FILES = 1024

@@ -2,10 +2,10 @@
  * Data sets in Node. What needs its modules is imported when it is called.
  */
 
-import { copyOf } from '../copy.js'
-import { describe, fail } from '../errors.js'
-import type * as host from '../host.js'
-import type { Split } from './dataset.js'
+import { describe, fail } from '../base/errors.js'
+import type * as host from '../base/host.js'
+import { copyOf } from '../base/objects.js'
+import type { Split } from './datasets/dataset.js'
 import type { ImageFolderOptions } from './pictures/options.js'
 
 /**
@@ -22,20 +22,24 @@ export const datasets = {
   digits: async (from?: string | host.URL | Uint8Array, ...more: []): Promise<Split> => {
     const own = copyOf(from)
     refuseMore('digits', 0, more)
-    return (await import('./digits.js')).digits(own)
+    return (await import('./datasets/digits.js')).digits(own)
   },
   /**
    * MNIST, [1, 28, 28], 10 classes: 60,000 to train and 10,000 to test with.
    * @param path the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  mnist: loader('mnist', 1, async () => (await import('./mnist.js')).mnist),
+  mnist: loader('mnist', 1, async () => (await import('./datasets/mnist.js')).mnist),
   /**
    * Fashion-MNIST: sizes and files as those of MNIST.
    * @param path the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  fashionMnist: loader('fashionMnist', 1, async () => (await import('./mnist.js')).fashionMnist),
+  fashionMnist: loader(
+    'fashionMnist',
+    1,
+    async () => (await import('./datasets/mnist.js')).fashionMnist,
+  ),
   /**
    * CIFAR-10, [3, 32, 32], 10 classes: 50,000 to train and 10,000 to test with.
    * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to; also a
@@ -43,13 +47,13 @@ export const datasets = {
    * @param options for such a folder, where converted pictures are kept
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar10: loader('cifar10', 2, async () => (await import('./cifar.js')).cifar10),
+  cifar10: loader('cifar10', 2, async () => (await import('./datasets/cifar.js')).cifar10),
   /**
    * CIFAR-100, [3, 32, 32], 100 classes (the fine labels): 50,000 to train and 10,000 to test with.
    * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar100: loader('cifar100', 1, async () => (await import('./cifar.js')).cifar100),
+  cifar100: loader('cifar100', 1, async () => (await import('./datasets/cifar.js')).cifar100),
   /**
    * Pictures in a folder for each class, `train/<class>/…` and `val/<class>/…` or `test/<class>/…`:
    * jpg or png, told apart by content. Labels follow the order of the classes' names. Pictures are
@@ -126,7 +130,7 @@ function loader<Path, Options extends readonly unknown[]>(
     refuseMore(name, most, options.slice(most - 1))
     const run = await load()
     if (!(where instanceof URL)) return run(where, ...own)
-    const { pathOfUrl } = await import('../io/files.js')
+    const { pathOfUrl } = await import('../files/files.js')
     return run(pathOfUrl(`datasets.${name}`, where) as Path, ...own)
   }
 }

@@ -3,7 +3,7 @@
 import { ofSamples, type Samples } from './arrays.js'
 import { type AugmentOptions, augment } from './augment.js'
 import { type BytesOptions, fromBytes } from './bytes.js'
-import { type Dataset, openers, slice } from './dataset.js'
+import { type Dataset, openers, slice } from './datasets/dataset.js'
 import { type EncoderName, encoded } from './encoders.js'
 import type { Plain } from './plain.js'
 

@@ -3,12 +3,17 @@
  * those alone that are used.
  */
 
-import { copyOf } from '../copy.js'
-import { fail } from '../errors.js'
-import type { Split } from './dataset.js'
-import { fashionFlavour, mnistFlavour, mnistOfFiles, type NamedFiles } from './mnist-files.js'
+import { fail } from '../base/errors.js'
+import { copyOf } from '../base/objects.js'
+import type { Split } from './datasets/dataset.js'
+import {
+  fashionFlavour,
+  mnistFlavour,
+  mnistOfFiles,
+  type NamedFiles,
+} from './datasets/mnist-files.js'
 
-export { digits } from './digits.js'
+export { digits } from './datasets/digits.js'
 
 /** As in Node, from files alone. */
 export function mnist(files: NamedFiles): Promise<Split> {

@@ -4,7 +4,7 @@
  * its own, `{ ...data, read }`, is another data set, and nobody but its maker can read it.
  */
 
-import { isNode } from '../runtime/processors.js'
+import { isNode } from '../engine/threads/processors.js'
 
 /** What counts of a data set here. */
 interface Readable {

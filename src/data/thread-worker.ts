@@ -1,11 +1,11 @@
 /** The other side of `BatchThreads`: makes one batch after another, as far as there is room. */
 
-import '../runtime/node/platform.js'
-import { expectFinite } from '../errors.js'
-import type { Ask } from '../runtime/calls.js'
-import { serveThread } from '../runtime/node/thread.js'
+import '../engine/node/platform.js'
+import { expectFinite } from '../base/errors.js'
+import { serveThread } from '../engine/node/thread.js'
+import type { Ask } from '../engine/threads/calls.js'
 import { Batches, type BatchesOptions } from './batches.js'
-import type { Dataset } from './dataset.js'
+import type { Dataset } from './datasets/dataset.js'
 import { loadMaker, openPlain } from './open.js'
 import type { Plain } from './plain.js'
 import { Ring, type RingMemory } from './ring.js'

@@ -3,13 +3,12 @@
  * bits that `Batches.fill` gives on any thread, whichever of them makes a batch.
  */
 
-import { fail } from '../errors.js'
-import { letGo } from '../runtime/collect.js'
-import { expectThreads } from '../runtime/node/address-limit.js'
-import { expectPackageFile } from '../runtime/node/package-file.js'
-import { Thread } from '../runtime/node/thread.js'
+import { fail } from '../base/errors.js'
+import { letGo } from '../engine/memory/collect.js'
+import { expectPackageFile } from '../engine/node/package-file.js'
+import { expectThreads, Thread } from '../engine/node/thread.js'
 import type { BatchesOptions } from './batches.js'
-import { type Dataset, sampleFloats } from './dataset.js'
+import { type Dataset, sampleFloats } from './datasets/dataset.js'
 import type { Plain } from './plain.js'
 import { makeRing, Ring } from './ring.js'
 import type { BatchCalls } from './thread-worker.js'

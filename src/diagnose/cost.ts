@@ -1,14 +1,14 @@
 /** Time and memory of a training step. */
 
-import { fail } from '../errors.js'
-import { graphToJson, type NetworkJson } from '../graph/json.js'
-import { trace } from '../graph/trace.js'
-import { median } from '../median.js'
-import type { Model } from '../model.js'
-import type { Module } from '../nn/module.js'
-import type { InputShape } from '../nn/value.js'
-import { Child } from '../runtime/node/child.js'
-import type { Session } from '../runtime/session.js'
+import { fail } from '../base/errors.js'
+import { median } from '../base/numbers.js'
+import { Child } from '../engine/node/child.js'
+import type { Session } from '../engine/session.js'
+import type { Model } from '../model/model.js'
+import { graphToJson, type NetworkJson } from '../network/json.js'
+import type { Module } from '../network/module.js'
+import { trace } from '../network/trace.js'
+import type { InputShape } from '../network/value.js'
 import { type Cost, type ProcessCost, timeRepeated } from './diagnosis.js'
 import type { DiagnoseCalls, ProcessJob } from './process-child.js'
 

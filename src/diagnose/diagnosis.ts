@@ -8,7 +8,7 @@ import {
   type StepMode,
   stepModesOf,
   traitsOf,
-} from '../plan/methods.js'
+} from '../compile/methods.js'
 
 /** A method whose cost is measured, as users name it: `bptt`, `rate-m`, `sltt-1`. */
 export type Variant = Method | `${Method}-${string}`

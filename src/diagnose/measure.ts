@@ -3,36 +3,179 @@
  * user's network and data.
  */
 
+import { checkBoolean, describe, fail } from '../base/errors.js'
+import { mean } from '../base/numbers.js'
+import { own } from '../base/objects.js'
+import { traitsOf } from '../compile/methods.js'
 import { Batches } from '../data/batches.js'
-import type { Dataset, Split } from '../data/dataset.js'
-import { checkBoolean, describe, fail } from '../errors.js'
-import { trace } from '../graph/trace.js'
-import { identity } from '../layers/index.js'
-import type { Model } from '../model.js'
-import { type CompileOptions, compile } from '../network.js'
-import { kindOf } from '../nn/kind.js'
-import type { Module } from '../nn/module.js'
-import type { InputShape } from '../nn/value.js'
-import { cosine } from '../optimizer/index.js'
-import { type Sgd, sgd } from '../optimizer/kinds.js'
-import { traitsOf } from '../plan/methods.js'
-import { nonFinite } from '../runtime/non-finite.js'
-import type { Session } from '../runtime/session.js'
+import type { Dataset, Split } from '../data/datasets/dataset.js'
+import { cosineOf } from '../engine/memory/arena.js'
+import { nonFinite } from '../engine/run/non-finite.js'
+import type { Session } from '../engine/session.js'
+import { type CompileOptions, compile } from '../model/compile.js'
+import type { Model } from '../model/model.js'
+import { kindOf } from '../network/kind.js'
+import type { Module } from '../network/module.js'
+import { cosine } from '../network/optimizer.js'
+import { trace } from '../network/trace.js'
+import { type InputShape, sizeOf } from '../network/value.js'
+import { identity } from '../nn/layers/index.js'
+import { type Sgd, sgd } from '../nn/optimizers.js'
+import { comparableLr } from '../train/comparable-lr.js'
 import { checkDataset } from '../train/evaluate.js'
-import { activityOf } from './activity.js'
 import { describeNetwork, durations, measureCost, measureProcess } from './cost.js'
 import {
   type Activity,
+  type Cosine,
   type Cost,
   claimed,
   type Diagnosis,
+  type GradientMatch,
+  type LayerActivity,
   type Point,
   type TrainingDiagnosis,
   type Variant,
   variantNames,
   variants,
 } from './diagnosis.js'
-import { layerOf, type Probe, probe } from './probe.js'
+
+// Spikes of a trained network, for a raster and for rates over time.
+
+/** Rows of a raster: more would run into each other. */
+const MOST_ROWS = 100
+/** Samples that rates are the mean of. */
+const SAMPLES = 64
+
+/**
+ * Spikes of the first sample, and rates of the first 64.
+ *
+ * @param model compiled with `record`
+ */
+export async function activityOf(model: Model, data: Dataset): Promise<Activity> {
+  const one = await model.monitor(data, { limit: 1 })
+  const many = await model.monitor(data, { limit: SAMPLES, keep: 'rates' })
+  const { timeSteps: T } = one
+  const layers = Object.entries(one.layers).map(([name, { shape, spikes, stepRates }]) => {
+    const neurons = sizeOf(shape)
+    const rows = Math.min(neurons, MOST_ROWS)
+    const fired = spikes as Uint8Array
+    const layer: LayerActivity = {
+      neurons,
+      rows,
+      ...rasterOf(rows, T, (row, t) => fired[Math.floor((row * neurons) / rows) * T + t] !== 0),
+      sampleRates: [...stepRates],
+      rates: [...many.layers[name].stepRates],
+    }
+    return [name, layer] as const
+  })
+  return {
+    timeSteps: T,
+    dataset: data.name,
+    samples: many.samples,
+    ...(one.labels ? { label: one.labels[0] } : {}),
+    predicted: one.classes[0],
+    layers: Object.fromEntries(layers),
+  }
+}
+
+/** Rows and steps, counted from 1, of what fires. */
+function rasterOf(rows: number, T: number, fires: (row: number, t: number) => boolean) {
+  const [spikeRows, spikeSteps]: [number[], number[]] = [[], []]
+  for (let row = 0; row < rows; row++)
+    for (let t = 0; t < T; t++)
+      if (fires(row, t)) {
+        spikeRows.push(row + 1)
+        spikeSteps.push(t + 1)
+      }
+  return { spikeRows, spikeSteps }
+}
+
+// Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the
+// firing rates of the same passes.
+
+export interface Probe extends Omit<Point, 'step'> {
+  readonly gradients: readonly GradientMatch[]
+  readonly firingRates: Readonly<Record<string, readonly number[]>>
+}
+
+/**
+ * Takes every measure as the mean over batches. Parameters stay as they are.
+ *
+ * @param bptt compiled with method bptt and `inspect`
+ * @param rate the same network compiled with method rate for the same T and batch size; gets the
+ *   state of `bptt`
+ * @param fill writes batch i into a slot
+ */
+export async function probe(
+  bptt: Model,
+  rate: Model,
+  fill: (batch: number, slot: ReturnType<Session['slot']>) => Promise<void>,
+  batches: number,
+): Promise<Probe> {
+  rate.loadStateDict(bptt.stateDict())
+  const { timeSteps } = bptt
+  const factor = comparableLr(1, { from: bptt.method, to: rate.method, timeSteps })
+  const [a1, a2, cosines, ratios] = [means(), means(), means(), means()]
+  const rates: Record<string, number[]> = {}
+  const weights = new Set<string>()
+  for (let batch = 0; batch < batches; batch++) {
+    for (const model of [bptt, rate]) {
+      await fill(batch, model.session.slot(0))
+      await model.session.run('gradients', 0, model.batchSize)
+    }
+    const assumptions = bptt.diagnostics()
+    for (const [layer, cosine] of Object.entries(assumptions.a1)) a1.add(layer, cosine)
+    for (const [weight, cosine] of Object.entries(assumptions.a2)) a2.add(layerOf(weight), cosine)
+    const reference = bptt.gradients()
+    for (const [name, { data, shape }] of Object.entries(rate.gradients())) {
+      // Those of a normalisation are vectors.
+      if (name.endsWith('weight') && shape.length > 1) weights.add(name)
+      cosines.add(name, cosineOf(data, reference[name].data))
+      ratios.add(name, (factor * norm(data)) / norm(reference[name].data))
+    }
+    for (const [layer, steps] of Object.entries(bptt.stepRates())) {
+      if (!own(rates, layer)) rates[layer] = steps.map(() => 0)
+      for (let t = 0; t < steps.length; t++) rates[layer][t] += steps[t] / batches
+    }
+  }
+  const [cosine, normRatio] = [cosines.read(), ratios.read()]
+  const names = Object.keys(cosine)
+  return {
+    a1: a1.read(),
+    a2: a2.read(),
+    a3: Object.fromEntries([...weights].map((name) => [layerOf(name), cosine[name]])),
+    gradients: names.map((parameter) => ({
+      parameter,
+      cosine: cosine[parameter],
+      normRatio: normRatio[parameter],
+    })),
+    firingRates: rates,
+  }
+}
+
+/** `layer1.conv.weight` → `layer1.conv` */
+export function layerOf(parameter: string): string {
+  return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')))
+}
+
+const norm = (values: Float32Array): number =>
+  Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
+
+/** Means by name; values that are not finite (zero vectors have no direction) don't count. */
+function means(): { add(name: string, value: number): void; read(): Record<string, Cosine> } {
+  const found = new Map<string, number[]>()
+  return {
+    add(name, value) {
+      const values = found.get(name) ?? []
+      found.set(name, values)
+      if (Number.isFinite(value)) values.push(value)
+    },
+    read: () =>
+      Object.fromEntries(
+        [...found].map(([name, values]) => [name, values.length === 0 ? null : mean(values)]),
+      ),
+  }
+}
 
 export interface DiagnoseOptions {
   /** Makes the network; called once for each model that is compiled. */

@@ -1,12 +1,12 @@
 /** The process of process.ts: it makes a model, runs a few training steps, and tells its peak. */
 
-import '../node.js'
-import { compositeOf, type NetworkJson } from '../graph/json.js'
-import { median } from '../median.js'
-import { type CompileOptions, compile } from '../network.js'
-import type { InputShape } from '../nn/value.js'
-import { serveProcess } from '../runtime/node/child.js'
-import type { StateDict } from '../runtime/state.js'
+import '../model/node.js'
+import { median } from '../base/numbers.js'
+import type { StateDict } from '../engine/memory/state.js'
+import { serveProcess } from '../engine/node/child.js'
+import { type CompileOptions, compile } from '../model/compile.js'
+import { compositeOf, type NetworkJson } from '../network/json.js'
+import type { InputShape } from '../network/value.js'
 import { type ProcessCost, timeRepeated, type Variant, variants } from './diagnosis.js'
 
 /** What a process is told. */

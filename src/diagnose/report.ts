@@ -1,9 +1,9 @@
 /** A diagnosis for people and programs: tables as plain data, and JSON. */
 
-import { mean } from '../median.js'
-import type { Table } from '../pages/html.js'
-import { type Method, methodNames } from '../plan/methods.js'
+import { mean } from '../base/numbers.js'
+import { type Method, methodNames } from '../compile/methods.js'
 import { comparableLr } from '../train/comparable-lr.js'
+import type { Table } from '../watch/pages/frame.js'
 import {
   assumptionKeys,
   assumptions,

@@ -1,14 +1,21 @@
 /** Accuracy of an exported network on a data set: the very file, sample by sample. */
 
-import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkSignal, describe, fail } from '../errors.js'
-import type * as host from '../host.js'
-import { checkInputShape, imageShape } from '../nn/value.js'
-import { aFunction, by, complete, integer, optional, type Rules } from '../rules.js'
-import { breathe } from '../runtime/breathe.js'
-import type { NetInfo } from './abi.js'
+import { checkSignal, describe, fail } from '../base/errors.js'
+import type * as host from '../base/host.js'
+import { aFunction, by, complete, integer, optional, type Rules } from '../base/rules.js'
+import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
+import { breathe } from '../engine/threads/breathe.js'
+import { checkInputShape, imageShape } from '../network/value.js'
+import {
+  type Call,
+  callsOf,
+  frameBytesOf,
+  frameCount,
+  type NetInfo,
+  shownAs,
+  sizeOf,
+} from './abi.js'
 import type { Net } from './net.js'
-import { type Call, callsOf, frameBytesOf, frameCount, shownAs, sizeOf } from './sizes.js'
 
 /** Options of `evaluateNet`; each has a default. */
 export interface EvaluateNetOptions {

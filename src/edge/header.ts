@@ -1,10 +1,9 @@
 /** `net.h`: an exported network for programs in C. */
 
-import { describe, fail } from '../errors.js'
-import { type NetInfo, netExports, optionWords } from './abi.js'
+import { describe, fail } from '../base/errors.js'
+import { inputCount, type NetInfo, netExports, optionWords } from './abi.js'
 import { readFileInfo } from './file.js'
 import { checkInfo } from './schema.js'
-import { inputCount } from './sizes.js'
 import { ABI_MAGIC, infoWords, STRUCT_BYTES } from './struct.js'
 
 /** What words of the C struct are, where their names do not say. */

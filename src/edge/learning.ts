@@ -1,10 +1,10 @@
 /** What files that learn start with, and where their state lies. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { fail } from '../errors.js'
-import type { Optimizer, Sgd } from '../optimizer/kinds.js'
-import type { Plan } from '../plan/plan.js'
-import type { TrainingSpec } from '../plan/training.js'
+import { fail } from '../base/errors.js'
+import type { Plan } from '../compile/plan.js'
+import type { TrainingSpec } from '../compile/training.js'
+import type { Optimizer, Sgd } from '../nn/optimizers.js'
 import type { StateEntry } from './abi.js'
 import { layoutText } from './state.js'
 

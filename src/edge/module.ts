@@ -1,15 +1,13 @@
 /** The code of an exported network: the engine, as far as its programs use it. */
 
 import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
-import type { Plan, Program } from '../plan/plan.js'
-import type { Expression, Func } from '../wasm/ir.js'
-import { i32, operation, typeOf } from '../wasm/ir.js'
+import type { Plan, Program } from '../compile/plan.js'
+import { type Expression, type Func, i32, operation, typeOf } from '../kernels/wasm/ir.js'
 import { interpreted, type Range } from './contents.js'
 import type { Prepared } from './prepare.js'
-import { analyse } from './specialise/analyse.js'
-import type { Constants, Entry } from './specialise/facts.js'
+import { analyse, rewrite } from './specialise/analyse.js'
+import type { Constants, Entry } from './specialise/fold.js'
 import { usesOf } from './specialise/locals.js'
-import { rewrite } from './specialise/rewrite.js'
 import { tidy } from './specialise/tidy.js'
 
 /** A function that a host calls. */

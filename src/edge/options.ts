@@ -1,6 +1,6 @@
 /** Options of `exportWasm`: checked and completed. */
 
-import { describe, fail } from '../errors.js'
+import { describe, fail } from '../base/errors.js'
 import {
   aFunction,
   by,
@@ -14,8 +14,8 @@ import {
   type Rules,
   range,
   such,
-} from '../rules.js'
-import { checkSource } from '../runtime/load.js'
+} from '../base/rules.js'
+import { checkSource } from '../engine/load.js'
 import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from './abi.js'
 
 /** The options with their defaults. */

@@ -1,14 +1,14 @@
 /** What an exported network is made of: its plan, and its memory before the first run. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { fail } from '../errors.js'
-import { pack } from '../plan/layout.js'
-import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
-import { putByteWeight, quantise, standardised } from '../plan/quantise.js'
-import { allocate } from '../runtime/allocate.js'
-import { expectSeveral, floatsAt, storedAt } from '../runtime/arena.js'
-import { instantiateEngine, loadEngine } from '../runtime/load.js'
-import type { StateDict } from '../runtime/state.js'
+import { fail } from '../base/errors.js'
+import { putByteWeight, quantise, standardised } from '../compile/emit/standardise.js'
+import { pack } from '../compile/layout.js'
+import { makePlan, type Plan, type PlanOptions } from '../compile/plan.js'
+import { instantiateEngine, loadEngine } from '../engine/load.js'
+import { allocate } from '../engine/memory/allocate.js'
+import { expectSeveral, floatsAt, storedAt } from '../engine/memory/arena.js'
+import type { StateDict } from '../engine/memory/state.js'
 import { type Learning, writeLearning } from './learning.js'
 
 /** What a file may use: hosts with addresses of 31 bits take it too. */

@@ -3,16 +3,23 @@
  * in a page without a bundler, so they import no package.
  */
 
-import { describe, fail } from '../errors.js'
+import { describe, fail } from '../base/errors.js'
 import {
   type Method,
   MOST_COUNTED_STEPS,
   methodNames,
   type StepMode,
   stepModes,
-} from '../plan/method-names.js'
-import { ABI_VERSION, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
-import { inputCount } from './sizes.js'
+} from '../compile/methods.js'
+import {
+  ABI_VERSION,
+  inputCount,
+  inputTypes,
+  type NetInfo,
+  netModes,
+  targets,
+  weightTypes,
+} from './abi.js'
 
 /** Bounds that no network of this package comes near; a hostile file may not ask for more. */
 const LIMITS = { side: 1 << 16, count: 1 << 28, classes: 1 << 20, state: 1 << 16, text: 500 }

@@ -1,8 +1,8 @@
 /** Parameters and running statistics of a file that learns, as a state dict. */
 
-import { describe, fail } from '../errors.js'
-import { type ParameterLayout, placesOf } from '../plan/layout.js'
-import type { StateDict } from '../runtime/state.js'
+import { describe, fail } from '../base/errors.js'
+import { type ParameterLayout, placesOf } from '../compile/layout.js'
+import type { StateDict } from '../engine/memory/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { netInfo } from './net.js'
 import { checkInfo } from './schema.js'

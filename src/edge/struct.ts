@@ -1,10 +1,9 @@
 /** The C struct in the memory of an exported network. docs/edge.md describes it. */
 
-import { fail } from '../errors.js'
-import { methodNames, stepModes } from '../plan/method-names.js'
-import { inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
+import { fail } from '../base/errors.js'
+import { methodNames, stepModes } from '../compile/methods.js'
+import { inputCount, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
 import { checkInfo } from './schema.js'
-import { inputCount } from './sizes.js'
 
 /** First word of the C struct, `SPKW` in memory. */
 export const ABI_MAGIC = 0x574b5053

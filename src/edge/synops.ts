@@ -6,10 +6,10 @@
  * (`src/train/operations.ts`).
  */
 
-import type { Graph, GraphNode } from '../graph/trace.js'
-import { fires, kindOf } from '../nn/kind.js'
-import { sizeOf } from '../nn/value.js'
-import { own } from '../own.js'
+import { own } from '../base/objects.js'
+import { fires, kindOf } from '../network/kind.js'
+import type { Graph, GraphNode } from '../network/trace.js'
+import { sizeOf } from '../network/value.js'
 
 /**
  * Synaptic operations of one inference.

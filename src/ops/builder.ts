@@ -1,7 +1,7 @@
 /** What an op says about itself while it is planned. */
 
 import type { Control } from '../../assembly/opcodes.js'
-import { ProgramBuilder } from '../plan/program.js'
+import { ProgramBuilder } from '../compile/program.js'
 import type { OpTensor, Totals, Views } from './tensor.js'
 
 /** Numbers that may differ from run to run, such as a learning rate: what `run` takes last. */

@@ -5,6 +5,7 @@
  * @module ops
  */
 
+export type { GradientTerm, TermWindow, WindowOptions } from './convolution.js'
 export * from './kinds/activity.js'
 export * from './kinds/batch-norm.js'
 export * from './kinds/lif.js'
@@ -17,11 +18,10 @@ export { type AddTerm, add, concat, gradientSum, matmul, split } from './kinds/s
 export * from './kinds/weighted.js'
 export * from './kinds/weighted-gradients.js'
 export type { ResidualOptions } from './neurons.js'
+export type { StepSettings } from './op.js'
 export type { Axes, Checked, GivenOf, Option, OptionsIn } from './options.js'
-export type { StepSettings } from './passes.js'
 export type { CommonOptions, PlanInfo } from './plan.js'
 export { load } from './runner.js'
 export type { Extent } from './shapes.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
 export type * from './types.js'
-export type { GradientTerm, TermWindow, WindowOptions } from './windows.js'

@@ -1,16 +1,19 @@
-import { describe, fail } from '../errors.js'
-import { lif, plif } from '../layers/cells.js'
-import type { Equations } from '../layers/equations.js'
-import type { Cell, NeuronOptions } from '../nn/cell.js'
-import { kindOf } from '../nn/kind.js'
-import type { NeuronModel } from '../nn/neuron-model.js'
-import { isOneToOne, recurrentWeight } from '../nn/recurrence.js'
-import { vectorLayout } from '../plan/layout.js'
-import * as backward from '../plan/neuron-backward.js'
-import { emitNeurons, type NeuronInput, type Neurons, sizesOf } from '../plan/neuron-record.js'
-import { parameterLayout } from '../plan/neurons.js'
-import type { Contribution } from '../plan/tensors.js'
-import type { Buffer } from '../plan/words.js'
+import { describe, fail } from '../base/errors.js'
+import * as backward from '../compile/emit/neuron-record.js'
+import {
+  emitNeurons,
+  type NeuronInput,
+  type Neurons,
+  sizesOf,
+} from '../compile/emit/neuron-record.js'
+import { parameterLayout } from '../compile/emit/neurons.js'
+import { vectorLayout } from '../compile/layout.js'
+import type { Contribution } from '../compile/tensors.js'
+import type { Buffer } from '../kernels/records/words.js'
+import { type Cell, isOneToOne, type NeuronOptions, recurrentWeight } from '../network/cell.js'
+import { kindOf, type NeuronModel } from '../network/kind.js'
+import { lif, plif } from '../nn/layers/cells.js'
+import type { Equations } from '../nn/layers/equations.js'
 import type { OpBuilder } from './builder.js'
 import { type Planning, takes } from './op.js'
 import * as is from './options.js'

@@ -1,7 +1,7 @@
 /** Options that several ops have. */
 
-import { checkOptions, describe, fail } from '../errors.js'
-import * as rules from '../rules.js'
+import { checkOptions, describe, fail } from '../base/errors.js'
+import * as rules from '../base/rules.js'
 import { anyShape, type Extent, extentOf, MOST_STEPS } from './shapes.js'
 
 /** What an option may be. */

@@ -4,7 +4,7 @@
  * and for bytes are apart, as V8's code for both would be slower.
  */
 
-import { fail } from '../errors.js'
+import { fail } from '../base/errors.js'
 import { type Extent, sizeOf } from './shapes.js'
 
 /** Pixels that are moved together: as many lines of cache stay in use. */

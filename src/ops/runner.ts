@@ -1,14 +1,14 @@
 /** The memory of a planned op, and who runs it: an engine on this thread, or worker threads. */
 
-import type { KernelSet } from '../equations/kernel-set.js'
-import { fail, SpikewasmError } from '../errors.js'
-import type * as host from '../host.js'
-import type { Buffer } from '../plan/words.js'
-import { roundUp } from '../round-up.js'
-import type { Executor } from '../runtime/executor.js'
-import * as engines from '../runtime/load.js'
-import { platform } from '../runtime/platform.js'
-import { isNode } from '../runtime/processors.js'
+import { fail, SpikewasmError } from '../base/errors.js'
+import type * as host from '../base/host.js'
+import { roundUp } from '../base/numbers.js'
+import * as engines from '../engine/load.js'
+import { platform } from '../engine/platform.js'
+import type { Executor } from '../engine/threads/executor.js'
+import { isNode } from '../engine/threads/processors.js'
+import type { KernelSet } from '../kernels/equations/kernel-set.js'
+import type { Buffer } from '../kernels/records/words.js'
 import type { ControlBlock, EngineFunction } from './builder.js'
 import { arrays, type Totals, type Views } from './tensor.js'
 

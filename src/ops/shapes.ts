@@ -1,7 +1,7 @@
 /** Shapes as PyTorch writes them, and what their axes mean. */
 
-import { describe, fail } from '../errors.js'
-import { storedChannels } from '../plan/layout.js'
+import { describe, fail } from '../base/errors.js'
+import { storedChannels } from '../compile/layout.js'
 
 /** The axes of a tensor of activities. An axis that a shape does not have counts 1. */
 export interface Extent {

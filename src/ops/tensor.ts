@@ -1,13 +1,13 @@
 /** Tensors of an op: as the caller sees them, as they lie in memory, as the planner reads them. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { fail } from '../errors.js'
-import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../plan/layout.js'
-import { emitMaterialise } from '../plan/materialise.js'
-import type { ProgramBuilder } from '../plan/program.js'
-import * as plan from '../plan/tensors.js'
-import type { Buffer } from '../plan/words.js'
-import { roundUp } from '../round-up.js'
+import { fail } from '../base/errors.js'
+import { roundUp } from '../base/numbers.js'
+import { emitMaterialise } from '../compile/emit/materialise.js'
+import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../compile/layout.js'
+import type { ProgramBuilder } from '../compile/program.js'
+import * as plan from '../compile/tensors.js'
+import type { Buffer } from '../kernels/records/words.js'
 import * as reorder from './reorder.js'
 import { type Extent, imageOf, sizeOf, still } from './shapes.js'
 

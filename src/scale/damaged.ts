@@ -5,7 +5,7 @@
  */
 
 import type { Job, JobsOptions, Queue, Worker } from 'bullmq'
-import { plainText, quote, SpikewasmError } from '../errors.js'
+import { plainText, quote, SpikewasmError } from '../base/errors.js'
 import type { RedisPlace } from './redis.js'
 import { MOST_REPLY, MOST_VALUE } from './replies.js'
 import { KEPT_SECONDS } from './store.js'

@@ -1,6 +1,6 @@
 /** More than one machine: the entry `spikewasm/scale`. */
 
-import '../node.js'
+import '../model/node.js'
 
 export { type FitRoundsOptions, fitRounds } from './rounds/fit.js'
 export type { RoundInfo } from './rounds/loop.js'

@@ -5,7 +5,7 @@
 
 import type { Queue, QueueEvents, QueueOptions } from 'bullmq'
 import type { Redis, RedisOptions } from 'ioredis'
-import { fail, plainText, quote } from '../errors.js'
+import { fail, plainText, quote } from '../base/errors.js'
 import { boundedConnector } from './replies.js'
 
 /** The password of Redis is in this variable of the environment, and nowhere else. */

@@ -6,8 +6,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fail, quote, SpikewasmError } from '../errors.js'
-import { writeFileAtomic } from '../io/files.js'
+import { describe, fail, quote, SpikewasmError } from '../base/errors.js'
+import { VERSION } from '../base/version.js'
+import { writeFileAtomic } from '../files/files.js'
 import type { RedisPlace } from './redis.js'
 import { MOST_VALUE } from './replies.js'
 
@@ -217,3 +218,210 @@ export async function folderStore(folder: string): Promise<BlobStore> {
     remove: (name) => rm(pathOf(name), { force: true }),
   }
 }
+
+// Versions of spikewasm at one Redis. Another version may compute other bits, so each has queues of
+// its own: no worker ever takes a job of another version, and who waits in vain is told.
+
+/** The queue of a kind of jobs. */
+export const queueOf = (kind: string, version: string = VERSION): string => `${kind}@${version}`
+
+/** Whoever can write to Redis can write a version. */
+const isVersion = (text: string): boolean => /^\d[\w.+-]{0,39}$/.test(text)
+
+const key = (place: RedisPlace, kind: string): string => `${place.namespace}:versions:${kind}`
+
+/** Says that this version has jobs or workers here. */
+export async function noteVersion(
+  place: RedisPlace,
+  kind: string,
+  version: string = VERSION,
+): Promise<void> {
+  await place.client
+    .multi()
+    .sadd(key(place, kind), version)
+    .expire(key(place, kind), KEPT_SECONDS)
+    .exec()
+}
+
+/** All others that have been here within a week. */
+export async function otherVersions(
+  place: RedisPlace,
+  kind: string,
+  version: string = VERSION,
+): Promise<string[]> {
+  const found = await place.client.smembers(key(place, kind))
+  return found.filter((other) => other !== version && isVersion(other)).sort()
+}
+
+/** Versions that have workers now. */
+async function versionsWithWorkers(place: RedisPlace, kind: string): Promise<string[]> {
+  const found: string[] = []
+  for (const version of await otherVersions(place, kind)) {
+    const own = { connection: place.client, skipMetasUpdate: true }
+    const queue = place.queue(queueOf(kind, version), own)
+    try {
+      if ((await queue.getWorkers()).length > 0) found.push(version)
+    } finally {
+      // The connection is not its own, and stays.
+      await queue.close()
+    }
+  }
+  return found
+}
+
+/** How many jobs of a version wait or are being done. */
+async function jobsOf(place: RedisPlace, kind: string, version: string): Promise<number> {
+  const of = `${place.namespace}:${queueOf(kind, version)}`
+  const counts = await place.client
+    .pipeline()
+    .llen(`${of}:wait`)
+    .llen(`${of}:active`)
+    .zcard(`${of}:delayed`)
+    .zcard(`${of}:prioritized`)
+    .exec()
+  return (counts ?? []).reduce((sum, [, count]) => sum + (typeof count === 'number' ? count : 0), 0)
+}
+
+const BITS = 'another version may compute other bits'
+const install = (version: string): string => `npm install spikewasm@${version}`
+
+/** For who waits for jobs of a kind: who is there and does not take them; '' for nobody. */
+export async function whoStandsAside(place: RedisPlace, kind: string): Promise<string> {
+  const others = await versionsWithWorkers(place, kind)
+  if (others.length === 0) return ''
+  return (
+    `workers of spikewasm ${others.join(', ')} are there, which leave these jobs alone: they are ` +
+    `of spikewasm ${VERSION}, and ${BITS}; install the same on all machines: ${install(VERSION)}`
+  )
+}
+
+/** For a worker: what it leaves alone, a line for each version that has jobs. */
+export async function jobsLeftAlone(
+  place: RedisPlace,
+  kind: string,
+  version: string = VERSION,
+): Promise<ReadonlyMap<string, string>> {
+  const lines = new Map<string, string>()
+  for (const other of await otherVersions(place, kind, version)) {
+    if ((await jobsOf(place, kind, other)) === 0) continue
+    lines.set(
+      other,
+      `jobs of ${kind} at ${place.address.url} are of spikewasm ${other}; this worker is of ` +
+        `spikewasm ${version} and leaves them to others, because ${BITS}; to do them, end it and ` +
+        `install the same: ${install(other)}`,
+    )
+  }
+  return lines
+}
+
+// What a job says, and how it is checked. Whoever can write to Redis can write a job, so nothing of
+// it is believed: only known keys, names and numbers come through, and never a path or code.
+
+/** Changes with the meaning of what jobs hold. */
+export const PROTOCOL = 1
+
+/** Plain data. */
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json }
+
+/** What a job's data may take, as JSON. */
+export const limits = { length: 65_536, depth: 8, values: 4000 }
+
+/** What is in a queue, with the version of who made the job: another one may compute other bits. */
+export const envelopeOf = (kind: string, payload: Json) => ({
+  protocol: PROTOCOL,
+  version: VERSION,
+  kind,
+  payload,
+})
+
+export type JobEnvelope = ReturnType<typeof envelopeOf>
+
+/** @throws SpikewasmError for what is no job of this kind, version and protocol */
+export function readEnvelope(data: unknown, kind: string): Json {
+  checkPlain(data, 'the job')
+  const {
+    protocol,
+    version,
+    kind: found,
+    payload,
+  } = objectOf(data, 'the job', ['protocol', 'version', 'kind', 'payload'])
+  if (protocol !== PROTOCOL || version !== VERSION)
+    fail(
+      `the job must be made by spikewasm ${VERSION} (protocol ${PROTOCOL}), as this worker is, ` +
+        `got one of version ${describe(version)} (protocol ${describe(protocol)}); install the ` +
+        'same version on both sides',
+    )
+  if (found !== kind) fail(`the job must be of the kind ${kind}, got ${describe(found)}`)
+  return payload as Json
+}
+
+/**
+ * An object with these keys and no other; each may be missing.
+ * @throws SpikewasmError for anything else
+ */
+export function objectOf(
+  value: unknown,
+  name: string,
+  keys: readonly string[],
+): Readonly<Record<string, Json | undefined>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    fail(`${name} must be an object, got ${describe(value)}`)
+  for (const key of Object.keys(value))
+    if (!keys.includes(key))
+      fail(`${name}.${quote(key).slice(1, -1)} is unknown; known are ${keys.join(', ')}`)
+  return value as Record<string, Json>
+}
+
+/**
+ * Plain data within the limits: lists and objects of finite numbers, texts, true, false and null.
+ * @throws SpikewasmError for anything else
+ */
+export function checkPlain(data: unknown, name: string): asserts data is Json {
+  let [length, values] = [0, 0]
+  const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value: data, depth: 0 }]
+  const refuse = (what: string): never => {
+    fail(`${name} must be plain data, got ${what}`)
+  }
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const { value, depth } = next
+    if (++values > limits.values) refuse(`more than ${limits.values} values`)
+    if (depth > limits.depth) refuse(`values nested more than ${limits.depth} deep`)
+    if (typeof value === 'string') length += value.length
+    else if (typeof value === 'number') {
+      length += 8
+      if (!Number.isFinite(value)) refuse(String(value))
+    } else if (Array.isArray(value)) {
+      if (value.length > limits.values) refuse(`a list of ${value.length}`)
+      for (const item of value) waiting.push({ value: item, depth: depth + 1 })
+    } else if (typeof value === 'object' && value !== null) {
+      const proto = Object.getPrototypeOf(value)
+      if (proto !== Object.prototype && proto !== null) refuse(describe(value))
+      for (const key of Object.keys(value)) {
+        length += key.length
+        if (key === '__proto__') refuse('a key __proto__')
+        waiting.push({ value: (value as Record<string, unknown>)[key], depth: depth + 1 })
+      }
+    } else if (value !== null && typeof value !== 'boolean') refuse(describe(value))
+    if (length > limits.length) refuse(`more than ${limits.length} characters`)
+  }
+}
+
+/** JSON with sorted keys, without what is undefined: equal values are equal texts. */
+export function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`
+}
+
+/** A name that says what a value is: equal values have equal ones. 24 hexadecimal digits. */
+export const hashId = (value: unknown): string =>
+  createHash('sha256').update(canonical(value)).digest('hex').slice(0, 24)

@@ -8,13 +8,20 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Job, Worker } from 'bullmq'
-import { plainText, SpikewasmError } from '../errors.js'
+import { plainText, SpikewasmError } from '../base/errors.js'
 import { refuseDamaged } from './damaged.js'
-import { type Json, readEnvelope } from './jobs.js'
 import type { RedisPlace } from './redis.js'
 import { LEFT_OUT } from './replies.js'
-import { type BlobStore, type BytesLimit, redisStore } from './store.js'
-import { jobsLeftAlone, noteVersion, queueOf } from './versions.js'
+import {
+  type BlobStore,
+  type BytesLimit,
+  type Json,
+  jobsLeftAlone,
+  noteVersion,
+  queueOf,
+  readEnvelope,
+  redisStore,
+} from './store.js'
 
 /** What one job may take. */
 export interface JobLimits {

@@ -1,9 +1,9 @@
 /** What callbacks keep from checkpoint to checkpoint. */
 
-import { describe, fail, listNames, SpikewasmError } from '../errors.js'
-import { type Rule, such } from '../rules.js'
-import type { StateDict } from '../runtime/state.js'
-import * as v from '../runtime/vendor/valibot/index.js'
+import { describe, fail, listNames, SpikewasmError } from '../base/errors.js'
+import { type Rule, such } from '../base/rules.js'
+import type { StateDict } from '../engine/memory/state.js'
+import * as v from '../engine/vendor/valibot/index.js'
 import type { Callback } from './callback.js'
 import { type Snapshot, tensorsOf } from './snapshot.js'
 

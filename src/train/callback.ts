@@ -1,12 +1,12 @@
 /** What is called while a model trains. */
 
-import type { Dataset } from '../data/dataset.js'
-import { checkBoolean, describe, fail } from '../errors.js'
-import type * as host from '../host.js'
-import type { CheckpointContent } from '../io/checkpoint.js'
-import type { Monitor } from '../optimizer/index.js'
-import type { Session } from '../runtime/session.js'
-import type { StateDict } from '../runtime/state.js'
+import { checkBoolean, describe, fail } from '../base/errors.js'
+import type * as host from '../base/host.js'
+import type { Dataset } from '../data/datasets/dataset.js'
+import type { StateDict } from '../engine/memory/state.js'
+import type { Session } from '../engine/session.js'
+import type { CheckpointContent } from '../files/checkpoint.js'
+import type { Monitor } from '../network/optimizer.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
 
 // What callbacks of ours see of a training beside its hooks.

@@ -1,10 +1,10 @@
 /** Where the batches of a training come from: the calling thread, or threads of their own. */
 
 import { Batches, type BatchesOptions } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
-import type { Session } from '../runtime/session.js'
+import type { Dataset } from '../data/datasets/dataset.js'
+import type { Session } from '../engine/session.js'
 import { fillBatch, wantsValues } from './evaluate.js'
-import { type Extras, extras } from './extras.js'
+import { type Extras, extras } from './registered.js'
 
 /** Batches of one epoch after another, each asked for once and in order. */
 export class Feed {

@@ -1,6 +1,6 @@
 /** A hash of a data set, so that a run goes on with the data that it has begun with. */
 
-import { type Dataset, sampleFloats } from '../data/dataset.js'
+import { type Dataset, sampleFloats } from '../data/datasets/dataset.js'
 import { hashOf, isOurs } from '../data/plain.js'
 
 /** Samples that are looked at where reading one may be slow. */

@@ -1,35 +1,114 @@
 /** The training loop: batches prepared one ahead, one message to the workers a step. */
 
-import type { Dataset } from '../data/dataset.js'
-import { fail, listOf } from '../errors.js'
-import { median } from '../median.js'
-import { figuresOf } from '../optimizer/index.js'
-import type { Optimizer } from '../optimizer/kind.js'
-import { expectSeveral, trainingOf } from '../runtime/arena.js'
-import { breathe } from '../runtime/breathe.js'
-import { nonFinite } from '../runtime/non-finite.js'
-import { warn } from '../runtime/platform.js'
-import { runsHere } from '../runtime/processors.js'
-import { addSums, type EpochSums, noSums, type Progress } from '../runtime/progress.js'
-import type { Session } from '../runtime/session.js'
-import type { StepResult } from '../runtime/settings.js'
+import { describe, fail, listOf } from '../base/errors.js'
+import { median } from '../base/numbers.js'
+import type { Optimizer } from '../compile/optimizer-kind.js'
+import type { Dataset } from '../data/datasets/dataset.js'
+import type { StepResult } from '../engine/compile-options.js'
+import { expectSeveral, firingRates, trainingOf } from '../engine/memory/arena.js'
+import type { Lock } from '../engine/memory/lock.js'
 import {
   averages,
   type StateDict,
   stateDict,
   takeOptimizerState,
   takeState,
-} from '../runtime/state.js'
-import { withAverages } from '../runtime/update.js'
-import { firingRates } from '../runtime/views.js'
-import { openInside, type Training } from './callback.js'
+} from '../engine/memory/state.js'
+import { warn } from '../engine/platform.js'
+import { nonFinite } from '../engine/run/non-finite.js'
+import { addSums, type EpochSums, noSums, type Progress } from '../engine/run/progress.js'
+import { withAverages } from '../engine/run/update.js'
+import type { Session } from '../engine/session.js'
+import { breathe } from '../engine/threads/breathe.js'
+import { runsHere } from '../engine/threads/processors.js'
+import { figuresOf } from '../network/optimizer.js'
+import { type Callback, type FitStart, openInside, type Training } from './callback.js'
+import { Rates, type StepRate } from './comparable-lr.js'
 import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
-import { Rates, type StepRate } from './rates.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
 import type { Setting, Snapshot } from './snapshot.js'
-import { Told } from './told.js'
+
+// The callbacks of a training: in which order they are called, and what they may do.
+
+export class Told {
+  /** Those that save what others have done are behind them. */
+  readonly callbacks: readonly Callback[]
+  /** Those that have been told of the start, and not yet of the end. */
+  private readonly begun: Callback[] = []
+  /** The name of the one that is called. */
+  private calling: string | undefined
+  /** Why one of them has stopped the training. */
+  stopped: string | undefined
+
+  constructor(
+    private readonly lock: Lock,
+    private readonly options: FitOptions,
+  ) {
+    this.callbacks = [...(options.callbacks ?? [])].sort(
+      (a, b) => Number(a.last ?? false) - Number(b.last ?? false),
+    )
+  }
+
+  async start(start: FitStart, training: Training): Promise<void> {
+    for (const callback of this.callbacks) {
+      this.begun.push(callback)
+      await this.lock.lend(() => this.call(callback, () => callback.onFitStart?.(start, training)))
+    }
+  }
+
+  async step(info: StepInfo, training: Training): Promise<void> {
+    this.calling = undefined
+    const { onStep } = this.options
+    if (onStep) await this.lock.pause(() => onStep(info), false)
+    for (const callback of this.callbacks)
+      if (callback.onStep)
+        await this.lock.pause(() => this.call(callback, () => callback.onStep?.(info, training)))
+  }
+
+  async epoch(record: EpochRecord, training: Training): Promise<void> {
+    this.calling = undefined
+    await this.lock.lend(async () => {
+      await this.options.onEpoch?.(record)
+      for (const callback of this.callbacks)
+        await this.call(callback, () => callback.onEpoch?.(record, training))
+    })
+  }
+
+  /**
+   * Tells all that have begun, each once, whatever others of them throw.
+   * @throws the first error, behind the last one
+   */
+  async end(history: History | undefined, training: Training): Promise<void> {
+    let failure: { readonly error: unknown } | undefined
+    for (const callback of this.begun.splice(0))
+      try {
+        await this.lock.lend(() =>
+          this.call(callback, () => callback.onFitEnd?.(history, training)),
+        )
+      } catch (error) {
+        failure ??= { error }
+      }
+    if (failure) throw failure.error
+  }
+
+  /** Remembers who is called, until the next one is. */
+  private call(callback: Callback, hook: () => unknown): unknown {
+    this.calling = callback.name
+    return hook()
+  }
+
+  /** `Training.stop`. */
+  stop(reason = `stopped by ${this.calling ? `callback ${this.calling}` : 'a callback'}`): void {
+    if (typeof reason !== 'string' || reason === '')
+      fail(
+        `training.stop's reason must be a text, which becomes history.stopped, got ` +
+          `${describe(reason)}; leave it out for one with the callback's name`,
+      )
+    this.stopped ??= reason
+  }
+}
 
 // Trainings whose steps are done in rounds: what `fit` asks of whoever does them.
 

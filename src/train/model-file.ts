@@ -1,13 +1,20 @@
 /** A model as one file, or its bytes. */
 
-import { checkOptions, checkPath, checkSignal, describe, fail, SpikewasmError } from '../errors.js'
-import { modelJson, modelKey } from '../io/model-json.js'
-import { parseState, serializeState } from '../io/state.js'
-import { filesFor } from '../runtime/platform.js'
-import type { Session } from '../runtime/session.js'
-import type { SaveOptions } from '../runtime/settings.js'
-import { averages, stateDict, takeState } from '../runtime/state.js'
-import { wantsAverages } from '../runtime/update.js'
+import {
+  checkOptions,
+  checkPath,
+  checkSignal,
+  describe,
+  fail,
+  SpikewasmError,
+} from '../base/errors.js'
+import type { SaveOptions } from '../engine/compile-options.js'
+import { averages, stateDict, takeState } from '../engine/memory/state.js'
+import { filesFor } from '../engine/platform.js'
+import { wantsAverages } from '../engine/run/update.js'
+import type { Session } from '../engine/session.js'
+import { modelJson, modelKey } from '../files/json.js'
+import { parseState, serializeState } from '../files/state.js'
 
 // Weights from a file, for a model that is there.
 

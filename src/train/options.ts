@@ -1,14 +1,8 @@
 /** What `fit` takes and gives. */
 
-import { copyOf } from '../copy.js'
-import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkSignal, fail } from '../errors.js'
-import type * as host from '../host.js'
-import type { Loss, RatePenalty } from '../loss/index.js'
-import { checkLoss, checkPenalties } from '../loss/kind.js'
-import { checkNames, checkSchedule, type Names, type Schedule } from '../optimizer/index.js'
-import { checkOptimizer, type Optimizer } from '../optimizer/kind.js'
-import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
+import { checkSignal, fail } from '../base/errors.js'
+import type * as host from '../base/host.js'
+import { copyOf } from '../base/objects.js'
 import {
   aFunction,
   by,
@@ -20,8 +14,14 @@ import {
   range,
   such,
   truth,
-} from '../rules.js'
-import { checkClipNorm } from '../runtime/training.js'
+} from '../base/rules.js'
+import { checkLoss, checkPenalties } from '../compile/loss-kind.js'
+import { type MethodOptions, methodOptionKeys } from '../compile/methods.js'
+import { checkOptimizer, type Optimizer } from '../compile/optimizer-kind.js'
+import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
+import { checkClipNorm } from '../engine/run/training.js'
+import { checkNames, checkSchedule, type Names, type Schedule } from '../network/optimizer.js'
+import type { Loss, RatePenalty } from '../nn/loss/index.js'
 import { type Callback, checkCallbacks } from './callback.js'
 import { checkNumWorkers } from './evaluate.js'
 import type { EpochRecord, StepInfo } from './records.js'

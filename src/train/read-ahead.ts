@@ -1,12 +1,12 @@
 /** Threads that read the batches of a training or a test ahead (Node), and whether they pay. */
 
 import type { BatchesOptions } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
+import type { Dataset } from '../data/datasets/dataset.js'
 import { isOfFiles, readingNs } from '../data/open.js'
 import { type Plain, plainOf } from '../data/plain.js'
-import { expectPackageFile } from '../runtime/node/package-file.js'
-import { availableParallelism } from '../runtime/processors.js'
-import type { Session } from '../runtime/session.js'
+import { expectPackageFile } from '../engine/node/package-file.js'
+import type { Session } from '../engine/session.js'
+import { availableParallelism } from '../engine/threads/processors.js'
 
 const threadFile = new URL('../data/threads.js', import.meta.url)
 

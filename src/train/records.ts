@@ -1,6 +1,6 @@
 /** What a training tells of itself. */
 
-import type { EpochFigures } from '../optimizer/index.js'
+import type { EpochFigures } from '../network/optimizer.js'
 
 /** What `onStep` is told after a training step. */
 export interface StepInfo {

@@ -1,9 +1,9 @@
 /** Checkpoints to go on from. */
 
-import { fail } from '../errors.js'
-import { parseCheckpoint } from '../io/checkpoint.js'
-import { warn } from '../runtime/platform.js'
-import { VERSION } from '../version.js'
+import { fail } from '../base/errors.js'
+import { VERSION } from '../base/version.js'
+import { warn } from '../engine/platform.js'
+import { parseCheckpoint } from '../files/checkpoint.js'
 import type { Callback } from './callback.js'
 import { folderOf, hasCheckpoint, runFiles } from './callbacks/run-files.js'
 import { checkSnapshot, type Snapshot } from './snapshot.js'
@@ -45,9 +45,9 @@ export function warnOfVersion(version: unknown, name: string): void {
 /** The folder of a run that is finished, but was killed before its files had their names. */
 export async function settle(from: string | Uint8Array | undefined): Promise<void> {
   if (typeof from !== 'string') return
-  const { kindOfPath } = await import('../io/files.js')
+  const { kindOfPath } = await import('../files/files.js')
   if ((await kindOfPath(from)) !== 'folder') return
-  const { settleRunFolder } = await import('../io/folder/folder.js')
+  const { settleRunFolder } = await import('../files/folder/folder.js')
   await settleRunFolder(from)
 }
 
@@ -55,11 +55,11 @@ async function readFrom(
   path: string,
   callbacks: readonly Callback[],
 ): Promise<Uint8Array | undefined> {
-  const { kindOfPath, readFileClear } = await import('../io/files.js')
+  const { kindOfPath, readFileClear } = await import('../files/files.js')
   const kind = await kindOfPath(path)
   if (kind === undefined && (await isMadeBy(callbacks, path))) return undefined
   if (kind !== 'folder') return readFileClear(path, 'fit.resume')
-  const { readManifest, readRunFile } = await import('../io/folder/folder.js')
+  const { readManifest, readRunFile } = await import('../files/folder/folder.js')
   const manifest = await readManifest(path)
   if (!manifest || !hasCheckpoint(Object.keys(manifest.files))) return undefined
   return readRunFile(path, runFiles.checkpoint)

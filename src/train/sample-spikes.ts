@@ -1,10 +1,9 @@
 /** Spikes of the samples of an evaluation, without those of the repeats that fill a batch. */
 
 import { ActivityCount } from '../../assembly/opcodes.js'
-import { addTo } from '../own.js'
-import { programOf } from '../runtime/arena.js'
-import type { Session } from '../runtime/session.js'
-import { spikeCounts } from '../runtime/views.js'
+import { addTo } from '../base/objects.js'
+import { programOf, spikeCounts } from '../engine/memory/arena.js'
+import type { Session } from '../engine/session.js'
 
 // What programs count of activity, as it stands in a model's memory.
 

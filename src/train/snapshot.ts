@@ -1,14 +1,9 @@
 /** All that a training needs to go on, to the bit: taken from a session, and put back. */
 
-import { type Dataset, describedBy } from '../data/dataset.js'
+import { describe, fail, quote } from '../base/errors.js'
+import { methodOptionKeys } from '../compile/methods.js'
+import { type Dataset, describedBy } from '../data/datasets/dataset.js'
 import { changesOf } from '../data/plain.js'
-import { describe, fail, quote } from '../errors.js'
-import { graphToJson } from '../graph/json.js'
-import type { CheckpointContent } from '../io/checkpoint.js'
-import { constant, type Schedule } from '../optimizer/index.js'
-import { methodOptionKeys } from '../plan/methods.js'
-import type { Progress } from '../runtime/progress.js'
-import type { Session } from '../runtime/session.js'
 import {
   optimizerState,
   partOf,
@@ -17,16 +12,21 @@ import {
   stateDict,
   takeOptimizerState,
   takeState,
-} from '../runtime/state.js'
-import type { TrainingOptions } from '../runtime/training.js'
+} from '../engine/memory/state.js'
+import type { Progress } from '../engine/run/progress.js'
+import type { TrainingOptions } from '../engine/run/training.js'
 import {
   noSteps,
   type StepState,
   stepState,
   stepStateOf,
   takeStepState,
-} from '../runtime/update.js'
-import * as v from '../runtime/vendor/valibot/index.js'
+} from '../engine/run/update.js'
+import type { Session } from '../engine/session.js'
+import * as v from '../engine/vendor/valibot/index.js'
+import type { CheckpointContent } from '../files/checkpoint.js'
+import { graphToJson } from '../network/json.js'
+import { constant, type Schedule } from '../network/optimizer.js'
 import { fingerprint } from './fingerprint.js'
 import type { EpochRecord } from './records.js'
 

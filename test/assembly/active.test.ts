@@ -2,8 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control } from '../../assembly/opcodes.js'
-import { activeFloats, activeSpikes, recordSpikes } from '../../src/plan/records/active.js'
-import { source } from '../../src/plan/records/spikes.js'
+import { activeFloats, activeSpikes, recordSpikes } from '../../src/kernels/records/activity.js'
+import { source } from '../../src/kernels/records/spikes.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { putRecord } from '../support/records.js'
 

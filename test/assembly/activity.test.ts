@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { materialise, term } from '../../src/plan/records/activity.js'
+import { materialise, term } from '../../src/kernels/records/activity.js'
 import { type Fields, f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)

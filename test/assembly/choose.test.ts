@@ -1,7 +1,7 @@
 /** The choice between kernels by spikes, of one call and of calls whose spikes add up. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { choose, spikeSum } from '../../src/plan/records/choose.js'
+import { choose, spikeSum } from '../../src/kernels/records/schema.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
 const seed = Number(process.env.SEED ?? 29)

@@ -6,7 +6,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Geometry, sizesOf } from '../../src/plan/convolution/geometry.js'
+import { type Geometry, sizesOf } from '../../src/compile/convolution/geometry.js'
 import {
   biasGradient,
   convDense,
@@ -14,8 +14,8 @@ import {
   convWeightGradient,
   reduceSplits,
   transposeWeight,
-} from '../../src/plan/records/dense.js'
-import type { RecordKind, Schema } from '../../src/plan/records/schema.js'
+} from '../../src/kernels/records/dense.js'
+import type { RecordKind, Schema } from '../../src/kernels/records/schema.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 import { type Addressed, ascending, type Order, putRecord } from '../support/records.js'
 

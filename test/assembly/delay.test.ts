@@ -1,7 +1,7 @@
 /** Delays of floats and of spikes, whose history goes on from call to call, against loops. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { delay, delaySpikes } from '../../src/plan/records/signals.js'
+import { delay, delaySpikes } from '../../src/kernels/records/signals.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { putRecord } from '../support/records.js'
 

@@ -1,11 +1,16 @@
 /** Gradients of what neurons learn, and of a weight to themselves, against loops over neurons. */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import {
+  emitLearnGradients,
+  emitRecurrentGradient,
+  type NeuronScope,
+  type Neurons,
+} from '../../src/compile/emit/neuron-record.js'
+import { storedChannels } from '../../src/compile/layout.js'
 import { neuron } from '../../src/index.js'
-import { equationsModel } from '../../src/layers/equations.js'
-import { storedChannels } from '../../src/plan/layout.js'
-import { emitLearnGradients, emitRecurrentGradient } from '../../src/plan/neuron-backward.js'
-import type { NeuronScope, Neurons } from '../../src/plan/neuron-record.js'
+import { equationsModel } from '../../src/nn/layers/equations.js'
 import { withBudgets } from '../support/budgets.js'
 import { isFor, TestEngine, variants } from '../support/engine.js'
 import { type RandomShapes, randomShapes } from '../support/ops.js'

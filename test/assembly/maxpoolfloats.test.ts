@@ -14,7 +14,7 @@ import {
   type StateDict,
   sequential,
 } from '../../src/index.js'
-import { maxPoolFloats } from '../../src/plan/records/pool.js'
+import { maxPoolFloats } from '../../src/kernels/records/activity.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)

@@ -4,21 +4,24 @@
  * 1e-5, bit for bit the same in any order of units. Memory and scratch have exactly the documented
  * sizes and start as NaN.
  */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { conv2d } from '../../src/index.js'
-import { type Geometry, geometryOf, sizesOf } from '../../src/plan/convolution/geometry.js'
-import { emitForwardOnFloats, emitWeightGradient } from '../../src/plan/convolution/index.js'
 import {
+  type Geometry,
+  geometryOf,
   narrowForwardPays,
   narrowGradientPays,
   narrowPlan,
-} from '../../src/plan/convolution/narrow-geometry.js'
-import { weightRows } from '../../src/plan/layout.js'
-import { ProgramBuilder } from '../../src/plan/program.js'
-import { convNarrow, narrowWeightGradient, reduceSplits } from '../../src/plan/records/dense.js'
-import type { RecordKind, Schema } from '../../src/plan/records/schema.js'
-import { ref } from '../../src/plan/words.js'
+  sizesOf,
+} from '../../src/compile/convolution/geometry.js'
+import { emitForwardOnFloats, emitWeightGradient } from '../../src/compile/convolution/index.js'
+import { weightRows } from '../../src/compile/layout.js'
+import { ProgramBuilder } from '../../src/compile/program.js'
+import { conv2d } from '../../src/index.js'
+import { convNarrow, narrowWeightGradient, reduceSplits } from '../../src/kernels/records/dense.js'
+import type { RecordKind, Schema } from '../../src/kernels/records/schema.js'
+import { ref } from '../../src/kernels/records/words.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 import { type Addressed, ascending, type Order, putRecord, scratchOf } from '../support/records.js'
 

@@ -5,9 +5,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control } from '../../assembly/opcodes.js'
-import { normAllTime } from '../../src/plan/records/norm.js'
-import { exit, selfDistillation } from '../../src/plan/records/self-distillation.js'
-import { stabilizedSums, stabilizedThreshold } from '../../src/plan/records/stabilized.js'
+import { exit, selfDistillation } from '../../src/kernels/records/loss.js'
+import { stabilizedSums, stabilizedThreshold } from '../../src/kernels/records/neuron.js'
+import { normAllTime } from '../../src/kernels/records/norm.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { putRecord } from '../support/records.js'
 

@@ -5,10 +5,14 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Pattern } from '../../assembly/opcodes.js'
-import { type Geometry, kRowsOf, tapsOf } from '../../src/plan/convolution/geometry.js'
-import { patternGradient, patternPlan, patternsApply } from '../../src/plan/convolution/patterns.js'
-import { noPool, type Pool, type SpikeTensor } from '../../src/plan/tensors.js'
-import { type Buffer, ref } from '../../src/plan/words.js'
+import { type Geometry, kRowsOf, tapsOf } from '../../src/compile/convolution/geometry.js'
+import {
+  patternGradient,
+  patternPlan,
+  patternsApply,
+} from '../../src/compile/convolution/patterns.js'
+import { noPool, type Pool, type SpikeTensor } from '../../src/compile/tensors.js'
+import { type Buffer, ref } from '../../src/kernels/records/words.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 import { summingError } from '../support/measure.js'
 import { ascending, EnginePrograms, type Order } from '../support/records.js'

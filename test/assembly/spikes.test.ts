@@ -3,13 +3,13 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { sizesOf } from '../../src/plan/convolution/geometry.js'
+import { sizesOf } from '../../src/compile/convolution/geometry.js'
 import {
   spikeForwardGeometry,
   spikeGeometry,
   spikeListsFit,
-} from '../../src/plan/convolution/spike-geometry.js'
-import { spikeConv, spikeForward, spikeLists } from '../../src/plan/records/spikes.js'
+} from '../../src/compile/convolution/spike-geometry.js'
+import { spikeConv, spikeForward, spikeLists } from '../../src/kernels/records/spikes.js'
 import { isFor, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
 import { type Addressed, putRecord, scratchOf } from '../support/records.js'
 import { type Case, linear, makeCase, visitField } from '../support/spikes.js'

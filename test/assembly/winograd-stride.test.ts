@@ -4,15 +4,15 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Geometry, kRowsOf } from '../../src/plan/convolution/geometry.js'
+import { type Geometry, kRowsOf } from '../../src/compile/convolution/geometry.js'
 import {
   emitStrideGradient,
   strideApplies,
   stridePays,
   stridePlan,
   winogradStride,
-} from '../../src/plan/convolution/winograd-stride.js'
-import { ref } from '../../src/plan/words.js'
+} from '../../src/compile/convolution/winograd.js'
+import { ref } from '../../src/kernels/records/words.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { ascending, EnginePrograms, type Order } from '../support/records.js'
 

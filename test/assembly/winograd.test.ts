@@ -4,8 +4,8 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { budgets } from '../../src/plan/budgets.js'
-import type { Geometry } from '../../src/plan/convolution/geometry.js'
+import { budgets } from '../../src/compile/budgets.js'
+import type { Geometry } from '../../src/compile/convolution/geometry.js'
 import {
   emitInputGradient,
   emitOwnTiles,
@@ -15,10 +15,10 @@ import {
   winogradApplies,
   winogradInputPlan,
   winogradPays,
-} from '../../src/plan/convolution/winograd.js'
-import { ProgramBuilder } from '../../src/plan/program.js'
-import { winogradWeightGradient } from '../../src/plan/records/winograd.js'
-import { ref } from '../../src/plan/words.js'
+} from '../../src/compile/convolution/winograd.js'
+import { ProgramBuilder } from '../../src/compile/program.js'
+import { winogradWeightGradient } from '../../src/kernels/records/winograd.js'
+import { ref } from '../../src/kernels/records/words.js'
 import { withBudgets } from '../support/budgets.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 import { ascending, EnginePrograms, type Order } from '../support/records.js'

@@ -2,13 +2,13 @@
  * The course of a comparison on made-up processes: who is looked at again, who may accuse, and that
  * the time ends it. Time is made up too.
  */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CampaignOptions, type Row, runCampaign } from '../../src/bench/compare/campaign.js'
 import type { Measured, Outcome } from '../../src/bench/compare/process.js'
 import { resultOf } from '../../src/bench/compare/result.js'
-import { estimate } from '../../src/bench/compare/statistics.js'
-import { asLog, verdictOf } from '../../src/bench/compare/verdict.js'
+import { asLog, estimate, verdictOf } from '../../src/bench/compare/statistics.js'
 
 const threshold = asLog(0.02)
 

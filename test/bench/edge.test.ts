@@ -25,7 +25,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { models } from '../../src/models/registry.js'
+import { models } from '../../src/model/models/registry.js'
 import { run } from '../cli/in-process.js'
 import { labels, uniform } from '../support/measure.js'
 

@@ -1,11 +1,11 @@
 /** Benchmarks of kernels, steps and predictions: each can be prepared, runs, and knows its work. */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Benchmark } from '../../src/bench/benchmark.js'
+import { type Benchmark, type SelectionArguments, selectionOf } from '../../src/bench/benchmark.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
 import { thisBuild } from '../../src/bench/compare/builds.js'
 import { measureEach } from '../../src/bench/loops.js'
-import { type SelectionArguments, selectionOf } from '../../src/bench/options.js'
 import { ofLong } from '../support/long.js'
 
 const listAll = (args: SelectionArguments): readonly Benchmark[] =>

@@ -8,7 +8,7 @@ import {
   type Operations,
   ownOperations,
 } from '../../bench/operations.js'
-import { trace } from '../../src/graph/trace.js'
+import { type Method, type StepMode, traitsOf } from '../../src/compile/methods.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -27,7 +27,7 @@ import {
   sequential,
   sumPool1d,
 } from '../../src/index.js'
-import { type Method, type StepMode, traitsOf } from '../../src/plan/methods.js'
+import { trace } from '../../src/network/trace.js'
 
 const T = 4
 const B = 2

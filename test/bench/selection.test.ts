@@ -1,10 +1,10 @@
 /** What is measured: shapes, options, names, and what counts as work. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { sections, selectionOf } from '../../src/bench/benchmark.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
 import { convolution, nameOf, parseShape } from '../../src/bench/cases/shape.js'
 import { denseWork } from '../../src/bench/cases/weighted.js'
-import { sections, selectionOf } from '../../src/bench/options.js'
 import { makeTrain } from '../../src/bench/spikes.js'
 
 test('shapes are read as they are written, and written as they are read', () => {

@@ -2,27 +2,26 @@
  * The statistics of comparisons on samples with a known effect: how often a comparison of equal
  * builds alarms, and how often it finds 5 %, under noise as it was measured and worse.
  */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import {
+  asLog,
   difference,
   type Estimate,
   estimate,
   hull,
   interval,
-  studentQuantile,
-} from '../../src/bench/compare/statistics.js'
-import {
-  asLog,
   levelOf,
   looks,
   needsMore,
   SHOWN,
+  studentQuantile,
   suspectsOf,
   type Verdict,
   verdictOf,
-} from '../../src/bench/compare/verdict.js'
-import { Purpose, RandomStream } from '../../src/random.js'
+} from '../../src/bench/compare/statistics.js'
 import { ofLong } from '../support/long.js'
 
 const THRESHOLD = asLog(0.02)

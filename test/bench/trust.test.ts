@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accused, deadCode, targets, withLoop } from '../../bench/slow-build.js'
+import { selectionOf } from '../../src/bench/benchmark.js'
 import { listCompared } from '../../src/bench/cases/index.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
-import { selectionOf } from '../../src/bench/options.js'
-import { kernelOf, kinds } from '../../src/plan/records/index.js'
-import type { RecordKind } from '../../src/plan/records/schema.js'
+import { kernelOf, kinds } from '../../src/kernels/records/index.js'
+import type { RecordKind } from '../../src/kernels/records/schema.js'
 
 const table = readFileSync(join(ownRoot(), 'assembly/generated/kernels.ts'), 'utf8')
 

@@ -1,9 +1,9 @@
 /** Blocks in turns, on clocks that the test moves: no real time decides. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { median } from '../../src/base/numbers.js'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import { type TurnsBudget, takeTurns } from '../../src/bench/compare/turns.js'
-import { median } from '../../src/median.js'
-import { Purpose, RandomStream } from '../../src/random.js'
 
 const random = (seed: number): RandomStream => {
   const stream = new RandomStream(Purpose.Shuffle)

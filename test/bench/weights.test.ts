@@ -2,7 +2,7 @@
 /** Weights that benchmarks of networks share: trained once, and handed to other processes. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { shareWeights, trainedWeights, type Weights } from '../../src/bench/weights.js'
+import { shareWeights, trainedWeights, type Weights } from '../../src/bench/networks.js'
 
 test('the first process trains and tells them; the next one takes them', async () => {
   let steps = 0

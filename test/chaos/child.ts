@@ -2,7 +2,7 @@
  * One training in a process of its own: begins, or goes on, in a folder. It ends as the command
  * does: 0 when it is done, 1 with one line for an error, 128 and its number behind a signal.
  */
-import '../../src/node.js'
+import '../../src/model/node.js'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'

@@ -4,8 +4,8 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { median } from '../../src/median.js'
-import { removeFolder } from '../io/temporary.js'
+import { median } from '../../src/base/numbers.js'
+import { removeFolder } from '../files/temporary.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const PAIRS = 8

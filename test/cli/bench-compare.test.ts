@@ -9,7 +9,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { copyBuild } from '../../bench/slow-build.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
-import { removeFolder } from '../io/temporary.js'
+import { removeFolder } from '../files/temporary.js'
 import { run } from './command.js'
 import { run as runHere } from './in-process.js'
 

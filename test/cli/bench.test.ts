@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { removeFolder } from '../io/temporary.js'
+import { removeFolder } from '../files/temporary.js'
 import { main, run } from './command.js'
 import { run as runHere } from './in-process.js'
 

@@ -7,9 +7,9 @@ import { appendFile, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { models } from '../../src/models/registry.js'
-import { compile } from '../../src/network.js'
-import { withFolder } from '../io/temporary.js'
+import { compile } from '../../src/model/compile.js'
+import { models } from '../../src/model/models/registry.js'
+import { withFolder } from '../files/temporary.js'
 import { testUnless } from '../support/runner.js'
 import { main, run } from './command.js'
 import { run as runHere } from './in-process.js'
@@ -94,7 +94,7 @@ test('a layer that never fires: one line a run, on standard error', () =>
   }))
 
 test("warnings and a missing file are lines of the command, other warnings stay Node's", async () => {
-  const files = ['node', 'runtime/platform', 'cli/mistakes']
+  const files = ['model/node', 'engine/platform', 'cli/mistakes']
   const [node, warn, mistakes] = files.map((name) =>
     JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
   )

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { run as runProcess } from './command.js'
 import { run, tiny } from './in-process.js'
 

@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openNet } from '../../src/edge/net.js'
 import { conv2d, flatten, lif, linear, mlp, sequential } from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { uniform } from '../support/measure.js'
 import { run, tiny } from './in-process.js'
 

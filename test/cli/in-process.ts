@@ -7,7 +7,7 @@
 import * as assert from 'uvu/assert'
 import { FAILED } from '../../src/cli/mistakes.js'
 import { runProgram } from '../../src/cli/program.js'
-import { Session } from '../../src/runtime/session.js'
+import { Session } from '../../src/engine/session.js'
 import type { Result } from './command.js'
 
 export { parseLines, tiny } from './command.js'

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { PrintedProgram } from '../../src/compile/print.js'
+import type { WideVectors } from '../../src/engine/revectorize.js'
 import {
   elementwise,
   flatten,
@@ -15,10 +17,8 @@ import {
   sequential,
   stabilizedLif,
 } from '../../src/index.js'
-import { modelNames } from '../../src/models/registry.js'
-import type { PrintedProgram } from '../../src/plan/print.js'
-import type { WideVectors } from '../../src/runtime/revectorize.js'
-import { withFolder } from '../io/temporary.js'
+import { modelNames } from '../../src/model/models/registry.js'
+import { withFolder } from '../files/temporary.js'
 import { run as runProcess } from './command.js'
 import { parseLines, run, tiny } from './in-process.js'
 

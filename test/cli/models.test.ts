@@ -1,8 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { inFlags } from '../../src/cli/mistakes.js'
-import { models } from '../../src/models/registry.js'
-import { compile } from '../../src/network.js'
+import { compile } from '../../src/model/compile.js'
+import { models } from '../../src/model/models/registry.js'
 import { testRandom } from '../support/engine.js'
 
 const random = testRandom(Number(process.env.SPIKEWASM_TEST_SEED ?? 1))

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { parseLines, run } from './in-process.js'
 
 const fixture = (name: string): string =>

@@ -13,7 +13,7 @@ import {
   loadModel,
   sequential,
 } from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { run as runProcess } from './command.js'
 import { parseLines, run, tiny } from './in-process.js'
 

@@ -5,8 +5,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { oldPlace, parseRunOptions } from '../../src/cli/run-folder.js'
 import { givenModel } from '../../src/cli/which-model.js'
-import { graphToJson } from '../../src/graph/json.js'
-import { trace } from '../../src/graph/trace.js'
 import {
   checkpoint,
   fromArrays,
@@ -16,7 +14,9 @@ import {
   type Model,
   sequential,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { graphToJson } from '../../src/network/json.js'
+import { trace } from '../../src/network/trace.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { run } from './in-process.js'
 

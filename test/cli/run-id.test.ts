@@ -2,8 +2,8 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { idOf } from '../../src/cli/commands/train-run.js'
 import type { RunOptions } from '../../src/cli/run-folder.js'
-import { idOf } from '../../src/cli/train-run.js'
 
 const plain: RunOptions = {
   ...{ version: '1', model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8] },

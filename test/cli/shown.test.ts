@@ -1,8 +1,16 @@
 /** What `show` prints and writes, and what is told of a sweep, whole: test/cli/shown.txt. */
+
 import { test } from 'uvu'
-import * as view from '../../src/cli/show-page.js'
-import { liveTable, sweepBody, sweepCsv, sweepTable } from '../../src/cli/sweep/page.js'
-import type { RowState, SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
+import * as view from '../../src/cli/commands/show.js'
+import {
+  liveTable,
+  type RowState,
+  type SweepRow,
+  type SweepStatus,
+  sweepBody,
+  sweepCsv,
+  sweepTable,
+} from '../../src/cli/sweep/page.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 /** Events that grow to the right (ON) and to the bottom (OFF), some pixels without any. */

@@ -29,8 +29,8 @@ test('a fault of the command line shows its line of TypeScript', async () => {
   )
   assert.is(code, 1)
   assert.match(stderr, /^TypeError: a fault$/m)
-  assert.match(stderr, /src[\\/]cli[\\/]info\.ts:\d+:\d+/)
-  assert.not.match(stderr, /src[\\/]cli[\\/]info\.js:/)
+  assert.match(stderr, /src[\\/]cli[\\/]commands[\\/]info\.ts:\d+:\d+/)
+  assert.not.match(stderr, /src[\\/]cli[\\/]commands[\\/]info\.js:/)
 })
 
 test.run()

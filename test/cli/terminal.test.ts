@@ -3,9 +3,9 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { printable } from '../../src/base/errors.js'
 import { complain } from '../../src/cli/mistakes.js'
 import { codeStream, guardTerminal } from '../../src/cli/terminal.js'
-import { printable } from '../../src/errors.js'
 import {
   compile,
   flatten,
@@ -15,8 +15,8 @@ import {
   SpikewasmError,
   sequential,
 } from '../../src/index.js'
-import { envelopeOf } from '../../src/scale/jobs.js'
-import { withFolder } from '../io/temporary.js'
+import { envelopeOf } from '../../src/scale/store.js'
+import { withFolder } from '../files/temporary.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 import { run as runProcess } from './command.js'

@@ -12,7 +12,7 @@ import {
   neuron,
   sequential,
 } from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { parseLines, run } from './in-process.js'
 
 const network = () =>

@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { addOptions } from '../../src/cli/spec.js'
-import { trainingSchema, trainingSpecs, trainSpecs } from '../../src/cli/training-flags.js'
+import { trainingSchema, trainingSpecs, trainSpecs } from '../../src/cli/commands/training-flags.js'
 import {
   describeTraining,
   type TrainingContext,
   type TrainingSetup,
   trainingOf,
-} from '../../src/cli/training-options.js'
+} from '../../src/cli/commands/training-options.js'
+import { addOptions } from '../../src/cli/spec.js'
+import * as v from '../../src/engine/vendor/valibot/index.js'
 import {
   adam,
   adamW,
@@ -28,8 +29,7 @@ import {
   sgd,
   tet,
 } from '../../src/index.js'
-import * as v from '../../src/runtime/vendor/valibot/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { parseLines, run, tiny } from './in-process.js'
 
 const context: TrainingContext = {

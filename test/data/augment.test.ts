@@ -3,11 +3,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays } from '../../src/data/arrays.js'
 import { augment, blacken, cifarAugmentation } from '../../src/data/augment.js'
+import { move } from '../../src/data/autoaugment.js'
 import { fromBytes } from '../../src/data/bytes.js'
-import type { Dataset } from '../../src/data/dataset.js'
-import { move } from '../../src/data/move.js'
-import { sizeOf } from '../../src/nn/value.js'
-import { messageOf } from '../io/temporary.js'
+import type { Dataset } from '../../src/data/datasets/dataset.js'
+import { sizeOf } from '../../src/network/value.js'
+import { messageOf } from '../files/temporary.js'
 
 const side = fc.integer({ min: 1, max: 9 })
 const sizes = fc.record({ height: side, width: side, channels: fc.integer({ min: 1, max: 4 }) })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import {
   autoAugment,
   autocontrast,
@@ -21,8 +22,7 @@ import {
   solarize,
   translate,
 } from '../../src/data/autoaugment.js'
-import { planes } from '../../src/io/samples/pixels.js'
-import { Purpose, RandomStream } from '../../src/random.js'
+import { planes } from '../../src/data/pictures/decode.js'
 
 type Kernel = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void
 

@@ -3,8 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays } from '../../src/data/arrays.js'
 import { Batches, type BatchesOptions } from '../../src/data/batches.js'
-import type { Dataset, ReadContext } from '../../src/data/dataset.js'
-import { messageOf } from '../io/temporary.js'
+import type { Dataset, ReadContext } from '../../src/data/datasets/dataset.js'
+import { messageOf } from '../files/temporary.js'
 
 /**
  * Images of two pixels, index + 1 and −(index + 1), so that what lies in a batch tells where it

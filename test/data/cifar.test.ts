@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import { createTar } from 'nanotar'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { cifar10, cifar100, parseCifar } from '../../src/data/cifar.js'
-import type { Dataset } from '../../src/data/dataset.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { cifar10, cifar100, parseCifar } from '../../src/data/datasets/cifar.js'
+import type { Dataset } from '../../src/data/datasets/dataset.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 
 const value = (label: number, c: number, y: number, x: number): number =>
   (7 * label + 100 * c + 3 * y + x) % 256

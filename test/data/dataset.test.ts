@@ -5,10 +5,10 @@ import { fromArrays } from '../../src/data/arrays.js'
 import { type AugmentOptions, augment } from '../../src/data/augment.js'
 import { Batches } from '../../src/data/batches.js'
 import { type BytesOptions, fromBytes } from '../../src/data/bytes.js'
-import { type Dataset, subset } from '../../src/data/dataset.js'
+import { type Dataset, subset } from '../../src/data/datasets/dataset.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 
 const sizes = fc.record({
   n: fc.integer({ min: 1, max: 5 }),

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Dataset } from '../../src/data/dataset.js'
-import { digits, digitsNormalization } from '../../src/data/digits.js'
+import type { Dataset } from '../../src/data/datasets/dataset.js'
+import { digits, digitsNormalization } from '../../src/data/datasets/digits.js'
 
 function countLabels({ length, pixels, classes }: Dataset): number[] {
   const counts = new Array<number>(classes).fill(0)

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import {
@@ -15,7 +16,6 @@ import {
   linear,
   sequential,
 } from '../../src/index.js'
-import { Purpose, RandomStream } from '../../src/random.js'
 
 const path = new URL('../../../test/fixtures/events/encoders.json', import.meta.url)
 const expected = JSON.parse(readFileSync(path, 'utf8')) as {

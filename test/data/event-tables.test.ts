@@ -1,4 +1,5 @@
 /** Data sets of recordings: hashes of samples by all options, of folders, and of what is refused. */
+
 import {
   mkdirSync,
   readdirSync,
@@ -10,20 +11,19 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
+import { move } from '../../src/data/autoaugment.js'
 import { npzEntries } from '../../src/data/events/npz-entries.js'
 import {
   changesSamples,
   checkEvents,
+  checkReading,
   type EventDatasetOptions,
   FrameMaker,
 } from '../../src/data/events/options.js'
-import { isRecording, readEventSample, unpackNpz } from '../../src/data/events/read.js'
+import { isRecording, loadZstd, readEventSample, unpackNpz } from '../../src/data/events/read.js'
 import { readEvents as readInPage } from '../../src/data/events/read-in-page.js'
-import { checkReading } from '../../src/data/events/read-options.js'
 import { parseGestureLabels } from '../../src/data/events/sets.js'
 import { type PlainEvents, sensorOf } from '../../src/data/events/source.js'
-import { loadZstd } from '../../src/data/events/zstd.js'
-import { move } from '../../src/data/move.js'
 import { openPlain } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import {
@@ -35,7 +35,7 @@ import {
   type Split,
   subset,
 } from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import {
   aedat2File,
   aedat3File,

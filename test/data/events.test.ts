@@ -15,7 +15,7 @@ import {
   events,
   type FitOptions,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { aedat2File, aedat3File, type Event, nmnistFile } from '../support/event-files.js'
 import { expectSameBits } from '../support/measure.js'
 

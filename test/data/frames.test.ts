@@ -24,7 +24,7 @@ import {
   sequential,
   subset,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
 

@@ -1,11 +1,12 @@
 /** Data in memory, encoders, augmentation and batches: hashes of what they give and refuse. */
 import { test } from 'uvu'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import { fromArrays } from '../../src/data/arrays.js'
 import { type AugmentOptions, augment, blacken } from '../../src/data/augment.js'
 import { autoAugment } from '../../src/data/autoaugment.js'
 import { Batches, type BatchesOptions } from '../../src/data/batches.js'
 import { fromBytes } from '../../src/data/bytes.js'
-import { parseCifar, parseClassNames } from '../../src/data/cifar.js'
+import { parseCifar, parseClassNames } from '../../src/data/datasets/cifar.js'
 import {
   checkIndex,
   checkLabels,
@@ -14,14 +15,13 @@ import {
   mapSplit,
   subset,
   wholeSplit,
-} from '../../src/data/dataset.js'
-import { digits } from '../../src/data/digits.js'
+} from '../../src/data/datasets/dataset.js'
+import { digits } from '../../src/data/datasets/digits.js'
+import { idxBytes, parseIdx } from '../../src/data/datasets/mnist-files.js'
 import { encoders } from '../../src/data/encoders.js'
-import { idxBytes, parseIdx } from '../../src/data/idx.js'
 import { datasets } from '../../src/data/index.js'
 import { isOfFiles, openPlain, readingNs } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
-import { Purpose, RandomStream } from '../../src/random.js'
 import { testRandom } from '../support/engine.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'

@@ -4,9 +4,9 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseIdx } from '../../src/data/idx.js'
-import { fashionMnist, mnist } from '../../src/data/mnist.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { fashionMnist, mnist } from '../../src/data/datasets/mnist.js'
+import { parseIdx } from '../../src/data/datasets/mnist-files.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 
 function idx(shape: readonly number[], data: ArrayLike<number>): Uint8Array {
   const bytes = new Uint8Array(4 + 4 * shape.length + data.length)

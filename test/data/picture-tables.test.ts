@@ -1,4 +1,5 @@
 /** Pictures: hashes of what is decoded, resized, changed, listed, kept and refused. */
+
 import {
   closeSync,
   mkdirSync,
@@ -15,29 +16,35 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import { hashOfFiles } from '../../src/data/file-hash.js'
 import { openPlain } from '../../src/data/open.js'
 import { type CacheOf, cacheKey, SampleCache } from '../../src/data/pictures/cache.js'
 import { type PlainPictures, pathOf } from '../../src/data/pictures/dataset.js'
-import { decodePicture, loadCodecs, MOST_PIXELS } from '../../src/data/pictures/decode.js'
+import {
+  decodePicture,
+  jpegHead,
+  loadCodecs,
+  MOST_PIXELS,
+  pngSize,
+} from '../../src/data/pictures/decode.js'
 import { entryOf } from '../../src/data/pictures/folder.js'
 import { classNamesOf, parseSolution } from '../../src/data/pictures/imagenet.js'
 import { checkFolderOptions, checkPictureOptions } from '../../src/data/pictures/options.js'
-import { type Bytes, resize } from '../../src/data/pictures/resize.js'
 import {
   adjust,
+  type Bytes,
   centreCrop,
   colorJitter,
   flip,
   randomResizedCrop,
+  resize,
   resizeTo,
   toChannels,
 } from '../../src/data/pictures/transforms.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import { type Dataset, datasets, type PictureOptions, type Split } from '../../src/index.js'
-import { jpegHead, pngSize } from '../../src/io/samples/pixels.js'
-import { Purpose, RandomStream } from '../../src/random.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'

@@ -18,14 +18,16 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Purpose, RandomStream } from '../../src/base/random.js'
 import { openPlain } from '../../src/data/open.js'
 import { type PlainPictures, pathOf } from '../../src/data/pictures/dataset.js'
-import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
-import { type Bytes, resize } from '../../src/data/pictures/resize.js'
+import { decodePicture, loadCodecs, planes } from '../../src/data/pictures/decode.js'
 import {
   adjust,
+  type Bytes,
   centreCrop,
   colorJitter,
+  resize,
   resizeTo,
   toChannels,
 } from '../../src/data/pictures/transforms.js'
@@ -40,10 +42,8 @@ import {
   type Split,
   subset,
 } from '../../src/index.js'
-import { planes } from '../../src/io/samples/pixels.js'
-import { mlp } from '../../src/models/small.js'
-import { Purpose, RandomStream } from '../../src/random.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { mlp } from '../../src/model/models/vgg.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 
 process.env.SPIKEWASM_ALL_THREADS = '1'
@@ -254,7 +254,7 @@ test('two processes fill one cache at the same time', () =>
     const { train } = await datasets.imageFolder(folder)
     const right = [0, 1, 2, 3].map((index) => [...sampleOf(train, index)])
     // Of the package no more than data needs.
-    const [node, data] = ['node', 'data/index'].map((name) =>
+    const [node, data] = ['model/node', 'data/index'].map((name) =>
       JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
     )
     const script = `

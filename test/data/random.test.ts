@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Purpose, permutation, RandomStream } from '../../src/random.js'
-import { messageOf } from '../io/temporary.js'
+import { Purpose, permutation, RandomStream } from '../../src/base/random.js'
+import { messageOf } from '../files/temporary.js'
 
 const anySeed = fc.nat(2 ** 32 - 1)
 

@@ -1,13 +1,13 @@
 /** Numbers that a network is to give, on their way from a data set into batches. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { slice } from '../../src/data/dataset.js'
+import { slice } from '../../src/data/datasets/dataset.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { makeRing, Ring } from '../../src/data/ring.js'
 import { makeBatches } from '../../src/data/thread-worker.js'
 import { type ArraysOptions, Batches, type Dataset, fromArrays, subset } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 
 /** Sample n is (n, −n), its targets are 10 n, 10 n + 1 and 10 n + 2. */
 const data = (count: number): Dataset =>

@@ -21,8 +21,8 @@ import {
   SpikewasmError,
   subset,
 } from '../../src/index.js'
-import { mlp } from '../../src/models/small.js'
-import { messageOf } from '../io/temporary.js'
+import { mlp } from '../../src/model/models/vgg.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
 import { soon } from '../support/soon.js'

@@ -6,7 +6,7 @@ import { durations } from '../../src/diagnose/cost.js'
 import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
 import { main, run as runProcess } from '../cli/command.js'
 import { parseLines, run } from '../cli/in-process.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 
 const quick = [
   'diagnose',

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Block, sequential } from '../../src/containers.js'
+import { methodNames, stepModesOf } from '../../src/compile/methods.js'
 import { Batches, datasets } from '../../src/data/index.js'
 import { durations } from '../../src/diagnose/cost.js'
 import {
@@ -13,6 +13,9 @@ import {
 } from '../../src/diagnose/diagnosis.js'
 import { type DiagnoseOptions, diagnose, withoutRandomness } from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
+import { cosineOf } from '../../src/engine/memory/arena.js'
+import { compile } from '../../src/model/compile.js'
+import { type Block, sequential } from '../../src/model/containers.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -23,12 +26,9 @@ import {
   linear,
   type NeuronOptions,
   scale,
-} from '../../src/layers/index.js'
-import { compile } from '../../src/network.js'
-import { sgd } from '../../src/optimizer/kinds.js'
-import { methodNames, stepModesOf } from '../../src/plan/methods.js'
-import { cosineOf } from '../../src/runtime/views.js'
-import { messageOf } from '../io/temporary.js'
+} from '../../src/nn/layers/index.js'
+import { sgd } from '../../src/nn/optimizers.js'
+import { messageOf } from '../files/temporary.js'
 
 const data = await datasets.digits()
 

@@ -1,10 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
-import { figures } from '../../src/diagnose/figures.js'
-import { page } from '../../src/diagnose/page.js'
+import { figures, page } from '../../src/diagnose/figures.js'
 import { spread, tables, toJson } from '../../src/diagnose/report.js'
-import { type Chart, type Figure, isRaster, type Raster } from '../../src/pages/chart.js'
+import { type Chart, type Figure, isRaster, type Raster } from '../../src/watch/pages/chart.js'
 import { made } from '../support/diagnosis.js'
 import { expectSnapshot } from '../support/snapshot.js'
 

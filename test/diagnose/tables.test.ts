@@ -1,9 +1,9 @@
 /** A small diagnosis: hashes of all that does not depend on the machine, and of what is refused. */
+
 import { test } from 'uvu'
 import { datasets } from '../../src/data/index.js'
 import { describeNetwork, durations, measureProcess } from '../../src/diagnose/cost.js'
-import { type DiagnoseOptions, diagnose } from '../../src/diagnose/measure.js'
-import { layerOf } from '../../src/diagnose/probe.js'
+import { type DiagnoseOptions, diagnose, layerOf } from '../../src/diagnose/measure.js'
 import type { ProcessJob } from '../../src/diagnose/process-child.js'
 import {
   batchNorm2d,

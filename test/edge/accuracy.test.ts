@@ -6,7 +6,7 @@ import { type Dataset, fromArrays, fromBytes } from '../../src/data/index.js'
 import type { NetInfo } from '../../src/edge/abi.js'
 import { byteOf, checkData, evaluateNet } from '../../src/edge/accuracy.js'
 import { type Net, openNet } from '../../src/edge/net.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 /** Two channels of 1×2 pixels; class k looks at number k of [C][H][W] alone. */

@@ -4,8 +4,10 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { dequantise, quantise } from '../../src/compile/emit/standardise.js'
+import { methodOptions } from '../../src/compile/methods.js'
+import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import { exportWasm } from '../../src/edge/export.js'
-import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
   type Block,
@@ -19,9 +21,7 @@ import {
   type StateDict,
   sequential,
 } from '../../src/index.js'
-import { methodOptions } from '../../src/plan/methods.js'
-import { makePlan, type PlanOptions } from '../../src/plan/plan.js'
-import { dequantise, quantise } from '../../src/plan/quantise.js'
+import { trace } from '../../src/network/trace.js'
 import { TestEngine, testRandom } from '../support/engine.js'
 import { PlanRunner } from '../support/plan-runner.js'
 

@@ -6,6 +6,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control, ProgramWord, SectionWord } from '../../assembly/opcodes.js'
+import type { PlanPurpose } from '../../src/compile/context.js'
+import { type MethodOptions, methodOptions } from '../../src/compile/methods.js'
+import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import { buildNet } from '../../src/edge/build.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { call, type Driver, specialise } from '../../src/edge/module.js'
@@ -14,7 +17,8 @@ import { checkExportOptions, type ExportSettings } from '../../src/edge/options.
 import { prepare } from '../../src/edge/prepare.js'
 import { STRUCT_BYTES } from '../../src/edge/struct.js'
 import { synapticOperations } from '../../src/edge/synops.js'
-import { trace } from '../../src/graph/trace.js'
+import { engineBytes } from '../../src/engine/load.js'
+import type { StateDict } from '../../src/engine/memory/state.js'
 import {
   avgPool2d,
   type Block,
@@ -30,15 +34,11 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { type ModelName, models } from '../../src/models/registry.js'
-import type { PlanPurpose } from '../../src/plan/context.js'
-import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
-import { makePlan, type PlanOptions } from '../../src/plan/plan.js'
-import { engineBytes } from '../../src/runtime/load.js'
-import type { StateDict } from '../../src/runtime/state.js'
-import { type Expression, type Func, get, i32, operation } from '../../src/wasm/ir.js'
-import { type Reader, sectionsOf } from '../../src/wasm/reader.js'
-import { messageOf } from '../io/temporary.js'
+import { type Expression, type Func, get, i32, operation } from '../../src/kernels/wasm/ir.js'
+import { type Reader, sectionsOf } from '../../src/kernels/wasm/reader.js'
+import { type ModelName, models } from '../../src/model/models/registry.js'
+import { trace } from '../../src/network/trace.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'
 import { textOf } from '../support/wasm-text.js'

@@ -2,8 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control } from '../../assembly/opcodes.js'
-import { Purpose, RandomStream } from '../../src/random.js'
-import { stepMask } from '../../src/runtime/run-words.js'
+import { Purpose, RandomStream } from '../../src/base/random.js'
+import { stepMask } from '../../src/engine/run/run-words.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
 for (const variant of variants) {

@@ -17,10 +17,10 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
-import { models } from '../../src/models/registry.js'
-import { resnetStages } from '../../src/models/resnet.js'
-import { layerKinds } from '../../src/nn/kind.js'
-import type { Module } from '../../src/nn/module.js'
+import { models } from '../../src/model/models/registry.js'
+import { resnetStages } from '../../src/model/models/resnet.js'
+import { layerKinds } from '../../src/network/kind.js'
+import type { Module } from '../../src/network/module.js'
 import { agreement, numbers, randomModel, shake } from '../support/exported.js'
 import { ofLong } from '../support/long.js'
 

@@ -2,18 +2,29 @@
  * The interface of exported networks: what is accepted, and the whole message of what is not, over
  * tables of values and over files of which each byte was changed.
  */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
+import type { Optimizer } from '../../src/compile/optimizer-kind.js'
+import { standardTraining, type TrainingSpec } from '../../src/compile/training.js'
 import { type ExportOptions, type NetInfo, netExports } from '../../src/edge/abi.js'
 import { expectAnswer } from '../../src/edge/accuracy.js'
 import { segmentsOf } from '../../src/edge/contents.js'
-import { checkFunction, checkMemory, checkParts, infoOf, walk } from '../../src/edge/file.js'
+import {
+  checkFunction,
+  checkMemory,
+  checkParts,
+  infoOf,
+  seal,
+  sectionBytes,
+  walk,
+} from '../../src/edge/file.js'
 import { isNetHeader, netHeader } from '../../src/edge/header.js'
 import { checkLearning } from '../../src/edge/learning.js'
-import { viewsOf } from '../../src/edge/net-inference.js'
+import { viewsOf } from '../../src/edge/net.js'
 import { checkExportOptions } from '../../src/edge/options.js'
 import { checkInfo } from '../../src/edge/schema.js'
-import { seal, sectionBytes } from '../../src/edge/section.js'
 import { layoutText, readState } from '../../src/edge/state.js'
 import {
   infoWords,
@@ -22,10 +33,7 @@ import {
   STRUCT_BYTES,
   writeInfoStruct,
 } from '../../src/edge/struct.js'
-import { SpikewasmError } from '../../src/errors.js'
 import { adam, sgd } from '../../src/index.js'
-import type { Optimizer } from '../../src/optimizer/kind.js'
-import { standardTraining, type TrainingSpec } from '../../src/plan/training.js'
 import { Hashes } from '../support/hashes.js'
 import { isSealable, stripped, tinyInfo, tinyNet } from '../support/tiny-net.js'
 

@@ -1,12 +1,12 @@
 /** Opening exported files: what good ones give, and that bad ones end in one clear error. */
+
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
 import { type NetInfo, netExports } from '../../src/edge/abi.js'
-import { walk } from '../../src/edge/file.js'
+import { seal, sectionBytes, walk } from '../../src/edge/file.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
-import { seal, sectionBytes } from '../../src/edge/section.js'
-import { SpikewasmError } from '../../src/errors.js'
 import { type Flaws, isSealable, stripped, tinyInfo, tinyNet } from '../support/tiny-net.js'
 
 const weights = [1, 2, 3, 4, -1, 0.5, 2, 0, 0, 0, 1, 1]

@@ -1,9 +1,9 @@
 /** Options of the exporter: defaults, and one clear error for each mistake. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
 import type { ExportOptions } from '../../src/edge/abi.js'
 import { checkExportOptions } from '../../src/edge/options.js'
-import { SpikewasmError } from '../../src/errors.js'
 
 const facts = { channels: 2, classes: 3 }
 

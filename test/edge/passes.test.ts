@@ -4,16 +4,16 @@
  *
  * kernels.wasm holds some kernels of the engine as it was once; it does not change with the engine.
  */
+
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lowerToScalar } from '../../src/edge/scalar/scalar.js'
-import { analyse } from '../../src/edge/specialise/analyse.js'
-import type { Constants, Entry, Facts } from '../../src/edge/specialise/facts.js'
-import { rewrite } from '../../src/edge/specialise/rewrite.js'
+import { lowerToScalar } from '../../src/edge/scalar/lower.js'
+import { analyse, rewrite } from '../../src/edge/specialise/analyse.js'
+import type { Constants, Entry, Facts } from '../../src/edge/specialise/fold.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
-import { decodeModule } from '../../src/wasm/decode.js'
-import { encodeModule } from '../../src/wasm/encode.js'
+import { decodeModule } from '../../src/kernels/wasm/decode.js'
+import { encodeModule } from '../../src/kernels/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -22,7 +22,7 @@ import {
   type Label,
   operation,
   visit,
-} from '../../src/wasm/ir.js'
+} from '../../src/kernels/wasm/ir.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'
 

@@ -1,9 +1,9 @@
 /** Vectors as lanes: each instruction, random functions, networks. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { lowerToScalar } from '../../src/edge/scalar/scalar.js'
-import { SpikewasmError } from '../../src/errors.js'
-import { encodeModule } from '../../src/wasm/encode.js'
+import { SpikewasmError } from '../../src/base/errors.js'
+import { lowerToScalar } from '../../src/edge/scalar/lower.js'
+import { encodeModule } from '../../src/kernels/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -13,8 +13,13 @@ import {
   type Operation,
   operation,
   withParts,
-} from '../../src/wasm/ir.js'
-import { type Instruction, instruction, instructionOf, prefixed } from '../../src/wasm/types.js'
+} from '../../src/kernels/wasm/ir.js'
+import {
+  type Instruction,
+  instruction,
+  instructionOf,
+  prefixed,
+} from '../../src/kernels/wasm/types.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'
 import { ofLong } from '../support/long.js'

@@ -2,13 +2,12 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { analyse } from '../../src/edge/specialise/analyse.js'
-import type { Constants } from '../../src/edge/specialise/facts.js'
-import { rewrite } from '../../src/edge/specialise/rewrite.js'
+import { analyse, rewrite } from '../../src/edge/specialise/analyse.js'
+import type { Constants } from '../../src/edge/specialise/fold.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
-import { engineBytes } from '../../src/runtime/load.js'
-import { decodeModule } from '../../src/wasm/decode.js'
-import { encodeModule } from '../../src/wasm/encode.js'
+import { engineBytes } from '../../src/engine/load.js'
+import { decodeModule } from '../../src/kernels/wasm/decode.js'
+import { encodeModule } from '../../src/kernels/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -17,8 +16,8 @@ import {
   type Label,
   operation,
   visit,
-} from '../../src/wasm/ir.js'
-import type { ValueType } from '../../src/wasm/types.js'
+} from '../../src/kernels/wasm/ir.js'
+import type { ValueType } from '../../src/kernels/wasm/types.js'
 import { numbers } from '../support/exported.js'
 import { Hashes } from '../support/hashes.js'
 import { ofLong } from '../support/long.js'

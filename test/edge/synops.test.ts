@@ -2,7 +2,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { synapticOperations } from '../../src/edge/synops.js'
-import { trace } from '../../src/graph/trace.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -15,6 +14,7 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
+import { trace } from '../../src/network/trace.js'
 
 const net = sequential(
   conv2d(2, 4, 3, { padding: 1 }), // 4·6·6 outputs of 2·9 inputs

@@ -2,10 +2,19 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
+import { parameterLayout } from '../../src/compile/emit/neurons.js'
+import {
+  groupedLayout,
+  neuronLayout,
+  type ParameterLayout,
+  pack,
+  vectorLayout,
+  weightLayout,
+} from '../../src/compile/layout.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
 import { layoutText, readState } from '../../src/edge/state.js'
-import { SpikewasmError } from '../../src/errors.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -28,15 +37,6 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import {
-  groupedLayout,
-  neuronLayout,
-  type ParameterLayout,
-  pack,
-  vectorLayout,
-  weightLayout,
-} from '../../src/plan/layout.js'
-import { parameterLayout } from '../../src/plan/neurons.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { numbers } from '../support/exported.js'
 import { differingState, learn, makeBatch } from '../support/learning.js'

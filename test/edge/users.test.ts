@@ -2,13 +2,13 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
 import { buildNet, usersOf } from '../../src/edge/build.js'
 import { checkExportOptions } from '../../src/edge/options.js'
 import { prepare } from '../../src/edge/prepare.js'
-import { SpikewasmError } from '../../src/errors.js'
+import { engineBytes } from '../../src/engine/load.js'
+import { stateDict } from '../../src/engine/memory/state.js'
 import { compile, conv2d, flatten, lif, linear, relu, sequential } from '../../src/index.js'
-import { engineBytes } from '../../src/runtime/load.js'
-import { stateDict } from '../../src/runtime/state.js'
 
 /** The same code with `i8x16.swizzle`, as long, in the place of each `f32x4.max`. */
 function withSwizzle(engine: Uint8Array): Uint8Array {

@@ -2,10 +2,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fold, loads, type Value } from '../../src/edge/specialise/fold.js'
-import { dropDeadStores } from '../../src/edge/specialise/liveness.js'
+import { dropDeadStores } from '../../src/edge/specialise/locals.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
-import { decodeModule } from '../../src/wasm/decode.js'
-import { encodeModule, type ModuleParts, Writer } from '../../src/wasm/encode.js'
+import { decodeModule } from '../../src/kernels/wasm/decode.js'
+import { encodeModule, type ModuleParts, Writer } from '../../src/kernels/wasm/encode.js'
 import {
   type Expression,
   ends,
@@ -21,8 +21,8 @@ import {
   typeOf,
   visit,
   withParts,
-} from '../../src/wasm/ir.js'
-import { Reader } from '../../src/wasm/reader.js'
+} from '../../src/kernels/wasm/ir.js'
+import { Reader } from '../../src/kernels/wasm/reader.js'
 import {
   type Instruction,
   instruction,
@@ -30,7 +30,7 @@ import {
   prefixed,
   typeCodes,
   type ValueType,
-} from '../../src/wasm/types.js'
+} from '../../src/kernels/wasm/types.js'
 import { Hashes } from '../support/hashes.js'
 import { textOf } from '../support/wasm-text.js'
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { OfficialResize } from '../../src/data/events/official.js'
-import type { SliceOptions } from '../../src/events/slices.js'
+import { OfficialResize } from '../../src/data/events/options.js'
+import type { SliceOptions } from '../../src/data/recordings/slices.js'
 import { events } from '../../src/index.js'
 
 const path = new URL('../../../test/fixtures/events/expected.json', import.meta.url)

@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseAedat4 } from '../../src/events/aedat4.js'
-import { unpackLz4, xxHash32 } from '../../src/events/lz4.js'
+import { parseAedat4, unpackLz4, xxHash32 } from '../../src/data/recordings/aedat4.js'
 import { type EventRecording, events } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import {
   aedat2File,
   aedat3File,

@@ -1,9 +1,9 @@
 /** Recordings: hashes of slices, frames, changes, files and what is refused. */
 import { test } from 'uvu'
-import { OfficialResize } from '../../src/data/events/official.js'
-import { endOfHeader } from '../../src/events/aedat.js'
-import { isEventArray, parseEventArchive, parseEventNpy } from '../../src/events/arrays.js'
-import { eventEndings, formatOf, parseRecording } from '../../src/events/parse.js'
+import { OfficialResize } from '../../src/data/events/options.js'
+import { endOfHeader } from '../../src/data/recordings/aedat.js'
+import { isEventArray, parseEventArchive, parseEventNpy } from '../../src/data/recordings/arrays.js'
+import { eventEndings, formatOf, parseRecording } from '../../src/data/recordings/parse.js'
 import {
   type EventRecording,
   Events,
@@ -11,9 +11,14 @@ import {
   fromEvents,
   inOrder,
   type Sensor,
-} from '../../src/events/recording.js'
-import { checkSlices, firstAtLeast, type SliceOptions, slicesOf } from '../../src/events/slices.js'
-import { droppedBy, streamOf } from '../../src/events/transforms.js'
+} from '../../src/data/recordings/recording.js'
+import {
+  checkSlices,
+  firstAtLeast,
+  type SliceOptions,
+  slicesOf,
+} from '../../src/data/recordings/slices.js'
+import { droppedBy, streamOf } from '../../src/data/recordings/transforms.js'
 import { events } from '../../src/index.js'
 import { testRandom } from '../support/engine.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'

@@ -25,7 +25,7 @@ import {
   tet,
   vggsnn,
 } from '../../src/index.js'
-import { cnn, mlp } from '../../src/models/small.js'
+import { cnn, mlp } from '../../src/model/models/vgg.js'
 import {
   between,
   branched,

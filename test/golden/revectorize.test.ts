@@ -6,7 +6,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { switchOnWideVectors } from '../../src/runtime/revectorize.js'
+import { switchOnWideVectors } from '../../src/engine/revectorize.js'
 import { skip } from '../support/runner.js'
 import { cases } from './cases.js'
 import { differences, readGolden, runCase } from './run.js'

@@ -14,7 +14,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'

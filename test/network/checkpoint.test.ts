@@ -4,7 +4,8 @@
  */
 
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
+import { methodOptions } from '../../src/compile/methods.js'
+import { makePlan, type Plan } from '../../src/compile/plan.js'
 import {
   avgPool2d,
   type Block,
@@ -17,9 +18,8 @@ import {
   scale,
   sequential,
 } from '../../src/index.js'
-import { imageShape } from '../../src/nn/value.js'
-import { methodOptions } from '../../src/plan/methods.js'
-import { makePlan, type Plan } from '../../src/plan/plan.js'
+import { trace } from '../../src/network/trace.js'
+import { imageShape } from '../../src/network/value.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'

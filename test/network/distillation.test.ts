@@ -20,8 +20,8 @@ import {
   sgd,
   timeMean,
 } from '../../src/index.js'
-import { deepConv } from '../../src/models/resnet.js'
-import { messageOf } from '../io/temporary.js'
+import { deepConv } from '../../src/model/models/resnet.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectAllClose, expectSameBits, relativeError } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'

@@ -4,14 +4,8 @@
  */
 
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
-import type { Layer } from '../../src/index.js'
-import { lossNames } from '../../src/loss/kind.js'
-import { cellTypes } from '../../src/nn/cell.js'
-import { layerKinds } from '../../src/nn/kind.js'
-import { imageShape } from '../../src/nn/value.js'
-import { optimizerNames } from '../../src/optimizer/kind.js'
-import { purposes } from '../../src/plan/context.js'
+import { purposes } from '../../src/compile/context.js'
+import { lossNames } from '../../src/compile/loss-kind.js'
 import {
   gradientCheckpoints,
   methodNames,
@@ -19,7 +13,13 @@ import {
   stepModes,
   stepModesOf,
   updates,
-} from '../../src/plan/methods.js'
+} from '../../src/compile/methods.js'
+import { optimizerNames } from '../../src/compile/optimizer-kind.js'
+import type { Layer } from '../../src/index.js'
+import { cellTypes } from '../../src/network/cell.js'
+import { layerKinds } from '../../src/network/kind.js'
+import { trace } from '../../src/network/trace.js'
+import { imageShape } from '../../src/network/value.js'
 import { cases } from '../golden/cases.js'
 import { lossMakers, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'

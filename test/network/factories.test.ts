@@ -6,7 +6,7 @@
 
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { kindOf } from '../../src/nn/kind.js'
+import { kindOf } from '../../src/network/kind.js'
 import { test } from '../support/models.js'
 import {
   compareLines,

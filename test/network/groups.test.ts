@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { type Layer, type StateDict, sequential } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { compileCase, makeCase, stepOnEngine } from '../support/case.js'
 import { groupedChains } from '../support/chains.js'
 import { isLong } from '../support/long.js'

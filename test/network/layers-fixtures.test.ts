@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { type Block, block, conv2d, flatten, linear } from '../../src/index.js'
-import type { InputShape } from '../../src/nn/value.js'
+import type { InputShape } from '../../src/network/value.js'
 import { readFixture } from '../support/fixture.js'
 import { bySample } from '../support/frames.js'
 import { expectClose, norm } from '../support/measure.js'

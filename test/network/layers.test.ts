@@ -14,7 +14,7 @@ import {
   scale,
   sequential,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 

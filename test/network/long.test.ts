@@ -12,7 +12,7 @@ import {
   residual,
   tet,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { byStep } from '../support/frames.js'
 import { labels, uniform } from '../support/measure.js'
 import { modelOf, own, test } from '../support/models.js'

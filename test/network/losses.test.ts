@@ -20,7 +20,7 @@ import {
   sgd,
   tet,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { relativeError } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'

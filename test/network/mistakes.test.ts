@@ -4,6 +4,7 @@
  */
 
 import * as assert from 'uvu/assert'
+import { methodNames } from '../../src/compile/methods.js'
 import {
   alif,
   avgPool2d,
@@ -25,9 +26,8 @@ import {
   sequential,
   timeMean,
 } from '../../src/index.js'
-import { layerKinds } from '../../src/nn/kind.js'
-import { methodNames } from '../../src/plan/methods.js'
-import { messageOf } from '../io/temporary.js'
+import { layerKinds } from '../../src/network/kind.js'
+import { messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 

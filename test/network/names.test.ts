@@ -16,7 +16,7 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 
 const odd = ['valueOf', 'toString', 'constructor', 'hasOwnProperty', 'isPrototypeOf'] as const

@@ -8,7 +8,7 @@ import {
   ratePenalty,
   stabilizedLif,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { relativeError } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'

@@ -4,7 +4,7 @@
  */
 
 import * as assert from 'uvu/assert'
-import { splitImages } from '../../src/plan/convolution/geometry.js'
+import { splitImages } from '../../src/compile/convolution/geometry.js'
 import { withBudgets } from '../support/budgets.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'

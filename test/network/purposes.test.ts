@@ -13,8 +13,8 @@ import {
   resnet18,
   sequential,
 } from '../../src/index.js'
-import type { InputShape } from '../../src/nn/value.js'
-import { messageOf } from '../io/temporary.js'
+import type { InputShape } from '../../src/network/value.js'
+import { messageOf } from '../files/temporary.js'
 import { groupedChains } from '../support/chains.js'
 import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'

@@ -4,14 +4,19 @@
  */
 
 import * as assert from 'uvu/assert'
-import { initialValues } from '../../src/graph/init.js'
-import { compositeOf, graphToJson, type NetworkJson } from '../../src/graph/json.js'
-import { readersOf } from '../../src/graph/readers.js'
-import { type Graph, trace } from '../../src/graph/trace.js'
 import * as api from '../../src/index.js'
-import type { Initial } from '../../src/nn/kind.js'
-import { fires, kindOf, labelOf, layerKinds } from '../../src/nn/kind.js'
-import type { InputShape, Value } from '../../src/nn/value.js'
+import { compositeOf, graphToJson, type NetworkJson } from '../../src/network/json.js'
+import {
+  fires,
+  type Initial,
+  initialValues,
+  kindOf,
+  labelOf,
+  layerKinds,
+} from '../../src/network/kind.js'
+import { readersOf } from '../../src/network/readers.js'
+import { type Graph, trace } from '../../src/network/trace.js'
+import type { InputShape, Value } from '../../src/network/value.js'
 import { test } from '../support/models.js'
 import {
   compareLines,

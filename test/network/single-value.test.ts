@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { type CompileOptions, mse, sgd } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 

@@ -4,7 +4,7 @@
  */
 
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
+import { makePlan, type Plan } from '../../src/compile/plan.js'
 import {
   avgPool2d,
   type Block,
@@ -18,7 +18,7 @@ import {
   resnet18,
   sequential,
 } from '../../src/index.js'
-import { makePlan, type Plan } from '../../src/plan/plan.js'
+import { trace } from '../../src/network/trace.js'
 import { randomNetwork, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'

@@ -5,7 +5,8 @@
  */
 
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
+import { methodOptions, stepModesOf } from '../../src/compile/methods.js'
+import type { PlanOptions, ProgramName } from '../../src/compile/plan.js'
 import {
   adam,
   alif,
@@ -30,8 +31,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { methodOptions, stepModesOf } from '../../src/plan/methods.js'
-import type { PlanOptions, ProgramName } from '../../src/plan/plan.js'
+import { trace } from '../../src/network/trace.js'
 import { type Budgets, withBudgets } from '../support/budgets.js'
 import { checkCase, makeCase } from '../support/case.js'
 import { note, wanted } from '../support/divided.js'

@@ -1,7 +1,6 @@
 /** States that are recorded, beside float64 loops of the equations, spikes, streams, and bits. */
 
 import * as assert from 'uvu/assert'
-import { ReferenceNeuron, sigmoidSlope } from '../../src/equations/reference.js'
 import {
   alif,
   type CompileOptions,
@@ -20,7 +19,8 @@ import {
   recurrent,
   sequential,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { ReferenceNeuron, sigmoidSlope } from '../../src/kernels/equations/reference.js'
+import { messageOf } from '../files/temporary.js'
 import { labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 

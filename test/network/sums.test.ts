@@ -20,7 +20,7 @@ import {
   sequential,
   type Value,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { checkGradients, makeCase } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'

@@ -2,12 +2,11 @@
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { graphToJson } from '../../src/graph/json.js'
-import { trace } from '../../src/graph/trace.js'
-import { graphOf } from '../../src/io/nir/graph.js'
-import { Hdf5Thread } from '../../src/io/nir/hdf5.js'
-import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/tree.js'
-import { networkOf } from '../../src/nir/network.js'
+import { type Group, graphOf, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
+import { Hdf5Thread } from '../../src/files/nir/hdf5.js'
+import { networkOf } from '../../src/model/nir/network.js'
+import { graphToJson } from '../../src/network/json.js'
+import { trace } from '../../src/network/trace.js'
 import { testRandom } from '../support/engine.js'
 
 interface Reader {

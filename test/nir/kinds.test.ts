@@ -6,6 +6,15 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  type Group,
+  group,
+  numbers,
+  type TextsLeaf,
+  type Tree,
+  texts,
+} from '../../src/files/nir/graph.js'
+import { readHdf5, writeHdf5 } from '../../src/files/nir/hdf5.js'
+import {
   adaptiveAvgPool2d,
   flatten,
   type Layer,
@@ -16,18 +25,9 @@ import {
   type Model,
   type StepMode,
 } from '../../src/index.js'
-import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
-import {
-  type Group,
-  group,
-  numbers,
-  type TextsLeaf,
-  type Tree,
-  texts,
-} from '../../src/io/nir/tree.js'
-import { stateless } from '../../src/nir/layers.js'
-import { neurons } from '../../src/nir/neurons.js'
-import { labelOf, layerKinds } from '../../src/nn/kind.js'
+import { stateless } from '../../src/model/nir/layers.js'
+import { neurons } from '../../src/model/nir/neurons.js'
+import { labelOf, layerKinds } from '../../src/network/kind.js'
 import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
 import { put } from '../support/draw/networks.js'
 import { Sketch } from '../support/draw/sketch.js'

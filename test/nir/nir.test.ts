@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Fields, type Group, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
+import { readHdf5, writeHdf5 } from '../../src/files/nir/hdf5.js'
 import {
   alif,
   avgPool2d,
@@ -31,10 +33,7 @@ import {
   sequential,
   sumPool2d,
 } from '../../src/index.js'
-import { Fields } from '../../src/io/nir/graph.js'
-import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
-import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/tree.js'
-import { valuesOf } from '../../src/nir/values.js'
+import { valuesOf } from '../../src/model/nir/builder.js'
 import { parseLines, run } from '../cli/in-process.js'
 import { testRandom } from '../support/engine.js'
 import { skip } from '../support/runner.js'

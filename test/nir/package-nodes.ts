@@ -3,7 +3,7 @@
  * fields each kind has, and which sizes of what it takes and gives follow from them.
  */
 
-import type { Group, NumbersLeaf } from '../../src/io/nir/tree.js'
+import type { Group, NumbersLeaf } from '../../src/files/nir/graph.js'
 
 export type Sizes = readonly number[]
 

@@ -6,10 +6,10 @@
 
 import { readFile } from 'node:fs/promises'
 import * as assert from 'uvu/assert'
-import { readHdf5 } from '../../src/io/nir/hdf5.js'
-import type { SaveNirOptions } from '../../src/io/nir/options.js'
-import type { Group, Tree } from '../../src/io/nir/tree.js'
-import type { Model } from '../../src/model.js'
+import type { Group, Tree } from '../../src/files/nir/graph.js'
+import { readHdf5 } from '../../src/files/nir/hdf5.js'
+import type { SaveNirOptions } from '../../src/files/nir/options.js'
+import type { Model } from '../../src/model/model.js'
 import { equal, PackageNode, type Rules } from './package-nodes.js'
 
 type Nodes = ReadonlyMap<string, PackageNode>

@@ -3,8 +3,8 @@
  * steps; it shares the reader of files with the package, and nothing else.
  */
 
-import { graphOf, isGraph, type NirGraph, type NirNode } from '../../src/io/nir/graph.js'
-import { readHdf5 } from '../../src/io/nir/hdf5.js'
+import { graphOf, isGraph, type NirGraph, type NirNode } from '../../src/files/nir/graph.js'
+import { readHdf5 } from '../../src/files/nir/hdf5.js'
 
 interface Array_ {
   readonly shape: readonly number[]

@@ -1,9 +1,19 @@
 /** NIR: hashes of what graphs become, of what networks become, and of what is refused. */
+
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
-import { graphToJson } from '../../src/graph/json.js'
-import { trace } from '../../src/graph/trace.js'
+import { nirTree } from '../../src/files/nir/from-model.js'
+import { type Group, graphOf, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
+import { readHdf5 } from '../../src/files/nir/hdf5.js'
+import {
+  checkNirOptions,
+  checkSaveOptions,
+  conventions,
+  type NirOptions,
+  secondsOf,
+  stepsOf,
+} from '../../src/files/nir/options.js'
 import {
   adaptiveAvgPool2d,
   alif,
@@ -35,18 +45,9 @@ import {
   sequential,
   sumPool2d,
 } from '../../src/index.js'
-import { nirTree } from '../../src/io/nir/from-model.js'
-import { graphOf } from '../../src/io/nir/graph.js'
-import { readHdf5 } from '../../src/io/nir/hdf5.js'
-import {
-  checkNirOptions,
-  checkSaveOptions,
-  conventions,
-  type NirOptions,
-} from '../../src/io/nir/options.js'
-import { secondsOf, stepsOf } from '../../src/io/nir/time.js'
-import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/tree.js'
-import { networkOf } from '../../src/nir/network.js'
+import { networkOf } from '../../src/model/nir/network.js'
+import { graphToJson } from '../../src/network/json.js'
+import { trace } from '../../src/network/trace.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 

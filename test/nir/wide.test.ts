@@ -2,11 +2,10 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { nirTree } from '../../src/files/nir/from-model.js'
+import type { Group, NirGraph } from '../../src/files/nir/graph.js'
 import { identity, lif, linear, residual, sequential } from '../../src/index.js'
-import { nirTree } from '../../src/io/nir/from-model.js'
-import type { NirGraph } from '../../src/io/nir/graph.js'
-import type { Group } from '../../src/io/nir/tree.js'
-import { flatGraph } from '../../src/nir/flatten.js'
+import { flatGraph } from '../../src/model/nir/flatten.js'
 
 test('a value that is doubled twenty times is written as few nodes', async () => {
   const network = sequential(

@@ -1,7 +1,9 @@
 /** Ops of convolutions and linear layers are the records of networks, and give their bits. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
+import { methodOptions } from '../../src/compile/methods.js'
+import { type Method, makePlan, type PlanOptions } from '../../src/compile/plan.js'
+import type { PlannedRecord } from '../../src/compile/program.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -14,11 +16,9 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
+import { trace } from '../../src/network/trace.js'
 import * as ops from '../../src/ops/index.js'
 import { OpPlan } from '../../src/ops/plan.js'
-import { methodOptions } from '../../src/plan/methods.js'
-import { type Method, makePlan, type PlanOptions } from '../../src/plan/plan.js'
-import type { PlannedRecord } from '../../src/plan/program.js'
 import { nameOf, Op } from '../support/operations.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 

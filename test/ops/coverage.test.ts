@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { kinds } from '../../src/kernels/records/index.js'
 import * as ops from '../../src/ops/index.js'
-import { kinds } from '../../src/plan/records/index.js'
 import type { Example } from './examples/example.js'
 
 const folder = new URL('examples/', import.meta.url)

@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type Optimizer, optimizerKind, optimizerNames } from '../../src/compile/optimizer-kind.js'
 import type { PlanInfo } from '../../src/ops/index.js'
-import { type Optimizer, optimizerKind, optimizerNames } from '../../src/optimizer/kind.js'
-import '../../src/optimizer/kinds.js'
+import '../../src/nn/optimizers.js'
 import type { Example } from './examples/example.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -168,7 +168,7 @@ function usualOf(key: string, kinds: readonly Optimizer['kind'][]): string {
 }
 
 test('optimizers in docs/training.md', () => {
-  const file = program.getSourceFile(`${root}src/optimizer/kinds.ts`) as ts.Node
+  const file = program.getSourceFile(`${root}src/nn/optimizers.ts`) as ts.Node
   const made = checker.getExportsOfModule(checker.getSymbolAtLocation(file) as ts.Symbol)
   const rules: string[][] = []
   const options = new Map<string, { text: string; kinds: Optimizer['kind'][] }>()

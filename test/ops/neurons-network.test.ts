@@ -4,8 +4,10 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { KernelSet } from '../../src/equations/kernel-set.js'
-import { trace } from '../../src/graph/trace.js'
+import { storedChannels } from '../../src/compile/layout.js'
+import { type MethodOptions, methodOptions } from '../../src/compile/methods.js'
+import { makePlan, type Plan } from '../../src/compile/plan.js'
+import type { PlannedRecord } from '../../src/compile/program.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -21,15 +23,13 @@ import {
   relu,
   sequential,
 } from '../../src/index.js'
-import { type ModelName, models } from '../../src/models/registry.js'
+import { KernelSet } from '../../src/kernels/equations/kernel-set.js'
+import { reluBackward } from '../../src/kernels/records/activity.js'
+import type { ContributionFields } from '../../src/kernels/records/gradient.js'
+import { neuronWords } from '../../src/kernels/records/neuron.js'
+import { type ModelName, models } from '../../src/model/models/registry.js'
+import { trace } from '../../src/network/trace.js'
 import * as ops from '../../src/ops/index.js'
-import { storedChannels } from '../../src/plan/layout.js'
-import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
-import { makePlan, type Plan } from '../../src/plan/plan.js'
-import type { PlannedRecord } from '../../src/plan/program.js'
-import type { ContributionFields } from '../../src/plan/records/gradient.js'
-import { neuronWords } from '../../src/plan/records/neuron.js'
-import { reluBackward } from '../../src/plan/records/relu.js'
 import { distinctRecords, expectSameRecord } from '../support/op-records.js'
 import { nameOf, Op } from '../support/operations.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'

@@ -1,8 +1,8 @@
 /** Batch normalisation, against float64. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { storedChannels } from '../../src/compile/layout.js'
 import * as ops from '../../src/ops/index.js'
-import { storedChannels } from '../../src/plan/layout.js'
 import {
   expectNear,
   expectSameBits,

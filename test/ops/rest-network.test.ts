@@ -5,7 +5,11 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SpikewasmError } from '../../src/errors.js'
+import { SpikewasmError } from '../../src/base/errors.js'
+import { storedChannels } from '../../src/compile/layout.js'
+import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
+import type { PlannedRecord } from '../../src/compile/program.js'
+import type { TrainingSpec } from '../../src/compile/training.js'
 import {
   batchNorm2d,
   conv2d,
@@ -16,13 +20,9 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import type { BatchNorm2d } from '../../src/layers/index.js'
+import { materialise as materialiseRecord } from '../../src/kernels/records/activity.js'
+import type { BatchNorm2d } from '../../src/nn/layers/index.js'
 import * as ops from '../../src/ops/index.js'
-import { storedChannels } from '../../src/plan/layout.js'
-import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
-import type { PlannedRecord } from '../../src/plan/program.js'
-import { materialise as materialiseRecord } from '../../src/plan/records/activity.js'
-import type { TrainingSpec } from '../../src/plan/training.js'
 import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { distinctRecords, expectSameRecord } from '../support/op-records.js'

@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { removeFolder } from '../io/temporary.js'
+import { removeFolder } from '../files/temporary.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const vendor = 'build/src/runtime/vendor'
+const vendor = 'build/src/engine/vendor'
 let copy = ''
 
 /** Lines that the build prints. */
@@ -69,8 +69,8 @@ test('what is stale: the step that a changed, new or removed file belongs to', a
   for (const [file, stale] of [
     ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],
-    ['src/errors.ts', ['build bundle', 'build typescript', 'build pages']],
-    ['test/plan/work.test.ts', ['build tests']],
+    ['src/base/errors.ts', ['build bundle', 'build typescript', 'build pages']],
+    ['test/compile/work.test.ts', ['build tests']],
     ['bench/main.ts', ['build tests']],
     ['tools/build-tests.mjs', ['build tests']],
     ['tsconfig.build.json', ['build typescript']],
@@ -90,10 +90,10 @@ test('what is stale: the step that a changed, new or removed file belongs to', a
 })
 
 test('a missing or changed output is built again', async () => {
-  await rm(join(copy, 'build/src/errors.js'))
+  await rm(join(copy, 'build/src/base/errors.js'))
   await appendFile(join(copy, 'build/wasm/engine.wasm'), 'x')
   assert.equal(await build('--dry-run'), ['build wasm release', 'build typescript'])
-  for (const file of ['build/src/errors.js', 'build/wasm/engine.wasm'])
+  for (const file of ['build/src/base/errors.js', 'build/wasm/engine.wasm'])
     await cp(join(root, file), join(copy, file))
   await rm(join(copy, vendor, 'piscina'), { recursive: true })
   assert.equal(await build(), ['build bundle'])

@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert'
 import { commands } from '../../src/cli/program.js'
 import { run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { outcomesOf } from '../support/programs.js'
 import type { Outcome } from '../support/programs-child.js'
 

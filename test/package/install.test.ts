@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { removeFolder } from '../io/temporary.js'
+import { removeFolder } from '../files/temporary.js'
 import { compile } from '../support/compiler.js'
 import { isLong } from '../support/long.js'
 import { allow } from '../support/runner.js'
@@ -129,7 +129,7 @@ test('the package holds built code, engines and digits, and neither tests nor so
     packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)).sort(),
     [
       ...['bench/RESULTS.md', 'docs/benchmarks.md', 'docs/testing.md'], // pages
-      ...packed.filter((path) => /^build\/src\/(cli\/)?bench\b/.test(path)),
+      ...packed.filter((path) => /^build\/src\/(cli\/commands\/)?bench\b/.test(path)),
       'build/wasm/bench-peak.wasm',
     ].sort(),
   )
@@ -253,7 +253,7 @@ test('node_modules: no native code, no install scripts, at most 8 MB', async () 
 })
 
 test("others' code is bundled with its licence and needs only modules of Node", async () => {
-  const vendor = join(project, 'node_modules/spikewasm/build/src/runtime/vendor')
+  const vendor = join(project, 'node_modules/spikewasm/build/src/engine/vendor')
   for (const [name, licence] of [
     ['piscina', 'The MIT License'],
     ['loader', 'Apache License'],

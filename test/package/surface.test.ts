@@ -15,7 +15,7 @@ import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import * as scale from '../../src/scale/index.js'
 import { parseLines, run, tiny } from '../cli/in-process.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 
 type Section = Record<string, readonly string[]>
 

@@ -1,4 +1,5 @@
 /** Sweeps by tables: what is read, chosen and compared, whole, in test/scale/choices.txt. */
+
 import { test } from 'uvu'
 import { checkJob, payloadOf } from '../../src/cli/sweep/job.js'
 import {
@@ -8,10 +9,16 @@ import {
   secondsOf,
   slotsFor,
 } from '../../src/cli/sweep/local.js'
-import { checkRun, runId } from '../../src/cli/sweep/options.js'
-import { readHalving, readSpec, rungsOf, standings } from '../../src/cli/sweep/spec.js'
+import {
+  checkRun,
+  readHalving,
+  readSpec,
+  rungsOf,
+  runId,
+  standings,
+} from '../../src/cli/sweep/spec.js'
 import { tellPlan } from '../../src/cli/sweep/sweep.js'
-import type { Json } from '../../src/scale/jobs.js'
+import type { Json } from '../../src/scale/store.js'
 import { odd, table } from '../support/inputs.js'
 import { expectSnapshot } from '../support/snapshot.js'
 

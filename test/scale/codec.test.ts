@@ -1,11 +1,11 @@
 /** What replicas send: round trips, what rounding loses, and bytes that no replica has sent. */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { addChange, changeBytes, encode } from '../../src/scale/rounds/codec.js'
 import { type Compress, compressions, roundsSetting } from '../../src/scale/rounds/options.js'
 import { outerStep } from '../../src/scale/rounds/outer.js'
-import type { Sizes } from '../../src/scale/rounds/vectors.js'
-import { messageOf } from '../io/temporary.js'
+import { addChange, changeBytes, encode, type Sizes } from '../../src/scale/rounds/vectors.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 
 /** A weight of 3 rows of 5 numbers, a bias, and a single number. */

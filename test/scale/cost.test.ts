@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CostOf, largestOf, ringCost, roundCost } from '../../bench/rounds-cost.js'
 import { compile } from '../../src/index.js'
-import { models } from '../../src/models/registry.js'
+import { models } from '../../src/model/models/registry.js'
 import { sizesOf } from '../../src/scale/rounds/vectors.js'
 import { testRandom } from '../support/engine.js'
 

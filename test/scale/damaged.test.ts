@@ -4,8 +4,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Job } from 'bullmq'
 import * as assert from 'uvu/assert'
-import { checkRun } from '../../src/cli/sweep/options.js'
 import { remoteExecutor, stopJobs } from '../../src/cli/sweep/remote.js'
+import { checkRun } from '../../src/cli/sweep/spec.js'
 import { adam, flatten, lif, linear, type Model, sequential } from '../../src/index.js'
 import { readJob } from '../../src/scale/damaged.js'
 import {
@@ -14,11 +14,10 @@ import {
   fitRoundsAt,
   serveRounds,
 } from '../../src/scale/index.js'
-import { envelopeOf } from '../../src/scale/jobs.js'
 import type { RedisPlace } from '../../src/scale/redis.js'
-import { queueOf } from '../../src/scale/versions.js'
+import { envelopeOf, queueOf } from '../../src/scale/store.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import type { TestRedis } from '../support/redis.js'
 import { redisSuite } from '../support/redis-suite.js'

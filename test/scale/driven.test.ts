@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import { Engine, type Task, type TaskNews } from '../../src/cli/sweep/engine.js'
-import type { RunResult, SweepRow } from '../../src/cli/sweep/rows.js'
+import type { RunResult, SweepRow } from '../../src/cli/sweep/page.js'
 import { RunStopped } from '../../src/cli/sweep/run-child.js'
 import { readSpec } from '../../src/cli/sweep/spec.js'
 import { handClock } from '../support/clock.js'

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readHalving, rungsOf, standings } from '../../src/cli/sweep/spec.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 
 type Results = readonly (readonly number[])[]
 

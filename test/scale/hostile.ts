@@ -9,7 +9,7 @@ import type { Redis } from 'ioredis'
 import { checkpointName } from '../../src/cli/sweep/job.js'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { names } from '../../src/scale/rounds/wire.js'
-import { queueOf } from '../../src/scale/versions.js'
+import { queueOf } from '../../src/scale/store.js'
 import { main } from '../cli/command.js'
 import { goodJob, goodRound } from './fuzz.js'
 

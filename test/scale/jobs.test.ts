@@ -4,10 +4,10 @@ import { createTar } from 'nanotar'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkJob, unpackRun } from '../../src/cli/sweep/job.js'
-import { checkResult } from '../../src/cli/sweep/rows.js'
-import { canonical, checkPlain, hashId, limits, readEnvelope } from '../../src/scale/jobs.js'
+import { checkResult } from '../../src/cli/sweep/page.js'
 import { parseRedisUrl } from '../../src/scale/redis.js'
-import { messageOf } from '../io/temporary.js'
+import { canonical, checkPlain, hashId, limits, readEnvelope } from '../../src/scale/store.js'
+import { messageOf } from '../files/temporary.js'
 import { fuzzJobs, goodJob } from './fuzz.js'
 
 test('a job of ours is read as it was written', () => {

@@ -1,20 +1,24 @@
 /** Jobs of replicas as a worker does them: the bytes that they read and write, and their models. */
+
 import { getEventListeners } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Dataset, type Model, SpikewasmError, sgd } from '../../src/index.js'
-import type { Json } from '../../src/scale/jobs.js'
 import type { RedisPlace } from '../../src/scale/redis.js'
-import { unlessEnded } from '../../src/scale/rounds/gone.js'
-import { type ReplicaHost, roundsKind } from '../../src/scale/rounds/kind.js'
-import { isDue, lateAfter } from '../../src/scale/rounds/late.js'
 import { roundsSetting } from '../../src/scale/rounds/options.js'
-import { openRunner, type ReplicaBytes, type ReplicaDone } from '../../src/scale/rounds/runner.js'
-import { replicaCalls } from '../../src/scale/rounds/thread.js'
+import { isDue, lateAfter, unlessEnded } from '../../src/scale/rounds/queue.js'
+import {
+  openRunner,
+  type ReplicaBytes,
+  type ReplicaDone,
+  type ReplicaHost,
+  roundsKind,
+} from '../../src/scale/rounds/runner.js'
+import { replicaCalls } from '../../src/scale/rounds/threads.js'
 import { jobToJson, type ReplicaJob } from '../../src/scale/rounds/wire.js'
-import { DamagedBytes } from '../../src/scale/store.js'
+import { DamagedBytes, type Json } from '../../src/scale/store.js'
 import type { JobContext } from '../../src/scale/worker.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { compileToy, toy } from '../support/toy.js'
 
 const run = '0123456789abcdef01234567'

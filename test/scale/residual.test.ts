@@ -1,6 +1,8 @@
 /** What rounding to int8 loses, as a replica stores it: small, and the same bits for whoever reads. */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { roundsSetting } from '../../src/scale/rounds/options.js'
 import {
   addChange,
   changeBytes,
@@ -8,11 +10,10 @@ import {
   residualBytes,
   residualOfBytes,
   residualToBytes,
-} from '../../src/scale/rounds/codec.js'
-import { roundsSetting } from '../../src/scale/rounds/options.js'
-import type { Sizes } from '../../src/scale/rounds/vectors.js'
+  type Sizes,
+} from '../../src/scale/rounds/vectors.js'
 import { stateBytes, stateOfBytes, stateToBytes } from '../../src/scale/rounds/wire.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 
 /** A weight, a bias, a single number, and two rows for what is odd. */

@@ -19,9 +19,9 @@ import {
   serveRounds,
 } from '../../src/scale/index.js'
 import { RedisPlace } from '../../src/scale/redis.js'
-import { queueOf } from '../../src/scale/versions.js'
+import { queueOf } from '../../src/scale/store.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { noRedis, startRedis } from '../support/redis.js'
 import { testUnless } from '../support/runner.js'

@@ -22,7 +22,7 @@ import {
   fitRounds,
   type Rounds,
 } from '../../src/scale/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits } from '../support/measure.js'
 import { compileToy, toy, toyClasses } from '../support/toy.js'

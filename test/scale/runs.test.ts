@@ -1,5 +1,6 @@
 // runs: waits
 /** Runs of a sweep in processes of their own: their folders, their data, what they go on from. */
+
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,19 +16,18 @@ import {
   unpackRun,
 } from '../../src/cli/sweep/job.js'
 import { localExecutor } from '../../src/cli/sweep/local.js'
-import { checkRun, dataPath, runId, splitHash } from '../../src/cli/sweep/options.js'
-import { readStatus } from '../../src/cli/sweep/rows.js'
+import { readStatus } from '../../src/cli/sweep/page.js'
 import {
   LimitExceeded,
   RunStopped,
   trainAnew,
   trainInChild,
 } from '../../src/cli/sweep/run-child.js'
-import type { Json } from '../../src/scale/jobs.js'
+import { checkRun, dataPath, runId, splitHash } from '../../src/cli/sweep/spec.js'
 import type { RedisPlace } from '../../src/scale/redis.js'
-import { DamagedBytes } from '../../src/scale/store.js'
+import { DamagedBytes, type Json } from '../../src/scale/store.js'
 import type { JobContext } from '../../src/scale/worker.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { handClock } from '../support/clock.js'
 
 const options = { limitTrain: 64, limitTest: 10, timeSteps: 1, model: 'mlp', threads: 1, epochs: 3 }

@@ -2,9 +2,8 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { runId } from '../../src/cli/sweep/options.js'
-import { readSpec, type SweepSpec } from '../../src/cli/sweep/spec.js'
-import { messageOf } from '../io/temporary.js'
+import { readSpec, runId, type SweepSpec } from '../../src/cli/sweep/spec.js'
+import { messageOf } from '../files/temporary.js'
 
 const read = (spec: unknown): SweepSpec =>
   readSpec(new TextEncoder().encode(JSON.stringify(spec)), 'sweep.json')

@@ -1,8 +1,8 @@
 /** The table of a sweep in a terminal: it is drawn in its own place, whatever else is written. */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { liveTable } from '../../src/cli/sweep/page.js'
-import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
+import { liveTable, type SweepRow, type SweepStatus } from '../../src/cli/sweep/page.js'
 
 const rows = Array.from({ length: 40 }, (_, i): SweepRow => {
   const chosen = { lr: 0.1 * (1 + i), method: 'a-name-that-is-far-too-long-for-this-terminal' }

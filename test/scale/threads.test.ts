@@ -3,10 +3,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SpikewasmError } from '../../src/errors.js'
+import { SpikewasmError } from '../../src/base/errors.js'
 import { replicaThreads } from '../../src/scale/rounds/threads.js'
 import type { ReplicaJob } from '../../src/scale/rounds/wire.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { handClock } from '../support/clock.js'
 
 const script = (onRun: string): URL =>

@@ -3,6 +3,7 @@
  * What sweeps and workers at a Redis print and write, whole, but for names and times, in
  * test/scale/told.txt. Nobody trains: the results are made up.
  */
+
 import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
@@ -10,14 +11,13 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createTar } from 'nanotar'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
+import { VERSION } from '../../src/base/version.js'
 import { checkJob, filesName, RUNS, type RunJob } from '../../src/cli/sweep/job.js'
-import { sweepPage } from '../../src/cli/sweep/page.js'
-import { type RunResult, readStatus } from '../../src/cli/sweep/rows.js'
-import { SpikewasmError } from '../../src/errors.js'
+import { type RunResult, readStatus, sweepPage } from '../../src/cli/sweep/page.js'
 import { type JobKind, startWorker } from '../../src/scale/worker.js'
-import { VERSION } from '../../src/version.js'
 import { run } from '../cli/in-process.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { expectSnapshot } from '../support/snapshot.js'
 

@@ -1,8 +1,13 @@
 /** Rounds and jobs by tables: what each input gives, whole, in test/scale/written.txt. */
+
 import { test } from 'uvu'
 import { type CostOf, largestOf, ringCost, roundCost } from '../../bench/rounds-cost.js'
-import { canonical, checkPlain, hashId, type Json, readEnvelope } from '../../src/scale/jobs.js'
+import { VERSION } from '../../src/base/version.js'
 import { checkNamespace, parseRedisUrl } from '../../src/scale/redis.js'
+import { compressions, refuseOfFit, roundsSetting } from '../../src/scale/rounds/options.js'
+import { outerStep } from '../../src/scale/rounds/outer.js'
+import { whyMissing } from '../../src/scale/rounds/queue.js'
+import { keptOf } from '../../src/scale/rounds/replica-state.js'
 import {
   addChange,
   changeBytes,
@@ -10,11 +15,7 @@ import {
   residualBytes,
   residualOfBytes,
   residualToBytes,
-} from '../../src/scale/rounds/codec.js'
-import { whyMissing } from '../../src/scale/rounds/gone.js'
-import { keptOf } from '../../src/scale/rounds/kept.js'
-import { compressions, refuseOfFit, roundsSetting } from '../../src/scale/rounds/options.js'
-import { outerStep } from '../../src/scale/rounds/outer.js'
+} from '../../src/scale/rounds/vectors.js'
 import {
   answerOfJson,
   jobOfJson,
@@ -29,8 +30,14 @@ import {
   stateOfBytes,
   stateToBytes,
 } from '../../src/scale/rounds/wire.js'
-import { queueOf } from '../../src/scale/versions.js'
-import { VERSION } from '../../src/version.js'
+import {
+  canonical,
+  checkPlain,
+  hashId,
+  type Json,
+  queueOf,
+  readEnvelope,
+} from '../../src/scale/store.js'
 import { odd, outcome, table } from '../support/inputs.js'
 import { expectSnapshot } from '../support/snapshot.js'
 

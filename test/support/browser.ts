@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { findChromium } from '../../src/verify/hosts/browser.js'
+import { findChromium } from '../../src/edge/verify/hosts/browser.js'
 import { skip } from './runner.js'
 
 /** SPIKEWASM_CHROMIUM, or a Chromium on the path. */

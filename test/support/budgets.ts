@@ -1,6 +1,6 @@
 /** Budgets by which a test plans, other than those of the package. */
 
-import { budgets } from '../../src/plan/budgets.js'
+import { budgets } from '../../src/compile/budgets.js'
 
 export type Budgets = typeof budgets
 

@@ -11,7 +11,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { imageShape } from '../../src/nn/value.js'
+import { imageShape } from '../../src/network/value.js'
 import { testRandom } from './engine.js'
 import { expectClose, labels, norm, uniform } from './measure.js'
 import { modelOf } from './models.js'

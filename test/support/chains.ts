@@ -3,7 +3,7 @@
  * of vectors and blocks; images are not square; strides, paddings and pools leave a rest.
  */
 import { type Layer, type Method, scale } from '../../src/index.js'
-import type { InputShape } from '../../src/nn/value.js'
+import type { InputShape } from '../../src/network/value.js'
 import { layersOf } from './net.js'
 import { offlineModes, usualModes } from './tables.js'
 

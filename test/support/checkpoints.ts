@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/files/checkpoint.js'
 import {
   type Callback,
   csvLogger,
@@ -13,7 +14,6 @@ import {
   plateau,
   sequential,
 } from '../../src/index.js'
-import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
 
 const data = fromArrays({
   inputs: Float32Array.from({ length: 48 }, (_, i) => Math.sin(i)),

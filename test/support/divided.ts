@@ -1,9 +1,9 @@
 /** Into which parts records divide what they work on: which kinds had several, and a rest. */
 
 import { readdirSync, readFileSync } from 'node:fs'
-import type { PlannedRecord } from '../../src/plan/program.js'
-import { kinds } from '../../src/plan/records/index.js'
-import type { RecordKind } from '../../src/plan/records/schema.js'
+import type { PlannedRecord } from '../../src/compile/program.js'
+import { kinds } from '../../src/kernels/records/index.js'
+import type { RecordKind } from '../../src/kernels/records/schema.js'
 import { nameOf, Op } from './operations.js'
 
 type Numbers = Readonly<Record<string, number>>
@@ -94,7 +94,7 @@ const PART = /[pP]er(Unit|Group|Run|Chunk)$|^splits$/
 
 /** Operations whose records have one unit, by what their schemas' comments say. */
 export function withOneUnit(): ReadonlySet<string> {
-  const folder = new URL('../../../src/plan/records/', import.meta.url)
+  const folder = new URL('../../../src/kernels/records/', import.meta.url)
   const text = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'))
   const entries = text
     .join('\n')

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Rec } from '../../assembly/opcodes.js'
-import type { Entry, RecordKind, Schema } from '../../src/plan/records/schema.js'
+import type { Entry, RecordKind, Schema } from '../../src/kernels/records/schema.js'
 import { isLong } from './long.js'
 
 export type Variant = 'engine' | 'engine-threads' | 'engine-debug'

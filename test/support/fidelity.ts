@@ -2,8 +2,8 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { graphToJson } from '../../src/graph/json.js'
-import { type Graph, trace } from '../../src/graph/trace.js'
+import { Purpose, RandomStream } from '../../src/base/random.js'
+import { serializeSafetensors, type Tensor } from '../../src/files/safetensors.js'
 import {
   type Dataset,
   type Layer,
@@ -14,8 +14,8 @@ import {
   type StepInfo,
   type Training,
 } from '../../src/index.js'
-import { serializeSafetensors, type Tensor } from '../../src/io/safetensors.js'
-import { Purpose, RandomStream } from '../../src/random.js'
+import { graphToJson } from '../../src/network/json.js'
+import { type Graph, trace } from '../../src/network/trace.js'
 import type { Drawn } from './draw/networks.js'
 import { modelOf, type Sketch } from './draw/sketch.js'
 import { testRandom } from './engine.js'

@@ -1,7 +1,7 @@
 /** Arrays of PyTorch's code in a file of test/fixtures, by their names. */
 import { readFileSync } from 'node:fs'
+import { parseSafetensors, toFloat32 } from '../../src/files/safetensors.js'
 import type { StateDict } from '../../src/index.js'
-import { parseSafetensors, toFloat32 } from '../../src/io/safetensors.js'
 
 export function readFixture(file: string) {
   const path = new URL(`../../../test/fixtures/${file}`, import.meta.url)

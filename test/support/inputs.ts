@@ -1,6 +1,6 @@
 /** What functions make of tables of inputs, as lines of a text. */
-import { SpikewasmError } from '../../src/errors.js'
-import { VERSION } from '../../src/version.js'
+import { SpikewasmError } from '../../src/base/errors.js'
+import { VERSION } from '../../src/base/version.js'
 
 /** The result, or the message. */
 export function outcome(call: () => unknown): string {

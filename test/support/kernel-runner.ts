@@ -1,11 +1,11 @@
 /** Runs kernels of neurons from equations by themselves, over a memory of their own. */
 
-import { backwardKernel } from '../../src/equations/backward.js'
-import { type ForwardOptions, forwardKernel } from '../../src/equations/forward.js'
-import { KernelSet } from '../../src/equations/kernel-set.js'
-import type { Layer } from '../../src/equations/layer.js'
-import { keyOf } from '../../src/plan/neuron-record.js'
-import { FIRST_LEARNT, neuronWords as word } from '../../src/plan/records/neuron.js'
+import { keyOf } from '../../src/compile/emit/neuron-record.js'
+import { backwardKernel } from '../../src/kernels/equations/backward.js'
+import { type ForwardOptions, forwardKernel } from '../../src/kernels/equations/forward.js'
+import { KernelSet } from '../../src/kernels/equations/kernel-set.js'
+import type { Layer } from '../../src/kernels/equations/layer.js'
+import { FIRST_LEARNT, neuronWords as word } from '../../src/kernels/records/neuron.js'
 
 type Run = (record: number, first: number, end: number, t: number, scratch: number) => number
 

@@ -6,9 +6,10 @@
  * What a layer takes in follows from the layer before it: `conv`, `norm` and `linear` are those of
  * an image, a series or flat values, with its channels or features. `2x1` is a list of numbers.
  */
-import { trace } from '../../src/graph/trace.js'
+
 import * as api from '../../src/index.js'
-import type { InputShape } from '../../src/nn/value.js'
+import { trace } from '../../src/network/trace.js'
+import type { InputShape } from '../../src/network/value.js'
 import { modelOf } from './models.js'
 
 type Make = (...args: unknown[]) => api.Layer

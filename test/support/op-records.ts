@@ -1,10 +1,10 @@
 /** Records of planned ops, against those of networks. */
 import * as assert from 'uvu/assert'
 import { ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import type { Plan } from '../../src/compile/plan.js'
+import type { PlannedRecord } from '../../src/compile/program.js'
+import type { Words } from '../../src/kernels/records/words.js'
 import { OpPlan } from '../../src/ops/plan.js'
-import type { Plan } from '../../src/plan/plan.js'
-import type { PlannedRecord } from '../../src/plan/program.js'
-import type { Words } from '../../src/plan/words.js'
 import { nameOf } from './operations.js'
 
 /** A record of a network, among those of its section of a program. */

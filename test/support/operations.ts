@@ -1,6 +1,6 @@
 /** Numbers and names of operations, and the words of their records, from the schemas. */
-import { kinds } from '../../src/plan/records/index.js'
-import type { RecordKind } from '../../src/plan/records/schema.js'
+import { kinds } from '../../src/kernels/records/index.js'
+import type { RecordKind } from '../../src/kernels/records/schema.js'
 
 /** The number of an operation by its name. */
 export const Op: Readonly<Record<string, number>> = Object.fromEntries(

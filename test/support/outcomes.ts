@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
-import { describe } from '../../src/errors.js'
+import { describe } from '../../src/base/errors.js'
 
 /** Values that any option is given: types that it does not take, limits, names. */
 export const values: readonly unknown[] = [

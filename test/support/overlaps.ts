@@ -1,6 +1,6 @@
 /** What a correct plan never has: buffers that share memory while both are in use. */
 
-import type { Buffer } from '../../src/plan/words.js'
+import type { Buffer } from '../../src/kernels/records/words.js'
 
 /** Every pair of buffers that overlap in memory and in time. */
 export function overlaps(buffers: readonly Buffer[]): string[] {

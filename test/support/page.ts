@@ -2,8 +2,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { chromiumFlags } from '../../src/verify/hosts/browser.js'
-import { runProgram } from '../../src/verify/process.js'
+import { chromiumFlags } from '../../src/edge/verify/hosts/browser.js'
+import { runProgram } from '../../src/edge/verify/process.js'
 
 /**
  * Opens the page at `/` and returns what it posts.

@@ -2,13 +2,12 @@
 
 import { readFileSync } from 'node:fs'
 import { Control } from '../../assembly/opcodes.js'
+import { putByteWeight, quantise, standardised } from '../../src/compile/emit/standardise.js'
+import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
+import { type EngineExports, instantiateEngine } from '../../src/engine/load.js'
+import { type Arena, output, spikeCounts } from '../../src/engine/memory/arena.js'
+import { takeState } from '../../src/engine/memory/state.js'
 import type { StateDict } from '../../src/index.js'
-import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
-import { putByteWeight, quantise, standardised } from '../../src/plan/quantise.js'
-import type { Arena } from '../../src/runtime/arena.js'
-import { type EngineExports, instantiateEngine } from '../../src/runtime/load.js'
-import { takeState } from '../../src/runtime/state.js'
-import { output, spikeCounts } from '../../src/runtime/views.js'
 
 const module = new WebAssembly.Module(
   readFileSync(new URL('../../wasm/engine.wasm', import.meta.url)),

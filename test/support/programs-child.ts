@@ -5,7 +5,7 @@
  * Arguments: files. Each is imported in the folder that it lies in. For each a line of JSON says
  * what it wrote, and what it threw.
  */
-import '../../src/node.js'
+import '../../src/model/node.js'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 

@@ -1,6 +1,6 @@
 /** Random equations of neurons that stay in a range where float32 has digits. */
 
-import { functions } from '../../src/equations/evaluate.js'
+import { functions } from '../../src/kernels/equations/evaluate.js'
 import { integer, one, type Random } from './draw/random.js'
 
 export interface RandomNeuron {

@@ -1,8 +1,8 @@
 /** Records by name for tests of kernels: filled one by one, or as a strategy emits them. */
 
-import { type PlannedRecord, ProgramBuilder } from '../../src/plan/program.js'
-import type { AnyFields, Fields, RecordKind, Schema } from '../../src/plan/records/schema.js'
-import type { Buffer, Table, WordValue } from '../../src/plan/words.js'
+import { type PlannedRecord, ProgramBuilder } from '../../src/compile/program.js'
+import type { AnyFields, Fields, RecordKind, Schema } from '../../src/kernels/records/schema.js'
+import type { Buffer, Table, WordValue } from '../../src/kernels/records/words.js'
 import { type Fields as EngineFields, f32, type TestEngine, type Words } from './engine.js'
 
 /** A record's fields; addresses are numbers, or `undefined` for none. */

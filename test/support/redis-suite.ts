@@ -3,7 +3,7 @@
 import type { Queue } from 'bullmq'
 import { suite } from 'uvu'
 import { RedisPlace } from '../../src/scale/redis.js'
-import { queueOf } from '../../src/scale/versions.js'
+import { queueOf } from '../../src/scale/store.js'
 import { noRedis, startRedis, type TestRedis } from './redis.js'
 import { testUnless } from './runner.js'
 

@@ -5,7 +5,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { removeFolder } from '../io/temporary.js'
+import { removeFolder } from '../files/temporary.js'
 
 /** Why there is none; undefined where there is. */
 export function noRedis(): string | undefined {

@@ -1,8 +1,8 @@
 /** A module with SIMD beside the same without, and random memory for both. */
-import { lowerToScalar } from '../../src/edge/scalar/scalar.js'
-import { decodeModule } from '../../src/wasm/decode.js'
-import { encodeModule } from '../../src/wasm/encode.js'
-import { type Func, typeOf, visit } from '../../src/wasm/ir.js'
+import { lowerToScalar } from '../../src/edge/scalar/lower.js'
+import { decodeModule } from '../../src/kernels/wasm/decode.js'
+import { encodeModule } from '../../src/kernels/wasm/encode.js'
+import { type Func, typeOf, visit } from '../../src/kernels/wasm/ir.js'
 
 export interface Twin {
   readonly simd: WebAssembly.Instance

@@ -1,7 +1,7 @@
 /** Small budgets, and chains of layers that have several units and a rest by them. */
 
 import { alif, type CompileOptions, lif, type Method, recurrent, scale } from '../../src/index.js'
-import type { InputShape } from '../../src/nn/value.js'
+import type { InputShape } from '../../src/network/value.js'
 import type { Budgets } from './budgets.js'
 import { ramp } from './chains.js'
 

@@ -1,6 +1,6 @@
 /** Convolutions on spikes for tests of kernels, and a naive walk over their fields. */
 
-import type { SpikeShape } from '../../src/plan/convolution/spike-geometry.js'
+import type { SpikeShape } from '../../src/compile/convolution/spike-geometry.js'
 
 type Mutable<V> = { -readonly [K in keyof V]: V[K] }
 

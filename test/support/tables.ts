@@ -1,9 +1,9 @@
 /** What the product has, by its own tables: tests draw from these and hold no list of their own. */
 
+import { lossNames } from '../../src/compile/loss-kind.js'
+import { type MethodTraits, methodNames, stepModesOf, traitsOf } from '../../src/compile/methods.js'
 import type { Loss, Method, StepMode, SurrogateName } from '../../src/index.js'
-import { lossNames } from '../../src/loss/kind.js'
-import { surrogateTexts } from '../../src/nn/surrogates.js'
-import { type MethodTraits, methodNames, stepModesOf, traitsOf } from '../../src/plan/methods.js'
+import { surrogateTexts } from '../../src/network/surrogates.js'
 
 /** Names of a table's entries. */
 export const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): K[] =>

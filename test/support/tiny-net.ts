@@ -7,9 +7,9 @@
  * each parameter; `loss` is the first label, `correct` the second word of the options as a whole
  * number.
  */
-import { ABI_VERSION, type NetInfo, netExports } from '../../src/edge/abi.js'
-import { seal, sectionBytes } from '../../src/edge/section.js'
-import { inputCount } from '../../src/edge/sizes.js'
+
+import { ABI_VERSION, inputCount, type NetInfo, netExports } from '../../src/edge/abi.js'
+import { seal, sectionBytes } from '../../src/edge/file.js'
 import {
   labelBytes,
   type NetAddresses,

@@ -1,6 +1,7 @@
 /** Trainings of tests: stopped where it is asked for, kept as checkpoints, broken by their data. */
+
+import { serializeCheckpoint } from '../../src/files/checkpoint.js'
 import type { Callback, Dataset, StateDict, StepInfo } from '../../src/index.js'
-import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 
 /** Ends a training behind a step: by its number, from 0 on through all epochs, or what is told. */
 export function stopAt(where: number | ((info: StepInfo) => boolean)): {

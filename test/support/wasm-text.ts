@@ -1,5 +1,5 @@
 /** Trees of WebAssembly as text, for tests that compare them. */
-import { type Expression, type Func, type Label, parts } from '../../src/wasm/ir.js'
+import { type Expression, type Func, type Label, parts } from '../../src/kernels/wasm/ir.js'
 
 /** What stands before the parts of an expression. */
 function headOf(e: Expression, name: (label: Label) => string): string {

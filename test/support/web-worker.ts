@@ -1,6 +1,6 @@
 /** A page's workers on threads of Node, so that what a page does can be tested without a browser. */
 import { Worker as Thread } from 'node:worker_threads'
-import { script } from '../../src/runtime/page/script.js'
+import { script } from '../../src/engine/page/script.js'
 
 /** What a worker of a page has, by what a thread has. */
 const surroundings = `

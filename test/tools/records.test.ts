@@ -1,7 +1,7 @@
 /** What the build writes for the engine from the schemas: classes of records, the way to kernels. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { kernelOf } from '../../src/plan/records/index.js'
+import { kernelOf } from '../../src/kernels/records/index.js'
 import {
   copies,
   type Entry,
@@ -14,7 +14,7 @@ import {
   record,
   runsAs,
   size,
-} from '../../src/plan/records/schema.js'
+} from '../../src/kernels/records/schema.js'
 
 interface Sources {
   readonly [file: string]: string

@@ -1,6 +1,7 @@
 /** What callbacks keep in checkpoints: as it was, or refused where it is given. */
 
 import * as assert from 'uvu/assert'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/files/checkpoint.js'
 import {
   augment,
   type Callback,
@@ -15,8 +16,7 @@ import {
   perStep,
   progress,
 } from '../../src/index.js'
-import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { collect } from '../support/trainings.js'

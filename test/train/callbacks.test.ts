@@ -20,8 +20,8 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { monitors } from '../../src/optimizer/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { monitors } from '../../src/network/optimizer.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileSmall, toy } from '../support/toy.js'

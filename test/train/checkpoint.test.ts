@@ -3,6 +3,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/files/checkpoint.js'
 import {
   type CompileOptions,
   checkpoint,
@@ -11,8 +12,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { layersOf } from '../support/net.js'

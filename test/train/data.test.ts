@@ -14,7 +14,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, own, test } from '../support/models.js'
 import { netOf } from '../support/net.js'

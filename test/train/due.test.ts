@@ -3,8 +3,8 @@
  * is given, against due.txt.
  */
 import { test } from 'uvu'
+import type { RunFolder } from '../../src/files/folder/folder.js'
 import type { Callback, Training } from '../../src/index.js'
-import type { RunFolder } from '../../src/io/folder/folder.js'
 import { runFiles } from '../../src/train/callbacks/run-files.js'
 import { type Due, runWriter } from '../../src/train/callbacks/run-writer.js'
 import type { EpochRecord, StepInfo } from '../../src/train/records.js'

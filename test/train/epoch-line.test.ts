@@ -1,7 +1,7 @@
 /** What a person reads while a network is trained. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bestSoFar } from '../../src/train/callbacks/best.js'
+import { bestSoFar } from '../../src/train/callbacks/early-stopping.js'
 import {
   epochLine,
   inkFor,

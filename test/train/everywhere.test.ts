@@ -23,7 +23,7 @@ import {
   sgd,
   timeMean,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { differing, numbers, shake, uniform } from '../support/exported.js'
 import { learn } from '../support/learning.js'
 import { expectSameBits } from '../support/measure.js'

@@ -17,7 +17,7 @@ import {
   stepDecay,
   subset,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { expectSameBits, firstDifference } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, layersOf } from '../support/net.js'

@@ -13,7 +13,7 @@ import {
   sgd,
   type Training,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, firstDifference } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileSmall, toy } from '../support/toy.js'

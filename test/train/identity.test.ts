@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkpoint, datasets, flatten, linear, type Model, sequential } from '../../src/index.js'
 import { fingerprint } from '../../src/train/fingerprint.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { type FolderKind, writeData } from '../support/data-folders.js'
 
 const cut = { timeSteps: 2, size: 8 }

@@ -2,8 +2,8 @@
 
 import * as assert from 'uvu/assert'
 import { fromArrays, linear, sequential, sgd } from '../../src/index.js'
-import { absoluteErrors, makeTally } from '../../src/train/metrics.js'
-import { messageOf } from '../io/temporary.js'
+import { absoluteErrors, makeTally } from '../../src/train/evaluate.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { modelOf, test } from '../support/models.js'
 import { compileToy, toy, toyClasses } from '../support/toy.js'

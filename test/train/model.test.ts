@@ -4,7 +4,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
+import { methodOptions } from '../../src/compile/methods.js'
+import { makePlan } from '../../src/compile/plan.js'
+import { parseSafetensors } from '../../src/files/safetensors.js'
 import {
   type CompileOptions,
   flatten,
@@ -18,10 +20,8 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { parseSafetensors } from '../../src/io/safetensors.js'
-import { methodOptions } from '../../src/plan/methods.js'
-import { makePlan } from '../../src/plan/plan.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { trace } from '../../src/network/trace.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'

@@ -1,6 +1,5 @@
 /** Operations, membrane updates and spikes beside a simulation that loops over everything. */
 import * as assert from 'uvu/assert'
-import { type Graph, type GraphNode, trace } from '../../src/graph/trace.js'
 import {
   type CompileOptions,
   cubaLif,
@@ -15,7 +14,8 @@ import {
   residual,
   type StateDict,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { type Graph, type GraphNode, trace } from '../../src/network/trace.js'
+import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'

@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { constant, cosine, type SgdOptions, sgd, stepDecay } from '../../src/index.js'
-import { named } from '../../src/optimizer/index.js'
+import { named } from '../../src/network/optimizer.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'

@@ -16,7 +16,7 @@ import {
   type StateDict,
   sgd,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 import { own, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'

@@ -2,6 +2,8 @@
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
+import { parseCheckpoint, serializeCheckpoint } from '../../src/files/checkpoint.js'
+import { RunFolder } from '../../src/files/folder/folder.js'
 import {
   type Callback,
   checkpoint,
@@ -10,9 +12,7 @@ import {
   type FitStart,
   sgd,
 } from '../../src/index.js'
-import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
-import { RunFolder } from '../../src/io/folder/folder.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileSmall, toy } from '../support/toy.js'

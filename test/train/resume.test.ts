@@ -10,7 +10,7 @@ import {
   type Schedule,
   sgd,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'

@@ -5,10 +5,10 @@
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'uvu'
+import { VERSION } from '../../src/base/version.js'
+import { parseCheckpoint } from '../../src/files/checkpoint.js'
 import * as api from '../../src/index.js'
-import { parseCheckpoint } from '../../src/io/checkpoint.js'
-import { VERSION } from '../../src/version.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import {
   compareLines,
   hashOf,

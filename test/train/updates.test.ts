@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
+import { byText } from '../../src/compile/emit/update.js'
+import { defineOptimizer, optimizerKind } from '../../src/compile/optimizer-kind.js'
 import {
   type Adam,
   type AdamOptions,
@@ -21,10 +23,8 @@ import {
   type StateDict,
   sgd,
 } from '../../src/index.js'
-import { defineOptimizer, optimizerKind } from '../../src/optimizer/kind.js'
-import { byText } from '../../src/plan/rule-step.js'
 import { type Snapshot, snapshotOf } from '../../src/train/snapshot.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { own, test } from '../support/models.js'

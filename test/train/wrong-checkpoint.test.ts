@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SpikewasmError } from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { changed, checkpoints, readers } from '../support/checkpoints.js'
 import { expectSameBits } from '../support/measure.js'
 

@@ -1,33 +1,45 @@
 /** Parts of `verify` by themselves: numbers with a clock of our own, hosts that are scripts. */
+
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
 import { fromArrays, fromBytes } from '../../src/data/index.js'
-import type { NetInfo } from '../../src/edge/abi.js'
-import type { Call } from '../../src/edge/sizes.js'
-import { callsOf, frameBytesOf, frameCount, sampleBytesOf, shownAs } from '../../src/edge/sizes.js'
-import { SpikewasmError } from '../../src/errors.js'
-import type { ApartNet, AskOptions } from '../../src/verify/apart.js'
-import type { Answer } from '../../src/verify/apart-worker.js'
-import { flags, sources } from '../../src/verify/compile.js'
-import { evaluateApart } from '../../src/verify/evaluate.js'
-import { HostFailure, refusesSimd } from '../../src/verify/host.js'
-import type { JobNumbers, Outcome } from '../../src/verify/job.js'
-import { isAlike, likenessOf } from '../../src/verify/likeness.js'
+import {
+  type Call,
+  callsOf,
+  frameBytesOf,
+  frameCount,
+  type NetInfo,
+  sampleBytesOf,
+  shownAs,
+} from '../../src/edge/abi.js'
+import type { ApartNet, AskOptions } from '../../src/edge/verify/apart.js'
+import type { Answer } from '../../src/edge/verify/apart-worker.js'
+import { flags, sources } from '../../src/edge/verify/compile.js'
+import {
+  evaluateApart,
+  isAlike,
+  type JobNumbers,
+  likenessOf,
+  type Outcome,
+} from '../../src/edge/verify/job.js'
 import {
   findProgram,
   firstPath,
+  HostFailure,
   patience,
   readOutcome,
+  refusesSimd,
   runProgram,
   versionOf,
-} from '../../src/verify/process.js'
-import { measure } from '../../src/verify/program.js'
-import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
-import { isExact, verifyNet } from '../../src/verify/verify.js'
-import { messageOf, removeFolder } from '../io/temporary.js'
+} from '../../src/edge/verify/process.js'
+import { measure } from '../../src/edge/verify/program.js'
+import { numbersOf, type Trial, takeSamples } from '../../src/edge/verify/trial.js'
+import { isExact, verifyNet } from '../../src/edge/verify/verify.js'
+import { messageOf, removeFolder } from '../files/temporary.js'
 import { testUnless } from '../support/runner.js'
 import { expectSnapshot } from '../support/snapshot.js'
 import { tinyInfo, tinyNet } from '../support/tiny-net.js'

@@ -1,13 +1,13 @@
 /** What files of bytes and of int8 weights are compared with. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { MethodOptions } from '../../src/compile/methods.js'
 import type { ExportOptions } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
+import { openApart } from '../../src/edge/verify/apart.js'
+import { isAlike, likenessOf } from '../../src/edge/verify/job.js'
+import { makeTrials, type Trial } from '../../src/edge/verify/trial.js'
 import { type Block, compile, datasets, flatten, lif, linear, sequential } from '../../src/index.js'
-import type { MethodOptions } from '../../src/plan/methods.js'
-import { openApart } from '../../src/verify/apart.js'
-import { isAlike, likenessOf } from '../../src/verify/likeness.js'
-import { makeTrials, type Trial } from '../../src/verify/trial.js'
 import { differing } from '../support/exported.js'
 
 const input = [1, 8, 8] as const

@@ -16,7 +16,7 @@ import {
   Model,
   sequential,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 
 const wasmFolder = new URL('../../wasm/', import.meta.url)
 const engineFile = (name: string): Promise<Uint8Array> => readFile(new URL(name, wasmFolder))

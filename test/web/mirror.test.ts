@@ -5,6 +5,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { nodePlatform } from '../../src/engine/node/platform.js'
+import { pagePlatform } from '../../src/engine/page/platform.js'
+import { registerPlatform } from '../../src/engine/platform.js'
 import {
   adam,
   avgPool2d,
@@ -25,10 +28,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { nodePlatform } from '../../src/runtime/node/platform.js'
-import { pagePlatform } from '../../src/runtime/page/platform.js'
-import { registerPlatform } from '../../src/runtime/platform.js'
-import { withFolder } from '../io/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 import { giveLocks, installWorkers, workersAlive } from '../support/web-worker.js'

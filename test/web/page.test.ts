@@ -24,7 +24,7 @@ import {
   ops,
   sequential,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf } from '../files/temporary.js'
 import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
 import { allow } from '../support/runner.js'
 

@@ -1,19 +1,25 @@
 /** Our pages in a real browser: no errors, no overflow on a phone, dark where that is asked for. */
+
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { showPage } from '../../src/cli/show-page.js'
-import { liveSweepPage, sweepBody, sweepPage } from '../../src/cli/sweep/page.js'
-import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
-import { page as diagnosePage } from '../../src/diagnose/page.js'
-import { packBits } from '../../src/pages/chart.js'
-import { type RunReport, reportPage } from '../../src/pages/report.js'
-import { servePage } from '../../src/train/dashboard/serve.js'
-import { serveRun } from '../../src/train/dashboard/server.js'
-import { withFolder } from '../io/temporary.js'
+import { showPage } from '../../src/cli/commands/show.js'
+import {
+  liveSweepPage,
+  type SweepRow,
+  type SweepStatus,
+  sweepBody,
+  sweepPage,
+} from '../../src/cli/sweep/page.js'
+import { page as diagnosePage } from '../../src/diagnose/figures.js'
+import { servePage } from '../../src/watch/dashboard/serve.js'
+import { serveRun } from '../../src/watch/dashboard/server.js'
+import { packBits } from '../../src/watch/pages/chart.js'
+import { type RunReport, reportPage } from '../../src/watch/pages/report.js'
+import { withFolder } from '../files/temporary.js'
 import { browserPath, launch } from '../support/browser.js'
 import { listen } from '../support/chromium.js'
 import { made } from '../support/diagnosis.js'

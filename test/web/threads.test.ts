@@ -382,7 +382,7 @@ if (await hasBrowser()) {
           promise.catch((error: Error) => error.message)
         return [
           await told(run()),
-          await told(run('/src/runtime/page/worker.min.js')),
+          await told(run('/src/engine/page/worker.min.js')),
           await told(run('/nowhere.js')),
         ]
       })

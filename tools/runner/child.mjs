@@ -47,17 +47,17 @@ const { files, grep } = JSON.parse(process.argv[2])
 const wanted = new RegExp(grep)
 // What a file leaves behind counts as its own: threads that end, a start of the process.
 process.on('exit', tellTime)
-const { typescriptLines } = await import('../../build/src/cli/typescript-lines.js')
+const { typescriptLines } = await import('../../build/src/cli/mistakes.js')
 Error.prepareStackTrace = (error, calls) =>
   typescriptLines([String(error), ...calls.map((call) => `    at ${call}`)].join('\n'))
 // uvu would run what it has found so far by itself, whichever file that is from.
 globalThis.UVU_DEFER = 1
 // Tests import single files of the source; nothing else says that they run in Node.
-await import('../../build/src/node.js')
+await import('../../build/src/model/node.js')
 const { exec } = await import('uvu')
 // Tests compile models by the hundred, each small: a collection behind every few of them would take
 // longer than they do. Those of memory see it as users do.
-const { growth } = await import('../../build/src/runtime/collect.js')
+const { growth } = await import('../../build/src/engine/memory/collect.js')
 const ofUsers = { ...growth }
 const ofTests = { youngBytes: 2 ** 24, allBytes: 2 ** 27 }
 

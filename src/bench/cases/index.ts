@@ -1,6 +1,6 @@
 /** All benchmarks that are calls in a loop. */
-import type { Benchmark } from '../benchmark.js'
-import type { Selection } from '../options.js'
+
+import type { Benchmark, Selection } from '../benchmark.js'
 import { kernelBenchmarks } from './kernels.js'
 import { inferenceBenchmarks, stepBenchmarks } from './networks.js'
 

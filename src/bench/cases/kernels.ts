@@ -1,6 +1,6 @@
 /** Kernels at the shapes of the paper's networks on CIFAR images, or at shapes of one's own. */
-import type { Benchmark } from '../benchmark.js'
-import type { Selection } from '../options.js'
+
+import type { Benchmark, Selection } from '../benchmark.js'
 import { type KernelOptions, USUAL_DENSITY } from './op.js'
 import { endCases, tensorCases } from './passes.js'
 import { checkSize, IMAGES, type KernelShape, parseShape, STEPS } from './shape.js'

@@ -1,6 +1,7 @@
 /** Training steps of every method, and predictions. */
-import type { Model } from '../../model.js'
-import type { Benchmark, Build, Prepared } from '../benchmark.js'
+
+import type { Model } from '../../model/model.js'
+import type { Benchmark, Build, Prepared, Selection } from '../benchmark.js'
 import {
   batchOf,
   chooseModels,
@@ -10,9 +11,8 @@ import {
   makeBatch,
   methods,
   type Setting,
+  trainedWeights,
 } from '../networks.js'
-import type { Selection } from '../options.js'
-import { trainedWeights } from '../weights.js'
 
 export const TIME_STEPS: readonly number[] = [1, 2, 4, 8, 16]
 const USUAL_TIME_STEPS = 4

@@ -1,5 +1,5 @@
 /** Benchmarks of ops: a plan, numbers in its own memory, and runs on that. */
-import { sizeOf } from '../../nn/value.js'
+import { sizeOf } from '../../network/value.js'
 import type { TensorInfo, Values } from '../../ops/index.js'
 import type { Benchmark, Work } from '../benchmark.js'
 import { fillNormal, makeTrain, type SpikeTrain } from '../spikes.js'

@@ -1,5 +1,5 @@
 /** Passes over tensors: neurons forward and back, normalisation, pooling, losses, optimizers. */
-import { sizeOf } from '../../nn/value.js'
+import { sizeOf } from '../../network/value.js'
 import type { Benchmark } from '../benchmark.js'
 import { densityName, type KernelOptions, kernel, moved, type Spec, USUAL_DENSITY } from './op.js'
 import { nameOf, type TensorShape } from './shape.js'

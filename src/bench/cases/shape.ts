@@ -1,5 +1,5 @@
 /** Shapes of kernels, as names of benchmarks and `--shape` write them. */
-import { fail } from '../../errors.js'
+import { fail } from '../../base/errors.js'
 
 /** Images and time steps of kernels. */
 export const [IMAGES, STEPS] = [4, 4]

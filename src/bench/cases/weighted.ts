@@ -1,6 +1,7 @@
 /** Convolutions with their gradients, by each algorithm that computes them; linear; matmul. */
+
+import { groupedStrategies, strategies } from '../../compile/convolution/index.js'
 import { convSizes } from '../../ops/convolution.js'
-import { groupedStrategies, strategies } from '../../plan/convolution/index.js'
 import type { Benchmark, Limit, Work } from '../benchmark.js'
 import type { SpikeTrain } from '../spikes.js'
 import { densityName, type KernelOptions, kernel, type Spec } from './op.js'

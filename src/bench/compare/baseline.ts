@@ -7,9 +7,9 @@
  */
 
 import { buffer } from 'node:stream/consumers'
-import { fail } from '../../errors.js'
-import { readFileClear, writeFileAtomic } from '../../io/files.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
+import { fail } from '../../base/errors.js'
+import * as v from '../../engine/vendor/valibot/index.js'
+import { readFileClear, writeFileAtomic } from '../../files/files.js'
 import { othersOf } from '../conditions.js'
 import { obstacleBetween, originSchema } from './builds.js'
 import { type Campaign, runCampaign } from './campaign.js'

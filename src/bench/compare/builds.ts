@@ -6,9 +6,9 @@ import { availableParallelism, cpus } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { fail } from '../../errors.js'
-import { kindOfPath } from '../../io/files.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
+import { fail } from '../../base/errors.js'
+import * as v from '../../engine/vendor/valibot/index.js'
+import { kindOfPath } from '../../files/files.js'
 import type { Build } from '../benchmark.js'
 
 /** A build's folder, and the files behind what users import of it. */

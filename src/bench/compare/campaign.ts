@@ -2,7 +2,8 @@
  * The course of a comparison: a screen in a few processes, then fresh ones for suspects alone, all
  * within a budget of time. The budget decides nothing: what is open at its end is undecided.
  */
-import { describe, fail } from '../../errors.js'
+
+import { describe, fail } from '../../base/errors.js'
 import { bestRate, type Mark, marksOf, othersOf } from '../conditions.js'
 import {
   addProcess,
@@ -11,8 +12,11 @@ import {
   type runChild,
   type SharedJob,
 } from './process.js'
-import { type Estimate, hull, type Interval, interval } from './statistics.js'
 import {
+  type Estimate,
+  hull,
+  type Interval,
+  interval,
   judge,
   levelOf,
   looks,
@@ -23,7 +27,7 @@ import {
   suspectsOf,
   type Verdict,
   WAVES,
-} from './verdict.js'
+} from './statistics.js'
 
 /**
  * What processes say about a benchmark. Several estimates are answers to the same question under

@@ -2,15 +2,15 @@
  * A process that measures. It loads the builds, prepares each benchmark for all of them and lets
  * their blocks take turns. Where memory lies and who comes first is drawn anew in each process.
  */
-import '../../node.js'
-import { Purpose, RandomStream } from '../../random.js'
-import type { Ask } from '../../runtime/calls.js'
-import { serveProcess } from '../../runtime/node/child.js'
-import { switchOnWideVectors } from '../../runtime/revectorize.js'
+import '../../model/node.js'
+import { Purpose, RandomStream } from '../../base/random.js'
+import { serveProcess } from '../../engine/node/child.js'
+import { switchOnWideVectors } from '../../engine/revectorize.js'
+import type { Ask } from '../../engine/threads/calls.js'
 import type { Benchmark, Build, Prepared, Work } from '../benchmark.js'
 import { watchOthers } from '../conditions.js'
+import { shareWeights } from '../networks.js'
 import { type LimitRate, limits, memoryMoves } from '../peak.js'
-import { shareWeights } from '../weights.js'
 import { findBuild, loadBuild } from './builds.js'
 import type { CompareCalls, CompareNews, Job, Measured } from './process.js'
 import { takeTurns } from './turns.js'

@@ -1,7 +1,7 @@
 /** The comparing options of `spikewasm bench`, as one call. */
 
-import { fail } from '../../errors.js'
-import { median } from '../../median.js'
+import { fail } from '../../base/errors.js'
+import { median } from '../../base/numbers.js'
 import { digits } from '../report.js'
 import { type Baseline, compareBaseline, makeBaseline, writeBaseline } from './baseline.js'
 import { type BuildFiles, findBuild, nameOf, originOf } from './builds.js'

@@ -1,9 +1,9 @@
 /** What comparisons have in common: options, and the job that all processes are told. */
-import { fail } from '../../errors.js'
-import { wideVectors } from '../../runtime/revectorize.js'
+import { fail } from '../../base/errors.js'
+import { wideVectors } from '../../engine/revectorize.js'
 import { findBuild, type Origin, originOf, ownRoot } from './builds.js'
 import type { SharedJob } from './process.js'
-import { asLog } from './verdict.js'
+import { asLog } from './statistics.js'
 
 export interface CompareOptions {
   /** What is measured: handed on to `listBenchmarks`. */

@@ -1,9 +1,9 @@
 /** Processes that measure: what they are told and say; started, listened to, and ended. */
-import { fail, SpikewasmError } from '../../errors.js'
-import { type Ask, patiently, Silent } from '../../runtime/calls.js'
-import { Child, flagsOfNode } from '../../runtime/node/child.js'
+import { fail, SpikewasmError } from '../../base/errors.js'
+import { Child, flagsOfNode } from '../../engine/node/child.js'
+import { type Ask, patiently, Silent } from '../../engine/threads/calls.js'
 import type { Work } from '../benchmark.js'
-import type { Weights } from '../weights.js'
+import type { Weights } from '../networks.js'
 
 /** What a process shall measure. */
 export interface Job {

@@ -1,10 +1,10 @@
 /** What a comparison says: a table for people, entries for machines, an exit code for scripts. */
-import { median } from '../../median.js'
+
+import { median } from '../../base/numbers.js'
 import { BUSY } from '../conditions.js'
 import { digits, type Entry, type ResultTable } from '../report.js'
 import type { Campaign, Row } from './campaign.js'
-import type { Interval } from './statistics.js'
-import type { Verdict } from './verdict.js'
+import type { Interval, Verdict } from './statistics.js'
 
 export interface ComparisonResult {
   readonly table: ResultTable

@@ -2,8 +2,8 @@
  * One or two ways to do the same work, timed in short blocks that take turns, in one process. What
  * disturbs the machine for a while disturbs both, and the ratio of a round stays.
  */
-import { median } from '../../median.js'
-import type { RandomStream } from '../../random.js'
+import { median } from '../../base/numbers.js'
+import type { RandomStream } from '../../base/random.js'
 
 /** One call; what it returns counts only where it is a promise. */
 export type Call = () => unknown

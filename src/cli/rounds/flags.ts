@@ -1,7 +1,7 @@
 /** The options of `train` that divide it into rounds of replicas, and hand them to workers. */
 
-import { fail } from '../../errors.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
+import { fail } from '../../base/errors.js'
+import * as v from '../../engine/vendor/valibot/index.js'
 import * as rounds from '../../scale/rounds/options.js'
 import * as o from '../spec.js'
 

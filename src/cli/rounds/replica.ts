@@ -1,17 +1,59 @@
 /** A model and its data, as the job of a replica asks for them. */
 
-import { describe, fail } from '../../errors.js'
-import { roundsKind as kindOf } from '../../scale/rounds/kind.js'
-import type { JobFiles, Opened } from '../../scale/rounds/thread.js'
-import { replicaThreads } from '../../scale/rounds/threads.js'
+import { describe, fail } from '../../base/errors.js'
+import { VERSION } from '../../base/version.js'
+import type { CrewMaker } from '../../scale/rounds/fit.js'
+import { roundsKind as kindOf } from '../../scale/rounds/runner.js'
+import { type JobFiles, type Opened, replicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
-import { VERSION } from '../../version.js'
+import { prepare, takenHere } from '../commands/training-options.js'
 import { cacheFor, defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
-import { dataPath } from '../sweep/options.js'
-import { prepare, takenHere } from '../training-options.js'
-import { ownOptions } from './crew.js'
+import { dataPath } from '../sweep/spec.js'
+import type { RoundsArguments } from './flags.js'
+
+// Who trains the replicas of `train --replicas`: this process, or workers at a Redis.
+
+/** Options that a worker has of its own, that are places of files, or that no number depends on. */
+export const ownOptions = [
+  ...['version', 'data', 'load', 'loadSha256', 'threads'],
+  ...['checkpointEvery', 'monitor', 'earlyStopping', 'rounds'],
+] as const satisfies readonly (keyof RunOptions)[]
+
+/** What a job says of a run. */
+export function jobOptions(options: RunOptions): Record<string, unknown> {
+  const own: readonly string[] = ownOptions
+  return Object.fromEntries(
+    Object.entries(options).filter(([key, value]) => !own.includes(key) && value !== undefined),
+  )
+}
+
+/**
+ * A crew, and how to leave the place where it works.
+ *
+ * @param pause called before something is written to the terminal
+ * @throws SpikewasmError when there is no such Redis, or a package is missing
+ */
+export async function crewOf(
+  { redis, namespace, shared, replaceAfter }: RoundsArguments,
+  options: RunOptions,
+  pause: () => void,
+): Promise<{ crew: CrewMaker; close(): Promise<void> }> {
+  if (redis === undefined) {
+    const { localCrew } = await import('../../scale/rounds/replica.js')
+    return { crew: localCrew, close: async () => undefined }
+  }
+  const onNews = (line: string): void => {
+    pause()
+    process.stderr.write(`spikewasm: ${line}\n`)
+  }
+  const { openAt, queueCrew } = await import('../../scale/rounds/queue.js')
+  if (shared === '') fail('--shared must be a folder, got none')
+  const { place, store } = await openAt({ url: redis, namespace, shared, onNews })
+  const job = { store, options: jobOptions(options), replaceAfter, onNews }
+  return { crew: (of) => queueCrew(place, of, job), close: () => place.close() }
+}
 
 /** What a worker has of its own. */
 export interface ReplicaPlace {

@@ -3,17 +3,17 @@
  * has started it is gone.
  */
 
-import '../../node.js'
+import '../../model/node.js'
 import { Command } from 'commander'
-import { fail, SpikewasmError } from '../../errors.js'
-import type { Ask } from '../../runtime/calls.js'
-import { serveProcess } from '../../runtime/node/child.js'
-import { switchOnWideVectors } from '../../runtime/revectorize.js'
+import { fail, SpikewasmError } from '../../base/errors.js'
+import { serveProcess } from '../../engine/node/child.js'
+import { switchOnWideVectors } from '../../engine/revectorize.js'
+import type { Ask } from '../../engine/threads/calls.js'
 import type { EpochRecord, StepInfo } from '../../train/records.js'
+import { trainCommand } from '../commands/train.js'
+import type { TrainSummary } from '../commands/train-run.js'
 import { ownProcess } from '../interrupt.js'
-import { trainCommand } from '../train.js'
-import type { TrainSummary } from '../train-run.js'
-import { splitHash } from './options.js'
+import { splitHash } from './spec.js'
 
 /** What the process is told, once. */
 export interface ChildOrder {

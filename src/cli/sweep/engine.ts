@@ -1,6 +1,6 @@
 /** Drives a sweep: which run is done when, and when it has ended. Who does it is another matter. */
 
-import { isOver, type RowState, type RunResult, type SweepRow, taskName } from './rows.js'
+import { isOver, type RowState, type RunResult, type SweepRow, taskName } from './page.js'
 import { type RunNews, RunStopped } from './run-child.js'
 import { type Standing, type SweepRun, type SweepSpec, standings } from './spec.js'
 

@@ -1,13 +1,12 @@
 /** Runs of a sweep on this machine: as many at a time as fit, and how long they will take. */
 
 import { availableParallelism, freemem, totalmem } from 'node:os'
-import { canonical } from '../../scale/jobs.js'
+import { canonical } from '../../scale/store.js'
 import { defaultThreads } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
 import type { Executor, SweepEntry } from './engine.js'
-import { placeArgs } from './options.js'
 import { type RunNews, trainAnew, trainInChild } from './run-child.js'
-import { rungsOf, type SweepSpec } from './spec.js'
+import { placeArgs, rungsOf, type SweepSpec } from './spec.js'
 
 /** What a sweep says of this machine. */
 interface Place {

@@ -2,19 +2,26 @@
 
 import { createHash } from 'node:crypto'
 import { totalmem } from 'node:os'
-import { plainText, SpikewasmError } from '../../errors.js'
-import { readRunFile } from '../../io/folder/read.js'
+import { plainText, SpikewasmError } from '../../base/errors.js'
+import { VERSION } from '../../base/version.js'
+import { readRunFile } from '../../files/folder/read.js'
 import { DamagedEntry, readJob } from '../../scale/damaged.js'
-import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
-import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
-import { noteVersion, otherVersions, queueOf, whoStandsAside } from '../../scale/versions.js'
+import {
+  type BlobStore,
+  envelopeOf,
+  KEPT_SECONDS,
+  noteVersion,
+  otherVersions,
+  queueOf,
+  redisStore,
+  whoStandsAside,
+} from '../../scale/store.js'
 import { oneAtATime, stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
-import { VERSION } from '../../version.js'
 import type { Executor, Task, TaskNews } from './engine.js'
 import { filesName, payloadOf, RUNS, unpackRun, writeRun } from './job.js'
-import { checkResult, type RunResult } from './rows.js'
+import { checkResult, type RunResult } from './page.js'
 import { RunStopped } from './run-child.js'
 
 /** A job that fails is tried so often, later and later. */

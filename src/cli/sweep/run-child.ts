@@ -3,16 +3,16 @@
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
-import { SpikewasmError } from '../../errors.js'
-import { readRunFiles } from '../../io/folder/folder.js'
-import { Gone } from '../../runtime/calls.js'
-import { Child, flagsOfNode } from '../../runtime/node/child.js'
+import { SpikewasmError } from '../../base/errors.js'
+import { Child, flagsOfNode } from '../../engine/node/child.js'
+import { Gone } from '../../engine/threads/calls.js'
+import { readRunFiles } from '../../files/folder/folder.js'
 import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import type { EpochRecord } from '../../train/records.js'
-import type { TrainSummary } from '../train-run.js'
+import type { TrainSummary } from '../commands/train-run.js'
 import type { ChildNews, ChildOrder, StepNews, TrainCalls } from './child.js'
-import type { RunResult } from './rows.js'
+import type { RunResult } from './page.js'
 
 /** How far a run is. */
 export interface RunNews extends StepNews {

@@ -4,24 +4,23 @@ import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { fail, plainText } from '../../errors.js'
-import { readFileClear } from '../../io/files.js'
-import { isAlive } from '../../io/folder/lock.js'
-import { hashId } from '../../scale/jobs.js'
+import { fail, plainText } from '../../base/errors.js'
+import { readFileClear } from '../../files/files.js'
+import { isAlive } from '../../files/folder/lock.js'
 import { defaultNamespace, RedisPlace } from '../../scale/redis.js'
-import { folderStore } from '../../scale/store.js'
+import { folderStore, hashId } from '../../scale/store.js'
 import { within } from '../../scale/worker.js'
-import { type PageServer, servePage } from '../../train/dashboard/serve.js'
+import { type PageServer, servePage } from '../../watch/dashboard/serve.js'
+import { dashboardOf } from '../commands/training-flags.js'
+import { cacheSpecs, redisSpecs } from '../commands/worker.js'
 import { endSoon, listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
 import { jsonOf } from '../options.js'
 import * as o from '../spec.js'
 import { answer, codeStream, printJson } from '../terminal.js'
-import { dashboardOf } from '../training-flags.js'
-import { cacheSpecs, redisSpecs } from '../worker.js'
 import { Engine, type SweepEntry } from './engine.js'
 import { type Estimate, estimate, localExecutor } from './local.js'
-import { dataHashes, runId } from './options.js'
+import * as known from './page.js'
 import {
   accuracyText,
   chosenText,
@@ -33,8 +32,7 @@ import {
   sweepTable,
 } from './page.js'
 import { type RemoteExecutor, remoteExecutor } from './remote.js'
-import * as known from './rows.js'
-import { readSpec, type SweepSpec } from './spec.js'
+import { dataHashes, readSpec, runId, type SweepSpec } from './spec.js'
 
 const sweepSpecs = {
   out: o.text('<folder>', 'write results, runs and a page about them (sweep.html)'),

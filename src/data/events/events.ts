@@ -1,10 +1,10 @@
 /** What is public of recordings. */
 
-import { copyOf } from '../../copy.js'
-import type { EventRecording } from '../../events/recording.js'
-import type * as host from '../../host.js'
+import type * as host from '../../base/host.js'
+import { copyOf } from '../../base/objects.js'
+import type { EventRecording } from '../recordings/recording.js'
 import { eventFunctions } from './functions.js'
-import type { ReadEventsOptions } from './read-options.js'
+import type { ReadEventsOptions } from './options.js'
 
 /**
  * Recordings of event cameras: reading, cutting into frames, changing. Data sets of them are in

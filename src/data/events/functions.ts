@@ -1,7 +1,7 @@
 /** What is done with recordings: the same in Node and in a page. */
 
-import { toFrames } from '../../events/frames.js'
-import { fromEvents } from '../../events/recording.js'
+import { fromEvents } from '../recordings/recording.js'
+import { toFrames } from '../recordings/slices.js'
 import {
   denoise,
   downsample,
@@ -10,7 +10,7 @@ import {
   dropEventByTime,
   eventDrop,
   timeJitter,
-} from '../../events/transforms.js'
+} from '../recordings/transforms.js'
 
 export const eventFunctions = {
   /** A recording from arrays of x, y, t and p. */

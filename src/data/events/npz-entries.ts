@@ -1,6 +1,6 @@
 /** Arrays of an .npz archive: a ZIP whose files NumPy has stored or deflated. */
 
-import { refuse } from '../../events/recording.js'
+import { refuse } from '../recordings/recording.js'
 
 const END = 0x06054b50
 const ENTRY = 0x02014b50

@@ -1,19 +1,8 @@
 /** What data sets of recordings take, and how a recording becomes a sample. */
 
-import { checkPath, describe, fail } from '../../errors.js'
-import { count, toBinary } from '../../events/frames.js'
-import { checkSensor, type EventRecording, inOrder, type Sensor } from '../../events/recording.js'
-import { checkSlices, type SliceOptions, slicesOf } from '../../events/slices.js'
-import {
-  checkSize,
-  denoise,
-  downsample,
-  droppedBy,
-  jittered,
-  numberFrom,
-  withoutShare,
-} from '../../events/transforms.js'
-import { Purpose, RandomStream } from '../../random.js'
+import { checkPath, describe, fail } from '../../base/errors.js'
+import type * as host from '../../base/host.js'
+import { Purpose, RandomStream } from '../../base/random.js'
 import {
   by,
   checkedElsewhere,
@@ -23,12 +12,86 @@ import {
   optional,
   type Rules,
   truth,
-} from '../../rules.js'
-import type { ReadContext } from '../dataset.js'
-import { move } from '../move.js'
+} from '../../base/rules.js'
+import { move } from '../autoaugment.js'
+import type { ReadContext } from '../datasets/dataset.js'
 import type { SampleCache } from '../pictures/cache.js'
-import { OfficialResize } from './official.js'
-import { eventSplits } from './split-names.js'
+import { resizeBy, type Taps, tapsOf } from '../pictures/transforms.js'
+import { type EventFormat, eventFormats } from '../recordings/parse.js'
+import { checkSensor, type EventRecording, inOrder, type Sensor } from '../recordings/recording.js'
+import { checkSlices, count, type SliceOptions, slicesOf, toBinary } from '../recordings/slices.js'
+import {
+  checkSize,
+  denoise,
+  downsample,
+  droppedBy,
+  jittered,
+  numberFrom,
+  withoutShare,
+} from '../recordings/transforms.js'
+
+// Frames of CIFAR10-DVS made smaller exactly as the official code of rate-based backpropagation
+// does: `ToPILImage`, `Resize((48, 48))`, `ToTensor` on float frames of counts (Yu et al., NeurIPS
+// 2024, `util/data.py`; the code comes from TET, Deng et al. 2022).
+// What that does to the numbers, since counts are no shares of one:
+// 1. `ToPILImage` multiplies by 255 and keeps the low byte: n events become (255 · n) mod 256,
+//    which is 256 − n for 1 ≤ n ≤ 256. One event is nearly white, many are darker.
+// 2. Two channels are taken for grey with transparency ("LA"). Pillow then resizes the
+//    premultiplied picture: OFF · ON / 255 and ON, bilinear over the whole
+//    window, and divides again. Where ON is 0, OFF is lost.
+// 3. `ToTensor` divides by 255.
+// Source of the arithmetic: Pillow 11 `Resample.c` and `Convert.c`, torchvision 0.18
+// `functional.to_pil_image`.
+
+/** Makes frames of one size smaller, one after another. */
+export class OfficialResize {
+  private readonly across: Taps
+  private readonly down: Taps
+  /** [H][W] of a channel. */
+  private readonly planes: readonly [Uint8Array, Uint8Array]
+
+  constructor(
+    from: readonly [height: number, width: number],
+    to: readonly [height: number, width: number],
+  ) {
+    this.across = tapsOf(from[1], 0, from[1], to[1])
+    this.down = tapsOf(from[0], 0, from[0], to[0])
+    const pixels = from[0] * from[1]
+    this.planes = [new Uint8Array(pixels), new Uint8Array(pixels)]
+  }
+
+  /**
+   * @param counts [2][H][W], from `at`
+   * @param out [2][H'][W'], from `to`, in 0 … 1
+   */
+  run(counts: Float32Array, at: number, out: Float32Array, to: number): void {
+    const [off, on] = this.planes
+    for (let i = 0; i < off.length; i++) {
+      on[i] = 255 * counts[at + off.length + i]
+      const product = ((255 * counts[at + i]) & 255) * on[i] + 128
+      off[i] = ((product >> 8) + product) >> 8
+    }
+    const alpha = this.resize(on)
+    const grey = this.resize(off)
+    for (let i = 0; i < alpha.length; i++) {
+      const share = alpha[i]
+      const plain =
+        share === 0 || share === 255 ? grey[i] : Math.min(255, Math.trunc((255 * grey[i]) / share))
+      out[to + i] = plain / 255
+      out[to + alpha.length + i] = share / 255
+    }
+  }
+
+  private resize(data: Uint8Array): Uint8Array {
+    const { across, down } = this
+    return resizeBy({ data, width: across.input, channels: 1 }, across, down, 1)
+  }
+}
+
+// Names that the command line needs without reading a data set.
+
+/** How data sets share a recording among frames; the first two as SpikingJelly, then as Tonic. */
+export const eventSplits = ['number', 'time', 'timeBins', 'eventBins'] as const
 
 /** One of them. */
 export type EventSplit = 'number' | 'time' | 'timeBins' | 'eventBins'
@@ -310,3 +373,42 @@ export class FrameMaker {
 
 const changesEvents = ({ timeJitter, dropEvent, eventDrop }: EventAugmentOptions): boolean =>
   timeJitter !== 0 || dropEvent !== 0 || eventDrop === true
+
+// What `events.read` takes.
+
+/** Options of `events.read`; each has a default. */
+export interface ReadEventsOptions {
+  /** What the file is; default: what its first bytes or its ending say. */
+  readonly format?: EventFormat
+  /**
+   * [width, height] of the sensor in pixels; default: what the file says, else 34 × 34 for N-MNIST,
+   * 128 × 128 for AEDAT 2 and 3, or as large as the events need.
+   */
+  readonly sensor?: Sensor
+}
+
+/** @throws SpikewasmError when an option is wrong */
+export function checkReading(name: string, options: ReadEventsOptions): ReadEventsOptions {
+  const rules = { format: optional(oneOf(eventFormats)), sensor: optional(by(checkSensor)) }
+  return complete(name, rules, options) as ReadEventsOptions
+}
+
+/** A recording's bytes, and what messages call it. */
+export async function bytesOf(
+  from: Uint8Array | host.Blob,
+): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
+  const name = (from as Partial<host.File>).name ?? 'the recording'
+  if (from instanceof Uint8Array) return { name, bytes: from }
+  return { name, bytes: new Uint8Array(await from.arrayBuffer()) }
+}
+
+// What the official code does with CIFAR10-DVS.
+
+/**
+ * The official code's way with CIFAR10-DVS (Yu et al., NeurIPS 2024): 10 frames by number, 48 × 48,
+ * flipped and rolled by up to 5 pixels in training.
+ */
+export const cifar10DvsOfficial: EventDatasetOptions = {
+  ...{ timeSteps: 10, splitBy: 'number', size: 48, resize: 'official' },
+  augment: { flip: true, roll: 5 },
+}

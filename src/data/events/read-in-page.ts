@@ -1,15 +1,15 @@
 /** Recordings from bytes, with what a page has. */
 
-import { copyOf } from '../../copy.js'
-import { fail } from '../../errors.js'
-import { parseAedat3 } from '../../events/aedat.js'
-import { needsZstd } from '../../events/aedat4.js'
-import { parseEventArchive } from '../../events/arrays.js'
-import { formatOf, parseRecording } from '../../events/parse.js'
-import { type EventRecording, refuse } from '../../events/recording.js'
-import { joined, unpacking } from '../../io/unpack.js'
+import { fail } from '../../base/errors.js'
+import { copyOf } from '../../base/objects.js'
+import { joined, unpacking } from '../../files/unpack.js'
+import { parseAedat3 } from '../recordings/aedat.js'
+import { needsZstd } from '../recordings/aedat4.js'
+import { parseEventArchive } from '../recordings/arrays.js'
+import { formatOf, parseRecording } from '../recordings/parse.js'
+import { type EventRecording, refuse } from '../recordings/recording.js'
 import { npzEntries } from './npz-entries.js'
-import { bytesOf, checkReading, type ReadEventsOptions } from './read-options.js'
+import { bytesOf, checkReading, type ReadEventsOptions } from './options.js'
 
 /** `events.read` in a page. */
 export async function readEvents(

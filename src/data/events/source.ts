@@ -2,11 +2,11 @@
 
 import { statSync } from 'node:fs'
 import { sep } from 'node:path'
-import type { EventRecording, Sensor } from '../../events/recording.js'
-import { checkRead, type Dataset, openers } from '../dataset.js'
+import { checkRead, type Dataset, openers } from '../datasets/dataset.js'
 import { hashOfFiles } from '../file-hash.js'
 import { cacheKey, SampleCache } from '../pictures/cache.js'
 import { type Plain, plainOf, withPlain } from '../plain.js'
+import type { EventRecording, Sensor } from '../recordings/recording.js'
 import { type CheckedEvents, changesSamples, FrameMaker } from './options.js'
 import { parseFile, readBytesSync } from './read.js'
 

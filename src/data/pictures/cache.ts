@@ -8,9 +8,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fail, SpikewasmError } from '../../errors.js'
-import { makeFolder } from '../../io/files.js'
-import { warn } from '../../runtime/platform.js'
+import { fail, SpikewasmError } from '../../base/errors.js'
+import { warn } from '../../engine/platform.js'
+import { makeFolder } from '../../files/files.js'
 
 /** Of the layout, and of how samples are converted: files of others are not read. */
 const CACHE_VERSION = 1

@@ -2,18 +2,17 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail } from '../../errors.js'
-import { planes } from '../../io/samples/pixels.js'
-import { Purpose, RandomStream } from '../../random.js'
+import { fail } from '../../base/errors.js'
+import { Purpose, RandomStream } from '../../base/random.js'
 import { normalizationTable, normalize } from '../bytes.js'
-import { checkRead, type Dataset, openers, type ReadContext } from '../dataset.js'
+import { checkRead, type Dataset, openers, type ReadContext } from '../datasets/dataset.js'
 import { hashOfFiles } from '../file-hash.js'
 import { bytesToShare, type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
-import { decodePicture } from './decode.js'
+import { decodePicture, planes } from './decode.js'
 import type { CheckedPictures } from './options.js'
-import type { Bytes } from './resize.js'
 import {
+  type Bytes,
   centreCrop,
   colorJitter,
   flip,

@@ -5,9 +5,9 @@
 
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fail } from '../../errors.js'
-import { kindOfPath, readFileClear } from '../../io/files.js'
-import type { Split } from '../dataset.js'
+import { fail } from '../../base/errors.js'
+import { kindOfPath, readFileClear } from '../../files/files.js'
+import type { Split } from '../datasets/dataset.js'
 import type { FileEntry } from './dataset.js'
 import { entriesOf, entryOf, isPicture, namesOf, partsOf, splitOf } from './folder.js'
 import { checkPictureOptions, type PictureOptions } from './options.js'

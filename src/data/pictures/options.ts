@@ -1,6 +1,6 @@
 /** Options of data sets of pictures: checked by name. */
 
-import { describe, fail } from '../../errors.js'
+import { describe, fail } from '../../base/errors.js'
 import {
   by,
   checkedElsewhere,
@@ -13,7 +13,7 @@ import {
   range,
   such,
   truth,
-} from '../../rules.js'
+} from '../../base/rules.js'
 import { checkNormalization } from '../bytes.js'
 import type { ColorJitter, ResizedCrop } from './transforms.js'
 

@@ -1,6 +1,6 @@
 /** Functions that work on four bytes or two halves inside an i32: what i8x16 and i16x8 become. */
 
-import { type Expression, type Func, get, i32, newLocal, operation } from '../../wasm/ir.js'
+import { type Expression, type Func, get, i32, newLocal, operation } from '../../kernels/wasm/ir.js'
 import { isSimple, type Keep } from './lanes.js'
 
 /** Width of a number inside a word. */

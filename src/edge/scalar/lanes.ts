@@ -1,6 +1,6 @@
 /** Vectors of 128 bits as four or two numbers. */
 
-import { type Constant, type Expression, i32, operation } from '../../wasm/ir.js'
+import { type Constant, type Expression, i32, operation } from '../../kernels/wasm/ir.js'
 
 /** Type of the numbers that a vector is taken apart into. */
 export type LaneType = 'i32' | 'f32' | 'i64' | 'f64'

@@ -1,11 +1,24 @@
 /** Functions without vectors: each vector becomes four numbers, or two of eight bytes. */
 
-import { SpikewasmError } from '../../errors.js'
-import type { Expression, Func, Label, Operation } from '../../wasm/ir.js'
-import { get, isPure, localType, newLocal, parts, typeOf, visit, withParts } from '../../wasm/ir.js'
-import type { ValueType } from '../../wasm/types.js'
-import type { Helpers } from './bytes.js'
-import { changesOf, hasVector, isVector, reads } from './effects.js'
+import { SpikewasmError } from '../../base/errors.js'
+import {
+  type Constant,
+  type Expression,
+  type Func,
+  get,
+  isPure,
+  type Label,
+  localType,
+  newLocal,
+  type Operation,
+  parts,
+  typeOf,
+  visit,
+  withParts,
+} from '../../kernels/wasm/ir.js'
+import type { ValueType } from '../../kernels/wasm/types.js'
+import { tidy } from '../specialise/tidy.js'
+import { Helpers } from './bytes.js'
 import {
   constantVector,
   convert,
@@ -25,9 +38,84 @@ import {
 import { laneAccess, load, loadLane, store, storeLane } from './memory.js'
 import { pairOf, ruleOf, type Tools } from './rules.js'
 import { shuffledWords, wholeWords } from './shuffle.js'
-import { uniformLocals } from './uniform.js'
 import { type Place, Votes } from './votes.js'
 import { splitWebs } from './webs.js'
+
+// What expressions read and statements change.
+
+export const isVector = (e: Expression): boolean => typeOf(e) === 'v128'
+
+/** Whether an expression gives a vector or has one inside. */
+export function hasVector(e: Expression): boolean {
+  if (isVector(e)) return true
+  if ((e.kind === 'block' || e.kind === 'if') && e.label.result === 'v128') return true
+  return parts(e).some(hasVector)
+}
+
+/** Locals that an expression reads, and whether it reads memory. */
+export function reads(e: Expression): { locals: number[]; memory: boolean } {
+  const locals: number[] = []
+  let memory = false
+  visit([e], (x) => {
+    if (x.kind === 'get') locals.push(x.local)
+    else if (x.kind === 'op' && x.op.reads) memory = true
+  })
+  return { locals, memory }
+}
+
+/** Locals that statements set, and whether they may write memory. */
+export function changesOf(
+  statements: readonly Expression[],
+  helpers: ReadonlySet<Func>,
+): { locals: ReadonlySet<number>; memory: boolean } {
+  const locals = new Set<number>()
+  let memory = false
+  visit(statements, (e) => {
+    if (e.kind === 'set' || e.kind === 'tee') locals.add(e.local)
+    else if (e.kind === 'call' ? !helpers.has(e.callee) : e.kind === 'op' && e.op.writes)
+      memory = true
+  })
+  return { locals, memory }
+}
+
+// Locals whose four words are always the same: one number stands for all.
+
+export function uniformLocals(func: Func): ReadonlySet<number> {
+  const values: { local: number; value: Expression }[] = []
+  visit(func.body, (e) => {
+    if ((e.kind === 'set' || e.kind === 'tee') && localType(func, e.local) === 'v128')
+      values.push(e)
+  })
+  // All are taken to be, until one gets something else.
+  const found = new Set(values.map(({ local }) => local))
+  for (let before = -1; before !== found.size; ) {
+    before = found.size
+    for (const { local, value } of values) if (!isEven(value, found)) found.delete(local)
+  }
+  return found
+}
+
+function isEven(e: Expression, locals: ReadonlySet<number>): boolean {
+  switch (e.kind) {
+    case 'const': {
+      const bytes = e.value as Uint8Array
+      return bytes.every((byte, i) => byte === bytes[i & 3])
+    }
+    case 'get':
+    case 'tee':
+      return locals.has(e.local)
+    case 'select':
+      return isEven(e.args[0], locals) && isEven(e.args[1], locals)
+    case 'op':
+      if (/^v128\.load(8|16|32)_splat$/.test(e.op.name)) return true
+      return (
+        ruleOf(e.op.name)?.isEven === true &&
+        e.args.every((arg) => typeOf(arg) !== 'v128' || isEven(arg, locals))
+      )
+    default:
+      return false
+  }
+}
 
 /** Takes the vectors out of one function. */
 export class Lowering {
@@ -362,4 +450,73 @@ export class Lowering {
   private natural(e: Expression | undefined): LaneType | undefined {
     return e && isVector(e) ? this.votes.natural(e) : undefined
   }
+}
+
+// Constants that are there several times move into locals: those take two bytes.
+
+const LOCAL_BYTES = 2
+
+/** Bytes of a constant's instruction; those that are never worth a local count as none. */
+function bytesOf(e: Constant): number {
+  if (e.type === 'f32') return 5
+  if (e.type === 'f64') return 9
+  if (e.type !== 'i32') return 0
+  let bytes = 2
+  for (let left = e.value < 0 ? ~e.value : e.value; left >= 64; left = Math.floor(left / 128))
+    bytes++
+  return bytes
+}
+
+const keyOf = (e: Constant): string => `${e.type} ${Object.is(e.value, -0) ? '-0' : e.value}`
+
+export function shareConstants(func: Func): void {
+  const found = new Map<string, { e: Constant; count: number }>()
+  visit(func.body, (e) => {
+    if (e.kind !== 'const') return
+    const entry = found.get(keyOf(e)) ?? { e, count: 0 }
+    entry.count++
+    found.set(keyOf(e), entry)
+  })
+  const locals = new Map<string, number>()
+  const sets: Expression[] = []
+  for (const [key, { e, count }] of found) {
+    const bytes = bytesOf(e)
+    // Its instruction, a set, and the local itself.
+    if (count * (bytes - LOCAL_BYTES) <= bytes + LOCAL_BYTES + 1) continue
+    const local = newLocal(func, e.type)
+    locals.set(key, local)
+    sets.push({ kind: 'set', local, value: e })
+  }
+  if (sets.length === 0) return
+  const one = (e: Expression): Expression => {
+    if (e.kind !== 'const') return withParts(e, one)
+    const local = locals.get(keyOf(e))
+    return local === undefined ? e : get(local, e.type)
+  }
+  func.body = [...sets, ...func.body.map(one)]
+}
+
+// A module without SIMD: functions whose vectors are taken apart, then tidied.
+
+/**
+ * Takes the vectors out of functions that call only each other. The same bits come out, but for the
+ * bits of what is not a number.
+ * @param kept keep their parameters
+ * @param usersOf which layers use a function, for messages
+ * @returns the functions, and those that they call besides
+ * @throws SpikewasmError for an instruction that is not known, by its name, and by the layers that
+ *   use it
+ */
+export function lowerToScalar(
+  functions: readonly Func[],
+  kept: ReadonlySet<Func>,
+  usersOf?: (func: string) => readonly string[],
+): Func[] {
+  const helpers = new Helpers()
+  for (const func of functions) new Lowering(func, helpers, usersOf).run()
+  const all = [...functions, ...helpers.all]
+  tidy(all, kept)
+  for (const func of all) shareConstants(func)
+  tidy(all, kept)
+  return all
 }

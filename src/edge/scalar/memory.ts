@@ -1,6 +1,6 @@
 /** Loads and stores of vectors, lane by lane. */
 
-import { type Expression, i32, type Operation, operation } from '../../wasm/ir.js'
+import { type Expression, i32, type Operation, operation } from '../../kernels/wasm/ir.js'
 import { op, pack } from './bytes.js'
 import { isWide, type Keep, type LaneType, lanesOf, type Vector } from './lanes.js'
 import { replaceElement, splatBytes, splatHalves } from './rules.js'

@@ -1,6 +1,6 @@
 /** What each instruction on vectors becomes. Those that touch memory are in memory.ts. */
 
-import { type Expression, i32, type Operation, operation, typeOf } from '../../wasm/ir.js'
+import { type Expression, i32, type Operation, operation, typeOf } from '../../kernels/wasm/ir.js'
 import { type Bits, element, op } from './bytes.js'
 import { eachLane, i64, isWide, type Keep, type LaneType, lanesOf } from './lanes.js'
 import { shuffle } from './shuffle.js'

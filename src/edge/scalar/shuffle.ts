@@ -1,6 +1,6 @@
 /** i8x16.shuffle: bytes of two vectors in any order. */
 
-import { type Expression, i32 } from '../../wasm/ir.js'
+import { type Expression, i32 } from '../../kernels/wasm/ir.js'
 import { op } from './bytes.js'
 import { isUniform, type Keep, type Vector } from './lanes.js'
 

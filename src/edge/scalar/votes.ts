@@ -1,7 +1,14 @@
 /** Which type the lanes of a local take, by what they are used for most. */
 
-import type { Expression, Func, Label, Operation } from '../../wasm/ir.js'
-import { localType, parts, typeOf } from '../../wasm/ir.js'
+import {
+  type Expression,
+  type Func,
+  type Label,
+  localType,
+  type Operation,
+  parts,
+  typeOf,
+} from '../../kernels/wasm/ir.js'
 import { isWide, type LaneType } from './lanes.js'
 import { laneAccess } from './memory.js'
 import { ruleOf } from './rules.js'

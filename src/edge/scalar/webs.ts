@@ -3,8 +3,18 @@
  * each gets the type that suits it. Constants go where they are used.
  */
 
-import type { Constant, Expression, Func, Label } from '../../wasm/ir.js'
-import { ends, localType, newLocal, parts, visit, withParts } from '../../wasm/ir.js'
+import {
+  type Constant,
+  type Expression,
+  ends,
+  type Func,
+  type Label,
+  localType,
+  newLocal,
+  parts,
+  visit,
+  withParts,
+} from '../../kernels/wasm/ir.js'
 
 /** For each local of vectors the number of the value that it holds; undefined in dead code. */
 type State = Map<number, number> | undefined

@@ -1,8 +1,14 @@
 /** Arithmetic on numbers that are known before the program runs, by the engine that runs here. */
 
-import { encodeModule } from '../../wasm/encode.js'
-import { type Func, get, operation } from '../../wasm/ir.js'
-import { instruction } from '../../wasm/types.js'
+import { encodeModule } from '../../kernels/wasm/encode.js'
+import {
+  type Expression,
+  type Func,
+  get,
+  type Operation,
+  operation,
+} from '../../kernels/wasm/ir.js'
+import { instruction } from '../../kernels/wasm/types.js'
 
 /** A number; i64 as bigint; undefined when it is not known. */
 export type Value = number | bigint | undefined
@@ -71,4 +77,43 @@ export const loads: Readonly<
   'i32.load16_s': [2, (view, at) => view.getInt16(at, true)],
   'i64.load32_u': [4, (view, at) => BigInt(view.getUint32(at, true))],
   'f32.load': [4, (view, at) => view.getFloat32(at, true)],
+}
+
+// What is known of a program before it runs.
+
+/** Memory that never changes while the program runs. */
+export interface Constants {
+  /** Whether all bytes of a range are constant. */
+  has(address: number, bytes: number): boolean
+  readonly view: DataView
+}
+
+/** Where an analysis begins. Arguments that are not known are undefined. */
+export interface Entry {
+  readonly func: Func
+  readonly args: readonly Value[]
+  /** Goes through records one by one, so that addresses of records are expected to vary. */
+  readonly interprets?: boolean
+}
+
+/** What is known of an expression over all entries. */
+export interface Fact {
+  /** The value, if it is the same whenever the expression runs. */
+  value: Value
+  /**
+   * Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. Of a loop
+   * 1 where there is one turn at most, 2 where there may be more.
+   */
+  ways: Set<number> | undefined
+}
+
+/** They grow while entries are analysed. */
+export interface Facts {
+  /** Only expressions that run are there. */
+  readonly of: Map<Expression, Fact>
+  readonly functions: Set<Func>
+  /** Addresses that an operation reads in constant memory. */
+  readonly read: Map<Operation, Set<number>>
+  /** Constant addresses from which unknown ones follow. */
+  readonly escaped: Set<number>
 }

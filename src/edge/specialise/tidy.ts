@@ -1,19 +1,22 @@
 /** Makes functions shorter without changing what they do. */
 
-import type { Constant, Expression, Func, Label, Operation } from '../../wasm/ir.js'
 import {
+  type Constant,
+  type Expression,
   ends,
+  type Func,
   i32,
   isPure,
   isSameList,
+  type Label,
+  type Operation,
   operation,
   parts,
   typeOf,
   withParts,
-} from '../../wasm/ir.js'
+} from '../../kernels/wasm/ir.js'
 import { fold } from './fold.js'
-import { dropDeadStores } from './liveness.js'
-import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
+import { compactLocals, dropDeadStores, dropParameters, type Uses, usesOf } from './locals.js'
 
 /** Tidies functions that call only each other. `kept` keep their parameters. */
 export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void {

@@ -1,18 +1,30 @@
 /** Ops that pass over activities: each is one record of a network. */
 
 import { Control } from '../../../assembly/opcodes.js'
-import { checkInteger, fail } from '../../errors.js'
-import { delaysOf, emitDelay, emitDelaySpikes } from '../../layers/delay.js'
-import * as layers from '../../layers/index.js'
-import { storedChannels } from '../../plan/layout.js'
-import * as drops from '../../plan/records/dropout.js'
-import * as relus from '../../plan/records/relu.js'
-import * as signals from '../../plan/records/signals.js'
-import * as sums from '../../plan/records/sums.js'
-import { factorsOf } from '../../plan/scaled.js'
-import { asked, gives, op, setting, shows, takes, updates } from '../op.js'
+import { checkInteger, fail } from '../../base/errors.js'
+import { factorsOf } from '../../compile/emit/norm.js'
+import { storedChannels } from '../../compile/layout.js'
+import * as drops from '../../kernels/records/activity.js'
+import * as relus from '../../kernels/records/activity.js'
+import * as sums from '../../kernels/records/gradient.js'
+import * as signals from '../../kernels/records/signals.js'
+import { delaysOf, emitDelay, emitDelaySpikes } from '../../nn/layers/delay.js'
+import * as layers from '../../nn/layers/index.js'
+import {
+  asked,
+  back,
+  gives,
+  LAST_STEP,
+  op,
+  pass,
+  setting,
+  shows,
+  stepSetting,
+  takes,
+  through,
+  updates,
+} from '../op.js'
 import * as is from '../options.js'
-import { back, LAST_STEP, pass, stepSetting, through } from '../passes.js'
 import { extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
 import * as tensors from '../tensor.js'
 

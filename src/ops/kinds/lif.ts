@@ -1,19 +1,18 @@
 /** Leaky integrate-and-fire neurons, forward and back. */
 
-import { checkInteger, describe, fail } from '../../errors.js'
-import * as stabilized from '../../layers/stabilized-lif.js'
-import { emitNeuronGradient } from '../../plan/gradients.js'
-import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
-import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
-import { type Buffer, ref } from '../../plan/words.js'
+import { checkInteger, describe, fail } from '../../base/errors.js'
+import { emitNeuronGradient } from '../../compile/emit/gradients.js'
+import { emitNeurons, type Neurons } from '../../compile/emit/neuron-record.js'
+import { neuronBackwardOnline, neuronBackwardRate } from '../../kernels/records/gradient.js'
+import { type Buffer, ref } from '../../kernels/records/words.js'
+import * as stabilized from '../../nn/layers/stabilized-lif.js'
 import type { OpBuilder } from '../builder.js'
+import { arrival, arriving, contributions, type GradientTerm } from '../convolution.js'
 import * as neurons from '../neurons.js'
-import { asked, gives, op, shows, takes, updates } from '../op.js'
+import { asked, gives, LAST_STEP, op, shows, stepSetting, takes, updates } from '../op.js'
 import * as is from '../options.js'
-import { LAST_STEP, stepSetting } from '../passes.js'
 import { extentOf, imageOf, imagesOf, MOST_STEPS, still, withSteps } from '../shapes.js'
 import { asFloat, countsOf, floats, numbers, spikes } from '../tensor.js'
-import { arrival, arriving, contributions, type GradientTerm } from '../windows.js'
 
 /**
  * Leaky integrate-and-fire neurons over all time steps, as `lif()`, `integrateAndFire()` (τ

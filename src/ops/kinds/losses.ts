@@ -1,14 +1,15 @@
 /** The end of a network: its output, losses with their gradients, and penalties on firing rates. */
 
 import { Control } from '../../../assembly/opcodes.js'
-import { checkInteger, describe, fail } from '../../errors.js'
-import * as losses from '../../loss/index.js'
-import { emitLoss } from '../../plan/loss.js'
-import { emitRatePenalty, penaltyUnits } from '../../plan/penalties.js'
-import { output as outputRecord } from '../../plan/records/loss.js'
-import { selfDistillation as distillation } from '../../plan/records/self-distillation.js'
-import { type Buffer, ref } from '../../plan/words.js'
-import { range } from '../../rules.js'
+import { checkInteger, describe, fail } from '../../base/errors.js'
+import { range } from '../../base/rules.js'
+import { emitLoss, emitRatePenalty, penaltyUnits } from '../../compile/emit/loss.js'
+import {
+  selfDistillation as distillation,
+  output as outputRecord,
+} from '../../kernels/records/loss.js'
+import { type Buffer, ref } from '../../kernels/records/words.js'
+import * as losses from '../../nn/loss/index.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { asked, gives, makes, op, type Planning, setting, takes } from '../op.js'
 import * as is from '../options.js'

@@ -1,15 +1,21 @@
 /** What an optimizer does with parameters and gradients of any shape. */
 
 import { Control, StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
-import { checkRate } from '../../optimizer/index.js'
-import * as kinds from '../../optimizer/kind.js'
-import * as optimizers from '../../optimizer/kinds.js'
-import { sumScalars } from '../../plan/records/sums.js'
-import { emitAverage, emitClear, emitClip, emitSgd, emitStepStart } from '../../plan/update.js'
-import { type Buffer, ref } from '../../plan/words.js'
-import { roundUp } from '../../round-up.js'
-import { by, range, such } from '../../rules.js'
-import { writeGroup } from '../../runtime/update.js'
+import { roundUp } from '../../base/numbers.js'
+import { by, range, such } from '../../base/rules.js'
+import {
+  emitAverage,
+  emitClear,
+  emitClip,
+  emitSgd,
+  emitStepStart,
+} from '../../compile/emit/update.js'
+import * as kinds from '../../compile/optimizer-kind.js'
+import { writeGroup } from '../../engine/run/update.js'
+import { sumScalars } from '../../kernels/records/gradient.js'
+import { type Buffer, ref } from '../../kernels/records/words.js'
+import { checkRate } from '../../network/optimizer.js'
+import * as optimizers from '../../nn/optimizers.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { all, changes, gives, op, setting, shows, takes } from '../op.js'
 import * as is from '../options.js'

@@ -1,18 +1,18 @@
 /** Sums of tensors and of gradients; channels of several tensors in a row. */
 
 import { Control, Dense } from '../../../assembly/opcodes.js'
-import { describe, fail } from '../../errors.js'
-import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../layers/joins.js'
-import { emitGradientSum } from '../../plan/gradients.js'
-import { emitMaterialise } from '../../plan/materialise.js'
-import type { Norm } from '../../plan/tensors.js'
-import { roundUp } from '../../round-up.js'
+import { describe, fail } from '../../base/errors.js'
+import { roundUp } from '../../base/numbers.js'
+import { emitGradientSum } from '../../compile/emit/gradients.js'
+import { emitMaterialise } from '../../compile/emit/materialise.js'
+import type { Norm } from '../../compile/tensors.js'
+import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../nn/layers/joins.js'
 import type { OpBuilder, Planned } from '../builder.js'
+import * as windows from '../convolution.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
 import * as is from '../options.js'
 import * as shapes from '../shapes.js'
 import * as tensors from '../tensor.js'
-import * as windows from '../windows.js'
 
 const addTerm = {
   ...windows.termOf,

@@ -1,16 +1,20 @@
 /** Gradients of convolutions and linear layers. */
 
-import { fail } from '../../errors.js'
-import { listsBy, patternsBy, type Which } from '../../plan/convolution/choice.js'
-import { fewForLists, strategiesOf } from '../../plan/convolution/index.js'
-import { listGradient, listSource } from '../../plan/convolution/lists.js'
-import { patternGradient } from '../../plan/convolution/patterns.js'
-import type { Strategy, Task, WeightGradient } from '../../plan/convolution/strategy.js'
-import { emitBiasGradient } from '../../plan/convolution/weight-gradient.js'
-import { storedChannels } from '../../plan/layout.js'
-import { emitMaterialise } from '../../plan/materialise.js'
-import { type DenseInput, noPool, rowsOf } from '../../plan/tensors.js'
-import { ref } from '../../plan/words.js'
+import { fail } from '../../base/errors.js'
+import { emitBiasGradient } from '../../compile/convolution/dense.js'
+import {
+  fewForLists,
+  listsBy,
+  patternsBy,
+  strategiesOf,
+  type Which,
+} from '../../compile/convolution/index.js'
+import { listGradient, listSource, patternGradient } from '../../compile/convolution/patterns.js'
+import type { Strategy, Task, WeightGradient } from '../../compile/convolution/strategy.js'
+import { emitMaterialise } from '../../compile/emit/materialise.js'
+import { storedChannels } from '../../compile/layout.js'
+import { type DenseInput, noPool, rowsOf } from '../../compile/tensors.js'
+import { ref } from '../../kernels/records/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
 import { changes, gives, op, takes } from '../op.js'

@@ -1,12 +1,16 @@
 /** Convolutions and linear layers. */
 
 import { Moments } from '../../../assembly/opcodes.js'
-import { fail } from '../../errors.js'
-import { forwardBy } from '../../plan/convolution/choice.js'
-import { emitForwardOnFloats, fitsSpikes, strategiesOf } from '../../plan/convolution/index.js'
-import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
-import { rowsOf, type UnitSums } from '../../plan/tensors.js'
-import { ref } from '../../plan/words.js'
+import { fail } from '../../base/errors.js'
+import {
+  emitForwardOnFloats,
+  fitsSpikes,
+  forwardBy,
+  strategiesOf,
+} from '../../compile/convolution/index.js'
+import { emitForwardOnBytes, fitsByteWeights } from '../../compile/convolution/spikes.js'
+import { rowsOf, type UnitSums } from '../../compile/tensors.js'
+import { ref } from '../../kernels/records/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
 import { gives, op, takes } from '../op.js'

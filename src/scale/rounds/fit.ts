@@ -1,17 +1,17 @@
 /** `fitRounds`: trains a model in rounds of replicas. */
 
-import type { Dataset } from '../../data/dataset.js'
-import { describe, fail } from '../../errors.js'
-import type { Model } from '../../model.js'
-import { alone } from '../../runtime/turns.js'
+import { describe, fail } from '../../base/errors.js'
+import type { Dataset } from '../../data/datasets/dataset.js'
+import { alone } from '../../engine/threads/calls.js'
+import type { Model } from '../../model/model.js'
 import { fit } from '../../train/fit.js'
 import type { InRounds } from '../../train/loop.js'
 import { type FitOptions, ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
-import { keptOf } from './kept.js'
 import { type RoundInfo, RoundsLoop } from './loop.js'
 import { type Rounds, type RoundsSetting, refuseOfFit, roundsSetting } from './options.js'
 import { batchesOf, type Crew, type CrewFor, localCrew, stepsOf } from './replica.js'
+import { keptOf } from './replica-state.js'
 
 /** Options of `fitRounds`: those of `fit`, and how it is divided into rounds. */
 export interface FitRoundsOptions extends FitOptions {

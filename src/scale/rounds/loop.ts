@@ -1,13 +1,13 @@
 /** The loop of `fit` whose steps are rounds of replicas. */
 
-import { fail } from '../../errors.js'
-import { addSums, type EpochSums, noSums } from '../../runtime/progress.js'
-import type { StepResult } from '../../runtime/settings.js'
+import { fail } from '../../base/errors.js'
+import type { StepResult } from '../../engine/compile-options.js'
+import { addSums, type EpochSums, noSums } from '../../engine/run/progress.js'
 import { type Advance, Loop, type LoopParts, type Times } from '../../train/loop.js'
-import type { Kept } from './kept.js'
 import type { RoundsSetting } from './options.js'
 import { outerStep } from './outer.js'
 import type { Crew, ReplicaResult } from './replica.js'
+import type { Kept } from './replica-state.js'
 import { sizesOf, takeWeights, weightsOf } from './vectors.js'
 
 interface RoundsParts {

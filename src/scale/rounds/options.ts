@@ -1,7 +1,7 @@
 /** Options of a training in rounds. */
 
-import { describe, fail } from '../../errors.js'
-import { complete, integer, oneOf, type Rules, range } from '../../rules.js'
+import { describe, fail } from '../../base/errors.js'
+import { complete, integer, oneOf, type Rules, range } from '../../base/rules.js'
 import type { FitOptions } from '../../train/options.js'
 
 /** How changes are sent: as float32, bfloat16, or int8 with what rounding lost kept for later. */

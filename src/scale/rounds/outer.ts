@@ -1,9 +1,8 @@
 /** The outer step: what becomes of the replicas' changes. */
 
-import { fail } from '../../errors.js'
-import { addChange } from './codec.js'
+import { fail } from '../../base/errors.js'
 import type { RoundsSetting } from './options.js'
-import type { Sizes, Weights } from './vectors.js'
+import { addChange, type Sizes, type Weights } from './vectors.js'
 
 /** What a replica sends of a round. */
 export interface Sent {

@@ -5,21 +5,82 @@
 
 import { randomBytes } from 'node:crypto'
 import type { FlowJob, Job, Worker } from 'bullmq'
-import { checkOptions, describe, fail } from '../../errors.js'
-import { warn } from '../../runtime/platform.js'
-import { readJob, refuseDamaged } from '../damaged.js'
-import { envelopeOf } from '../jobs.js'
+import { checkOptions, describe, fail, SpikewasmError } from '../../base/errors.js'
+import { warn } from '../../engine/platform.js'
+import { DamagedEntry, isNoJob, readJob, refuseDamaged } from '../damaged.js'
 import { RedisPlace } from '../redis.js'
-import { type BlobStore, DamagedBytes, folderStore, redisStore } from '../store.js'
-import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
+import {
+  type BlobStore,
+  DamagedBytes,
+  envelopeOf,
+  folderStore,
+  noteVersion,
+  queueOf,
+  redisStore,
+  whoStandsAside,
+} from '../store.js'
 import { stopKey, within } from '../worker.js'
-import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
-import { isDue, lateAfter } from './late.js'
 import type { RoundsRedis } from './options.js'
 import type { Crew, CrewFor, ReplicaResult, ReplicaState, Round } from './replica.js'
-import { trainingId } from './runner.js'
+import { NO_BYTES, trainingId } from './runner.js'
 import { sizesOf } from './vectors.js'
 import * as wire from './wire.js'
+
+// What a round does when Redis has lost something of it, and when its process is to end.
+
+/** Redis has lost what it had taken, or holds it damaged: the round is done once more. */
+export class Gone extends Error {}
+
+/** Damaged is as good as lost. */
+export const orGone = (error: unknown): unknown =>
+  error instanceof DamagedEntry ? new Gone(`a job of the round: ${error.message}`) : error
+
+/** Why a replica has no answer. */
+export function whyMissing(replica: number, failures: readonly [string, unknown][]): Error {
+  const why = failures.map(([, reason]) => String(reason).slice(0, 500))[0]
+  if (why === undefined) return new Gone('the job of a replica')
+  if (why.includes(NO_BYTES)) return new Gone('the bytes of a round')
+  if (isNoJob(why)) return new Gone(`the job of a replica: ${why}`)
+  return new SpikewasmError(`replica ${replica} has failed: ${why}`)
+}
+
+/** undefined where the signal comes first; what becomes of the work is then nobody's concern. */
+export async function unlessEnded<T>(
+  work: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  if (!signal) return work
+  let end = (): void => {}
+  const ended = new Promise<undefined>((resolve) => {
+    end = () => resolve(undefined)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+  try {
+    return await Promise.race([work, ended])
+  } finally {
+    signal.removeEventListener('abort', end)
+    work.catch(() => undefined)
+  }
+}
+
+// When a replica has not ended for so long that another worker does it as well.
+
+/** Seconds for a first round: models are compiled, data are read. */
+const FIRST_SECONDS = 600
+const LEAST_SECONDS = 30
+/** By how much a replica may be slower than all before. */
+const SLOWER = 4
+/** A replica is given away so often; workers that die are found by their locks, beside that. */
+const MOST_COPIES = 8
+
+/** @param longest seconds of the longest round so far; 0 before the first has ended */
+export const lateAfter = (longest: number): number =>
+  longest > 0 ? Math.max(LEAST_SECONDS, SLOWER * longest) : FIRST_SECONDS
+
+/** Whether one more begins, where so many do it already. */
+export const isDue = (seconds: number, bound: number, copies: number): boolean =>
+  seconds >= bound * copies && copies <= MOST_COPIES
 
 export interface QueueCrewOptions {
   /** Who hands bytes over; default: Redis. */

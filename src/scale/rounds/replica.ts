@@ -4,24 +4,23 @@
  * bits on any machine, and when it is done twice.
  */
 
+import { fail } from '../../base/errors.js'
+import type * as host from '../../base/host.js'
 import { Batches } from '../../data/batches.js'
-import type { Dataset } from '../../data/dataset.js'
-import { fail } from '../../errors.js'
-import type * as host from '../../host.js'
-import { expectSeveral } from '../../runtime/arena.js'
-import { breathe } from '../../runtime/breathe.js'
-import { nonFinite } from '../../runtime/non-finite.js'
-import { runsHere } from '../../runtime/processors.js'
-import { addSums, type EpochSums, noSums } from '../../runtime/progress.js'
-import type { Session } from '../../runtime/session.js'
-import { firingRates } from '../../runtime/views.js'
+import type { Dataset } from '../../data/datasets/dataset.js'
+import { expectSeveral, firingRates } from '../../engine/memory/arena.js'
+import { nonFinite } from '../../engine/run/non-finite.js'
+import { addSums, type EpochSums, noSums } from '../../engine/run/progress.js'
+import type { Session } from '../../engine/session.js'
+import { breathe } from '../../engine/threads/breathe.js'
+import { runsHere } from '../../engine/threads/processors.js'
+import type { StepRate } from '../../train/comparable-lr.js'
 import { both, fillAhead, fillBatch } from '../../train/evaluate.js'
-import type { StepRate } from '../../train/rates.js'
 import type { Setting } from '../../train/snapshot.js'
-import { encode, keepsResidual } from './codec.js'
 import type { RoundsSetting } from './options.js'
 import type { Sent } from './outer.js'
 import * as vectors from './vectors.js'
+import { encode, keepsResidual } from './vectors.js'
 
 /** What a replica keeps from round to round; what is absent is as at the beginning. */
 export interface ReplicaState {

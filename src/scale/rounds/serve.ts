@@ -1,16 +1,15 @@
 /** Rounds of a program's own network, over a Redis. */
 
-import type { Dataset } from '../../data/dataset.js'
-import { describe, fail } from '../../errors.js'
-import type { Model } from '../../model.js'
+import { describe, fail } from '../../base/errors.js'
+import type { Dataset } from '../../data/datasets/dataset.js'
+import type { Model } from '../../model/model.js'
 import { ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
 import { startWorker } from '../worker.js'
 import { type FitRoundsOptions, fitWith } from './fit.js'
-import { roundsKind } from './kind.js'
 import { type RoundsRedis, refuseOfFit, roundsSetting } from './options.js'
 import { openAt, queueCrew } from './queue.js'
-import { openRunner } from './runner.js'
+import { openRunner, roundsKind } from './runner.js'
 import { sizesOf } from './vectors.js'
 import { startBytes, stateBytes } from './wire.js'
 

@@ -3,12 +3,13 @@
  * behind the other in the order of the network, each in PyTorch's layout.
  */
 
-import { fail } from '../../errors.js'
-import { sizeOf } from '../../nn/value.js'
-import { pack, unpack } from '../../plan/layout.js'
-import { type Arena, storedAt, trainingOf } from '../../runtime/arena.js'
-import type { Session } from '../../runtime/session.js'
-import { type StepState, stepState, takeStepState } from '../../runtime/update.js'
+import { fail } from '../../base/errors.js'
+import { pack, unpack } from '../../compile/layout.js'
+import { type Arena, storedAt, trainingOf } from '../../engine/memory/arena.js'
+import { type StepState, stepState, takeStepState } from '../../engine/run/update.js'
+import type { Session } from '../../engine/session.js'
+import { sizeOf } from '../../network/value.js'
+import type { Compress } from './options.js'
 
 type Entry = Session['plan']['parameters'][number] | Session['plan']['statistics'][number]
 
@@ -140,3 +141,189 @@ export function takeInner(session: Session, inner: Inner | undefined): void {
   takeStepState(session, inner.numbers)
   session.accumulated = 0
 }
+
+// What a replica sends of its parameters: they themselves, or their change in fewer bits. Bytes are
+// little-endian.
+// none: the parameters, float32 [P].
+// bfloat16: the change, rounded to the nearest, ties to even: uint16 [P].
+// int8: the change, a scale for each row (float32), then int8 [P]; change ≈ scale · number. What
+// rounding loses is added to the change of the next round (error feedback: Seide et al., 2014). It
+// is kept in the same form, with scales that are powers of two: so its bytes say what it is, and
+// whoever goes on from them has the same bits.
+
+/** The largest number of int8 that is used: the range is the same on both sides of 0. */
+const MOST = 127
+
+const rounded = (value: number): number => Math.max(-MOST, Math.min(MOST, Math.round(value)))
+
+/** Bytes of a replica's parameters or change. */
+export function changeBytes(compress: Compress, { parameters, rows }: Sizes): number {
+  if (compress === 'none') return 4 * parameters
+  if (compress === 'bfloat16') return 2 * parameters
+  return parameters + 4 * rows.reduce((sum, { count }) => sum + count, 0)
+}
+
+/** Whether what rounding loses is kept for the next round. */
+export const keepsResidual = (compress: Compress): boolean => compress === 'int8'
+
+export interface Encoded {
+  readonly bytes: Uint8Array
+  /** [P], with error feedback: what the next change must make up for. */
+  readonly residual?: Float32Array
+}
+
+/**
+ * @param start parameters before the round, [P]
+ * @param end behind it, [P]
+ * @param residual of the last round, [P]; absent in the first one
+ */
+export function encode(
+  compress: Compress,
+  sizes: Sizes,
+  start: Float32Array,
+  end: Float32Array,
+  residual?: Float32Array,
+): Encoded {
+  if (compress === 'none') return { bytes: bytesOf(end) }
+  if (compress === 'bfloat16') {
+    const out = new Uint16Array(sizes.parameters)
+    const value = new Float32Array(1)
+    const bits = new Uint32Array(value.buffer)
+    for (let i = 0; i < out.length; i++) {
+      value[0] = end[i] - start[i]
+      // Half of the last place that stays, less one where the rest is even.
+      out[i] = (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16
+    }
+    return { bytes: bytesOf(out) }
+  }
+  return encodeInt8(sizes, start, end, residual)
+}
+
+function encodeInt8(
+  sizes: Sizes,
+  start: Float32Array,
+  end: Float32Array,
+  before: Float32Array | undefined,
+): Encoded {
+  // In float32, so that what is lost is known to the bit.
+  const residual = end.map((value, i) => value - start[i] + (before ? before[i] : 0))
+  const bytes = toRows(sizes, residual, (largest) => Math.fround(largest / MOST), true)
+  return { bytes, residual: residualOfBytes(sizes, residualToBytes(sizes, residual)) }
+}
+
+/**
+ * Numbers as rows of int8 with a scale each.
+ *
+ * @param scaleOf the scale of a row, of its largest number
+ * @param takes whether what is sent is taken away from the numbers
+ */
+function toRows(
+  sizes: Sizes,
+  values: Float32Array,
+  scaleOf: (largest: number) => number,
+  takes = false,
+): Uint8Array {
+  const scales: number[] = []
+  const numbers = new Int8Array(sizes.parameters)
+  let at = 0
+  for (const { count, size } of sizes.rows)
+    for (let row = 0; row < count; row++, at += size) {
+      let largest = 0
+      for (let i = at; i < at + size; i++) largest = Math.max(largest, Math.abs(values[i]))
+      const scale = scaleOf(largest)
+      scales.push(scale)
+      if (scale === 0) continue
+      for (let i = at; i < at + size; i++) {
+        // A scale that was rounded down could give 128.
+        numbers[i] = rounded(values[i] / scale)
+        if (takes) values[i] -= scale * numbers[i]
+      }
+    }
+  const bytes = new Uint8Array(changeBytes('int8', sizes))
+  bytes.set(bytesOf(Float32Array.from(scales)))
+  bytes.set(bytesOf(numbers), 4 * scales.length)
+  return bytes
+}
+
+/** Bytes of what rounding lost. */
+export const residualBytes = (sizes: Sizes): number => changeBytes('int8', sizes)
+
+/** The smallest float32 above 0 is two to this. */
+const LEAST_POWER = -149
+/** 127 times two to this is a float32; twice as much is not. */
+const MOST_POWER = 121
+
+/** The smallest power of two of which 127 make at least so much. Exact, whatever log2 rounds. */
+function powerOver(largest: number): number {
+  let power = Math.ceil(Math.log2(largest / MOST))
+  if (MOST * 2 ** power < largest) power++
+  else if (MOST * 2 ** (power - 1) >= largest) power--
+  return 2 ** Math.max(LEAST_POWER, Math.min(MOST_POWER, power))
+}
+
+/** Rounds what it is given, unless that came out of such bytes: then it gives them again. */
+export const residualToBytes = (sizes: Sizes, residual: Float32Array): Uint8Array =>
+  toRows(sizes, residual, (largest) => (largest === 0 ? 0 : powerOver(largest)))
+
+/** @throws SpikewasmError for scales that are not finite; the length is the caller's concern */
+export function residualOfBytes(sizes: Sizes, bytes: Uint8Array): Float32Array {
+  const residual = new Float32Array(sizes.parameters)
+  addInt8(sizes, bytes.slice().buffer, residual)
+  return residual
+}
+
+/**
+ * Adds what a replica has sent, as a change in float64.
+ *
+ * @param start parameters before the round, [P]
+ * @param into [P]
+ * @throws SpikewasmError for bytes of another length, and for what is not finite
+ */
+export function addChange(
+  compress: Compress,
+  sizes: Sizes,
+  start: Float32Array,
+  bytes: Uint8Array,
+  into: Float64Array,
+): void {
+  const wanted = changeBytes(compress, sizes)
+  if (bytes.length !== wanted)
+    fail(`a replica's change (${compress}) must have ${wanted} bytes, got ${bytes.length}`)
+  // A copy lies at a multiple of 4.
+  const { buffer } = bytes.slice()
+  if (compress === 'none') {
+    const end = new Float32Array(buffer)
+    for (let i = 0; i < end.length; i++) into[i] += finite(end[i]) - start[i]
+  } else if (compress === 'bfloat16') {
+    const halves = new Uint16Array(buffer)
+    const bits = new Uint32Array(1)
+    const value = new Float32Array(bits.buffer)
+    for (let i = 0; i < halves.length; i++) {
+      bits[0] = halves[i] << 16
+      into[i] += finite(value[0])
+    }
+  } else addInt8(sizes, buffer, into)
+}
+
+function addInt8(
+  { rows, parameters }: Sizes,
+  buffer: ArrayBuffer,
+  into: Float64Array | Float32Array,
+): void {
+  const scales = new Float32Array(buffer, 0, (buffer.byteLength - parameters) / 4)
+  const numbers = new Int8Array(buffer, scales.byteLength)
+  let [at, index] = [0, 0]
+  for (const { count, size } of rows)
+    for (let row = 0; row < count; row++, at += size) {
+      const scale = finite(scales[index++])
+      for (let i = at; i < at + size; i++) into[i] += scale * numbers[i]
+    }
+}
+
+function finite(value: number): number {
+  if (Number.isFinite(value)) return value
+  fail(`a replica's numbers must be finite, got ${value}`)
+}
+
+export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)

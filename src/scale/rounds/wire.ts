@@ -1,19 +1,11 @@
 /** What rounds say over Redis: the job of a replica as JSON, and its numbers as bytes. */
 
-import { fail } from '../../errors.js'
-import { stepStateOf } from '../../runtime/update.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
-import type { StepRate } from '../../train/rates.js'
-import { type Json, limits } from '../jobs.js'
+import { fail } from '../../base/errors.js'
+import { stepStateOf } from '../../engine/run/update.js'
+import * as v from '../../engine/vendor/valibot/index.js'
+import type { StepRate } from '../../train/comparable-lr.js'
 import type { RedisPlace } from '../redis.js'
-import {
-  bytesOf,
-  changeBytes,
-  keepsResidual,
-  residualBytes,
-  residualOfBytes,
-  residualToBytes,
-} from './codec.js'
+import { type Json, limits } from '../store.js'
 import {
   compressions,
   innerStates,
@@ -23,7 +15,16 @@ import {
 } from './options.js'
 import type { Sent } from './outer.js'
 import type { ReplicaState, Shard } from './replica.js'
-import type { Sizes, Weights } from './vectors.js'
+import {
+  bytesOf,
+  changeBytes,
+  keepsResidual,
+  residualBytes,
+  residualOfBytes,
+  residualToBytes,
+  type Sizes,
+  type Weights,
+} from './vectors.js'
 
 /** The queue of replicas' jobs, by its kind. */
 export const ROUNDS = 'rounds'

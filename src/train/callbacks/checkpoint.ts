@@ -1,11 +1,11 @@
 /** A training that can go on after any end: its folder, and when it is written. */
 
-import { describe, fail } from '../../errors.js'
-import { parseCheckpoint } from '../../io/checkpoint.js'
-import type { RunFolder } from '../../io/folder/folder.js'
-import { parseJsonBytes } from '../../io/json.js'
-import { type Monitor, monitors } from '../../optimizer/index.js'
-import { by, complete, oneOf, optional, such, truth } from '../../rules.js'
+import { describe, fail } from '../../base/errors.js'
+import { by, complete, oneOf, optional, such, truth } from '../../base/rules.js'
+import { parseCheckpoint } from '../../files/checkpoint.js'
+import type { RunFolder } from '../../files/folder/folder.js'
+import { parseJsonBytes } from '../../files/json.js'
+import { type Monitor, monitors } from '../../network/optimizer.js'
 import type { Callback, Training } from '../callback.js'
 import { checkSnapshot, identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
 import { folderOf, hasCheckpoint, optionsFile, runFiles } from './run-files.js'
@@ -78,7 +78,7 @@ export function checkpoint(options: CheckpointOptions, ...more: []): Callback {
     monitor,
     report,
     async open({ resumed }, training) {
-      const { RunFolder } = await import('../../io/folder/folder.js')
+      const { RunFolder } = await import('../../files/folder/folder.js')
       const folder = await RunFolder.open(dir, 'checkpoint.dir')
       try {
         const begun = resumed && (await isRunOf(folder, training))

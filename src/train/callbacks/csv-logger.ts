@@ -1,17 +1,17 @@
 /** Writes epochs to a CSV file. */
 
-import { describe, fail, listNames, SpikewasmError } from '../../errors.js'
-import type { NetworkJson } from '../../graph/json.js'
-import type { Layer } from '../../layers/index.js'
-import { fires } from '../../nn/kind.js'
-import { own } from '../../own.js'
-import { complete, truth } from '../../rules.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
+import { describe, fail, listNames, SpikewasmError } from '../../base/errors.js'
+import { own } from '../../base/objects.js'
+import { complete, truth } from '../../base/rules.js'
+import * as v from '../../engine/vendor/valibot/index.js'
+import type { NetworkJson } from '../../network/json.js'
+import { fires } from '../../network/kind.js'
+import type { Layer } from '../../nn/layers/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import { keptAs, nameOf } from '../callback-state.js'
 import type { EpochRecord } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
-import { exclusive } from './exclusive.js'
+import { exclusive } from './early-stopping.js'
 
 /** Options of `csvLogger`; each has a default. */
 export interface CsvLoggerOptions {

@@ -1,20 +1,19 @@
 /** Shows a training live, in a browser of this machine (Node). */
 
-import { checkArguments, fail, SpikewasmError } from '../../errors.js'
-import { mean } from '../../median.js'
-import { optionRows } from '../../pages/html.js'
-import type { RunStatus, StepPoint } from '../../pages/run.js'
-import { aFunction, complete, integer } from '../../rules.js'
-import type { Thread } from '../../runtime/node/thread.js'
+import { checkArguments, fail, SpikewasmError } from '../../base/errors.js'
+import { mean } from '../../base/numbers.js'
+import { aFunction, complete, integer } from '../../base/rules.js'
+import type { Thread } from '../../engine/node/thread.js'
+import type { RunStart } from '../../watch/dashboard/server.js'
+import type { DashboardCalls } from '../../watch/dashboard/worker.js'
+import { optionRows } from '../../watch/pages/frame.js'
+import type { RunStatus, StepPoint } from '../../watch/pages/run.js'
 import type { Callback } from '../callback.js'
 import { nameOf } from '../callback-state.js'
-import type { RunStart } from '../dashboard/server.js'
-import type { DashboardCalls } from '../dashboard/worker.js'
 import type { History, StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
-import { isFinished } from './best.js'
+import { exclusive, isFinished } from './early-stopping.js'
 import { timeLeft } from './epoch-line.js'
-import { exclusive } from './exclusive.js'
 
 /** Options of `dashboard`; each has a default. */
 export interface DashboardOptions {
@@ -142,9 +141,9 @@ async function open(
   start: RunStart,
   port: number,
 ): Promise<{ url: string; thread: Thread<DashboardCalls> }> {
-  const { Thread } = await import('../../runtime/node/thread.js')
+  const { Thread } = await import('../../engine/node/thread.js')
   const thread = await Thread.start<DashboardCalls>(
-    new URL('../dashboard/worker.js', import.meta.url),
+    new URL('../../watch/dashboard/worker.js', import.meta.url),
   )
   try {
     return { url: await thread.call('open', { start, port }), thread }

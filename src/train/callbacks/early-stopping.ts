@@ -1,13 +1,102 @@
 /** Ends a training that no longer improves. */
 
-import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../optimizer/index.js'
-import { complete, integer, oneOf, optional, range, truth } from '../../rules.js'
-import { partOf, prefixed, type StateDict } from '../../runtime/state.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
+import { fail } from '../../base/errors.js'
+import { complete, integer, oneOf, optional, range, truth } from '../../base/rules.js'
+import { partOf, prefixed, type StateDict } from '../../engine/memory/state.js'
+import * as v from '../../engine/vendor/valibot/index.js'
+import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../network/optimizer.js'
 import type { Callback, Training } from '../callback.js'
 import { expectSameOption, keptAs, nameOf } from '../callback-state.js'
-import { isBetter, isFinished } from './best.js'
-import { exclusive } from './exclusive.js'
+import type { EpochRecord, History } from '../records.js'
+
+// Which epoch is the best so far.
+
+/** What chooses the best epoch where nobody says it. */
+export function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
+  if (testAccuracy !== undefined) return 'testAccuracy'
+  return testLoss === undefined ? 'trainLoss' : 'testLoss'
+}
+
+/** Whether a figure is better than the best so far, by more than `minDelta`. */
+export function isBetter(
+  value: number,
+  best: number | null,
+  mode: 'min' | 'max',
+  minDelta = 0,
+): boolean {
+  if (!Number.isFinite(value)) return false
+  if (best === null) return true
+  return mode === 'min' ? value < best - minDelta : value > best + minDelta
+}
+
+/** Whether a training came to the end of its last epoch. */
+export function isFinished(history: History | undefined, epochs: number): boolean {
+  const last = history?.epochs.at(-1)
+  return last?.epoch === epochs && !last.partial
+}
+
+/**
+ * Tells of each record whether it is the best so far.
+ *
+ * @param before records of epochs before
+ */
+export function bestSoFar(
+  monitor: Monitor | undefined,
+  before: readonly EpochRecord[] = [],
+): (record: EpochRecord) => boolean {
+  let best: number | null = null
+  const isBest = (record: EpochRecord): boolean => {
+    if (record.partial) return false
+    const figure = monitor ?? usualOf(record)
+    const value = record[figure]
+    if (value === undefined || !isBetter(value, best, modeOf(figure))) return false
+    best = value
+    return true
+  }
+  for (const record of before) isBest(record)
+  return isBest
+}
+
+// Callbacks that keep something from hook to hook serve one training at a time.
+
+/**
+ * The same callback, but one `fit` after the other: a second one at the same time is refused before
+ * it begins, and touches nothing of the first.
+ */
+export function exclusive(callback: Callback): Callback {
+  const { onFitStart, onFitEnd, restore } = callback
+  let user: Training | undefined
+  const expectFree = (): void => {
+    if (user !== undefined)
+      fail(
+        `the callback ${JSON.stringify(callback.name)} is in use by a fit that runs; make one ` +
+          'for each fit, or wait until the other has ended',
+      )
+  }
+  return {
+    ...callback,
+    async onFitStart(start, training) {
+      expectFree()
+      user = training
+      await onFitStart?.(start, training)
+    },
+    async onFitEnd(history, training) {
+      // It also ends a fit that was refused.
+      if (training !== user) return
+      try {
+        await onFitEnd?.(history, training)
+      } finally {
+        user = undefined
+      }
+    },
+    ...(restore && {
+      restore(state, tensors) {
+        expectFree()
+        restore(state, tensors)
+      },
+    }),
+  }
+}
 
 /** Options of `earlyStopping`; each has a default. */
 export interface EarlyStoppingOptions {

@@ -1,6 +1,6 @@
 /** What a person reads of an epoch: one line. */
 
-import { plainText, printable } from '../../errors.js'
+import { plainText, printable } from '../../base/errors.js'
 import type { EpochRecord, StepInfo } from '../records.js'
 
 // Colours of the terminal, where somebody sees them.

@@ -1,12 +1,12 @@
 /** Shows how a training goes on. */
 
-import { durationText } from '../../pages/run.js'
-import { complete, optional, such } from '../../rules.js'
+import { complete, optional, such } from '../../base/rules.js'
+import { durationText } from '../../watch/pages/run.js'
 import { type Callback, insideOf } from '../callback.js'
 import { nameOf } from '../callback-state.js'
-import { extras } from '../extras.js'
 import type { StepInfo } from '../records.js'
-import { bestSoFar } from './best.js'
+import { extras } from '../registered.js'
+import { bestSoFar, exclusive } from './early-stopping.js'
 import {
   decimal,
   epochLine,
@@ -18,8 +18,6 @@ import {
   short,
   timeLeft,
 } from './epoch-line.js'
-
-import { exclusive } from './exclusive.js'
 
 /** Options of `progress`; each has a default. */
 export interface ProgressOptions {

@@ -1,19 +1,24 @@
 /** Writes a run while a model trains: the callback behind `checkpoint` and `train --out`. */
 
-import { SpikewasmError } from '../../errors.js'
-import type { RunFolder } from '../../io/folder/folder.js'
-import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
-import { warn } from '../../runtime/platform.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
+import { SpikewasmError } from '../../base/errors.js'
+import { warn } from '../../engine/platform.js'
+import * as v from '../../engine/vendor/valibot/index.js'
+import type { RunFolder } from '../../files/folder/folder.js'
+import { expectFigure, type Monitor, modeOf, monitors } from '../../network/optimizer.js'
 import { type Callback, type FitStart, insideOf, type Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
 import type { EpochRecord, History } from '../records.js'
 import type { RunEnd } from '../report/make.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
-import { isBetter, isFinished, usualOf } from './best.js'
-import { exclusive } from './exclusive.js'
-import { hasCheckpoint, reportFile, runFiles } from './run-files.js'
-import { folderWriter, partsOf, type Writer } from './run-parts.js'
+import { exclusive, isBetter, isFinished, usualOf } from './early-stopping.js'
+import {
+  folderWriter,
+  hasCheckpoint,
+  partsOf,
+  reportFile,
+  runFiles,
+  type Writer,
+} from './run-files.js'
 
 /** What the callback keeps from checkpoint to checkpoint. */
 const schema = v.object({

@@ -2,12 +2,12 @@
  * A thread that writes a run's folder (Node), so that steps wait for the copy of a snapshot alone.
  */
 
-import { fail } from '../../errors.js'
-import { RunFolder } from '../../io/folder/folder.js'
-import { expectPackageFile } from '../../runtime/node/package-file.js'
-import { Thread } from '../../runtime/node/thread.js'
-import type { StateDict } from '../../runtime/state.js'
-import type { Writer } from './run-parts.js'
+import { fail } from '../../base/errors.js'
+import type { StateDict } from '../../engine/memory/state.js'
+import { expectPackageFile } from '../../engine/node/package-file.js'
+import { Thread } from '../../engine/node/thread.js'
+import { RunFolder } from '../../files/folder/folder.js'
+import type { Writer } from './run-files.js'
 import type { WriterCalls } from './writer-worker.js'
 
 const workerFile = new URL('./writer-worker.js', import.meta.url)

@@ -1,9 +1,9 @@
 /** The thread that writes a run's folder. */
 
 import { workerData } from 'node:worker_threads'
-import { type HandedFolder, RunFolder } from '../../io/folder/folder.js'
-import { serveThread } from '../../runtime/node/thread.js'
-import { folderWriter, type RunParts } from './run-parts.js'
+import { serveThread } from '../../engine/node/thread.js'
+import { type HandedFolder, RunFolder } from '../../files/folder/folder.js'
+import { folderWriter, type RunParts } from './run-files.js'
 
 const writer = folderWriter(RunFolder.takeOver(workerData as HandedFolder))
 

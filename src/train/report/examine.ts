@@ -1,26 +1,28 @@
 /** Looks at samples with trained weights: answers, the hardest samples, spikes of one. */
 
+import { takenOptions } from '../../compile/methods.js'
+import type { StateProbe } from '../../compile/plan.js'
 import { Batches } from '../../data/batches.js'
-import { type Dataset, picked } from '../../data/dataset.js'
-import { fires } from '../../nn/kind.js'
-import { imageShape, sizeOf } from '../../nn/value.js'
-import { type Chart, packBits, type Raster } from '../../pages/chart.js'
-import { type Picture, pictureOf } from '../../pages/picture.js'
-import type { Examined, WorstSample } from '../../pages/report.js'
-import { layerLabel } from '../../pages/run.js'
-import { busiest, traceChart } from '../../pages/trace.js'
-import { takenOptions } from '../../plan/methods.js'
-import type { StateProbe } from '../../plan/plan.js'
-import { programOf } from '../../runtime/arena.js'
-import { breathe } from '../../runtime/breathe.js'
-import { Session } from '../../runtime/session.js'
-import { recordedProbe, writeTrains } from '../../runtime/spikes.js'
-import { type StateDict, takeState } from '../../runtime/state.js'
-import { roomFor, writeStates } from '../../runtime/states.js'
-import { alone } from '../../runtime/turns.js'
-import { output, predictions } from '../../runtime/views.js'
-import { checkDataset, fillBatch } from '../evaluate.js'
-import { makeTally } from '../metrics.js'
+import { type Dataset, picked } from '../../data/datasets/dataset.js'
+import { output, predictions, programOf } from '../../engine/memory/arena.js'
+import { type StateDict, takeState } from '../../engine/memory/state.js'
+import { roomFor, writeStates } from '../../engine/memory/states.js'
+import { recordedProbe, writeTrains } from '../../engine/run/spikes.js'
+import { Session } from '../../engine/session.js'
+import { breathe } from '../../engine/threads/breathe.js'
+import { alone } from '../../engine/threads/calls.js'
+import { fires } from '../../network/kind.js'
+import { imageShape, sizeOf } from '../../network/value.js'
+import { type Chart, packBits, type Raster } from '../../watch/pages/chart.js'
+import {
+  type Examined,
+  type Picture,
+  pictureOf,
+  type WorstSample,
+} from '../../watch/pages/report.js'
+import { layerLabel } from '../../watch/pages/run.js'
+import { busiest, traceChart } from '../../watch/pages/trace.js'
+import { checkDataset, fillBatch, makeTally } from '../evaluate.js'
 
 /** What a report may cost: so many samples, and no new batch after so many milliseconds. */
 const MOST_SAMPLES = 1000

@@ -2,8 +2,8 @@
 
 import type { Cell, Layer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
-import { type CellType, cellTypes, learnable } from '../../../src/nn/cell.js'
-import { fires } from '../../../src/nn/kind.js'
+import { type CellType, cellTypes, learnable } from '../../../src/network/cell.js'
+import { fires } from '../../../src/network/kind.js'
 import { dynamicsOptions } from '../../../src/ops/neurons.js'
 import { randomNeuron } from '../random-equations.js'
 import { keysOf, surrogateNames } from '../tables.js'

@@ -1,14 +1,7 @@
 /** Random networks of all layers, and all that plans and trains them, by the product's tables. */
 
-import { functions } from '../../../src/equations/evaluate.js'
-import { trace } from '../../../src/graph/trace.js'
-import type { FitOptions, InputShape, Loss, Optimizer, Shape } from '../../../src/index.js'
-import * as sw from '../../../src/index.js'
-import { lossNames } from '../../../src/loss/kind.js'
-import { cellTypes, learnable } from '../../../src/nn/cell.js'
-import { fires, layerKinds } from '../../../src/nn/kind.js'
-import { optimizerKind, optimizerNames } from '../../../src/optimizer/kind.js'
-import { type Purpose, purposes } from '../../../src/plan/context.js'
+import { type Purpose, purposes } from '../../../src/compile/context.js'
+import { lossNames } from '../../../src/compile/loss-kind.js'
 import {
   type MethodOptions,
   methodNames,
@@ -16,9 +9,16 @@ import {
   methods,
   stepModesOf,
   traitsOf,
-} from '../../../src/plan/methods.js'
-import type { PlanOptions } from '../../../src/plan/plan.js'
-import { standardTraining } from '../../../src/plan/training.js'
+} from '../../../src/compile/methods.js'
+import { optimizerKind, optimizerNames } from '../../../src/compile/optimizer-kind.js'
+import type { PlanOptions } from '../../../src/compile/plan.js'
+import { standardTraining } from '../../../src/compile/training.js'
+import type { FitOptions, InputShape, Loss, Optimizer, Shape } from '../../../src/index.js'
+import * as sw from '../../../src/index.js'
+import { functions } from '../../../src/kernels/equations/evaluate.js'
+import { cellTypes, learnable } from '../../../src/network/cell.js'
+import { fires, layerKinds } from '../../../src/network/kind.js'
+import { trace } from '../../../src/network/trace.js'
 import { testRandom } from '../engine.js'
 import { keysOf, methodModes, surrogateNames } from '../tables.js'
 import { canWeigh, Draw, drawers, type Random } from './layers.js'

@@ -1,5 +1,6 @@
 /** A network while it is drawn: layers and joins, with the shape and the nature of each signal. */
 
+import { type MethodTraits, traitsOf } from '../../../src/compile/methods.js'
 import {
   type Block,
   block,
@@ -9,10 +10,8 @@ import {
   type Shape,
   type StepMode,
 } from '../../../src/index.js'
-import { fires, kindOf } from '../../../src/nn/kind.js'
-import type { NeuronModel } from '../../../src/nn/neuron-model.js'
-import { imageShape } from '../../../src/nn/value.js'
-import { type MethodTraits, traitsOf } from '../../../src/plan/methods.js'
+import { fires, kindOf, type NeuronModel } from '../../../src/network/kind.js'
+import { imageShape } from '../../../src/network/value.js'
 
 /** What is drawn next depends on it. */
 export interface Signal {

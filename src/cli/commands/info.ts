@@ -1,0 +1,280 @@
+/** `spikewasm info` */
+
+import { availableParallelism, cpus } from 'node:os'
+import { fail, listNames, plainText } from '../../base/errors.js'
+import { VERSION } from '../../base/version.js'
+import { type Purpose, purposes } from '../../compile/context.js'
+import { type MethodOptions, methodNames, methodOptions } from '../../compile/methods.js'
+import { makePlan, type Plan, type ProgramName } from '../../compile/plan.js'
+import {
+  type PrintedProgram,
+  printProgram,
+  programJson,
+  programNames,
+} from '../../compile/print.js'
+import type { NetInfo } from '../../edge/abi.js'
+import { type EngineVariant, loadEngine } from '../../engine/load.js'
+import { wideVectors } from '../../engine/revectorize.js'
+import { compile } from '../../model/compile.js'
+import { modelNames } from '../../model/models/options.js'
+import { type NeuronEntry, of } from '../../model/neurons.js'
+import { type Graph, trace } from '../../network/trace.js'
+import { imageShape } from '../../network/value.js'
+import type { Layer } from '../../nn/layers/index.js'
+import { stabilizedModel } from '../../nn/layers/stabilized-lif.js'
+import { datasets, defaultThreads, isOfEvents } from '../datasets.js'
+import * as shared from '../options.js'
+import * as o from '../spec.js'
+import { answer, keyValueTable } from '../terminal.js'
+import * as which from '../which-model.js'
+
+const infoSpecs = {
+  model: o.name(
+    '<name>',
+    'network to plan: shows its layers, parameters, memory and neurons',
+    modelNames,
+  ),
+  run: which.networkSpecs.run,
+  weights: o.adding(which.networkSpecs.weights, '; or an exported network (.wasm)'),
+  ...which.nirSpecs,
+  ...o.fromRun({
+    dataset: shared.data.dataset,
+    ...shared.batch,
+    ...shared.time,
+    ...shared.method,
+    ...shared.checkpoints,
+  }),
+  ...shared.threads,
+  program: o.text(
+    '<name>',
+    'with a network: the records of a program in their order, with their buffers: ' +
+      'train, gradients, evaluate, single, stream',
+  ),
+  ...shared.last,
+}
+
+type InfoArguments = o.ArgumentsOf<typeof infoSpecs>
+
+export const infoCommand = o.commandOf(
+  infoSpecs,
+  'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
+    'layers, parameters, memory and neurons of a network.',
+  info,
+)
+
+async function info(args: InfoArguments): Promise<void> {
+  const machine = {
+    version: VERSION,
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    simd: await compiles('engine'),
+    threads: await compiles('engine-threads'),
+    wideVectors: await wideVectors(),
+  }
+  const { json, program: asked, weights } = args
+  const wanted = [args.model, args.run, weights, args.nir].some((name) => name !== undefined)
+  const file = which.isNetFile(weights) ? await netFacts(weights, args) : undefined
+  if (asked !== undefined && (!wanted || file))
+    fail('--program needs a network: --model, --run, --weights or --nir must name it')
+  const planned = wanted && !file ? await planModel(args) : undefined
+  const program = planned?.program
+  const facts = planned?.facts ?? file?.facts
+  answer(json, { ...machine, model: facts, program }, () => {
+    if (program) return printProgram(program)
+    const { version, node, platform, processor, cores, simd, threads, wideVectors: wide } = machine
+    const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
+    return [
+      `spikewasm    ${version}`,
+      `Node         ${node}`,
+      `platform     ${platform}`,
+      `processor    ${processor}, ${cores} cores`,
+      `WebAssembly  SIMD ${yesNo(simd)}, threads ${yesNo(threads)}`,
+      `wide vectors ${wide.on ? 'on' : `off: ${wide.why}`}`,
+      ...(planned ? ['', planned.title, planned.summary] : []),
+      ...(file ? ['', file.text] : []),
+    ].join('\n')
+  })
+}
+
+/** Options of a network that is planned. */
+const superfluous = [
+  ...['model', 'run', 'nir', 'dataset', 'batchSize', 'timeSteps', 'tau', 'method', 'stepMode'],
+  ...['gradientCheckpoint', 'threads', 'program'],
+]
+
+/**
+ * What an exported network says of itself; opening it checks it from end to end.
+ *
+ * @throws SpikewasmError for a file that is none, and for options that plan a network
+ */
+function netFacts(path: string, args: object) {
+  o.expectLeftOut(args, superfluous, 'with an exported network', '; it is planned')
+  return which.withNet(path, '--weights', ({ info }, { length: bytes }) => {
+    const { state: _, ...json } = info
+    return {
+      facts: { file: path, bytes, sealed: which.isSealed(info), ...json },
+      text: `${path}\n${keyValueTable(rowsOf(info, bytes))}`,
+    }
+  })
+}
+
+function rowsOf(info: NetInfo, bytes: number): readonly (readonly [string, string])[] {
+  const { name, version, mode, target, weights, input, inputType, frames, method } = info
+  const { classes, timeSteps, stepMode, batchSize, labels, synops } = info
+  return o.present<readonly [string, string]>([
+    ['name', plainText(name ?? 'none')],
+    ['written by', `spikewasm ${plainText(version)}, ABI ${info.abi}`],
+    ['sealed', which.sealLine(info)],
+    ['mode', method === undefined ? mode : `${mode}, method ${method}`],
+    ['target', target],
+    ['weights', `${weights}, ${info.weightBytes} bytes, ${info.parameters} parameters`],
+    ['input', `${inputType} [${input.join(', ')}]${frames ? `, ${timeSteps} frames` : ''}`],
+    ['time steps', `${timeSteps}, step mode ${stepMode}`],
+    ['classes', labels ? plainText(`${classes}: ${labels.join(', ')}`) : String(classes)],
+    mode === 'train' && ['batch size', String(batchSize)],
+    ['file', `${bytes} bytes`],
+    ['memory', `${info.memoryBytes} bytes, used ${info.usedBytes}`],
+    ['synaptic operations', `at most ${synops.max}`],
+  ])
+}
+
+async function planModel(args: InfoArguments) {
+  const given = await which.givenNetwork(args)
+  const { name, run, isWhole, options: own } = given
+  const { dataset = run?.dataset ?? 'digits' } = args
+  const { threads = run?.threads ?? defaultThreads(dataset) } = args
+  const { shape, classes: all, defaults } = datasets[dataset]
+  const input = own.input ?? shape
+  // Each step of a recording has a frame of its own.
+  const ofEvents = !isWhole && isOfEvents(dataset)
+  const timeSteps = args.timeSteps ?? own.timeSteps ?? (ofEvents ? 10 : 4)
+  const sameMethod = args.method === undefined
+  const options: MethodOptions = {
+    method: args.method ?? own.method ?? methodNames[0],
+    stepMode: args.stepMode ?? (sameMethod ? own.stepMode : undefined),
+    gradientCheckpoint:
+      args.gradientCheckpoint ?? (sameMethod ? own.gradientCheckpoint : undefined),
+  }
+  const batchSize = args.batchSize ?? run?.batchSize ?? defaults.batchSize
+  const frames = own.frames ?? ofEvents
+  const network = given.network(input, run?.classes ?? all)
+  const graph = trace(network, input)
+  // A NIR file is there to be run: it may have what the default method cannot train.
+  const purposesOf: Purpose[] =
+    (args.nir !== undefined || which.isNirFile(args.weights)) && args.method === undefined
+      ? ['inference', 'stream']
+      : (Object.keys(purposes) as Purpose[])
+  const [purpose] = purposesOf
+  const methodOf = (purpose: Purpose) => methodOptions(options, timeSteps, purpose === 'train')
+  const sizes = { timeSteps, batchSize, frames }
+  const model = await compile(network, { ...options, ...sizes, input, threads, purpose })
+  try {
+    const { session } = model
+    const workers = (Object.keys(session.plan.programs) as ProgramName[]).map(
+      (name) => [name, session.workersOf(name)] as const,
+    )
+    const facts = {
+      ...{ name, dataset: isWhole ? undefined : dataset, input, classes: model.classes, batchSize },
+      ...{ timeSteps, method: model.method, stepMode: model.stepMode },
+      gradientCheckpoint: methodOf(purpose).gradientCheckpoint,
+      ...{ threads, parameters: model.parameterCount, neurons: neuronFacts(graph) },
+      memoryBytes: model.memoryUse,
+      workers: Object.fromEntries(workers),
+    }
+    const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
+    const summary = [model.summary(), ...neuronTexts(facts.neurons)].join('\n\n')
+    const program = programOf(args.program, purposesOf, (purpose) => {
+      const spec = { graph, input: imageShape(input), inspect: false, purpose }
+      return makePlan({ ...methodOf(purpose), ...spec, ...sizes }, threads)
+    })
+    return { title, summary, facts, program }
+  } finally {
+    await model.dispose()
+  }
+}
+
+/** A program of the first purpose that has one of this name. */
+function programOf(
+  name: string | undefined,
+  purposes: readonly Purpose[],
+  planFor: (purpose: Purpose) => Plan,
+): PrintedProgram | undefined {
+  if (name === undefined) return undefined
+  const names = new Set<string>()
+  for (const purpose of purposes) {
+    const plan = planFor(purpose)
+    const found = programNames(plan)
+    if (found.includes(name)) return programJson(plan, name)
+    for (const one of found) names.add(one)
+  }
+  fail(`--program must be one of ${[...names].join(', ')}, got ${JSON.stringify(name)}`)
+}
+
+/** Whether this Node compiles a variant of the engine: it must know the instructions for that. */
+async function compiles(variant: EngineVariant): Promise<boolean> {
+  try {
+    await loadEngine(variant)
+    return true
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError) return false
+    throw error
+  }
+}
+
+/** Neurons that are alike, as the JSON has them. */
+export interface NeuronFacts extends NeuronEntry {
+  readonly layers: readonly string[]
+  /** Whether their own spikes come back at the next step. */
+  readonly recurrent: boolean
+}
+
+function entryOf(layer: Layer): NeuronEntry | undefined {
+  if (layer.kind === 'stabilizedLif') {
+    const { equations, parameters, init, alpha } = stabilizedModel(layer)
+    const { text } = equations
+    const { surrogate } = layer
+    const shared = { learn: [], dt: 1, solver: 'euler', seed: 0 } as const
+    return { text, parameters, init, surrogate, alpha, ...shared }
+  }
+  if (layer.kind === 'cell' || layer.kind === 'equations') return of({ ...layer, recurrence: null })
+}
+
+/** Each kind of neurons of a network, with the layers that have it. */
+export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
+  const kinds = new Map<string, NeuronFacts & { readonly layers: string[] }>()
+  for (const { name, layer } of nodes) {
+    const entry = layer && entryOf(layer)
+    if (!entry) continue
+    const recurrent = 'recurrence' in layer && layer.recurrence !== null
+    const key = JSON.stringify([recurrent, entry])
+    const kind = kinds.get(key) ?? { layers: [], recurrent, ...entry }
+    kinds.set(key, kind)
+    kind.layers.push(name)
+  }
+  return [...kinds.values()]
+}
+
+/** The text of a kind, and its numbers. */
+function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
+  const { parameters, learn, init, surrogate, alpha, dt, solver } = entry
+  const lines = text.split('\n').map((line) => plainText(line.trim(), Number.POSITIVE_INFINITY))
+  const numbers = o.present([
+    ...Object.entries(parameters).map(([name, value]) => {
+      const shown = typeof value === 'number' ? value : `${value.length} numbers`
+      return `${name} = ${shown}${learn.includes(name) ? ' (learnt)' : ''}`
+    }),
+    ...Object.entries(init).map(([name, value]) => `${name} starts at ${value}`),
+    dt !== 1 && `dt = ${dt}`,
+    solver !== 'euler' && solver,
+    /\bspike\s*=[^=]/.test(text) && `surrogate ${plainText(surrogate)}, alpha = ${alpha}`,
+  ])
+  const back = recurrent ? '; their spikes come back at the next step' : ''
+  const about = o.present([...lines, numbers.length > 0 && `# ${numbers.join(', ')}`])
+  return [`neurons of ${listNames(layers)}${back}`, ...about.map((line) => `  ${line}`)]
+}
+
+/** Neurons as a person reads them. */
+export const neuronTexts = (facts: readonly NeuronFacts[]): string[] =>
+  facts.map((kind) => linesOf(kind).join('\n'))

@@ -1,0 +1,195 @@
+/** `spikewasm train` */
+
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { fail, SpikewasmError } from '../../base/errors.js'
+import { VERSION } from '../../base/version.js'
+import type { Dataset } from '../../data/datasets/dataset.js'
+import { readFileClear } from '../../files/files.js'
+import { expectNoModule } from '../../files/state.js'
+import { inFile, readModel } from '../../model/load.js'
+import { imageShape } from '../../network/value.js'
+import { dueOf, optionsFile } from '../../train/callbacks/checkpoint.js'
+import { defaultThreads, isOfEvents } from '../datasets.js'
+import { endSoon } from '../interrupt.js'
+import { loadData } from '../load-data.js'
+import { withFiles } from '../mistakes.js'
+import { data, eventSpecs, limits } from '../options.js'
+import { roundsOf } from '../rounds/flags.js'
+import { crewOf } from '../rounds/replica.js'
+import {
+  holdsRun,
+  newPlace,
+  oldPlace,
+  optionsIn,
+  type RunOptions,
+  type RunPlace,
+} from '../run-folder.js'
+import { commandOf, defined, expectLeftOut, flagOf, given as givenOf } from '../spec.js'
+import * as run from './train-run.js'
+import { type TrainArguments, trainSpecs } from './training-flags.js'
+import { prepare, takenHere } from './training-options.js'
+
+/** @param hooks of a process that trains for another one */
+export const trainCommand = (command: Command, hooks: run.TrainHooks = {}): Command =>
+  commandOf(
+    trainSpecs,
+    'Train a network and test it after each epoch. Without options: the digits that ' +
+      'come with the package.',
+    (args: TrainArguments, _, command) => train(args, command, hooks),
+  )(command)
+
+async function train(args: TrainArguments, command: Command, hooks: run.TrainHooks): Promise<void> {
+  const { resume, out, overwrite, checkpointEvery, monitor } = args
+  const given = resume === undefined ? {} : resumedArguments(command)
+  const needsOut = checkpointEvery !== undefined || overwrite
+  const choosesBest = monitor !== undefined && args.earlyStopping === undefined
+  if (resume === undefined && out === undefined && (needsOut || choosesBest))
+    fail(
+      '--checkpoint-every, --monitor and --overwrite need --out, a folder for the checkpoints; ' +
+        'got none',
+    )
+  if (args.validationSplit !== undefined)
+    expectLeftOut(args, ['limitTest'], 'with --validation-split, which tests on training data')
+  if (out === '' || resume === '') fail('--out and --resume must name a folder, got none')
+  dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
+  // From here on a signal ends nothing halfway.
+  const stop = run.stopOnSignals()
+  let place: RunPlace | undefined
+  try {
+    if (resume !== undefined) {
+      place = await oldPlace(resume)
+      const name = optionsFile(place.folder.names)
+      const before = optionsIn(resume, await place.folder.read(name), name)
+      const { data } = before
+      if (data !== undefined && given.data === undefined && !existsSync(data))
+        fail(
+          `--resume: the data of the run must be in ${data}, where nothing is; say where they ` +
+            `are now: --resume ${resume} --data <path>`,
+        )
+      const all = { ...args, ...before, ...takenHere(before), ...given }
+      await trainAs(all, { before, place, stop, hooks })
+    } else {
+      if (out !== undefined)
+        place = await (hooks.goesOn && (await holdsRun(out))
+          ? oldPlace(out)
+          : newPlace(out, overwrite))
+      await trainAs(args, { place, stop, hooks })
+    }
+  } finally {
+    await place?.folder.close()
+    stop.interrupt.release()
+  }
+}
+
+/** What may be given beside --resume: nothing that numbers depend on. */
+const besideResume = [
+  ...['data', 'cache', 'threads', 'numWorkers', 'checkpointEvery', 'dashboard', 'noReport', 'json'],
+  ...['redis', 'namespace', 'shared', 'replaceAfter'],
+]
+
+/** @throws SpikewasmError for an option that is the run's */
+function resumedArguments(command: Command): Partial<TrainArguments> {
+  const given = command.options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  const flags = besideResume.map(flagOf)
+  for (const { long = '' } of given)
+    if (![...flags, '--resume', '--no-revectorize'].includes(long))
+      fail(
+        `${long} must be left out with --resume, which goes on with the run's own options; ` +
+          `beside it may stand ${flags.slice(0, -4).join(', ')}, and of rounds ` +
+          flags.slice(-4).join(', '),
+      )
+  const keys = given.map((option) => option.attributeName())
+  return Object.fromEntries(keys.map((key) => [key, command.getOptionValue(key)]))
+}
+
+const { dataset: _, cache: __, ...placed } = data
+
+async function trainAs(
+  args: TrainArguments,
+  { before, place, stop, hooks }: Pick<run.RunParts, 'place' | 'stop' | 'hooks' | 'before'>,
+): Promise<void> {
+  const { load, dataset, tau, method, seed, monitor } = args
+  const rounds = roundsOf(args, before?.rounds)
+  // The beginning of a run that goes on is in its checkpoint.
+  const begins = load !== undefined && !place?.checkpoint
+  const first = begins ? await firstWeights(load, before) : undefined
+  const split = await loadData(args)
+  await hooks.onData?.(split)
+  const { threads = defaultThreads(dataset) } = args
+  const prepared = await prepare({ ...args, threads }, split)
+  const { model, training, steps, epochs, batchSize } = prepared
+  const { update = 'afterwards', backwardSteps = steps.timeSteps } = args
+  const { gradientCheckpoint = 'none', checkpointEvery } = args
+  let leave: (() => Promise<void>) | undefined
+  try {
+    if (first) inFile(load!, () => model.loadStateDict(first.state))
+    const here = args.data && resolve(args.data)
+    const options: RunOptions = before
+      ? { ...before, data: here }
+      : {
+          version: VERSION,
+          model: prepared.name,
+          dataset,
+          ...givenOf({ ...placed, ...limits }, { ...args, data: here }),
+          augment: args.augment ?? false,
+          ...givenOf(eventSpecs, args),
+          // A recording alone may not say it.
+          ...(isOfEvents(dataset) && defined({ sensor: await sensorOf(split.train) })),
+          input: [...imageShape(split.train.shape)],
+          classes: split.train.classes,
+          ...{ ...steps, tau, method, stepMode: model.stepMode },
+          // Complete, also where the method takes none of them.
+          ...{ update, backwardSteps, gradientCheckpoint },
+          ...{ epochs, batchSize, ...training.record, seed, threads },
+          load: load && resolve(load),
+          loadSha256: first?.sha256,
+          ...{ monitor, checkpointEvery, rounds },
+        }
+    const crew = rounds && (await crewOf(args, options, () => stop.shown.pause()))
+    leave = crew?.close
+    await run.runTraining({
+      ...{ ...prepared, args, data: split, options, before, place, stop, hooks },
+      // Rounds are long, and each can be gone on from.
+      due: dueOf('--checkpoint-every', checkpointEvery ?? (rounds ? 1 : 'epoch')),
+      rounds: crew && rounds && { crew: crew.crew, rounds },
+    })
+  } finally {
+    await leave?.()
+    if (leave && args.redis !== undefined) endSoon()
+    await model.dispose()
+  }
+}
+
+/** The sensor of recordings. */
+async function sensorOf(data: Dataset): Promise<[number, number] | undefined> {
+  const found = (await import('../../data/events/source.js')).sensorOf(data)
+  return found && [found[0], found[1]]
+}
+
+/**
+ * The weights that a run starts from, and the SHA-256 of their file.
+ *
+ * @param run one that goes on from its beginning, because it has no checkpoint yet
+ * @throws SpikewasmError when the file is missing or damaged, or not the one that the run had
+ */
+export async function firstWeights(path: string, run: RunOptions | undefined) {
+  const refuse = (why: string) =>
+    fail(
+      '--resume: the run has no checkpoint yet and begins with the weights of its --load: ' +
+        `${why}; put that file back, or train anew with --overwrite`,
+    )
+  const bytes = await withFiles(() => readFileClear(path, 'weights')).catch((error: unknown) => {
+    if (!run || !(error instanceof SpikewasmError)) throw error
+    return refuse(error.message)
+  })
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const wanted = run?.loadSha256 ?? sha256
+  if (sha256 !== wanted)
+    refuse(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)
+  return { state: readModel(expectNoModule(bytes, path), path).state, sha256 }
+}

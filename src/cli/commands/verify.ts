@@ -1,0 +1,185 @@
+/** `spikewasm verify` */
+
+import type { NetInfo } from '../../edge/abi.js'
+import type { ApartNet } from '../../edge/verify/apart.js'
+import { hostNames } from '../../edge/verify/hosts/index.js'
+import { isAlike, likenessLimits } from '../../edge/verify/job.js'
+import { makeTrials, type Trial } from '../../edge/verify/trial.js'
+import {
+  findHosts,
+  isExact,
+  type Row,
+  type Verification,
+  verifyNet,
+} from '../../edge/verify/verify.js'
+import { exitOnSignals } from '../interrupt.js'
+import { loadData } from '../load-data.js'
+import * as shared from '../options.js'
+import { dataOf } from '../run-folder.js'
+import * as o from '../spec.js'
+import { overwrite, percent, printJson, tableText } from '../terminal.js'
+import { givenModel, isSealed, modelFileSpecs, sealLine, withNet } from '../which-model.js'
+
+const verifySpecs = {
+  ...shared.frameSpecs,
+  ...modelFileSpecs,
+  ...shared.savedData,
+  ...o.fromRun({ ...shared.modelOfData, tau: shared.time.tau }),
+  samples: o.count('<n>', 'samples: those of the test part, then of the other', { preset: 1000 }),
+  hosts: o.text('<list>', `all, or some of ${hostNames.join(',')}`, { preset: 'all' }),
+  seconds: o.count('<n>', 'a slow host shows no more samples after n seconds', { usual: '20' }),
+  ...shared.last,
+}
+
+type VerifyArguments = o.ArgumentsOf<typeof verifySpecs>
+
+/** Seconds that a file is given to open, and for each sample: at least, and unless told. */
+const LEAST_SECONDS = 5
+const USUAL_SECONDS = 10
+
+export const verifyCommand = o.commandOf(
+  verifySpecs,
+  'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
+    "with the model's; those of int8 weights with the file's own in this process, which must " +
+    'be close to a model of the same weights.',
+  (args: VerifyArguments, path: string) => {
+    // Exits as others do: hosts that run are killed, their files removed.
+    exitOnSignals()
+    const seconds = Math.max(args.seconds ?? USUAL_SECONDS, LEAST_SECONDS)
+    const check = (net: ApartNet, bytes: Uint8Array) => verify(path, net, bytes, args)
+    return withNet(path, 'exported network', check, { seconds })
+  },
+  ['<net.wasm>', 'file that export has written'],
+)
+
+async function verify(
+  path: string,
+  net: ApartNet,
+  bytes: Uint8Array,
+  { hosts, seconds, json, ...args }: VerifyArguments,
+): Promise<void> {
+  const { info } = net
+  const show = (text: string): void =>
+    void (process.stderr.isTTY && overwrite(process.stderr, text))
+  // Before the samples are computed: a wrong name is told at once.
+  await findHosts(hosts, info)
+  const trials = await trialsOf(net, args)
+  const onHost = (name: string): void => show(`${name} …`)
+  const result = await verifyNet(bytes, info, trials, { hosts, seconds, onHost })
+  show('')
+  if (json) printJson(summary(path, info, trials, result))
+  else process.stdout.write(resultText(path, info, trials, result))
+  if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
+}
+
+const areAlike = (trials: readonly Trial[]): boolean =>
+  trials.every(({ likeness }) => likeness === undefined || isAlike(likeness))
+
+/** Samples, and the outputs of the model that was exported. */
+async function trialsOf(
+  net: ApartNet,
+  args: Omit<VerifyArguments, 'hosts' | 'seconds' | 'json'>,
+): Promise<Trial[]> {
+  const given = await givenModel(args)
+  const { input, classes, timeSteps } = net.info
+  const source = dataOf({ ...args, timeSteps }, given)
+  // All samples are there to be shown, whatever the run was limited to.
+  const { train, test } = await loadData({ ...source, limitTrain: undefined, limitTest: undefined })
+  return makeTrials({
+    net,
+    data: [test, train],
+    samples: args.samples,
+    network: given.network([...input], classes),
+    load: async (model) => given.load(model),
+  })
+}
+
+/** How like a file's answers are to those of a model of the same weights; what fails of it. */
+function likenessText({ call, likeness }: Trial, isFailure: boolean): string | false {
+  if (likeness === undefined || (isFailure && isAlike(likeness))) return false
+  const { sameClass, medianDifference } = isFailure ? likenessLimits : likeness
+  return isFailure
+    ? `FAIL: ${call}: the file must have the model's weights as bytes: at least ` +
+        `${percent(sameClass)} of the classes equal, and differences of at most ` +
+        `${percent(medianDifference)} of the outputs' range in the median`
+    : `${call} in this process against a model with the floats that the bytes stand for: ` +
+        `${percent(sameClass)} of the classes equal; differences: median ` +
+        `${percent(medianDifference)} of the outputs' range, largest ` +
+        likeness.largestDifference.toPrecision(3)
+}
+
+function resultText(
+  path: string,
+  info: NetInfo,
+  trials: readonly Trial[],
+  result: Verification,
+): string {
+  const { target, mode, weights, timeSteps } = info
+  const head = [
+    'host',
+    'version',
+    'call',
+    'samples',
+    'floats differ',
+    'µs/sample',
+    'memory',
+    'cold',
+  ]
+  const pages = info.memoryBytes / 65536
+  const reference = weights === 'int8' ? "the file's own in this process" : "the model's predict"
+  const lines = o.present([
+    `${path}: ${target}, mode ${mode}, weights ${weights}, T = ${timeSteps}, ` +
+      `${pages} ${pages === 1 ? 'page' : 'pages'} of memory`,
+    !isSealed(info) && `sealed: ${sealLine(info)}`,
+    `${trials[0].samples} samples; outputs against ${reference}`,
+    ...trials.map((trial) => likenessText(trial, false)),
+    mode === 'train' && 'infer alone is compared, not train_step',
+    tableText('lllrrrrr', head, result.rows.map(cells)),
+    'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
+    ...result.absent.map(({ host, why }) => `${host}: ${why}`),
+    ...trials.map((trial) => likenessText(trial, true)),
+    ...result.rows.map(problem),
+    isExact(result) && 'every host gives the same bits',
+  ])
+  return `${lines.join('\n')}\n`
+}
+
+function cells({ host, version, call, outcome }: Row): string[] {
+  if (outcome === undefined) return [host, version, call, 'failed', '', '', '', '']
+  const { samples, differ, us, coldMs, residentBytes } = outcome
+  return [
+    ...[host, version, call, String(samples), String(differ), us.toFixed(us < 100 ? 1 : 0)],
+    residentBytes === null ? '' : `${(residentBytes / 2 ** 20).toFixed(1)} MB`,
+    `${coldMs.toFixed(2)} ms`,
+  ]
+}
+
+/** A line for a host that failed or gave other bits. */
+function problem({ host, call, outcome, failure }: Row): string | false {
+  if (outcome?.differ === 0) return false
+  if (outcome === undefined) return `FAIL: ${host}, ${call}: ${failure}`
+  const { differ, samples, first } = outcome
+  const what = `FAIL: ${host}, ${call}: ${differ} floats of ${samples} samples differ`
+  if (first === null) return what
+  const [got, want] = new Float32Array(Uint32Array.of(first.got, first.want).buffer)
+  const where = `sample ${first.sample}, output ${first.output}`
+  return `${what}; the first: ${where}: ${got} instead of ${want}`
+}
+
+function summary(
+  path: string,
+  info: NetInfo,
+  trials: readonly Trial[],
+  result: Verification,
+): object {
+  const { mode, target, weights, timeSteps, memoryBytes } = info
+  return {
+    ...{ final: true, exact: isExact(result), alike: areAlike(trials), file: path },
+    ...{ sealed: isSealed(info), mode, target, precision: weights, timeSteps, memoryBytes },
+    reference: weights === 'int8' ? 'file' : 'model',
+    samples: trials[0].samples,
+    likeness: trials.flatMap(({ call, likeness }) => (likeness ? [{ call, ...likeness }] : [])),
+    hosts: result.rows.map(({ outcome, failure, ...row }) => ({ ...row, ...outcome, failure })),
+    absent: result.absent,
+  }
+}

@@ -1,0 +1,310 @@
+/** What one plan is made for, and the parameters and statistics that all its programs share. */
+
+import { Plane, Spike } from '../../assembly/opcodes.js'
+import { type Buffer, type Reference, ref } from '../kernels/records/words.js'
+import type { ParameterSpec } from '../network/kind.js'
+import type { Graph } from '../network/trace.js'
+import { type ParameterLayout, storedChannels } from './layout.js'
+import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
+import type { ProgramBuilder, Section } from './program.js'
+import type { Remade } from './recompute.js'
+import { standardTraining, type TrainingSpec, trainingBuffers } from './training.js'
+
+/**
+ * Calls one behind the other that have the same number of steps: the loop over T outside the
+ * network. Within a call spikes of several steps are listed together and gradients have a row for
+ * each step; from call to call neurons carry their state. So memory depends on the steps of a call,
+ * not on T.
+ */
+type Calls = Pick<Section, 'from' | 'steps' | 'repeats'>
+
+/**
+ * The most steps of a call. Where gradients have one row a call keeps a byte of masks, whatever its
+ * steps are; where they have a row for each step everything grows with the steps, so that a call is
+ * one group of spike lists.
+ */
+export const mostCallSteps: Readonly<Record<MethodTraits['rows'], number>> = {
+  one: Plane.Steps,
+  steps: Spike.GroupSteps,
+}
+
+/**
+ * As few calls as there can be, of sizes that differ by one step at most, so that no T leaves a
+ * short rest. Longer ones come first.
+ *
+ * @param most steps of a call
+ */
+export function callsOf(timeSteps: number, most: number): Calls[] {
+  const count = Math.ceil(timeSteps / most)
+  const steps = Math.ceil(timeSteps / count)
+  const longer = timeSteps - count * (steps - 1)
+  const calls = [{ from: 0, steps, repeats: longer }]
+  if (longer < count)
+    calls.push({ from: longer * steps, steps: steps - 1, repeats: count - longer })
+  return calls
+}
+
+const inference = { training: false, gradients: false }
+const inFull = { single: true, stream: false }
+const inSteps = { single: false, stream: true }
+
+/**
+ * What the planner asks of a purpose. `slots`: places for a batch, two where one is filled while
+ * the other is read. `passes`: whether a batch may run in groups of images. `stream`: whether a
+ * call may be one time step, and the neurons' state is kept between calls. `evaluate`, `single`:
+ * forward alone of the whole batch, of one image. `gradients`: forward and backward without the
+ * optimizer's step.
+ */
+const planPurposes = {
+  train: { training: true, gradients: true, ...inFull, evaluate: true, slots: 2, passes: false },
+  inference: { ...inference, ...inFull, evaluate: true, slots: 2, passes: true },
+  stream: { ...inference, ...inSteps, evaluate: false, slots: 1, passes: false },
+  both: { ...inference, ...inSteps, evaluate: true, slots: 1, passes: false },
+  learning: {
+    training: true,
+    gradients: false,
+    ...inFull,
+    evaluate: false,
+    slots: 1,
+    passes: false,
+  },
+}
+
+/**
+ * What a plan is made for: what a model is compiled for, or a file that has both programs of
+ * inference (`'both'`), or one that learns (`'learning'`).
+ */
+export type PlanPurpose = keyof typeof planPurposes
+
+/**
+ * What a model is compiled for. `'train'`: training, evaluation and prediction. `'inference'`:
+ * evaluation and prediction in less memory. `'stream'`: one time step at a time, with the neurons'
+ * state kept between calls.
+ */
+export type Purpose = 'train' | 'inference' | 'stream'
+
+/** Those that `compile` takes. */
+export const purposes = {
+  train: planPurposes.train,
+  inference: planPurposes.inference,
+  stream: planPurposes.stream,
+} as const satisfies Readonly<Record<Purpose, unknown>>
+
+/** What a plan is made for. */
+export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>) =>
+  planPurposes[purpose]
+
+type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint' | 'normFallback'>>
+
+export interface PlanOptions extends Given {
+  readonly graph: Graph
+  readonly input: readonly [number, number, number]
+  /** Inputs differ from step to step: [B, T, C, H, W]. */
+  readonly frames: boolean
+  readonly timeSteps: number
+  readonly batchSize: number
+  readonly backwardSteps: number
+  /** Default 'none'. */
+  readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
+  /** Default 'channel'. */
+  readonly normFallback?: MethodOptions['normFallback']
+  /** Keep rates and eligibilities readable after a step. */
+  readonly inspect: boolean
+  /** Layers of neurons whose spikes stay readable after a run; default none. */
+  readonly record?: readonly string[]
+  /** Names whose values stay readable, by layers of neurons. */
+  readonly states?: Readonly<Record<string, readonly string[] | 'all'>>
+  /** Default 'train'. */
+  readonly purpose?: PlanPurpose
+  /** What training programs do beside the method. */
+  readonly training?: TrainingSpec
+  /**
+   * 'int8': weights that only kernels on spikes read are bytes in memory (`Plan.byteWeights`). For
+   * models that do not train. Default 'f32'.
+   */
+  readonly weights?: 'f32' | 'int8'
+  /**
+   * Parameters and statistics never change: what depends on them alone is computed once, by a
+   * program of its own. There are no labels. Default false.
+   */
+  readonly fixed?: boolean
+}
+
+/** `name`: PyTorch's, as `layer1.0.conv1.weight`. */
+export interface Parameter extends Omit<ParameterSpec, 'shape'> {
+  readonly layout: ParameterLayout
+  /** Byte offset in the parameter, gradient and velocity buffers. */
+  readonly offset: number
+  /** Index of the graph's node. */
+  readonly node: number
+  /** Its name within the layer. */
+  readonly role: string
+}
+
+/**
+ * A weight of which memory holds bytes instead of floats: elements of its layout are bytes. It is
+ * not among `Plan.parameters`.
+ */
+export interface ByteWeight extends Pick<Parameter, 'name' | 'layout' | 'node'> {
+  /** i8 [layout.stored], −127 … 127; zero where no element lies. */
+  readonly weight: Buffer
+  /** float32 [output channels as stored]: what a weight of 1 stands for; zero in padding. */
+  readonly scale: Buffer
+  /** With weight standardisation: name of the gain. The standardised weight is what is stored. */
+  readonly gain?: string
+}
+
+/** A running statistic: part of the state dict, not trained. */
+export interface Statistic extends Omit<Parameter, 'decays' | 'initial'> {
+  readonly initial: number
+}
+
+/**
+ * Whether steps are so many that a byte cannot count a neuron's spikes. Inference then runs in
+ * calls outside the layers, counts nothing by neuron, and its output is a sum instead of a mean:
+ * sums of spikes are exact.
+ */
+export const isLong = ({ timeSteps }: Pick<PlanOptions, 'timeSteps'>): boolean =>
+  timeSteps > MOST_COUNTED_STEPS
+
+/** What programs share with the host; of so many floats. */
+export function namedBuffers(
+  b: ProgramBuilder,
+  options: PlanOptions,
+  of: { readonly parameters: number; readonly statistics: number; readonly zeros: number },
+) {
+  const { batchSize, graph, fixed } = options
+  const purpose = purposeOf(options)
+  const outputs = batchSize * storedChannels(graph.nodes[graph.output].shape[0])
+  const kept = (name: string, floats: number): Buffer => b.buffer(name, floats * 4, 'statistics')
+  const parameters = b.buffer('parameters', of.parameters * 4, 'parameters')
+  const statistics = kept('running statistics', of.statistics)
+  const spec = purpose.training ? (options.training ?? standardTraining) : undefined
+  const named = {
+    parameters,
+    statistics,
+    /** What only training has. */
+    training: spec && trainingBuffers(b, spec, of.parameters),
+    zeros: kept('zeros', of.zeros),
+    output: kept('output', outputs),
+    /** Where there are labels, which a stream has not. */
+    losses: purpose.stream || fixed ? undefined : kept('losses', batchSize),
+    predictions: kept('predictions', batchSize),
+    /**
+     * A u32 by which the host says whether it wants activity counted; where there is a program
+     * `evaluate` with labels.
+     */
+    activityWanted: purpose.evaluate && !fixed ? kept('activity wanted', 1) : undefined,
+  }
+  // Not overwritten by what runs between two steps of a stream.
+  const isApart = purpose.stream && purpose.evaluate
+  /** What a stream adds up, step by step; where nothing else runs, `output`. */
+  const outputSoFar = isApart ? kept('output so far', outputs) : named.output
+  return { ...named, outputSoFar }
+}
+
+type NamedBuffers = ReturnType<typeof namedBuffers>
+
+/** What the programs of a context do: train, run forward alone, or run one step of a stream. */
+export type Run = 'training' | 'forward' | 'stream'
+
+export class Context {
+  readonly options: PlanOptions
+  readonly method: MethodTraits
+  /** The calls of the network that make T steps. */
+  readonly calls: readonly Calls[]
+  /** There are several calls: state is carried from call to call. */
+  readonly outer: boolean
+  readonly online: boolean
+  /** Gradients add up over the calls of an online method. */
+  readonly accumulate: boolean
+  /** Only some steps are backpropagated, by the step mask. */
+  readonly masked: boolean
+  /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
+  readonly byteNodes = new Set<number>()
+  /** Parameters and statistics by node and role. */
+  private found?: ReadonlyMap<string, Parameter | Statistic>
+  /** Why it cannot train on a single sample, though that may run forward. */
+  lone: string | undefined
+  /** A program was planned with it. */
+  lowered = false
+  /** What the backward pass makes again; undefined where all that it reads is kept. */
+  remade: Remade | undefined
+
+  constructor(
+    options: PlanOptions,
+    /** Images of one run: the batch, or one pass of it. */
+    readonly images: number,
+    readonly builder: ProgramBuilder,
+    readonly parameters: readonly Parameter[],
+    readonly statistics: readonly Statistic[],
+    readonly buffers: Omit<NamedBuffers, 'outputSoFar'>,
+    readonly run: Run = 'training',
+    readonly byteWeights: readonly ByteWeight[] = [],
+    /**
+     * What calls of the network carry on, by layer and name. Programs run one at a time, and each
+     * begins anew, so that several contexts of as many images may share it.
+     */
+    readonly carried: Map<string, Buffer> = new Map(),
+  ) {
+    const stream = run === 'stream'
+    // A stream is one step a call, whatever the method, and takes one frame.
+    const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
+    this.options = stream ? { ...options, frames: false } : options
+    const traits = traitsOf(options)
+    const calls = run === 'forward' && isLong(options) ? ({ loop: 'network' } as const) : undefined
+    this.method = stream ? { ...traits, ...streaming } : { ...traits, ...calls }
+    this.online = this.method.backward === 'everyCall'
+    this.masked = this.online && options.backwardSteps < options.timeSteps
+    this.calls = callsOf(stream ? 1 : options.timeSteps, this.mostSteps(stream))
+    this.outer = stream || this.callCount > 1
+    this.accumulate = this.online && this.callCount > 1 && options.update === 'afterwards'
+  }
+
+  /** How often the network is called for T steps. */
+  get callCount(): number {
+    return this.calls.reduce((sum, { repeats }) => sum + repeats, 0)
+  }
+
+  /** The most steps of a call. */
+  private mostSteps(stream: boolean): number {
+    const { timeSteps, update, backwardSteps, stepMode } = this.options
+    if (stream) return 1
+    if (this.run === 'forward' && isLong(this.options) && stepMode === 'm') return Plane.Steps
+    if (this.method.loop === 'layers') return timeSteps
+    // Forward alone it has the bits of a stream. Otherwise weights may move at every step; or too
+    // few steps have a backward pass for what those without one would take in a call of several.
+    const sparse = this.masked && 3 * backwardSteps < 2 * timeSteps
+    const single = this.run === 'forward' || (this.online && update === 'everyStep') || sparse
+    return single || this.method.stabilizes ? 1 : mostCallSteps[this.method.rows]
+  }
+
+  private find(node: number, role: string): Parameter | Statistic | undefined {
+    const key = (of: { readonly node: number; readonly role: string }) => `${of.node} ${of.role}`
+    this.found ??= new Map([...this.parameters, ...this.statistics].map((of) => [key(of), of]))
+    return this.found.get(key({ node, role }))
+  }
+
+  parameter(node: number, role: string): Reference | undefined {
+    const found = this.find(node, role)
+    return found && ref(this.buffers.parameters, found.offset)
+  }
+
+  gradient(node: number, role: string): Reference | undefined {
+    const found = this.find(node, role)
+    const { training } = this.buffers
+    return found && training && ref(training.gradients, found.offset)
+  }
+
+  /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */
+  byteWeight(node: number): ByteWeight | undefined {
+    this.byteNodes.add(node)
+    return this.byteWeights.find((weight) => weight.node === node)
+  }
+
+  statistic(node: number, role: string): Reference {
+    const found = this.find(node, role)
+    if (!found) throw new Error(`node ${node} has no ${role}`)
+    return ref(this.buffers.statistics, found.offset)
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * Gradients of 3×3 convolutions of stride 1 by Winograd, with one row per pixel or one a step.
+ * Sizes and units (assembly/winograd/sizes.ts) follow from shapes alone. A step is one more image,
+ * except that its rows lie beside those of the other steps: tile rows are (image, row, step).
+ */
+
+import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../base/numbers.js'
+import * as records from '../../kernels/records/winograd.js'
+import { type Reference, ref } from '../../kernels/records/words.js'
+import { budgets, largestSize } from '../budgets.js'
+import { emitPartialSum } from '../emit/gradients.js'
+import type { ProgramBuilder } from '../program.js'
+import {
+  emitSized,
+  type Geometry,
+  inputBytes,
+  kRowsOf,
+  outputBytes,
+  splitImages,
+} from './geometry.js'
+import {
+  type InputGradient,
+  type Strategy,
+  type Task,
+  type WeightGradient,
+  withInput,
+} from './strategy.js'
+
+/**
+ * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read
+ * the transformed tiles more often.
+ */
+const CHANNELS_PER_UNIT = [
+  [32, 64],
+  [32, 32],
+  [16, 32],
+  [16, 16],
+  [8, 16],
+  [8, 8],
+  [4, 8],
+] as const
+/**
+ * Sums and tiles of a unit of the weight gradient that transforms its own: they must stay in the
+ * second cache.
+ */
+const OWN_BUDGET_BYTES = 768 * 2 ** 10
+
+const tilesAcross = (g: Geometry): number => Math.ceil(g.inW / Winograd.Tile)
+const tilesDown = (g: Geometry): number => Math.ceil(g.inH / Winograd.Tile)
+const tilesOfImage = (g: Geometry): number => tilesDown(g) * tilesAcross(g)
+
+/** Rows of a unit of so many tiles, or half as many if `most` rows leave too few units. */
+export const tileRows = (tiles: number, across: number, most: number): number =>
+  Math.max(Math.ceil(tiles / 2 / across), Math.min(Math.ceil(tiles / across), Math.floor(most)))
+
+/** Whether the kernels can run the convolution at all: 3×3, padding 1, of their stride. */
+export const winogradApplies = (g: Geometry, by: number = Winograd.Stride): boolean =>
+  g.inC % 4 === 0 &&
+  [g.kernelH, g.kernelW].every((size) => size === Winograd.Kernel) &&
+  [g.strideH, g.strideW].every((stride) => stride === by) &&
+  [g.padH, g.padW].every((padding) => padding === Winograd.Padding)
+
+/**
+ * Whether they beat the direct kernels: enough channels to pay for the transforms, and tiles that
+ * are mostly image.
+ */
+export function winogradPays(g: Geometry): boolean {
+  const used = (g.inH * g.inW) / (Winograd.Tile ** 2 * tilesOfImage(g))
+  return Math.min(g.inC, g.outC) >= 8 && used >= 0.36
+}
+
+/**
+ * Input gradient: one record transforms one factor, the other transforms the other factor for each
+ * unit, multiplies and transforms the products into `Out`. Kernels come first where each unit has
+ * all of them and they are few; else tiles do.
+ */
+export function winogradInputPlan(g: Geometry, steps: number) {
+  const { images, inC, outC, blockWidth } = g
+  const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
+  const blocks = Math.ceil(inC / Winograd.Block)
+  const chunks = Math.ceil(outC / Winograd.Chunk)
+  const tileBytes = Winograd.Planes * chunks * Winograd.ChunkBytes
+  const kernelBytes = Winograd.Planes * (Winograd.BlockBytes * outC + Winograd.PlanePadding)
+  const kernelFirst =
+    blocks * kernelBytes <= budgets.kernelBytes && images * down * across >= 4 * budgets.ownTiles
+
+  const rowsPerUnit = kernelFirst
+    ? tileRows(budgets.ownTiles, across, (images * down) / budgets.enoughUnits)
+    : Math.min(images * down, Math.ceil(budgets.tilesPerUnit / across))
+  const groups = kernelFirst
+    ? [{ firstImage: 0, images }]
+    : splitImages(images, across * down * tileBytes, budgets.tileBytes)
+  const planeBytes = (count: number): number =>
+    chunks * (count * across * down + 3) * Winograd.ChunkBytes + Winograd.PlanePadding
+  return {
+    /** Kernels are transformed by a record of their own, tiles by each unit; else vice versa. */
+    kernelFirst,
+    /** Tile rows of a unit. */
+    rowsPerUnit,
+    /** Bytes of scratch that workers share, the same in all passes. */
+    sharedBytes: kernelFirst
+      ? blocks * kernelBytes
+      : Winograd.Planes * planeBytes(groups[0]!.images),
+    // One record transforms, the next multiplies and writes the result.
+    passes: groups.map((group) => ({
+      ...group,
+      /** Bytes between planes of transformed tiles. */
+      planeBytes: planeBytes(group.images),
+      transformUnits: kernelFirst ? blocks * (outC / blockWidth) : group.images * down,
+      units: Math.ceil((group.images * down) / rowsPerUnit) * (kernelFirst ? 1 : blocks),
+    })),
+  }
+}
+
+/**
+ * Few channels: each unit transforms its own tiles and sums over them. Undefined where there are
+ * too many channels, or too few tiles for several workers.
+ */
+export function ownTilesPlan(g: Geometry, steps: number) {
+  const { images, inC, outC } = g
+  const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
+  const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
+  const rowsPerUnit = Math.ceil(budgets.splitTiles / across)
+  const splits = Math.min(budgets.enoughUnits, Math.floor((images * down) / (2 * rowsPerUnit)))
+  const ownBytes = records.ownTilesBytes({ ...g, rowsPerUnit, inCPerUnit, outCPerUnit })
+  if (splits < budgets.leastSplits || ownBytes > OWN_BUDGET_BYTES) return undefined
+  return {
+    splits,
+    /** Tile rows that a unit transforms at a time. */
+    rowsPerUnit,
+    inCPerUnit,
+    outCPerUnit,
+    sharedBytes: splits * kRowsOf(g) * outC * 4,
+  }
+}
+
+/** Else tiles are transformed first; the first pass writes the gradient, the others add to it. */
+export function sharedTilesPlan(g: Geometry, steps: number) {
+  const { inC, outC } = g
+  const tiles = tilesOfImage(g) * steps
+  const channels = records.channelGroups(inC, outC)
+  const imageBytes = Winograd.Planes * channels * tiles * Winograd.GroupBytes
+  const planeBytes = (images: number): number =>
+    channels * (images * tiles * Winograd.GroupBytes + Winograd.GroupPadding) +
+    Winograd.PlanePadding
+  const groups = splitImages(
+    g.images,
+    imageBytes,
+    Math.max(budgets.weightTileBytes, imageBytes * Math.ceil(budgets.leastTiles / tiles)),
+  )
+  const unitsOf = ([inBlock, outBlock]: readonly [number, number]): number =>
+    Math.ceil(inC / inBlock) * Math.ceil(outC / outBlock)
+  const block = largestSize(CHANNELS_PER_UNIT, unitsOf)
+  const [inCPerUnit, outCPerUnit] = block
+  return {
+    inCPerUnit,
+    outCPerUnit,
+    sharedBytes: Winograd.Planes * planeBytes(groups[0]!.images),
+    passes: groups.map((group) => ({
+      ...group,
+      planeBytes: planeBytes(group.images),
+      // Tile rows of the input, and as many of δ.
+      transformUnits: 2 * group.images * tilesDown(g) * steps,
+      units: unitsOf(block),
+    })),
+  }
+}
+
+const fits = ({ g }: Task): boolean => winogradApplies(g) && winogradPays(g)
+
+/** Of a weight's gradient: as long as lists of so many of the neurons take. */
+const COST = 0.16
+
+export function emitInputGradient(b: ProgramBuilder, job: InputGradient): void {
+  const { name, g, steps, delta, weight, out } = job
+  const plan = winogradInputPlan(g, steps)
+  const { kernelFirst, rowsPerUnit } = plan
+  const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
+  for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
+    const part = {
+      ...{ g: { ...g, images }, steps, weight },
+      delta: ref(delta, firstImage * outputBytes(g) * steps),
+      out: ref(out, firstImage * inputBytes(g) * steps),
+    }
+    if (kernelFirst)
+      emitSized(b, part, records.winogradKernelTransform, transformUnits, { scratch })
+    else emitSized(b, part, records.winogradInputTransform, transformUnits, { scratch, planeBytes })
+    const factor = kernelFirst
+      ? { delta: part.delta, weight: undefined }
+      : { weight, delta: undefined, planeBytes }
+    const products = { ...factor, kernelFirst, scratch, rowsPerUnit }
+    emitSized(b, part, records.winogradInputGradient, units, products)
+  }
+}
+
+export const winogradInput: Strategy<InputGradient> = {
+  name: 'winograd',
+  fits,
+  // Beside the direct kernels' 1, in multiplications.
+  cost: () => 0.25,
+  emit: emitInputGradient,
+}
+
+/** `input.address` as a place. */
+function placeOf({ name, input }: WeightGradient): Reference {
+  if (typeof input.address === 'number') throw new Error(`${name}: the input has no address`)
+  return input.address
+}
+
+export function emitOwnTiles(
+  b: ProgramBuilder,
+  job: WeightGradient,
+  plan: NonNullable<ReturnType<typeof ownTilesPlan>>,
+): void {
+  const { name, g, out, accumulate } = job
+  const { splits } = plan
+  const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
+  const to = { partial, scale: job.input.scale ?? 1, out: undefined, accumulate: undefined }
+  emitSized(b, job, records.winogradWeightGradient, splits, { ...plan, in: placeOf(job), ...to })
+  const sum = { outC: g.outC, partial, splits, out, accumulate }
+  emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
+}
+
+export function emitSharedTiles(
+  b: ProgramBuilder,
+  job: WeightGradient,
+  plan: ReturnType<typeof sharedTilesPlan>,
+): void {
+  const { name, g, steps, delta, accumulate } = job
+  const { buffer, offset } = placeOf(job)
+  const shared = { ...plan, scratch: b.buffer(`${name} winograd`, plan.sharedBytes) }
+  for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
+    const part = { ...job, g: { ...g, images } }
+    const at = offset + firstImage * inputBytes(g) * steps
+    emitSized(b, part, records.winogradWeightTransform, transformUnits, {
+      ...shared,
+      in: job.writeInput?.(firstImage, images) ?? ref(buffer, at),
+      delta: ref(delta, firstImage * outputBytes(g) * steps),
+      planeBytes,
+      unitGroups: 2,
+    })
+    const adds = { delta: undefined, accumulate: accumulate || firstImage > 0 }
+    const products = { ...shared, planeBytes, scale: job.input.scale ?? 1, ...adds }
+    emitSized(b, part, records.winogradWeightGradient, units, products)
+  }
+}
+
+export const winogradWeight: Strategy<WeightGradient> = {
+  name: 'winograd',
+  fits: (task) => fits(task) && !task.indirect && !task.still,
+  cost: () => COST,
+  emit(b, job) {
+    const own = ownTilesPlan(job.g, job.steps)
+    if (own) emitOwnTiles(b, withInput(job), own)
+    else emitSharedTiles(b, job, sharedTilesPlan(job.g, job.steps))
+  },
+}
+
+// Input gradient of 3×3 convolutions of stride 2 by Winograd's kernels.
+
+const tiles = (size: number): number => Math.ceil(size / WinogradStride.Tile)
+
+/** Whether the kernels can run the convolution at all: 3×3, stride 2, padding 1. */
+export const strideApplies = (g: Geometry): boolean => winogradApplies(g, WinogradStride.Stride)
+
+/** Whether they beat the direct kernel: enough channels, and tiles that are mostly image. */
+export function stridePays(g: Geometry): boolean {
+  const used = (g.outH * g.outW) / (WinogradStride.Tile ** 2 * tiles(g.outH) * tiles(g.outW))
+  return Math.min(g.inC, g.outC) >= 8 && used >= 0.7
+}
+
+export function stridePlan(g: Geometry, steps: number) {
+  const { images, inC, outC, blockWidth } = g
+  const across = tiles(g.outW)
+  const rows = images * tiles(g.outH) * steps
+  const blocks = Math.ceil(inC / Winograd.Block)
+  const rowsPerUnit = tileRows(budgets.strideTiles, across, rows / budgets.strideUnits)
+  return {
+    /** Tile rows of a unit. */
+    rowsPerUnit,
+    units: Math.ceil(rows / rowsPerUnit),
+    kernelUnits: blocks * (outC / blockWidth),
+    /** Bytes of the transformed kernels. */
+    kernelBytes:
+      blocks * WinogradStride.Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
+  }
+}
+
+export function emitStrideGradient(
+  b: ProgramBuilder,
+  job: InputGradient,
+  { rowsPerUnit, units, kernelUnits, kernelBytes }: ReturnType<typeof stridePlan>,
+): void {
+  const scratch = b.buffer(`${job.name} winograd`, kernelBytes)
+  emitSized(b, job, records.winogradStrideKernels, kernelUnits, { scratch })
+  emitSized(b, job, records.winogradStrideGradient, units, { scratch, rowsPerUnit })
+}
+
+/** With one row per pixel the direct kernel is as fast, and keeps its bits. */
+export const winogradStride: Strategy<InputGradient> = {
+  name: 'winograd stride',
+  fits: ({ g, steps }) => steps > 1 && strideApplies(g) && stridePays(g),
+  // Beside the direct kernels' 1, in multiplications.
+  cost: () => WinogradStride.Planes / 144,
+  emit: (b, job) => emitStrideGradient(b, job, stridePlan(job.g, job.steps)),
+}

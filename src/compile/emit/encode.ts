@@ -1,0 +1,232 @@
+/** Programs as the engine reads them: bytes in memory. */
+
+import { Counter, ProgramWord, Rec, SectionWord, When } from '../../../assembly/opcodes.js'
+import { fail } from '../../base/errors.js'
+import { roundUp } from '../../base/numbers.js'
+import { trace, traceGradient } from '../../kernels/records/gradient.js'
+import {
+  type Buffer,
+  isReference,
+  type Reference,
+  type Words,
+  type WordValue,
+} from '../../kernels/records/words.js'
+import { labelOf } from '../../network/kind.js'
+import type { GraphNode } from '../../network/trace.js'
+import { inUnits } from '../budgets.js'
+import { pixelsOf } from '../convolution/geometry.js'
+import { emitWeightGradient } from '../convolution/index.js'
+import type { WeightGradient } from '../convolution/strategy.js'
+import { quoteMethodsWith } from '../methods.js'
+import type { Pass } from '../pass.js'
+import type { PlannedProgram } from '../program.js'
+import { type Expression, rowsOf } from '../tensors.js'
+
+/**
+ * Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to
+ * 64 bytes.
+ */
+export interface Encoded {
+  /** Bytes to write at the base address. */
+  readonly bytes: Uint8Array
+  /** Address of each program, in the order of the plan. */
+  readonly programs: number[]
+}
+
+const whenWord = { always: When.Always, stepMask: When.StepMask, later: When.Later }
+
+/**
+ * Lays out programs, their counters and constants for a base address.
+ *
+ * @returns how many bytes they take, and what gives these once every buffer has its address
+ */
+export function layOut(programs: readonly PlannedProgram[], workers: number, base: number) {
+  let size = 0
+  const chunks: { at: number; bytes: Uint8Array }[] = []
+  const reserve = (bytes: Uint8Array): number => {
+    const at = size
+    chunks.push({ at, bytes })
+    size += roundUp(bytes.length, 64)
+    return base + at
+  }
+  // Constants that several records read are there once.
+  const constants = new Map<Uint8Array, number>()
+  const constant = (bytes: Uint8Array): number => {
+    const at = constants.get(bytes) ?? reserve(bytes)
+    constants.set(bytes, at)
+    return at
+  }
+  /** Addresses that words are to hold. */
+  const pending: { view: DataView; offset: number; to: Reference }[] = []
+  const writeWord = (view: DataView, offset: number, value: WordValue): void => {
+    if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
+    else if ('f32' in value) view.setFloat32(offset, value.f32, true)
+    else if (isReference(value)) pending.push({ view, offset, to: value })
+    else if ('data' in value) view.setUint32(offset, constant(value.data), true)
+    else {
+      const { table, entryBytes } = value
+      const bytes = new Uint8Array(table.length * entryBytes)
+      const tableView = new DataView(bytes.buffer)
+      table.forEach((entry, i) => void writeWords(tableView, i * entryBytes, entryBytes, entry))
+      view.setUint32(offset, reserve(bytes), true)
+    }
+  }
+  // By index: what gives keys gives them as texts.
+  const writeWords = (view: DataView, at: number, bytes: number, words: Words): void => {
+    for (let word = 0; word < bytes / 4; word++) {
+      const value = words[word]
+      if (value !== undefined) writeWord(view, at + word * 4, value)
+    }
+  }
+  const addresses: number[] = []
+  for (const program of programs) {
+    const header = new Uint8Array(ProgramWord.Bytes + SectionWord.Bytes * program.sections.length)
+    const view = new DataView(header.buffer)
+    addresses.push(reserve(header))
+    writeWords(view, 0, ProgramWord.Bytes, {
+      [ProgramWord.Sections]: program.sections.length,
+      [ProgramWord.Counters]: reserve(new Uint8Array(workers * Counter.Bytes)),
+    })
+    let index = 0
+    program.sections.forEach((section, i) => {
+      const records = new Uint8Array(Math.max(1, section.records.length) * Rec.Bytes)
+      const recordView = new DataView(records.buffer)
+      section.records.forEach((record, j) => {
+        const at = j * Rec.Bytes
+        writeWords(recordView, at, Rec.Bytes, record.words)
+        const head = (word: Rec, value: WordValue): void =>
+          writeWord(recordView, at + word * 4, value)
+        const { op, groups, units, condition, layer } = record
+        head(Rec.Op, op | (groups << Rec.GroupShift))
+        head(Rec.Units, units)
+        head(Rec.Condition, typeof condition === 'object' ? condition : whenWord[condition])
+        head(Rec.Layer, layer)
+      })
+      writeWords(view, ProgramWord.Bytes + i * SectionWord.Bytes, SectionWord.Bytes, {
+        [SectionWord.Records]: reserve(records),
+        [SectionWord.Count]: section.records.length,
+        [SectionWord.Repeats]: section.repeats,
+        [SectionWord.Index]: index,
+        [SectionWord.From]: section.from,
+        [SectionWord.Steps]: section.steps,
+      })
+      index += section.records.length
+    })
+  }
+  const encode = (): Encoded => {
+    for (const { view, offset, to } of pending) {
+      if (to.buffer.address === 0) throw new Error(`buffer ${to.buffer.name} has no address`)
+      view.setUint32(offset, to.buffer.address + to.offset, true)
+    }
+    const bytes = new Uint8Array(size)
+    for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
+    return { bytes, programs: addresses }
+  }
+  return { size, encode }
+}
+
+// The presynaptic traces of a layer's input (OTTT), and the weight's gradient from them.
+
+export interface Trace {
+  /** Leak of the neurons whose spikes are traced. */
+  readonly lambda: number
+  /**
+   * What calls carry on, [P][inC]: the trace before this call; where a call is one step, at this
+   * step. None where one call makes all steps.
+   */
+  readonly carried?: Buffer
+  /** Channels of the input as stored. */
+  readonly inC: number
+}
+
+/**
+ * The trace of a layer's input; none for the first layer, which reads the raw frame. Where a call
+ * is one step of several it is updated here.
+ *
+ * @param inC channels of the input as stored.
+ */
+export function traceOf(
+  pass: Pass,
+  node: GraphNode,
+  input: Expression,
+  inC: number,
+): Trace | undefined {
+  const { images, options, context, callSteps } = pass
+  const without = (): string => quoteMethodsWith(({ presynaptic }) => presynaptic === 'steps')
+  const where = `${node.name} (${labelOf(node)}): method '${options.method}'`
+  const [, h, w] = input.shape
+  const spikes = input.terms.flatMap(({ tensor }) => (tensor.kind === 'spikes' ? [tensor] : []))
+  if (input.terms.every(({ tensor }) => tensor.kind === 'float' && tensor.input)) return undefined
+  if (spikes.length !== input.terms.length)
+    fail(
+      `${where} traces the spikes that a layer reads, this one reads currents; put a neuron ` +
+        `layer before it or use ${without()}`,
+    )
+  const [{ lambda }] = spikes
+  for (const tensor of spikes)
+    if (Number.isNaN(tensor.lambda))
+      fail(
+        `${where} needs one leak for all neurons whose spikes a layer reads, the same at every ` +
+          `step, and those of ${tensor.name} have no such one; use ${without()}`,
+      )
+  if (!spikes.every((tensor) => tensor.lambda === lambda))
+    fail(
+      `${where} needs one tau for all neurons whose spikes a layer adds up; give them the same ` +
+        `tau or use ${without()}`,
+    )
+  if (!context.outer) return { lambda, inC }
+  const carried = pass.carried(`${node.name} trace`, images * h * w * inC * 4, 'kept')
+  if (callSteps === 1) update(pass, node, input, { lambda, carried, inC })
+  return { lambda, carried, inC }
+}
+
+/** Emits out = λ·out + input for each step of the call. */
+function update(
+  pass: Pass,
+  node: GraphNode,
+  input: Expression,
+  { lambda, carried, inC }: Trace & { readonly carried: Buffer },
+): void {
+  const { b, images, callSteps: steps } = pass
+  const [, h, w] = input.shape
+  const pixels = images * h * w
+  const now = b.buffer(`${node.name} presynaptic spikes`, pixels * steps * inC * 4)
+  pass.write(input, steps, false, now, inC)
+  const { units, pixelsPerUnit } = inUnits(pixels, inC * steps)
+  const sizes = { pixels, channels: inC, pixelsPerUnit }
+  b.emit(trace, units, { in: now, out: carried, ...sizes, lambda, steps })
+}
+
+/**
+ * Σ_t δ_t ⊗ trace_t over the steps of a call: by the spikes of the call (assembly/pool/trace.ts
+ * says how), and from the second call on by the trace from before it.
+ *
+ * @param byStep emits Σ_t δ_t ⊗ input_t for a δ
+ */
+export function emitTraceGradient(
+  pass: Pass,
+  node: GraphNode,
+  input: Expression,
+  job: Omit<WeightGradient, 'input'>,
+  { lambda, carried, inC }: Trace,
+  byStep: (delta: Buffer) => void,
+): void {
+  const { b } = pass
+  const { name, g, steps } = job
+  if (steps === 1) {
+    if (carried) emitWeightGradient(b, { ...job, input: rowsOf(carried, inC) })
+    else byStep(job.delta)
+    return
+  }
+  const pixels = pixelsOf(g)
+  const delta = b.buffer(`${name} gradient of spikes`, pixels * steps * g.outC * 4)
+  const before = carried && b.buffer(`${name} gradient of the trace`, pixels * g.outC * 4)
+  const { units, pixelsPerUnit } = inUnits(pixels, g.outC * steps)
+  const sizes = { pixels, channels: g.outC, pixelsPerUnit, lambda, steps }
+  b.emit(traceGradient, units, { delta: job.delta, out: delta, before, ...sizes })
+  byStep(delta)
+  if (!carried || !before) return
+  const earlier = { ...job, name: `${name} trace`, steps: 1, delta: before, accumulate: true }
+  b.when('later', () => emitWeightGradient(b, { ...earlier, input: rowsOf(carried, inC) }))
+  update(pass, node, input, { lambda, carried, inC })
+}

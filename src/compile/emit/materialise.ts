@@ -1,0 +1,107 @@
+/** Sums of tensors: written out as floats, or read as they are. */
+
+import { TermKind } from '../../../assembly/opcodes.js'
+import { materialise, type TermFields } from '../../kernels/records/activity.js'
+import type { Buffer } from '../../kernels/records/words.js'
+import { budgets, inUnits } from '../budgets.js'
+import type { ProgramBuilder } from '../program.js'
+import {
+  type DenseInput,
+  type Expression,
+  type FloatTensor,
+  isIdentity,
+  type SpikeInput,
+  type SpikeTensor,
+  samePool,
+  type Term,
+  windowWords,
+} from '../tensors.js'
+
+/**
+ * Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per
+ * pixel.
+ */
+export function emitMaterialise(
+  b: ProgramBuilder,
+  expression: Expression,
+  images: number,
+  steps: number,
+  totalSteps: number,
+  mean: boolean,
+  out: Buffer,
+  channels: number,
+  input: (tensor: FloatTensor) => DenseInput,
+  /** Images that its sources hold. */
+  allImages = images,
+): void {
+  const [, height, width] = expression.shape
+  const { units, pixelsPerUnit } = inUnits(images * height * width, channels)
+  const { terms } = expression
+  const sizes = { images, height, width, channels, steps, pixelsPerUnit }
+  b.emit(materialise, units, {
+    out,
+    ...sizes,
+    terms: terms.map((term) => termFields(term, allImages, mean, input)),
+    termCount: terms.length,
+    mean,
+    totalSteps,
+    mostCounted: budgets.wordCounts,
+  })
+}
+
+function termFields(
+  term: Term,
+  images: number,
+  mean: boolean,
+  input: (tensor: FloatTensor) => DenseInput,
+): TermFields {
+  const { tensor, norm, pool, scale } = term
+  const [, sourceH, sourceW] = tensor.shape
+  const shared = { scale, sourceH, sourceW, ...windowWords(pool) }
+  if (tensor.kind === 'spikes')
+    return {
+      ...shared,
+      kind: TermKind.Spikes,
+      // A mean reads counts alone: masks need not outlive the forward pass for it.
+      address: mean ? undefined : tensor.masks,
+      counts: mean ? tensor.counts : undefined,
+      planeBytes: images * sourceH * sourceW * tensor.stored,
+    }
+  const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps: steps } = input(tensor)
+  const places = { address, indirect, pixelBytes, stepBytes, loopBytes: loopBytes || undefined }
+  return {
+    ...shared,
+    kind: TermKind.Float,
+    channels: tensor.stored,
+    ...places,
+    steps,
+    scaleVector: norm?.scale,
+    shiftVector: norm?.shift,
+    groupBytes: norm && norm.groups > 1 ? tensor.stored * 4 : 0,
+  }
+}
+
+/**
+ * A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything
+ * out.
+ */
+export function plainFloat({ terms }: Expression): FloatTensor | undefined {
+  const [{ tensor, norm, scale, pool }, ...others] = terms
+  const isPlain = others.length === 0 && !norm && scale === 1 && isIdentity(pool)
+  return isPlain && tensor.kind === 'float' ? tensor : undefined
+}
+
+/**
+ * The spike tensors of an expression that the event-driven kernel can read as they are: same shape,
+ * pooling and scale; undefined when it is something else.
+ */
+export function spikeSources(expression: Expression): SpikeInput | undefined {
+  const [first] = expression.terms
+  const sources: SpikeTensor[] = []
+  for (const { tensor, pool, scale } of expression.terms) {
+    if (tensor.kind !== 'spikes' || !samePool(pool, first.pool) || scale !== first.scale)
+      return undefined
+    sources.push(tensor)
+  }
+  return { sources, pool: first.pool, scale: first.scale }
+}

@@ -1,0 +1,270 @@
+/** The optimizer's records. */
+
+import { StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
+import type { Tensor } from '../../kernels/equations/addresses.js'
+import { Graph, Level } from '../../kernels/equations/graph.js'
+import { kernel } from '../../kernels/equations/kernel.js'
+import { type Kernel, KernelSet } from '../../kernels/equations/kernel-set.js'
+import { own } from '../../kernels/equations/layer.js'
+import { lowering } from '../../kernels/equations/lower.js'
+import { written } from '../../kernels/equations/written.js'
+import {
+  adam,
+  blend,
+  clear,
+  clipFinish,
+  ruleStep,
+  sgd,
+  squaredNorm,
+  stepStart,
+} from '../../kernels/records/optimizer.js'
+import type { Fields, Place, RecordKind, Schema } from '../../kernels/records/schema.js'
+import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
+import { budgets } from '../budgets.js'
+import type { Parameter } from '../context.js'
+import { type EmitStep, kindOfRule, numbersOf } from '../optimizer-kind.js'
+import type { ProgramBuilder } from '../program.js'
+import { groupOffset, type TrainingBuffers, type TrainingSpec } from '../training.js'
+
+const unitsOf = (count: number): number => Math.ceil(count / budgets.updateFloats)
+
+/** Emits a record that goes through `count` floats, a multiple of 16. */
+export const emitThrough =
+  <S extends Schema>(kind: RecordKind<S>) =>
+  (b: ProgramBuilder, fields: Omit<Fields<S>, 'perUnit'> & { readonly count: number }): void => {
+    const all = { ...fields, perUnit: budgets.updateFloats }
+    b.emit(kind, unitsOf(fields.count), all as unknown as Fields<S>)
+  }
+
+/** A step of SGD. `group`: where its numbers lie; default: the control block. */
+export const emitSgd = emitThrough(sgd)
+
+/** A step of Adam or AdamW. */
+export const emitAdam = emitThrough(adam)
+
+const emitSquares = emitThrough(squaredNorm)
+
+/** out = keep·out + factor·in. */
+const emitBlend = emitThrough(blend)
+
+/**
+ * The parameters that take steps, in as few ranges as there can be, in floats: they lie side by
+ * side and take a step by the same numbers. `group`: 0 of those that no group names, else 1 + the
+ * group's index; weights of convolutions and linear layers are those that decay.
+ *
+ * @param end floats of all of them
+ */
+export function updateRanges(
+  parameters: readonly Parameter[],
+  { groups, frozen }: Pick<TrainingSpec, 'groups' | 'frozen'>,
+  end: number,
+) {
+  const stay = new Set(frozen)
+  const sets = groups.map((names) => new Set(names))
+  const sorted = [...parameters].sort((a, b) => a.offset - b.offset)
+  const ranges: { from: number; count: number; group: number; decays: boolean }[] = []
+  let adjacent = false
+  for (const [i, { name, decays, offset }] of sorted.entries()) {
+    const next = i + 1 < sorted.length ? sorted[i + 1].offset / 4 : end
+    const from = offset / 4
+    const group = 1 + sets.findIndex((names) => names.has(name))
+    const last = ranges.at(-1)
+    if (stay.has(name)) adjacent = false
+    else if (adjacent && last?.group === group && last.decays === decays)
+      ranges[ranges.length - 1] = { ...last, count: next - last.from }
+    else {
+      ranges.push({ from, count: next - from, group, decays })
+      adjacent = true
+    }
+  }
+  return ranges
+}
+
+/** What an update's records read and write, and what they are. */
+export interface Update {
+  readonly spec: TrainingSpec
+  readonly buffers: TrainingBuffers & { readonly parameters: Buffer }
+  readonly ranges: Readonly<ReturnType<typeof updateRanges>>
+  /** Of all parameters. */
+  readonly floats: number
+}
+
+/** Clips the gradients, makes the optimizer's step, and takes it into the moving average. */
+export function emitUpdate(b: ProgramBuilder, update: Update): void {
+  const { spec, buffers, ranges, floats } = update
+  const { parameters, gradients, states } = buffers
+  const numbers = buffers.numbers as Buffer
+  if (ranges.length === 0) return
+  const parts = ranges.map(({ from, count }) => ({ values: ref(gradients, from * 4), count }))
+  if (spec.clip) emitClip(b, parts, numbers)
+  if (spec.rule !== 'sgd' || spec.average) emitStepStart(b, numbers, groupOffset(0, true))
+  const isPlain = spec.rule === 'sgd' && spec.groups.length === 0
+  const kind = kindOfRule(spec.rule)
+  for (const { from, count, group, decays } of ranges) {
+    const at = (buffer: Buffer): Reference => ref(buffer, from * 4)
+    const shared = { parameters: at(parameters), gradients: at(gradients), count }
+    const own = isPlain ? undefined : ref(numbers, groupOffset(group, decays))
+    const places = { numbers, group: own as Reference }
+    const kept = kind.states.map((name) => at(states[name]))
+    kind.emit(b, { ...shared, otherDecay: !decays, ...places }, kept, kind)
+  }
+  if (spec.average) emitAverage(b, states.average, parameters, floats, numbers)
+}
+
+/** accumulated = accumulated + gradients; of the first batch, gradients alone. */
+export function emitAccumulate(b: ProgramBuilder, { buffers, ranges }: Update): void {
+  const { gradients, states } = buffers
+  const numbers = buffers.numbers as Buffer
+  const factor = ref(numbers, StepNumbers.One)
+  const by = { factor, keep: ref(numbers, StepNumbers.AccumulateKeep) }
+  for (const { from, count } of ranges) {
+    const out = ref(states.accumulated, from * 4)
+    emitBlend(b, { out, in: ref(gradients, from * 4), count, ...by })
+  }
+}
+
+/** gradients = the mean of what has been accumulated, and the step with them. */
+export function emitMeanUpdate(b: ProgramBuilder, update: Update): void {
+  const { gradients, states, numbers } = update.buffers
+  const factor = ref(numbers as Buffer, StepNumbers.AccumulateShare)
+  for (const { from, count } of update.ranges) {
+    const mean = ref(gradients, from * 4)
+    emitBlend(b, { out: mean, in: ref(states.accumulated, from * 4), count, factor })
+  }
+  emitUpdate(b, update)
+}
+
+/** Begins a step: its powers of betas, and how the moving average takes it. */
+export function emitStepStart(b: ProgramBuilder, numbers: Buffer, groupAt: number): void {
+  b.emit(stepStart, 1, { numbers, group: ref(numbers, groupAt) })
+}
+
+/** Scales values, a multiple of 16 each, so that the norm of all is at most that of `numbers`. */
+export function emitClip(
+  b: ProgramBuilder,
+  parts: readonly { readonly values: Reference; readonly count: number }[],
+  numbers: Buffer,
+): void {
+  const units = parts.reduce((sum, { count }) => sum + unitsOf(count), 0)
+  const partial = b.buffer('squares of gradients', units * 8)
+  let unit = 0
+  for (const { values, count } of parts) {
+    const place = { partial: ref(partial, unit * 8), in: values }
+    emitSquares(b, { ...place, count })
+    unit += unitsOf(count)
+  }
+  b.emit(clipFinish, 1, { numbers, partial, count: units })
+  const factor = ref(numbers, StepNumbers.Coefficient)
+  for (const { values, count } of parts) emitBlend(b, { out: values, in: values, count, factor })
+}
+
+/** The moving average takes `parameters`; `count` floats, a multiple of 16. */
+export function emitAverage(
+  b: ProgramBuilder,
+  average: Place,
+  parameters: Place,
+  count: number,
+  numbers: Buffer,
+): void {
+  const [factor, keep] = [StepNumbers.AverageShare, StepNumbers.AverageKeep]
+  const by = { factor: ref(numbers, factor), keep: ref(numbers, keep) }
+  emitBlend(b, { out: average, in: parameters, count, ...by })
+}
+
+/** Zeros; `floats`: a multiple of 4. */
+export function emitClear(b: ProgramBuilder, out: Place, floats: number): void {
+  b.emit(clear, unitsOf(floats), { out, floats, perUnit: budgets.updateFloats })
+}
+
+// Steps of optimizers whose rules are texts: a function of the plan's table for each rule.
+
+/** Floats that a function goes through together. */
+const ROW = 16
+/** Words for states that the record has. */
+const MOST_STATES = 4
+
+type Word = keyof typeof ruleStep.schema
+const wordOf = (name: Word): number => ruleStep.schema[name].word
+const stateName = (i: number): Word => `state${i}` as Word
+
+/** Bytes behind the address of a record's word where a number is. */
+type Numbers = readonly (readonly [name: string, word: 'group' | 'numbers', at: number])[]
+
+const numbersOfRule = (rule: string): Numbers => [
+  ['lr', 'group', StepGroup.Rate],
+  ['decay', 'group', StepGroup.Decay],
+  ['correction1', 'numbers', StepNumbers.SingleCorrection1],
+  ['correction2', 'numbers', StepNumbers.SingleCorrection2],
+  ...Object.keys(numbersOf(kindOfRule(rule).make({}))).map(
+    (name, i) => [name, 'group', StepGroup.Own + 4 * i] as const,
+  ),
+]
+
+/** What the reader of the package's own texts would take for something else. */
+function checkText(rule: string, update: string, names: readonly string[]): void {
+  const set = [...update.matchAll(/^\s*(\w+)\s*=/gm)].map(([, name]) => name)
+  const used = [...update.matchAll(/\b[a-z_]\w*\b(?!\()/gi)].map(([name]) => name)
+  const odd = used.find((name) => !names.includes(name) && !set.includes(name))
+  if (odd || !set.includes('p'))
+    throw new Error(
+      `the step of ${rule} must give p from ${names.join(', ')}, got ${odd ?? 'no p'}: ${update}`,
+    )
+}
+
+/** Where a new value is not finite, all of a parameter's stay as they are, and it is counted. */
+function functionOf(rule: string, update: string, states: readonly string[]): Kernel {
+  const g = new Graph(rule)
+  const places = new Map<string, { tensor: Tensor; step: number; row?: number }>()
+  if (states.length > MOST_STATES)
+    throw new Error(`${rule} must have at most ${MOST_STATES} states, got ${states.join(', ')}`)
+  const arrays: readonly (readonly [name: string, word: Word])[] = [
+    ['p', 'parameters'],
+    ...states.map((name, i) => [name, stateName(i)] as const),
+  ]
+  const names = new Map(
+    [...arrays, ['g', 'gradients'] as const].map(([name, word]) => {
+      places.set(name, { tensor: own(wordOf(word)), step: 0 })
+      return [name, g.leaf(name, Level.Neuron)]
+    }),
+  )
+  for (const [name, word, at] of numbersOfRule(rule)) {
+    places.set(name, { tensor: { word: wordOf(word) }, step: 0, row: at / 4 })
+    names.set(name, g.leaf(name, Level.Layer))
+  }
+  checkText(rule, update, [...names.keys()])
+  const before = arrays.map(([name]) => names.get(name)!)
+  written(update).run(g, names)
+  const after = arrays.map(([name]) => names.get(name)!)
+  // x·0 is 0 only for finite x.
+  const zero = g.constant(0)
+  const zeros = after.map((node) => g.make('mul', [node, zero]))
+  const good = g.make('eq', [zeros.reduce((sum, node) => g.add(sum, node)), zero])
+  const stores = arrays.map(([name], i) => {
+    const node = g.where(good, after[i], before[i])
+    return { kind: 'store', to: places.get(name)!, node } as const
+  })
+  const outputs = [...stores, { kind: 'count', masks: [g.not(good)] } as const]
+  const none = { pixels: 0, realChannels: 0, imagePixels: 0 }
+  return {
+    func: kernel({
+      ...{ name: rule, width: 2, padded: false, places, lower: lowering(g), common: [], start: [] },
+      words: { ...none, channels: wordOf('channels') },
+      sections: [{ times: 1, steps: 1, from: 0, outputs, carry: [] }],
+    }),
+  }
+}
+
+/**
+ * A step in the language of neurons: lines that assign the parameter `p` and the states anew. `g`
+ * is the gradient, `lr` the learning rate, `decay` the weight decay; other names are options,
+ * `beta1` and `beta2` those of `betas`. `correction1` and `correction2` are 1/(1 − β₁ⁿ) and
+ * 1/(1 − β₂ⁿ) at step n.
+ */
+export const byText =
+  (update: string): EmitStep =>
+  (b, { otherDecay: _, ...fields }, states, { rule, states: names }) => {
+    b.kernels ??= new KernelSet()
+    const { place } = b.kernels.take(`${rule}\n${update}`, () => functionOf(rule, update, names))
+    const kept = Object.fromEntries(states.map((state, i) => [stateName(i), state]))
+    emitThrough(ruleStep)(b, { ...fields, ...kept, kernel: place, channels: ROW })
+  }

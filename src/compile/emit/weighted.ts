@@ -1,0 +1,276 @@
+/** Convolutions and linear layers, which are convolutions whose kernel covers their whole input. */
+
+import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
+import type { Graph, GraphNode } from '../../network/trace.js'
+import { emitBiasGradient } from '../convolution/dense.js'
+import {
+  type Geometry,
+  geometryOf,
+  groupingOf,
+  type WeightedLayer,
+} from '../convolution/geometry.js'
+import {
+  emitEither,
+  emitForwardOnFloats,
+  emitForwardOnSpikes,
+  emitInputGradient,
+  emitWeightGradient,
+  fitsSpikes,
+  forwardBy,
+  listsBy,
+  patternsBy,
+} from '../convolution/index.js'
+import { listGradient, listSource, patternGradient } from '../convolution/patterns.js'
+import type { ByteForward } from '../convolution/spikes.js'
+import type { DenseForward, SpikeTask, WeightGradient } from '../convolution/strategy.js'
+import { int8 } from '../int8.js'
+import { storedChannels, weightLayout } from '../layout.js'
+import { type FloatBuffer, type LayerPlan, type Pass, term } from '../pass.js'
+import { type Expression, type FloatTensor, rowsOf, type SpikeInput } from '../tensors.js'
+import { countValues } from './activity.js'
+import { emitTraceGradient, traceOf } from './encode.js'
+import {
+  giveMadeGradient,
+  gradientBuffer,
+  gradientRows,
+  gradientTimeSum,
+  withGradient,
+} from './gradients.js'
+import { plainFloat, spikeSources } from './materialise.js'
+import { standardisedWeight } from './standardise.js'
+import { materialise } from './write-out.js'
+
+export const weighted: LayerPlan<WeightedLayer> = {
+  layout({ name, shape }, graph, node) {
+    if (name !== 'weight') return undefined
+    const [c, h, w] = graph.nodes[node.inputs[0]].shape
+    const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
+    const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
+    const grouping = groupingOf(node.layer as WeightedLayer, inC)
+    return weightLayout(shape, shape[0], c, taps, inC, grouping)
+  },
+
+  lower(pass, node, layer, x) {
+    const { b, context, options, training, callSteps } = pass
+    const { buffers, outer, method, accumulate } = context
+    const { timeSteps } = options
+    const { name, index } = node
+    const plain = plainInput(pass, node, x)
+    const inC = plain ? plain.stored : storedChannels(x.shape[0])
+    const g = geometryOf(layer, x.shape, inC, node.shape, pass.images)
+    const { zeros } = buffers
+    const compact = options.fixed
+    const spikes = spikeSources(x)
+    const task = spikes && { g, steps: callSteps, spikes, compact }
+    const onSpikes = task && fitsSpikes(task) ? spikes : undefined
+    const bytes = task && onSpikes && byteWeightOf(pass, index, task)
+    const standardised =
+      layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
+    const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
+    const bias = context.parameter(index, 'bias')
+    const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
+    const steps = floats?.steps ?? callSteps
+    countValues(pass, node, 'input', floats?.shape ?? x.shape, floats ?? (onSpikes as SpikeInput))
+    let output = pass.floatTensor(`${name} current`, node.shape, steps)
+    const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
+    if (bytes) int8().emitForwardOnBytes(b, { ...job, ...bytes })
+    else if (floats)
+      pass.make(output, { layers: 1, byImages: !floats.input }, () =>
+        emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
+      )
+    else if (onSpikes)
+      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
+    // What the gradient of the input is handed to.
+    const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
+
+    const trace =
+      training && method.presynaptic === 'trace' ? traceOf(pass, node, x, inC) : undefined
+    // Counts give the time mean of spikes and the input is all there, but a current is gone when
+    // the loop over t outside goes on.
+    const passing =
+      outer &&
+      method.presynaptic === 'mean' &&
+      x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
+    const inputSum = training && passing && floats ? pass.timeSum(node, floats) : undefined
+
+    withGradient(pass, node, output, (delta, steps) => {
+      const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
+      const whole = { ...job, steps, accumulate }
+      const productsWith = (delta: Buffer): void => {
+        const read =
+          inputSum && floats
+            ? { input: { ...rowsOf(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) } }
+            : presynaptic(pass, node, x, inC, steps)
+        emitWeightGradient(b, { ...whole, delta, ...read })
+      }
+      const products = (): void => productsWith(delta)
+      // With the input of each step, by lists of spikes where they pay.
+      const byStep = (delta: Buffer): void => {
+        const here = { ...whole, delta, spikes: spikes as SpikeInput }
+        // Records have one condition: where it is the step mask nothing is chosen.
+        const how = { callSteps: outer ? steps : undefined, always: context.masked }
+        const fits = spikes && method.presynaptic !== 'mean' && steps === callSteps
+        const which = fits ? patternsBy(b, here, how) : 'many'
+        const patterns = (): void => patternGradient.emit(b, here)
+        emitEither(b, which, patterns, () => productsWith(delta))
+      }
+      const source = method.presynaptic === 'mean' ? listSource(x) : undefined
+      const lists = source && { ...job, ...source, steps: timeSteps }
+      const which = lists ? listsBy(b, lists) : 'many'
+      if (lists && which !== 'many')
+        emitEither(b, which, () => listGradient.emit(b, lists), products)
+      else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
+      else byStep(delta)
+      if (options.inspect && method.neuron === 'time' && steps > 1)
+        probe(pass, node, x, g, output, delta)
+      const biasGradient = context.gradient(index, 'bias')
+      if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
+      standardised?.backward()
+      if (input.terms.every((term) => term.tensor.kind === 'float' && term.tensor.input)) return
+      giveMadeGradient(pass, {
+        name: `${name} input gradient`,
+        from: delta,
+        to: input,
+        steps,
+        stored: inC,
+        emit: (out) =>
+          emitInputGradient(b, forImages(pass, { name, g, steps, delta, weight, out, zeros })),
+      })
+    })
+    return { shape: node.shape, terms: [term(output)] }
+  },
+}
+
+/**
+ * The float tensor that an expression is, if the weight is laid out for its channels. The image
+ * itself may come through a layer that does nothing, such as dropout in evaluation; the weight then
+ * expects channels as other tensors have them.
+ */
+function plainInput(
+  { options: { graph } }: Pass,
+  { inputs }: GraphNode,
+  x: Expression,
+): FloatTensor | undefined {
+  const plain = plainFloat(x)
+  return plain?.input && !isInput(graph, inputs[0]) ? undefined : plain
+}
+
+/** Whether a node only passes the input on: its channels are stored as they are. */
+function isInput(graph: Graph, index: number): boolean {
+  let node = graph.nodes[index]
+  while (node.kind === 'flatten' || node.kind === 'identity') node = graph.nodes[node.inputs[0]]
+  return node.kind === 'input'
+}
+
+/** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */
+function byteWeightOf(
+  { context, options }: Pass,
+  node: number,
+  task: SpikeTask,
+): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes' | 'compact'> | undefined {
+  if (options.weights !== 'int8' || !int8().fitsByteWeights(task)) return undefined
+  const found = context.byteWeight(node)
+  const { spikes, compact } = task
+  return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes, compact }
+}
+
+/**
+ * By additions for each spike, or by dense products where so many neurons fire that these are
+ * faster. Returns where the moments of the output are, when they are wanted and always written.
+ */
+function forwardOnSpikes(
+  pass: Pass,
+  node: GraphNode,
+  x: Expression,
+  spikes: SpikeInput,
+  output: FloatBuffer,
+  job: Omit<DenseForward, 'input'>,
+): FloatTensor['moments'] {
+  const { b, context, options } = pass
+  const { name, steps } = job
+  const event = (withMoments: boolean): FloatTensor['moments'] =>
+    emitForwardOnSpikes(b, { ...forImages(pass, job), spikes, withMoments, compact: options.fixed })
+  const dense = (): undefined => {
+    const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
+    pass.write(x, steps, false, written.buffer, written.stored)
+    emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
+  }
+  // At the single steps of a loop outside without training few neurons fire.
+  const singly = !pass.training && context.outer && options.timeSteps > 1
+  const limit = singly ? Number.POSITIVE_INFINITY : undefined
+  const callSteps = context.outer ? steps : undefined
+  const which = forwardBy(b, { ...job, spikes }, pass.training, limit, callSteps)
+  if (which === 'many') return dense()
+  const { moments = false } = pass.wanted(node)
+  return pass.make(
+    output,
+    { layers: 1, byImages: true },
+    (again) => emitEither(b, which, (isAlone) => event(isAlone && moments && !again), dense)[0],
+  )
+}
+
+/** A job for the pass's images. */
+const forImages = <J extends { readonly g: Geometry }>(pass: Pass, job: J): J => ({
+  ...job,
+  g: { ...job.g, images: pass.images, allImages: pass.context.images },
+})
+
+/** What the weight's gradient multiplies with: the presynaptic rate, or the input at each step. */
+function presynaptic(
+  pass: Pass,
+  node: GraphNode,
+  source: Expression,
+  inC: number,
+  steps: number,
+): Pick<WeightGradient, 'input' | 'writeInput'> {
+  const mean = pass.context.method.presynaptic === 'mean'
+  const { name } = node
+  const plain = plainInput(pass, node, source)
+  if (plain) {
+    const input = pass.dense(plain)
+    if (!mean || input.meanSteps === 1) return { input }
+  }
+  const written = (): Buffer =>
+    gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
+  const write = (out: Buffer): Reference => {
+    pass.write(source, steps, mean, out, inC)
+    return ref(out)
+  }
+  const all = written()
+  const input = rowsOf(all, inC, steps)
+  const { remade } = pass.context
+  // The model's input is read where a pointer says, from its first image on.
+  if (remade && source.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input))
+    return {
+      input,
+      writeInput: (first, images) =>
+        images === pass.images
+          ? write(all)
+          : remade.inPart({ first, images }, () => write(written())),
+    }
+  write(all)
+  return { input }
+}
+
+/** What `diagnostics` compares. */
+function probe(
+  pass: Pass,
+  { name, index }: GraphNode,
+  source: Expression,
+  g: Geometry,
+  output: FloatBuffer,
+  delta: Buffer,
+): void {
+  const { b, context } = pass
+  const parameter = context.parameters.find((p) => p.node === index && p.role === 'weight')
+  if (!parameter) return
+  const rows = gradientRows(pass, output)
+  const mean = gradientTimeSum(pass, `${name} gradient over time`, delta, output, rows)
+  const rate = gradientBuffer(pass, `${name} presynaptic rate`, source.shape, 1, g.inC)
+  pass.write(source, 1, true, rate, g.inC)
+  const bytes = parameter.layout.stored * 4
+  const gradient = b.buffer(`${name} gradient of means`, bytes, 'scratch', true)
+  const job = { name: `${name} means`, g, steps: 1, input: rowsOf(rate, g.inC), delta: mean }
+  emitWeightGradient(b, { ...job, out: ref(gradient), accumulate: false })
+  pass.probes.weights.push({ node: index, gradient })
+}

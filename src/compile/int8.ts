@@ -1,0 +1,8 @@
+/** What weights of one byte need; in a page `page/int8.ts` stands for it, for exports alone. */
+
+import { emitForwardOnBytes, fitsByteWeights } from './convolution/spikes.js'
+import { byteWeights } from './emit/standardise.js'
+
+export const int8 = () => ({ byteWeights, emitForwardOnBytes, fitsByteWeights })
+
+export type Int8 = ReturnType<typeof int8>

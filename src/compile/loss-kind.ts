@@ -1,0 +1,153 @@
+/** What a loss and a penalty are, and which there are. */
+
+import { describe, fail } from '../base/errors.js'
+import { complete, type Made, maker } from '../base/rules.js'
+import type { crossEntropy } from '../kernels/records/loss.js'
+import type { FieldsOf } from '../kernels/records/schema.js'
+import type { Loss, Penalty } from '../network/loss.js'
+import type { GraphNode } from '../network/trace.js'
+import type { PlanOptions } from './context.js'
+import type { Pass } from './pass.js'
+import type { ProgramBuilder } from './program.js'
+import type { Expression, SpikeTensor } from './tensors.js'
+import type { TrainingSpec } from './training.js'
+
+export type { Loss } from '../network/loss.js'
+
+/** What the records of all losses have. */
+export type LossFields = Omit<
+  FieldsOf<typeof crossEntropy>,
+  'mseWeight' | 'instantaneous' | 'labelSmoothing' | 'outputScale'
+>
+
+/** What a loss may read of the training that it is for. */
+export interface LossNumbers {
+  /** Whether each step's output has a gradient of its own. */
+  readonly instantaneous: boolean
+  /** Whether all steps have one, and not those alone that a run chooses. */
+  readonly allSteps: boolean
+  /** Share of the mean squared error in the cross entropy, in online methods. */
+  readonly mseWeight: number
+  /** What rates are multiplied by: T for counts, else 1. */
+  readonly factor: number
+  /** What the output is multiplied by; absent: nothing. */
+  readonly outputScale: number | undefined
+}
+
+/** An output besides the last. */
+export interface Exit {
+  readonly name: string
+  readonly value: Expression
+}
+
+/** The end of a network. */
+export interface End {
+  readonly pass: Pass
+  readonly node: GraphNode
+  readonly x: Expression
+  readonly others: readonly Exit[]
+}
+
+/** What planner, session, data and the command line ask of a loss. */
+interface LossKind<L extends Loss, O extends object> extends Made<O> {
+  /** Whether it is of the output of each step. */
+  readonly ofSteps?: boolean
+  /** Whether it is of all outputs of a network with several. */
+  readonly ofExits?: boolean
+  /** Whether it compares outputs with numbers, not with labels. */
+  ofValues?(loss: L): boolean
+  /** @throws SpikewasmError for a network or a method that it is not defined for */
+  checkPlan?(loss: L, options: PlanOptions): void
+  /** Emits its record. */
+  emit(b: ProgramBuilder, loss: L, fields: LossFields, numbers: LossNumbers): void
+  /** Where training is not by the last output alone. */
+  lower?(end: End, loss: L): void
+}
+
+type KnownLoss = LossKind<Loss, Record<string, unknown>> & { make(options: object): Loss }
+
+const losses = new Map<string, KnownLoss>()
+const names: Loss['kind'][] = []
+
+/** Names of all losses that are known. */
+export const lossNames: readonly Loss['kind'][] = names
+
+export const lossKind = (kind: Loss['kind']): KnownLoss => losses.get(kind) as KnownLoss
+
+/** Makes a loss known. @returns the function that makes it */
+export function defineLoss<L extends Loss, O extends object>(
+  kind: L['kind'],
+  of: LossKind<L, O>,
+): (options?: O, ...more: []) => L {
+  const make = maker<L, O>(kind, of, {})
+  losses.set(kind, { ...of, make } as unknown as KnownLoss)
+  names.push(kind)
+  return make
+}
+
+let ofExits: (() => Loss) | undefined
+
+/** Whoever makes networks with several outputs brings along their loss. */
+export const useForExits = (make: () => Loss): void => {
+  ofExits = make
+}
+
+/** The loss of a network with several outputs where none is given. */
+export const lossOfExits = (): Loss | undefined => ofExits?.()
+
+/** Whether a loss is of the sum over time, not of the mean. */
+export const isOfCounts = (loss: Loss): boolean => 'of' in loss && loss.of === 'counts'
+
+/** Whether a loss is of numbers that the data give for each output, not of labels. */
+export const isOfValues = (loss: Loss): boolean => lossKind(loss.kind).ofValues?.(loss) ?? false
+
+/** @throws SpikewasmError unless `loss` is complete */
+export function checkLoss(name: string, loss: Loss): void {
+  const { kind, ...options } = Object(loss) as Loss
+  const known = losses.get(kind)
+  if (!known)
+    fail(`${name} must be made by ${names.join(', ')}, as in crossEntropy(), got ${describe(loss)}`)
+  const all = complete(kind, known.options, options)
+  // No caller said them: a completed loss has defaults that its own function might refuse.
+  known.check?.(all, {})
+}
+
+/** A penalty of a plan, with the neuron layers that it is on. */
+type Planned<P> = Omit<P, 'layers'> & Pick<TrainingSpec['penalties'][number], 'layers'>
+
+/** What planner and options ask of a penalty. */
+interface PenaltyKind<P extends Penalty, O extends object> extends Made<O> {
+  /** Hands its gradient to a layer's spikes, behind those of their readers. @param name its own */
+  give(pass: Pass, node: GraphNode, spikes: SpikeTensor, penalty: Planned<P>, name: string): void
+}
+
+type KnownPenalty = PenaltyKind<Penalty, object>
+
+const penalties = new Map<string, KnownPenalty>()
+
+/** Makes a penalty known. @returns the function that makes it */
+export function definePenalty<P extends Penalty, O extends object>(
+  kind: P['kind'],
+  of: PenaltyKind<P, O>,
+): (options: O, ...more: []) => P {
+  penalties.set(kind, of as unknown as KnownPenalty)
+  return maker<P, O>(kind, of)
+}
+
+/** Hands the gradients of a layer's penalties to its spikes. */
+export function givePenalties(pass: Pass, node: GraphNode, spikes: SpikeTensor): void {
+  for (const [i, penalty] of pass.options.training?.penalties.entries() ?? [])
+    if (penalty.layers.includes(node.name))
+      penalties.get(penalty.kind)?.give(pass, node, spikes, penalty, `penalty ${i}`)
+}
+
+/** @throws SpikewasmError unless it is a list of penalties */
+export function checkPenalties(name: string, list: readonly Penalty[]): void {
+  if (!(Array.isArray(list) && list.every((penalty) => penalties.has(penalty?.kind))))
+    fail(
+      `${name} must be an array of what ${[...penalties.keys()].join(', ') || 'ratePenalty'} ` +
+        `makes, got ${describe(list)}`,
+    )
+  for (const { kind, ...options } of list)
+    complete(kind, (penalties.get(kind) as KnownPenalty).options, options)
+}

@@ -1,0 +1,329 @@
+/**
+ * Graph + method → a plan: parameters, buffers with addresses, programs. Plain data; nothing is
+ * allocated here.
+ */
+
+import { Control } from '../../assembly/opcodes.js'
+import { roundUp } from '../base/numbers.js'
+import type { Buffer, MemoryKind } from '../kernels/records/words.js'
+import { readersOf } from '../network/readers.js'
+import type { Graph } from '../network/trace.js'
+import { sizeOf } from '../network/value.js'
+import { budgets, singlesOf, workersOf } from './budgets.js'
+import { checkReads } from './check.js'
+import { remake } from './checkpoints.js'
+import {
+  type ByteWeight,
+  Context,
+  namedBuffers,
+  type Parameter,
+  type PlanOptions,
+  purposeOf,
+  type Run,
+  type Statistic,
+} from './context.js'
+import { layOut } from './emit/encode.js'
+import { checkLossOfMethod, targetFloats } from './emit/loss.js'
+import { int8 } from './int8.js'
+import { storedChannels } from './layout.js'
+import { assignAddresses, assignAddressesByWorker } from './memory.js'
+import { type Pass, planOf } from './pass.js'
+import { atOnce, type Parts, type PlannedRecord, ProgramBuilder } from './program.js'
+import {
+  forwardProgram,
+  type ProgramName,
+  type ProgramPlan,
+  streamProgram,
+  trainingPrograms,
+} from './programs.js'
+import type { Choices } from './recompute.js'
+import { collectState } from './state.js'
+
+export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
+export type { Method, MethodOptions, StepMode } from './methods.js'
+export type { RateProbe, StateProbe } from './pass.js'
+
+export type { ProgramName } from './programs.js'
+
+/** A program in memory, and what a host finds in it. */
+export interface Program extends Omit<ProgramPlan, 'name'> {
+  readonly address: number
+  /** Those of all sections. */
+  readonly records: readonly PlannedRecord[]
+  /** On how many threads it runs: no more than its work is worth. One is the calling thread. */
+  readonly workers: number
+}
+
+/** Parameters, buffers with addresses and programs of a model. */
+export type Plan = Readonly<Of<ReturnType<typeof laidOut>>>
+type Of<P> = P extends Parts<infer T> ? T : never
+
+/** What a model's memory is used for, in bytes. */
+export interface MemoryUse {
+  /** Programs: what the engine executes. */
+  readonly program: number
+  /** Parameters. */
+  readonly parameters: number
+  /** Gradients of the parameters. */
+  readonly gradients: number
+  /** What the optimizer keeps from step to step. */
+  readonly optimizer: number
+  /** Running statistics, outputs and losses. */
+  readonly statistics: number
+  /** States that are recorded at each step; absent where none is. */
+  readonly recorded?: number
+  /** Batches of images and labels. */
+  readonly input: number
+  /** Part of `scratch`: what the forward pass writes and the backward pass reads. */
+  readonly kept: number
+  /** Activations and working buffers, which share memory where their lifetimes allow it. */
+  readonly scratch: number
+  /** Scratch of the workers. */
+  readonly workers: number
+  /** All memory of the model. */
+  readonly total: number
+}
+
+/** Of lists of any length: as arguments of a call, a million records overflow the stack. */
+const greatest = (least: number, values: readonly number[]): number =>
+  values.reduce((a, b) => Math.max(a, b), least)
+
+/** Pixels of a node that a kernel behind it may read in one run. */
+function zeroPixels(graph: Graph, { index }: { index: number }): number {
+  const kernels = readersOf(graph, index).map((of) => planOf(of).pixels?.(of.layer) ?? 1)
+  return greatest(1, kernels)
+}
+
+/**
+ * What the buffers of one pass may take: about the workers' second-level caches, or a quarter of
+ * the weights, which each pass reads once more.
+ */
+const passRoom = (parameterBytes: number, workers: number): number =>
+  Math.max(budgets.passBytes * workers, parameterBytes / 4)
+
+/** Everything about a model's memory and programs, for a number of workers. */
+export const makePlan = (options: PlanOptions, workers: number): Plan =>
+  atOnce(planInParts(options, workers))
+
+/** The same in parts. */
+export function* planInParts(options: PlanOptions, workers: number): Parts<Plan> {
+  checkLossOfMethod(options)
+  const whole = yield* planRuns(options, options.batchSize, workers)
+  const images = imagesOfPass(whole, workers)
+  return images < options.batchSize ? yield* planRuns(options, images, workers) : whole
+}
+
+/** Whether results of whole batches are kept to be read. */
+const keepsBatches = ({ inspect, record = [], states = {} }: PlanOptions): boolean =>
+  inspect || record.length > 0 || Object.keys(states).length > 0
+
+/**
+ * Images that run together in inference. A batch whose buffers are larger than the caches takes
+ * less memory in passes, and hardly more time. All passes have the same number of images, so that
+ * rates count each image once.
+ */
+function imagesOfPass({ options, memory }: Plan, workers: number): number {
+  const { batchSize } = options
+  if (!purposeOf(options).passes || keepsBatches(options)) return batchSize
+  const room = passRoom(memory.parameters, workers)
+  if (memory.scratch <= room) return batchSize
+  const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
+  const divisors = Array.from({ length: batchSize }, (_, i) => i + 1).filter(
+    (images) => batchSize % images === 0,
+  )
+  // Far smaller passes than fit would be slow: then rather one that takes more.
+  const fitting = divisors.findLast((images) => images <= most && images > most / 8)
+  return fitting ?? (divisors.find((images) => images > most) as number)
+}
+
+const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
+
+const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
+
+/** Nodes whose weights all programs can read as bytes. Contexts without a program do not count. */
+function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
+  const [first, ...others] = contexts.filter(({ lowered }) => lowered).map((c) => c.byteNodes)
+  return new Set([...(first ?? [])].filter((node) => others.every((nodes) => nodes.has(node))))
+}
+
+/**
+ * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
+ * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is
+ * one that makes activations again: `choices` are what it does otherwise, as it takes no more
+ * memory.
+ */
+function* planRuns(
+  options: PlanOptions,
+  passImages: number,
+  workers: number,
+  byteNodes?: ReadonlySet<number>,
+  choices?: Choices,
+): Parts<Plan> {
+  const { graph } = options
+  const purpose = purposeOf(options)
+  if (purpose.training && options.weights === 'int8')
+    throw new Error("weights 'int8' need purpose 'inference' or 'stream'")
+  const state = collectState(graph, byteNodes)
+  const { parameters, statistics } = state
+  const b = new ProgramBuilder()
+  // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a
+  // flattened image of channels.
+  const zeros = greatest(
+    0,
+    graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)),
+  )
+  const floats = { parameters: state.parameterFloats, statistics: state.statisticFloats, zeros }
+  const named = namedBuffers(b, options, floats)
+  const byteWeights = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
+  const inputs = inputBuffers(b, options, named.losses ? targetFloats(options) : 0)
+  const contexts: Context[] = []
+  const contextOf = (
+    images: number,
+    of: Context['buffers'],
+    run: Run,
+    carried?: Context['carried'],
+  ): Context => {
+    const given = [parameters, statistics, of, run, byteWeights, carried] as const
+    contexts.push(new Context(options, images, b, ...given))
+    return contexts[contexts.length - 1]
+  }
+  // What a training step has found may be read after others have run.
+  const carried = options.inspect ? undefined : new Map<string, Buffer>()
+
+  const planned: ProgramPlan[] = []
+  let keptBytes = 0
+  if (named.training) {
+    const context = contextOf(passImages, named, 'training', carried)
+    if (options.gradientCheckpoint === 'layers') context.remade = remake(b, choices)
+    const made = yield* trainingPrograms(context, state, { ...named, ...named.training })
+    if (context.remade && !choices) {
+      const fitting = context.remade.choicesThatFit(passImages)
+      const again = yield* planRuns(options, passImages, workers, byteNodes, fitting)
+      // Where few steps or small layers leave nothing to save.
+      const asWithout = { ...options, gradientCheckpoint: 'none' } as const
+      const without = yield* planRuns(asWithout, passImages, workers, byteNodes)
+      return again.memory.total < without.memory.total ? again : { ...without, options }
+    }
+    planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
+    keptBytes = made.keptBytes
+  }
+  const starts = [b.now]
+  const forwardOf = (images: number, output: Buffer, run: Run = 'forward'): Context =>
+    contextOf(images, { ...named, losses: undefined, output }, run)
+  if (purpose.evaluate)
+    planned.push(
+      yield* forwardProgram(contextOf(passImages, named, 'forward', carried), 'evaluate'),
+    )
+  // Where batches of one image run already, it is not needed.
+  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keepsBatches(options)))) {
+    starts.push(b.now)
+    planned.push(yield* forwardProgram(forwardOf(1, named.output), 'single'))
+  }
+  if (purpose.stream)
+    planned.push(yield* streamProgram(forwardOf(passImages, named.outputSoFar, 'stream')))
+  if (options.weights === 'int8' && !byteNodes)
+    return yield* planRuns(options, passImages, workers, nodesOfBytes(contexts))
+  if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
+  checkReads(planned, graph)
+  yield
+  const lone = contexts.find(({ lone }) => lone)?.lone
+  const buffers = { ...named, ...inputs }
+  const given = { options, parameters, byteWeights, statistics, named: buffers, lone, passImages }
+  return yield* laidOut(b, planned, starts, workers, keptBytes, given)
+}
+
+/** Slots: two where one is filled while the other is read; a stream has one. */
+function inputBuffers(b: ProgramBuilder, options: PlanOptions, wanted: number) {
+  const { batchSize, input, frames, timeSteps, fixed } = options
+  const slots = Array.from({ length: fixed ? 1 : purposeOf(options).slots }, (_, i) => i)
+  const each = (name: string, floats: number): readonly Buffer[] =>
+    slots.map((i) => b.buffer(`${name} ${i}`, batchSize * floats * 4, 'input'))
+  return {
+    images: each('images', sizeOf(input) * (frames ? timeSteps : 1)),
+    labels: each('labels', 1),
+    /** Wanted outputs, where the loss is of them and not of labels. */
+    targets: wanted > 0 ? each('targets', wanted) : [],
+  }
+}
+
+/** What a plan has before anything has an address. */
+interface Given {
+  readonly options: PlanOptions
+  /** Those that are floats in memory. */
+  readonly parameters: readonly Parameter[]
+  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
+  readonly byteWeights: readonly ByteWeight[]
+  readonly statistics: readonly Statistic[]
+  readonly named: ReturnType<typeof namedBuffers> & ReturnType<typeof inputBuffers>
+  /** Why its training programs must not run on a single sample. */
+  readonly lone?: string
+  /** Images of one run. Fewer than the batch where a batch runs in passes. */
+  readonly passImages: number
+}
+
+function* laidOut(
+  b: ProgramBuilder,
+  planned: readonly ProgramPlan[],
+  starts: readonly number[],
+  workers: number,
+  keptBytes: number,
+  given: Given,
+) {
+  const { options, parameters, passImages, named } = given
+  const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
+  const encodedAt = Control.Bytes
+  const laid = layOut(planned, workers, encodedAt)
+  const base = roundUp(encodedAt + laid.size, 64) + 64
+  yield
+  // In inference, buffers of their own must not take back what passes save.
+  const ownBytes = purposeOf(options).passes
+    ? passRoom(named.parameters.bytes, workers)
+    : budgets.ownMemoryBytes
+  const end =
+    workers > 1
+      ? assignAddressesByWorker(used, base, starts, ownBytes)
+      : assignAddresses(used, base)
+  yield
+  const encoded = laid.encode()
+  const scratches = planned.flatMap(recordsOf).map((record) => record.scratch)
+  const workerScratch = roundUp(greatest(64, scratches), 64) + 64
+  const sum = (of: MemoryKind): number =>
+    used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)
+  const persistent = used.filter((x) => x.persistent).reduce((n, x) => n + x.bytes + 64, 0)
+  const recorded = sum('recorded')
+  const scratch = Math.max(0, end - base - persistent) + sum('kept')
+  const memory: MemoryUse = {
+    program: laid.size,
+    parameters: sum('parameters'),
+    gradients: sum('gradients'),
+    optimizer: sum('optimizer'),
+    statistics: sum('statistics'),
+    ...(recorded > 0 ? { recorded } : {}),
+    input: sum('input'),
+    kept: Math.min(keptBytes, scratch),
+    scratch,
+    workers: workerScratch * workers,
+    total: end + workerScratch * workers + 64,
+  }
+  const programs = planned.map((of, i): [string, Program] => {
+    const address = encoded.programs[i]
+    return [of.name, { ...of, address, records: recordsOf(of), workers: workersOf(of, workers) }]
+  })
+  return {
+    ...given,
+    buffers: used as readonly Buffer[],
+    programs: Object.fromEntries(programs) as { readonly [name in ProgramName]?: Program },
+    /** Functions that its records call. */
+    kernels: b.kernels,
+    /** Runs that a batch takes: the batch is passes · passImages images. */
+    passes: options.batchSize / passImages,
+    /** When and how `predict` runs images one by one. */
+    singles: singlesOf(options, parameters, passImages, planned, workers),
+    encoded,
+    encodedAt,
+    /** Bytes of scratch for one worker, and where the workers' scratch starts. */
+    workerScratch,
+    workerScratchAt: end,
+    memory,
+  }
+}

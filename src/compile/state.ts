@@ -1,0 +1,73 @@
+/** Parameters and running statistics of a graph: which there are, and where they lie. */
+
+import { fail } from '../base/errors.js'
+import { roundUp } from '../base/numbers.js'
+import { kindOf, labelOf } from '../network/kind.js'
+import type { Graph } from '../network/trace.js'
+import type { Parameter, Statistic } from './context.js'
+import { vectorLayout } from './layout.js'
+import { planOf } from './pass.js'
+
+/**
+ * Weights first, in the order of the layers. `byteNodes`: nodes whose weights, and the gains that
+ * go into them, are not stored as floats.
+ */
+export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new Set()) {
+  const found: Omit<Parameter, 'offset'>[] = []
+  const statistics: Statistic[] = []
+  let statisticFloats = 0
+  const names = new Set<string>()
+  for (const node of graph.nodes) {
+    const { layer, index, name } = node
+    if (!layer) continue
+    const prefix = name === '' ? '' : `${name}.`
+    const { parameters, statistics: kept } = kindOf(layer)
+    for (const spec of parameters?.(layer, graph.nodes[node.inputs[0]].shape) ?? []) {
+      if (names.has(prefix + spec.name))
+        fail(
+          `${name} (${labelOf(node)}) is called more than once; make a layer of its own for ` +
+            'each call',
+        )
+      names.add(prefix + spec.name)
+      const layout =
+        planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
+      const { name: role, decays, initial } = spec
+      found.push({ name: prefix + role, layout, decays, node: index, role, initial })
+    }
+    for (const { name: role, shape, initial } of kept?.(layer) ?? []) {
+      const layout = vectorLayout(shape, shape[0])
+      const offset = statisticFloats * 4
+      statistics.push({ name: prefix + role, layout, offset, node: index, role, initial })
+      statisticFloats += roundUp(layout.stored, 16)
+    }
+  }
+  const isByte = ({ node, role }: Pick<Parameter, 'node' | 'role'>): boolean =>
+    byteNodes.has(node) && role !== 'bias'
+  let floats = 0
+  let decayFloats = 0
+  const parameters: Parameter[] = []
+  for (const decays of [true, false]) {
+    for (const parameter of found) {
+      if (parameter.decays !== decays || isByte(parameter)) continue
+      parameters.push({ ...parameter, offset: floats * 4 })
+      floats += roundUp(parameter.layout.stored, 16)
+    }
+    if (decays) decayFloats = floats
+  }
+  // In the order of the network, as PyTorch lists them.
+  const places = new Map(found.map(({ name }, i) => [name, i]))
+  const placeOf = ({ name }: Parameter): number => places.get(name) ?? 0
+  parameters.sort((a, b) => placeOf(a) - placeOf(b))
+  return {
+    parameters,
+    /** Those that are no floats in memory, of the nodes that were given. */
+    others: found.filter(isByte),
+    statistics,
+    parameterFloats: floats,
+    /** Floats of the weights, which come first and may decay by themselves. */
+    decayFloats,
+    statisticFloats,
+  }
+}
+
+export type State = ReturnType<typeof collectState>

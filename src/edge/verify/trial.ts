@@ -1,0 +1,211 @@
+/** Samples of a data set for an exported network, with the outputs that it must give. */
+
+import { fail } from '../../base/errors.js'
+import { dequantise, quantise } from '../../compile/emit/standardise.js'
+import type { Dataset } from '../../data/datasets/dataset.js'
+import { compile } from '../../model/compile.js'
+import type { Model } from '../../model/model.js'
+import type { Module } from '../../network/module.js'
+import {
+  type Call,
+  callsOf,
+  frameBytesOf,
+  frameCount,
+  type NetInfo,
+  sampleBytesOf,
+  shownAs,
+  sizeOf,
+} from '../abi.js'
+import { checkData, sampleReader } from '../accuracy.js'
+import type { ApartNet } from './apart.js'
+import { type JobNumbers, type Likeness, likenessOf } from './job.js'
+
+// The model that an exported network came from: what it makes of the same samples.
+
+export interface Origin {
+  /** The network that was exported. */
+  readonly network: Module
+  /** Gives a model of it the weights that were exported. */
+  readonly load: (model: Model) => Promise<void>
+}
+
+/** Samples of one call of `predict`: frames are copied T times. */
+const BATCH = 16
+
+/**
+ * Outputs of a model that is compiled as the file says, [samples][classes]. Of a file with int8
+ * weights it has the floats that the bytes stand for.
+ *
+ * @throws SpikewasmError for weights that do not fit the network or the file
+ */
+export async function askModel(
+  { network, load }: Origin,
+  info: NetInfo,
+  call: Call,
+  input: Uint8Array,
+): Promise<Float32Array> {
+  const frames = call === 'step' || info.frames
+  const { classes } = info
+  const samples = input.length / sampleBytesOf(info)
+  const model = await compile(network, {
+    purpose: 'inference',
+    input: info.input,
+    timeSteps: info.timeSteps,
+    // `step` is one step at a time, whatever the method.
+    method: call === 'step' ? undefined : info.method,
+    stepMode: call === 'step' ? 's' : info.stepMode,
+    batchSize: BATCH,
+    frames,
+  })
+  try {
+    if (model.parameterCount !== info.parameters)
+      fail(
+        `--model must be the network that was exported, with ${info.parameters} parameters, got ` +
+          `one with ${model.parameterCount}; name its --run, or its --model and --weights`,
+      )
+    await load(model)
+    if (info.weights === 'int8') throughBytes(model)
+    const numbers = info.inputType === 'u8' ? normalised(info, input) : floats(input)
+    const size = sizeOf(info)
+    const own = frameCount(info)
+    const outputs = new Float32Array(samples * classes)
+    for (let first = 0; first < samples; first += BATCH) {
+      const count = Math.min(BATCH, samples - first)
+      const part = numbers.subarray(first * own * size, (first + count) * own * size)
+      const x = frames && own === 1 ? repeated(part, size, info.timeSteps) : part
+      outputs.set((await model.predict(x)).logits, first * classes)
+    }
+    return outputs
+  } finally {
+    await model.dispose()
+  }
+}
+
+/**
+ * Gives each weight the values that its bytes stand for. (No network that comes with the package
+ * standardises weights: there the bytes would be those of the standardised weight.)
+ */
+function throughBytes(model: Model): void {
+  const { parameters } = model.session.plan
+  const state = model.stateDict()
+  for (const { name, layout } of parameters) {
+    const { shape, data } = state[name]
+    if (layout.blocks) state[name] = { shape, data: dequantise(quantise(data, shape[0])) }
+  }
+  model.loadStateDict(state)
+}
+
+function floats(input: Uint8Array): Float32Array {
+  return new Float32Array(input.buffer, input.byteOffset, input.byteLength / 4)
+}
+
+/** (byte / 255 − mean) / std in float64, rounded once, as the file does it. */
+function normalised(info: NetInfo, input: Uint8Array): Float32Array {
+  const [channels, height, width] = info.input
+  return Float32Array.from(input, (byte, i) => {
+    const c = Math.floor(i / (height * width)) % channels
+    const mean = Math.fround(info.mean?.[c] ?? 0)
+    const std = Math.fround(info.std?.[c] ?? 1)
+    return (byte / 255 - mean) / std
+  })
+}
+
+/** Each image T times: its frames. */
+function repeated(x: Float32Array, size: number, timeSteps: number): Float32Array {
+  const out = new Float32Array(timeSteps * x.length)
+  for (let i = 0; i < timeSteps * (x.length / size); i++) {
+    const begin = Math.floor(i / timeSteps) * size
+    out.set(x.subarray(begin, begin + size), i * size)
+  }
+  return out
+}
+
+/** Samples, and what one way to call the network must make of them. */
+export interface Trial extends Omit<JobNumbers, 'seconds'> {
+  /** The samples as they go into the input, one after the other. */
+  readonly input: Uint8Array
+  /** Expected outputs, [samples][classes]. */
+  readonly expected: Float32Array
+  /** With int8 weights: how far these are from the outputs of a model of such weights. */
+  readonly likeness?: Likeness
+}
+
+export interface TrialSource extends Origin {
+  readonly net: ApartNet
+  /** Parts of a data set, in the order in which samples are taken. */
+  readonly data: readonly Dataset[]
+  /** The most samples. */
+  readonly samples: number
+}
+
+/**
+ * Trials for all that a file can do: `infer`, `step` or both. Outputs are those of `model.predict`,
+ * compiled as the file says: for `step` in step mode s, with the same frame T times, or with the
+ * frames of the data.
+ *
+ * A file of int8 weights adds whole numbers where a model adds floats. There the expected outputs
+ * are those of the file itself in this process, and they are compared with those of a model whose
+ * weights are the floats that the bytes stand for; see `Likeness`.
+ *
+ * The file must answer one sample of each trial in time.
+ *
+ * @throws SpikewasmError when shape or classes of the data do not match, for weights that do not
+ *   fit the network or the file, and when the file takes too long
+ */
+export async function makeTrials(source: TrialSource): Promise<Trial[]> {
+  const { net } = source
+  const input = takeSamples(source)
+  const trials: Trial[] = []
+  const shown = shownAs(net.info, source.data[0])
+  for (const call of callsOf(net.info)) {
+    const numbers = numbersOf(shown, call, input)
+    const { sampleBytes } = numbers
+    await net.ask(call, input.slice(0, sampleBytes), { sampleBytes })
+    const wanted = await askModel(source, shown, call, input)
+    const isInt8 = net.info.weights === 'int8'
+    const expected = isInt8 ? (await net.ask(call, input, { sampleBytes })).outputs : wanted
+    const likeness = isInt8 && likenessOf(expected, wanted, net.info.classes)
+    trials.push({ ...numbers, input, expected, ...(likeness && { likeness }) })
+  }
+  return trials
+}
+
+/**
+ * The first samples as bytes, as they go into the input.
+ * @throws SpikewasmError when shape or classes of the data do not match
+ */
+export function takeSamples({
+  net,
+  data,
+  samples,
+}: Pick<TrialSource, 'net' | 'data' | 'samples'>): Uint8Array {
+  for (const part of data) checkData(net, part, 'or steps')
+  const info = shownAs(net.info, data[0])
+  let left = samples
+  const taken = data.map((part) => {
+    const count = Math.min(left, part.length)
+    left -= count
+    return sampleReader(info, part)(0, count).bytes
+  })
+  const all = new Uint8Array(taken.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const bytes of taken) {
+    all.set(bytes, at)
+    at += bytes.length
+  }
+  return all
+}
+
+/** What a job of these samples has in numbers. */
+export function numbersOf(
+  info: NetInfo,
+  call: Call,
+  input: Uint8Array,
+): Omit<JobNumbers, 'seconds'> {
+  const { inputType, timeSteps, classes } = info
+  const sampleBytes = sampleBytesOf(info)
+  const frameBytes = frameBytesOf(info, call)
+  const steps = call === 'step' ? timeSteps : 1
+  const samples = input.length / sampleBytes
+  return { call, inputType, samples, sampleBytes, frameBytes, steps, classes }
+}

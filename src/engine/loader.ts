@@ -1,0 +1,2 @@
+/** `@assemblyscript/loader`, as the build bundles it. */
+export { instantiateSync } from './vendor/loader/index.js'

@@ -1,0 +1,81 @@
+/** The surroundings in Node, and in Bun and Deno, which have Node's modules. Registers them. */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { pathToFileURL } from 'node:url'
+import { localExecutor } from '../load.js'
+import { type Callers, type Platform, registerPlatform } from '../platform.js'
+import { expectPackageFile } from './package-file.js'
+import { addressLimit, expectThreads } from './thread.js'
+
+// Who a call comes from: code that an operation waits for must not wait for that operation.
+
+interface Frame {
+  readonly of: object
+  readonly outer: Frame | undefined
+}
+
+const frames = new AsyncLocalStorage<Frame>()
+
+const callers: Callers = {
+  run: (of, body) => frames.run({ of, outer: frames.getStore() }, body),
+  isWithin(of) {
+    for (let frame = frames.getStore(); frame; frame = frame.outer) if (frame.of === of) return true
+    return false
+  },
+}
+
+/** Bundlers copy the files that are named so: each address must stand here as it is. */
+const files: Readonly<Record<string, () => URL>> = {
+  'build/wasm/engine.wasm': () => new URL('../../../wasm/engine.wasm', import.meta.url),
+  'build/wasm/engine-threads.wasm': () =>
+    new URL('../../../wasm/engine-threads.wasm', import.meta.url),
+  'build/wasm/engine-debug.wasm': () => new URL('../../../wasm/engine-debug.wasm', import.meta.url),
+  'build/wasm/engine-named.wasm': () => new URL('../../../wasm/engine-named.wasm', import.meta.url),
+  'data/models/fashion-mnist-cnn.safetensors': () =>
+    new URL('../../../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
+  'data/models/nmnist.safetensors': () =>
+    new URL('../../../../data/models/nmnist.safetensors', import.meta.url),
+}
+
+export const nodePlatform: Platform = {
+  kind: 'node',
+  callers,
+  processors: availableParallelism,
+  sharesMemory: (threads) => threads > 1,
+  async executors(workers) {
+    if (workers === 1) return localExecutor
+    const { poolExecutor, workerFile } = await import('../threads/pool.js')
+    await expectPackageFile(workerFile)
+    return poolExecutor
+  },
+  address(where) {
+    if (where instanceof URL) return where
+    return /^[a-z]{2,}:/i.test(where) ? new URL(where) : pathToFileURL(where)
+  },
+  packageFile: (path) => files[path]?.(),
+  async readPackageFile(url) {
+    if (url.protocol === 'file:') return plain(await readFile(url))
+    const answer = await fetch(url)
+    if (!answer.ok) throw new Error(`the server answers ${answer.status}`)
+    return new Uint8Array(await answer.arrayBuffer())
+  },
+  readPackageFileSync: (url) => plain(readFileSync(url)),
+  addressLimit,
+  expectThreads,
+  collector: async () => (await import('./collector.js')).collector(),
+  switchOnWideVectors: async () => (await import('../revectorize.js')).switchOnWideVectors(),
+  warn(message, code) {
+    process.emitWarning(message, { type: 'SpikewasmWarning', code })
+  },
+}
+
+// For those that import this file alone; `node.ts` registers more.
+registerPlatform(nodePlatform)
+
+/** The same bytes as a plain array: the `slice` of a Buffer would not copy. */
+function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}

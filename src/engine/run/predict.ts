@@ -1,0 +1,148 @@
+/** Outputs of any number of samples, batch by batch; a few samples one by one. */
+
+import { checkOptions, checkSignal, fail } from '../../base/errors.js'
+import type * as host from '../../base/host.js'
+import { copyOf } from '../../base/objects.js'
+import type { Plan, Program, ProgramName } from '../../compile/plan.js'
+import type { Buffer } from '../../kernels/records/words.js'
+import { output, predictions, programOf } from '../memory/arena.js'
+import type { Session } from '../session.js'
+import { breathe } from '../threads/breathe.js'
+import { inTurn } from '../threads/calls.js'
+import { runsHere } from '../threads/processors.js'
+import { expectFiniteOutput } from './non-finite.js'
+import { expectNumbers, fillSlot } from './step.js'
+import { wantsAverages, withAverages } from './update.js'
+
+/** What `predict` returns for n samples. */
+export interface Prediction {
+  /** Time mean of the last layer's output, [n, classes], row by row. */
+  readonly logits: Float32Array
+  /** Index of the largest logit of each sample, [n]. */
+  readonly classes: Int32Array
+}
+
+/** Options of `predict`. */
+export interface PredictOptions {
+  /** Ends it: while it waits for its turn, and between two batches. It rejects with the reason. */
+  signal?: host.AbortSignal
+  /**
+   * Predicts with the moving averages that `fit` keeps with `ema`, in place of the parameters,
+   * which stay as they are. Default false.
+   */
+  averages?: boolean
+}
+
+/**
+ * `Model.predict`. A few samples run one by one, more of them as a batch (`Plan.singles`); their
+ * bits are the same.
+ */
+export async function predict(
+  session: Session,
+  x: Float32Array,
+  options: PredictOptions = {},
+): Promise<Prediction> {
+  session.checkAlive()
+  programOf(session, 'evaluate')
+  checkOptions('predict', options, ['averages', 'signal'])
+  const { averages, signal } = options
+  checkSignal('predict.signal', signal)
+  const n = countOf(session, x)
+  const run = (given: Float32Array): Promise<Prediction> => {
+    const averaged = wantsAverages('predict.averages', session, averages)
+    // What one batch holds has been read when the first run is awaited.
+    const isRead = n <= session.batchSize && !averaged
+    const samples = isRead || given !== x ? given : copyOf(x)
+    const all = (): Promise<Prediction> => predictAll(session, samples, n, signal)
+    return averaged ? withAverages(session, all) : all()
+  }
+  return inTurn(session, [x], run, signal)
+}
+
+/** @throws SpikewasmError for what holds no samples */
+function countOf(session: Session, x: Float32Array): number {
+  expectNumbers('x', x)
+  const { asked, frames, imageFloats, timeSteps } = session
+  const n = x.length / imageFloats
+  if (!(Number.isInteger(n) && n > 0))
+    fail(
+      `x must hold samples of [${[...(frames ? [timeSteps] : []), ...asked].join(', ')}] = ` +
+        `${imageFloats} numbers each, got ${x.length}`,
+    )
+  return n
+}
+
+async function predictAll(
+  session: Session,
+  x: Float32Array,
+  n: number,
+  signal: host.AbortSignal | undefined,
+): Promise<Prediction> {
+  const { batchSize, timeSteps, classes: outputs } = session
+  const logits = new Float32Array(n * outputs)
+  const classes = new Int32Array(n)
+  for (let first = 0; first < n; first += batchSize) {
+    if (first > 0 && runsHere(session.workersOf('evaluate'))) await breathe()
+    signal?.throwIfAborted()
+    const count = Math.min(batchSize, n - first)
+    const singly = count <= session.plan.singles.most
+    fillSlot(session, 0, x, undefined, count, { pad: !singly, first })
+    await session.run(singly ? 'single' : 'evaluate', 0, count)
+    const given = output(session, timeSteps, count)
+    expectFiniteOutput(session, given, (row) => `sample ${first + row}`)
+    logits.set(given, first * outputs)
+    classes.set(predictions(session).subarray(0, count), first)
+  }
+  return { logits, classes }
+}
+
+// What programs leave in memory for the host, and how a run leaves no trace in it.
+
+/** How soon the host wants a buffer when it has changed. */
+type Wanted = 'prompt' | 'later'
+
+/** Buffers that the host reads. Counts of activity are not among them: they are asked for. */
+export function readByHost({ named, programs, options }: Plan): Map<Buffer, Wanted> {
+  const wanted = new Map<Buffer, Wanted>()
+  const put = (when: Wanted, ...buffers: readonly (Buffer | undefined)[]): void => {
+    for (const buffer of buffers)
+      if (buffer && wanted.get(buffer) !== 'prompt') wanted.set(buffer, when)
+  }
+  const { training } = named
+  put('later', named.parameters, named.statistics, training?.gradients)
+  put('later', ...Object.values(training?.states ?? {}))
+  put('prompt', named.output, named.outputSoFar, named.predictions, training?.numbers)
+  for (const [name, program] of Object.entries(programs) as [ProgramName, Program][]) {
+    const trains = name === 'train' || name === 'gradients'
+    for (const { partials, recorded, counts, masks, eligibility } of program.rates) {
+      put('prompt', partials)
+      // `monitor` reads them behind each batch.
+      put(trains ? 'later' : 'prompt', recorded?.masks)
+      if (options.inspect) put('later', counts, masks, eligibility)
+    }
+    for (const { buffer } of program.states ?? []) put(trains ? 'later' : 'prompt', buffer)
+    for (const { partials } of program.penalties ?? []) put('prompt', partials)
+    for (const probe of program.probes.neurons)
+      put('later', probe.spikeGradient, probe.currentGradient, probe.eligibility)
+    for (const { gradient } of program.probes.weights) put('later', gradient)
+  }
+  return wanted
+}
+
+/** Runs programs, and puts back all that can be read of the model or that training goes on with. */
+export async function withoutTrace<T>(session: Session, run: () => Promise<T>): Promise<T> {
+  await session.refresh('all')
+  const bytesOf = ({ address, bytes }: Buffer): Uint8Array =>
+    new Uint8Array(session.memory.buffer, address, bytes)
+  const before = [...readByHost(session.plan).keys()]
+    .filter(({ persistent }) => persistent)
+    .map((buffer) => [buffer, bytesOf(buffer).slice()] as const)
+  try {
+    return await run()
+  } finally {
+    for (const [buffer, bytes] of before) {
+      bytesOf(buffer).set(bytes)
+      session.wrote(buffer.address, buffer.bytes)
+    }
+  }
+}

@@ -1,0 +1,451 @@
+/** A model as a NIR file. */
+
+import { checkPath, fail, listNames } from '../../base/errors.js'
+import type { NamedTensor, StateDict } from '../../engine/memory/state.js'
+import type { Session } from '../../engine/session.js'
+import { labelOf } from '../../network/kind.js'
+import { readersOf } from '../../network/readers.js'
+import type { Graph, GraphNode } from '../../network/trace.js'
+import { type InputShape, sizeOf } from '../../network/value.js'
+import type { Conv1d, Conv2d } from '../../nn/layers/convolution.js'
+import type { Cell } from '../../nn/layers/index.js'
+import { writeFileAtomic } from '../files.js'
+import { type Group, group, type Numbers, numbers, type Tree, texts } from './graph.js'
+import { writeHdf5 } from './hdf5.js'
+import {
+  checkSaveOptions,
+  type NirNote,
+  type NirTime,
+  noteKey,
+  type SaveNirOptions,
+  secondsOf,
+} from './options.js'
+
+// What the writer of NIR files passes around, and neurons as nodes of a graph.
+
+/** A node of the file, until it is written; a normalisation changes the weight before it. */
+export interface Draft {
+  type: string
+  readonly fields: Record<string, Tree>
+}
+
+/** One layer and what is known about it. */
+export interface Place {
+  readonly node: GraphNode
+  readonly state: StateDict
+  readonly time: NirTime
+  /** Sizes of its input and output as NIR has them: [F], [C, L] or [C, H, W]. */
+  readonly inShape: readonly number[]
+  readonly shape: readonly number[]
+}
+
+export const integers = (...values: number[]): Tree =>
+  numbers(BigInt64Array.from(values, BigInt), [values.length])
+export const integer = (value: number): Tree => numbers(BigInt64Array.of(BigInt(value)), [])
+
+/** One number for each neuron, of one for all or one for each channel. */
+export function spread(
+  { shape }: Pick<Place, 'shape'>,
+  values: number | readonly number[],
+): Float64Array {
+  const count = sizeOf(shape)
+  if (typeof values === 'number') return new Float64Array(count).fill(values)
+  const each = count / values.length
+  return Float64Array.from({ length: count }, (_, i) => values[Math.floor(i / each)])
+}
+
+/** A parameter or statistic of a layer. */
+export const parameterOf = ({ node, state }: Place, key: string): NamedTensor | undefined =>
+  state[node.name === '' ? key : `${node.name}.${key}`]
+
+/**
+ * The node of a layer of neurons; undefined where the layer is something else.
+ * @throws SpikewasmError that names the layer, for neurons that NIR does not have
+ */
+export function neuronNode(place: Place): Draft | undefined {
+  const { layer } = place.node
+  return layer?.kind === 'cell' ? cellNode(place, layer) : undefined
+}
+
+function cellNode(place: Place, cell: Cell): Draft {
+  const { node, shape, time } = place
+  const refuse = (what: string, how: string): never => {
+    fail(
+      `saveNir: ${node.name || 'the network'} (${cell.type}) cannot be written as NIR, which has ` +
+        `no ${what}; ${how}`,
+    )
+  }
+  if (cell.tauAdaptation !== null) refuse('adaptive threshold', 'use lif() or cubaLif()')
+  if (cell.refractory > 0) refuse('refractory time', 'leave refractory out')
+  /** What was learned, or what the layer was made with. */
+  const values = (key: keyof Cell, name: string, learned: (w: number) => number): Float64Array => {
+    const own = parameterOf(place, name)
+    const given = own ? [...own.data].map(learned) : (cell[key] as number | readonly number[])
+    return spread(place, typeof given !== 'number' && given.length === 1 ? given[0] : given)
+  }
+  const steps = (w: number): number => 1 + Math.exp(-w)
+  const tree = (data: Float64Array): Tree => numbers(data, shape)
+  const tau = values('tau', 'w', steps)
+  const scale = values('inputScale', '', Number)
+  const leaks = tau.every(Number.isFinite)
+  if (!leaks && tau.some(Number.isFinite))
+    refuse('neurons of which some leak and some do not', 'make them two layers')
+  const { decayInput } = cell
+  const seconds = (of: Float64Array): Tree => tree(of.map((value) => secondsOf(value, time)))
+  // What a step makes of the input is r/τ of it.
+  const r = scale.map((value, i) => (leaks && !decayInput ? value * tau[i] : value))
+  const rest = values('vRest', '', Number)
+  const current = (): Record<string, Tree> => {
+    const tauSyn = values('tauSyn', 'w_syn', steps)
+    if (!leaks || !tauSyn.every(Number.isFinite))
+      refuse('synaptic current on neurons without leak', 'give a finite tau and tauSyn')
+    return {
+      tau_syn: seconds(tauSyn),
+      tau_mem: seconds(tau),
+      w_in: tree(decayInput ? tauSyn.map(() => 1) : tauSyn),
+    }
+  }
+  const fields: Record<string, Tree> = {
+    ...(cell.tauSyn === null ? (leaks ? { tau: seconds(tau) } : {}) : current()),
+    r: tree(r),
+    ...(leaks ? { v_leak: tree(rest) } : {}),
+  }
+  const kind = cell.tauSyn === null ? '' : 'Cuba'
+  if (cell.vThreshold === null) return { type: leaks ? `${kind}LI` : 'I', fields }
+  return {
+    type: leaks ? `${kind}LIF` : 'IF',
+    fields: {
+      ...fields,
+      v_threshold: tree(values('vThreshold', 'v_threshold', Number)),
+      v_reset: tree(spread(place, cell.vReset ?? 0)),
+      metadata: group([
+        ['reset', texts([cell.vReset === null ? 'subtract' : 'stored'], [])],
+        ['fires', texts([cell.fires === 'above' ? 'above' : 'at'], [])],
+      ]),
+    },
+  }
+}
+
+/** The version of NIR whose layout is written. */
+const VERSION = '1.0'
+
+/** Nodes of a file that a sum stands for; more become one node. */
+const MOST_SOURCES = 64
+
+/** What a layer becomes: nothing, or nodes in a row, each with the end of its name. */
+type Made = readonly { readonly end: string; readonly draft: Draft }[]
+
+/** @throws SpikewasmError that names the layer, for what NIR cannot say */
+function refuse({ node }: Pick<Place, 'node'>, why: string): never {
+  fail(`saveNir: ${node.name || 'the network'} (${labelOf(node)}) cannot be written as NIR: ${why}`)
+}
+
+const tensor = (data: Numbers, shape: readonly number[]): Tree => numbers(data, shape)
+
+/** Nodes of the file and the edges between them, as they come. */
+class Wiring {
+  readonly nodes = new Map<string, Draft>()
+  readonly edges: [string, string][] = []
+
+  /**
+   * Adds a node that reads others.
+   * @returns its name, which gets `_` behind it where there is one of that name
+   */
+  add(name: string, draft: Draft, from: readonly string[]): string {
+    if (name.includes('/') || name === '.' || name === '__proto__')
+      fail(`saveNir: names of layers must be without /, got ${name}; rename it`)
+    let own = name
+    while (this.nodes.has(own)) own += '_'
+    this.nodes.set(own, draft)
+    for (const source of from) this.edges.push([source, own])
+    return own
+  }
+
+  /**
+   * The nodes whose sum is that of others. What is added twice needs two nodes: an edge counts
+   * once.
+   * @param name of the one node that long sums become: sums of sums would double theirs each time
+   */
+  joined(name: string, sources: readonly string[], shape: readonly number[]): string[] {
+    const ones = (): Draft => ({
+      type: 'Scale',
+      fields: { scale: tensor(new Float32Array(sizeOf(shape)).fill(1), shape) },
+    })
+    const joined = new Set<string>()
+    for (const source of sources)
+      joined.add(joined.has(source) ? this.add(`${source}.again`, ones(), [source]) : source)
+    return joined.size > MOST_SOURCES ? [this.add(name, ones(), [...joined])] : [...joined]
+  }
+}
+
+/**
+ * Writes the file, or an error leaves what was there.
+ * @throws SpikewasmError as `model.saveNir` does
+ */
+export async function saveNir(
+  session: Session,
+  path: string,
+  state: StateDict,
+  options: SaveNirOptions,
+): Promise<void> {
+  checkPath('saveNir.path', path)
+  const time = checkSaveOptions(options)
+  const tree = nirTree(session, state, time)
+  const bytes = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0)
+  await writeFileAtomic(path, await writeHdf5(tree, path, bytes))
+}
+
+/**
+ * The tree of a file.
+ * @throws SpikewasmError that names the layer, for what NIR cannot say
+ */
+export function nirTree(session: Session, state: StateDict, time: NirTime): Group {
+  const { graph, asked, timeSteps, frames } = session
+  expectOneOutput(graph)
+  const wiring = new Wiring()
+  const shapeOf = shapes(graph.nodes, asked)
+  const border = (type: 'Input' | 'Output', node: GraphNode): Draft => ({
+    type,
+    fields: { shape: integers(...shapeOf(node)) },
+  })
+  /** The nodes of the file whose sum a node of the graph gives. */
+  const sources: string[][] = []
+  for (const node of graph.nodes) {
+    const shape = shapeOf(node)
+    if (node.kind === 'input') {
+      sources.push([wiring.add('input', border('Input', node), [])])
+      continue
+    }
+    const from = node.inputs.map((index) => sources[index])
+    if (node.kind === 'add') {
+      sources.push(wiring.joined(node.name || 'sum', from.flat(), shape))
+      continue
+    }
+    const [read] = from
+    const place: Place = { node, state, time, inShape: shapeOf(graph.nodes[node.inputs[0]]), shape }
+    if (node.kind === 'batchNorm2d' || (node.kind as string) === 'batchNorm1d') {
+      const only = readersOf(graph, node.inputs[0]).length === 1 && read.length === 1
+      foldNorm(place, only ? wiring.nodes.get(read[0]) : undefined)
+      sources.push(read)
+      continue
+    }
+    let last: readonly string[] = read
+    for (const { end, draft } of made(place))
+      last = [wiring.add(node.name === '' ? node.kind : `${node.name}${end}`, draft, last)]
+    // Spikes come back through nodes of their own.
+    const back = recurrenceOf(place)
+    if (back) wiring.edges.push([wiring.add(`${last[0]}.recurrent`, back, last), last[0]])
+    sources.push([...last])
+  }
+  wiring.add('output', border('Output', graph.nodes[graph.output]), sources[graph.output])
+  const note: NirNote = { ...time, integration: 'step', timeSteps, frames }
+  return group([
+    ['version', texts([VERSION], [])],
+    ['node', graphTree(wiring, note)],
+  ])
+}
+
+/** @throws SpikewasmError for a network of several outputs */
+function expectOneOutput({ exits = [], outputName = '' }: Graph): void {
+  const names = [...exits.map(({ name }) => name), outputName]
+  if (names.length !== 1)
+    fail(
+      `saveNir: the network must have one output, got ${listNames(names)}; make a network of the ` +
+        'one that you want',
+    )
+}
+
+function graphTree({ nodes, edges }: Wiring, note: NirNote): Group {
+  const written = [...nodes].map(([name, { type, fields }]) => [
+    name,
+    group([['type', texts([type], [])], ...Object.entries(fields)]),
+  ]) as [string, Group][]
+  return group([
+    ['type', texts(['NIRGraph'], [])],
+    ['nodes', group(written)],
+    ['edges', texts(edges.flat(), [edges.length, 2])],
+    ['metadata', group([[noteKey, texts([JSON.stringify(note)], [])]])],
+  ])
+}
+
+/** Sizes as NIR has them. The network is one of series where nothing in it is about images. */
+function shapes(
+  nodes: readonly GraphNode[],
+  asked: InputShape,
+): (node: GraphNode) => readonly number[] {
+  const images = nodes.some(({ kind }) => kind.endsWith('2d'))
+  const series = !images && (asked.length === 2 || (asked.length === 3 && asked[1] === 1))
+  return ({ shape, flat }) => {
+    if (flat) return [sizeOf(shape)]
+    return series ? [shape[0], shape[2]] : shape
+  }
+}
+
+function made(place: Place): Made {
+  const { inShape, shape } = place
+  const { layer } = place.node
+  const one = (type: string, fields: Record<string, Tree>): Made => [
+    { end: '', draft: { type, fields } },
+  ]
+  const weight = (key: string): NamedTensor | undefined => parameterOf(place, key)
+  switch (layer?.kind) {
+    case 'identity':
+    case 'dropout':
+      return []
+    case 'linear': {
+      const before = inShape.length > 1 ? [{ end: '.flatten', draft: flattened(inShape) }] : []
+      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
+      return [...before, { end: '', draft: dense({ data, shape: sizes }, weight('bias')) }]
+    }
+    case 'conv1d':
+    case 'conv2d':
+      return [{ end: '', draft: convolution(place, layer, weight) }]
+    case 'avgPool2d':
+    case 'sumPool2d':
+      return one(layer.kind === 'avgPool2d' ? 'AvgPool2d' : 'SumPool2d', {
+        kernel_size: integers(...layer.kernelSize),
+        stride: integers(...layer.stride),
+        padding: integers(...layer.padding),
+      })
+    case 'adaptiveAvgPool2d': {
+      const [h, w] = [inShape[1], inShape[2]]
+      const [oh, ow] = layer.outputSize
+      if (h % oh !== 0 || w % ow !== 0)
+        refuse(place, `its windows differ in size; ${oh}×${ow} must divide ${h}×${w}`)
+      const kernel = integers(h / oh, w / ow)
+      return one('AvgPool2d', { kernel_size: kernel, stride: kernel, padding: integers(0, 0) })
+    }
+    case 'equations':
+      return refuse(place, 'NIR has no free equations; lif() and cubaLif() have nodes')
+    case 'flatten':
+      return inShape.length === 1 ? [] : [{ end: '', draft: flattened(inShape) }]
+    case 'scale':
+      return one('Scale', { scale: tensor(spread(place, layer.factor), shape) })
+    case 'delay':
+      return one('Delay', {
+        delay: tensor(
+          spread(place, layer.steps).map((steps) => steps * place.time.dt),
+          shape,
+        ),
+      })
+    default: {
+      const draft = neuronNode(place)
+      if (draft) return [{ end: '', draft }]
+      return refuse(
+        place,
+        'NIR has no such node; it has convolutions, linear layers, sum and average pooling, ' +
+          'neurons, scale and delay',
+      )
+    }
+  }
+}
+
+/** A Conv1d where the network is one of series, else a Conv2d. */
+function convolution(
+  place: Place,
+  { stride, padding, groups, outChannels }: Conv1d | Conv2d,
+  parameter: (key: string) => NamedTensor | undefined,
+): Draft {
+  const { inShape } = place
+  const isSeries = inShape.length === 2
+  const { data, shape } = standardised(place, parameter('weight')!, parameter('gain'))
+  // A series within images has a height of 1.
+  const sizes = isSeries || shape.length === 4 ? shape : [shape[0], shape[1], 1, shape[2]]
+  const both = (along: number | readonly [number, number], across: number): Tree => {
+    if (typeof along !== 'number') return integers(...along)
+    return isSeries ? integer(along) : integers(across, along)
+  }
+  return {
+    type: isSeries ? 'Conv1d' : 'Conv2d',
+    fields: {
+      input_shape: isSeries ? integer(inShape[1]) : integers(...inShape.slice(1)),
+      weight: tensor(data, sizes),
+      stride: both(stride, 1),
+      padding: both(padding, 0),
+      dilation: both(1, 1),
+      groups: integer(groups),
+      bias: biasTree(parameter('bias'), outChannels),
+    },
+  }
+}
+
+const flattened = (shape: readonly number[]): Draft => ({
+  type: 'Flatten',
+  fields: { start_dim: integer(0), end_dim: integer(-1), input_type: integers(...shape) },
+})
+
+const dense = (weight: NamedTensor, bias: NamedTensor | undefined): Draft => ({
+  type: bias ? 'Affine' : 'Linear',
+  fields: {
+    weight: tensor(weight.data, weight.shape),
+    ...(bias && { bias: tensor(bias.data, bias.shape) }),
+  },
+})
+
+const biasTree = (bias: { readonly data: Float32Array } | undefined, outputs: number): Tree =>
+  tensor(bias?.data ?? new Float32Array(outputs), [outputs])
+
+function standardised(place: Place, weight: NamedTensor, gain: unknown): NamedTensor {
+  const { layer } = place.node
+  if (gain !== undefined || (layer && 'standardise' in layer && layer.standardise))
+    refuse(place, 'its weights are standardised; train without standardise')
+  return weight
+}
+
+/**
+ * Running statistics become part of the convolution or linear layer before them: weight ·
+ * w/√(variance + eps) and a bias.
+ */
+function foldNorm(place: Place, before: Draft | undefined): void {
+  const { layer } = place.node
+  if (before === undefined || !['Conv1d', 'Conv2d', 'Affine', 'Linear'].includes(before.type))
+    refuse(
+      place,
+      'NIR has no normalisation; one right behind a convolution or linear layer that nothing ' +
+        'else reads becomes part of it',
+    )
+  const names = ['weight', 'bias', 'running_mean', 'running_var']
+  const [weight, bias, mean, variance] = names.map((key) => parameterOf(place, key)!.data)
+  const { eps } = layer as { eps: number }
+  const old = before.fields.weight
+  const oldBias = before.fields.bias
+  if (old.kind !== 'numbers') return
+  const each = old.data.length / weight.length
+  const factors = Float64Array.from(weight, (value, c) => value / Math.sqrt(variance[c] + eps))
+  const data = (old.data as Float32Array).map((value, i) => value * factors[Math.floor(i / each)])
+  const shift = Float32Array.from(factors, (factor, c) => {
+    const own = oldBias?.kind === 'numbers' ? Number(oldBias.data[c]) : 0
+    return bias[c] + factor * (own - mean[c])
+  })
+  before.fields.weight = tensor(data, old.shape)
+  before.fields.bias = tensor(shift, [shift.length])
+  if (before.type === 'Linear') before.type = 'Affine'
+}
+
+/**
+ * The weight by which spikes of a recurrent layer come back; undefined for other layers.
+ * @throws SpikewasmError that names the layer, for one that joins all neurons of images
+ */
+function recurrenceOf(place: Place): Draft | undefined {
+  const { shape } = place
+  const each = parameterOf(place, 'recurrent.V')
+  if (each && shape.length > 1)
+    return { type: 'Scale', fields: { scale: tensor(each.data, shape) } }
+  const weight = each ? diagonal(each.data) : parameterOf(place, 'recurrent.weight')
+  if (weight === undefined) return undefined
+  if (shape.length > 1)
+    refuse(
+      place,
+      `its weight joins all neurons of [${shape.join(', ')}], and a weight of NIR takes ` +
+        '[features] alone; put flatten() before it, which leaves the weight as it is',
+    )
+  return dense(weight, parameterOf(place, 'recurrent.bias'))
+}
+
+/** A matrix of all neurons that lets each hear itself alone. */
+function diagonal(values: ArrayLike<number>): { shape: number[]; data: Float32Array } {
+  const n = values.length
+  const data = new Float32Array(n * n)
+  for (let i = 0; i < n; i++) data[i * n + i] = values[i]
+  return { shape: [n, n], data }
+}

@@ -1,0 +1,74 @@
+/** The weight's gradient from lists of active neurons. */
+
+import { RateList } from '../../../assembly/opcodes.js'
+import { sizes, window } from './dense.js'
+import {
+  f32,
+  flagIf,
+  number,
+  perByte,
+  perProduct,
+  reads,
+  record,
+  writes,
+  writesOrAdds,
+} from './schema.js'
+
+/** Counts for which there is room, so that memory is the same for every T up to here. */
+export const LEAST_COUNTS = 16
+
+const shared = {
+  ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outH', 'outW', 'outC', ...window),
+  /** Images whose pixels one list holds. */
+  imagesPerGroup: number(26),
+}
+
+/**
+ * Lists of active neurons and grids of δ for ListWeightGradient; units: see spikes/rate-lists.ts.
+ */
+export const rateLists = record(
+  'RateLists',
+  14,
+  perByte(0.06),
+  {
+    ...shared,
+    /** Spikes of each neuron over all steps, one byte [B][inH][inW][inC]. */
+    counts: reads(21),
+    /** Pixels that a byte counts before it is added to a total. */
+    mostCounted: number(30),
+    /** Gradient of the output, [B][outH][outW][N]. */
+    delta: reads(22),
+    /** δ of 16 channels with margins of zeros, lists and their pointers: see list-gradient.ts. */
+    grids: writes(23),
+    lists: writes(24),
+    listPointers: writes(25),
+  },
+  ({ steps, strideH, strideW }) =>
+    RateList.HeadBytes * RateList.Channels * Math.max(LEAST_COUNTS, steps) * strideH * strideW,
+)
+
+/**
+ * Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. Reads the lists
+ * where their pointers lead: the word itself only keeps them alive.
+ */
+export const listWeightGradient = record(
+  'ListWeightGradient',
+  13,
+  perProduct(0.006),
+  {
+    ...shared,
+    ...sizes('blockWidth', 'kRows'),
+    grids: reads(23),
+    lists: reads(24),
+    listPointers: reads(25),
+    /** Input channels of one unit of sums. */
+    inCPerUnit: number(27),
+    /** Factor of the result. */
+    scale: f32(28),
+    out: writesOrAdds(20, 'accumulate'),
+    /** Non-zero: add to Out instead of writing it. */
+    accumulate: flagIf(29),
+  },
+  ({ inCPerUnit, kernelH, kernelW }) =>
+    RateList.GridBytes * (inCPerUnit * kernelH * kernelW + RateList.TapsAtOnce),
+)

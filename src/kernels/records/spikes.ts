@@ -1,0 +1,170 @@
+/** Convolutions of spikes: lists of active neurons, sums over them, and both in one. */
+
+import { Spike } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../base/numbers.js'
+import { inputSize, outputSize, sizes, weightSize, window } from './dense.js'
+import {
+  entries,
+  entry,
+  type Fields,
+  f32,
+  flag,
+  number,
+  numberIf,
+  perByte,
+  perProduct,
+  reads,
+  readsIf,
+  record,
+  size,
+  writes,
+  writesIf,
+} from './schema.js'
+
+/** A tensor of spikes that a convolution reads. */
+export const source = entry(8, {
+  /** Masks u8 [plane][B][sourceH][sourceW][inC]. */
+  masks: reads(0),
+})
+
+/** What lists are made of. */
+const listing = {
+  ...sizes('images', 'steps', ...inputSize, 'outH', 'outW', ...window),
+  /** Group of 4 steps: 4·Group … of the T. */
+  group: number(35),
+  /** Table of sourceCount entries: see `source`. */
+  sources: entries(24, source),
+  sourceCount: number(25),
+  /** Size of the sources before pooling; inH and inW are the size after it. */
+  sourceH: number(27),
+  sourceW: number(28),
+  /** Bytes from one plane of masks to the next (B·sourceH·sourceW·inC). */
+  planeBytes: size(26),
+  poolKernelH: number(29),
+  poolKernelW: number(30),
+  poolStrideH: number(31),
+  poolStrideW: number(32),
+  poolPadH: number(33),
+  poolPadW: number(34),
+  listBytes: size(37),
+  /** Non-zero: 7 lists of neurons by pairs of steps instead of 15 by the whole pattern. */
+  pairLists: flag(39),
+  /** Non-zero: entries are u16 k, u16 factor instead of u16 k. */
+  weightedLists: flag(40),
+  /** Rows of output pixels of one unit of lists. */
+  rowsPerUnit: number(41),
+}
+
+/** What is summed over them. */
+const sums = {
+  ...sizes('steps', ...outputSize, ...weightSize),
+  group: number(35),
+  /** As `weight` and `Bias`; in SpikeForwardBytes Weight is i8 in the same order. */
+  weight: reads(21),
+  bias: readsIf(22),
+  scale: f32(23),
+  out: writes(20),
+  pairLists: flag(39),
+  weightedLists: flag(40),
+  /** Blocks of output channels that one unit sums side by side. */
+  blocksPerUnit: number(43),
+}
+
+const summing = {
+  ...sums,
+  /**
+   * Moments of Out for a BatchNorm, float32 [slots][`Moments.Rows`][outC], or 0. A slot is
+   * momentPixels pixels and a group of steps: slot = Group·⌈pixels / momentPixels⌉ + pixel /
+   * MomentPixels. pixelsPerUnit is a multiple of MomentPixels.
+   */
+  moments: writesIf(44),
+  momentPixels: numberIf(45),
+}
+
+/** Pointers, and the lists of kernelH rows of the virtual input. */
+function listsBytes(of: Omit<Fields<typeof listing>, 'sources'>): number {
+  const { inW, inC, kernelH, sourceCount, poolKernelH, poolKernelW, weightedLists } = of
+  const perInput = weightedLists ? 4 : sourceCount * poolKernelH * poolKernelW * 2
+  const list = roundUp(inW * inC * perInput + Spike.ListOverrun, 64)
+  const row = (inW + 1) * Spike.PointerBytes + (Spike.Patterns - 1) * list
+  return 3 * Spike.PointerBytes + roundUp(kernelH * 4, 64) + kernelH * row
+}
+
+/** So many rows of sums of the blocks of a unit. */
+const sumBytes = (
+  rows: number,
+  { blockWidth, blocksPerUnit }: { readonly blockWidth: number; readonly blocksPerUnit: number },
+): number => rows * 4 * blockWidth * blocksPerUnit
+
+/** Both, and the lists of a unit's own rows. */
+const ownListsBytes = (rows: number, of: Fields<typeof listing> & Fields<typeof sums>): number =>
+  listsBytes(of) +
+  roundUp(sumBytes(rows, of), 64) +
+  of.rowsPerUnit * of.outW * (Spike.PointerBytes + of.listBytes)
+
+/**
+ * Lists of active neurons by spike pattern, for one group of 4 steps; unit = rowsPerUnit rows of
+ * output pixels.
+ */
+export const spikeLists = record(
+  'SpikeLists',
+  2,
+  perByte(0.05),
+  {
+    ...listing,
+    /** Lists of entries; listBytes: the most that one output pixel can have. */
+    lists: writes(36),
+    /**
+     * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
+     * end is the next index.
+     */
+    listPointers: writes(38),
+  },
+  listsBytes,
+)
+
+/**
+ * Forward on those lists; unit = (blocksPerUnit blocks of output channels, chunk of pixels). Reads
+ * the lists where their pointers lead: the word itself only keeps them alive.
+ */
+export const spikeConv = record(
+  'SpikeConv',
+  3,
+  perProduct(0.006),
+  {
+    ...summing,
+    lists: reads(36),
+    listPointers: reads(38),
+    /** Output pixels of one unit of sums. */
+    pixelsPerUnit: number(42),
+  },
+  (of) => sumBytes(Spike.SumRows, of),
+)
+
+/** Both for a few rows of output pixels, without lists in memory; unit = rowsPerUnit rows. */
+export const spikeForward = record(
+  'SpikeForward',
+  18,
+  perProduct(0.006),
+  {
+    ...listing,
+    ...summing,
+  },
+  (of) => ownListsBytes(Spike.SumRows, of),
+)
+
+/** The same with weights of one byte, without moments. The same with weights of one byte. */
+export const spikeForwardBytes = record(
+  'SpikeForwardBytes',
+  66,
+  perProduct(0.006),
+  {
+    ...listing,
+    ...sums,
+    /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
+    weightScale: reads(46),
+    /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
+    mostCounted: number(47),
+  },
+  (of) => ownListsBytes(Spike.ByteSumRows, of),
+)

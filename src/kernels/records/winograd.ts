@@ -1,0 +1,210 @@
+/** Winograd's gradients. */
+
+import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../base/numbers.js'
+import { sizes, weightSize } from './dense.js'
+import {
+  copies,
+  f32,
+  flag,
+  flagIf,
+  number,
+  numberIf,
+  perProduct,
+  reads,
+  readsIf,
+  record,
+  size,
+  sizeIf,
+  writes,
+  writesIf,
+  writesOrAddsIf,
+} from './schema.js'
+
+/** The transform of a tile row, of so many channels of all steps. */
+const rowBytes = (channels: number): number =>
+  Winograd.TransformBytes + Winograd.RowsBytes + 24 * channels
+
+/** Planes of so many bytes. */
+const planesOf = (bytes: number): number => Winograd.Planes * (bytes + Winograd.PlanePadding)
+
+const tilesAcross = (width: number): number => Math.ceil(width / Winograd.Tile)
+
+/** Tiles of Delta for the input gradient; unit = one tile row. */
+export const winogradInputTransform = record(
+  'WinogradInputTransform',
+  9,
+  copies,
+  {
+    ...sizes('images', 'steps', 'inH', 'inW', 'outC'),
+    /** Gradient of the output, [B][inH][inW][N]. */
+    delta: reads(22),
+    /** Shared scratch: transformed tiles or kernels. */
+    scratch: writes(24),
+    /** Bytes between planes of transformed tiles in Scratch. */
+    planeBytes: size(25),
+  },
+  ({ steps, outC }) => rowBytes(steps * outC),
+)
+
+/** The transform of a block of kernels. */
+const kernelBytes = (blockWidth: number): number => Winograd.TransformBytes + 288 * blockWidth
+
+/** Kernels for the input gradient; unit = (8 input channels, block of output channels). */
+export const winogradKernelTransform = record(
+  'WinogradKernelTransform',
+  17,
+  copies,
+  {
+    ...sizes('inC', 'outC', ...weightSize),
+    /** As `weight`. */
+    weight: reads(23),
+    scratch: writes(24),
+  },
+  ({ blockWidth }) => kernelBytes(blockWidth),
+)
+
+/**
+ * Out = gradient of the input; unit = tile rows, or (tile rows, 8 input channels). `scratch` has
+ * the kernels (`kernelFirst`, and it reads `delta`) or the tiles (and `weight`).
+ */
+export const winogradInputGradient = record(
+  'WinogradInputGradient',
+  10,
+  perProduct(0.01, 9),
+  {
+    ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC', ...weightSize),
+    /**
+     * Input gradient: non-zero when the kernels are transformed by a record of their own, and the
+     * tiles by each unit.
+     */
+    kernelFirst: flag(26),
+    scratch: reads(24),
+    planeBytes: sizeIf(25),
+    delta: readsIf(22),
+    weight: readsIf(23),
+    out: writes(20),
+    /** Tile rows of one unit. */
+    rowsPerUnit: number(27),
+  },
+  (of) => {
+    const { steps, inC, outC, blockWidth, kernelFirst } = of
+    const room = roundUp(of.rowsPerUnit * tilesAcross(of.inW), 4)
+    const chunks = Math.ceil(outC / Winograd.Chunk)
+    const own = kernelFirst
+      ? planesOf(chunks * Winograd.ChunkBytes * room) + rowBytes(steps * outC)
+      : planesOf(Winograd.BlockBytes * outC) + kernelBytes(blockWidth)
+    const products = planesOf(Winograd.BlockBytes * room) + 16 * steps * inC
+    return products + Winograd.RowsBytes + Winograd.TransformBytes + own
+  },
+)
+
+/** Kernels for WinogradStrideGradient; unit = (8 input channels, block of output channels). */
+export const winogradStrideKernels = record(
+  'WinogradStrideKernels',
+  74,
+  copies,
+  {
+    ...sizes('inC', 'outC', ...weightSize),
+    weight: reads(23),
+    scratch: writes(24),
+  },
+  ({ blockWidth }) => WinogradStride.LineBytes + 288 * blockWidth,
+)
+
+/** Out = gradient of the input of a convolution of stride 2; unit = tile rows. */
+export const winogradStrideGradient = record(
+  'WinogradStrideGradient',
+  75,
+  perProduct(0.02, 9),
+  {
+    ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outH', 'outW', 'outC'),
+    scratch: reads(24),
+    delta: reads(22),
+    out: writes(20),
+    rowsPerUnit: number(27),
+  },
+  (of) => {
+    const { steps, inC, outC } = of
+    const room = roundUp(of.rowsPerUnit * Math.ceil(of.outW / WinogradStride.Tile), 4)
+    const chunks = Math.ceil(outC / Winograd.Chunk)
+    const tile = Winograd.BlockBytes + Winograd.ChunkBytes * chunks
+    return (
+      WinogradStride.Planes * (tile * room + 2 * Winograd.PlanePadding) +
+      2 * (WinogradStride.LineBytes + Winograd.RowsBytes) +
+      steps * (32 * inC + 20 * outC)
+    )
+  },
+)
+
+/** Tiles of In and Delta for the weight gradient; unit = one tile row of either. */
+export const winogradWeightTransform = record(
+  'WinogradWeightTransform',
+  11,
+  copies,
+  {
+    ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC'),
+    /** Float32 [B][inH][inW][inC]. */
+    in: reads(21),
+    delta: reads(22),
+    scratch: writes(24),
+    planeBytes: size(25),
+  },
+  ({ steps, inC, outC }) => rowBytes(steps * Math.max(inC, outC)),
+)
+
+/** Groups of channels of both factors of the weight gradient. */
+export const channelGroups = (inC: number, outC: number): number =>
+  Math.ceil(inC / Winograd.Group) + Math.ceil(outC / Winograd.Group)
+
+/** Sums and tiles of a unit of the weight gradient that transforms its own. */
+export const ownTilesBytes = (of: {
+  readonly inW: number
+  readonly inC: number
+  readonly outC: number
+  readonly inCPerUnit: number
+  readonly outCPerUnit: number
+  readonly rowsPerUnit: number
+}): number =>
+  planesOf(4 * of.inCPerUnit * of.outCPerUnit) +
+  planesOf(
+    channelGroups(of.inC, of.outC) *
+      Winograd.GroupBytes *
+      (of.rowsPerUnit * tilesAcross(of.inW) + 1),
+  )
+
+/**
+ * Out = gradient of the weight; unit = (input channels, output channels). Without splits it
+ * multiplies the tiles in `scratch` and writes `out` (or adds to it). With them it transforms tiles
+ * of `in` and `delta` itself and writes `partial`, which is then summed.
+ */
+export const winogradWeightGradient = record(
+  'WinogradWeightGradient',
+  12,
+  perProduct(0.01, 9),
+  {
+    ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC', ...weightSize),
+    /** Weight gradient: input and output channels of one unit. */
+    inCPerUnit: number(28),
+    outCPerUnit: number(29),
+    /** Factor of the result. */
+    scale: f32(32),
+    scratch: readsIf(24),
+    planeBytes: sizeIf(25),
+    out: writesOrAddsIf(20, 'accumulate'),
+    /** Non-zero: add to Out instead of writing it. */
+    accumulate: flagIf(33),
+    /** Weight gradient: as in dense.ts; 0 splits: Scratch has the tiles. */
+    splits: numberIf(30),
+    rowsPerUnit: numberIf(27),
+    in: readsIf(21),
+    delta: readsIf(22),
+    partial: writesIf(31),
+  },
+  (of) =>
+    of.splits
+      ? ownTilesBytes({ ...of, rowsPerUnit: of.rowsPerUnit ?? 0 }) +
+        Winograd.TransformBytes +
+        rowBytes(of.steps * Math.max(of.inC, of.outC))
+      : planesOf(4 * of.inCPerUnit * of.outCPerUnit) + Winograd.TransformBytes,
+)

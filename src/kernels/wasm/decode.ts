@@ -1,0 +1,350 @@
+/** A module's bytes → functions as trees. */
+
+import {
+  type Constant,
+  type Expression,
+  type Func,
+  get,
+  type Label,
+  localType,
+  newLocal,
+  typeOf,
+} from './ir.js'
+import {
+  choosing,
+  Reader,
+  readConstant,
+  readGlobal,
+  readSignature,
+  type Signature,
+  sectionsOf,
+  valueType,
+} from './reader.js'
+import {
+  codes,
+  ELSE,
+  END,
+  type Instruction,
+  immediates,
+  instructionOf,
+  prefixed,
+  type ValueType,
+} from './types.js'
+
+// Functions whose code is read when it is asked for.
+
+/** A function of the engine; a network uses a part of them. */
+export class Decoded implements Func {
+  readonly label: Label
+  read: ((func: Func) => void) | undefined
+  #locals: ValueType[] = []
+  #body: readonly Expression[] = []
+
+  constructor(
+    public name: string,
+    public params: ValueType[],
+    public result: ValueType | undefined,
+  ) {
+    this.label = { kind: 'block', result }
+  }
+
+  get locals(): ValueType[] {
+    this.#decode()
+    return this.#locals
+  }
+
+  set locals(locals) {
+    this.#locals = locals
+  }
+
+  get body(): readonly Expression[] {
+    this.#decode()
+    return this.#body
+  }
+
+  set body(body) {
+    this.#body = body
+  }
+
+  #decode(): void {
+    const { read } = this
+    this.read = undefined
+    read?.(this)
+  }
+}
+
+/** Codes that no expression has of its own. */
+const [NOP, CALL_INDIRECT, TYPED_SELECT, GLOBAL_GET] = [0x01, 0x11, 0x1c, 0x23]
+
+/**
+ * The functions of a module that imports a memory and a table and nothing else, by their exported
+ * names. A function that is not exported can only be reached through those that call it.
+ *
+ * @param table what is in the table
+ */
+export function decodeModule(bytes: Uint8Array, table: readonly Func[] = []): Map<string, Func> {
+  const { functions, names } = decode(bytes, table)
+  for (const [name, index] of names) functions[index].name = name
+  return new Map(Array.from(names, ([name, index]) => [name, functions[index]]))
+}
+
+/** All functions of such a module, in their order. */
+export const decodeFunctions = (bytes: Uint8Array): Func[] => decode(bytes, []).functions
+
+function decode(
+  bytes: Uint8Array,
+  table: readonly Func[],
+): { readonly functions: Decoded[]; readonly names: ReadonlyMap<string, number> } {
+  const signatures: Signature[] = []
+  const indirect = new Map<Signature, Func>()
+  const throughTable = (type: number): Func => {
+    const signature = signatures[type]
+    const known = indirect.get(signature) ?? choosing(signature, table)
+    indirect.set(signature, known)
+    return known
+  }
+  const functions: Decoded[] = []
+  const globals: Constant[] = []
+  const names = new Map<string, number>()
+  for (const { id, contents } of sectionsOf(bytes)) {
+    const each = (read: (i: number) => void): void => {
+      const count = contents.u32()
+      for (let i = 0; i < count; i++) read(i)
+    }
+    if (id === 1) each(() => signatures.push(readSignature(contents)))
+    else if (id === 3)
+      each((i) => {
+        const { params, result } = signatures[contents.u32()]
+        functions.push(new Decoded(`f${i}`, [...params], result))
+      })
+    else if (id === 6) each(() => globals.push(readGlobal(contents)))
+    else if (id === 7)
+      each(() => {
+        const name = contents.name()
+        const kind = contents.byte()
+        const index = contents.u32()
+        if (kind === 0) names.set(name, index)
+      })
+    else if (id === 10)
+      each((i) => {
+        const size = contents.u32()
+        const body = new Reader(contents.bytes, contents.at, contents.at + size)
+        contents.at += size
+        functions[i].read = (func) =>
+          new BodyDecoder(body, functions, func, globals, throughTable).decode()
+      })
+  }
+  return { functions, names }
+}
+
+class BodyDecoder {
+  /** Blocks around what is read. */
+  private readonly labels: Label[] = []
+  /** Statements of the innermost one. */
+  private body: Expression[] = []
+  /** Values that no instruction has taken yet. */
+  private stack: Expression[] = []
+  /** Nothing reaches what comes: it is read, but left out. */
+  private isDead = false
+  /** Locals that `spill` has made; nothing else assigns them. */
+  private readonly spilled = new Set<number>()
+
+  constructor(
+    private readonly r: Reader,
+    private readonly functions: readonly Func[],
+    private readonly func: Func,
+    private readonly globals: readonly Constant[],
+    private readonly throughTable: (type: number) => Func,
+  ) {}
+
+  decode(): void {
+    const { r, func } = this
+    const groups = r.u32()
+    for (let i = 0; i < groups; i++) {
+      const count = r.u32()
+      const type = valueType(r.byte())
+      for (let j = 0; j < count; j++) func.locals.push(type)
+    }
+    func.body = this.list(func.label, func.result).body
+  }
+
+  /** Statements up to an end or an else; the last one gives a value if there is a result. */
+  private list(label: Label, result: ValueType | undefined) {
+    const { body: before, stack: values, isDead: wasDead } = this
+    const body: Expression[] = []
+    Object.assign(this, { body, stack: [] })
+    this.labels.push(label)
+    let code = this.r.byte()
+    for (; code !== END && code !== ELSE; code = this.r.byte()) this.step(code)
+    this.labels.pop()
+    if (result) body.push(...this.stack.slice(-1))
+    Object.assign(this, { body: before, stack: values, isDead: wasDead })
+    return { body, isElse: code === ELSE }
+  }
+
+  private block(kind: Label['kind']): void {
+    const result = this.blockType()
+    this.spill()
+    const label: Label = { kind, result: kind === 'loop' ? undefined : result }
+    this.value({ kind, label, body: this.list(label, result).body })
+  }
+
+  private conditional(): void {
+    const label: Label = { kind: 'block', result: this.blockType() }
+    const condition = this.pop()
+    this.spill()
+    const { body: yes, isElse } = this.list(label, label.result)
+    const no = isElse ? this.list(label, label.result).body : []
+    this.value({ kind: 'if', label, condition, yes, no })
+  }
+
+  private push(e: Expression): void {
+    if (!this.isDead) this.stack.push(e)
+  }
+
+  private pop(): Expression {
+    return this.popMany(1)[0]
+  }
+
+  private popMany(count: number): Expression[] {
+    const { stack, isDead } = this
+    if (isDead) return Array<Expression>(count).fill({ kind: 'unreachable' })
+    return stack.splice(stack.length - count)
+  }
+
+  /**
+   * Adds what gives no value. Values that wait below it were computed before, so they move into
+   * locals.
+   */
+  private statement(e: Expression): void {
+    this.spill()
+    if (!this.isDead) this.body.push(e)
+  }
+
+  private spill(): void {
+    const { stack, body } = this
+    stack.forEach((value, i) => {
+      if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
+      const type = typeOf(value) as ValueType
+      const local = newLocal(this.func, type)
+      this.spilled.add(local)
+      body.push({ kind: 'set', local, value })
+      stack[i] = { kind: 'get', local, type }
+    })
+  }
+
+  private value(e: Expression): void {
+    if (typeOf(e)) this.push(e)
+    else this.statement(e)
+  }
+
+  /** A statement behind which nothing is reached, up to the end of the block. */
+  private last(e: Expression): void {
+    this.statement(e)
+    this.stack.length = 0
+    this.isDead = true
+  }
+
+  private blockType(): ValueType | undefined {
+    const code = this.r.byte()
+    return code === 0x40 ? undefined : valueType(code)
+  }
+
+  private label(): Label {
+    return this.labels[this.labels.length - 1 - this.r.u32()]
+  }
+
+  private step(code: number): void {
+    const step = BodyDecoder.steps[code]
+    if (step) {
+      step(this)
+      return
+    }
+    const constant = readConstant(this.r, code)
+    if (constant) this.push(constant)
+    else this.plain(code)
+  }
+
+  private static readonly steps: Readonly<Record<number, ((d: BodyDecoder) => void) | undefined>> =
+    {
+      [codes.unreachable]: (d) => d.last({ kind: 'unreachable' }),
+      [NOP]: () => {},
+      [codes.block]: (d) => d.block('block'),
+      [codes.loop]: (d) => d.block('loop'),
+      [codes.if]: (d) => d.conditional(),
+      [codes.br]: (d) => {
+        const label = d.label()
+        d.last({ kind: 'br', label, value: label.result && d.pop() })
+      },
+      [codes.br_if]: (d) => {
+        const label = d.label()
+        const condition = d.pop()
+        d.value({ kind: 'br_if', label, value: label.result && d.pop(), condition })
+      },
+      [codes.br_table]: (d) => {
+        const labels = Array.from({ length: d.r.u32() + 1 }, () => d.label())
+        const index = d.pop()
+        d.last({ kind: 'br_table', labels, index, value: labels[0].result && d.pop() })
+      },
+      [codes.return]: (d) => d.last({ kind: 'return', value: d.func.result && d.pop() }),
+      [codes.call]: (d) => {
+        const callee = d.functions[d.r.u32()]
+        d.value({ kind: 'call', callee, args: d.popMany(callee.params.length) })
+      },
+      [CALL_INDIRECT]: (d) => {
+        const callee = d.throughTable(d.r.u32())
+        d.r.u32()
+        const index = d.pop()
+        const args = d.popMany(callee.params.length - 1)
+        d.value({ kind: 'call', callee, args: [index, ...args] })
+      },
+      [codes.drop]: (d) => d.statement({ kind: 'drop', value: d.pop() }),
+      [codes.select]: (d) => d.select(),
+      [TYPED_SELECT]: (d) => {
+        d.r.take(d.r.u32())
+        d.select()
+      },
+      [codes.get]: (d) => {
+        const local = d.r.u32()
+        d.push(get(local, localType(d.func, local)))
+      },
+      [codes.set]: (d) => d.statement({ kind: 'set', local: d.r.u32(), value: d.pop() }),
+      [codes.tee]: (d) => d.push({ kind: 'tee', local: d.r.u32(), value: d.pop() }),
+      [GLOBAL_GET]: (d) => d.push(d.globals[d.r.u32()]),
+    }
+
+  private select(): void {
+    const [a, b, condition] = this.popMany(3)
+    this.push({ kind: 'select', type: typeOf(a) as ValueType, args: [a, b, condition] })
+  }
+
+  private plain(code: number): void {
+    const { r } = this
+    const full = code === 0xfc || code === 0xfd ? (code << 16) | r.u32() : code
+    if (full === prefixed.simd(12)) {
+      this.push({ kind: 'const', type: 'v128', value: r.take(16).slice() })
+      return
+    }
+    const op = this.known(full)
+    const { offset, align, lanes } = this.immediates(op)
+    const args = this.popMany(op.params.length)
+    this.value({ kind: 'op', op, args, offset, align, lanes })
+  }
+
+  private known(code: number): Instruction {
+    const op = instructionOf(code)
+    if (!op) throw new Error(`${this.func.name}: instruction 0x${code.toString(16)} is unknown`)
+    return op
+  }
+
+  private immediates(op: Instruction): { offset: number; align: number; lanes: number[] } {
+    const { r } = this
+    const hasMemory = op.immediate === 'memory' || op.immediate === 'memoryLane'
+    const align = hasMemory ? r.u32() : 0
+    const offset = hasMemory ? r.u32() : 0
+    if (op.name === 'memory.copy') r.take(2)
+    if (op.name === 'memory.fill') r.take(1)
+    const lanes = [...r.take(immediates[op.immediate])]
+    return { offset, align, lanes }
+  }
+}

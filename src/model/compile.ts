@@ -1,0 +1,147 @@
+/** `compile`: a network becomes a model. */
+
+import { describe, fail, isOptions } from '../base/errors.js'
+import { copyOf } from '../base/objects.js'
+import {
+  by,
+  checkedElsewhere,
+  complete,
+  integer,
+  oneOf,
+  optional,
+  type Rules,
+  such,
+  truth,
+} from '../base/rules.js'
+import { type Purpose, purposes } from '../compile/context.js'
+import { checkLoss, checkPenalties, lossOfExits } from '../compile/loss-kind.js'
+import {
+  type MethodOptions,
+  MOST_STEPS,
+  methodOptionKeys,
+  pickMethodOptions,
+} from '../compile/methods.js'
+import { checkOptimizer } from '../compile/optimizer-kind.js'
+import type { CompileOptions, Settings } from '../engine/compile-options.js'
+import { checkSource } from '../engine/load.js'
+import { platform } from '../engine/platform.js'
+import { trainingSpec } from '../engine/run/training.js'
+import { Session } from '../engine/session.js'
+import { fires, kindOf } from '../network/kind.js'
+import { checkModule, type Module } from '../network/module.js'
+import { type Graph, trace } from '../network/trace.js'
+import { checkInputShape, type InputShape } from '../network/value.js'
+import { crossEntropy } from '../nn/loss/index.js'
+import { sgd } from '../nn/optimizers.js'
+import { Model } from './model.js'
+
+export type { CompileOptions } from '../engine/compile-options.js'
+
+/** What the options must be, but for what the network decides. */
+const rules: Rules<Complete> = {
+  input: by<InputShape>(checkInputShape),
+  timeSteps: integer(1, MOST_STEPS, 4),
+  batchSize: optional(integer(1, 1 << 20)),
+  threads: integer(1, 256, 1),
+  seed: integer(0, 2 ** 32 - 1, 0),
+  frames: truth(false),
+  inspect: truth(false),
+  ...checkedElsewhere<Pick<CompileOptions, 'record'>>(['record']),
+  engine: oneOf(['release', 'debug'] as const, 'release'),
+  wasm: optional(by(checkSource)),
+  worker: optional(
+    such('the address of a script', (at) => typeof at === 'string' || at instanceof URL),
+  ),
+  purpose: oneOf(Object.keys(purposes) as Purpose[], 'train'),
+  revectorize: truth(false),
+  ...checkedElsewhere<MethodOptions>(methodOptionKeys),
+  optimizer: optional(by(checkOptimizer)),
+  loss: optional(by(checkLoss)),
+  penalties: optional(by(checkPenalties)),
+}
+
+type Preset = 'timeSteps' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine' | 'purpose'
+type Complete = CompileOptions & Required<Pick<CompileOptions, Preset | 'revectorize'>>
+
+/** Names of the options of `compile`. */
+export const compileOptionKeys = Object.keys(rules) as (keyof CompileOptions)[]
+
+/** More classes than any data set has; refused before memory is planned for them. */
+const MOST_OUTPUTS = 1 << 16
+
+/**
+ * Turns a network into a model: traces it, plans and allocates its memory, starts its threads and
+ * initialises its parameters.
+ * @param network a layer or a block
+ * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does
+ *   not fit in memory (saying how much it needs and the largest batch that fits).
+ */
+export async function compile(network: Module, options: CompileOptions): Promise<Model> {
+  checkModule('compile: the network', network)
+  return compiled(network, copyOf(complete<Complete>('compile', rules, options)))
+}
+
+async function compiled(network: Module, options: Complete): Promise<Model> {
+  const { timeSteps, seed, frames, inspect, engine, wasm, worker, purpose } = options
+  const { batchSize = purpose === 'stream' ? 1 : 64, threads: asked } = options
+  const own = { timeSteps, batchSize, threads: threadsFor(asked), seed, frames, inspect }
+  const settings = { ...own, engine, wasm, worker, purpose }
+  if (settings.frames && settings.purpose === 'stream')
+    fail(
+      "compile.frames must be false with purpose 'stream', got true; each step takes a " +
+        'frame as it is',
+    )
+  const input = checkInputShape('compile.input', options.input)
+  const graph = copyOf(trace(network, input))
+  const outputs = graph.nodes[graph.output].shape[0]
+  if (outputs > MOST_OUTPUTS)
+    fail(
+      `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
+        'last layer smaller',
+    )
+  const recorded = recordedOf(graph, options.record)
+  const standardLoss = (graph.exits && lossOfExits()) ?? crossEntropy()
+  const { optimizer = sgd(), loss = standardLoss, penalties } = options
+  const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
+  const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined
+  const revectorized = wide?.on ?? false
+  const session = new Session(graph, input, { ...settings, ...recorded, revectorized })
+  session.optimizer = optimizer
+  await session.replan(pickMethodOptions(options), spec)
+  return new Model(session)
+}
+
+const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
+
+/** Layers whose spikes are recorded, in the order of the network, and names whose values are. */
+function recordedOf(
+  { nodes }: Graph,
+  record: CompileOptions['record'] = false,
+): Pick<Settings, 'record' | 'states'> {
+  const firing = nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
+  const layers = nodes.filter(({ layer }) => layer && kindOf(layer).model).map(({ name }) => name)
+  const unknown = (name: unknown, of: readonly string[]): string =>
+    `compile.record must name layers of neurons, got ${describe(name)}; there are ` +
+    (of.join(', ') || 'none')
+  if (typeof record === 'boolean') return { record: record ? firing : [], states: {} }
+  if (record === 'all')
+    return { record: firing, states: Object.fromEntries(layers.map((name) => [name, 'all'])) }
+  if (Array.isArray(record)) {
+    for (const name of record) if (!firing.includes(name)) fail(unknown(name, firing))
+    return { record: firing.filter((name) => record.includes(name)), states: {} }
+  }
+  if (!isOptions(record))
+    fail(
+      "compile.record must be true, false, 'all', a list of layers, or lists of names by layer, " +
+        `got ${describe(record)}`,
+    )
+  for (const [name, names] of Object.entries(record)) {
+    if (!layers.includes(name)) fail(unknown(name, layers))
+    if (names !== 'all' && (!Array.isArray(names) || names.length === 0))
+      fail(
+        `compile.record: layer ${name} must have a list of names, or 'all', got ${describe(names)}`,
+      )
+  }
+  const states = record as Settings['states']
+  return { record: firing.filter((name) => Object.hasOwn(states, name)), states }
+}

@@ -1,0 +1,113 @@
+/**
+ * Containers: chains of layers, and blocks with a forward function that is traced once.
+ */
+
+import { checkArguments, describe, fail } from '../base/errors.js'
+import {
+  type Apply,
+  type Composite,
+  checkModule,
+  type Exits,
+  isModule,
+  type Module,
+  type Ops,
+} from '../network/module.js'
+import type { Value } from '../network/value.js'
+import { useJoins, useSums } from '../nn/layers/joins.js'
+import { type CompileOptions, compile } from './compile.js'
+import type { Model } from './model.js'
+
+/** A block that can be compiled: what `sequential`, `block` and `residual` make. */
+export interface Block extends Composite {
+  /**
+   * Plans, allocates and initialises the network; see the function `compile`.
+   * @throws SpikewasmError for wrong options or shapes, naming the layer, and when the model does
+   *   not fit in memory
+   */
+  compile(options: CompileOptions): Promise<Model>
+}
+
+function make(name: string, children: Composite['children'], forward: Composite['forward']): Block {
+  for (const [key, child] of Object.entries(children)) {
+    if (key === '' || key.includes('.'))
+      fail(`a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`)
+    if (key === '__proto__') fail(`${name}: a child's name must not be __proto__; rename it`)
+    checkModule(`${name}.${key}`, child)
+  }
+  return compilable({ kind: 'block', children, forward })
+}
+
+/** The same with `compile`. */
+export function compilable(composite: Composite): Block {
+  return {
+    ...composite,
+    // `this`, not a closure: a copy of a block compiles itself.
+    compile(this: Composite, options) {
+      return compile(this, options)
+    },
+  }
+}
+
+/**
+ * A chain of layers and blocks. They are named 0, 1, … as in PyTorch's Sequential, or by the keys
+ * of an object: `sequential({ conv1: conv2d(…), act: lif() })`.
+ * @throws SpikewasmError when there is no layer, something is no layer, or a name holds a dot
+ */
+export function sequential(...layers: Module[] | [Readonly<Record<string, Module>>]): Block {
+  const [first] = layers
+  const named =
+    layers.length === 1 && typeof first === 'object' && first !== null && !isModule(first)
+  const children = Object.fromEntries(Object.entries(named ? first : layers)) as Record<
+    string,
+    Module
+  >
+  const names = Object.keys(children)
+  if (names.length === 0) fail('sequential needs at least one layer, got none')
+  return make('sequential', children, (m, x) => names.reduce((value, name) => m[name](value), x))
+}
+
+/**
+ * A block of any wiring. Its forward function is called once, when the network is compiled, to
+ * learn how the children are wired:
+ *
+ *     block({ conv1, bn1, spike1, conv2, bn2, shortcut, spike2 }, (m, x, { add }) =>
+ *       m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))))
+ *
+ * The children's names become part of the parameters' names (`conv1.weight`).
+ * @param children layers and blocks by name
+ * The block that is the whole network may return several outputs by name, for the loss
+ * `selfDistillation`; the last of them is the network's prediction:
+ *
+ *     (m, x) => { const h = m.body(x); return { early: m.branch(h), output: m.head(m.rest(h)) } }
+ * @param forward takes the children as functions, the block's input, and `add`; returns its output
+ * @throws SpikewasmError when a child is no layer or block, or its name holds a dot
+ */
+export function block<const C extends Record<string, Module>>(
+  children: C,
+  forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value | Exits,
+  ...more: []
+): Block {
+  checkArguments('block', more)
+  useJoins()
+  if (typeof children !== 'object' || children === null)
+    fail(`block needs an object of children and a forward function, got ${describe(children)}`)
+  if (typeof forward !== 'function')
+    fail(`block's second argument must be its forward function, got ${describe(forward)}`)
+  return make('block', children, forward as Composite['forward'])
+}
+
+/**
+ * A block that returns main(x) + shortcut(x), two values of one shape. Its children are named
+ * `main` and `shortcut`.
+ * @param shortcut default: the identity
+ * @throws SpikewasmError when one is no layer or block
+ */
+export function residual(
+  main: Module,
+  shortcut: Module = { kind: 'identity' },
+  ...more: []
+): Block {
+  checkArguments('residual', more)
+  useSums()
+  return make('residual', { main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
+}

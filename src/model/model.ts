@@ -1,0 +1,402 @@
+/** The user's handle on a compiled network. It checks what it is given and asks the session. */
+
+import { copyOf } from '../base/objects.js'
+import type { MethodOptions } from '../compile/methods.js'
+import type { Optimizer } from '../compile/optimizer-kind.js'
+import type { Plan, PlanOptions } from '../compile/plan.js'
+import { inTwoLines, parameterCount, summarize } from '../compile/summary.js'
+import type { Dataset } from '../data/datasets/dataset.js'
+import type {
+  LoadOptions,
+  SaveOptions,
+  StepOptions,
+  StepResult,
+  StreamStep,
+} from '../engine/compile-options.js'
+import { firingRates, programOf } from '../engine/memory/arena.js'
+import { averages, type StateDict, stateDict, takeState } from '../engine/memory/state.js'
+import * as shown from '../engine/run/last-run.js'
+import { type OperationTime, profileStep } from '../engine/run/last-run.js'
+import { type Prediction, type PredictOptions, predict } from '../engine/run/predict.js'
+import { type SpikeTrains, spikeTrains } from '../engine/run/spikes.js'
+import { listOfLabels, streamStep, trainStep } from '../engine/run/step.js'
+import { setOptimizer } from '../engine/run/training.js'
+import type { Session } from '../engine/session.js'
+import { alone, idle, inTurn } from '../engine/threads/calls.js'
+import { type ModelJson, modelJson } from '../files/json.js'
+import type { SaveNirOptions } from '../files/nir/options.js'
+import type { InputShape } from '../network/value.js'
+import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
+import { fit } from '../train/fit.js'
+import { loadWeights, modelBytes, saveModel } from '../train/model-file.js'
+import { type MonitorOptions, monitorInTurn, type Recording } from '../train/monitor.js'
+import { type FitOptions, ownFitOptions } from '../train/options.js'
+import type { History } from '../train/records.js'
+import { extra } from '../train/registered.js'
+
+/**
+ * A compiled network: trains, predicts, and gives its parameters. `compile` makes it. It runs one
+ * operation at a time. Calls that leave it as it is, such as `predict` and `save`, wait for their
+ * turn, first come first served, at most 1,024; others are refused while one runs or waits. What a
+ * call is given, data sets and callbacks excepted, is read before it returns its promise. With
+ * `threads` above 1 it holds threads until `dispose`.
+ */
+export class Model {
+  /** @internal */
+  constructor(
+    /** @internal */
+    readonly session: Session,
+  ) {}
+
+  /** A model from what `toBytes` gave, or a file of `save` holds; as `loadModel`. */
+  static async fromBytes(bytes: Uint8Array, options?: LoadOptions): Promise<Model> {
+    return (await extra('fromBytes', 'Model.fromBytes')(copyOf(bytes), copyOf(options))) as Model
+  }
+
+  /** Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. */
+  get input(): InputShape {
+    return this.session.asked
+  }
+  /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
+  get optimizer(): Optimizer {
+    return this.session.optimizer
+  }
+  /**
+   * Takes effect with the next step; what one rule keeps, such as momentum, stays until the next
+   * step of another rule.
+   * @throws SpikewasmError for what is no optimizer, for a group that names what the network has
+   *   not, and while the model runs; in `fit` a schedule changes the learning rate
+   */
+  set optimizer(optimizer: Optimizer) {
+    setOptimizer(this.session, optimizer)
+  }
+  /** T, the time steps for which each sample is presented. */
+  get timeSteps(): number {
+    return this.session.timeSteps
+  }
+  /** B, the samples of a training step. */
+  get batchSize(): number {
+    return this.session.batchSize
+  }
+  /** Worker threads; 1 stands for the calling thread. */
+  get threads(): number {
+    return this.session.threads
+  }
+  /** Seed of initialisation, shuffling, dropout and augmentation. */
+  get seed(): number {
+    return this.session.seed
+  }
+  /** Whether inputs differ from time step to time step, [B, T, C, H, W]. */
+  get frames(): boolean {
+    return this.session.frames
+  }
+  /** Whether its engine was compiled for wide vectors; see `revectorize` of `compile`. */
+  get revectorized(): boolean {
+    return this.session.settings.revectorized
+  }
+  /** Number of classes: the last layer's outputs. */
+  get classes(): number {
+    return this.session.graph.nodes[this.session.graph.output].shape[0]
+  }
+  /** Training method: that of `compile`, or of the last `fit` that named one. */
+  get method(): PlanOptions['method'] {
+    return this.session.plan.options.method
+  }
+  /** 'm': each layer runs all time steps; 's': the whole network runs one time step at a time. */
+  get stepMode(): PlanOptions['stepMode'] {
+    return this.session.plan.options.stepMode
+  }
+  /** Number of trained parameters. */
+  get parameterCount(): number {
+    return parameterCount(this.session.plan)
+  }
+  /** What the model's memory is used for, in bytes. */
+  get memoryUse(): Plan['memory'] {
+    return this.session.plan.memory
+  }
+
+  /**
+   * @internal Changes the method; parameters and statistics stay, momentum is forgotten.
+   * @throws SpikewasmError for options that don't match
+   */
+  prepare(options: MethodOptions): Promise<void> {
+    return alone(this.session, [options], (asked) => this.session.replan(asked), false)
+  }
+
+  /**
+   * One training step: forward, backward and, unless `update` is false, `model.optimizer`.
+   * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size
+   * @param y B labels, 0 … classes − 1; with `mse({ targets: 'values' })` Float32Array [B, outputs]
+   * @returns the loss and the number of right answers, before the parameters' step
+   * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
+   *   not finite; Error when a worker fails
+   */
+  trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
+    const { session } = this
+    return alone(session, [x, listOfLabels(y), options], (...of) => trainStep(session, ...of))
+  }
+
+  /**
+   * Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight
+   * [out, in, kh, kw], `linear` weight [out, in], …); copies.
+   * @throws SpikewasmError before the first training step with the model's method
+   */
+  gradients(): StateDict {
+    return shown.gradients(this.session)
+  }
+
+  /** Time mean of the last run's outputs, [B, classes], with repeats; an error before any run. */
+  output(): Float32Array {
+    return shown.output(this.session)
+  }
+
+  /**
+   * Outputs and classes of any number of samples, with running statistics and without dropout. A
+   * few samples, or a few that are left behind the last full batch, run one by one and cost no
+   * whole batch; the numbers are the same, bit for bit.
+   * @param x float32 [n, C, H, W]; with `frames` [n, T, C, H, W]
+   * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
+   */
+  predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
+    return predict(this.session, x, options)
+  }
+
+  /**
+   * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
+   * far out. Membrane potentials are kept from call to call until `reset`.
+   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt;
+   * bptt above 255 steps); else outputs may differ in rounding. A stream may go on for longer than
+   * T. `loadStateDict` amid a stream changes weights alone. The result's `spikes` are sums since
+   * `reset`; `spikes(layer)` has those of the step alone.
+   * @param x float32 [B, C, H, W]; B must be the batch size.
+   * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
+   */
+  step(x: Float32Array): Promise<StreamStep> {
+    return alone(this.session, [x], (frame) => streamStep(this.session, frame))
+  }
+
+  /**
+   * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
+   * @throws SpikewasmError with another purpose, while a step runs, and after `dispose`.
+   */
+  reset(): void {
+    programOf(this.session, 'stream')
+    idle(this.session).streamed = 0
+  }
+
+  /**
+   * Spikes per neuron and time step in the last run, of a batch, 0…1, by the name of the neuron
+   * layer; empty before the first run. Fewer than B samples count in turn until there are B.
+   */
+  firingRates(): Record<string, number> {
+    return firingRates(this.session, this.session.lastRun)
+  }
+
+  /**
+   * Spikes of a layer of neurons in the last run, [B, T, C, H, W]: of its samples without repeats,
+   * at all T steps; in a stream at the last step. The model must be compiled with `record`.
+   * @throws SpikewasmError for a layer that is not recorded, and before the first run
+   */
+  spikes(layer: string | number): SpikeTrains {
+    return spikeTrains(this.session, layer)
+  }
+
+  /**
+   * The same of values that `record: { … }` or `record: 'all'` keeps, by their names in the layer's
+   * equations: as they are behind each step, [T, B, C, H, W].
+   * @throws SpikewasmError for a layer of which nothing is recorded, and before the first run
+   */
+  states(layer: string | number): shown.RecordedStates {
+    return shown.states(this.session, layer)
+  }
+
+  /**
+   * Spikes or rates of chosen layers over the first samples of a data set. The model must be
+   * compiled with `record`.
+   * @throws SpikewasmError when the data or an option does not match, or the arrays would take more
+   *   than `maxBytes`; the signal's reason when it aborts
+   */
+  monitor(data: Dataset, options: MonitorOptions = {}): Promise<Recording> {
+    return monitorInTurn(this.session, data, options)
+  }
+
+  /**
+   * What a neuron layer did in the last training step, [B, C, H, W] each; the model must be
+   * compiled with `inspect: true`.
+   * @throws SpikewasmError for an unknown layer, without `inspect`, and before the first step
+   */
+  activity(name: string): shown.NeuronActivity {
+    return shown.activity(this.session, name)
+  }
+
+  /**
+   * Firing rate of each neuron layer at each time step of the last run: T numbers, 0…1, by layer
+   * name. The model must be compiled with `inspect: true` and a method of step mode m.
+   * @throws SpikewasmError otherwise, and before the first run
+   */
+  stepRates(): Record<string, number[]> {
+    return shown.stepRates(this.session)
+  }
+
+  /**
+   * Two assumptions of rate-based backpropagation, measured on the last training step (Yu et al.,
+   * NeurIPS 2024, sec. 4.2): cosines, near 1 where the assumption holds, NaN where nothing spikes.
+   * @throws SpikewasmError without method bptt and `inspect: true`, and before the first step
+   */
+  diagnostics(): shown.Diagnostics {
+    return shown.diagnostics(this.session)
+  }
+
+  /**
+   * As `stateDict`, with the averages that `fit` keeps with `ema` instead of the parameters, and
+   * the current statistics. Before the first step they are the parameters.
+   * @throws SpikewasmError when no average is kept
+   */
+  averages(): StateDict {
+    return averages(this.session)
+  }
+
+  /** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
+  stateDict(): StateDict {
+    return stateDict(this.session)
+  }
+
+  /**
+   * Takes over parameters and running statistics. PyTorch's `num_batches_tracked` is ignored.
+   * @throws SpikewasmError that lists missing, unexpected and mis-shaped names, or a value that is
+   *   not finite, and while the model runs; nothing is changed then
+   */
+  loadStateDict(state: StateDict): void {
+    takeState(idle(this.session), state)
+  }
+
+  /** The model without its weights, for `networkFromJSON`; layers and wiring, no code. */
+  toJSON(): ModelJson {
+    return modelJson(this.session)
+  }
+
+  /**
+   * Writes the model as one safetensors file: parameters and running statistics by PyTorch's names,
+   * and the network in the metadata, for `loadModel`. All of it is written, or nothing.
+   * @param path of the file
+   * @param metadata strings by name, stored in the file
+   * @throws SpikewasmError for wrong options, and when the file cannot be written
+   */
+  save(
+    path: string,
+    metadata: Record<string, string> = {},
+    options: SaveOptions = {},
+  ): Promise<void> {
+    return saveModel(this.session, path, metadata, options)
+  }
+
+  /**
+   * What `save` writes, as bytes: for `loadModel` and `Model.fromBytes`, in a page or elsewhere.
+   * @throws SpikewasmError for wrong options
+   */
+  toBytes(metadata: Record<string, string> = {}, options: SaveOptions = {}): Uint8Array {
+    return modelBytes('toBytes', this.session, metadata, options)
+  }
+
+  /**
+   * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
+   * read. `loadNir` gives it back with the same numbers, but for batch normalisation, which becomes
+   * part of the convolution before it. A step is `dt` seconds. See docs/nir.md for what it can say.
+   * @param path of the file, usually with the ending .nir
+   * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
+   *   when the package h5wasm is not installed, and when the file cannot be written
+   */
+  async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
+    const own = copyOf(options)
+    const state = await this.session.lock.look(() => stateDict(this.session))
+    await extra('saveNir', 'model.saveNir')(this.session, path, state, own)
+  }
+
+  /**
+   * Reads parameters and running statistics from a safetensors file, of `save` or from PyTorch.
+   * @param from its path, or its bytes
+   * @throws SpikewasmError for a missing or damaged file, and names or shapes that don't match
+   */
+  load(from: string | Uint8Array): Promise<void> {
+    return alone(this.session, [from], (given) => loadWeights(this.session, given))
+  }
+
+  /**
+   * Writes all that training depends on as one file, for `loadCheckpoint` to go on to the bit
+   * (Node). @throws SpikewasmError when the file cannot be written
+   */
+  saveCheckpoint(path: string): Promise<void> {
+    const save = () => extra('saveCheckpoint', 'model.saveCheckpoint')(this.session, path)
+    return inTurn(this.session, [], save)
+  }
+
+  /**
+   * Goes on from a file of `saveCheckpoint`, or from a checkpoint of `fit`, its file or its folder:
+   * with its parameters, statistics, optimizer, method and progress.
+   * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
+   *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
+   */
+  loadCheckpoint(path: string): Promise<void> {
+    const load = () => extra('loadCheckpoint', 'model.loadCheckpoint')(this.session, path)
+    return alone(this.session, [], load, false)
+  }
+
+  /**
+   * Trains on a data set for a number of epochs, on from where the last call has ended.
+   * @param data at least one sample. A last batch that is not full is left out, unless there is no
+   *   other or `dropLast` is false: then repeats fill it, which count for the statistics of
+   *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
+   * @throws SpikewasmError for wrong data or options, or a loss or gradient that is not finite
+   */
+  fit(data: Dataset, options: FitOptions = {}): Promise<History> {
+    const asked = ownFitOptions(options)
+    return alone(this.session, [], () => fit(this.session, data, asked), false)
+  }
+
+  /**
+   * Loss, accuracy, other measures of the answers, and firing rates on a data set. Above 1,000
+   * classes there is no confusion matrix.
+   * @throws SpikewasmError when data or an option don't match; the signal's reason when it aborts
+   */
+  evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+    return evaluateInTurn(this.session, data, options)
+  }
+
+  /**
+   * Times each operation of a training step on this thread, in the order of the program, `repeats`
+   * times (1 to 10000) on the last batch. The model is as before behind it, and so is training.
+   * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
+   *   the model's method, and for a model compiled for inference.
+   */
+  profile(repeats = 5): Promise<OperationTime[]> {
+    return inTurn(this.session, [], () => profileStep(this.session, repeats))
+  }
+
+  /**
+   * Forgets momentum and accumulated gradients, from the next step on, in any callback of `fit` too
+   * (in rounds of replicas it has no effect). Moving averages stay.
+   * @throws SpikewasmError while the model runs
+   */
+  resetOptimizer(): void {
+    idle(this.session).resetOptimizer()
+  }
+
+  /** A table of layers, output shapes, parameters and memory, as text. */
+  summary(): string {
+    const { session } = this
+    return summarize(session.graph, session.plan, this.threads, (name) => session.workersOf(name))
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return inTwoLines(this.session)
+  }
+
+  /**
+   * Ends all threads, after the running step if there is one. An operation with more steps rejects.
+   * Afterwards the model can be read (`stateDict`, `save`, …) but not run.
+   */
+  dispose(): Promise<void> {
+    return this.session.dispose()
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * ResNets (He et al. 2016) of spiking neurons, with the parameter names of the code of the papers
+ * that they come from.
+ */
+
+import type { Module } from '../../network/module.js'
+import {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  batchNorm2d,
+  type Conv2d,
+  conv2d,
+  flatten,
+  identity,
+  lif,
+  linear,
+  maxPool2d,
+  type NeuronOptions,
+  relu,
+  timeMean,
+} from '../../nn/layers/index.js'
+import { type Block, block, sequential } from '../containers.js'
+import { completeNetwork, type NetworkOptions } from './options.js'
+
+/** What passes by a block, [from, H, W] → [to, H / stride, W / stride]. */
+const shortcut = (from: number, to: number, stride: number, projection: () => Block): Module =>
+  stride === 1 && from === to ? identity() : projection()
+
+const conv3x3 = (from: number, to: number, stride = 1): Conv2d =>
+  conv2d(from, to, 3, { stride, padding: 1, bias: false })
+
+/** The currents of a block and of its shortcut are added. */
+function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+  const children = {
+    conv1: conv3x3(from, to, stride),
+    bn1: batchNorm2d(to),
+    spike1: lif(neuron),
+    conv2: conv3x3(to, to),
+    bn2: batchNorm2d(to),
+    shortcut: shortcut(from, to, stride, () =>
+      sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+    ),
+    spike2: lif(neuron),
+  }
+  return block(children, (m, x, { add }) => {
+    const inner = m.spike1(m.bn1(m.conv1(x)))
+    return m.spike2(add(m.bn2(m.conv2(inner)), m.shortcut(x)))
+  })
+}
+
+/** Makes a block, [from, H, W] → [to, H / stride, W / stride]. */
+type MakeBlock = (from: number, to: number, stride: number) => Block
+
+/** Blocks behind each other, the first of which changes the sizes. */
+const stage = (make: MakeBlock, from: number, to: number, count: number, stride: number): Block =>
+  sequential(make(from, to, stride), ...Array.from({ length: count - 1 }, () => make(to, to, 1)))
+
+/**
+ * A stem `conv0` of channels[0] and one stage `layer1`, … of blocks for each of `channels`; every
+ * stage but the first halves the image.
+ */
+export function resnetStages<const N extends number>(
+  inChannels: number,
+  channels: readonly number[],
+  blocks: readonly number[],
+  neuron?: NeuronOptions,
+): Record<'conv0' | `layer${N}`, Block> {
+  const stages: Record<string, Block> = {
+    conv0: sequential(conv3x3(inChannels, channels[0]), batchNorm2d(channels[0]), lif(neuron)),
+  }
+  const make: MakeBlock = (...sizes) => basicBlock(...sizes, neuron)
+  channels.forEach((to, i) => {
+    const [from, stride] = i === 0 ? [to, 1] : [channels[i - 1], 2]
+    stages[`layer${i + 1}`] = stage(make, from, to, blocks[i], stride)
+  })
+  return stages
+}
+
+function resnet(
+  inChannels: number,
+  channels: readonly number[],
+  blocks: readonly number[],
+  classifier: Block,
+  neuron?: NeuronOptions,
+): Block {
+  return sequential({
+    ...resnetStages(inChannels, channels, blocks, neuron),
+    avg_pool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    classifier,
+  })
+}
+
+/**
+ * ResNet-18 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 11.2 million
+ * parameters. H and W are 32 for CIFAR.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('resnet18', options, more)
+  const classifier = sequential(linear(512, classes))
+  return resnet(inChannels, [64, 128, 256, 512], [2, 2, 2, 2], classifier, neuron)
+}
+
+/**
+ * ResNet-19 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: wider than
+ * `resnet18`, with three stages and a hidden layer of 256 in the classifier; 12.7 million
+ * parameters. H and W are 32 for CIFAR.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('resnet19', options, more)
+  const classifier = sequential(linear(512, 256), lif(neuron), linear(256, classes))
+  return resnet(inChannels, [128, 256, 512], [3, 3, 2], classifier, neuron)
+}
+
+/**
+ * Two depthwise separable convolutions and a shortcut of 1×1, with `relu`: `DeepConv` of the
+ * authors' code, [from, H, W] → [to, H / stride, W / stride].
+ */
+export function deepConv(from: number, to: number, stride = 2): Block {
+  const depthwise = (step: number) =>
+    conv2d(from, from, 3, { stride: step, padding: 1, groups: from, bias: false })
+  const children = {
+    op: sequential(
+      depthwise(stride),
+      conv2d(from, from, 1, { bias: false }),
+      batchNorm2d(from),
+      relu(),
+      depthwise(1),
+      conv2d(from, to, 1, { bias: false }),
+      batchNorm2d(to),
+      relu(),
+    ),
+    residual: conv2d(from, to, 1, { stride, bias: false }),
+    res_bn: batchNorm2d(to),
+    act: relu(),
+  }
+  return block(children, (m, x, { add }) => m.act(add(m.res_bn(m.residual(x)), m.op(x))))
+}
+
+/**
+ * ResNet-18 with three branches for the loss `selfDistillation`, [inChannels, 32, 32] → [classes]:
+ * outputs `exit1`, `exit2`, `exit3` of the rates of its first three stages, and `output`, which
+ * predicts. Prediction, evaluation and exported files compute `output` alone.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('esdResnet18', options, more)
+  const widths = [64, 128, 256, 512]
+  const branch = (stage: number): Block =>
+    sequential(
+      ...widths.slice(stage, -1).map((from, i) => deepConv(from, widths[stage + i + 1])),
+      avgPool2d(4),
+    )
+  const children = {
+    ...resnetStages<1 | 2 | 3 | 4>(inChannels, widths, [2, 2, 2, 2], neuron),
+    avg_pool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    classifier: sequential(linear(512, classes)),
+    rates: timeMean(),
+    scala1: branch(0),
+    scala2: branch(1),
+    scala3: branch(2),
+    fc1: linear(512, classes),
+    fc2: linear(512, classes),
+    fc3: linear(512, classes),
+  }
+  return block(children, (m, x) => {
+    const first = m.layer1(m.conv0(x))
+    const second = m.layer2(first)
+    const third = m.layer3(second)
+    return {
+      exit1: m.fc1(m.flatten(m.scala1(m.rates(first)))),
+      exit2: m.fc2(m.flatten(m.scala2(m.rates(second)))),
+      exit3: m.fc3(m.flatten(m.scala3(m.rates(third)))),
+      output: m.classifier(m.flatten(m.avg_pool(m.layer4(third)))),
+    }
+  })
+}
+
+/**
+ * Convolution with a bias; weights start normal with variance 2 / fanOut (He et al. 2015), biases
+ * as PyTorch's default.
+ */
+export function heConv(from: number, to: number, kernelSize: number, stride = 1): Conv2d {
+  const normal = Math.sqrt(2 / (to * kernelSize * kernelSize))
+  return conv2d(from, to, kernelSize, {
+    stride,
+    padding: kernelSize >> 1,
+    init: { normal, bias: 'default' },
+  })
+}
+
+/**
+ * A ResNet-34 for ImageNet: a stem, four stages of blocks, [64, H, W] → [512, H/8, W/8], and its
+ * end.
+ */
+function resnet34(stem: Readonly<Record<string, Module>>, make: MakeBlock, classes: number): Block {
+  return sequential({
+    ...stem,
+    maxpool: maxPool2d(3, { stride: 2, padding: 1 }),
+    layer1: stage(make, 64, 64, 3, 1),
+    layer2: stage(make, 64, 128, 4, 2),
+    layer3: stage(make, 128, 256, 6, 2),
+    layer4: stage(make, 256, 512, 3, 2),
+    avgpool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    fc: linear(512, classes),
+  })
+}
+
+/** Blocks add currents to a stream of currents that no neuron interrupts. */
+function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+  const children = {
+    sn1: lif(neuron),
+    conv1: heConv(from, to, 3, stride),
+    bn1: batchNorm2d(to),
+    sn2: lif(neuron),
+    conv2: heConv(to, to, 3),
+    bn2: batchNorm2d(to),
+    downsample: shortcut(from, to, stride, () =>
+      sequential(heConv(from, to, 1, stride), batchNorm2d(to)),
+    ),
+  }
+  return block(children, (m, x, { add }) => {
+    const inner = m.sn2(m.bn1(m.conv1(m.sn1(x))))
+    return add(m.bn2(m.conv2(inner)), m.downsample(x))
+  })
+}
+
+/**
+ * PreAct-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
+ * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function preactResnet34(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('preactResnet34', options, more, 1000)
+  const stem = { conv1: heConv(inChannels, 64, 7, 2), bn1: batchNorm2d(64) }
+  return resnet34(stem, (...sizes) => preactBlock(...sizes, neuron), classes)
+}
+
+function convNeuron(
+  from: number,
+  to: number,
+  kernelSize: number,
+  stride: number,
+  neuron?: NeuronOptions,
+): Block {
+  return sequential(heConv(from, to, kernelSize, stride), batchNorm2d(to), lif(neuron))
+}
+
+/**
+ * Spikes of a block and of its shortcut are added (Fang et al. 2021), so that a layer's input can
+ * be 0, 1, 2, …
+ */
+function sewBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+  const children = {
+    convNeuron1: convNeuron(from, to, 3, stride, neuron),
+    convNeuron2: convNeuron(to, to, 3, 1, neuron),
+    downsample: shortcut(from, to, stride, () => convNeuron(from, to, 1, stride, neuron)),
+  }
+  return block(children, (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)))
+}
+
+/**
+ * SEW-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
+ * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function sewResnet34(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('sewResnet34', options, more, 1000)
+  const stem = { convNeuron1: convNeuron(inChannels, 64, 7, 2, neuron) }
+  return resnet34(stem, (...sizes) => sewBlock(...sizes, neuron), classes)
+}

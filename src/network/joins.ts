@@ -1,0 +1,109 @@
+/** What forward functions of blocks may do beside calling children: join values, return several. */
+
+import { describe, fail } from '../base/errors.js'
+import { MOST_INPUTS, type Ops } from './module.js'
+import { isValue, type Shape, show, sizeOf, type Value } from './value.js'
+
+/** What a traced graph that is traced once more needs: the names that sums and joins had. */
+export interface TraceOps extends Ops {
+  addAs(name: string, ...values: Value[]): Value
+  concatAs(name: string, ...values: Value[]): Value
+}
+
+/** A node that joins others. */
+export interface Joint {
+  readonly kind: 'add' | 'concat'
+  readonly name: string
+  readonly inputs: readonly number[]
+  readonly shape: Shape
+  readonly flat: boolean
+}
+
+/** Several outputs by name; @throws SpikewasmError unless each fits the last one */
+export function exitsOf(result: unknown): [string, Value][] | undefined {
+  const isNamed = typeof result === 'object' && result !== null && !Array.isArray(result)
+  if (!isNamed || isValue(result)) return undefined
+  const entries = Object.entries(result) as [string, Value][]
+  if (entries.length === 0 || !entries.every(([, value]) => isValue(value))) return undefined
+  const [last, output] = entries[entries.length - 1]
+  for (const [name, value] of entries) {
+    const { node, shape, flat } = value
+    if (!(name !== '' && name !== '__proto__' && !/^\d+$/.test(name)))
+      fail(
+        `network: an output's name must be no number, not empty and not __proto__, got ` +
+          describe(name),
+      )
+    if (!(shape.every((n, i) => n === output.shape[i]) && flat === output.flat))
+      fail(
+        `network: outputs must have one shape, got ${show(value)} of ${name} and ` +
+          `${show(output)} of ${last}`,
+      )
+    if (name !== last && node === output.node)
+      fail(`network: outputs ${name} and ${last} are one value; return it once`)
+  }
+  return entries
+}
+
+/**
+ * Sums and joins for a block's forward function.
+ *
+ * @param where the block, for messages
+ * @param name the block's own
+ * @param push adds a node
+ */
+export function joinsOf(where: string, name: string, push: (node: Joint) => Value): TraceOps {
+  const several = (what: string, values: readonly Value[]): void => {
+    if (values.length < 2)
+      fail(
+        `${where}: ${what} needs two or more values` +
+          (Array.isArray(values[0]) ? `, one by one: ${what}(a, b), not ${what}([a, b])` : ''),
+      )
+    if (values.length > MOST_INPUTS)
+      fail(`${where}: ${what} takes at most ${MOST_INPUTS} values, got ${values.length}`)
+    for (const value of values)
+      if (!isValue(value))
+        fail(`${where}: ${what} needs values that the children gave, got ${describe(value)}`)
+  }
+  const addAs = (name: string, ...values: Value[]): Value => {
+    several('add', values)
+    const [{ shape, flat }] = values
+    for (const value of values)
+      if (!(value.flat === flat && value.shape.every((n, i) => n === shape[i])))
+        fail(`${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`)
+    return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape, flat })
+  }
+  const concatAs = (name: string, ...values: Value[]): Value => {
+    several('concat', values)
+    const [{ shape, flat }] = values
+    if (
+      !values.every(
+        (v) => v.flat === flat && (flat || [1, 2].every((i) => v.shape[i] === shape[i])),
+      )
+    )
+      fail(
+        `${where}: concat joins channels of values of one height and width, or flat values, ` +
+          `got ${values.map(show).join(' and ')}`,
+      )
+    const width = (v: Value): number => (flat ? sizeOf(v.shape) : v.shape[0])
+    const joined = values.reduce((sum, v) => sum + width(v), 0)
+    return push({
+      kind: 'concat',
+      name,
+      inputs: values.map((v) => v.node),
+      shape: flat ? [joined, 1, 1] : [joined, shape[1], shape[2]],
+      flat,
+    })
+  }
+  const add = (...values: Value[]): Value => addAs(name, ...values)
+  const concat = (...values: Value[] | [readonly Value[]]): Value => {
+    const [first] = values
+    if (!Array.isArray(first)) return concatAs(name, ...(values as Value[]))
+    if (values.length !== 1)
+      fail(
+        `${where}: concat takes one list alone, and joins channels, got ` +
+          `${describe(values[1])} behind it`,
+      )
+    return concatAs(name, ...first)
+  }
+  return { add, addAs, concat, concatAs }
+}

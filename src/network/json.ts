@@ -1,0 +1,198 @@
+/** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
+
+import { describe, fail, quote, SpikewasmError } from '../base/errors.js'
+import type { TraceOps } from './joins.js'
+import { kindOf, type Layer, layerKinds } from './kind.js'
+import { type Composite, LONGEST_NAME, MOST_INPUTS, MOST_NODES } from './module.js'
+import type { Graph } from './trace.js'
+import type { Value } from './value.js'
+
+/** A node of a network: a layer with its fields, a sum, or values joined. */
+export interface NodeJson {
+  /** Kind of the layer, 'add' or 'concat'. */
+  readonly kind: string
+  /** Path of the layer: `layer1.0.conv1`. */
+  readonly name: string
+  /** Nodes that it reads; 0 is the input, i the i-th of `nodes`. */
+  readonly inputs: readonly number[]
+  /** What the layer was made with. Infinity is the text 'Infinity': JSON has no such number. */
+  readonly layer?: Readonly<Record<string, unknown>>
+}
+
+/** A network without its weights: plain data. */
+export interface NetworkJson {
+  /** Of this layout. */
+  readonly version: 1
+  /** Nodes in the order in which they run, without the input. */
+  readonly nodes: readonly NodeJson[]
+  /** The node that the network gives, as in `inputs`. */
+  readonly output: number
+  /**
+   * Of a network with several outputs: their nodes by name, the last one being `output`.
+   */
+  readonly outputs?: readonly (readonly [name: string, node: number])[]
+}
+
+/** Nodes in the order in which they run. */
+export function graphToJson(graph: Graph): NetworkJson {
+  const nodes = graph.nodes.slice(1).map(({ kind, name, inputs, layer }): NodeJson => {
+    if (!layer) return { kind, name, inputs }
+    return { kind, name, inputs, layer: fieldsOf(layer) }
+  })
+  const { output, exits, outputName } = graph
+  if (!exits || outputName === undefined) return { version: 1, nodes, output }
+  const others = exits.map(({ name, node }): [string, number] => [name, node])
+  return { version: 1, nodes, output, outputs: [...others, [outputName, output]] }
+}
+
+function fieldsOf({ kind: _, ...fields }: Layer): Readonly<Record<string, unknown>> {
+  const plain = Object.entries(fields).map(([key, value]) => [
+    key,
+    withInfinity(value, Number.POSITIVE_INFINITY, 'Infinity'),
+  ])
+  return Object.fromEntries(plain)
+}
+
+/** A field with `to` in the place of `from`, in lists as well. */
+const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
+  Array.isArray(value) && value.includes(from)
+    ? value.map((one) => (one === from ? to : one))
+    : value === from
+      ? to
+      : value
+
+/**
+ * A block that is traced to the same graph. Its layers are made by their own functions, so that
+ * what came from a file is checked as what a person writes.
+ *
+ * @param name what error messages call the network, for example a path
+ * @throws SpikewasmError for what is no network, or of another version
+ */
+export function compositeOf(json: unknown, name: string): Composite {
+  const { nodes, output, outputs } = checkJson(json, name)
+  const children: [string, Layer][] = []
+  const known = new Map<string, string>()
+  for (const [i, node] of nodes.entries()) {
+    if (isJoint(node.kind)) continue
+    const text = JSON.stringify([node.kind, node.layer])
+    const before = known.get(node.name)
+    if (before !== undefined && before !== text)
+      fail(`${name}: nodes of one name must be one layer, got two for ${quote(node.name)}`)
+    if (before !== undefined) continue
+    known.set(node.name, text)
+    children.push([node.name, layerOf(node, `${name}: node ${i + 1}, ${quote(node.name)},`)])
+  }
+  return {
+    kind: 'block',
+    children: Object.fromEntries(children),
+    forward(layers, x, ops) {
+      const values: Value[] = [x]
+      for (const { kind, name: of, inputs } of nodes) {
+        const read = inputs.map((index) => values[index])
+        const { addAs, concatAs } = ops as TraceOps
+        if (kind === 'add') values.push(addAs(of, ...read))
+        else values.push(kind === 'concat' ? concatAs(of, ...read) : layers[of](read[0]))
+      }
+      if (!outputs) return values[output]
+      return Object.fromEntries(outputs.map(([of, node]) => [of, values[node]]))
+    },
+  }
+}
+
+function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
+  const fields = Object.fromEntries(
+    Object.entries(layer).map(([key, value]) => [
+      key,
+      withInfinity(value, 'Infinity', Number.POSITIVE_INFINITY),
+    ]),
+  )
+  const own = { kind } as Layer
+  try {
+    return kindOf(own).again(fields as never)
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    fail(`${where} cannot be made: ${error.message}`, error)
+  }
+}
+
+/** @throws SpikewasmError unless fields have their types and inputs come before their readers */
+function checkJson(json: unknown, name: string): NetworkJson {
+  const of = json as Partial<NetworkJson> | null
+  if (!(typeof of === 'object' && of !== null && of.version === 1))
+    fail(
+      `${name}: must be a network of version 1, got ` +
+        (typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)),
+    )
+  const { nodes: given, output } = of
+  if (!(Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES))
+    fail(`${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`)
+  const nodes: (Partial<NodeJson> | null)[] = given
+  for (const [i, node] of nodes.entries()) checkNode(node, i + 1, name)
+  if (!(Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length))
+    fail(`${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`)
+  checkOutputs(of.outputs, nodes.length, output as number, name)
+  return { ...of, nodes } as NetworkJson
+}
+
+function checkOutputs(outputs: unknown, count: number, output: number, name: string): void {
+  if (outputs === undefined) return
+  const isExit = (exit: unknown): boolean =>
+    Array.isArray(exit) &&
+    exit.length === 2 &&
+    typeof exit[0] === 'string' &&
+    exit[0].length <= LONGEST_NAME &&
+    Number.isInteger(exit[1]) &&
+    exit[1] >= 1 &&
+    exit[1] <= count
+  if (
+    !(
+      Array.isArray(outputs) &&
+      outputs.length >= 2 &&
+      outputs.length <= MOST_INPUTS &&
+      outputs.every(isExit) &&
+      new Set(outputs.map(([of]) => of)).size === outputs.length &&
+      outputs[outputs.length - 1][1] === output
+    )
+  )
+    fail(
+      `${name}: outputs must be a list of two or more [name, node] with names of their own, the ` +
+        `last node being ${output}, got ${countOf(outputs)}`,
+    )
+}
+
+function checkNode(node: Partial<NodeJson> | null, index: number, name: string): void {
+  const where = `${name}: node ${index}`
+  if (!(typeof node === 'object' && node !== null)) fail(`${where} must be an object`)
+  const { kind, name: path, inputs, layer } = node
+  if (!isJoint(kind) && !layerKinds.includes(kind as Layer['kind']))
+    fail(`${where} must be one of ${layerKinds.join(', ')}, add, concat, got ${describe(kind)}`)
+  const isPath = typeof path === 'string' && path.length <= LONGEST_NAME
+  if (!isPath) fail(`${where}: its name must be a text of at most ${LONGEST_NAME} characters`)
+  if (path.split('.').includes('__proto__'))
+    fail(`${where}: its name must have no part __proto__, got ${describe(path)}`)
+  const isBefore = (n: unknown): boolean =>
+    Number.isInteger(n) && (n as number) >= 0 && (n as number) < index
+  if (
+    !(
+      Array.isArray(inputs) &&
+      inputs.length <= MOST_INPUTS &&
+      inputs.every(isBefore) &&
+      (isJoint(kind) ? inputs.length >= 2 : inputs.length === 1)
+    )
+  )
+    fail(
+      `${where} must read ${isJoint(kind) ? 'two or more nodes' : 'one node'} before it, got ` +
+        countOf(inputs),
+    )
+  if (
+    layer !== undefined &&
+    !(typeof layer === 'object' && layer !== null && !Array.isArray(layer))
+  )
+    fail(`${where}: its fields must be an object, got ${describe(layer)}`)
+}
+
+/** Whether a node puts several others together. */
+const isJoint = (kind: unknown): boolean => kind === 'add' || kind === 'concat'
+
+const countOf = (list: unknown): string =>
+  Array.isArray(list) ? `a list of ${list.length}` : describe(list)

@@ -1,0 +1,81 @@
+/** What a network is made of: layers, and blocks of them. */
+
+import { describe, fail } from '../base/errors.js'
+import { howElse, type Layer, layerKinds } from './kind.js'
+import type { Value } from './value.js'
+
+/** A child of a block, as the block's forward function calls it. */
+export type Apply = (x: Value) => Value
+
+/** What a block's forward function can do besides calling its children. */
+export interface Ops {
+  /**
+   * Sum of two or more values of one shape: of currents, as in ResNet, or of spikes, as in
+   * SEW-ResNet (Fang et al., NeurIPS 2021).
+   */
+  add(...values: Value[]): Value
+  /**
+   * Joins two or more values along their channels, as PyTorch's `torch.cat(values, 1)`: spikes,
+   * currents or both, of one height and width; or flat values of any origin, in a row. Values one
+   * by one, or in one list.
+   */
+  concat(...values: Value[] | [readonly Value[]]): Value
+}
+
+/**
+ * Several outputs of a network by name, as its forward function may return them; the last one is
+ * what the network predicts by.
+ */
+export type Exits = Readonly<Record<string, Value>>
+
+/** Children and how they are wired: plain data. */
+export interface Composite {
+  /** Tells a block from a layer. */
+  readonly kind: 'block'
+  /** Layers and blocks by name. The names become part of the parameters' names. */
+  readonly children: Readonly<Record<string, Module>>
+  /** How the children are wired: called once, when the network is traced. */
+  readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value | Exits
+}
+
+/** A part of a network: a layer, or a block of parts. */
+export type Module = Layer | Composite
+
+/** Whether a value is a layer or a block. */
+export const isModule = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.hasOwn(value, 'kind') &&
+  typeof (value as Module).kind === 'string'
+
+/** @throws SpikewasmError unless `value` is a layer or a block */
+export function checkModule(name: string, value: Module): void {
+  if (!isModule(value))
+    fail(
+      `${name} must be a layer or a block, got ${describe(value)}` +
+        (typeof value === 'function' ? '; call it, as in lif() instead of lif' : '') +
+        (Array.isArray(value)
+          ? '; make a block of a list: sequential(a, b) instead of [a, b]'
+          : ''),
+    )
+  if (value.kind !== 'block' && !layerKinds.includes(value.kind))
+    fail(
+      `${name} must be a layer or a block, got one of kind ${describe(value.kind)}, which is ` +
+        `none; make layers by their functions, as in lif()${howElse()}`,
+    )
+  const { forward, children } = value as Composite
+  if (value.kind === 'block' && !(typeof forward === 'function' && typeof children === 'object'))
+    fail(`${name} must be a block with children and a forward function; make it by block()`)
+}
+
+// How large graphs may be: more than any network is; each costs time and memory before anything
+// else is known. What can be compiled can be saved and read again.
+
+/** Layers, sums and joins. */
+export const MOST_NODES = 2500
+/** Values of one sum or join. */
+export const MOST_INPUTS = 1000
+/** Characters of a layer's path, which bound how deep blocks lie in blocks. */
+export const LONGEST_NAME = 1000
+/** Layers and blocks that are called or not, at all places where they are. */
+export const MOST_MODULES = 4 * MOST_NODES

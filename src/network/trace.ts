@@ -1,0 +1,149 @@
+/**
+ * Calls a network once with symbolic values: checks every shape and returns the graph that the
+ * planner compiles.
+ */
+
+import { describe, fail, quote } from '../base/errors.js'
+import type * as joins from './joins.js'
+import { kindOf, type Layer, labelOf } from './kind.js'
+import { checkLayer } from './layer.js'
+import {
+  type Apply,
+  checkModule,
+  LONGEST_NAME,
+  MOST_MODULES,
+  MOST_NODES,
+  type Module,
+  type Ops,
+} from './module.js'
+import {
+  checkInputShape,
+  type InputShape,
+  imageShape,
+  isValue,
+  type Shape,
+  type Value,
+} from './value.js'
+
+export interface GraphNode {
+  readonly index: number
+  readonly kind: 'input' | 'add' | 'concat' | Layer['kind']
+  /** Path of the module: `layer1.0.conv1`; empty for the input. */
+  readonly name: string
+  readonly layer?: Layer
+  readonly inputs: readonly number[]
+  /** [C, H, W] */
+  readonly shape: Shape
+  readonly flat: boolean
+  /** As of `Value`. */
+  readonly series?: boolean
+}
+
+/** An output besides the network's own. */
+export interface Exit {
+  readonly name: string
+  /** Index of its node. */
+  readonly node: number
+}
+
+export interface Graph {
+  readonly nodes: readonly GraphNode[]
+  readonly output: number
+  /** Outputs of a network with several, without the last one, which is `output`. */
+  readonly exits?: readonly Exit[]
+  /** Name of `output` where there are several. */
+  readonly outputName?: string
+}
+
+/** What forward functions may do beside calling children; chains need none of it. */
+let known: typeof joins | undefined
+
+/** Functions that make blocks of any wiring bring along what their forward functions may do. */
+export function registerJoins(made: typeof joins): void {
+  known = made
+}
+
+/**
+ * @param input sizes of one sample: [features], [channels, length] or [channels, height, width]
+ * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
+ */
+export function trace(network: Module, input: InputShape): Graph {
+  checkModule('the network', network)
+  const shape = imageShape(checkInputShape('compile.input', input))
+  const series = input.length === 2
+  const nodes: GraphNode[] = []
+  const push = (node: Omit<GraphNode, 'index' | 'series'>): Value => {
+    if (nodes.length > MOST_NODES)
+      fail(`the network must have at most ${MOST_NODES} layers, sums and joins, got more`)
+    nodes.push({ ...node, series, index: nodes.length })
+    return { shape: node.shape, flat: node.flat, series, node: nodes.length - 1 }
+  }
+  const visited = new Map<Module, string>()
+  let exits: [string, Value][] = []
+
+  let modules = 0
+  const apply = (module: Module, name: string): Apply => {
+    checkPlace(name, ++modules)
+    if (module.kind === 'block') {
+      const children: Record<string, Apply> = {}
+      for (const [key, child] of Object.entries(module.children))
+        children[key] = apply(child, name === '' ? key : `${name}.${key}`)
+      const where = name || 'network'
+      return (x) => {
+        const result = module.forward(children, x, known?.joinsOf(where, name, push) as Ops)
+        if (name === '' && !isValue(result)) {
+          const outputs = known?.exitsOf(result)
+          if (outputs) {
+            exits = outputs
+            return outputs[outputs.length - 1][1]
+          }
+        }
+        if (!isValue(result))
+          fail(
+            `${where}: the forward function of a block must return what a child, add or concat ` +
+              `gave, got ${describe(result)}; is a return missing?`,
+          )
+        return result
+      }
+    }
+    checkLayer(name, module)
+    const label = labelOf({ kind: module.kind, layer: module })
+    return (x) => {
+      if (!isValue(x))
+        fail(
+          `${name} (${label}) must be called with the value that it takes in, got ` +
+            `${describe(x)}`,
+        )
+      const kind = kindOf(module)
+      const hasParameters = (kind.parameters?.(module, x.shape).length ?? 0) > 0
+      const earlier = visited.get(module)
+      if (hasParameters && earlier !== undefined)
+        fail(
+          earlier === name
+            ? `${name} (${label}) is called twice; shared parameters are not ` +
+                'supported: make a layer for each call'
+            : `${earlier} and ${name} are the same ${label} layer; shared parameters ` +
+                'are not supported: make a layer for each place',
+        )
+      visited.set(module, name)
+      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${label})`)
+      return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
+    }
+  }
+  const start = push({ kind: 'input', name: '', inputs: [], shape, flat: input.length === 1 })
+  const output = apply(network, '')(start)
+  if (exits.length < 2) return { nodes, output: output.node }
+  const others = exits.slice(0, -1).map(([name, { node }]) => ({ name, node }))
+  return { nodes, output: output.node, exits: others, outputName: exits[exits.length - 1][0] }
+}
+
+/** @throws SpikewasmError for what is not called yet but lies too deep, or at too many places */
+function checkPlace(name: string, modules: number): void {
+  if (name.length > LONGEST_NAME)
+    fail(
+      `a layer's path must have at most ${LONGEST_NAME} characters, got ${quote(name)}; put ` +
+        'fewer blocks into blocks, or give them shorter names',
+    )
+  if (modules > MOST_MODULES)
+    fail(`the network must have at most ${MOST_MODULES} layers and blocks, got more`)
+}

@@ -1,0 +1,119 @@
+/** What a network is traced with. */
+
+import { describe, fail } from '../base/errors.js'
+
+/** Channels, height and width of one sample at one time step, [C, H, W]. */
+export type Shape = readonly [number, number, number]
+
+/** Sizes of one sample: a vector's, a series' or an image's. */
+export type InputShape =
+  | readonly [features: number]
+  | readonly [channels: number, length: number]
+  | readonly [channels: number, height: number, width: number]
+
+/** The same as [C, H, W]: a vector of F numbers is [F, 1, 1], a series [C, L] is [C, 1, L]. */
+export function imageShape(shape: InputShape): Shape {
+  if (shape.length === 1) return [shape[0], 1, 1]
+  return shape.length === 2 ? [shape[0], 1, shape[1]] : [shape[0], shape[1], shape[2]]
+}
+
+/** Numbers of a sample. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+/**
+ * @returns a copy, which cannot be changed
+ * @throws SpikewasmError unless it is one to three integers ≥ 1
+ */
+export function checkInputShape(name: string, shape: unknown): InputShape {
+  const isSize = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 1
+  const isList = Array.isArray(shape) && shape.length >= 1 && shape.length <= 3
+  if (!(isList && shape.every(isSize) && Number.isSafeInteger(sizeOf(shape))))
+    fail(
+      `${name} must be [features], [channels, length] or [channels, height, width], got ` +
+        describe(shape),
+    )
+  return Object.freeze([...shape]) as unknown as InputShape
+}
+
+/** A tensor while a network is traced. Only its shape is known. */
+export interface Value {
+  /** [C, H, W] per sample and step. */
+  readonly shape: Shape
+  /** Whether it is a vector of C·H·W features: what `flatten` gave, or such an input. */
+  readonly flat: boolean
+  /** Whether the network's input is a series, [C, L]: then values of height 1 are shown as such. */
+  readonly series?: boolean
+  /** Index of the layer that makes it, in the traced graph. */
+  readonly node: number
+}
+
+/** The sizes of a value as its user writes them. */
+export function show({ shape, flat, series }: Pick<Value, 'shape' | 'flat' | 'series'>): string {
+  const sizes = series && shape[1] === 1 ? [shape[0], shape[2]] : shape
+  return `[${flat ? sizeOf(shape) : sizes.join(', ')}]`
+}
+
+// What forward functions take and give.
+
+export const isValue = (value: unknown): value is Value =>
+  typeof value === 'object' &&
+  value !== null &&
+  'node' in value &&
+  typeof value.node === 'number' &&
+  'shape' in value
+
+// Numbers of a whole layer, of each channel or of each neuron.
+
+/**
+ * A number for all neurons of a layer, one for each channel (length C), or one for each neuron
+ * (length C·H·W, in PyTorch's order [C][H][W]).
+ */
+export type PerNeuron = number | readonly number[] | Float32Array | Float64Array
+
+/** The same as a layer keeps it. */
+export type Values = number | readonly number[]
+
+/** Whether a number is finite as a float32. */
+export const finite = (x: number): boolean =>
+  typeof x === 'number' && Number.isFinite(Math.fround(x))
+
+/** More neurons than a layer can have. */
+const MOST_NUMBERS = 2 ** 26
+
+/** @throws SpikewasmError unless it is a number, or an array of numbers, that fit */
+export function checkNumbers(
+  name: string,
+  given: unknown,
+  rule: string,
+  fits: (x: number) => boolean,
+): Values {
+  const isOne = typeof given === 'number'
+  const isList =
+    Array.isArray(given) || given instanceof Float32Array || given instanceof Float64Array
+  if (!isOne && !(isList && given.length > 0 && given.length <= MOST_NUMBERS))
+    fail(
+      `${name} must be a number, or an array of numbers for each channel or neuron, got ` +
+        describe(given),
+    )
+  const values: unknown[] = isOne ? [given] : Array.from<unknown>(given as number[])
+  const wrong = values.findIndex((x) => typeof x !== 'number' || !fits(x))
+  if (wrong >= 0)
+    fail(`${name}${isOne ? '' : `[${wrong}]`} must be ${rule}, got ${describe(values[wrong])}`)
+  return isOne ? given : (values as number[])
+}
+
+/** @returns names of parameters that are learnt, in the order of those that can be */
+export function checkLearn<K extends string>(
+  name: string,
+  given: unknown,
+  known: readonly K[],
+): K[] {
+  const isList = Array.isArray(given)
+  if (!(isList && given.every((one, i) => known.includes(one) && given.indexOf(one) === i)))
+    fail(
+      known.length > 0
+        ? `${name} must name parameters (${known.join(', ')}), each once, got ${describe(given)}`
+        : `${name} names ${describe(given)}, but there are no parameters that can be learnt`,
+    )
+  return known.filter((one) => given.includes(one))
+}

@@ -1,0 +1,148 @@
+/** What convolutions and linear layers share. */
+
+import { checkBoolean, checkOptions, describe, fail } from '../base/errors.js'
+import { such } from '../base/rules.js'
+import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
+import { finite, show, type Value } from './value.js'
+
+/**
+ * Initial values of a layer. `'default'`: PyTorch's, weight and bias uniform in ±1/√fanIn (fanIn:
+ * inputs of one output). An object: the weight normal with mean 0, the bias as it says.
+ */
+export type Init =
+  | 'default'
+  | {
+      /** Standard deviation of the weight, ≥ 0. */
+      normal: number
+      /** Where the bias starts; default 'zeros'. */
+      bias?: 'zeros' | 'default'
+    }
+
+export const weightOptions = ['bias', 'standardise', 'init']
+
+/** Options of `linear`, which convolutions take too; each has a default. */
+export interface LinearOptions {
+  /** Whether there is a bias for each output; default true, as in PyTorch. */
+  bias?: boolean
+  /**
+   * Scaled weight standardisation with a learnable `gain` for each output (Brock et al., ICLR
+   * 2021), as in the networks of OTTT; default false.
+   */
+  standardise?: boolean
+  /** Where weight and bias start; default 'default', PyTorch's. */
+  init?: Init
+}
+
+/** What layers with a weight have in common. */
+export interface Weighted extends Readonly<Required<LinearOptions>> {}
+
+/**
+ * Checks and completes the options of a weight.
+ * @param inputs inputs of one output
+ */
+export function weights(name: string, inputs: number, options: LinearOptions): Weighted {
+  const { init = 'default' } = options
+  if (init !== 'default') {
+    const { normal, bias } = Object(init)
+    const isNormal = typeof init === 'object' && Number.isFinite(normal) && normal >= 0
+    if (!(isNormal && [undefined, 'zeros', 'default'].includes(bias)))
+      fail(
+        `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
+          `'default' }, got ${describe(init)}`,
+      )
+    checkOptions(`${name}.init`, init, ['normal', 'bias'])
+  }
+  const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
+  if (standardise && !(inputs > 1))
+    fail(`${name}.standardise needs more than one input for each output`)
+  return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
+}
+
+/**
+ * Checks the channels of a convolution, and completes into how many groups they fall.
+ * @throws SpikewasmError unless `groups` divides both numbers of channels
+ */
+export function channelGroups(
+  name: string,
+  inChannels: number,
+  outChannels: number,
+  given: number | undefined,
+): number {
+  const groups = count(`${name}.groups`, given ?? 1)
+  for (const [side, channels] of [
+    ['inChannels', count(`${name}.inChannels`, inChannels)],
+    ['outChannels', count(`${name}.outChannels`, outChannels)],
+  ] as const)
+    if (channels % groups !== 0)
+      fail(
+        `${name}.groups must divide inChannels and outChannels, got ${groups} with ` +
+          `${side} ${channels}; choose a divisor of both`,
+      )
+  return groups
+}
+
+/** @throws SpikewasmError unless a convolution's input has its channels */
+export const expectChannels = (where: string, x: Value, inChannels: number): void => {
+  if (x.shape[0] !== inChannels)
+    fail(`${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`)
+}
+
+/** What convolutions have in common; `S`: a size, of an image or of a series. */
+export interface Convolution<S = number | Pair> extends Weighted {
+  /** C of the input. */
+  readonly inChannels: number
+  /** C of the output. */
+  readonly outChannels: number
+  /** Sizes of the kernel, height and width or a length. */
+  readonly kernelSize: S
+  /** Pixels between two places of the kernel, down and across or along the series. */
+  readonly stride: S
+  /** Zeros added on every side. */
+  readonly padding: S
+  /** Equal parts of the channels that are convolved apart. */
+  readonly groups: number
+}
+
+/** Parameters of a convolution. */
+export function convolutionParameters(layer: Convolution): ParameterSpec[] {
+  const groupIn = layer.inChannels / layer.groups
+  const kernel = [layer.kernelSize].flat()
+  const taps = kernel.reduce((a, b) => a * b, 1)
+  return weightParameters(layer, [layer.outChannels, groupIn, ...kernel], groupIn * taps)
+}
+
+/**
+ * Parameters of a layer with a weight: weight, gain, bias.
+ * @param fan inputs of one output
+ */
+export function weightParameters(
+  { bias, standardise, init }: Weighted,
+  shape: readonly number[],
+  fan: number,
+): ParameterSpec[] {
+  // PyTorch's default for weights and biases of both kinds: uniform in ±1/√fan.
+  const standard: Initial = { uniform: 1 / Math.sqrt(fan) }
+  const weight: Initial = init === 'default' ? standard : { normal: init.normal }
+  const start: Initial = init === 'default' || init.bias === 'default' ? standard : 0
+  const perOutput = shape.map((size, axis) => (axis === 0 ? size : 1))
+  return [
+    { name: 'weight', shape, decays: true, initial: weight },
+    ...(standardise ? [{ name: 'gain', shape: perOutput, decays: false, initial: 1 }] : []),
+    ...(bias ? [{ name: 'bias', shape: shape.slice(0, 1), decays: false, initial: start }] : []),
+  ]
+}
+
+// What layers of normalisation share.
+
+/** What is added to a variance. */
+export const epsilon = such<number>(
+  '> 0 and finite as a float32',
+  (eps) => finite(eps) && Math.fround(eps) > 0,
+  1e-5,
+)
+
+/** A weight and a bias of a shape. */
+export const affineParameters = (shape: readonly number[]): ParameterSpec[] => [
+  { name: 'weight', shape, decays: false, initial: 1 },
+  { name: 'bias', shape, decays: false, initial: 0 },
+]

@@ -1,0 +1,329 @@
+/** Losses of one output: a new one is a function here, with what its record says. */
+
+import { fail } from '../../base/errors.js'
+import { by, finite, oneOf, range } from '../../base/rules.js'
+import { giveTensorGradient, gradientRows } from '../../compile/emit/gradients.js'
+import { emitLoss, emitRatePenalty, penaltyUnits } from '../../compile/emit/loss.js'
+import { floatsOf } from '../../compile/emit/write-out.js'
+import { defineLoss, definePenalty, type End, lossKind } from '../../compile/loss-kind.js'
+import { quoteMethodsWith, traitsOf } from '../../compile/methods.js'
+import * as records from '../../kernels/records/loss.js'
+import type { Buffer } from '../../kernels/records/words.js'
+import { checkNames, type Names } from '../../network/optimizer.js'
+
+declare module '../../network/loss.js' {
+  interface Losses {
+    crossEntropy: CrossEntropy
+    mse: MeanSquaredError
+    tet: Tet
+  }
+}
+
+/** What a loss is taken of: the mean over time of the last layer's output, or the sum. */
+export type LossOf = 'rates' | 'counts'
+
+const ofRule = () => oneOf<LossOf>(['rates', 'counts'], 'rates')
+
+/** Options of `crossEntropy`; each has a default. */
+export interface CrossEntropyOptions {
+  /** Share of the target that is spread over all classes, 0…1, 1 excluded; default 0. */
+  labelSmoothing?: number
+  /**
+   * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
+   * over time, as snnTorch's ce_count_loss.
+   */
+  of?: LossOf
+}
+
+/** What `crossEntropy` makes: its options, completed. */
+export interface CrossEntropy extends Readonly<Required<CrossEntropyOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'crossEntropy'
+}
+
+/**
+ * Cross entropy of the softmax of the output, the default loss; labels are classes.
+ *
+ * With `labelSmoothing` ε the target is (1 − ε)·onehot + ε/classes, as in PyTorch.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ * @function
+ */
+export const crossEntropy = defineLoss<CrossEntropy, CrossEntropyOptions>('crossEntropy', {
+  options: { labelSmoothing: range('0…1 (1 excluded)', 0), of: ofRule() },
+  emit(b, { labelSmoothing }, fields, { mseWeight, instantaneous, outputScale }) {
+    const smoothing = labelSmoothing || undefined
+    const numbers = { mseWeight, instantaneous, labelSmoothing: smoothing, outputScale }
+    b.emit(records.crossEntropy, 1, { ...fields, ...numbers })
+  },
+})
+
+/** Options of `mse`; each has a default. */
+export interface MeanSquaredErrorOptions {
+  /**
+   * 'labels', the default: the target is `correctRate` for the label's class and `incorrectRate`
+   * for the others. 'values': the data give a number for each output, for regression.
+   */
+  targets?: 'labels' | 'values'
+  /**
+   * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
+   * over time; targets of labels are then rates times T, as in snnTorch's mse_count_loss.
+   */
+  of?: LossOf
+  /** Wanted rate of the right class; default 1. */
+  correctRate?: number
+  /** Wanted rate of the other classes; default 0. */
+  incorrectRate?: number
+}
+
+/** What `mse` makes: its options, completed. */
+export interface MeanSquaredError extends Readonly<Required<MeanSquaredErrorOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'mse'
+}
+
+/**
+ * Mean over outputs of the squared distance from a target.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ * @function
+ */
+export const mse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
+  options: {
+    targets: oneOf<'labels' | 'values'>(['labels', 'values'], 'labels'),
+    of: ofRule(),
+    correctRate: finite(1),
+    incorrectRate: finite(0),
+  },
+  check({ targets }, given) {
+    for (const key of ['correctRate', 'incorrectRate'] as const)
+      if (given[key] !== undefined && targets === 'values')
+        fail(`mse.${key} is an option of targets 'labels', got it with '${targets}'`)
+  },
+  ofValues: ({ targets }) => targets === 'values',
+  emit(b, { targets, correctRate, incorrectRate }, fields, numbers) {
+    const { factor, outputScale, instantaneous } = numbers
+    const wanted =
+      targets === 'values'
+        ? { values: true }
+        : { low: incorrectRate * factor, high: correctRate * factor }
+    b.emit(records.meanSquaredError, 1, { ...fields, outputScale, ...wanted, instantaneous })
+  },
+})
+
+/** Options of `tet`; each has a default. */
+export interface TetOptions {
+  /** Weight of the squared distance from `mean`, 0…1; default 0.05. */
+  lambda?: number
+  /** Where all outputs are drawn to; default 1, the threshold. */
+  mean?: number
+}
+
+/** What `tet` makes: its options, completed. */
+export interface Tet extends Readonly<Required<TetOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'tet'
+}
+
+/**
+ * Temporal efficient training (Deng et al., ICLR 2022): the mean over time of (1 − lambda)·cross
+ * entropy + lambda·mean squared distance from `mean`, of the output of each step.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ * @function
+ */
+export const tet = defineLoss<Tet, TetOptions>('tet', {
+  options: { lambda: range('0…1', 0.05), mean: finite(1) },
+  ofSteps: true,
+  checkPlan(_loss, options) {
+    if (traitsOf(options).rows !== 'steps')
+      fail(
+        `loss tet() needs a gradient of each step, which method '${options.method}' has not; use ` +
+          quoteMethodsWith(({ rows }) => rows === 'steps'),
+      )
+  },
+  emit: (b, { lambda, mean }, fields, { allSteps, instantaneous }) =>
+    b.emit(records.tet, 1, { ...fields, lambda, mean, allSteps, instantaneous }),
+})
+
+// Penalties on firing rates: their value, and what they add to the gradient of spikes.
+
+declare module '../../network/loss.js' {
+  interface Penalties {
+    ratePenalty: RatePenalty
+  }
+}
+
+/** Options of `ratePenalty`; `weight` has no default. */
+export interface RatePenaltyOptions {
+  /** Factor of the penalty, ≥ 0. */
+  weight: number
+  /** 'L1': |rate − target|. 'L2', the default: (rate − target)². */
+  norm?: 'L1' | 'L2'
+  /** The wanted firing rate, 0…1; default 0. */
+  target?: number
+  /** Neuron layers by name; default '*', all. */
+  layers?: Names
+}
+
+/** What `ratePenalty` makes: its options, completed. */
+export interface RatePenalty extends Readonly<Required<RatePenaltyOptions>> {
+  /** What it is. */
+  readonly kind: 'ratePenalty'
+}
+
+/**
+ * A penalty on firing rates, added to the loss: weight times the mean over samples and neurons of
+ * each layer of |rate − target| or (rate − target)², summed over the layers.
+ *
+ * It is a penalty on each neuron, not on the mean rate of a layer. Neurons far below threshold have
+ * hardly a gradient, and those that fire too often have one: the mean rate may move away from the
+ * target for a while although the penalty falls. A step is as large as weight times learning
+ * rate: where it is too large, rates jump to and fro past the target.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ * @function
+ */
+export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('ratePenalty', {
+  options: {
+    norm: oneOf<'L1' | 'L2'>(['L1', 'L2'], 'L2'),
+    weight: range('≥ 0'),
+    target: range('0…1', 0),
+    layers: by<Names>(checkNames, '*'),
+  },
+  give(pass, node, spikes, penalty, name) {
+    const { b, images, options } = pass
+    const { shape, stored } = spikes
+    const { units } = penaltyUnits(images, shape, stored)
+    const neurons = shape[0] * shape[1] * shape[2]
+    const steps = options.timeSteps
+    const over = pass.context.method.lossOver === 'images' ? 1 : steps
+    const out = pass.imageBuffer(
+      `${node.name} gradient of ${name}`,
+      shape[1] * shape[2] * stored * 4,
+    )
+    const partials = b.buffer(`${node.name} ${name}`, units * 8, 'statistics')
+    const factor = penalty.weight / neurons
+    const counts = spikes.counts as Buffer
+    const record = { counts, out, partials, images, shape, stored, penalty }
+    emitRatePenalty(b, { ...record, steps, scale: factor / over })
+    // Each step's spike has its share of the time mean.
+    giveTensorGradient(spikes, out, 1, 1 / pass.gradientSteps)
+    pass.penalties.push({ name: node.name, partials, units, factor })
+  },
+})
+
+// The loss of all outputs of a network with several.
+
+declare module '../../network/loss.js' {
+  interface Losses {
+    selfDistillation: SelfDistillation
+  }
+}
+
+/** Options of `selfDistillation`; each has a default. */
+export interface SelfDistillationOptions {
+  /** Weight of the cross entropy of each output, ≥ 0; default 1. */
+  alpha?: number
+  /** Weight of the divergence of each output from the teacher, ≥ 0; default 0.3. */
+  beta?: number
+  /** Temperature of the softmax of the divergences, > 0; default 3. */
+  temperature?: number
+}
+
+/** What `selfDistillation` makes: its options, completed. */
+export interface SelfDistillation extends Readonly<Required<SelfDistillationOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'selfDistillation'
+}
+
+/**
+ * Enhanced self-distillation, for a network with several outputs (a forward function that returns
+ * them by name): alpha · Σ cross entropy + beta · temperature² · Σ KL divergence from the teacher,
+ * summed over the outputs. The teacher of a sample is the mean of those of its outputs that are
+ * right; a sample without one has no divergence. No gradient goes through the teacher.
+ *
+ * After the code of "Enhanced Self-Distillation Framework for Efficient Spiking Neural Network
+ * Training" (Intelli-Chip-Lab, 2025), which trains with rate-based backpropagation; its defaults
+ * are alpha 1, beta 0.3 and temperature 3. In method 'rate' the gradient is divided by T, as that
+ * of other losses. Evaluation is of the last output, by its cross entropy.
+ *
+ * @throws SpikewasmError when an option is unknown or out of range
+ * @function
+ */
+export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOptions>(
+  'selfDistillation',
+  {
+    options: {
+      alpha: range('≥ 0', 1),
+      beta: range('≥ 0', 0.3),
+      temperature: range('0.001…1000000', 3),
+    },
+    ofExits: true,
+    checkPlan(_loss, options) {
+      const { graph, method, stepMode } = options
+      if (graph.exits === undefined)
+        fail(
+          'loss selfDistillation() needs a network with two outputs or more: return them by name ' +
+            'in its forward function, as in { early, output }',
+        )
+      const fitting = quoteMethodsWith(({ loop }) => loop === 'layers')
+      if (traitsOf(options).loop !== 'layers' || stepMode !== 'm')
+        fail(
+          `loss selfDistillation() needs method ${fitting} ` +
+            `with stepMode 'm', got '${method}' with stepMode '${stepMode}'`,
+        )
+    },
+    // Evaluation is of the last output.
+    emit: (b, _loss, fields, numbers) =>
+      lossKind('crossEntropy').emit(b, crossEntropy(), fields, numbers),
+    lower,
+  },
+)
+
+function lower({ pass, node, x, others }: End, loss: SelfDistillation): void {
+  const { b, context, options, images } = pass
+  const { buffers, method } = context
+  const { alpha, beta, temperature } = loss
+  const classes = node.shape[0]
+  const exits = [...others, { name: 'the network', value: x }].map(({ name, value }, i) => {
+    const isLast = i === others.length
+    const logits = floatsOf(pass, node, value)
+    const bytes = images * logits.stored * 4
+    const out = isLast ? buffers.output : b.buffer(`output of ${name}`, bytes)
+    const predictions = isLast
+      ? buffers.predictions
+      : b.buffer(`predictions of ${name}`, images * 4)
+    const delta = pass.imageBuffer(`gradient of the output of ${name}`, logits.stored * 4)
+    emitLoss(b, {
+      logits: logits.buffer,
+      output: out,
+      predictions,
+      images,
+      steps: pass.callSteps,
+      totalSteps: options.timeSteps,
+      channels: logits.stored,
+      classes,
+      rows: logits.steps,
+    })
+    return { logits, output: out, delta }
+  })
+  const over = method.lossOver === 'images' ? 1 : options.timeSteps
+  b.emit(records.selfDistillation, 1, {
+    predictions: buffers.predictions,
+    losses: buffers.losses as Buffer,
+    images,
+    channels: exits[0].logits.stored,
+    classes,
+    gradientScale: 1 / images / over,
+    exits: exits.map(({ output, delta }) => ({ output, delta })),
+    exitCount: exits.length,
+    alpha,
+    beta,
+    temperature,
+  })
+  pass.backward(node, () => {
+    for (const { logits, delta } of exits)
+      giveTensorGradient(logits, delta, 1, 1 / gradientRows(pass, logits))
+  })
+}

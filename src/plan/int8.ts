@@ -1,8 +1,0 @@
-/** What weights of one byte need; in a page `page/int8.ts` stands for it, for exports alone. */
-
-import { emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
-import { byteWeights } from './quantise.js'
-
-export const int8 = () => ({ byteWeights, emitForwardOnBytes, fitsByteWeights })
-
-export type Int8 = ReturnType<typeof int8>

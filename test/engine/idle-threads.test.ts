@@ -1,0 +1,234 @@
+// runs: apart
+/** Threads that a model leaves to the next one over its memory. */
+import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { loadEngine } from '../../src/engine/load.js'
+import { collect } from '../../src/engine/memory/collect.js'
+import { breathe } from '../../src/engine/threads/breathe.js'
+import { endThreads, mostThreads, patience } from '../../src/engine/threads/idle-threads.js'
+import { poolExecutor } from '../../src/engine/threads/pool.js'
+import {
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  type StateDict,
+  sequential,
+} from '../../src/index.js'
+import { messageOf } from '../files/temporary.js'
+import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { Op } from '../support/operations.js'
+import { soon } from '../support/soon.js'
+
+// Node tells of every worker that starts, whoever starts it.
+const started: Worker[] = []
+process.on('worker', (worker) => void started.push(worker))
+
+const compileSmall = (options: Partial<CompileOptions> = {}): Promise<Model> =>
+  sequential({
+    conv1: conv2d(3, 8, 3, { padding: 1 }),
+    bn1: batchNorm2d(8),
+    fire: lif(),
+    flat: flatten(),
+    last: linear(8 * 64, 5),
+  }).compile({ input: [3, 8, 8], batchSize: 6, timeSteps: 4, seed: 3, threads: 2, ...options })
+
+const x = uniform(6 * 192, 1, 5)
+const y = labels(6, 5, 5)
+
+async function learn(model: Model): Promise<StateDict> {
+  for (let i = 0; i < 2; i++) await model.trainStep(x, y)
+  return model.stateDict()
+}
+
+const memoryOf = (model: Model) => model.session.memory as WebAssembly.Memory
+
+/** Runs a test from where no thread waits, and says how many it has started. */
+const counted = (name: string, body: (count: () => number) => Promise<void>): void =>
+  test(name, async () => {
+    await endThreads()
+    started.length = 0
+    // A machine may be slow.
+    patience.ms = 60_000
+    await body(() => started.length)
+  })
+
+counted(
+  'models of one kind run on the same threads, with the bits of fresh ones',
+  async (count) => {
+    const alone = await compileSmall({ threads: 1 })
+    const expected = await learn(alone)
+    await alone.dispose()
+    for (let i = 0; i < 4; i++) {
+      // Other numbers lie in the memory by then.
+      const other = await compileSmall({ seed: 10 + i })
+      await learn(other)
+      await other.dispose()
+      const model = await compileSmall()
+      expectSameBits(`model ${i}`, await learn(model), expected)
+      await model.dispose()
+    }
+    assert.is(count(), 2)
+  },
+)
+
+counted('other methods, other builds and other numbers of threads', async (count) => {
+  const cases: Partial<CompileOptions>[] = [
+    { method: 'ottt', threads: 3 },
+    { method: 'ottt' },
+    { method: 'bptt', engine: 'debug' },
+    { method: 'bptt' },
+    {},
+  ]
+  const states: StateDict[] = []
+  for (let round = 0; round < 2; round++)
+    for (const [i, options] of cases.entries()) {
+      const model = await compileSmall(options)
+      const state = await learn(model)
+      if (round === 0) states.push(state)
+      else expectSameBits(JSON.stringify(options), state, states[i])
+      await model.dispose()
+    }
+  // The largest came first, so that the memory did not grow.
+  assert.is(count(), 3 + 2 + 2)
+})
+
+counted('they wait while models of one thread come and go', async (count) => {
+  // Memories that tests before this have left would do as well.
+  await collect()
+  await collect()
+  const states: StateDict[] = []
+  // Held here, as nobody says when V8 collects.
+  const memories = new Set<WebAssembly.Memory>()
+  for (const threads of [2, 1, 2, 1, 2]) {
+    const model = await compileSmall({ threads })
+    memories.add(memoryOf(model))
+    states.push(await learn(model))
+    await model.dispose()
+  }
+  assert.is(memories.size, 2)
+  assert.is(count(), 2)
+  for (const state of states.slice(1)) expectSameBits('each', state, states[0])
+})
+
+counted('models that live at one time have threads of their own', async (count) => {
+  const models = [await compileSmall(), await compileSmall()]
+  const [a, b] = await Promise.all(models.map(learn))
+  expectSameBits('both', a, b)
+  assert.is(count(), 4)
+  for (const model of models) await model.dispose()
+})
+
+counted('threads of a kernel that trapped are not used again', async (count) => {
+  const model = await compileSmall()
+  await learn(model)
+  const { memory, plan } = model.session
+  // The first neuron record becomes an operation that does not exist.
+  const words = new DataView(memory.buffer)
+  const section = plan.programs.train!.address + ProgramWord.Bytes
+  let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
+  while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
+  words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
+  assert.match(await messageOf(() => soon(model.trainStep(x, y))), /a worker failed at layer fire/)
+  const ends = started.map((worker) => once(worker, 'exit'))
+  await model.dispose()
+  await soon(Promise.all(ends))
+  const next = await compileSmall()
+  await learn(next)
+  assert.is(count(), 4)
+  await next.dispose()
+})
+
+counted('a poisoned memory takes its threads along', async (count) => {
+  const model = await compileSmall()
+  await learn(model)
+  new DataView(model.session.memory.buffer).setUint32(Control.Poison, 1, true)
+  await model.dispose()
+  const next = await compileSmall()
+  await learn(next)
+  assert.is(count(), 4)
+  await next.dispose()
+})
+
+counted('threads one of which has died are not used again', async (count) => {
+  for (const when of ['before', 'behind']) {
+    await endThreads()
+    started.length = 0
+    const model = await compileSmall()
+    const expected = await learn(model)
+    if (when === 'behind') await model.dispose()
+    const [worker] = started
+    await worker.terminate()
+    if (when === 'before') await model.dispose()
+    const next = await compileSmall()
+    expectSameBits(when, await learn(next), expected)
+    // Two at first, one in place of the dead one, two fresh ones.
+    assert.is(count(), 5, when)
+    await next.dispose()
+  }
+})
+
+counted('threads of a memory that has grown meanwhile are not used again', async (count) => {
+  // Memories that tests before this have left would do as well.
+  await collect()
+  await collect()
+  const model = await compileSmall()
+  const expected = await learn(model)
+  const memory = memoryOf(model)
+  await model.dispose()
+  memory.grow(1)
+  const next = await compileSmall()
+  assert.is(memoryOf(next), memory)
+  expectSameBits('behind', await learn(next), expected)
+  assert.is(count(), 4)
+  await next.dispose()
+})
+
+counted('they end when their memory is collected, and so do not hold it', async () => {
+  const use = async (): Promise<void> => {
+    const model = await compileSmall()
+    await learn(model)
+    await model.dispose()
+  }
+  await use()
+  const ends = started.map((worker) => once(worker, 'exit'))
+  assert.is(ends.length, 2)
+  await collect()
+  await collect()
+  await soon(Promise.all(ends))
+})
+
+counted('they wait for a moment only, and no more of them than there should be', async () => {
+  const module = await loadEngine('engine-threads')
+  const threads = mostThreads() / 2 + 1
+  const memories = [1, 2].map(
+    (initial) => new WebAssembly.Memory({ initial, maximum: 2, shared: true }),
+  )
+  patience.ms = 500
+  for (const memory of memories) await poolExecutor(module, memory, threads).dispose(true)
+  await breathe()
+  const ends = started.map((worker) => once(worker, 'exit'))
+  assert.is(ends.length, 2 * threads)
+  // The first ones make room for the others, which end when they have waited enough.
+  await soon(Promise.all(ends.slice(0, threads)))
+  await soon(Promise.all(ends))
+})
+
+counted('an executor that is done runs no more', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+  const executor = poolExecutor(await loadEngine('engine-threads'), memory, 2)
+  await executor.dispose(true)
+  await executor.dispose()
+  const run = { program: 0, scratch: 0, scratchBytes: 0, spins: 0, timeoutMs: 10 }
+  for (const workers of [1, 2])
+    assert.is(await messageOf(() => executor.run({ ...run, workers })), 'its threads have ended')
+  await endThreads()
+})
+
+test.run()

@@ -1,0 +1,240 @@
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rmdir, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { SpikewasmError } from '../../src/base/errors.js'
+import {
+  kindOfPath,
+  readFileClear,
+  unpack,
+  writeFileAtomic,
+  writeFilesAtomic,
+} from '../../src/files/files.js'
+import { skip } from '../support/runner.js'
+import { messageOf, withFolder } from './temporary.js'
+
+test('writeFileAtomic: writes, replaces and leaves no other file', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'net.safetensors')
+    await writeFileAtomic(path, new Uint8Array([1, 2, 3]))
+    await writeFileAtomic(path, new Uint8Array([4]))
+    assert.equal([...(await readFile(path))], [4])
+    assert.equal(await readdir(folder), ['net.safetensors'])
+  }))
+
+test('writeFileAtomic: writers at the same time leave one whole file', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'a')
+    await Promise.all(
+      Array.from({ length: 8 }, (_, i) => writeFileAtomic(path, new Uint8Array(50_000).fill(i))),
+    )
+    const bytes = await readFile(path)
+    assert.is(bytes.length, 50_000)
+    assert.ok(bytes.every((byte) => byte === bytes[0]))
+    assert.equal(await readdir(folder), ['a'])
+  }))
+
+test('writeFileAtomic: says why it failed and removes its temporary file', () =>
+  withFolder(async (folder) => {
+    const missing = join(folder, 'no', 'net.safetensors')
+    assert.match(
+      await messageOf(() => writeFileAtomic(missing, new Uint8Array(1))),
+      /could not be written: the folder ".*no" does not exist; make it/,
+    )
+    await mkdir(join(folder, 'taken', 'inside'), { recursive: true })
+    assert.match(
+      await messageOf(() => writeFileAtomic(join(folder, 'taken'), new Uint8Array(1))),
+      /a folder of that name/,
+    )
+    await writeFile(join(folder, 'file'), '')
+    assert.match(
+      await messageOf(() => writeFileAtomic(join(folder, 'file', 'x'), new Uint8Array(1))),
+      /is not a folder/,
+    )
+    assert.equal((await readdir(folder)).sort(), ['file', 'taken'])
+  }))
+
+/** What of a folder and its own folders is there. */
+const all = async (folder: string): Promise<string[]> =>
+  (await readdir(folder, { recursive: true })).sort()
+
+test('writeFileAtomic: a folder of the system that takes no files', async () => {
+  if ((await kindOfPath('/proc')) !== 'folder') return skip('it takes /proc')
+  const message = await messageOf(() => writeFileAtomic('/proc/x.wasm', new Uint8Array(1)))
+  assert.match(message, /^\/proc\/x\.wasm: the file could not be written: /)
+  assert.not.match(message, /does not exist/)
+})
+
+test('writeFileAtomic: a pipe and a socket stay what they are', async () => {
+  if (process.platform === 'win32') return skip('Windows has no such files')
+  await withFolder(async (folder) => {
+    const pipe = join(folder, 'pipe')
+    assert.is(spawnSync('mkfifo', [pipe]).status, 0)
+    const write = (path: string) => messageOf(() => writeFileAtomic(path, new Uint8Array(1)))
+    assert.match(await write(pipe), /pipe: the file could not be written: it is a pipe, no regular/)
+    assert.ok((await lstat(pipe)).isFIFO())
+    await symlink('pipe', join(folder, 'link'))
+    assert.match(
+      await write(join(folder, 'link')),
+      /link: .* it is a pipe, no regular file; choose/,
+    )
+    const server = createServer().listen(join(folder, 'socket'))
+    await once(server, 'listening')
+    try {
+      assert.match(await write(join(folder, 'socket')), /it is a socket, no regular file/)
+      assert.ok((await lstat(join(folder, 'socket'))).isSocket())
+    } finally {
+      server.close()
+    }
+    assert.ok((await lstat(pipe)).isFIFO())
+  })
+})
+
+test('writeFileAtomic: a symbolic link stays, its file is replaced', async () => {
+  if (process.platform === 'win32') return skip('Windows has no such files')
+  await withFolder(async (folder) => {
+    await mkdir(join(folder, 'far'))
+    await writeFile(join(folder, 'far', 'file'), 'old')
+    await symlink('far/file', join(folder, 'link'))
+    await writeFileAtomic(join(folder, 'link'), new Uint8Array([65]))
+    assert.is(await readFile(join(folder, 'far', 'file'), 'utf8'), 'A')
+    assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink())
+    await symlink('nowhere', join(folder, 'dangling'))
+    assert.match(
+      await messageOf(() => writeFileAtomic(join(folder, 'dangling'), new Uint8Array(1))),
+      /dangling: .* a symbolic link to "nowhere", which does not exist; remove/,
+    )
+    assert.equal(await all(folder), ['dangling', 'far', join('far', 'file'), 'link'])
+  })
+})
+
+test('writeFilesAtomic: a folder in the place of one file, and nothing is written', () =>
+  withFolder(async (folder) => {
+    await mkdir(join(folder, 'd', 'x.h'), { recursive: true })
+    const files = ['x.wasm', 'x.h'].map((name) => ({
+      path: join(folder, 'd', name),
+      bytes: new Uint8Array(3),
+    }))
+    assert.match(
+      await messageOf(() => writeFilesAtomic(files)),
+      /x\.h: the file could not be written: there is a folder of that name; choose another/,
+    )
+    assert.equal(await all(folder), ['d', join('d', 'x.h')])
+    assert.match(
+      await messageOf(() => writeFilesAtomic([files[0], files[0]])),
+      /x\.wasm: must be a file of its own, got ".*x\.wasm" twice/,
+    )
+  }))
+
+test('writeFilesAtomic: when a later rename fails, the files are as before', () =>
+  withFolder(async (folder) => {
+    const at = (name: string): string => join(folder, name)
+    await writeFile(at('old'), 'old')
+    const bytes = new Uint8Array([65])
+    const files = [
+      { path: at('old'), bytes },
+      { path: at('new'), bytes },
+      {
+        path: at('late'),
+        // Somebody makes a folder of that name while files are written.
+        get bytes() {
+          mkdirSync(at('late'))
+          return bytes
+        },
+      },
+    ]
+    assert.match(
+      await messageOf(() => writeFilesAtomic(files)),
+      /late: the file could not be written: there is a folder of that name/,
+    )
+    assert.equal(await all(folder), ['late', 'old'])
+    assert.is(await readFile(at('old'), 'utf8'), 'old')
+    await rmdir(at('late'))
+    await writeFilesAtomic(files.map(({ path }) => ({ path, bytes })))
+    assert.equal(await all(folder), ['late', 'new', 'old'])
+    for (const name of ['late', 'new', 'old']) assert.is(await readFile(at(name), 'utf8'), 'A')
+  }))
+
+test('readFileClear: reads a plain array, or says what is missing', () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, 'a'), new Uint8Array([1, 2]))
+    const bytes = await readFileClear(join(folder, 'a'), 'weights')
+    assert.is(bytes.constructor, Uint8Array)
+    assert.equal([...bytes], [1, 2])
+    assert.match(
+      await messageOf(() => readFileClear(join(folder, 'b'), 'weights')),
+      /^weights must be a readable file, got ".*b": there is no such file/,
+    )
+    assert.match(
+      await messageOf(() => readFileClear(join(folder, 'no', 'b'), 'weights')),
+      /the folder ".*no" does not exist/,
+    )
+    assert.match(await messageOf(() => readFileClear(folder, 'weights')), /it is a folder/)
+    assert.equal(
+      [
+        await kindOfPath(folder),
+        await kindOfPath(join(folder, 'a')),
+        await kindOfPath(join(folder, 'b')),
+      ],
+      ['folder', 'file', undefined],
+    )
+  }))
+
+test('readFileClear: a pipe or a device is refused, not waited for', () =>
+  withFolder(async (folder) => {
+    if (process.platform === 'win32') return skip('Windows has no such files')
+    const pipe = join(folder, 'pipe')
+    assert.is(spawnSync('mkfifo', [pipe]).status, 0)
+    await symlink('pipe', join(folder, 'link'))
+    for (const [path, why] of [
+      [pipe, 'pipe'],
+      [join(folder, 'link'), 'pipe'],
+      ['/dev/zero', 'device'],
+    ])
+      assert.is(
+        await messageOf(() => readFileClear(path, 'weights')),
+        `weights must be a readable file, got "${path}": it is a ${why}, no regular file; write ` +
+          'its content to a file first',
+      )
+  }))
+
+test('unpack: gzip is unpacked, anything else kept, damage named', async () => {
+  const plain = new Uint8Array([5, 6, 7])
+  assert.is(await unpack(plain, 'a'), plain)
+  assert.equal([...(await unpack(gzipSync(plain), 'a'))], [5, 6, 7])
+  assert.match(
+    await messageOf(() => unpack(gzipSync(plain).subarray(0, 15), 'a.gz')),
+    /^a\.gz: must be valid gzip/,
+  )
+})
+
+test('unpack: larger than the file may be, or than files are, stops at once', async () => {
+  const zeros = new Uint8Array(80_000_000)
+  const bomb = gzipSync(zeros)
+  assert.ok(bomb.length < 100_000)
+  const most = 60_000_000 + 4 * bomb.length
+  assert.is(
+    await messageOf(() => unpack(bomb, 'a.gz')),
+    `a.gz: must unpack to at most ${most} bytes, 4 times its size and some, got more; if you ` +
+      'trust it, unpack it with gunzip',
+  )
+  for (const expected of [1000, () => 1000])
+    assert.is(
+      await messageOf(() => unpack(bomb, 'a.gz', expected)),
+      'a.gz: must unpack to at most 1000 bytes, got more; download it again',
+    )
+  const small = gzipSync(zeros.subarray(0, 500_000))
+  for (const expected of [500_000, () => 500_000])
+    assert.is((await unpack(small, 'a.gz', expected)).length, 500_000)
+  const refuse = (): number => {
+    throw new SpikewasmError('no such file')
+  }
+  assert.is(await messageOf(() => unpack(small, 'a.gz', refuse)), 'no such file')
+})
+
+test.run()
