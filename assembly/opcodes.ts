@@ -381,9 +381,9 @@ export enum ExpandWord {
   InC = 6,
   /** Rows of a block. */
   BlockRows = 7,
-  /** Of bytes: address of float32 [groups][Columns], by which they become floats; 0: they stay. */
+  /** Address of float32 [groups][Columns], by which bytes become floats; 0: they stay. */
   Scales = 8,
-  /** Of bytes: taps of one group of output channels. */
+  /** Taps of one group of output channels, where weights are bytes. */
   GroupTaps = 9,
   /** Bytes of an entry. */
   Bytes = 40,

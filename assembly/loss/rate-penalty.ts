@@ -32,7 +32,7 @@ export function ratePenalty(rec: RatePenaltyRecord, unit: i32, t: i32, scratch: 
   store<f64>(rec.partials + ((<usize>unit) << 3), sum)
 }
 
-/** Of one pixel; returns the sum of its penalties. */
+/** Gradients of one pixel; returns the sum of its penalties. */
 export function penaltyRow(rec: RatePenaltyRecord, counts: usize, out: usize, scale: f64): f64 {
   const stored = rec.stored
   const channels = rec.channels

@@ -86,7 +86,7 @@ function lanes(v: v128): u32 {
 }
 
 function largest(v: v128): u32 {
-  // Of bytes in eight lanes of 16 bits, the even ones and the odd ones.
+  // Bytes in eight lanes of 16 bits: the even ones and the odd ones.
   let most = i16x8.max_u(v128.and(v, i16x8.splat(255)), i16x8.shr_u(v, 8))
   most = i16x8.max_u(most, i16x8.shuffle(most, most, 4, 5, 6, 7, 0, 1, 2, 3))
   most = i16x8.max_u(most, i16x8.shuffle(most, most, 2, 3, 0, 1, 6, 7, 4, 5))

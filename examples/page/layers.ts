@@ -6,7 +6,7 @@ export interface Lit {
   readonly title: string
   readonly shape: readonly number[]
   readonly values: Float32Array
-  /** Of what colour, a name of style.css. */
+  /** A name of a colour in style.css. */
   readonly color: string
 }
 

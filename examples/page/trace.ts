@@ -18,7 +18,7 @@ export class Trace {
   private readonly number = $<HTMLInputElement>('trace-neuron')
   private layers: readonly TracedLayer[] = []
   private columns = 1
-  /** Of the chosen layer, step by step. */
+  /** States of the chosen layer, step by step. */
   private readonly steps: RecordedStates[] = []
   /** Undefined: a busy one. */
   private chosen: number | undefined
@@ -32,7 +32,7 @@ export class Trace {
     this.number.onblur = () => paint(this.draw)
   }
 
-  /** Of which layer it wants states. */
+  /** The layer whose states it wants. */
   get layer(): number {
     return Math.max(0, this.choice.selectedIndex)
   }
