@@ -19,7 +19,7 @@ import { emitWeightGradient } from '../convolution/index.js'
 import type { WeightGradient } from '../convolution/strategy.js'
 import { quoteMethodsWith } from '../methods.js'
 import type { Pass } from '../pass.js'
-import type { PlannedProgram } from '../program.js'
+import type { PlannedProgram, PlannedRecord } from '../program.js'
 import { type Expression, rowsOf } from '../tensors.js'
 
 /**
@@ -35,94 +35,111 @@ export interface Encoded {
 
 const whenWord = { always: When.Always, stepMask: When.StepMask, later: When.Later }
 
+/** Bytes from a base address on, whose words may name buffers that have no address yet. */
+class Image {
+  size = 0
+  private readonly chunks: { at: number; bytes: Uint8Array }[] = []
+  /** Constants that several records read are there once. */
+  private readonly constants = new Map<Uint8Array, number>()
+  /** Addresses that words are to hold. */
+  private readonly pending: { view: DataView; offset: number; to: Reference }[] = []
+
+  constructor(private readonly base: number) {}
+
+  /** The address that bytes will have; they may still change. */
+  reserve(bytes: Uint8Array): number {
+    const at = this.size
+    this.chunks.push({ at, bytes })
+    this.size += roundUp(bytes.length, 64)
+    return this.base + at
+  }
+
+  private constant(bytes: Uint8Array): number {
+    const at = this.constants.get(bytes) ?? this.reserve(bytes)
+    this.constants.set(bytes, at)
+    return at
+  }
+
+  write(view: DataView, offset: number, value: WordValue): void {
+    if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
+    else if ('f32' in value) view.setFloat32(offset, value.f32, true)
+    else if (isReference(value)) this.pending.push({ view, offset, to: value })
+    else if ('data' in value) view.setUint32(offset, this.constant(value.data), true)
+    else {
+      const { table, entryBytes } = value
+      const bytes = new Uint8Array(table.length * entryBytes)
+      const tableView = new DataView(bytes.buffer)
+      table.forEach((entry, i) => void this.writeAll(tableView, i * entryBytes, entryBytes, entry))
+      view.setUint32(offset, this.reserve(bytes), true)
+    }
+  }
+
+  // By index: what gives keys gives them as texts.
+  writeAll(view: DataView, at: number, bytes: number, words: Words): void {
+    for (let word = 0; word < bytes / 4; word++) {
+      const value = words[word]
+      if (value !== undefined) this.write(view, at + word * 4, value)
+    }
+  }
+
+  /** @throws where a buffer has no address */
+  finish(): Uint8Array {
+    for (const { view, offset, to } of this.pending) {
+      if (to.buffer.address === 0) throw new Error(`buffer ${to.buffer.name} has no address`)
+      view.setUint32(offset, to.buffer.address + to.offset, true)
+    }
+    const bytes = new Uint8Array(this.size)
+    for (const chunk of this.chunks) bytes.set(chunk.bytes, chunk.at)
+    return bytes
+  }
+}
+
 /**
  * Lays out programs, their counters and constants for a base address.
  *
  * @returns how many bytes they take, and what gives these once every buffer has its address
  */
 export function layOut(programs: readonly PlannedProgram[], workers: number, base: number) {
-  let size = 0
-  const chunks: { at: number; bytes: Uint8Array }[] = []
-  const reserve = (bytes: Uint8Array): number => {
-    const at = size
-    chunks.push({ at, bytes })
-    size += roundUp(bytes.length, 64)
-    return base + at
-  }
-  // Constants that several records read are there once.
-  const constants = new Map<Uint8Array, number>()
-  const constant = (bytes: Uint8Array): number => {
-    const at = constants.get(bytes) ?? reserve(bytes)
-    constants.set(bytes, at)
-    return at
-  }
-  /** Addresses that words are to hold. */
-  const pending: { view: DataView; offset: number; to: Reference }[] = []
-  const writeWord = (view: DataView, offset: number, value: WordValue): void => {
-    if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
-    else if ('f32' in value) view.setFloat32(offset, value.f32, true)
-    else if (isReference(value)) pending.push({ view, offset, to: value })
-    else if ('data' in value) view.setUint32(offset, constant(value.data), true)
-    else {
-      const { table, entryBytes } = value
-      const bytes = new Uint8Array(table.length * entryBytes)
-      const tableView = new DataView(bytes.buffer)
-      table.forEach((entry, i) => void writeWords(tableView, i * entryBytes, entryBytes, entry))
-      view.setUint32(offset, reserve(bytes), true)
-    }
-  }
-  // By index: what gives keys gives them as texts.
-  const writeWords = (view: DataView, at: number, bytes: number, words: Words): void => {
-    for (let word = 0; word < bytes / 4; word++) {
-      const value = words[word]
-      if (value !== undefined) writeWord(view, at + word * 4, value)
-    }
-  }
-  const addresses: number[] = []
-  for (const program of programs) {
-    const header = new Uint8Array(ProgramWord.Bytes + SectionWord.Bytes * program.sections.length)
+  const image = new Image(base)
+  const addresses = programs.map(({ sections }) => {
+    const header = new Uint8Array(ProgramWord.Bytes + SectionWord.Bytes * sections.length)
     const view = new DataView(header.buffer)
-    addresses.push(reserve(header))
-    writeWords(view, 0, ProgramWord.Bytes, {
-      [ProgramWord.Sections]: program.sections.length,
-      [ProgramWord.Counters]: reserve(new Uint8Array(workers * Counter.Bytes)),
+    const address = image.reserve(header)
+    image.writeAll(view, 0, ProgramWord.Bytes, {
+      [ProgramWord.Sections]: sections.length,
+      [ProgramWord.Counters]: image.reserve(new Uint8Array(workers * Counter.Bytes)),
     })
     let index = 0
-    program.sections.forEach((section, i) => {
-      const records = new Uint8Array(Math.max(1, section.records.length) * Rec.Bytes)
-      const recordView = new DataView(records.buffer)
-      section.records.forEach((record, j) => {
-        const at = j * Rec.Bytes
-        writeWords(recordView, at, Rec.Bytes, record.words)
-        const head = (word: Rec, value: WordValue): void =>
-          writeWord(recordView, at + word * 4, value)
-        const { op, groups, units, condition, layer } = record
-        head(Rec.Op, op | (groups << Rec.GroupShift))
-        head(Rec.Units, units)
-        head(Rec.Condition, typeof condition === 'object' ? condition : whenWord[condition])
-        head(Rec.Layer, layer)
-      })
-      writeWords(view, ProgramWord.Bytes + i * SectionWord.Bytes, SectionWord.Bytes, {
-        [SectionWord.Records]: reserve(records),
-        [SectionWord.Count]: section.records.length,
-        [SectionWord.Repeats]: section.repeats,
+    for (const [i, { records, repeats, from, steps }] of sections.entries()) {
+      image.writeAll(view, ProgramWord.Bytes + i * SectionWord.Bytes, SectionWord.Bytes, {
+        [SectionWord.Records]: image.reserve(bytesOf(records, image)),
+        [SectionWord.Count]: records.length,
+        [SectionWord.Repeats]: repeats,
         [SectionWord.Index]: index,
-        [SectionWord.From]: section.from,
-        [SectionWord.Steps]: section.steps,
+        [SectionWord.From]: from,
+        [SectionWord.Steps]: steps,
       })
-      index += section.records.length
+      index += records.length
+    }
+    return address
+  })
+  const encode = (): Encoded => ({ bytes: image.finish(), programs: addresses })
+  return { size: image.size, encode }
+}
+
+function bytesOf(records: readonly PlannedRecord[], image: Image): Uint8Array {
+  const bytes = new Uint8Array(Math.max(1, records.length) * Rec.Bytes)
+  const view = new DataView(bytes.buffer)
+  for (const [i, { op, groups, units, condition, layer, words }] of records.entries()) {
+    image.writeAll(view, i * Rec.Bytes, Rec.Bytes, words)
+    image.writeAll(view, i * Rec.Bytes, Rec.Bytes, {
+      [Rec.Op]: op | (groups << Rec.GroupShift),
+      [Rec.Units]: units,
+      [Rec.Condition]: typeof condition === 'object' ? condition : whenWord[condition],
+      [Rec.Layer]: layer,
     })
   }
-  const encode = (): Encoded => {
-    for (const { view, offset, to } of pending) {
-      if (to.buffer.address === 0) throw new Error(`buffer ${to.buffer.name} has no address`)
-      view.setUint32(offset, to.buffer.address + to.offset, true)
-    }
-    const bytes = new Uint8Array(size)
-    for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
-    return { bytes, programs: addresses }
-  }
-  return { size, encode }
+  return bytes
 }
 
 // The presynaptic traces of a layer's input (OTTT), and the weight's gradient from them.
