@@ -4,7 +4,7 @@ import { describe, fail } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
 import { roundsKind as kindOf } from '../../scale/rounds/runner.js'
-import { type JobFiles, type Opened, replicaThreads } from '../../scale/rounds/threads.js'
+import { type JobFiles, type Opened, ReplicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
 import { prepare, takenHere } from '../commands/training-options.js'
 import { cacheFor, defaultThreads } from '../datasets.js'
@@ -48,11 +48,11 @@ export async function crewOf(
     pause()
     process.stderr.write(`spikewasm: ${line}\n`)
   }
-  const { openAt, queueCrew } = await import('../../scale/rounds/queue.js')
+  const { openAt, RedisCrew } = await import('../../scale/rounds/queue.js')
   if (shared === '') fail('--shared must be a folder, got none')
   const { place, store } = await openAt({ url: redis, namespace, shared, onNews })
   const job = { store, options: jobOptions(options), replaceAfter, onNews }
-  return { crew: (of) => queueCrew(place, of, job), close: () => place.close() }
+  return { crew: (of) => new RedisCrew(place, of, job), close: () => place.close() }
 }
 
 /** What a worker has of its own. */
@@ -62,7 +62,7 @@ export interface ReplicaPlace {
 
 /** Who trains replicas for `spikewasm worker`. */
 export const replicaHost = (place: ReplicaPlace) =>
-  replicaThreads(new URL('./replica-thread.js', import.meta.url), place)
+  new ReplicaThreads(new URL('./replica-thread.js', import.meta.url), place)
 
 /** The kind of jobs that replicas of `train --replicas` are. */
 export const roundsKind = kindOf(replicaHost({}))

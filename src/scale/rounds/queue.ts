@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import type { FlowJob, Job, Worker } from 'bullmq'
+import type { FlowJob, FlowProducer, Job, Queue, Worker } from 'bullmq'
 import { checkOptions, describe, fail, SpikewasmError } from '../../base/errors.js'
 import { warn } from '../../engine/platform.js'
 import { DamagedEntry, isNoJob, readJob, refuseDamaged } from '../damaged.js'
@@ -22,25 +22,25 @@ import {
 import { stopKey, within } from '../worker.js'
 import type { RoundsRedis } from './options.js'
 import type { Crew, CrewFor, ReplicaResult, ReplicaState, Round } from './replica.js'
-import { NO_BYTES, trainingId } from './runner.js'
+import { NO_BYTES, type TrainingId, trainingId } from './runner.js'
 import { sizesOf } from './vectors.js'
 import * as wire from './wire.js'
 
 // What a round does when Redis has lost something of it, and when its process is to end.
 
 /** Redis has lost what it had taken, or holds it damaged: the round is done once more. */
-export class Gone extends Error {}
+class LostInRedis extends Error {}
 
 /** Damaged is as good as lost. */
-export const orGone = (error: unknown): unknown =>
-  error instanceof DamagedEntry ? new Gone(`a job of the round: ${error.message}`) : error
+const orLost = (error: unknown): unknown =>
+  error instanceof DamagedEntry ? new LostInRedis(`a job of the round: ${error.message}`) : error
 
 /** Why a replica has no answer. */
 export function whyMissing(replica: number, failures: readonly [string, unknown][]): Error {
   const why = failures.map(([, reason]) => String(reason).slice(0, 500))[0]
-  if (why === undefined) return new Gone('the job of a replica')
-  if (why.includes(NO_BYTES)) return new Gone('the bytes of a round')
-  if (isNoJob(why)) return new Gone(`the job of a replica: ${why}`)
+  if (why === undefined) return new LostInRedis('the job of a replica')
+  if (why.includes(NO_BYTES)) return new LostInRedis('the bytes of a round')
+  if (isNoJob(why)) return new LostInRedis(`the job of a replica: ${why}`)
   return new SpikewasmError(`replica ${replica} has failed: ${why}`)
 }
 
@@ -82,7 +82,7 @@ export const lateAfter = (longest: number): number =>
 export const isDue = (seconds: number, bound: number, copies: number): boolean =>
   seconds >= bound * copies && copies <= MOST_COPIES
 
-export interface QueueCrewOptions {
+export interface RedisCrewOptions {
   /** Who hands bytes over; default: Redis. */
   readonly store?: BlobStore
   /** How workers make the model and the data of a job. Default: they have them. */
@@ -126,309 +126,395 @@ const LONELY_MS = 15_000
 const hasState = ({ inner, residual }: ReplicaState): boolean =>
   inner !== undefined || residual !== undefined
 
-/** A round that is being done. */
-interface Going {
-  readonly round: Round
-  /** How often it was begun before. */
-  readonly tries: number
-  readonly began: number
+/** What it does when it ends may not wait for a Redis that is gone. */
+const briefly = (work: Promise<unknown>): Promise<void> => within(ENDS_WITHIN_MS, work)
+
+type Answers = readonly wire.ReplicaAnswer[]
+
+/** The jobs of a round in Redis, and what they have answered. */
+class RoundJobs {
+  /** The parent of the flow. */
+  readonly id: string
+  private readonly began = performance.now()
   /** Jobs of each replica: the first is the flow's child. */
-  readonly copies: string[][]
-  readonly answers: (wire.ReplicaAnswer | undefined)[]
-  resolve(answers: readonly wire.ReplicaAnswer[] | undefined): void
-  reject(error: unknown): void
-}
+  private readonly jobs: readonly string[][]
+  private readonly answers: (wire.ReplicaAnswer | undefined)[]
+  private readonly settled: Promise<Answers | undefined>
+  private resolve: (answers: Answers | undefined) => void = () => {}
+  private reject: (error: unknown) => void = () => {}
+  private isOver = false
 
-export function queueCrew(
-  place: RedisPlace,
-  of: CrewFor,
-  { store = redisStore(place), options, replaceAfter, onNews = () => {} }: QueueCrewOptions = {},
-): Crew {
-  const { session, rounds, setting } = of
-  const { bull, namespace: prefix } = place
-  const id = trainingId(setting())
-  // Who begins the same run twice at a time disturbs nobody.
-  const run = id.setting.slice(0, 12) + randomBytes(6).toString('hex')
-  const parents = wire.parentsOf(run)
-  const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
-  const queue = place.queue(queueOf(wire.ROUNDS))
-  const parentQueue = place.queue(parents)
-  let going: Going | undefined
-  let longest = 0
-  /** The last round whose states workers have stored. */
-  let stored: number | undefined
-  /** The last round that has bytes. */
-  let last: number | undefined
+  /** @param tries how often the round was begun before */
+  constructor(
+    private readonly crew: RedisCrew,
+    private readonly round: Round,
+    tries: number,
+  ) {
+    this.id = `${crew.run}-${round.number}-${tries}`
+    this.jobs = round.states.map((_, replica) => [`${this.id}-${replica}-0`])
+    this.answers = round.states.map(() => undefined)
+    this.settled = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
 
-  /** A parent's turn comes when all its children have ended, well or not. */
-  const gather = async (job: Job): Promise<null> => {
-    const now = going
-    if (!now || job.id !== idOf(now)) return null
+  get seconds(): number {
+    return (performance.now() - this.began) / 1000
+  }
+
+  /**
+   * Puts the jobs into Redis, and waits for their answers.
+   *
+   * @returns undefined where the round's signal comes first
+   * @throws LostInRedis where Redis has lost something of it
+   */
+  async run(): Promise<Answers | undefined> {
+    const { signal } = this.round
+    const onAbort = (): void => this.resolve(undefined)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    void this.watch().finally(() => signal?.removeEventListener('abort', onAbort))
+    let answers: Answers | undefined
     try {
-      await wire.expireParents(place, run, job.id)
-      const values = await job.getChildrenValues<unknown>()
+      answers = await this.settled
+      return answers
+    } finally {
+      this.isOver = true
+      // Jobs of a round that was not done, or copies of some that are late.
+      if (!answers || this.jobs.some((ids) => ids.length > 1)) await briefly(this.takeBack())
+    }
+  }
+
+  /** The parent's turn: all its children have ended, well or not. */
+  async gather(parent: Job): Promise<void> {
+    const { place, run } = this.crew
+    try {
+      await wire.expireParents(place, run, parent.id)
+      const values = await parent.getChildrenValues<unknown>()
       for (const [key, value] of Object.entries(values)) {
-        const replica = replicaOf(key)
-        if (replica !== undefined) now.answers[replica] ??= wire.answerOfJson(value)
+        const replica = this.replicaOf(key)
+        if (replica !== undefined) this.answers[replica] ??= wire.answerOfJson(value)
       }
-      const failures = Object.entries(await job.getIgnoredChildrenFailures())
-      const missing = now.answers.indexOf(undefined)
-      if (missing < 0) now.resolve(now.answers as wire.ReplicaAnswer[])
-      else now.reject(whyMissing(missing, failures))
+      const failures = Object.entries(await parent.getIgnoredChildrenFailures())
+      const missing = this.answers.indexOf(undefined)
+      if (missing < 0) this.resolve(this.answers as wire.ReplicaAnswer[])
+      else this.reject(whyMissing(missing, failures))
     } catch (error) {
-      now.reject(error)
+      this.reject(error)
     }
-    return null
-  }
-  const worker: Worker = new bull.Worker(parents, gather, {
-    ...{ connection: place.connect(), prefix, drainDelay: 2 },
-    maxStalledCount: 1000,
-  })
-  // Without a listener an error of a connection would end the process.
-  flows.on('error', () => {})
-  refuseDamaged(place, worker, () => {})
-
-  const idOf = ({ round, tries }: Pick<Going, 'round' | 'tries'>): string =>
-    `${run}-${round.number}-${tries}`
-  const childId = (of: Pick<Going, 'round' | 'tries'>, replica: number, copy: number): string =>
-    `${idOf(of)}-${replica}-${copy}`
-  const replicaOf = (key: string): number | undefined => {
-    const found = new RegExp(`${run}-\\d+-\\d+-(\\d+)-\\d+$`).exec(key)?.[1]
-    const replica = Number(found)
-    return found !== undefined && replica < rounds.replicas ? replica : undefined
   }
 
-  const dataOf = ({ number, shard, states }: Round, replica: number) =>
-    envelopeOf(
-      wire.ROUNDS,
-      wire.jobToJson({
-        ...{ run, round: number, replica, ...id, rounds, shard, options },
-        where: store.where,
-        begun: hasState(states[replica]),
-      }),
+  private replicaOf(key: string): number | undefined {
+    const replica = new RegExp(`${this.crew.run}-\\d+-\\d+-(\\d+)-\\d+$`).exec(key)?.[1]
+    return replica !== undefined && Number(replica) < this.jobs.length ? Number(replica) : undefined
+  }
+
+  private get flow(): FlowJob {
+    const { parents, prefix } = this.crew
+    return {
+      name: 'round',
+      queueName: parents.name,
+      prefix,
+      data: {},
+      opts: { jobId: this.id, removeOnComplete: true, removeOnFail: true },
+      children: this.jobs.map(([jobId], replica) => ({
+        name: 'replica',
+        queueName: queueOf(wire.ROUNDS),
+        prefix,
+        data: this.crew.dataOf(this.round, replica),
+        opts: {
+          jobId,
+          attempts: ATTEMPTS,
+          backoff: { type: 'exponential', delay: 500 },
+          removeOnComplete: true,
+          removeOnFail: true,
+          ignoreDependencyOnFailure: true,
+        },
+      })),
+    }
+  }
+
+  /** Puts the jobs into Redis, and sees to them until the round has ended. */
+  private async watch(): Promise<void> {
+    const { place, run, flows, parents } = this.crew
+    try {
+      const added = await flows.add(this.flow)
+      if (added.job.id === undefined) fail('Redis has taken no jobs')
+      await wire.expireParents(place, run, added.job.id)
+      await noteVersion(place, wire.ROUNDS)
+      let isLonely = false
+      let asked = performance.now()
+      while (!this.isOver) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS).unref())
+        if (this.isOver) break
+        await this.copyLate()
+        if (performance.now() - asked > ASK_MS) {
+          asked = performance.now()
+          const parent = await readJob(place, parents, this.id)
+          // It ends when this process has done it.
+          if (!parent && !this.isOver) this.reject(new LostInRedis('the jobs of a round'))
+        }
+        if (!isLonely && performance.now() - this.began > LONELY_MS) {
+          isLonely = true
+          await this.tellWhetherLonely()
+        }
+      }
+    } catch (error) {
+      this.reject(orLost(error))
+    }
+  }
+
+  private async tellWhetherLonely(): Promise<void> {
+    const { place, queue, onNews } = this.crew
+    if ((await queue.getActiveCount()) !== 0) return
+    const others = await whoStandsAside(place, wire.ROUNDS)
+    onNews(
+      'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
+        place.address.url +
+        (others && `; ${others}`),
     )
-  const childOptions = (jobId: string) => ({
-    ...{ jobId, attempts: ATTEMPTS, removeOnComplete: true, removeOnFail: true },
-    backoff: { type: 'exponential', delay: 500 },
-    ignoreDependencyOnFailure: true,
-  })
-
-  /** What a round needs is in place before its jobs are. */
-  const prepare = async (round: Round, anew: boolean): Promise<void> => {
-    const { number, weights, states } = round
-    await store.put(wire.names.start(run, number), wire.startToBytes(weights), wire.KEPT_SECONDS)
-    // Workers have stored them; who begins once more does not trust that.
-    if (stored === number && !anew) return
-    for (const [replica, state] of states.entries()) {
-      if (!hasState(state)) continue
-      const bytes = wire.stateToBytes(state, sizesOf(session))
-      await store.put(wire.names.state(run, number, replica), bytes, wire.KEPT_SECONDS)
-    }
   }
-
-  const flowOf = (now: Going): FlowJob => ({
-    ...{ name: 'round', queueName: parents, prefix, data: {} },
-    opts: { jobId: idOf(now), removeOnComplete: true, removeOnFail: true },
-    children: now.copies.map(([jobId], replica) => ({
-      ...{ name: 'replica', queueName: queueOf(wire.ROUNDS), prefix },
-      data: dataOf(now.round, replica),
-      opts: childOptions(jobId),
-    })),
-  })
 
   /** Gives replicas that are late to another worker, and takes what comes first. */
-  const look = async (now: Going): Promise<void> => {
-    const seconds = (performance.now() - now.began) / 1000
-    const bound = replaceAfter ?? lateAfter(longest)
+  private async copyLate(): Promise<void> {
+    const { place, queue } = this.crew
+    const { seconds } = this
+    const bound = this.crew.lateAfter
     // Nobody is late yet, or was.
     if (seconds < bound) return
-    for (const [replica, ids] of now.copies.entries()) {
+    for (const [replica, ids] of this.jobs.entries()) {
       for (const id of ids.slice(1)) {
-        if (now.answers[replica]) break
+        if (this.answers[replica]) break
         const copy = await readJob(place, queue, id)
         const state = await copy?.getState()
-        if (state === 'completed') now.answers[replica] = wire.answerOfJson(copy?.returnvalue)
+        if (state === 'completed') this.answers[replica] = wire.answerOfJson(copy?.returnvalue)
       }
       const first = await readJob(place, queue, ids[0])
-      if (now.answers[replica]) {
+      if (this.answers[replica]) {
         // It is here already: nothing waits for the first one any more.
         if (ids.length > 1 && first) {
           await first.removeChildDependency().catch(() => undefined)
-          await stop(ids[0])
+          await this.stop(ids[0])
         }
         continue
       }
       // A job that has ended is removed: its answer is the parent's.
-      const isGoing = first !== undefined && (await first.getState()) === 'active'
-      if (!isGoing || !isDue(seconds, bound, ids.length)) continue
-      const jobId = childId(now, replica, ids.length)
-      ids.push(jobId)
-      onNews(
-        `replica ${replica} of round ${now.round.number + 1} has not ended within ` +
-          `${Math.round(seconds)} s; another worker does it as well`,
-      )
-      await queue.add('replica', dataOf(now.round, replica), {
-        ...{ jobId, attempts: ATTEMPTS, removeOnFail: { age: 3600 } },
-        removeOnComplete: { age: 3600 },
-      })
+      const isActive = first !== undefined && (await first.getState()) === 'active'
+      if (isActive && isDue(seconds, bound, ids.length)) await this.copy(replica, seconds)
     }
   }
 
-  const stop = async (id: string): Promise<void> => {
+  private async copy(replica: number, seconds: number): Promise<void> {
+    const ids = this.jobs[replica]
+    const jobId = `${this.id}-${replica}-${ids.length}`
+    ids.push(jobId)
+    this.crew.onNews(
+      `replica ${replica} of round ${this.round.number + 1} has not ended within ` +
+        `${Math.round(seconds)} s; another worker does it as well`,
+    )
+    await this.crew.queue.add('replica', this.crew.dataOf(this.round, replica), {
+      jobId,
+      attempts: ATTEMPTS,
+      removeOnFail: { age: 3600 },
+      removeOnComplete: { age: 3600 },
+    })
+  }
+
+  private async stop(id: string): Promise<void> {
+    const { place } = this.crew
     await place.client.set(stopKey(place, id), '1', 'EX', 3600).catch(() => undefined)
   }
 
   /** Takes back what is left of a round: jobs that wait, and those that are late. */
-  const takeBack = async (now: Going): Promise<void> => {
-    for (const id of now.copies.flat()) {
+  private async takeBack(): Promise<void> {
+    const { queue, parents } = this.crew
+    for (const id of this.jobs.flat()) {
       const state = await queue.getJobState(id)
-      if (state === 'active') await stop(id)
+      if (state === 'active') await this.stop(id)
       else if (state !== 'unknown') await queue.remove(id).catch(() => undefined)
     }
-    await parentQueue.remove(idOf(now)).catch(() => undefined)
+    await parents.remove(this.id).catch(() => undefined)
   }
+}
 
-  /** What it does when it ends may not wait for a Redis that is gone. */
-  const briefly = (work: Promise<unknown>): Promise<void> => within(ENDS_WITHIN_MS, work)
+/** Replicas that workers at a Redis train. */
+export class RedisCrew implements Crew {
+  /** Who begins the same run twice at a time disturbs nobody. */
+  readonly run: string
+  readonly prefix: string
+  readonly flows: FlowProducer
+  readonly queue: Queue
+  readonly parents: Queue
+  readonly onNews: (line: string) => void
+  private readonly id: TrainingId
+  private readonly store: BlobStore
+  private readonly worker: Worker
+  private jobs: RoundJobs | undefined
+  private longestSeconds = 0
+  /** The last round whose states workers have stored. */
+  private stored: number | undefined
+  /** The last round that has bytes. */
+  private last: number | undefined
 
-  const drop = async (round: number): Promise<void> => {
-    const gone = [wire.names.start(run, round)]
-    for (let k = 0; k < rounds.replicas; k++)
-      gone.push(wire.names.state(run, round, k), wire.names.change(run, round, k))
-    for (const name of gone) await store.remove(name)
-  }
-
-  const collect = async (
-    { number }: Round,
-    answers: readonly wire.ReplicaAnswer[],
-  ): Promise<ReplicaResult[]> => {
-    const sizes = sizesOf(session)
-    const read = async (name: string, length: number): Promise<Uint8Array> => {
-      const limit = { bytes: length, of: 'as many as this network has' }
-      const bytes = await store.get(name, limit).catch((error: unknown) => {
-        if (!(error instanceof DamagedBytes)) throw error
-      })
-      if (!bytes) throw new Gone(name)
-      return bytes
+  constructor(
+    readonly place: RedisPlace,
+    private readonly of: CrewFor,
+    private readonly options: RedisCrewOptions = {},
+  ) {
+    const { bull, namespace: prefix } = place
+    this.id = trainingId(of.setting())
+    this.run = this.id.setting.slice(0, 12) + randomBytes(6).toString('hex')
+    this.prefix = prefix
+    this.store = options.store ?? redisStore(place)
+    this.onNews = options.onNews ?? (() => {})
+    this.flows = new bull.FlowProducer({ connection: place.connect(), prefix })
+    this.queue = place.queue(queueOf(wire.ROUNDS))
+    this.parents = place.queue(wire.parentsOf(this.run))
+    const gather = async (job: Job): Promise<null> => {
+      if (job.id === this.jobs?.id) await this.jobs?.gather(job)
+      return null
     }
+    this.worker = new bull.Worker(this.parents.name, gather, {
+      connection: place.connect(),
+      prefix,
+      drainDelay: 2,
+      maxStalledCount: 1000,
+    })
+    // Without a listener an error of a connection would end the process.
+    this.flows.on('error', () => {})
+    refuseDamaged(place, this.worker, () => {})
+  }
+
+  /** Seconds after which a replica is late. */
+  get lateAfter(): number {
+    return this.options.replaceAfter ?? lateAfter(this.longestSeconds)
+  }
+
+  /** The data of a replica's job. */
+  dataOf({ number, shard, states }: Round, replica: number) {
+    const { run, id, store } = this
+    return envelopeOf(
+      wire.ROUNDS,
+      wire.jobToJson({
+        run,
+        round: number,
+        replica,
+        ...id,
+        rounds: this.of.rounds,
+        shard,
+        options: this.options.options,
+        where: store.where,
+        begun: hasState(states[replica]),
+      }),
+    )
+  }
+
+  async round(round: Round): Promise<readonly ReplicaResult[] | undefined> {
+    // A Redis that was killed may have lost what it had taken in its last seconds.
+    for (let tries = 0; ; tries++)
+      try {
+        return await this.attempt(round, tries)
+      } catch (error) {
+        if (!(error instanceof LostInRedis)) throw error
+        if (tries === MOST_TRIES)
+          fail(
+            `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
+              `${error.message}; look at ${
+                this.store.where === 'folder'
+                  ? 'whether all workers have the same folder as --shared'
+                  : 'its maxmemory and its disk'
+              }, and go on with --resume`,
+          )
+        this.onNews(`Redis has lost ${error.message}; round ${round.number + 1} is done once more`)
+      }
+  }
+
+  async close(): Promise<void> {
+    const { worker, parents, last } = this
+    const others = [this.flows, this.queue, parents]
+    if (!this.place.isConnected) {
+      // Nothing can be said to it, and what is left there expires.
+      for (const end of [worker.close(true), ...others.map((one) => one.close())])
+        end.catch(() => undefined)
+      return
+    }
+    await briefly(worker.close())
+    await briefly(parents.obliterate({ force: true }))
+    if (last !== undefined) await briefly(this.drop(last))
+    await briefly(Promise.all(others.map((one) => one.close())))
+  }
+
+  /** @throws LostInRedis where Redis has lost something of the round */
+  private async attempt(
+    round: Round,
+    tries: number,
+  ): Promise<readonly ReplicaResult[] | undefined> {
+    const { number, signal } = round
+    this.last = number
+    // Without a connection all of this takes as long as it must, and nobody who ends waits for it.
+    await unlessEnded(this.prepare(round, tries > 0), signal)
+    if (signal?.aborted) return undefined
+    const jobs = new RoundJobs(this, round, tries)
+    this.jobs = jobs
+    const answers = await jobs.run().finally(() => {
+      this.jobs = undefined
+    })
+    const results = answers && (await unlessEnded(this.collect(round, answers), signal))
+    if (!results) return undefined
+    this.longestSeconds = Math.max(this.longestSeconds, jobs.seconds)
+    this.stored = number + 1
+    this.last = this.stored
+    await unlessEnded(this.drop(number), signal)
+    return results
+  }
+
+  /** What a round needs is in place before its jobs are. */
+  private async prepare({ number, weights, states }: Round, anew: boolean): Promise<void> {
+    const { store, run } = this
+    await store.put(wire.names.start(run, number), wire.startToBytes(weights), wire.KEPT_SECONDS)
+    // Workers have stored them; who begins once more does not trust that.
+    if (this.stored === number && !anew) return
+    for (const [replica, state] of states.entries()) {
+      if (!hasState(state)) continue
+      const bytes = wire.stateToBytes(state, sizesOf(this.of.session))
+      await store.put(wire.names.state(run, number, replica), bytes, wire.KEPT_SECONDS)
+    }
+  }
+
+  private async collect({ number }: Round, answers: Answers): Promise<ReplicaResult[]> {
+    const { run } = this
+    const { session, rounds } = this.of
+    const sizes = sizesOf(session)
     const length = wire.stateBytes(rounds, sizes)
     const results: ReplicaResult[] = []
     for (const [k, { sums }] of answers.entries()) {
-      const change = await read(wire.names.change(run, number, k), wire.sentBytes(rounds, sizes))
-      const kept = length > 0 && (await read(wire.names.state(run, number + 1, k), length))
-      const state = kept ? wire.stateOfBytes(kept, sizes, rounds) : {}
-      results.push({ sent: wire.sentOfBytes(change, sizes, rounds), state, sums })
-    }
-    return results
-  }
-
-  return {
-    async round(round) {
-      // A Redis that was killed may have lost what it had taken in its last seconds.
-      for (let tries = 0; ; tries++)
-        try {
-          return await once(round, tries)
-        } catch (error) {
-          if (!(error instanceof Gone)) throw error
-          if (tries === MOST_TRIES)
-            fail(
-              `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
-                `${error.message}; look at ${
-                  store.where === 'folder'
-                    ? 'whether all workers have the same folder as --shared'
-                    : 'its maxmemory and its disk'
-                }, and go on with --resume`,
-            )
-          onNews(`Redis has lost ${error.message}; round ${round.number + 1} is done once more`)
-        }
-    },
-    async close() {
-      const left = last
-      const others = [flows, queue, parentQueue]
-      if (!place.isConnected) {
-        // Nothing can be said to it, and what is left there expires.
-        for (const end of [worker.close(true), ...others.map((one) => one.close())])
-          end.catch(() => undefined)
-        return
-      }
-      await briefly(worker.close())
-      await briefly(parentQueue.obliterate({ force: true }))
-      if (left !== undefined) await briefly(drop(left))
-      await briefly(Promise.all(others.map((one) => one.close())))
-    },
-  }
-
-  /** @throws Gone where Redis has lost something of it */
-  async function once(round: Round, tries: number): Promise<readonly ReplicaResult[] | undefined> {
-    const { number, signal, states } = round
-    last = number
-    // Without a connection all of this takes as long as it must, and nobody who ends waits for it.
-    await unlessEnded(prepare(round, tries > 0), signal)
-    if (signal?.aborted) return undefined
-    let now: Going | undefined
-    let answers: readonly wire.ReplicaAnswer[] | undefined
-    try {
-      answers = await new Promise((resolve, reject) => {
-        const mine: Going = {
-          ...{ round, tries, began: performance.now(), resolve, reject },
-          copies: states.map((_, k) => [childId({ round, tries }, k, 0)]),
-          answers: states.map(() => undefined),
-        }
-        now = mine
-        going = mine
-        const onAbort = (): void => resolve(undefined)
-        signal?.addEventListener('abort', onAbort, { once: true })
-        void watch(mine).finally(() => signal?.removeEventListener('abort', onAbort))
+      const sent = await this.read(wire.names.change(run, number, k), wire.sentBytes(rounds, sizes))
+      const state = length > 0 && (await this.read(wire.names.state(run, number + 1, k), length))
+      results.push({
+        sent: wire.sentOfBytes(sent, sizes, rounds),
+        state: state ? wire.stateOfBytes(state, sizes, rounds) : {},
+        sums,
       })
-    } finally {
-      going = undefined
-      // Jobs of a round that was not done, or copies of some that are late.
-      if (now && (!answers || now.copies.some((ids) => ids.length > 1)))
-        await briefly(takeBack(now))
     }
-    if (!answers || !now) return undefined
-    const results = await unlessEnded(collect(round, answers), signal)
-    if (!results) return undefined
-    longest = Math.max(longest, (performance.now() - now.began) / 1000)
-    stored = number + 1
-    last = stored
-    await unlessEnded(drop(number), signal)
     return results
   }
 
-  /** Puts the round's jobs into Redis, and sees to it until it has ended. */
-  async function watch(now: Going): Promise<void> {
-    try {
-      const added = await flows.add(flowOf(now))
-      if (added.job.id === undefined) fail('Redis has taken no jobs')
-      await wire.expireParents(place, run, added.job.id)
-      await noteVersion(place, wire.ROUNDS)
-      let told = false
-      let asked = performance.now()
-      while (going === now) {
-        await new Promise((resolve) => setTimeout(resolve, LOOK_MS).unref())
-        if (going !== now) break
-        await look(now)
-        if (performance.now() - asked > ASK_MS) {
-          asked = performance.now()
-          const parent = await readJob(place, parentQueue, idOf(now))
-          // It ends when this process has done it, which `going` tells.
-          if (!parent && going === now) now.reject(new Gone('the jobs of a round'))
-        }
-        if (!told && performance.now() - now.began > LONELY_MS) {
-          told = true
-          if ((await queue.getActiveCount()) === 0) {
-            const others = await whoStandsAside(place, wire.ROUNDS)
-            onNews(
-              'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
-                place.address.url +
-                (others && `; ${others}`),
-            )
-          }
-        }
-      }
-    } catch (error) {
-      now.reject(orGone(error))
+  private async read(name: string, length: number): Promise<Uint8Array> {
+    const limit = { bytes: length, of: 'as many as this network has' }
+    const bytes = await this.store.get(name, limit).catch((error: unknown) => {
+      if (!(error instanceof DamagedBytes)) throw error
+    })
+    if (!bytes) throw new LostInRedis(name)
+    return bytes
+  }
+
+  /** Removes the bytes of a round. */
+  private async drop(round: number): Promise<void> {
+    const { run, store } = this
+    await store.remove(wire.names.start(run, round))
+    for (let k = 0; k < this.of.rounds.replicas; k++) {
+      await store.remove(wire.names.state(run, round, k))
+      await store.remove(wire.names.change(run, round, k))
     }
   }
 }

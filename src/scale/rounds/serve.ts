@@ -8,7 +8,7 @@ import type { History } from '../../train/records.js'
 import { startWorker } from '../worker.js'
 import { type FitRoundsOptions, fitWith } from './fit.js'
 import { type RoundsRedis, refuseOfFit, roundsSetting } from './options.js'
-import { openAt, queueCrew } from './queue.js'
+import { openAt, RedisCrew } from './queue.js'
 import { openRunner, roundsKind } from './runner.js'
 import { sizesOf } from './vectors.js'
 import { startBytes, stateBytes } from './wire.js'
@@ -49,7 +49,12 @@ export async function fitRoundsAt(
     fail(`replaceAfter must be seconds, > 0, got ${describe(replaceAfter)}`)
   const { place, ...at } = await openAt(redis)
   try {
-    return await fitWith(model, data, fit, (of) => queueCrew(place, of, { ...at, replaceAfter }))
+    return await fitWith(
+      model,
+      data,
+      fit,
+      (of) => new RedisCrew(place, of, { ...at, replaceAfter }),
+    )
   } finally {
     await place.close()
   }

@@ -6,7 +6,14 @@ import { Thread } from '../../engine/node/thread.js'
 import { type Ask, Gone } from '../../engine/threads/calls.js'
 import type { Model } from '../../model/model.js'
 import type { FitOptions } from '../../train/options.js'
-import { openRunner, type ReplicaBytes, type ReplicaHost, type Runner } from './runner.js'
+import type { JobLimits } from '../worker.js'
+import {
+  openRunner,
+  type ReplicaBytes,
+  type ReplicaDone,
+  type ReplicaHost,
+  type Runner,
+} from './runner.js'
 import type { ReplicaJob } from './wire.js'
 
 /** So long a thread may go on that was asked to end; a step takes less. */
@@ -22,90 +29,109 @@ interface Entry {
   busy: boolean
 }
 
-/**
- * Threads that run a script which calls `serveReplicas`; as many as there are jobs at a time.
- *
- * @param workerData what the script is told
- */
-export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
-  const threads: Entry[] = []
+/** Threads that run a script which calls `serveReplicas`; as many as there are jobs at a time. */
+export class ReplicaThreads implements ReplicaHost {
+  private readonly threads: Entry[] = []
   /** Those that do a job; the last one has begun last. */
-  const going: Entry[] = []
+  private readonly active: Entry[] = []
 
-  const begin = (memoryMB: number): Entry => {
-    const resourceLimits = { maxOldGenerationSizeMb: memoryMB }
-    const thread = new Thread<ReplicaCalls>(script, { workerData, resourceLimits })
-    const entry = { thread, busy: true }
-    threads.push(entry)
-    thread.worker.once('exit', () => void drop(entry))
-    return entry
+  /** @param workerData what the script is told */
+  constructor(
+    private readonly script: URL,
+    private readonly workerData: unknown,
+  ) {}
+
+  async run(
+    job: ReplicaJob,
+    bytes: ReplicaBytes,
+    { signal, limits, data, cache }: Parameters<ReplicaHost['run']>[2],
+  ): Promise<ReplicaDone | undefined> {
+    if (signal.aborted) return undefined
+    const entry = this.take(job, limits.memoryMB)
+    const { thread } = entry
+    this.active.push(entry)
+    const unguard = this.guard(entry, limits, signal)
+    try {
+      const transfer = Object.values(bytes).map(({ buffer }) => buffer as ArrayBuffer)
+      return await thread.call('run', { job, bytes, files: { data, cache } }, { transfer })
+    } catch (error) {
+      // What failed may have left anything behind.
+      if (thread.failure || !(error instanceof SpikewasmError)) await this.drop(entry)
+      throw error instanceof Gone ? new Error('the thread of a replica has ended') : error
+    } finally {
+      entry.busy = false
+      this.active.splice(this.active.indexOf(entry), 1)
+      unguard()
+    }
   }
 
-  const take = (job: ReplicaJob, memoryMB: number): Entry => {
-    const idle = threads.filter(({ busy }) => !busy)
+  async close(): Promise<void> {
+    await Promise.all(this.threads.splice(0).map(({ thread }) => thread.kill()))
+  }
+
+  private take(job: ReplicaJob, memoryMB: number): Entry {
+    const idle = this.threads.filter(({ busy }) => !busy)
     const found = idle.find(({ setting }) => setting === job.setting) ?? idle[0]
-    const entry = found ?? begin(memoryMB)
+    const entry = found ?? this.begin(memoryMB)
     entry.busy = true
     entry.setting = job.setting
     return entry
   }
 
+  private begin(memoryMB: number): Entry {
+    const resourceLimits = { maxOldGenerationSizeMb: memoryMB }
+    const { workerData } = this
+    const thread = new Thread<ReplicaCalls>(this.script, { workerData, resourceLimits })
+    const entry = { thread, busy: true }
+    this.threads.push(entry)
+    thread.worker.once('exit', () => void this.drop(entry))
+    return entry
+  }
+
   /** A thread that is in an unknown state is not used again. */
-  const drop = async (entry: Entry): Promise<void> => {
-    const at = threads.indexOf(entry)
-    if (at >= 0) threads.splice(at, 1)
+  private async drop(entry: Entry): Promise<void> {
+    const at = this.threads.indexOf(entry)
+    if (at >= 0) this.threads.splice(at, 1)
     await entry.thread.kill()
   }
 
-  return {
-    async run(job, bytes, { signal, limits, data, cache }) {
-      if (signal.aborted) return undefined
-      const entry = take(job, limits.memoryMB)
-      const { thread } = entry
-      let timer: NodeJS.Timeout | undefined
-      const end = (error: Error): void => {
-        thread.fail(error)
-        void thread.kill()
-      }
-      const giveUp = (error: Error, ms: number): void => {
-        clearTimeout(timer)
-        if (ms <= MOST_MS) timer = setTimeout(() => end(error), ms)
-      }
-      // Hardly anything of a network is in the thread's heap. Which thread has taken what nobody
-      // tells; it was enough for those that have begun before.
-      const look = setInterval(() => {
-        const memoryMB = process.memoryUsage.rss() / 2 ** 20
-        if (going.at(-1) === entry && memoryMB > limits.memoryMB * going.length)
-          end(tooMuch(memoryMB / going.length, limits.memoryMB))
-      }, LOOK_MS)
-      going.push(entry)
-      const onAbort = (): void => {
-        giveUp(new Error('its thread did not end'), ENDS_WITHIN_MS)
-        thread.call('abort', undefined).catch(() => undefined)
-      }
-      signal.addEventListener('abort', onAbort, { once: true })
-      giveUp(
-        new Error(`a replica took longer than its limit of ${limits.seconds} s (--time-limit)`),
-        1000 * limits.seconds,
-      )
-      try {
-        const transfer = Object.values(bytes).map(({ buffer }) => buffer as ArrayBuffer)
-        return await thread.call('run', { job, bytes, files: { data, cache } }, { transfer })
-      } catch (error) {
-        // What failed may have left anything behind.
-        if (thread.failure || !(error instanceof SpikewasmError)) await drop(entry)
-        throw error instanceof Gone ? new Error('the thread of a replica has ended') : error
-      } finally {
-        entry.busy = false
-        going.splice(going.indexOf(entry), 1)
-        clearTimeout(timer)
-        clearInterval(look)
-        signal.removeEventListener('abort', onAbort)
-      }
-    },
-    async close() {
-      await Promise.all(threads.splice(0).map(({ thread }) => thread.kill()))
-    },
+  /**
+   * Ends a thread whose job takes too long or too much memory, or goes on behind its signal.
+   *
+   * @returns ends the guard
+   */
+  private guard({ thread }: Entry, limits: JobLimits, signal: AbortSignal): () => void {
+    const { active } = this
+    let timer: NodeJS.Timeout | undefined
+    const end = (error: Error): void => {
+      thread.fail(error)
+      void thread.kill()
+    }
+    const endAfter = (ms: number, error: Error): void => {
+      clearTimeout(timer)
+      if (ms <= MOST_MS) timer = setTimeout(() => end(error), ms)
+    }
+    // Hardly anything of a network is in the thread's heap. Which thread has taken what nobody
+    // tells; it was enough for those that have begun before.
+    const look = setInterval(() => {
+      const memoryMB = process.memoryUsage.rss() / 2 ** 20
+      if (active.at(-1)?.thread === thread && memoryMB > limits.memoryMB * active.length)
+        end(tooMuch(memoryMB / active.length, limits.memoryMB))
+    }, LOOK_MS)
+    const onAbort = (): void => {
+      endAfter(ENDS_WITHIN_MS, new Error('its thread did not end'))
+      thread.call('abort', undefined).catch(() => undefined)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    endAfter(
+      1000 * limits.seconds,
+      new Error(`a replica took longer than its limit of ${limits.seconds} s (--time-limit)`),
+    )
+    return () => {
+      clearTimeout(timer)
+      clearInterval(look)
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 }
 
