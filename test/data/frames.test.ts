@@ -4,26 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { diagnose } from '../../src/diagnose/measure.js'
 import { readState } from '../../src/edge/state.js'
-import {
-  augment,
-  Batches,
-  compile,
-  conv2d,
-  type Dataset,
-  evaluateNet,
-  exportWasm,
-  type FitOptions,
-  flatten,
-  fromArrays,
-  fromBytes,
-  lif,
-  linear,
-  type Model,
-  openNet,
-  permutation,
-  sequential,
-  subset,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
@@ -37,20 +18,27 @@ const labels = Array.from({ length: N }, (_, n) => n % classes)
 const random = testRandom(3)
 /** [N][T][C][H][W] */
 const values = Float32Array.from({ length: N * T * size }, () => Math.round(4 * random()) / 4)
-const data = fromArrays({ name: 'frames', inputs: values, labels, shape, timeSteps: T, classes })
+const data = api.fromArrays({
+  name: 'frames',
+  inputs: values,
+  labels,
+  shape,
+  timeSteps: T,
+  classes,
+})
 
 const network = () =>
-  sequential(
-    conv2d(2, 4, 3, { padding: 1 }),
-    lif({ vThreshold: 0.3 }),
-    flatten(),
-    linear(80, classes),
+  api.sequential(
+    api.conv2d(2, 4, 3, { padding: 1 }),
+    api.lif({ vThreshold: 0.3 }),
+    api.flatten(),
+    api.linear(80, classes),
   )
-const compiled = (frames = true, timeSteps = T): Promise<Model> =>
-  compile(network(), { input: shape, batchSize: 6, timeSteps, frames, seed: 2 })
+const compiled = (frames = true, timeSteps = T): Promise<api.Model> =>
+  api.compile(network(), { input: shape, batchSize: 6, timeSteps, frames, seed: 2 })
 
 /** Samples of the list, one behind the other. */
-function read(of: Dataset, samples: readonly number[]): Float32Array {
+function read(of: api.Dataset, samples: readonly number[]): Float32Array {
   const each = of.shape.reduce((a, b) => a * b, of.timeSteps ?? 1)
   const x = new Float32Array(samples.length * each)
   for (const [i, n] of samples.entries()) of.read(n, x.subarray(i * each, (i + 1) * each))
@@ -63,18 +51,18 @@ test('a sample of frames is read as it was given, [T][C][H][W]', () => {
     Float32Array.of(...values.subarray(0, T * size), ...values.subarray(20 * T * size)),
   )
   const images = new Float32Array(2 * T * size)
-  const batches = new Batches(data, { batchSize: 2 })
+  const batches = new api.Batches(data, { batchSize: 2 })
   assert.is(batches.fill(10, images, new Int32Array(2)), 1)
   assert.equal(images.slice(0, T * size), read(data, [20]))
 })
 
 /** Samples of three channels, each step and sample unlike the others. */
-function unlike(count: number, timeSteps: number | undefined): Dataset {
+function unlike(count: number, timeSteps: number | undefined): api.Dataset {
   const shape = [3, 4, 5] as const
   const random = testRandom(5)
   const inputs = Float32Array.from({ length: count * (timeSteps ?? 1) * 60 }, () => 2 * random())
   const labels = Array.from({ length: count }, (_, n) => n % classes)
-  return fromArrays({ inputs, labels, shape, timeSteps, classes })
+  return api.fromArrays({ inputs, labels, shape, timeSteps, classes })
 }
 
 // Where T is B, only the numbers tell which order was meant.
@@ -87,20 +75,22 @@ for (const [timeSteps, B] of [
   test(`T ${timeSteps}, B ${B}: what is read goes into all calls as it is, with the bits of fit`, async () => {
     const all = unlike(B, timeSteps)
     // In the order in which fit has them.
-    const y = [...permutation(B, 2, 0)]
+    const y = [...api.permutation(B, 2, 0)]
     const x = read(all, y)
     const make = () =>
-      sequential(
-        conv2d(3, 4, 3, { padding: 1 }),
-        lif({ vThreshold: 0.3 }),
-        flatten(),
-        linear(80, classes),
-      ).compile({
-        ...{ input: [3, 4, 5], batchSize: B, timeSteps: timeSteps ?? 4, seed: 2, method: 'bptt' },
-        frames: timeSteps !== undefined,
-      })
+      api
+        .sequential(
+          api.conv2d(3, 4, 3, { padding: 1 }),
+          api.lif({ vThreshold: 0.3 }),
+          api.flatten(),
+          api.linear(80, classes),
+        )
+        .compile({
+          ...{ input: [3, 4, 5], batchSize: B, timeSteps: timeSteps ?? 4, seed: 2, method: 'bptt' },
+          frames: timeSteps !== undefined,
+        })
     const [fitted, stepped] = [await make(), await make()]
-    const net = await openNet(await exportWasm(stepped, { mode: 'train', batchSize: B }))
+    const net = await api.openNet(await api.exportWasm(stepped, { mode: 'train', batchSize: B }))
     await fitted.fit(all, { optimizer: stepped.optimizer, numWorkers: 0 })
     await stepped.trainStep(x, y)
     expectSameBits('trainStep', stepped.stateDict(), fitted.stateDict())
@@ -118,7 +108,7 @@ for (const [timeSteps, B] of [
     }
     const { accuracy } = await fitted.evaluate(all)
     assert.is(accuracy, answers.filter((answer, i) => answer === y[i]).length / B)
-    const inference = await openNet(await exportWasm(fitted))
+    const inference = await api.openNet(await api.exportWasm(fitted))
     for (const [i, n] of y.entries()) {
       all.read(n, inference.input as Float32Array)
       inference.infer()
@@ -131,7 +121,7 @@ for (const [timeSteps, B] of [
 test('fit on frames is trainStep on them; evaluate and predict agree', async () => {
   const [a, b] = [await compiled(), await compiled()]
   try {
-    await a.fit(subset(data, 6), { numWorkers: 0 })
+    await a.fit(api.subset(data, 6), { numWorkers: 0 })
     // The order within a batch does not count here: no more than rounding.
     await b.trainStep(read(data, [0, 1, 2, 3, 4, 5]), labels.slice(0, 6))
     const [one, other] = [a.stateDict(), b.stateDict()]
@@ -157,10 +147,10 @@ test('epochs of frames are the same with and without a thread, from floats and f
   const bytes = Uint8Array.from({ length: N * T * size }, (_, i) => (37 * i) % 256)
   const normalization = { scale: 255, mean: [0.5, 0.4], std: [0.3, 0.2] }
   const own = { name: 'bytes', images: bytes, labels, shape, timeSteps: T, classes, normalization }
-  const moved = augment(fromBytes(own), { crop: 1, flip: true, cutout: 2 })
+  const moved = api.augment(api.fromBytes(own), { crop: 1, flip: true, cutout: 2 })
   for (const part of [data, moved]) {
     const states = []
-    for (const numWorkers of [0, 1] as FitOptions['numWorkers'][]) {
+    for (const numWorkers of [0, 1] as api.FitOptions['numWorkers'][]) {
       const model = await compiled()
       await model.fit(part, { epochs: 2, numWorkers, validation: part, dropLast: false })
       states.push(model.stateDict())
@@ -176,8 +166,8 @@ test('augmentation moves all frames of a sample alike', async () => {
   for (let n = 0; n < N; n++)
     for (let i = 0; i < T * size; i++) images[n * T * size + i] = 1 + ((n + (i % size)) % 200)
   const normalization = { scale: 255, mean: [0, 0], std: [1, 1] }
-  const still = fromBytes({ images, labels, shape, timeSteps: T, classes, normalization })
-  const moved = augment(still, { crop: 1, flip: true, cutout: 2 })
+  const still = api.fromBytes({ images, labels, shape, timeSteps: T, classes, normalization })
+  const moved = api.augment(still, { crop: 1, flip: true, cutout: 2 })
   const out = new Float32Array(T * size)
   for (let n = 0; n < N; n++) {
     moved.read(n, out, { seed: 1, epoch: 0 })
@@ -185,7 +175,7 @@ test('augmentation moves all frames of a sample alike', async () => {
       assert.equal(out.slice(t * size, (t + 1) * size), out.slice(0, size), `${n}`)
   }
   assert.match(
-    await messageOf(() => augment(still, { autoAugment: true })),
+    await messageOf(() => api.augment(still, { autoAugment: true })),
     /must be false for frames/,
   )
 })
@@ -193,7 +183,7 @@ test('augmentation moves all frames of a sample alike', async () => {
 test('prepare is awaited before samples of a batch are read', async () => {
   const held = new Map<number, Float32Array>()
   const asked: number[] = []
-  const slow: Dataset = {
+  const slow: api.Dataset = {
     ...data,
     name: 'slow',
     async prepare(indices) {
@@ -215,7 +205,7 @@ test('prepare is awaited before samples of a batch are read', async () => {
   for (const part of [data, slow]) {
     const model = await compiled()
     await model.fit(part, { epochs: 2, numWorkers: 0 })
-    await model.evaluate(subset(part, 20))
+    await model.evaluate(api.subset(part, 20))
     states.push(model.stateDict())
     await model.dispose()
   }
@@ -227,14 +217,14 @@ test('what does not fit is refused by name', async () => {
   const model = await compiled()
   const still = await compiled(false)
   const longer = await compiled(true, 4)
-  const images = fromArrays({
+  const images = api.fromArrays({
     inputs: values,
     labels: [...labels, ...labels, ...labels],
     shape,
     classes,
   })
-  const promised = { ...data, name: 'promised', read: async () => 1 } as unknown as Dataset
-  const calls: [Model, Dataset, RegExp][] = [
+  const promised = { ...data, name: 'promised', read: async () => 1 } as unknown as api.Dataset
+  const calls: [api.Model, api.Dataset, RegExp][] = [
     [model, images, /one image a sample; .* give data with timeSteps/],
     [still, data, /gives 3 frames a sample, but .*compile it with frames: true and timeSteps: 3/],
     [longer, data, /gives 3 frames a sample, .* 4 time steps; compile it with timeSteps: 3/],
@@ -249,7 +239,7 @@ test('what does not fit is refused by name', async () => {
       )
   for (const each of [model, still, longer]) await each.dispose()
   assert.match(
-    await messageOf(() => fromArrays({ inputs: values, labels, shape, timeSteps: 2, classes })),
+    await messageOf(() => api.fromArrays({ inputs: values, labels, shape, timeSteps: 2, classes })),
     /21 labels × 2 × 2 × 4 × 5/,
   )
 })
@@ -268,9 +258,9 @@ test('exported networks of frames are evaluated on frames', async () => {
   const model = await compiled()
   const { accuracy } = await model.evaluate(data)
   for (const mode of ['infer', 'step'] as const) {
-    const bytes = await exportWasm(model, { mode })
-    const net = await openNet(bytes)
-    assert.is((await evaluateNet(net, data)).accuracy, accuracy, mode)
+    const bytes = await api.exportWasm(model, { mode })
+    const net = await api.openNet(bytes)
+    assert.is((await api.evaluateNet(net, data)).accuracy, accuracy, mode)
   }
   await model.dispose()
 })

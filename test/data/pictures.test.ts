@@ -32,16 +32,7 @@ import {
   toChannels,
 } from '../../src/data/pictures/transforms.js'
 import { plainOf } from '../../src/data/plain.js'
-import {
-  augment,
-  type Dataset,
-  datasets,
-  encoders,
-  fromBytes,
-  type PictureOptions,
-  type Split,
-  subset,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { mlp } from '../../src/model/models/vgg.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
@@ -70,7 +61,7 @@ function makeFolder(folder: string): void {
   writeFileSync(join(folder, 'train', 'cat', 'notes.txt'), 'no picture')
 }
 
-const sampleOf = (data: Dataset, index: number, context?: { seed: number; epoch: number }) => {
+const sampleOf = (data: api.Dataset, index: number, context?: { seed: number; epoch: number }) => {
   const out = new Float32Array(data.shape.reduce((a, b) => a * b, 1))
   data.read(index, out, context)
   return out
@@ -134,7 +125,7 @@ test('colours change as by torchvision and Pillow, byte for byte', () => {
 test('a folder: classes by name, the kind by content, samples in any thread', () =>
   withFolder(async (folder) => {
     makeFolder(folder)
-    const { train, test: tests } = await datasets.imageFolder(folder)
+    const { train, test: tests } = await api.datasets.imageFolder(folder)
     assert.equal(train.classNames, ['cat', 'dog'])
     assert.equal([train.length, tests.length, train.shape], [4, 2, [3, 19, 23]])
     const out = new Uint8Array(3 * 19 * 23)
@@ -143,21 +134,21 @@ test('a folder: classes by name, the kind by content, samples in any thread', ()
     assert.equal(out, planes(wanted('palette.png'), 3, 19 * 23))
     const plain = plainOf(train)!
     assert.equal(sampleOf(openPlain(structuredClone(plain)), 3), sampleOf(train, 3))
-    const grey = await datasets.imageFolder(folder, { channels: 1, size: 8, crop: [8, 9] })
+    const grey = await api.datasets.imageFolder(folder, { channels: 1, size: 8, crop: [8, 9] })
     assert.equal(grey.train.shape, [1, 8, 9])
   }))
 
 test('training changes pictures by seed, epoch and index alone', () =>
   withFolder(async (folder) => {
     makeFolder(folder)
-    const all: PictureOptions[] = [
+    const all: api.PictureOptions[] = [
       { flip: true, verticalFlip: true },
       { randomResizedCrop: true, crop: 12, flip: true },
       { randomResizedCrop: { scale: [0.5, 1] }, size: [16, 16], crop: 12 },
       { colorJitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 } },
     ]
     for (const options of all) {
-      const { train } = await datasets.imageFolder(folder, options)
+      const { train } = await api.datasets.imageFolder(folder, options)
       const still = sampleOf(train, 3)
       const seen = new Set<string>()
       for (let epoch = 0; epoch < 8; epoch++) {
@@ -175,14 +166,14 @@ test('trained from files, with readers and a cache, a model is that of the pictu
   withFolder(async (folder) => {
     makeFolder(folder)
     const options = { mean: [0.5, 0.4, 0.3], std: [0.3, 0.2, 0.1] }
-    const { train } = await datasets.imageFolder(folder, options)
+    const { train } = await api.datasets.imageFolder(folder, options)
     const images = new Uint8Array(4 * 3 * 19 * 23)
     const labels = [0, 1, 2, 3].map((n) =>
       train.pixels!.read(n, images.subarray(n * 1311, (n + 1) * 1311)),
     )
     const normalization = { scale: 255, ...options }
     const { name, shape } = train
-    const memory = fromBytes({
+    const memory = api.fromBytes({
       name,
       images,
       labels,
@@ -190,9 +181,9 @@ test('trained from files, with readers and a cache, a model is that of the pictu
       classes: 2,
       normalization,
     } as never)
-    const trained = async (data: Dataset, numWorkers: number) => {
+    const trained = async (data: api.Dataset, numWorkers: number) => {
       const model = await mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize: 2 })
-      await model.fit(augment(data, { crop: 2, flip: true }), { epochs: 3, numWorkers })
+      await model.fit(api.augment(data, { crop: 2, flip: true }), { epochs: 3, numWorkers })
       const state = model.stateDict()
       await model.dispose()
       return state
@@ -200,7 +191,7 @@ test('trained from files, with readers and a cache, a model is that of the pictu
     const right = await trained(memory, 0)
     const cache = join(folder, 'cache')
     for (const numWorkers of [0, 2, 1]) {
-      const { train: files } = await datasets.imageFolder(folder, { ...options, cache })
+      const { train: files } = await api.datasets.imageFolder(folder, { ...options, cache })
       expectSameBits(`${numWorkers} readers`, await trained(files, numWorkers), right)
     }
     assert.is(readdirSync(cache).length, 1)
@@ -210,7 +201,7 @@ test('a cache is filled once, checked, and repaired', () =>
   withFolder(async (folder) => {
     makeFolder(folder)
     const cache = join(folder, 'cache')
-    const open = async () => (await datasets.imageFolder(folder, { cache })).train
+    const open = async () => (await api.datasets.imageFolder(folder, { cache })).train
     const first = await open()
     const samples = [0, 1, 2, 3].map((index) => sampleOf(first, index))
     const [name] = readdirSync(cache)
@@ -251,7 +242,7 @@ test('two processes fill one cache at the same time', () =>
   withFolder(async (folder) => {
     makeFolder(folder)
     const cache = join(folder, 'cache')
-    const { train } = await datasets.imageFolder(folder)
+    const { train } = await api.datasets.imageFolder(folder)
     const right = [0, 1, 2, 3].map((index) => [...sampleOf(train, index)])
     // Of the package no more than data needs.
     const [node, data] = ['model/node', 'data/index'].map((name) =>
@@ -291,7 +282,7 @@ test('two processes fill one cache at the same time', () =>
     }
     assert.is(readdirSync(cache).length, 1)
     // All of it is there: the pictures are not needed any more.
-    const kept = (await datasets.imageFolder(folder, { cache })).train
+    const kept = (await api.datasets.imageFolder(folder, { cache })).train
     rmSync(join(folder, 'train'), { recursive: true })
     for (const [index, sample] of right.entries()) assert.equal([...sampleOf(kept, index)], sample)
   }))
@@ -299,7 +290,7 @@ test('two processes fill one cache at the same time', () =>
 test('evaluate and validation read ahead: the same numbers, errors and ends', () =>
   withFolder(async (folder) => {
     makeFolder(folder)
-    const { train } = await datasets.imageFolder(folder)
+    const { train } = await api.datasets.imageFolder(folder)
     const threads: unknown[] = []
     const count = (worker: unknown): void => void threads.push(worker)
     process.on('worker', count)
@@ -346,7 +337,7 @@ test('what is wrong is one error that names the file or option', () =>
     const damaged = join(folder, 'train', 'dog', '9.png')
     writeFileSync(damaged, file('rgb.png').subarray(0, 100))
     for (const numWorkers of [0, 2]) {
-      const { train } = await datasets.imageFolder(folder)
+      const { train } = await api.datasets.imageFolder(folder)
       const model = await mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize: 2 })
       const fit = model.fit(train, { epochs: 50, numWorkers })
       assert.match(await messageOf(() => fit), /9\.png: must be a whole png picture, got .*damaged/)
@@ -356,35 +347,38 @@ test('what is wrong is one error that names the file or option', () =>
     new DataView(bomb.buffer).setUint32(16, 60_000)
     new DataView(bomb.buffer).setUint32(20, 60_000)
     writeFileSync(damaged, bomb)
-    const { train } = await datasets.imageFolder(folder)
+    const { train } = await api.datasets.imageFolder(folder)
     assert.match(await messageOf(() => sampleOf(train, 4)), /pixels, got 60000 × 60000; make it/)
     rmSync(damaged)
     const calls: [() => unknown, RegExp][] = [
-      [() => datasets.imageFolder(`${folder}/none`), /must be a folder with train\//],
+      [() => api.datasets.imageFolder(`${folder}/none`), /must be a folder with train\//],
       [
-        () => datasets.imageFolder(join(folder, 'train', 'cat')),
+        () => api.datasets.imageFolder(join(folder, 'train', 'cat')),
         /must hold a folder for each class/,
       ],
-      [() => datasets.imageFolder(folder, { size: 0 }), /size must be an integer from 1/],
-      [() => datasets.imageFolder(folder, { size: 8 }), /become 8 × 9; give crop too/],
-      [() => datasets.imageFolder(folder, { crops: 1 } as never), /crops/],
-      [() => datasets.imageFolder(folder, null as never), /imageFolder/],
-      [() => datasets.imageFolder(folder, { mean: [1] }), /mean and .std must have one number/],
-      [() => datasets.imageFolder(folder, { cache: 3n as never }), /cache must be the path/],
+      [() => api.datasets.imageFolder(folder, { size: 0 }), /size must be an integer from 1/],
+      [() => api.datasets.imageFolder(folder, { size: 8 }), /become 8 × 9; give crop too/],
+      [() => api.datasets.imageFolder(folder, { crops: 1 } as never), /crops/],
+      [() => api.datasets.imageFolder(folder, null as never), /imageFolder/],
+      [() => api.datasets.imageFolder(folder, { mean: [1] }), /mean and .std must have one number/],
+      [() => api.datasets.imageFolder(folder, { cache: 3n as never }), /cache must be the path/],
       [
         async () =>
-          sampleOf((await datasets.imageFolder(folder, { cache: '/proc/no/way' })).train, 0),
+          sampleOf((await api.datasets.imageFolder(folder, { cache: '/proc/no/way' })).train, 0),
         /cache must be a folder that can be written, got "\/proc\/no\/way"/,
       ],
-      [() => datasets.imageFolder(folder, { colorJitter: { hue: 2 } }), /hue must lie in 0…0.5/],
       [
-        () => (datasets.cifar100 as (...all: unknown[]) => unknown)('x', { a: 1 }),
+        () => api.datasets.imageFolder(folder, { colorJitter: { hue: 2 } }),
+        /hue must lie in 0…0.5/,
+      ],
+      [
+        () => (api.datasets.cifar100 as (...all: unknown[]) => unknown)('x', { a: 1 }),
         /cifar100 takes a path alone/,
       ],
     ]
     for (const [call, message] of calls) assert.match(await messageOf(call), message)
     mkdirSync(join(folder, 'val', 'bird'))
-    assert.match(await messageOf(() => datasets.imageFolder(folder)), /bird: must be a class/)
+    assert.match(await messageOf(() => api.datasets.imageFolder(folder)), /bird: must be a class/)
   }))
 
 test('what changes in training reaches augment and encoders; other pictures are named', () =>
@@ -397,14 +391,14 @@ test('what changes in training reaches augment and encoders; other pictures are 
     const listen = (warning: Error) => warned.push(warning.message)
     process.on('warning', listen)
     const [plain, flipped] = await Promise.all([
-      datasets.imageFolder(folder),
-      datasets.imageFolder(folder, { flip: true }),
+      api.datasets.imageFolder(folder),
+      api.datasets.imageFolder(folder, { flip: true }),
     ])
     await new Promise((resolve) => setImmediate(resolve))
     process.off('warning', listen)
     assert.match(warned[0], /1 pictures are left out, such as cat\/x\.webp: only jpg and png/)
-    const latencies = (data: Dataset, epoch: number): Float32Array => {
-      const encoded = encoders.latency(data, { timeSteps: 3 })
+    const latencies = (data: api.Dataset, epoch: number): Float32Array => {
+      const encoded = api.encoders.latency(data, { timeSteps: 3 })
       const out = new Float32Array(3 * 3 * 19 * 23)
       encoded.read(0, out, { seed: 5, epoch })
       return out
@@ -416,16 +410,16 @@ test('what changes in training reaches augment and encoders; other pictures are 
       const [a, b] = [plain, flipped].map(({ train }) => sampleOf(train, 0, context))
       const isMoved = differs(a, b)
       if (isMoved) moved++
-      assert.not(differs(sampleOf(augment(flipped.train, {}), 0, context), b))
+      assert.not(differs(sampleOf(api.augment(flipped.train, {}), 0, context), b))
       assert.is(differs(latencies(flipped.train, epoch), latencies(plain.train, epoch)), isMoved)
       // Two flips are drawn apart: they do not always undo each other.
-      if (differs(sampleOf(augment(flipped.train, { flip: true }), 0, context), a)) both++
-      const mirrored = augment(plain.train, { flip: true })
+      if (differs(sampleOf(api.augment(flipped.train, { flip: true }), 0, context), a)) both++
+      const mirrored = api.augment(plain.train, { flip: true })
       assert.is(
         differs(latencies(mirrored, epoch), latencies(plain.train, epoch)),
         differs(sampleOf(mirrored, 0, context), a),
       )
-      const part = subset(mirrored, 3)
+      const part = api.subset(mirrored, 3)
       assert.not(differs(latencies(part, epoch), latencies(mirrored, epoch)))
     }
     assert.ok(moved > 0 && moved < 12 && both > 0 && both < 12)
@@ -438,28 +432,28 @@ test('a folder of classes alone is whole, or divided by class and seed', () =>
         mkdirSync(join(folder, name), { recursive: true })
         cpSync(join(fixtures, 'rgb.png'), join(folder, name, `${i}.png`))
       }
-    const labelsOf = (data: Dataset): number[] =>
+    const labelsOf = (data: api.Dataset): number[] =>
       Array.from({ length: data.length }, (_, i) => data.read(i, new Float32Array(3 * 23 * 19)))
     // By the URL of the folder.
-    const whole = await datasets.imageFolder(pathToFileURL(`${folder}/`))
+    const whole = await api.datasets.imageFolder(pathToFileURL(`${folder}/`))
     assert.equal(labelsOf(whole.train).filter((label) => label === 1).length, 10)
     assert.is(whole.train.length, 15)
     assert.equal(Object.keys({ ...whole }), ['train'])
     assert.throws(() => whole.test, /has a folder for each class, all for training, and no test/)
-    const pathsOf = ({ train, test }: Split): string[][] =>
+    const pathsOf = ({ train, test }: api.Split): string[][] =>
       [train, test].map((part) => {
         const { files } = plainOf(part) as PlainPictures
         return Array.from({ length: part.length }, (_, i) => pathOf(files, i))
       })
-    const split = await datasets.imageFolder(folder, { trainShare: 0.75 })
+    const split = await api.datasets.imageFolder(folder, { trainShare: 0.75 })
     // Of 5 and 10.
     assert.equal([split.train.length, split.test.length], [4 + 8, 1 + 2])
     assert.equal([...new Set(labelsOf(split.test))].sort(), [0, 1])
     const [first, second] = pathsOf(split)
     assert.is(new Set([...first, ...second]).size, 15)
-    const again = await datasets.imageFolder(folder, { trainShare: 0.75, seed: 0 })
+    const again = await api.datasets.imageFolder(folder, { trainShare: 0.75, seed: 0 })
     assert.equal(pathsOf(again), [first, second])
-    const other = await datasets.imageFolder(folder, { trainShare: 0.75, seed: 1 })
+    const other = await api.datasets.imageFolder(folder, { trainShare: 0.75, seed: 1 })
     assert.not.equal(pathsOf(other)[1], second)
 
     const wrong: [object, RegExp][] = [
@@ -470,23 +464,23 @@ test('a folder of classes alone is whole, or divided by class and seed', () =>
       [{ trainShare: 0.5, seed: -1 }, /imageFolder\.seed must be an integer/],
     ]
     for (const [options, message] of wrong)
-      assert.match(await messageOf(() => datasets.imageFolder(folder, options)), message)
+      assert.match(await messageOf(() => api.datasets.imageFolder(folder, options)), message)
     // A part alone is not taken for a class, unless a share is asked for.
     mkdirSync(join(folder, 'train'))
     cpSync(join(fixtures, 'rgb.png'), join(folder, 'train', 'a.png'))
     assert.match(
-      await messageOf(() => datasets.imageFolder(folder)),
+      await messageOf(() => api.datasets.imageFolder(folder)),
       /must hold the folders train and val \(or test\).*got train; with trainShare/,
     )
-    const three = await datasets.imageFolder(folder, { trainShare: 1 })
+    const three = await api.datasets.imageFolder(folder, { trainShare: 1 })
     assert.equal([three.train.classes, three.train.length], [3, 16])
     mkdirSync(join(folder, 'val'))
     assert.match(
-      await messageOf(() => datasets.imageFolder(folder, { trainShare: 1 })),
+      await messageOf(() => api.datasets.imageFolder(folder, { trainShare: 1 })),
       /trainShare must be left out for .*which has folders for both parts/,
     )
     assert.match(
-      await messageOf(() => datasets.imageFolder(new URL('https://example.org/a'))),
+      await messageOf(() => api.datasets.imageFolder(new URL('https://example.org/a'))),
       /datasets\.imageFolder must be a path or a file: URL, got "https:/,
     )
   }))
@@ -500,13 +494,13 @@ test('CIFAR-10 as png files keeps a cache where one is named', () =>
         cpSync(join(fixtures, 'rgb.png'), join(folder, part, name, '0.png'))
       }
     const cache = join(folder, 'cache')
-    const kept = (await datasets.cifar10(folder, { cache })).train
-    const plain = (await datasets.cifar10(folder)).train
+    const kept = (await api.datasets.cifar10(folder, { cache })).train
+    const plain = (await api.datasets.cifar10(folder)).train
     assert.equal(sampleOf(kept, 1), sampleOf(plain, 1))
     assert.is(readdirSync(cache).length, 1)
-    const binary = await messageOf(() => datasets.cifar10(join(folder, 'none'), { cache }))
+    const binary = await messageOf(() => api.datasets.cifar10(join(folder, 'none'), { cache }))
     assert.match(binary, /cifar10\.cache must be left out but for a folder of jpg or png/)
-    const unknown = await messageOf(() => datasets.cifar10(folder, { size: 3 } as never))
+    const unknown = await messageOf(() => api.datasets.cifar10(folder, { size: 3 } as never))
     assert.match(unknown, /cifar10\.size is not an option/)
   }))
 
@@ -520,7 +514,7 @@ test("ImageNet's layouts", () =>
     mkdirSync(at('val'))
     for (const i of [1, 2]) cpSync(join(fixtures, 'rgb.jpg'), at('val', `v_${i}.JPEG`))
     const options = { size: 16, crop: 12 }
-    const open = () => datasets.imageNet(folder, options)
+    const open = () => api.datasets.imageNet(folder, options)
     assert.match(await messageOf(open), /a list must say their synsets: LOC_val_solution\.csv/)
     const lists: [string, string][] = [
       ['LOC_val_solution.csv', 'ImageId,PredictionString\nv_2,n01 1 2 3 4\nv_1,n02 5 6 7 8 \n'],

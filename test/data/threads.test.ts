@@ -9,18 +9,7 @@ import { ofSamples } from '../../src/data/arrays.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { BatchThreads } from '../../src/data/threads.js'
-import {
-  augment,
-  Batches,
-  cifarAugmentation,
-  type Dataset,
-  datasets,
-  type FitOptions,
-  fromBytes,
-  type Model,
-  SpikewasmError,
-  subset,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { mlp } from '../../src/model/models/vgg.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
@@ -35,9 +24,9 @@ const shape = [3, 12, 10] as const
 const size = 360
 const classes = 4
 
-function bytes(count: number, seed = 1): Dataset {
+function bytes(count: number, seed = 1): api.Dataset {
   const random = testRandom(seed)
-  return fromBytes({
+  return api.fromBytes({
     name: 'noise',
     images: Uint8Array.from({ length: count * size }, () => Math.floor(256 * random())),
     labels: Array.from({ length: count }, (_, i) => i % classes),
@@ -47,7 +36,7 @@ function bytes(count: number, seed = 1): Dataset {
   })
 }
 
-const train = augment(bytes(50), cifarAugmentation)
+const train = api.augment(bytes(50), api.cifarAugmentation)
 
 /** Threads that start while the body runs, and their ends. */
 async function watching(body: (threads: Worker[]) => Promise<void>): Promise<void> {
@@ -66,11 +55,11 @@ async function watching(body: (threads: Worker[]) => Promise<void>): Promise<voi
   await soon(Promise.all(ends))
 }
 
-const compiled = (data: Dataset, batchSize = 8, threads = 1): Promise<Model> =>
+const compiled = (data: api.Dataset, batchSize = 8, threads = 1): Promise<api.Model> =>
   mlp(data.shape, data.classes).compile({ input: data.shape, batchSize, threads, seed: 4 })
 
 /** What a training leaves: parameters, and losses and rates of its epochs. */
-async function fitted(data: Dataset, options: FitOptions, threads = 1) {
+async function fitted(data: api.Dataset, options: api.FitOptions, threads = 1) {
   const model = await compiled(data, 8, threads)
   try {
     const { epochs } = await model.fit(data, { epochs: 3, ...options })
@@ -84,12 +73,12 @@ async function fitted(data: Dataset, options: FitOptions, threads = 1) {
 }
 
 test('data sets of the package can be made again from plain data, and read the same', async () => {
-  const { train: digits } = await datasets.digits()
+  const { train: digits } = await api.datasets.digits()
   for (const data of [
     train,
     bytes(9),
-    subset(train, 7),
-    augment(subset(bytes(9), 5), {}),
+    api.subset(train, 7),
+    api.augment(api.subset(bytes(9), 5), {}),
     digits,
   ]) {
     const plain = plainOf(data)
@@ -116,17 +105,17 @@ test('data sets of the package can be made again from plain data, and read the s
 
 test('what somebody else reads cannot be sent: copies with another read, and what is made of them', () => {
   const data = bytes(9)
-  const read: Dataset['read'] = (index, out) => data.read(index, out)
+  const read: api.Dataset['read'] = (index, out) => data.read(index, out)
   const pixels = { ...data.pixels!, read: () => 0 }
   for (const own of [
     { ...data, read },
     { ...data, pixels },
   ]) {
     assert.is(plainOf(own), undefined)
-    assert.is(plainOf(subset(own, 4)), undefined)
-    assert.is(plainOf(augment(own, { flip: true })), undefined)
+    assert.is(plainOf(api.subset(own, 4)), undefined)
+    assert.is(plainOf(api.augment(own, { flip: true })), undefined)
   }
-  const renamed: Dataset = { ...data, name: 'another name' }
+  const renamed: api.Dataset = { ...data, name: 'another name' }
   assert.ok(plainOf(renamed))
 })
 
@@ -138,7 +127,7 @@ for (const count of [1, 3])
       epochs: 1000,
       threads: count,
     })
-    const batches = new Batches(train, options, 'slots')
+    const batches = new api.Batches(train, options, 'slots')
     const [images, expected] = [new Float32Array(7 * size), new Float32Array(7 * size)]
     const [labels, expectedLabels] = [new Int32Array(7), new Int32Array(7)]
     const numbers: number[] = []
@@ -159,7 +148,7 @@ for (const count of [1, 3])
 
 test('a training with a thread for its data leaves the bits of one without', () =>
   watching(async (threads) => {
-    for (const data of [train, toy(50, 3).data, subset(train, 33)]) {
+    for (const data of [train, toy(50, 3).data, api.subset(train, 33)]) {
       const without = await fitted(data, { numWorkers: 0 })
       assert.is(threads.length, 0)
       // All data on one thread or on two, and one of them on both.
@@ -176,18 +165,21 @@ test('a training with a thread for its data leaves the bits of one without', () 
 
 test('a thread is started by itself where there is much to prepare, never for what others read', () =>
   watching(async (threads) => {
-    const many = augment(bytes(400), cifarAugmentation)
+    const many = api.augment(bytes(400), api.cifarAugmentation)
     const controller = new AbortController()
-    const one: FitOptions = { onStep: () => controller.abort(), signal: controller.signal }
+    const one: api.FitOptions = { onStep: () => controller.abort(), signal: controller.signal }
     const model = await compiled(many)
-    const begun = async (data: Dataset, options: FitOptions): Promise<number> => {
+    const begun = async (data: api.Dataset, options: api.FitOptions): Promise<number> => {
       threads.length = 0
       const run = new AbortController()
       await model.fit(data, { ...one, signal: run.signal, onStep: () => run.abort(), ...options })
       await new Promise((resolve) => setImmediate(resolve))
       return threads.length
     }
-    const own: Dataset = { ...many, read: (index, out, context) => many.read(index, out, context) }
+    const own: api.Dataset = {
+      ...many,
+      read: (index, out, context) => many.read(index, out, context),
+    }
     assert.is(await begun(many, { epochs: 1 }), 0)
     assert.is(await begun(many, { epochs: 10_000 }), 1)
     assert.is(await begun(many, { epochs: 10_000, numWorkers: 0 }), 0)
@@ -227,7 +219,7 @@ test('what goes wrong in the data is the same error with a thread and without', 
     )
     assert.match(messages[1], /^the data noise: labels must be integers from 0 to 2, got 3 at/)
     assert.match(messages[2], /^noise: index must be from 0 to 39, got \d\d$/)
-    assert.ok(errors[3] instanceof SpikewasmError && errors[4] instanceof SpikewasmError)
+    assert.ok(errors[3] instanceof api.SpikewasmError && errors[4] instanceof api.SpikewasmError)
     assert.ok(errors[5] instanceof RangeError)
   }))
 
@@ -250,7 +242,7 @@ test('a thread that dies: one clear error, and the model goes on without it', ()
 
 test('the thread ends with fit: at its end, when it is aborted, fails or its model is disposed of', () =>
   watching(async (threads) => {
-    const ends: ((model: Model, signal: AbortController) => void)[] = [
+    const ends: ((model: api.Model, signal: AbortController) => void)[] = [
       () => undefined,
       (_, controller) => controller.abort(),
       () => {

@@ -5,38 +5,26 @@ import { datasets } from '../../src/data/index.js'
 import { describeNetwork, durations, measureProcess } from '../../src/diagnose/cost.js'
 import { type DiagnoseOptions, diagnose, layerOf } from '../../src/diagnose/measure.js'
 import type { ProcessJob } from '../../src/diagnose/process-child.js'
-import {
-  batchNorm2d,
-  compile,
-  conv2d,
-  dropout,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  sequential,
-  sgd,
-  subset,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { expectOutcomes, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('diagnose/tables.json')
 const { train, test: tests } = await datasets.digits()
-const data = { train, test: subset(tests, 70) }
+const data = { train, test: api.subset(tests, 70) }
 const { warmUp, measure } = durations
 Object.assign(durations, { warmUp: 1, measure: 1 })
 test.after(() => void Object.assign(durations, { warmUp, measure }))
 
 const network = () =>
-  sequential({
-    in: sequential(conv2d(1, 3, 3), batchNorm2d(3), lif({ vThreshold: 0.6 })),
-    flat: flatten(),
-    off: dropout(0.5),
-    out: linear(108, 10),
+  api.sequential({
+    in: api.sequential(api.conv2d(1, 3, 3), api.batchNorm2d(3), api.lif({ vThreshold: 0.6 })),
+    flat: api.flatten(),
+    off: api.dropout(0.5),
+    out: api.linear(108, 10),
   })
 const common: DiagnoseOptions = {
-  ...{ network, data, batchSize: 30, seed: 3, steps: 7, optimizer: sgd({ lr: 0.05 }) },
+  ...{ network, data, batchSize: 30, seed: 3, steps: 7, optimizer: api.sgd({ lr: 0.05 }) },
 }
 
 /** Numbers to three digits: sums may be added in another order one day. Times are left out. */
@@ -58,7 +46,7 @@ async function outcome(options: Partial<DiagnoseOptions>): Promise<unknown> {
 test('what is measured, of still inputs and of frames', async () => {
   const inputs = Float32Array.from({ length: 12 * 3 * 8 }, (_, i) => ((i * 7) % 11) / 10)
   const labels = Array.from({ length: 12 }, (_, i) => i % 2)
-  const frames = fromArrays({
+  const frames = api.fromArrays({
     inputs,
     labels,
     shape: [8],
@@ -66,7 +54,8 @@ test('what is measured, of still inputs and of frames', async () => {
     classes: 2,
     name: 'frames',
   })
-  const small = () => sequential(linear(8, 6), lif({ vThreshold: 0.2 }), linear(6, 2))
+  const small = () =>
+    api.sequential(api.linear(8, 6), api.lif({ vThreshold: 0.2 }), api.linear(6, 2))
   await expectOutcomes(hashes, 'diagnose', {
     'two T': () =>
       outcome({ timeSteps: [3, 1], methods: ['sltt', 'rate-m', 'bptt'], name: 'mine' }),
@@ -103,7 +92,7 @@ test('options are refused by the same words, before anything is made', async () 
         ],
       ],
     )
-  const framed = fromArrays({
+  const framed = api.fromArrays({
     inputs: new Float32Array(24),
     ...{ labels: [0, 1], shape: [4], timeSteps: 3, classes: 2 },
   })
@@ -132,7 +121,7 @@ test('options are refused by the same words, before anything is made', async () 
 test('a process of its own: its plan, and what it says of a wrong state', async () => {
   const input = [1, 8, 8] as const
   const options = { input, timeSteps: 2, batchSize: 4, threads: 1, seed: 1 }
-  const model = await compile(network(), { ...options, method: 'bptt' })
+  const model = await api.compile(network(), { ...options, method: 'bptt' })
   const { images, labels } = model.session.slot(0)
   const job: ProcessJob = {
     ...{ ...options, network: describeNetwork(network(), input), method: 'bptt', frames: false },

@@ -3,18 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RandomStream } from '../../src/base/random.js'
-import {
-  batchNorm2d,
-  type CompileOptions,
-  cnn,
-  conv2d,
-  flatten,
-  type InputShape,
-  lif,
-  linear,
-  mlp,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { soon } from '../support/soon.js'
 
@@ -48,9 +37,9 @@ class Choices {
 
 interface Trial {
   readonly kind: string
-  readonly shape: InputShape
+  readonly shape: api.InputShape
   readonly outputs: number
-  readonly options: CompileOptions
+  readonly options: api.CompileOptions
 }
 
 function trialOf(seed: number): Trial {
@@ -70,13 +59,13 @@ function trialOf(seed: number): Trial {
     purpose: choose.one([undefined, 'train', 'inference', 'stream']),
     gradientCheckpoint: choose.one([undefined, undefined, 'layers', true]),
   }
-  const shape = choose.one<InputShape>([[C], [C, W], [C, H, W]])
+  const shape = choose.one<api.InputShape>([[C], [C, W], [C, H, W]])
   const options = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined))
   return {
     kind: choose.one(['linear', 'conv', 'mlp']),
     shape,
     outputs: choose.size(choose.one([20, 70_000, 10_000_000])),
-    options: { input: shape, ...options } as CompileOptions,
+    options: { input: shape, ...options } as api.CompileOptions,
   }
 }
 
@@ -96,12 +85,12 @@ async function compileAndRun({ kind, shape, outputs, options }: Trial): Promise<
   const floats = shape.reduce<number>((a, b) => a * b, 1)
   const [C] = shape
   const nets = {
-    linear: () => sequential(flatten(), linear(floats, outputs)),
-    mlp: () => mlp(shape, outputs),
+    linear: () => api.sequential(api.flatten(), api.linear(floats, outputs)),
+    mlp: () => api.mlp(shape, outputs),
     conv: () =>
-      sequential(
-        ...[conv2d(C, 8, 1), batchNorm2d(8), lif(), flatten()],
-        linear((8 * floats) / C, Math.min(outputs, 100)),
+      api.sequential(
+        ...[api.conv2d(C, 8, 1), api.batchNorm2d(8), api.lif(), api.flatten()],
+        api.linear((8 * floats) / C, Math.min(outputs, 100)),
       ),
   }
   const model = await nets[kind as keyof typeof nets]().compile(options)
@@ -146,18 +135,18 @@ const many = 2 ** 20
 for (const [what, compile, expected] of [
   [
     'a batch of 1048576',
-    () => cnn([1, 28, 28], 10).compile({ ...images, batchSize: many }),
+    () => api.cnn([1, 28, 28], 10).compile({ ...images, batchSize: many }),
     /batchSize 1048576, WebAssembly addresses at most 4 GiB; .*batch .*\d/,
   ],
   [
     'ten million classes',
-    () => sequential(flatten(), linear(784, 10_000_000)).compile(images),
+    () => api.sequential(api.flatten(), api.linear(784, 10_000_000)).compile(images),
     /at most 65536 outputs, got 10000000/,
   ],
   [
     'large images, many steps, many threads',
     () =>
-      cnn([3, 224, 224], 10).compile({
+      api.cnn([3, 224, 224], 10).compile({
         ...{ input: [3, 224, 224], batchSize: 4096, timeSteps: 255, threads: 256 },
         ...{ method: 'bptt', gradientCheckpoint: 'layers' },
       }),

@@ -10,17 +10,7 @@ import { collect } from '../../src/engine/memory/collect.js'
 import { breathe } from '../../src/engine/threads/breathe.js'
 import { endThreads, mostThreads, patience } from '../../src/engine/threads/idle-threads.js'
 import { poolExecutor } from '../../src/engine/threads/pool.js'
-import {
-  batchNorm2d,
-  type CompileOptions,
-  conv2d,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  type StateDict,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { Op } from '../support/operations.js'
@@ -30,24 +20,26 @@ import { soon } from '../support/soon.js'
 const started: Worker[] = []
 process.on('worker', (worker) => void started.push(worker))
 
-const compileSmall = (options: Partial<CompileOptions> = {}): Promise<Model> =>
-  sequential({
-    conv1: conv2d(3, 8, 3, { padding: 1 }),
-    bn1: batchNorm2d(8),
-    fire: lif(),
-    flat: flatten(),
-    last: linear(8 * 64, 5),
-  }).compile({ input: [3, 8, 8], batchSize: 6, timeSteps: 4, seed: 3, threads: 2, ...options })
+const compileSmall = (options: Partial<api.CompileOptions> = {}): Promise<api.Model> =>
+  api
+    .sequential({
+      conv1: api.conv2d(3, 8, 3, { padding: 1 }),
+      bn1: api.batchNorm2d(8),
+      fire: api.lif(),
+      flat: api.flatten(),
+      last: api.linear(8 * 64, 5),
+    })
+    .compile({ input: [3, 8, 8], batchSize: 6, timeSteps: 4, seed: 3, threads: 2, ...options })
 
 const x = uniform(6 * 192, 1, 5)
 const y = labels(6, 5, 5)
 
-async function learn(model: Model): Promise<StateDict> {
+async function learn(model: api.Model): Promise<api.StateDict> {
   for (let i = 0; i < 2; i++) await model.trainStep(x, y)
   return model.stateDict()
 }
 
-const memoryOf = (model: Model) => model.session.memory as WebAssembly.Memory
+const memoryOf = (model: api.Model) => model.session.memory as WebAssembly.Memory
 
 /** Runs a test from where no thread waits, and says how many it has started. */
 const counted = (name: string, body: (count: () => number) => Promise<void>): void =>
@@ -79,14 +71,14 @@ counted(
 )
 
 counted('other methods, other builds and other numbers of threads', async (count) => {
-  const cases: Partial<CompileOptions>[] = [
+  const cases: Partial<api.CompileOptions>[] = [
     { method: 'ottt', threads: 3 },
     { method: 'ottt' },
     { method: 'bptt', engine: 'debug' },
     { method: 'bptt' },
     {},
   ]
-  const states: StateDict[] = []
+  const states: api.StateDict[] = []
   for (let round = 0; round < 2; round++)
     for (const [i, options] of cases.entries()) {
       const model = await compileSmall(options)
@@ -103,7 +95,7 @@ counted('they wait while models of one thread come and go', async (count) => {
   // Memories that tests before this have left would do as well.
   await collect()
   await collect()
-  const states: StateDict[] = []
+  const states: api.StateDict[] = []
   // Held here, as nobody says when V8 collects.
   const memories = new Set<WebAssembly.Memory>()
   for (const threads of [2, 1, 2, 1, 2]) {

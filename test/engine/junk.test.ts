@@ -4,19 +4,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  type CompileOptions,
-  cnn,
-  conv2d,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  mlp,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
 
 const circle: { self?: unknown } = {}
@@ -43,16 +31,18 @@ async function raw(calls: Iterable<[where: string, call: () => unknown]>): Promi
   return found
 }
 
-const compileTiny = (options: object = {}): Promise<Model> =>
-  sequential({ c: conv2d(1, 2, 3), l: lif(), f: flatten(), o: linear(8, 3) }).compile({
-    input: [1, 4, 4],
-    batchSize: 2,
-    timeSteps: 2,
-    ...options,
-  } as CompileOptions)
+const compileTiny = (options: object = {}): Promise<api.Model> =>
+  api
+    .sequential({ c: api.conv2d(1, 2, 3), l: api.lif(), f: api.flatten(), o: api.linear(8, 3) })
+    .compile({
+      input: [1, 4, 4],
+      batchSize: 2,
+      timeSteps: 2,
+      ...options,
+    } as api.CompileOptions)
 
 const x = new Float32Array(32).fill(0.5)
-const data = fromArrays({ images: x, labels: [0, 1], shape: [1, 4, 4], classes: 3 })
+const data = api.fromArrays({ images: x, labels: [0, 1], shape: [1, 4, 4], classes: 3 })
 /** What a method takes first, so that the second argument is looked at. */
 const good: Readonly<Record<string, unknown>> = { trainStep: x, predict: x, fit: data }
 
@@ -104,7 +94,7 @@ test('every option with values that make no sense; the model works afterwards', 
     ...optionsOf('c.weight', (o) => model.loadStateDict({ ...state, ...o })),
     ...optionsOf('optimizer', async (o) => {
       Object.assign(model, o)
-      await model.trainStep(x, [0, 1]).finally(() => Object.assign(model, { optimizer: sgd() }))
+      await model.trainStep(x, [0, 1]).finally(() => Object.assign(model, { optimizer: api.sgd() }))
     }),
     ...optionsOf(
       'epochs optimizer schedule method stepMode numWorkers validationSplit onStep signal loss ' +
@@ -117,8 +107,8 @@ test('every option with values that make no sense; the model works afterwards', 
       async (o) => (await compileTiny(o)).dispose(),
     ),
     ...junk.flatMap((value, i): [string, () => unknown][] => [
-      [`mlp(${i})`, () => mlp(value as never, 2)],
-      [`cnn(${i})`, () => cnn(value as never, 2)],
+      [`mlp(${i})`, () => api.mlp(value as never, 2)],
+      [`cnn(${i})`, () => api.cnn(value as never, 2)],
     ]),
   ])
   assert.equal(found, [])

@@ -6,41 +6,31 @@
  */
 import '../../src/model/node.js'
 import { readFileSync } from 'node:fs'
-import {
-  type CompileOptions,
-  cnn,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  resnet18,
-  sequential,
-  vgg11,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { labels, uniform } from '../support/measure.js'
 
 const [network = 'cnn', threads = '1', ...kinds] = process.argv.slice(2)
 
 interface Case {
-  readonly make: () => { compile(options: CompileOptions): Promise<Model> }
+  readonly make: () => { compile(options: api.CompileOptions): Promise<api.Model> }
   readonly shape: readonly [number, number, number]
   readonly batchSize: number
 }
 const networks: Record<string, Case> = {
-  cnn: { make: () => cnn([1, 28, 28], 10), shape: [1, 28, 28], batchSize: 64 },
+  cnn: { make: () => api.cnn([1, 28, 28], 10), shape: [1, 28, 28], batchSize: 64 },
   // Nearly all of its memory is weights, and these begin quickly.
   wide: {
-    make: () => sequential(linear(2048, 3072), lif(), linear(3072, 10)),
+    make: () => api.sequential(api.linear(2048, 3072), api.lif(), api.linear(3072, 10)),
     shape: [2048, 1, 1],
     batchSize: 4,
   },
-  vgg11: { make: () => vgg11(), shape: [3, 32, 32], batchSize: 8 },
-  resnet18: { make: () => resnet18(), shape: [3, 32, 32], batchSize: 4 },
+  vgg11: { make: () => api.vgg11(), shape: [3, 32, 32], batchSize: 8 },
+  resnet18: { make: () => api.resnet18(), shape: [3, 32, 32], batchSize: 4 },
 }
 const { make, shape, batchSize } = networks[network]
 const size = shape[0] * shape[1] * shape[2]
 
-const compile = (): Promise<Model> =>
+const compile = (): Promise<api.Model> =>
   make().compile({ input: shape, batchSize, threads: Number(threads) })
 const x = uniform(batchSize * size, 1, 7)
 const y = labels(batchSize, 10, 7)
@@ -70,7 +60,7 @@ async function compileOften(rounds: number): Promise<void> {
 
 async function changeMethods(rounds: number, fits: boolean): Promise<void> {
   const model = await compile()
-  const data = fromArrays({ images: x, labels: y, shape, classes: 10 })
+  const data = api.fromArrays({ images: x, labels: y, shape, classes: 10 })
   for (let i = 0; i < rounds; i++) {
     const options = methods[i % methods.length]
     if (fits) await model.fit(data, { epochs: 1, ...options })

@@ -13,17 +13,7 @@ import {
   platform as registered,
   registerPlatform,
 } from '../../src/engine/platform.js'
-import {
-  type Callback,
-  cnn,
-  type Dataset,
-  lif,
-  linear,
-  loadNir,
-  type Model,
-  type Prediction,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { isLong } from '../support/long.js'
@@ -60,8 +50,8 @@ const { images } = toy(21, 3)
 const one = images.subarray(0, 60)
 
 /** Clients that send a request when the one before has been answered, all at the same time. */
-async function clients(model: Model, count: number, requests: readonly Float32Array[]) {
-  const answers: Prediction[] = []
+async function clients(model: api.Model, count: number, requests: readonly Float32Array[]) {
+  const answers: api.Prediction[] = []
   let next = 0
   await Promise.all(
     Array.from({ length: count }, async () => {
@@ -87,13 +77,15 @@ for (const { name, threads, platform } of places)
   for (const { name: size, input, requests } of sizes)
     test(`${size}, ${name}: 50 clients at once get the bits of one after the other`, () =>
       onPlatform(platform, async () => {
-        const model = await cnn(input, 10).compile({ input, batchSize: 4, timeSteps: 2, threads })
+        const model = await api
+          .cnn(input, 10)
+          .compile({ input, batchSize: 4, timeSteps: 2, threads })
         const random = testRandom(requests)
         const floats = input[0] * input[1] * input[2]
         const all = Array.from({ length: requests }, (_, i) =>
           uniform(floats * (1 + Math.floor(random() * 5)), 2, i),
         )
-        const expected: Prediction[] = []
+        const expected: api.Prediction[] = []
         for (const x of all) expected.push(await model.predict(x))
         assert.equal(await clients(model, 50, all), expected)
         await model.dispose()
@@ -218,12 +210,12 @@ for (const { name, threads, platform } of places)
     onPlatform(platform, async () => {
       const [plain, model] = [await compileToy({ threads }), await compileToy({ threads })]
       const options = { epochs: 3, optimizer: { ...plain.optimizer } }
-      const epochs: Prediction[] = []
+      const epochs: api.Prediction[] = []
       await plain.fit(train, {
         ...options,
         onEpoch: async () => void epochs.push(await plain.predict(images)),
       })
-      const served: Prediction[] = []
+      const served: api.Prediction[] = []
       let ended = false
       // A client that always waits.
       const client = async (): Promise<void> => {
@@ -242,7 +234,7 @@ for (const { name, threads, platform } of places)
         ended = true
       })
       await reading
-      const isOf = (found: Prediction) => epochs.findIndex((of) => isDeepStrictEqual(of, found))
+      const isOf = (found: api.Prediction) => epochs.findIndex((of) => isDeepStrictEqual(of, found))
       assert.equal([...new Set(served.map(isOf))], [0, 1, 2])
       assert.ok(served.length <= 12, `${served.length}: training goes on in its turn`)
       expectSameBits('parameters', model.stateDict(), plain.stateDict())
@@ -261,8 +253,8 @@ for (const { name, platform } of [places[0], places[2]])
         messages.push(await messageOf(() => model.predict(one)))
         messages.push(await messageOf(() => model.evaluate(other)))
       }
-      const data: Dataset = { ...train, prepare: tell }
-      const callback: Callback = { name: 'mine', onStep: tell }
+      const data: api.Dataset = { ...train, prepare: tell }
+      const callback: api.Callback = { name: 'mine', onStep: tell }
       await model.fit(train, { onStep: tell, callbacks: [callback] })
       await model.fit(data)
       await model.evaluate(data)
@@ -331,7 +323,7 @@ test('onEpoch may wait for calls that others make, and use the model beside them
 
 test('saveNir writes what the model is when it is called', () =>
   withFolder(async (folder) => {
-    const model = await sequential(linear(4, 3), lif(), linear(3, 2)).compile({
+    const model = await api.sequential(api.linear(4, 3), api.lif(), api.linear(3, 2)).compile({
       ...{ input: [4], batchSize: 2, timeSteps: 2 },
     })
     const [alone, beside] = [join(folder, 'alone.nir'), join(folder, 'beside.nir')]
@@ -343,7 +335,7 @@ test('saveNir writes what the model is when it is called', () =>
     // The files hold the time, so their bytes differ.
     const [expected, found] = await Promise.all(
       [alone, beside].map(async (path) => {
-        const read = await loadNir(path, { batchSize: 2 })
+        const read = await api.loadNir(path, { batchSize: 2 })
         await read.dispose()
         return read.stateDict()
       }),

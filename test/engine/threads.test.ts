@@ -1,20 +1,7 @@
 /** The same bits for any number of threads, and for the same seed. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  avgPool2d,
-  batchNorm2d,
-  type CompileOptions,
-  conv2d,
-  dropout,
-  flatten,
-  lif,
-  linear,
-  maxPool2d,
-  type StateDict,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits, firstDifference, labels, uniform } from '../support/measure.js'
 
@@ -22,23 +9,23 @@ const input = [3, 11, 9] as const
 const batchSize = 7
 
 const network = () =>
-  sequential(
-    conv2d(3, 17, 3, { padding: 1 }),
-    batchNorm2d(17),
-    lif(),
-    maxPool2d(2),
-    conv2d(17, 33, 3, { padding: 1, bias: false }),
-    batchNorm2d(33),
-    lif(),
-    dropout(0.3),
-    avgPool2d(2),
-    flatten(),
-    linear(132, 10),
+  api.sequential(
+    api.conv2d(3, 17, 3, { padding: 1 }),
+    api.batchNorm2d(17),
+    api.lif(),
+    api.maxPool2d(2),
+    api.conv2d(17, 33, 3, { padding: 1, bias: false }),
+    api.batchNorm2d(33),
+    api.lif(),
+    api.dropout(0.3),
+    api.avgPool2d(2),
+    api.flatten(),
+    api.linear(132, 10),
   )
 
-async function trainFive(options: Partial<CompileOptions>, seed = 5): Promise<StateDict> {
+async function trainFive(options: Partial<api.CompileOptions>, seed = 5): Promise<api.StateDict> {
   const model = await network().compile({ input, batchSize, timeSteps: 4, seed, ...options })
-  model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4 })
+  model.optimizer = api.sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4 })
   const size = input.reduce((a, b) => a * b, 1)
   for (let step = 0; step < 5; step++) {
     // Batches of other values each: a stale buffer would show.
@@ -49,7 +36,7 @@ async function trainFive(options: Partial<CompileOptions>, seed = 5): Promise<St
   return state
 }
 
-const cases: Partial<CompileOptions>[] = [
+const cases: Partial<api.CompileOptions>[] = [
   { method: 'rate', stepMode: 'm' },
   { method: 'rate', stepMode: 's' },
   { method: 'bptt', stepMode: 'm' },
@@ -80,14 +67,14 @@ for (const [name, images, shape, layers, op, least] of [
     16,
     [3, 9, 11],
     [
-      conv2d(3, 12, 3, { padding: 1 }),
-      batchNorm2d(12),
-      lif(),
-      conv2d(12, 20, 3, { padding: 1 }),
-      batchNorm2d(20),
-      lif(),
-      flatten(),
-      linear(1980, 10),
+      api.conv2d(3, 12, 3, { padding: 1 }),
+      api.batchNorm2d(12),
+      api.lif(),
+      api.conv2d(12, 20, 3, { padding: 1 }),
+      api.batchNorm2d(20),
+      api.lif(),
+      api.flatten(),
+      api.linear(1980, 10),
     ],
     'SpikeForward',
     2,
@@ -97,14 +84,14 @@ for (const [name, images, shape, layers, op, least] of [
     37,
     [3, 25, 26],
     [
-      conv2d(3, 256, 3, { stride: 2 }),
-      batchNorm2d(256),
-      lif(),
-      conv2d(256, 160, 3),
-      batchNorm2d(160),
-      lif(),
-      flatten(),
-      linear(16000, 10),
+      api.conv2d(3, 256, 3, { stride: 2 }),
+      api.batchNorm2d(256),
+      api.lif(),
+      api.conv2d(256, 160, 3),
+      api.batchNorm2d(160),
+      api.lif(),
+      api.flatten(),
+      api.linear(16000, 10),
     ],
     'SpikeLists',
     6,
@@ -112,9 +99,9 @@ for (const [name, images, shape, layers, op, least] of [
 ] as const)
   test(`forward on spikes ${name}: 1, 2 and 3 threads give the same bits, inference those of single images`, async () => {
     const size = shape.reduce((a, b) => a * b, 1)
-    const states: StateDict[] = []
+    const states: api.StateDict[] = []
     for (const threads of [1, 2, 3]) {
-      const model = await sequential(...layers).compile({
+      const model = await api.sequential(...layers).compile({
         input: shape,
         batchSize: images,
         timeSteps: 6,
@@ -132,7 +119,7 @@ for (const [name, images, shape, layers, op, least] of [
         await model.loadStateDict(states[0])
         const x = uniform(images * size, 2, 300)
         const { logits } = await model.predict(x)
-        const single = await sequential(...layers).compile({
+        const single = await api.sequential(...layers).compile({
           input: shape,
           batchSize: 1,
           timeSteps: 6,

@@ -9,26 +9,7 @@ import { cosineOf } from '../../src/engine/memory/arena.js'
 import { addressesOf } from '../../src/engine/package-file.js'
 import { inParts, merged } from '../../src/engine/page/mirror.js'
 import { argumentsOf } from '../../src/engine/page/protocol.js'
-import {
-  adam,
-  adamW,
-  alif,
-  batchNorm1d,
-  type CompileOptions,
-  conv2d,
-  cubaLif,
-  type Dataset,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  mse,
-  ratePenalty,
-  recurrent,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { labels, uniform } from '../support/measure.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
@@ -63,22 +44,34 @@ const inputOf = (frames: boolean): Float32Array =>
   uniform(batchSize * 8 * (frames ? timeSteps : 1), 3, 4)
 const y = labels(batchSize, 3, 5)
 
-type Options = Partial<CompileOptions>
+type Options = Partial<api.CompileOptions>
 const networks = {
   plain: () =>
-    sequential(
-      ...[conv2d(2, 9, 3, { padding: 1 }), lif({ vThreshold: 0.5 }), flatten(), linear(36, 17)],
-      ...[batchNorm1d(17), lif({ vThreshold: 0.3 }), linear(17, 3)],
+    api.sequential(
+      ...[
+        api.conv2d(2, 9, 3, { padding: 1 }),
+        api.lif({ vThreshold: 0.5 }),
+        api.flatten(),
+        api.linear(36, 17),
+      ],
+      ...[api.batchNorm1d(17), api.lif({ vThreshold: 0.3 }), api.linear(17, 3)],
     ),
   cells: () =>
-    sequential(flatten(), linear(8, 9), alif(), linear(9, 5), recurrent(cubaLif()), linear(5, 3)),
+    api.sequential(
+      api.flatten(),
+      api.linear(8, 9),
+      api.alif(),
+      api.linear(9, 5),
+      api.recurrent(api.cubaLif()),
+      api.linear(5, 3),
+    ),
 }
 
-const compile = (network: keyof typeof networks, options: Options): Promise<Model> =>
+const compile = (network: keyof typeof networks, options: Options): Promise<api.Model> =>
   networks[network]().compile({ input: [2, 2, 2], batchSize, timeSteps, seed: 2, ...options })
 
 /** What can be asked of a model, by name. */
-const asked = (model: Model, layer: string): Readonly<Record<string, () => unknown>> => ({
+const asked = (model: api.Model, layer: string): Readonly<Record<string, () => unknown>> => ({
   output: () => model.output(),
   gradients: () => model.gradients(),
   firingRates: () => model.firingRates(),
@@ -137,7 +130,7 @@ for (const [network, layer, options] of cases)
       stateDict: () => model.stateDict(),
       optimizer: () => {
         model.resetOptimizer()
-        model.optimizer = sgd({ lr: 0.5, momentum: 0.9 })
+        model.optimizer = api.sgd({ lr: 0.5, momentum: 0.9 })
       },
       trainStep: () => model.trainStep(x, y),
       'and again': () => model.trainStep(x, y, { lr: 0.25 }),
@@ -150,17 +143,17 @@ for (const [network, layer, options] of cases)
     })
   })
 
-const data = (count: number): Dataset =>
-  fromArrays({
+const data = (count: number): api.Dataset =>
+  api.fromArrays({
     ...{ name: 'few', images: uniform(count * 8, 7, 1), labels: labels(count, 3, 9) },
     ...{ shape: [2, 2, 2], classes: 3 },
   })
 
 test('trainings with other optimizers, losses and options', async () => {
   const fits = {
-    adam: { optimizer: adam({ lr: 0.01 }) },
+    adam: { optimizer: api.adam({ lr: 0.01 }) },
     'adamW, two groups': {
-      optimizer: adamW({
+      optimizer: api.adamW({
         lr: 0.01,
         groups: [
           { params: '0.*', lr: 0.1 },
@@ -168,11 +161,11 @@ test('trainings with other optimizers, losses and options', async () => {
         ],
       }),
     },
-    averages: { optimizer: sgd({ lr: 0.1 }), ema: 0.9, clipNorm: 1 },
-    accumulate: { optimizer: sgd({ lr: 0.1, momentum: 0.9 }), accumulate: 2, freeze: '0.*' },
+    averages: { optimizer: api.sgd({ lr: 0.1 }), ema: 0.9, clipNorm: 1 },
+    accumulate: { optimizer: api.sgd({ lr: 0.1, momentum: 0.9 }), accumulate: 2, freeze: '0.*' },
     penalties: {
-      optimizer: sgd({ lr: 0.1 }),
-      penalties: [ratePenalty({ weight: 0.1, target: 0.1 })],
+      optimizer: api.sgd({ lr: 0.1 }),
+      penalties: [api.ratePenalty({ weight: 0.1, target: 0.1 })],
     },
   }
   for (const [name, options] of Object.entries(fits)) {
@@ -202,7 +195,7 @@ test('trainings with other optimizers, losses and options', async () => {
 
 test('arguments out of range', async () => {
   const model = await compile('plain', {})
-  const ofValues = await compile('plain', { loss: mse({ targets: 'values' }) })
+  const ofValues = await compile('plain', { loss: api.mse({ targets: 'values' }) })
   const x = inputOf(false)
   const wide = new Float32Array(15).fill(0.5)
   const state = model.stateDict()
@@ -284,7 +277,7 @@ test('arguments out of range', async () => {
       ].map((groups) => [
         `groups ${JSON.stringify(groups)}`,
         () => {
-          model.optimizer = sgd({ lr: 0.1, groups } as never)
+          model.optimizer = api.sgd({ lr: 0.1, groups } as never)
         },
       ]),
     ),
@@ -296,12 +289,13 @@ test('models that are too large', async () => {
   const large =
     (batch: number, input: readonly [number, number, number], options: Options = {}) =>
     () =>
-      sequential(
-        conv2d(2, 9, 3, { padding: 1 }),
-        lif(),
-        flatten(),
-        linear(9 * input[1] * input[2], 3),
-      )
+      api
+        .sequential(
+          api.conv2d(2, 9, 3, { padding: 1 }),
+          api.lif(),
+          api.flatten(),
+          api.linear(9 * input[1] * input[2], 3),
+        )
         .compile({
           ...{ input, batchSize: batch, timeSteps: 4, ...options },
         } as never)

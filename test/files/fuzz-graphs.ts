@@ -3,28 +3,7 @@
 import * as assert from 'node:assert'
 import { methodNames } from '../../src/compile/methods.js'
 import { nirTree } from '../../src/files/nir/from-model.js'
-import {
-  avgPool2d,
-  batchNorm2d,
-  block,
-  conv2d,
-  delay,
-  dropout,
-  exportWasm,
-  flatten,
-  identity,
-  type Layer,
-  lif,
-  linear,
-  type Model,
-  type ModelJson,
-  maxPool2d,
-  networkFromJSON,
-  relu,
-  scale,
-  sequential,
-  type Value,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import type { NetworkJson, NodeJson } from '../../src/network/json.js'
 import { testRandom } from '../support/engine.js'
 
@@ -50,7 +29,7 @@ class Draft {
   get last(): number {
     return this.made.length
   }
-  layer({ kind, ...layer }: Layer, from: number, to: Partial<Made> = {}): number {
+  layer({ kind, ...layer }: api.Layer, from: number, to: Partial<Made> = {}): number {
     const node = { kind, name: `n${this.last}`, inputs: [from], layer: { ...layer } }
     this.made.push({ ...this.shapeOf(from), ...to, node })
     return this.last
@@ -73,14 +52,16 @@ class Draft {
 /** A layer that changes no shape, or a convolution. */
 function oneLayer(draft: Draft, random: Random, from: number): number {
   const { channels, flat } = draft.shapeOf(from)
-  const kinds: (() => Layer)[] = [
-    ...[identity, relu, lif, () => scale(random() < 0.2 ? -1 : 0.5)],
-    ...[() => dropout(0.2), () => delay(1)],
-    ...(flat ? [] : [() => avgPool2d(3, { stride: 1, padding: 1 })]),
-    ...(flat ? [] : [() => maxPool2d(3, { stride: 1, padding: 1 })]),
-    ...(flat || channels > 64 ? [] : [() => batchNorm2d(channels)]),
-    ...(flat || channels > 64 ? [] : [() => conv2d(channels, channels, 1 + 2 * below(random, 2))]),
-    ...(flat || random() < 0.8 ? [] : [flatten]),
+  const kinds: (() => api.Layer)[] = [
+    ...[api.identity, api.relu, api.lif, () => api.scale(random() < 0.2 ? -1 : 0.5)],
+    ...[() => api.dropout(0.2), () => api.delay(1)],
+    ...(flat ? [] : [() => api.avgPool2d(3, { stride: 1, padding: 1 })]),
+    ...(flat ? [] : [() => api.maxPool2d(3, { stride: 1, padding: 1 })]),
+    ...(flat || channels > 64 ? [] : [() => api.batchNorm2d(channels)]),
+    ...(flat || channels > 64
+      ? []
+      : [() => api.conv2d(channels, channels, 1 + 2 * below(random, 2))]),
+    ...(flat || random() < 0.8 ? [] : [api.flatten]),
   ]
   const layer = kinds[below(random, kinds.length)]()
   if (layer.kind === 'flatten')
@@ -120,11 +101,11 @@ function chain(draft: Draft, random: Random): void {
   const period = 1 + below(random, 3)
   const start = random() < 0.1 ? 2600 : 1 + below(random, 600)
   const layers = [
-    relu,
-    identity,
-    () => scale(1),
-    lif,
-    () => avgPool2d(3, { stride: 1, padding: 1 }),
+    api.relu,
+    api.identity,
+    () => api.scale(1),
+    api.lif,
+    () => api.avgPool2d(3, { stride: 1, padding: 1 }),
   ]
   const cycle = Array.from({ length: period }, () => layers[below(random, layers.length)])
   const residual = random() < 0.4
@@ -140,7 +121,7 @@ function wide(draft: Draft, random: Random): void {
   const own = random() < 0.7
   const count = 1 + below(random, own ? 60 : 400)
   for (let i = 0; i < count; i++) {
-    const at = draft.layer(random() < 0.5 ? relu() : lif(), own ? draft.last : 0)
+    const at = draft.layer(random() < 0.5 ? api.relu() : api.lif(), own ? draft.last : 0)
     if (own && at > 1) draft.join('add', draft.like(at).slice(-1000))
   }
   const reads = Array.from({ length: 2 + below(random, 1100) }, () => below(random, draft.last + 1))
@@ -151,9 +132,9 @@ function wide(draft: Draft, random: Random): void {
 function finished(draft: Draft, random: Random = () => 0): NetworkJson {
   const { channels, flat } = draft.shapeOf(draft.last)
   const features = flat ? channels : channels * SIZE * SIZE
-  if (!flat) draft.layer(flatten(), draft.last, { channels: features, flat: true })
+  if (!flat) draft.layer(api.flatten(), draft.last, { channels: features, flat: true })
   if (random() < 0.8 && features <= 65536)
-    draft.layer(linear(features, 3), draft.last, { channels: 3 })
+    draft.layer(api.linear(features, 3), draft.last, { channels: 3 })
   return { version: 1, nodes: draft.made.map(({ node }) => node), output: draft.last }
 }
 
@@ -174,9 +155,9 @@ const sixteenSums: NetworkJson = (() => {
 /** A block that calls its children as the wiring says. */
 function blockOf({ nodes, output }: NetworkJson) {
   const layers = nodes.filter(({ layer }) => layer)
-  const children = layers.map(({ kind, name, layer }) => [name, { kind, ...layer } as Layer])
-  return block(Object.fromEntries(children), (m, x, { add, concat }) => {
-    const values: Value[] = [x]
+  const children = layers.map(({ kind, name, layer }) => [name, { kind, ...layer } as api.Layer])
+  return api.block(Object.fromEntries(children), (m, x, { add, concat }) => {
+    const values: api.Value[] = [x]
     for (const { kind, name, inputs } of nodes) {
       const read = inputs.map((index) => values[index])
       values.push(
@@ -192,33 +173,33 @@ async function walk(network: NetworkJson, random: Random): Promise<void> {
   const method = methodNames[below(random, methodNames.length)]
   const purpose = random() < 0.5 ? 'train' : 'inference'
   const options = { input: [2, SIZE, SIZE], timeSteps: 2, batchSize: 2, threads: 1 } as const
-  const start = await sequential(flatten(), linear(32, 3)).compile({
+  const start = await api.sequential(api.flatten(), api.linear(32, 3)).compile({
     ...options,
     purpose: 'inference',
   })
-  const json: ModelJson = { ...start.toJSON(), network }
+  const json: api.ModelJson = { ...start.toJSON(), network }
   await start.dispose()
-  const made = random() < 0.5 ? networkFromJSON(JSON.stringify(json), 'it') : blockOf(network)
+  const made = random() < 0.5 ? api.networkFromJSON(JSON.stringify(json), 'it') : blockOf(network)
   const model = await made.compile({ ...options, method, purpose })
   try {
     await use(model, purpose === 'train', random)
     const again = model.toJSON()
     const kinds = ({ nodes }: NetworkJson) => nodes.map(({ kind, inputs }) => [kind, inputs])
     assert.deepStrictEqual(kinds(again.network), kinds(network))
-    networkFromJSON(JSON.stringify(again), 'it')
+    api.networkFromJSON(JSON.stringify(again), 'it')
   } finally {
     await model.dispose()
   }
 }
 
-async function use(model: Model, trains: boolean, random: Random): Promise<void> {
+async function use(model: api.Model, trains: boolean, random: Random): Promise<void> {
   const x = Float32Array.from({ length: 2 * 2 * SIZE * SIZE }, () => random())
   if (trains) await model.trainStep(x, [0, 1])
   await model.predict(x)
   model.summary()
   if (random() < 0.2)
     nirTree(model.session, model.stateDict(), { dt: 1e-4, discretisation: 'euler' })
-  if (random() < 0.05) await exportWasm(model)
+  if (random() < 0.05) await api.exportWasm(model)
 }
 
 /** Time of the processor, so that others on the machine do not count. */

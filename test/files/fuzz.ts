@@ -22,15 +22,7 @@ import { entryOf, parseManifest, serializeManifest } from '../../src/files/folde
 import { modelKey } from '../../src/files/json.js'
 import { serializeState } from '../../src/files/state.js'
 import { readTar } from '../../src/files/tar.js'
-import {
-  conv2d,
-  exportWasm,
-  flatten,
-  lif,
-  linear,
-  networkFromJSON,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { readModel } from '../../src/model/load.js'
 import { hostileBytes, readHostile } from '../kernels/hostile.js'
 import { nirReaders } from '../nir/fuzz.js'
@@ -57,14 +49,14 @@ const options = {
 }
 
 export async function readersOf(): Promise<Record<string, Reader>> {
-  const network = sequential(conv2d(1, 2, 3), lif(), flatten(), linear(8, 3))
+  const network = api.sequential(api.conv2d(1, 2, 3), api.lif(), api.flatten(), api.linear(8, 3))
   const model = await network.compile({ input: [1, 4, 4] })
   const json = JSON.stringify({
     ...model.toJSON(),
     data: { classNames: ['a', 'b', 'c'], normalization: { scale: 255, mean: [0.5], std: [1] } },
   })
   const state = model.stateDict()
-  const wasm = (await exportWasm(model)) as Uint8Array
+  const wasm = (await api.exportWasm(model)) as Uint8Array
   await model.dispose()
   const about = { records: [{ epoch: 1, of: 'a line of 32 bytes' }], setting: { a: [1, 2] } }
   const npy = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 4, 4), }\n"
@@ -84,13 +76,13 @@ export async function readersOf(): Promise<Record<string, Reader>> {
       bytes: serializeState(state, { [modelKey]: json }),
       read(bytes) {
         const found = readModel(bytes, 'it')
-        if (found.json) networkFromJSON(found.json, 'it')
+        if (found.json) api.networkFromJSON(found.json, 'it')
         return found
       },
     },
     network: {
       bytes: text(json),
-      read: (bytes) => networkFromJSON(new TextDecoder().decode(bytes), 'it'),
+      read: (bytes) => api.networkFromJSON(new TextDecoder().decode(bytes), 'it'),
     },
     checkpoint: {
       bytes: await serializeCheckpoint({ tensors: state, about }),

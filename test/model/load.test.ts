@@ -4,31 +4,22 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { serializeState } from '../../src/files/state.js'
-import {
-  avgPool2d,
-  batchNorm2d,
-  conv2d,
-  flatten,
-  fromArrays,
-  integrateAndFire,
-  lif,
-  linear,
-  loadModel,
-  networkFromJSON,
-  residual,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 
 const input = [2, 6, 6] as const
 const tiny = { inputs: new Float32Array(72), labels: [0], classes: 3 }
 const own = () =>
-  sequential({
-    stem: sequential(conv2d(2, 8, 3, { padding: 1 }), batchNorm2d(8), integrateAndFire()),
-    body: residual(sequential(conv2d(8, 8, 3, { padding: 1 }), lif({ vReset: 0 }))),
-    pool: avgPool2d(2),
-    head: sequential(flatten(), linear(72, 3)),
+  api.sequential({
+    stem: api.sequential(
+      api.conv2d(2, 8, 3, { padding: 1 }),
+      api.batchNorm2d(8),
+      api.integrateAndFire(),
+    ),
+    body: api.residual(api.sequential(api.conv2d(8, 8, 3, { padding: 1 }), api.lif({ vReset: 0 }))),
+    pool: api.avgPool2d(2),
+    head: api.sequential(api.flatten(), api.linear(72, 3)),
   })
 
 test('a network of one’s own: saved, loaded, the same bits; files of equal models are equal', () =>
@@ -39,12 +30,12 @@ test('a network of one’s own: saved, loaded, the same bits; files of equal mod
     await model.save(path)
     await model.save(join(folder, 'b.safetensors'))
     assert.equal(await readFile(path), await readFile(join(folder, 'b.safetensors')))
-    const loaded = await loadModel(path)
+    const loaded = await api.loadModel(path)
     assert.equal([loaded.timeSteps, loaded.stepMode], [3, 's'])
     expectSameBits('state', model.stateDict(), loaded.stateDict())
     const x = uniform(5 * 72, 2, 1)
     assert.equal(await loaded.predict(x), await model.predict(x))
-    const again = await loadModel(await readFile(path), { purpose: 'train', batchSize: 2 })
+    const again = await api.loadModel(await readFile(path), { purpose: 'train', batchSize: 2 })
     await again.trainStep(x.slice(0, 144), [0, 1])
     assert.match(await messageOf(() => loaded.gradients()), /purpose 'train'/)
     const text = JSON.stringify(model)
@@ -53,26 +44,26 @@ test('a network of one’s own: saved, loaded, the same bits; files of equal mod
   }))
 
 const networkOf = async (text: string) =>
-  networkFromJSON(text).compile({ input, timeSteps: 3, stepMode: 's' })
+  api.networkFromJSON(text).compile({ input, timeSteps: 3, stepMode: 's' })
 
 test('a file of weights alone, and other files, are refused with what to do', () =>
   withFolder(async (folder) => {
     const model = await own().compile({ input })
     const weights = serializeState(model.stateDict())
     assert.match(
-      await messageOf(() => loadModel(weights)),
+      await messageOf(() => api.loadModel(weights)),
       /^the model: must hold a network beside/,
     )
     assert.match(
-      await messageOf(() => loadModel(join(folder, 'none.safetensors'))),
+      await messageOf(() => api.loadModel(join(folder, 'none.safetensors'))),
       /^the model must be a readable file/,
     )
     assert.match(
-      await messageOf(() => loadModel(3 as unknown as string)),
+      await messageOf(() => api.loadModel(3 as unknown as string)),
       /^loadModel needs a path/,
     )
     assert.match(
-      await messageOf(() => networkFromJSON('{')),
+      await messageOf(() => api.networkFromJSON('{')),
       /^the JSON: the network must be valid JSON, got an error/,
     )
     await model.dispose()
@@ -86,7 +77,7 @@ test('what is wrong in a file or meant for another reader: the file is named, an
       messageOf(async () => {
         const metadata = { 'spikewasm.model': JSON.stringify({ ...model.toJSON(), ...json }) }
         await writeFile(path, serializeState(model.stateDict(), metadata))
-        await loadModel(path)
+        await api.loadModel(path)
       })
     assert.match(await of({ timeSteps: 1e9 }), /of-a-file: timeSteps must be an integer from 1 to/)
     assert.match(await of({ input: [3, 6, 6] }), /of-a-file: .*stem/)
@@ -98,15 +89,15 @@ test('what is wrong in a file or meant for another reader: the file is named, an
       /no part __proto__, got "a.__proto__"/,
     )
     await model.saveCheckpoint(path)
-    for (const read of [() => loadModel(path), () => model.load(path)])
+    for (const read of [() => api.loadModel(path), () => model.load(path)])
       assert.match(
         await messageOf(read),
         /of-a-file: must be a file of weights, got a checkpoint; /,
       )
     await model.save(path)
-    const loaded = await loadModel(path)
+    const loaded = await api.loadModel(path)
     assert.match(
-      await messageOf(() => loaded.fit(fromArrays({ ...tiny, shape: input }))),
+      await messageOf(() => loaded.fit(api.fromArrays({ ...tiny, shape: input }))),
       /or load it with loadModel\(path, \{ purpose: 'train' \}\)$/,
     )
     await Promise.all([model, loaded].map((one) => one.dispose()))
@@ -116,7 +107,7 @@ test('a small file of a large network: its weights are missed before memory is t
   withFolder(async (folder) => {
     const { serializeState } = await import('../../src/files/state.js')
     const { givenModel, givenNetwork } = await import('../../src/cli/which-model.js')
-    const model = await sequential(linear(8, 3)).compile({ input: [8] })
+    const model = await api.sequential(api.linear(8, 3)).compile({ input: [8] })
     const { network, ...rest } = model.toJSON()
     await model.dispose()
     const [node] = network.nodes
@@ -135,7 +126,7 @@ test('a small file of a large network: its weights are missed before memory is t
     try {
       const wanted =
         /large\.safetensors: the state dict does not match the network; missing: 0\.wei/
-      assert.match(await messageOf(() => loadModel(path)), wanted)
+      assert.match(await messageOf(() => api.loadModel(path)), wanted)
       for (const given of [givenModel, givenNetwork]) {
         const { network: make } = await given({ weights: path })
         assert.throws(() => make([10_000], 10), wanted)

@@ -4,16 +4,7 @@
  */
 
 import * as assert from 'uvu/assert'
-import {
-  block,
-  conv2d,
-  lif,
-  linear,
-  type Module,
-  type StateDict,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
@@ -26,22 +17,22 @@ const x = uniform(B * 2 * 8 * 6, 6, seed)
 const y = labels(B, 4, seed)
 
 /** Preactivation: the stream is a current, which neurons, a projection and the next sum read. */
-const preact = (c: number, n: number): Module =>
-  block(
+const preact = (c: number, n: number): api.Module =>
+  api.block(
     {
-      spike1: lif({ vThreshold: 0.3 }),
-      conv1: conv2d(c, n, 3, { padding: 1 }),
-      spike2: lif({ vThreshold: 0.3 }),
-      conv2: conv2d(n, n, 3, { padding: 1 }),
-      down: conv2d(c, n, 1),
+      spike1: api.lif({ vThreshold: 0.3 }),
+      conv1: api.conv2d(c, n, 3, { padding: 1 }),
+      spike2: api.lif({ vThreshold: 0.3 }),
+      conv2: api.conv2d(n, n, 3, { padding: 1 }),
+      down: api.conv2d(c, n, 1),
     },
     (m, v, { add }) => add(m.conv2(m.spike2(m.conv1(m.spike1(v)))), m.down(v)),
   )
-const sew = (c: number): Module =>
-  block(
+const sew = (c: number): api.Module =>
+  api.block(
     {
-      a: sequential(conv2d(c, c, 3, { padding: 1 }), lif({ vThreshold: 0.2 })),
-      b: sequential(conv2d(c, c, 3, { padding: 1 }), lif({ vThreshold: 0.2 })),
+      a: api.sequential(api.conv2d(c, c, 3, { padding: 1 }), api.lif({ vThreshold: 0.2 })),
+      b: api.sequential(api.conv2d(c, c, 3, { padding: 1 }), api.lif({ vThreshold: 0.2 })),
     },
     (m, v, { add }) => add(m.b(m.a(v)), v),
   )
@@ -57,11 +48,11 @@ const texts: Readonly<Record<string, string>> = {
 }
 
 async function gradients(
-  network: Module,
+  network: api.Module,
   options: object,
-  state?: StateDict,
-): Promise<{ gradients: StateDict; state: StateDict }> {
-  const model = await modelOf(sequential({ net: network }), {
+  state?: api.StateDict,
+): Promise<{ gradients: api.StateDict; state: api.StateDict }> {
+  const model = await modelOf(api.sequential({ net: network }), {
     input,
     timeSteps: 5,
     batchSize: B,
@@ -97,7 +88,7 @@ for (const [method, stepMode] of [
   ['bptt', 'm'],
 ] as const)
   test(`dropout of pooled spikes ${method} ${stepMode}: a dropped feature has no weight gradient, and p = 0 is the identity`, async () => {
-    const net = (drop: string): Module =>
+    const net = (drop: string): api.Module =>
       netOf(input, `conv 8 3 padding=1, lif, avgPool2d 8x6, ${drop}, flatten, linear 4`)
     const plain = await gradients(net('identity'), { method, stepMode })
     const none = await gradients(net('dropout 0'), { method, stepMode }, plain.state)
@@ -123,7 +114,7 @@ for (const method of ['ottt', 'sltt'] as const)
       const options = { input, timeSteps: 4, batchSize: B, method, update: 'everyStep' } as const
       const text = 'conv 4 3, lif tau=2, flatten, linear 4'
       const model = await compileNet(text, { ...options, threads })
-      model.optimizer = sgd({ lr: 0.5 })
+      model.optimizer = api.sgd({ lr: 0.5 })
       const before = model.stateDict()
       await model.trainStep(x, y, { update: false })
       expectSameBits('parameters', before, model.stateDict())
@@ -136,7 +127,9 @@ for (const method of ['ottt', 'sltt'] as const)
 
 test('ottt refuses layers that read currents, and sums of neurons with different tau', async () => {
   const mixed = () =>
-    block({ a: lif({ tau: 2 }), b: lif({ tau: 3 }) }, (m, v, { add }) => add(m.a(v), m.b(v)))
+    api.block({ a: api.lif({ tau: 2 }), b: api.lif({ tau: 3 }) }, (m, v, { add }) =>
+      add(m.a(v), m.b(v)),
+    )
   const message = (text: string): Promise<string> =>
     messageOf(() => compileNet(text, { input, timeSteps: 2, method: 'ottt' }, { mixed }))
   assert.match(
@@ -151,11 +144,11 @@ test('ottt refuses layers that read currents, and sums of neurons with different
 
 test('what only looks like a block is refused, also by a prototype', () => {
   assert.throws(
-    () => sequential({ kind: 'block' } as never),
+    () => api.sequential({ kind: 'block' } as never),
     /^sequential\.0 must be a block with children and a forward function/,
   )
-  const named = { a: linear(2, 2), b: linear(2, 2), __proto__: lif() }
-  assert.equal(Object.keys(sequential(named as never).children), ['a', 'b'])
+  const named = { a: api.linear(2, 2), b: api.linear(2, 2), __proto__: api.lif() }
+  assert.equal(Object.keys(api.sequential(named as never).children), ['a', 'b'])
 })
 
 test.run()

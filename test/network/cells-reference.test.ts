@@ -1,16 +1,7 @@
 /** Random small networks of cells against their definitions in float64. */
 
 import * as assert from 'uvu/assert'
-import {
-  avgPool2d,
-  type Cell,
-  conv2d,
-  flatten,
-  type Layer,
-  linear,
-  type Method,
-  type Shape,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { checkCase, makeCase } from '../support/case.js'
 import { integer, one, type Random, randomCell } from '../support/draw/layers.js'
 import { testRandom } from '../support/engine.js'
@@ -20,19 +11,19 @@ const seed = Number(process.env.SEED ?? 37)
 const input = [2, 4, 3] as const
 
 /** Two layers of cells behind a convolution and a linear layer, and an integrator at the end. */
-function network(random: Random, method: Method): Layer[] {
-  const shape: Shape = [integer(random, 3, 6), 4, 3]
-  const cell = (shape: Shape, hears: boolean): Cell =>
+function network(random: Random, method: api.Method): api.Layer[] {
+  const shape: api.Shape = [integer(random, 3, 6), 4, 3]
+  const cell = (shape: api.Shape, hears: boolean): api.Cell =>
     randomCell(random, shape, { learns: method !== 'sltt', hears: hears && method !== 'rate' })
   const width = integer(random, 5, 9)
   return [
-    conv2d(2, shape[0], 3, { padding: 1 }),
+    api.conv2d(2, shape[0], 3, { padding: 1 }),
     cell(shape, random() < 0.5),
-    avgPool2d([2, 3]),
-    flatten(),
-    linear(shape[0] * 2, width),
+    api.avgPool2d([2, 3]),
+    api.flatten(),
+    api.linear(shape[0] * 2, width),
     cell([width, 1, 1], random() < 0.7),
-    linear(width, 3),
+    api.linear(width, 3),
     ...(random() < 0.3
       ? []
       : [randomCell(random, [3, 1, 1], { learns: method !== 'sltt', spikes: false })]),

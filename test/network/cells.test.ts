@@ -1,27 +1,7 @@
 /** Cells against PyTorch's autograd (test/fixtures/cells), and that their bits repeat. */
 
 import * as assert from 'uvu/assert'
-import {
-  alif,
-  type Block,
-  type CompileOptions,
-  conv2d,
-  cubaLif,
-  flatten,
-  integrateAndFire,
-  integrator,
-  type Layer,
-  leakyIntegrator,
-  lif,
-  linear,
-  type Method,
-  type Model,
-  networkFromJSON,
-  plif,
-  recurrent,
-  type StateDict,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { readFixture } from '../support/fixture.js'
 import { bySample, byStep } from '../support/frames.js'
 import { expectClose, expectSameBits } from '../support/measure.js'
@@ -33,15 +13,23 @@ const LIMIT = 1e-4
 
 interface Case {
   readonly type: string
-  readonly method: Method
+  readonly method: api.Method
   readonly T: number
   readonly last?: boolean
   readonly recurrent?: { readonly bias: boolean }
   readonly [option: string]: unknown
 }
 
-const all = { lif, integrateAndFire, plif, cubaLif, alif, leakyIntegrator, integrator }
-const factories: Readonly<Record<string, (options: object) => Layer>> = all
+const all = {
+  lif: api.lif,
+  integrateAndFire: api.integrateAndFire,
+  plif: api.plif,
+  cubaLif: api.cubaLif,
+  alif: api.alif,
+  leakyIntegrator: api.leakyIntegrator,
+  integrator: api.integrator,
+}
+const factories: Readonly<Record<string, (options: object) => api.Layer>> = all
 
 function cellOf({
   type,
@@ -53,20 +41,20 @@ function cellOf({
   ...options
 }: Case) {
   const made = factories[type](options)
-  return of ? recurrent(made as never, of) : made
+  return of ? api.recurrent(made as never, of) : made
 }
 
-const networkOf = (of: Case): Block =>
-  sequential(
+const networkOf = (of: Case): api.Block =>
+  api.sequential(
     of.last
-      ? { flat: flatten(), out: linear(24, 4), cell: cellOf(of) }
+      ? { flat: api.flatten(), out: api.linear(24, 4), cell: cellOf(of) }
       : {
-          ...{ conv: conv2d(2, 5, 3, { padding: 1 }), cell: cellOf(of) },
-          ...{ flat: flatten(), out: linear(60, 4) },
+          ...{ conv: api.conv2d(2, 5, 3, { padding: 1 }), cell: cellOf(of) },
+          ...{ flat: api.flatten(), out: api.linear(60, 4) },
         },
   )
 
-async function compiled(name: string, of: Case, more: object = {}): Promise<Model> {
+async function compiled(name: string, of: Case, more: object = {}): Promise<api.Model> {
   const { method, T: timeSteps } = of
   const online = method === 'sltt' || method === 'ottt' ? { mseWeight: 0 } : {}
   const options = { input: [2, 4, 3], batchSize: 3, frames: true, method, timeSteps } as const
@@ -75,7 +63,7 @@ async function compiled(name: string, of: Case, more: object = {}): Promise<Mode
   return model
 }
 
-const step = (model: Model, name: string) =>
+const step = (model: api.Model, name: string) =>
   model.trainStep(
     bySample(values(`${name}/input`), model.timeSteps, model.batchSize),
     Array.from(values(`${name}/target`)),
@@ -96,7 +84,7 @@ for (const [name, text] of Object.entries(metadata)) {
 
   if (of.method === 'bptt' || of.method === 'sltt')
     test(`${name}: any number of threads, step modes and parts give the same bits`, async () => {
-      const run = async (more: object): Promise<StateDict> => {
+      const run = async (more: object): Promise<api.StateDict> => {
         const model = await compiled(name, of, more)
         try {
           await step(model, name)
@@ -114,16 +102,18 @@ for (const [name, text] of Object.entries(metadata)) {
 }
 
 /** Cells of each kind in a chain. */
-const chain = (more: Partial<CompileOptions>): Promise<Model> =>
+const chain = (more: Partial<api.CompileOptions>): Promise<api.Model> =>
   compileNet(
     'conv 5 3 padding=1, cuba, flatten, linear 12, hears, linear 4, reads',
     { input: [2, 4, 3], batchSize: 3, ...more },
     {
       cuba: () =>
-        cubaLif({ tau: Float32Array.of(1.5, 2, 3, 4, 5), refractory: 1, vThreshold: 0.4 }),
+        api.cubaLif({ tau: Float32Array.of(1.5, 2, 3, 4, 5), refractory: 1, vThreshold: 0.4 }),
       hears: () =>
-        recurrent(alif({ vThreshold: Float64Array.from({ length: 12 }, (_, i) => 0.2 + i / 20) })),
-      reads: () => leakyIntegrator({ tauSyn: 2, decayInput: true }),
+        api.recurrent(
+          api.alif({ vThreshold: Float64Array.from({ length: 12 }, (_, i) => 0.2 + i / 20) }),
+        ),
+      reads: () => api.leakyIntegrator({ tauSyn: 2, decayInput: true }),
     },
   )
 const numbers = (count: number): Float32Array =>
@@ -155,13 +145,13 @@ for (const options of [
 ] as const)
   test(`cells with equal numbers are lif(${JSON.stringify(options)})`, async () => {
     const x = numbers(6 * 3 * 24)
-    const states: StateDict[] = []
+    const states: api.StateDict[] = []
     for (const own of [options, { ...options, inputScale: 1 }])
       for (const method of ['rate', 'bptt'] as const) {
         const options = { input: [2, 4, 3], timeSteps: 6, batchSize: 3, frames: true } as const
         const text = 'conv 5 3, neuron, flatten, linear 4'
         const more = { ...options, method, seed: 3 }
-        const model = await compileNet(text, more, { neuron: () => lif(own) })
+        const model = await compileNet(text, more, { neuron: () => api.lif(own) })
         await model.trainStep(x, [0, 1, 2])
         states.push(model.gradients())
         await model.dispose()
@@ -174,9 +164,9 @@ for (const options of [
 test('without leak, decayInput leaves nothing of the input: a number as lists of it', async () => {
   const options = { tau: Number.POSITIVE_INFINITY, decayInput: true } as const
   const each = { ...options, tau: [options.tau, options.tau, options.tau] }
-  for (const make of [lif, cubaLif, alif, leakyIntegrator])
+  for (const make of [api.lif, api.cubaLif, api.alif, api.leakyIntegrator])
     for (const given of [options, each]) {
-      const model = await modelOf(sequential(make(given), integrator()), {
+      const model = await modelOf(api.sequential(make(given), api.integrator()), {
         input: [3],
         timeSteps: 4,
       })
@@ -193,8 +183,8 @@ test('inputScale multiplies what comes back to a recurrent layer too', async () 
     [2, 1],
     [1, 2],
   ]) {
-    const neurons = recurrent(lif({ tau: 2, vThreshold: 0.25, inputScale }))
-    const net = sequential(linear(4, 5), neurons, linear(5, 3))
+    const neurons = api.recurrent(api.lif({ tau: 2, vThreshold: 0.25, inputScale }))
+    const net = api.sequential(api.linear(4, 5), neurons, api.linear(5, 3))
     const model = await modelOf(net, { input: [4], timeSteps: 8, batchSize: 2, method: 'bptt' })
     const state = model.stateDict()
     for (const [name, { data }] of Object.entries(state))
@@ -213,7 +203,11 @@ test('weight and bias of a recurrent layer start as it is said', async () => {
     [{ normal: 0, bias: 'default' }, [true, false]],
     [{ normal: 0, bias: 'zeros' }, [true, true]],
   ] as const) {
-    const net = sequential(linear(4, 16), recurrent(lif(), { init }), linear(16, 3))
+    const net = api.sequential(
+      api.linear(4, 16),
+      api.recurrent(api.lif(), { init }),
+      api.linear(16, 3),
+    )
     const model = await modelOf(net, { input: [4], method: 'bptt', batchSize: 2 })
     const state = model.stateDict()
     await model.dispose()
@@ -234,12 +228,12 @@ test('summaries, statistics and files name cells', async () => {
   await model.trainStep(numbers(48), [0, 1])
   assert.equal(Object.keys(model.firingRates()), ['1', '4'])
   const json = JSON.stringify(model.toJSON())
-  const again = await modelOf(networkFromJSON(json), { ...options, input: [2, 4, 3] })
+  const again = await modelOf(api.networkFromJSON(json), { ...options, input: [2, 4, 3] })
   assert.is(JSON.stringify(again.toJSON()), json)
 })
 
 test('a threshold that training or a file makes 0 or less counts as 1/1024', async () => {
-  const net = sequential(flatten(), linear(4, 3), lif({ learn: ['vThreshold'] }))
+  const net = api.sequential(api.flatten(), api.linear(4, 3), api.lif({ learn: ['vThreshold'] }))
   const model = await modelOf(net, { input: [4], timeSteps: 4, batchSize: 1 })
   const state = model.stateDict()
   const weight = { shape: [3, 4], data: new Float32Array(12).fill(0) }

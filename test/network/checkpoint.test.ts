@@ -6,18 +6,7 @@
 import * as assert from 'uvu/assert'
 import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan, type Plan } from '../../src/compile/plan.js'
-import {
-  avgPool2d,
-  type Block,
-  block,
-  type CompileOptions,
-  type Layer,
-  lif,
-  residual,
-  type StateDict,
-  scale,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
 import { imageShape } from '../../src/network/value.js'
 import { randomNetwork } from '../support/draw/networks.js'
@@ -29,13 +18,13 @@ import { netOf } from '../support/net.js'
 
 const seed = Number(process.env.SEED ?? 71)
 
-type Options = CompileOptions & { timeSteps: number; batchSize: number }
+type Options = api.CompileOptions & { timeSteps: number; batchSize: number }
 
 /** Parameters and statistics after two steps, and the gradients and losses of both. */
 async function twoSteps(
-  network: Block,
+  network: api.Block,
   options: Options,
-): Promise<{ losses: number[]; states: StateDict[]; plan: Plan }> {
+): Promise<{ losses: number[]; states: api.StateDict[]; plan: Plan }> {
   const model = await modelOf(network, { method: 'bptt', seed: 5, ...options })
   try {
     const { batchSize, timeSteps, frames, input } = options
@@ -43,7 +32,7 @@ async function twoSteps(
     const x = uniform(images * input.reduce((a, b) => a * b, 1), 3, seed)
     const y = labels(batchSize, model.classes, seed)
     const losses: number[] = []
-    const states: StateDict[] = []
+    const states: api.StateDict[] = []
     for (let i = 0; i < 2; i++) {
       losses.push((await model.trainStep(x, y, { lr: 0.1 })).loss)
       states.push(model.gradients())
@@ -61,7 +50,7 @@ async function twoSteps(
  */
 async function compareBits(
   what: string,
-  network: Block,
+  network: api.Block,
   options: Options,
 ): Promise<{ share: number; plan: Plan }> {
   const kept = await twoSteps(network, options)
@@ -74,7 +63,7 @@ async function compareBits(
   return { share: learning / gradients.length, plan: again.plan }
 }
 
-function planOf(network: Block, options: Options, gradientCheckpoint: 'none' | 'layers'): Plan {
+function planOf(network: api.Block, options: Options, gradientCheckpoint: 'none' | 'layers'): Plan {
   const { input, timeSteps, batchSize, frames = false, inspect = false } = options
   const { stepMode, threads = 1 } = options
   return makePlan(
@@ -104,39 +93,39 @@ function madeAgain({ buffers }: Plan) {
 const input = [3, 12, 12] as const
 
 /** A convolution and its normalisation, of an image of any size. */
-const norm = (from: number, to: number, stride = 1, kernel = 3): Block =>
+const norm = (from: number, to: number, stride = 1, kernel = 3): api.Block =>
   netOf(
     [from, 12, 12],
     `conv ${to} ${kernel} padding=${(kernel - 1) / 2} stride=${stride} bias=false, norm`,
   )
 
 /** A block of a ResNet, of a SEW-ResNet where spikes are added. */
-const shortcut = (from: number, to = from, stride = 1): Block =>
-  block(
+const shortcut = (from: number, to = from, stride = 1): api.Block =>
+  api.block(
     {
-      main: sequential(norm(from, to, stride), lif(), norm(to, to)),
+      main: api.sequential(norm(from, to, stride), api.lif(), norm(to, to)),
       ...(to !== from && { side: norm(from, to, stride, 1) }),
-      out: lif(),
+      out: api.lif(),
     },
     (m, x, { add }) => m.out(add(m.main(x), m.side ? m.side(x) : x)),
   )
 /** A value and what a layer makes of it, added: and neurons behind them. */
-const added = (layer: Layer, fires = true): Block =>
-  block({ layer, ...(fires && { out: lif() }) }, (m, x, { add }) => {
+const added = (layer: api.Layer, fires = true): api.Block =>
+  api.block({ layer, ...(fires && { out: api.lif() }) }, (m, x, { add }) => {
     const sum = add(x, m.layer(x))
     return m.out ? m.out(sum) : sum
   })
-const pool = () => avgPool2d(3, { stride: 1, padding: 1 })
+const pool = () => api.avgPool2d(3, { stride: 1, padding: 1 })
 
 const own = {
   normed: (from: number, to: number) => norm(from, to),
   shortcut,
-  sew: (n: number) => residual(sequential(norm(n, n), lif())),
+  sew: (n: number) => api.residual(api.sequential(norm(n, n), api.lif())),
   adds: (n: number) =>
-    residual(netOf([n, 12, 12], `norm, lif, conv ${n} 3 padding=1 standardise=true`)),
-  rectifies: (n: number) => residual(netOf([n, 12, 12], `norm, relu, conv ${n} 3 padding=1`)),
+    api.residual(netOf([n, 12, 12], `norm, lif, conv ${n} 3 padding=1 standardise=true`)),
+  rectifies: (n: number) => api.residual(netOf([n, 12, 12], `norm, relu, conv ${n} 3 padding=1`)),
   addsPool: () => added(pool()),
-  addsMore: () => added(scale(2.5)),
+  addsMore: () => added(api.scale(2.5)),
   sumsPool: () => added(pool(), false),
 }
 const texts: Readonly<Record<string, string>> = {

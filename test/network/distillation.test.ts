@@ -1,25 +1,7 @@
 /** Several outputs and self-distillation, beside its authors' code (test/fixtures/distillation). */
 import { readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
-import {
-  adaptiveAvgPool2d,
-  type Block,
-  block,
-  type CompileOptions,
-  crossEntropy,
-  esdResnet18,
-  flatten,
-  fromArrays,
-  linear,
-  type Model,
-  type Module,
-  networkFromJSON,
-  resnet18,
-  selfDistillation,
-  sequential,
-  sgd,
-  timeMean,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { deepConv } from '../../src/model/models/resnet.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
@@ -52,21 +34,21 @@ const { T: timeSteps, alpha, beta, temperature, labels } = fixture
 
 const neuron = { vThreshold: 0.5 }
 /** The network of generate.py. */
-const network = (): Block => {
+const network = (): api.Block => {
   const children = {
     conv0: netOf([2, 8, 8], 'conv 4 3 padding=1 bias=false, norm, lif vThreshold=0.5'),
     layer1: basicBlock(4, 4, 1, neuron),
     layer2: basicBlock(4, 6, 2, neuron),
-    classifier: linear(6, 3),
+    classifier: api.linear(6, 3),
     scala1: deepConv(4, 6),
     scala2: deepConv(6, 6, 1),
-    fc1: linear(6, 3),
-    fc2: linear(6, 3),
-    pool: adaptiveAvgPool2d(1),
-    flatten: flatten(),
-    rates: timeMean(),
+    fc1: api.linear(6, 3),
+    fc2: api.linear(6, 3),
+    pool: api.adaptiveAvgPool2d(1),
+    flatten: api.flatten(),
+    rates: api.timeMean(),
   }
-  return block(children, (m, x) => {
+  return api.block(children, (m, x) => {
     const end = (value: typeof x) => m.flatten(m.pool(value))
     const first = m.layer1(m.conv0(x))
     const second = m.layer2(first)
@@ -78,11 +60,11 @@ const network = (): Block => {
   })
 }
 
-const loss = selfDistillation({ alpha, beta, temperature })
+const loss = api.selfDistillation({ alpha, beta, temperature })
 const options = { input: [2, 8, 8], timeSteps, batchSize: labels.length, loss } as const
 const x = Float32Array.from(fixture.x)
 
-async function compiled(more: Partial<CompileOptions> = {}): Promise<Model> {
+async function compiled(more: Partial<api.CompileOptions> = {}): Promise<api.Model> {
   const model = await modelOf(network(), { ...options, ...more })
   const state = model.stateDict()
   for (const [name, { data }] of Object.entries(fixture.start)) state[name].data.set(data)
@@ -104,12 +86,12 @@ for (const engine of [undefined, 'debug'] as const)
 
 test('prediction and evaluation are of the last output; files and copies keep all of them', async () => {
   const model = await compiled()
-  const data = fromArrays({ images: x, labels, shape: [2, 8, 8], classes: 3 })
+  const data = api.fromArrays({ images: x, labels, shape: [2, 8, 8], classes: 3 })
   const { logits } = await model.predict(x)
   const { accuracy } = await model.evaluate(data)
   // The same network without branches.
   const plain = await modelOf(
-    block({ ...network().children } as Record<string, Module>, (m, input) =>
+    api.block({ ...network().children } as Record<string, api.Module>, (m, input) =>
       m.classifier(m.flatten(m.pool(m.layer2(m.layer1(m.conv0(input)))))),
     ),
     { input: [2, 8, 8], timeSteps, batchSize: labels.length },
@@ -120,7 +102,7 @@ test('prediction and evaluation are of the last output; files and copies keep al
   assert.equal((await plain.predict(x)).logits, logits)
   assert.is((await plain.evaluate(data)).accuracy, accuracy)
   await plain.dispose()
-  const again = await modelOf(networkFromJSON(JSON.stringify(model.toJSON())), options)
+  const again = await modelOf(api.networkFromJSON(JSON.stringify(model.toJSON())), options)
   again.loadStateDict(state)
   await Promise.all([model, again].map((of) => of.trainStep(x, labels)))
   expectSameBits('a network from JSON', again.stateDict(), model.stateDict())
@@ -136,10 +118,10 @@ test('it learns by fit, on rate and bptt, and goes on from a file', async () => 
   y.forEach((label, i) => {
     for (let k = 0; k < 40; k++) pixels[i * 128 + label * 40 + k] += 1
   })
-  const data = fromArrays({ images: pixels, labels: y, shape: [2, 8, 8], classes: 3 })
+  const data = api.fromArrays({ images: pixels, labels: y, shape: [2, 8, 8], classes: 3 })
   for (const method of ['rate', 'bptt'] as const) {
     const model = await modelOf(network(), { ...options, batchSize: 12, method, seed: 4 })
-    const optimizer = sgd({ lr: method === 'rate' ? 0.4 : 0.1 })
+    const optimizer = api.sgd({ lr: method === 'rate' ? 0.4 : 0.1 })
     const history = await model.fit(data, { epochs: 8, optimizer, loss })
     const losses = history.epochs.map(({ trainLoss }) => trainLoss)
     assert.ok(losses[losses.length - 1] < 0.7 * losses[0], `${method}: ${losses}`)
@@ -147,21 +129,21 @@ test('it learns by fit, on rate and bptt, and goes on from a file', async () => 
   }
 })
 
-const two = (forward: Parameters<typeof block>[1]) =>
-  block({ a: linear(4, 3), b: linear(4, 3) }, forward)
+const two = (forward: Parameters<typeof api.block>[1]) =>
+  api.block({ a: api.linear(4, 3), b: api.linear(4, 3) }, forward)
 const small = { input: [4], timeSteps: 2, batchSize: 2 } as const
-const branched = (forward: Parameters<typeof block>[1]) => () => modelOf(two(forward), small)
+const branched = (forward: Parameters<typeof api.block>[1]) => () => modelOf(two(forward), small)
 const meant = (more: object) => () =>
   compileNet('linear 3, lif, timeMean, linear 2', { ...small, ...more })
 const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'crossEntropy with several',
-    () => compiled({ loss: crossEntropy() }),
+    () => compiled({ loss: api.crossEntropy() }),
     /several outputs \(early, middle, output\), which loss selfDistillation\(\) trains, got crossEntropy/,
   ],
   [
     'one output',
-    () => modelOf(linear(4, 3), { ...small, loss }),
+    () => modelOf(api.linear(4, 3), { ...small, loss }),
     /needs a network with two outputs or more/,
   ],
   [
@@ -189,15 +171,15 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   ],
   [
     'outputs of a part',
-    () => modelOf(sequential(two((m, v) => ({ one: m.a(v), out: m.b(v) }))), small),
+    () => modelOf(api.sequential(two((m, v) => ({ one: m.a(v), out: m.b(v) }))), small),
     /forward function of a block must return/,
   ],
   [
     'esdResnet18(null)',
-    () => esdResnet18(null as never),
+    () => api.esdResnet18(null as never),
     /esdResnet18 takes an object of options.*got null/,
   ],
-  ['resnet18(5)', () => resnet18(5 as never), /resnet18 takes an object of options.*got 5/],
+  ['resnet18(5)', () => api.resnet18(5 as never), /resnet18 takes an object of options.*got 5/],
   [
     'timeMean online',
     meant({ method: 'sltt' }),
@@ -215,7 +197,7 @@ for (const [what, run, message] of wrong)
   })
 
 test('esdResnet18 has the parameters of its authors, and compiles', async () => {
-  const model = await modelOf(esdResnet18(), { input: [3, 32, 32], timeSteps: 2, batchSize: 1 })
+  const model = await modelOf(api.esdResnet18(), { input: [3, 32, 32], timeSteps: 2, batchSize: 1 })
   const names = Object.keys(model.stateDict())
   for (const name of ['conv0.0.weight', 'scala1.2.op.5.weight', 'scala3.0.res_bn.bias', 'fc3.bias'])
     assert.ok(names.includes(name), name)

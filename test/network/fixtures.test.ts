@@ -4,15 +4,7 @@
  */
 import { readdirSync } from 'node:fs'
 import * as assert from 'uvu/assert'
-import {
-  type Block,
-  block,
-  type Method,
-  type Model,
-  type StepMode,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { readFixture } from '../support/fixture.js'
 import { bySample } from '../support/frames.js'
 import { expectClose, norm, relativeError } from '../support/measure.js'
@@ -34,8 +26,8 @@ const biasBeforeNorm: Record<string, RegExp> = {
 }
 
 /** SEW-ResNet's basic block: spikes are added. */
-const sew = (inputs: number, outputs: number, stride: number): Block =>
-  block(
+const sew = (inputs: number, outputs: number, stride: number): api.Block =>
+  api.block(
     {
       convNeuron1: netOf([inputs, 8, 8], `conv ${outputs} 3 padding=1 stride=${stride}, norm, lif`),
       convNeuron2: netOf([outputs, 8, 8], `conv ${outputs} 3 padding=1, norm, lif`),
@@ -74,7 +66,7 @@ type Golden = ReturnType<typeof readFixture>
 const entriesOf = (golden: Golden, prefix: string) =>
   Object.entries(golden.state(prefix)).filter(([name]) => !name.endsWith('num_batches_tracked'))
 
-function compareFirstStep(model: Model, golden: Golden, vanishing: RegExp | undefined): void {
+function compareFirstStep(model: api.Model, golden: Golden, vanishing: RegExp | undefined): void {
   const { metadata, values, state } = golden
   expectClose('output', model.output(), values('output'), LIMIT)
   const [gradients, expected] = [model.gradients(), state('grad.')]
@@ -126,13 +118,13 @@ for (const file of files) {
           basic: (from, to, by) => basicBlock(from, to, by),
           sew,
         })
-        const model = await modelOf(sequential({ body }), {
+        const model = await modelOf(api.sequential({ body }), {
           input,
           timeSteps: Number(metadata.T),
           batchSize: BATCH,
           frames: metadata.frames === 'true',
-          method: metadata.method as Method,
-          stepMode: metadata.step_mode as StepMode,
+          method: metadata.method as api.Method,
+          stepMode: metadata.step_mode as api.StepMode,
           inspect: true,
           threads,
           engine,
@@ -141,7 +133,7 @@ for (const file of files) {
         const given = values('input')
         const x = model.frames ? bySample(given, model.timeSteps, BATCH) : given
         model.loadStateDict(state('before.'))
-        model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4, decay: 'all' })
+        model.optimizer = api.sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4, decay: 'all' })
         const losses = JSON.parse(metadata.losses) as number[]
         assert.ok(losses.length >= 3, 'the fixture holds three steps')
         for (const [step, expected] of losses.entries()) {

@@ -1,19 +1,7 @@
 /** Layers between neurons: the rates of max pooling, and what they refuse. */
 
 import * as assert from 'uvu/assert'
-import {
-  block,
-  conv1d,
-  conv2d,
-  delay,
-  flatten,
-  groupNorm,
-  type Layer,
-  layerNorm,
-  linear,
-  scale,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
@@ -38,32 +26,38 @@ test('max pooling in the rate method: pooled or official', async () => {
 
 test('what layers refuse of their input or their method is told by name', async () => {
   const input = [2, 5, 5] as const
-  const compiled = (...layers: Layer[]): Promise<unknown> =>
-    modelOf(sequential(...layers, flatten(), linear(9, 2)), { input, method: 'bptt' })
-  const joins = (children: Record<string, Layer>): Promise<unknown> =>
+  const compiled = (...layers: api.Layer[]): Promise<unknown> =>
+    modelOf(api.sequential(...layers, api.flatten(), api.linear(9, 2)), { input, method: 'bptt' })
+  const joins = (children: Record<string, api.Layer>): Promise<unknown> =>
     modelOf(
-      block(children, (m, x, { concat }) => concat(m.a(x), m.b(x))),
+      api.block(children, (m, x, { concat }) => concat(m.a(x), m.b(x))),
       { input },
     )
   const late = 'linear 4, lif, delay 1, linear 2'
   const at = (method: 'ottt' | 'sltt') => compileNet(late, { input: [8], method, timeSteps: 3 })
   for (const [make, message] of [
-    [() => compiled(scale([1, 2, 3])), /0 \(scale\): has 3 factors; .* needs 2, one for .* or 50/],
-    [() => compiled(delay([1, 2, 3])), /0 \(delay\): has 3 delays, its input \[2, 5, 5\] needs 2/],
-    [() => compiled(groupNorm(2, 4)), /0 \(groupNorm\): expects 4 channels, got \[2, 5, 5\]/],
     [
-      () => compiled(layerNorm([2, 5])),
+      () => compiled(api.scale([1, 2, 3])),
+      /0 \(scale\): has 3 factors; .* needs 2, one for .* or 50/,
+    ],
+    [
+      () => compiled(api.delay([1, 2, 3])),
+      /0 \(delay\): has 3 delays, its input \[2, 5, 5\] needs 2/,
+    ],
+    [() => compiled(api.groupNorm(2, 4)), /0 \(groupNorm\): expects 4 channels, got \[2, 5, 5\]/],
+    [
+      () => compiled(api.layerNorm([2, 5])),
       /normalises the last sizes \[2, 5\] .*got \[2, 5, 5\]; give it \[2, 5, 5\], \[5, 5\] or \[5\]/,
     ],
-    [() => compiled(conv1d(2, 3, 3)), /expects a series \[C, L\], got the image \[2, 5, 5\]/],
+    [() => compiled(api.conv1d(2, 3, 3)), /expects a series \[C, L\], got the image \[2, 5, 5\]/],
     [
-      () => joins({ a: conv2d(2, 2, 3), b: conv2d(2, 2, 2) }),
+      () => joins({ a: api.conv2d(2, 2, 3), b: api.conv2d(2, 2, 2) }),
       /concat joins channels of values of one height and width, or flat values, got \[2, 3, 3\]/,
     ],
     [
       () =>
         modelOf(
-          block({}, (_m, x, { concat }) => concat(x)),
+          api.block({}, (_m, x, { concat }) => concat(x)),
           { input },
         ),
       /concat needs two or more values/,

@@ -4,22 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
-import {
-  type Block,
-  type CompileOptions,
-  crossEntropy,
-  fromArrays,
-  type Loss,
-  type Method,
-  type Model,
-  mse,
-  type RatePenalty,
-  ratePenalty,
-  type StepMode,
-  selfDistillation,
-  sgd,
-  tet,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { relativeError } from '../support/measure.js'
@@ -28,9 +13,9 @@ import { compileNet, netOf } from '../support/net.js'
 import { usualModes } from '../support/tables.js'
 
 interface Case {
-  readonly method: Method
-  readonly loss: { readonly kind: Loss['kind'] }
-  readonly penalties: readonly Parameters<typeof ratePenalty>[0][]
+  readonly method: api.Method
+  readonly loss: { readonly kind: api.Loss['kind'] }
+  readonly penalties: readonly Parameters<typeof api.ratePenalty>[0][]
   readonly value: number
   readonly penalty: number
   readonly gradients: readonly number[]
@@ -46,14 +31,19 @@ interface Fixture {
 const file = new URL('../../../test/fixtures/losses/losses.json', import.meta.url)
 const fixture: Fixture = JSON.parse(readFileSync(file, 'utf8'))
 
-const makers = { crossEntropy, mse, tet, selfDistillation }
-const lossOf = ({ kind, ...options }: Case['loss']): Loss =>
-  (makers[kind] as (options: object) => Loss)(options)
+const makers = {
+  crossEntropy: api.crossEntropy,
+  mse: api.mse,
+  tet: api.tet,
+  selfDistillation: api.selfDistillation,
+}
+const lossOf = ({ kind, ...options }: Case['loss']): api.Loss =>
+  (makers[kind] as (options: object) => api.Loss)(options)
 
 const names = ['1', '3', '5'].flatMap((layer) => [`${layer}.weight`, `${layer}.bias`])
-const small = (): Block => netOf([5, 1, 1], 'flatten, linear 6, lif, linear 4, lif, linear 3')
+const small = (): api.Block => netOf([5, 1, 1], 'flatten, linear 6, lif, linear 4, lif, linear 3')
 
-async function compiled(c: Case, stepMode: StepMode, more?: Partial<CompileOptions>) {
+async function compiled(c: Case, stepMode: api.StepMode, more?: Partial<api.CompileOptions>) {
   const model = await modelOf(small(), {
     input: [5, 1, 1],
     timeSteps: fixture.timeSteps,
@@ -61,7 +51,7 @@ async function compiled(c: Case, stepMode: StepMode, more?: Partial<CompileOptio
     method: c.method,
     stepMode,
     loss: lossOf(c.loss),
-    penalties: c.penalties.map((penalty) => ratePenalty(penalty)),
+    penalties: c.penalties.map((penalty) => api.ratePenalty(penalty)),
     ...(c.method === 'sltt' && c.loss.kind === 'crossEntropy' && { mseWeight: 0 }),
     ...more,
   })
@@ -79,7 +69,7 @@ const targetsOf = ({ loss }: Case): ArrayLike<number> => {
 
 for (const [i, c] of fixture.cases.entries())
   test(`${c.method} ${JSON.stringify(c.loss)} ${JSON.stringify(c.penalties)}`, async () => {
-    const modes: readonly StepMode[] = c.method === 'sltt' ? ['s'] : ['m', 's']
+    const modes: readonly api.StepMode[] = c.method === 'sltt' ? ['s'] : ['m', 's']
     for (const stepMode of modes) {
       const debug = i % 4 === 0 ? ({ engine: 'debug' } as const) : {}
       const model = await compiled(c, stepMode, debug)
@@ -98,15 +88,19 @@ for (const [i, c] of fixture.cases.entries())
   })
 
 // The table of docs/training.md.
-const rows: readonly [string, Partial<CompileOptions>, readonly Method[]][] = [
-  ['crossEntropy()', { loss: crossEntropy() }, ['rate', 'bptt', 'ottt', 'sltt']],
-  ['smoothed', { loss: crossEntropy({ labelSmoothing: 0.1 }) }, ['rate', 'bptt', 'ottt', 'sltt']],
-  ['counts', { loss: crossEntropy({ of: 'counts' }) }, ['rate', 'bptt']],
-  ['mse()', { loss: mse() }, ['rate', 'bptt', 'ottt', 'sltt']],
-  ['mse counts', { loss: mse({ of: 'counts' }) }, ['rate', 'bptt']],
-  ['mse values', { loss: mse({ targets: 'values' }) }, ['rate', 'bptt', 'ottt', 'sltt']],
-  ['tet()', { loss: tet() }, ['bptt', 'ottt', 'sltt']],
-  ['penalty', { penalties: [ratePenalty({ weight: 1 })] }, ['rate', 'bptt']],
+const rows: readonly [string, Partial<api.CompileOptions>, readonly api.Method[]][] = [
+  ['crossEntropy()', { loss: api.crossEntropy() }, ['rate', 'bptt', 'ottt', 'sltt']],
+  [
+    'smoothed',
+    { loss: api.crossEntropy({ labelSmoothing: 0.1 }) },
+    ['rate', 'bptt', 'ottt', 'sltt'],
+  ],
+  ['counts', { loss: api.crossEntropy({ of: 'counts' }) }, ['rate', 'bptt']],
+  ['mse()', { loss: api.mse() }, ['rate', 'bptt', 'ottt', 'sltt']],
+  ['mse counts', { loss: api.mse({ of: 'counts' }) }, ['rate', 'bptt']],
+  ['mse values', { loss: api.mse({ targets: 'values' }) }, ['rate', 'bptt', 'ottt', 'sltt']],
+  ['tet()', { loss: api.tet() }, ['bptt', 'ottt', 'sltt']],
+  ['penalty', { penalties: [api.ratePenalty({ weight: 1 })] }, ['rate', 'bptt']],
 ]
 const reasons: Record<string, RegExp> = {
   counts: /^loss crossEntropy\(\{ of: 'counts' \}\) needs all steps .* 'rate' or 'bptt'/,
@@ -135,12 +129,12 @@ test('each method has the losses of the table, and refuses the others by name', 
 
 test('mseWeight with another loss, and targets of the wrong kind, are refused by name', async () => {
   const shared = { input: [5, 1, 1], batchSize: 2 } as const
-  const weighed = { ...shared, method: 'ottt', mseWeight: 0.1, loss: mse() } as const
+  const weighed = { ...shared, method: 'ottt', mseWeight: 0.1, loss: api.mse() } as const
   assert.match(
     await messageOf(() => modelOf(small(), weighed)),
     /^mseWeight is an option of loss crossEntropy\(\), got it with mse\(\)/,
   )
-  const model = await modelOf(small(), { ...shared, loss: mse({ targets: 'values' }) })
+  const model = await modelOf(small(), { ...shared, loss: api.mse({ targets: 'values' }) })
   const x = new Float32Array(10)
   assert.match(
     await messageOf(() => model.trainStep(x, [0, 1])),
@@ -156,22 +150,22 @@ test('mseWeight with another loss, and targets of the wrong kind, are refused by
   // What is refused changes nothing.
   const labels = await modelOf(small(), { ...shared, method: 'rate' })
   const of = { images: new Float32Array(20), labels: [0, 1, 2, 0], classes: 3 }
-  const data = fromArrays({ ...of, shape: [5, 1, 1] })
+  const data = api.fromArrays({ ...of, shape: [5, 1, 1] })
   const before = labels.stateDict()
-  assert.match(await messageOf(() => labels.fit(data, { loss: tet() })), /^loss tet\(\) needs/)
+  assert.match(await messageOf(() => labels.fit(data, { loss: api.tet() })), /^loss tet\(\) needs/)
   assert.equal(labels.stateDict(), before)
-  await labels.fit(data, { loss: mse(), penalties: [ratePenalty({ weight: 0.1 })] })
+  await labels.fit(data, { loss: api.mse(), penalties: [api.ratePenalty({ weight: 0.1 })] })
 })
 
-const penalties: readonly RatePenalty[] = [
-  ratePenalty({ weight: 2, target: 0.2 }),
-  ratePenalty({ weight: 1, norm: 'L1', target: 0.1, layers: '4' }),
+const penalties: readonly api.RatePenalty[] = [
+  api.ratePenalty({ weight: 2, target: 0.2 }),
+  api.ratePenalty({ weight: 1, norm: 'L1', target: 0.1, layers: '4' }),
 ]
 const random = testRandom(5)
 const images = Float32Array.from({ length: 6 * 72 }, () => 2 * random())
 const labels = [0, 1, 2, 0, 1, 2]
 
-async function trained(options: Partial<CompileOptions>): Promise<Model> {
+async function trained(options: Partial<api.CompileOptions>): Promise<api.Model> {
   const shared = { input: [2, 6, 6], batchSize: 6, timeSteps: 5, penalties } as const
   const text = 'conv 5 3 padding=1, norm, lif, conv 9 3 padding=1, lif, flatten, linear 3'
   const model = await compileNet(text, { ...shared, ...options })
@@ -187,10 +181,10 @@ test('threads and gradientCheckpoint change no bit of a training with penalties'
         [{ method: 'rate' }, { method: 'rate', threads: 3 }],
         [{ method: 'bptt' }, { method: 'bptt', gradientCheckpoint: 'layers' }],
         [
-          { method: 'bptt', loss: tet() },
-          { method: 'bptt', loss: tet(), threads: 2, gradientCheckpoint: 'layers' },
+          { method: 'bptt', loss: api.tet() },
+          { method: 'bptt', loss: api.tet(), threads: 2, gradientCheckpoint: 'layers' },
         ],
-      ] satisfies Partial<CompileOptions>[][]
+      ] satisfies Partial<api.CompileOptions>[][]
     ).map((pair) => Promise.all(pair.map(trained))),
   )
   for (const [one, other] of all) {
@@ -201,7 +195,7 @@ test('threads and gradientCheckpoint change no bit of a training with penalties'
 
 test('padding counts nowhere, and evaluate has the loss without penalties', async () => {
   const shared = { input: [2, 6, 6], timeSteps: 5, penalties } as const
-  for (const loss of [crossEntropy({ labelSmoothing: 0.2 }), mse(), tet()]) {
+  for (const loss of [api.crossEntropy({ labelSmoothing: 0.2 }), api.mse(), api.tet()]) {
     const method = loss.kind === 'tet' ? 'bptt' : 'rate'
     // Without BatchNorm, whose statistics padding is part of.
     const plain = netOf(shared.input, 'conv 5 3, lif, conv 4 3, lif, flatten, linear 3')
@@ -215,7 +209,7 @@ test('padding counts nowhere, and evaluate has the loss without penalties', asyn
     const expected = await small.trainStep(four, labels.slice(0, 4), { update: false })
     // As `fit` does with a data set that is smaller than a batch.
     const of = { images: four, labels: labels.slice(0, 4), classes: 3 }
-    const data = fromArrays({ ...of, shape: [2, 6, 6] })
+    const data = api.fromArrays({ ...of, shape: [2, 6, 6] })
     const seen: number[] = []
     await large.fit(data, { epochs: 1, onStep: ({ loss }) => seen.push(loss) })
     assert.ok(expected.penalty > 0.01, `penalty ${expected.penalty}`)
@@ -235,7 +229,7 @@ test('padding counts nowhere, and evaluate has the loss without penalties', asyn
 test('a penalty of weight 0 changes no bit', async () => {
   const [none, zero] = [
     await trained({ penalties: [] }),
-    await trained({ penalties: [ratePenalty({ weight: 0 })] }),
+    await trained({ penalties: [api.ratePenalty({ weight: 0 })] }),
   ]
   assert.equal(zero.stateDict(), none.stateDict())
 })
@@ -251,17 +245,17 @@ for (const method of ['rate', 'bptt'] as const)
         const own = testRandom(11)
         const x = Float32Array.from({ length: 64 * 16 }, () => 3 * own())
         const y = Array.from({ length: 64 }, () => Math.floor(3 * own()))
-        const data = fromArrays({ images: x, labels: y, shape: [1, 4, 4], classes: 3 })
-        const measure = ratePenalty({ weight: 1, norm, target })
+        const data = api.fromArrays({ images: x, labels: y, shape: [1, 4, 4], classes: 3 })
+        const measure = api.ratePenalty({ weight: 1, norm, target })
         const probe = await modelOf(two, { ...shared, penalties: [measure] })
         const after = async (weight: number): Promise<{ penalty: number; rate: number }> => {
           const model = await modelOf(two, shared)
-          const penalties = [ratePenalty({ weight, norm, target })]
+          const penalties = [api.ratePenalty({ weight, norm, target })]
           // A gradient of rates is 1/T of one through time.
           const lr = method === 'rate' ? 0.03 : 0.005
           const { epochs } = await model.fit(data, {
             epochs: 30,
-            optimizer: sgd({ lr, momentum: 0 }),
+            optimizer: api.sgd({ lr, momentum: 0 }),
             ...(weight > 0 ? { penalties } : {}),
           })
           probe.loadStateDict(model.stateDict())

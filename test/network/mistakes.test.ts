@@ -5,27 +5,7 @@
 
 import * as assert from 'uvu/assert'
 import { methodNames } from '../../src/compile/methods.js'
-import {
-  alif,
-  avgPool2d,
-  type Block,
-  block,
-  type CompileOptions,
-  conv2d,
-  flatten,
-  fromArrays,
-  identity,
-  lif,
-  linear,
-  type Module,
-  plif,
-  ratePenalty,
-  recurrent,
-  relu,
-  residual,
-  sequential,
-  timeMean,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { layerKinds } from '../../src/network/kind.js'
 import { messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
@@ -39,60 +19,64 @@ const wrong = (value: unknown): Anything => value
 const of = (network: Anything, options: object = {}) =>
   modelOf(network, { input: [1, 2, 3], ...options })
 
-const fc = linear(6, 6)
-const twice = sequential(conv2d(1, 1, 1), netOf([1, 2, 3], 'norm'))
-const act = plif()
-const inner = (forward: Anything): Block =>
-  sequential({ flat: flatten(), inner: block({ fc: linear(6, 6) }, forward) })
+const fc = api.linear(6, 6)
+const twice = api.sequential(api.conv2d(1, 1, 1), netOf([1, 2, 3], 'norm'))
+const act = api.plif()
+const inner = (forward: Anything): api.Block =>
+  api.sequential({ flat: api.flatten(), inner: api.block({ fc: api.linear(6, 6) }, forward) })
 const shared = (a: string, b: string, kind: string): string =>
   `${a} and ${b} are the same ${kind} layer; shared parameters are not supported: make a layer ` +
   'for each place'
 const missing =
   'inner: the forward function of a block must return what a child, add or concat gave'
-const two = { a: relu(), b: conv2d(3, 3, [1, 3]) }
+const two = { a: api.relu(), b: api.conv2d(3, 3, [1, 3]) }
 const series = { input: [3, 8] }
 
 const mistakes: readonly [() => unknown, string][] = [
   [
-    () => recurrent(lif(), { allToAll: false, bias: true }),
+    () => api.recurrent(api.lif(), { allToAll: false, bias: true }),
     'recurrent.bias must be left out or false with allToAll: false, which has none',
   ],
   [
-    () => conv2d(1, 2, 1, { standardise: true }),
+    () => api.conv2d(1, 2, 1, { standardise: true }),
     'conv2d.standardise needs more than one input for each output',
   ],
-  [() => sequential({ act: wrong(3) }), 'sequential.act must be a layer or a block, got 3'],
+  [() => api.sequential({ act: wrong(3) }), 'sequential.act must be a layer or a block, got 3'],
   [
-    () => sequential({ 'a.b': lif() }),
+    () => api.sequential({ 'a.b': api.lif() }),
     'a child\'s name must not be empty or contain a dot, got "a.b"',
   ],
   [
-    () => sequential(wrong(lif)),
+    () => api.sequential(wrong(api.lif)),
     'sequential.0 must be a layer or a block, got the function lif; call it, as in ' +
       'lif() instead of lif',
   ],
   [
-    () => block(wrong({ main: 1 }), (m, x) => m.main(x)),
+    () => api.block(wrong({ main: 1 }), (m, x) => m.main(x)),
     'block.main must be a layer or a block, got 1',
   ],
-  [() => residual(wrong(undefined)), 'residual.main must be a layer or a block, got undefined'],
+  [() => api.residual(wrong(undefined)), 'residual.main must be a layer or a block, got undefined'],
   [
-    () => residual(wrong([])),
+    () => api.residual(wrong([])),
     'residual.main must be a layer or a block, got []; make a block of a list: sequential(a, b) ' +
       'instead of [a, b]',
   ],
   [
-    () => of(sequential(lif({ tau: [2, 3] }), flatten()), { input: [3, 2, 2] }),
+    () => of(api.sequential(api.lif({ tau: [2, 3] }), api.flatten()), { input: [3, 2, 2] }),
     '0 (lif): tau has 2 numbers, expected 3 (one for each channel) or 12 (one for each neuron of ' +
       '[3, 2, 2]), or a single number',
   ],
   [
-    () => of(sequential(flatten(), recurrent(lif())), { input: [3] }),
+    () => of(api.sequential(api.flatten(), api.recurrent(api.lif())), { input: [3] }),
     "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight; use 'bptt' or " +
       "'ottt' or 'sltt' or 'os'",
   ],
   [
-    () => of(sequential(flatten(), lif({ learn: ['tau'] })), { input: [3], method: 'sltt' }),
+    () =>
+      of(api.sequential(api.flatten(), api.lif({ learn: ['tau'] })), {
+        input: [3],
+        method: 'sltt',
+      }),
     "1 (lif): method 'sltt' has no gradient of what it learns (tau); use 'rate' or 'bptt', or " +
       'leave out learn',
   ],
@@ -101,22 +85,24 @@ const mistakes: readonly [() => unknown, string][] = [
     '1: the last layer must give one value per class, got [36]; end in linear(36, classes)',
   ],
   [
-    () => of(conv2d(2, 3, 2), { input: [2, 5, 4] }),
+    () => of(api.conv2d(2, 3, 2), { input: [2, 5, 4] }),
     'network: the last layer must give one value per class, got [3, 4, 3]; end in ' +
       'linear(36, classes) behind flatten()',
   ],
   [() => of(undefined), 'compile: the network must be a layer or a block, got undefined'],
   [() => of({}), 'compile: the network must be a layer or a block, got {}'],
   [
-    () => of(linear(1, 65537), { input: [1] }),
+    () => of(api.linear(1, 65537), { input: [1] }),
     'compile: the network must give at most 65536 outputs, got 65537; make its last layer smaller',
   ],
   [
-    () => of(sequential(timeMean(), flatten()), { purpose: 'inference', timeSteps: 300 }),
+    () =>
+      of(api.sequential(api.timeMean(), api.flatten()), { purpose: 'inference', timeSteps: 300 }),
     '0 (timeMean): needs timeSteps of at most 255, got 300; use fewer steps',
   ],
   [
-    () => of(netOf([1, 2, 3], 'flatten, linear 2'), { penalties: [ratePenalty({ weight: 1 })] }),
+    () =>
+      of(netOf([1, 2, 3], 'flatten, linear 2'), { penalties: [api.ratePenalty({ weight: 1 })] }),
     'compile.penalties need neurons that fire, such as lif(), and the network has none; leave ' +
       'them out',
   ],
@@ -136,32 +122,35 @@ const mistakes: readonly [() => unknown, string][] = [
   [
     () =>
       of(
-        block({ fc }, (m, x, { add }) => wrong(add)([m.fc(x), x])),
+        api.block({ fc }, (m, x, { add }) => wrong(add)([m.fc(x), x])),
         { input: [6] },
       ),
     'network: add needs two or more values, one by one: add(a, b), not add([a, b])',
   ],
   [
-    () => of(block({}, (_m, x, { concat }) => wrong(concat)([x, x], 2))),
+    () => of(api.block({}, (_m, x, { concat }) => wrong(concat)([x, x], 2))),
     'network: concat takes one list alone, and joins channels, got 2 behind it',
   ],
   // Layers with parameters in two places.
-  [() => of(sequential(flatten(), fc, lif(), fc)), shared('1', '3', 'linear')],
-  [() => of(sequential({ a: twice, b: twice })), shared('a.0', 'b.0', 'conv2d')],
-  [() => of(sequential(act, act), { method: 'bptt' }), shared('0', '1', 'plif')],
+  [() => of(api.sequential(api.flatten(), fc, api.lif(), fc)), shared('1', '3', 'linear')],
+  [() => of(api.sequential({ a: twice, b: twice })), shared('a.0', 'b.0', 'conv2d')],
+  [() => of(api.sequential(act, act), { method: 'bptt' }), shared('0', '1', 'plif')],
   [
-    () => of(sequential({ flat: flatten(), twice: block({ fc }, (m, x) => m.fc(m.fc(x))) })),
+    () =>
+      of(
+        api.sequential({ flat: api.flatten(), twice: api.block({ fc }, (m, x) => m.fc(m.fc(x))) }),
+      ),
     'twice.fc (linear) is called twice; shared parameters are not supported: make a layer for ' +
       'each call',
   ],
   // An image layer on what is flat: the way out fits where it stands.
   ...(
     [
-      ['0 (conv2d)', sequential(conv2d(2, 2, 1)), 'give compile an input [C, H, W]'],
-      ['0 (avgPool2d)', sequential(avgPool2d(1)), 'give compile an input [C, H, W]'],
+      ['0 (conv2d)', api.sequential(api.conv2d(2, 2, 1)), 'give compile an input [C, H, W]'],
+      ['0 (avgPool2d)', api.sequential(api.avgPool2d(1)), 'give compile an input [C, H, W]'],
       [
         '1 (conv2d)',
-        sequential(linear(2, 2), conv2d(2, 2, 1)),
+        api.sequential(api.linear(2, 2), api.conv2d(2, 2, 1)),
         'put it before flatten() and linear()',
       ],
     ] as const
@@ -171,22 +160,22 @@ const mistakes: readonly [() => unknown, string][] = [
   ]),
   // A series is shown as it was given, whatever layers make of it.
   [
-    () => of(sequential(conv2d(2, 4, 1)), series),
+    () => of(api.sequential(api.conv2d(2, 4, 1)), series),
     '0 (conv2d): expects 2 input channels, got 3 (input [3, 8])',
   ],
   [
-    () => of(sequential(relu(), linear(24, 2)), series),
+    () => of(api.sequential(api.relu(), api.linear(24, 2)), series),
     '1 (linear): expects features, got the image [3, 8]; put flatten() before it',
   ],
   [
-    () => of(sequential(lif()), series),
+    () => of(api.sequential(api.lif()), series),
     '0: the last layer must give one value per class, got [3, 8]; end in linear(24, classes) ' +
       'behind flatten()',
   ],
   [
     () =>
       of(
-        block(two, ({ a, b }, x, { add }) => add(a(x), b(x))),
+        api.block(two, ({ a, b }, x, { add }) => add(a(x), b(x))),
         series,
       ),
     'network: add needs values of one shape, got [3, 8] and [3, 6]',
@@ -194,19 +183,20 @@ const mistakes: readonly [() => unknown, string][] = [
   [
     () =>
       of(
-        block(two, ({ a, b }, x) => ({ a: a(x), b: b(x) })),
+        api.block(two, ({ a, b }, x) => ({ a: a(x), b: b(x) })),
         series,
       ),
     'network: outputs must have one shape, got [3, 8] of a and [3, 6] of b',
   ],
   [
-    () => of(sequential(alif({ tau: [2, 3] })), series),
+    () => of(api.sequential(api.alif({ tau: [2, 3] })), series),
     '0 (alif): tau has 2 numbers, expected 3 (one for each channel) or 24 (one for each neuron of ' +
       '[3, 8]), or a single number',
   ],
   // A height of more than 1 is an image's.
   [
-    () => of(sequential(conv2d(3, 4, [1, 3], { padding: [1, 0] }), linear(1, 1)), series),
+    () =>
+      of(api.sequential(api.conv2d(3, 4, [1, 3], { padding: [1, 0] }), api.linear(1, 1)), series),
     '1 (linear): expects features, got the image [4, 3, 6]; put flatten() before it',
   ],
 ]
@@ -234,7 +224,7 @@ test('an option is refused with another method, even as its default, by compile 
     normFallback: ['channel', 'os'],
   } as const
   const [input, images] = [[1, 2, 3] as const, new Float32Array(12)]
-  const data = fromArrays({ images, labels: [0, 1], shape: input, classes: 2 })
+  const data = api.fromArrays({ images, labels: [0, 1], shape: input, classes: 2 })
   for (const method of methodNames) {
     const at = (more: object) =>
       compileNet('flatten, linear 2', { input, method, timeSteps: 2, batchSize: 2, ...more })
@@ -283,9 +273,9 @@ test('neurons that learn name layer, method and way out where a method is of sin
 })
 
 test('a layer without parameters may stand in many places, and a network be compiled again', async () => {
-  const [fire, pass, flat] = [lif(), identity(), flatten()]
-  const network = sequential(
-    ...[flat, pass, linear(6, 5), fire, pass, linear(5, 4), fire, flat, linear(4, 2)],
+  const [fire, pass, flat] = [api.lif(), api.identity(), api.flatten()]
+  const network = api.sequential(
+    ...[flat, pass, api.linear(6, 5), fire, pass, api.linear(5, 4), fire, flat, api.linear(4, 2)],
   )
   for (const time of [1, 2]) {
     const model = await modelOf(network, { input: [1, 2, 3], batchSize: 2 })
@@ -301,7 +291,7 @@ test('layers written by hand: what is missing is told with the place and a funct
   const whole = ['flatten', 'identity', 'relu', 'timeMean']
   for (const kind of layerKinds)
     assert.match(
-      await messageOf(() => of(sequential(wrong({ a: { kind } })), { input: [1, 8, 8] })),
+      await messageOf(() => of(api.sequential(wrong({ a: { kind } })), { input: [1, 8, 8] })),
       whole.includes(kind)
         ? /^a: the last layer/
         : new RegExp(
@@ -312,8 +302,8 @@ test('layers written by hand: what is missing is told with the place and a funct
 })
 
 test('a summary shows a series as it was given', async () => {
-  const network: Module = netOf([3, 1, 8], 'conv 4 1x3, flatten, linear 2')
-  const shown = async (input: CompileOptions['input']): Promise<string> => {
+  const network: api.Module = netOf([3, 1, 8], 'conv 4 1x3, flatten, linear 2')
+  const shown = async (input: api.CompileOptions['input']): Promise<string> => {
     const model = await modelOf(network, { input })
     await model.dispose()
     return model.summary()

@@ -1,14 +1,7 @@
 /** Method os where deviations are far from the running ones. */
 
 import * as assert from 'uvu/assert'
-import {
-  type CompileOptions,
-  type Layer,
-  lif,
-  type StateDict,
-  sequential,
-  stabilizedLif,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { checkGradients } from '../support/case.js'
 import { expectClose, labels, slopeAt, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
@@ -20,7 +13,7 @@ const input = [2, 4, 4] as const
 const [timeSteps, batch] = [3, 4]
 type Fallback = 'channel' | 'layer'
 
-const network = (neurons: readonly Layer[]): Layer[] => {
+const network = (neurons: readonly api.Layer[]): api.Layer[] => {
   const [before, behind] = [`conv ${channels} 3 padding=1, norm`, 'avgPool2d 2, flatten, linear 3']
   const [neuron] = neurons
   return layersOf(input, `${before}, ${neuron ? 'neuron, ' : ''}${behind}`, {
@@ -29,7 +22,7 @@ const network = (neurons: readonly Layer[]): Layer[] => {
 }
 
 /** @param silent a channel whose weights are nearly nothing, so that its deviation is too */
-function stateOf(layers: readonly Layer[], seed: number, silent: boolean): StateDict {
+function stateOf(layers: readonly api.Layer[], seed: number, silent: boolean): api.StateDict {
   const last = layers.length - 1
   const of = (shape: number[], size: number, at: number, shift = 0) => {
     const data = uniform(
@@ -64,7 +57,7 @@ const cases: readonly { readonly what: string; readonly by: number; readonly sil
   { what: 'a silent channel, inputs × 40', by: 40, silent: true },
 ]
 
-function referenceOf(layers: readonly Layer[], of: (typeof cases)[number], more: Fallback) {
+function referenceOf(layers: readonly api.Layer[], of: (typeof cases)[number], more: Fallback) {
   const options: ReferenceOptions = {
     ...{ method: 'os', stepMode: 's', timeSteps, batch, input, frames: false },
     ...{ normFallback: more, leastMargin: 1e-5 },
@@ -84,15 +77,15 @@ function referenceOf(layers: readonly Layer[], of: (typeof cases)[number], more:
 
 /** The engine's gradients beside those of the forward pass in float64. */
 async function check(
-  layers: readonly Layer[],
+  layers: readonly api.Layer[],
   of: (typeof cases)[number],
   normFallback?: Fallback,
-  more: Partial<CompileOptions> = {},
+  more: Partial<api.CompileOptions> = {},
 ) {
   const { state, x, y, reference } = referenceOf(layers, of, normFallback ?? 'channel')
-  const options: CompileOptions = { input, timeSteps, batchSize: batch, method: 'os', ...more }
+  const options: api.CompileOptions = { input, timeSteps, batchSize: batch, method: 'os', ...more }
   const given = normFallback ? { normFallback } : {}
-  const model = await modelOf(sequential(...layers), { ...options, ...given })
+  const model = await modelOf(api.sequential(...layers), { ...options, ...given })
   model.loadStateDict(state)
   const { loss } = await model.trainStep(x, y, { update: false })
   expectClose(`${of.what}: output`, model.output(), reference.output, 1e-4)
@@ -103,7 +96,7 @@ async function check(
 }
 
 for (const of of cases)
-  for (const neurons of [[lif()], [stabilizedLif()]])
+  for (const neurons of [[api.lif()], [api.stabilizedLif()]])
     for (const fallback of [undefined, 'channel', 'layer'] as const)
       test(`${of.what}, ${neurons[0].kind}, ${fallback ?? 'by default'}`, async () => {
         await check(network(neurons), of, fallback, fallback ? {} : { engine: 'debug' })
@@ -129,7 +122,7 @@ test('where all channels are far, gradients are the slopes of the loss', () => {
 })
 
 test('a silent channel leaves the others to their running statistics', () => {
-  const layers = network([lif()])
+  const layers = network([api.lif()])
   const far = referenceOf(layers, cases[3], 'channel').reference
   const all = referenceOf(layers, cases[3], 'layer').reference
   assert.not.equal([...far.output], [...all.output], 'by layer they are normalised otherwise')
@@ -137,7 +130,7 @@ test('a silent channel leaves the others to their running statistics', () => {
 
 test('a model file keeps normFallback', async () => {
   const options = { input, timeSteps, batchSize: batch, method: 'os' } as const
-  const model = await modelOf(sequential(...network([lif()])), {
+  const model = await modelOf(api.sequential(...network([api.lif()])), {
     ...options,
     normFallback: 'layer',
   })

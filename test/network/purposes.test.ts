@@ -3,16 +3,7 @@
  */
 
 import * as assert from 'uvu/assert'
-import {
-  type Block,
-  type CompileOptions,
-  cnn,
-  fromArrays,
-  mlp,
-  residual,
-  resnet18,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import type { InputShape } from '../../src/network/value.js'
 import { messageOf } from '../files/temporary.js'
 import { groupedChains } from '../support/chains.js'
@@ -25,7 +16,7 @@ import { betweenNeurons, rectified } from '../support/networks.js'
 
 interface Network {
   readonly input: InputShape
-  readonly make: () => Block
+  readonly make: () => api.Block
   /** What inference may take of training's memory, where it is large. */
   readonly most?: number
 }
@@ -34,12 +25,12 @@ const written = (input: InputShape, text: string, more: object = {}): Network =>
   ...{ input, ...more },
   make: () => netOf(input, text, { sew }),
 })
-const sew = (n: number): Block =>
-  residual(netOf([n, 8, 8], `conv ${n} 3 padding=1 bias=false, norm, lif`))
+const sew = (n: number): api.Block =>
+  api.residual(netOf([n, 8, 8], `conv ${n} 3 padding=1 bias=false, norm, lif`))
 
 const networks: Readonly<Record<string, Network>> = {
-  cnn: { make: () => cnn([1, 28, 28], 10), input: [1, 28, 28], most: 0.6 },
-  mlp: { make: () => mlp([1, 12, 12], 7), input: [1, 12, 12], most: 0.6 },
+  cnn: { make: () => api.cnn([1, 28, 28], 10), input: [1, 28, 28], most: 0.6 },
+  mlp: { make: () => api.mlp([1, 12, 12], 7), input: [1, 12, 12], most: 0.6 },
   'strides, hard reset, dropout': written(
     [2, 20, 20],
     `conv 12 3 padding=1 bias=false, norm, lif tau=2, maxPool2d 2, conv 33 3 stride=2 padding=1,
@@ -57,12 +48,15 @@ const networks: Readonly<Record<string, Network>> = {
   ...Object.fromEntries(
     Object.entries(groupedChains).map(([name, { layers, input }]) => [
       name,
-      { make: () => sequential(...layers), input },
+      { make: () => api.sequential(...layers), input },
     ]),
   ),
 }
 
-const options = (input: Network['input'], more: Partial<CompileOptions>): CompileOptions => ({
+const options = (
+  input: Network['input'],
+  more: Partial<api.CompileOptions>,
+): api.CompileOptions => ({
   input,
   seed: 5,
   ...more,
@@ -102,7 +96,7 @@ for (const [i, [name, { make, input, most }]] of Object.entries(networks).entrie
       if (!frames) {
         const n = 2 * batchSize + 3
         const [images, y] = [uniform(n * size, 4, 13), labels(n, classes, 14)]
-        const data = fromArrays({ images, labels: y, shape: input, classes })
+        const data = api.fromArrays({ images, labels: y, shape: input, classes })
         const [e, f] = [await full.evaluate(data), await inference.evaluate(data)]
         assert.is(f.loss, e.loss)
         assert.is(f.accuracy, e.accuracy)
@@ -117,8 +111,8 @@ for (const [i, [name, { make, input, most }]] of Object.entries(networks).entrie
 
 test('memory for inference: resnet18 and cnn take at most 0.3 of what training takes', async () => {
   for (const [make, input, batchSize] of [
-    [() => resnet18({ inChannels: 3, classes: 10 }), [3, 32, 32], 16],
-    [() => cnn([1, 28, 28], 10), [1, 28, 28], 64],
+    [() => api.resnet18({ inChannels: 3, classes: 10 }), [3, 32, 32], 16],
+    [() => api.cnn([1, 28, 28], 10), [1, 28, 28], 64],
   ] as const)
     for (const threads of [1, 2]) {
       const total = async (purpose: 'train' | 'inference') => {
@@ -184,7 +178,7 @@ test('a stream goes on beyond 255 steps, its outputs are means over the steps so
 })
 
 test('dispose amid passes waits for all of them; later calls are refused', async () => {
-  const net = cnn([1, 28, 28], 10)
+  const net = api.cnn([1, 28, 28], 10)
   for (const threads of [1, 2]) {
     const model = await modelOf(net, options([1, 28, 28], { threads, purpose: 'inference' }))
     assert.ok(model.session.plan.passes > 1)
@@ -218,7 +212,7 @@ test('what a purpose does not have is refused with the purpose that has it', asy
   const at = (purpose: unknown, more: object = {}) =>
     compileSmall({ batchSize: 2, purpose, ...more })
   const x = new Float32Array(8)
-  const data = fromArrays({ images: x, labels: [0, 1], shape: [4, 1, 1], classes: 3 })
+  const data = api.fromArrays({ images: x, labels: [0, 1], shape: [4, 1, 1], classes: 3 })
   const [train, inference, stream] = [await at('train'), await at('inference'), await at('stream')]
   const trains = /compiled with purpose 'train' \(the default\), this one/
   const reads = /training, and what reads its results, needs .*'train'/

@@ -5,19 +5,7 @@
 
 import * as assert from 'uvu/assert'
 import { makePlan, type Plan } from '../../src/compile/plan.js'
-import {
-  avgPool2d,
-  type Block,
-  cnn,
-  conv2d,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  mlp,
-  resnet18,
-  sequential,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
 import { randomNetwork, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
@@ -30,7 +18,7 @@ import { usualModes } from '../support/tables.js'
 const seed = 20261125
 
 /** Samples, each by itself: [C, H, W], or [T, C, H, W] with frames. */
-function samplesFor(model: Model, n: number, start: number): Float32Array[] {
+function samplesFor(model: api.Model, n: number, start: number): Float32Array[] {
   const size = model.input.reduce((a, b) => a * b, 1) * (model.frames ? model.timeSteps : 1)
   return Array.from({ length: n }, (_, i) => uniform(size, 4, start + i))
 }
@@ -40,7 +28,7 @@ const together = (samples: readonly Float32Array[]): Float32Array =>
   Float32Array.from(samples.flatMap((sample) => [...sample]))
 
 /** Programs that a call runs, with the number of valid images. */
-async function runsOf(model: Model, call: () => Promise<unknown>): Promise<string[]> {
+async function runsOf(model: api.Model, call: () => Promise<unknown>): Promise<string[]> {
   const { session } = model
   const runs: string[] = []
   const run = session.run.bind(session)
@@ -118,7 +106,7 @@ for (const purpose of ['train', 'inference'] as const)
     })
 
 /** Such a network cannot be trained with OTTT. */
-function readsCurrents(net: Block, input: readonly [number, number, number]): boolean {
+function readsCurrents(net: api.Block, input: readonly [number, number, number]): boolean {
   const options = { ...randomPlanOptions(testRandom(seed)), input, graph: trace(net, input) }
   try {
     makePlan({ ...options, method: 'ottt', stepMode: 's', purpose: 'train' }, 1)
@@ -140,7 +128,7 @@ test('single images do not depend on what is in memory', async () => {
     for (const stepMode of ['m', 's'] as const)
       for (const threads of [1, 2]) {
         const shared = { input: [1, 12, 12], batchSize: 8, purpose, stepMode, threads } as const
-        const model = await modelOf(cnn([1, 12, 12], 10), shared)
+        const model = await modelOf(api.cnn([1, 12, 12], 10), shared)
         const x = together(samplesFor(model, 2, 7))
         const { logits } = await model.predict(x)
         const rates = model.firingRates()
@@ -159,7 +147,7 @@ test('single images do not depend on what is in memory', async () => {
 })
 
 test('which samples run one by one follows from their number, the batch and the workers', async () => {
-  const net = cnn([1, 12, 12], 10)
+  const net = api.cnn([1, 12, 12], 10)
   const compiled = (more: object) => modelOf(net, { input: [1, 12, 12], batchSize: 8, ...more })
   // From the second batch size on two workers run a batch, but one of them a single image.
   for (const [threads, batchSize, least, most] of [
@@ -189,7 +177,7 @@ test('which samples run one by one follows from their number, the batch and the 
 })
 
 test('passes of one image: the program of the pass runs for the samples alone', async () => {
-  const net = cnn([1, 64, 64], 10)
+  const net = api.cnn([1, 64, 64], 10)
   const shared = { input: [1, 64, 64], timeSteps: 16, purpose: 'inference' } as const
   const model = await modelOf(net, { ...shared, batchSize: 3 })
   const one = await modelOf(net, { ...shared, batchSize: 1 })
@@ -212,14 +200,14 @@ test('sums of spikes at one step: no sample depends on those beside it', async (
     [16, 'train'],
     [16, 'inference'],
   ] as const) {
-    const net = sequential(
-      conv2d(1, 16, 3, { padding: 1 }),
-      lif({ vThreshold: 0.3 }),
-      avgPool2d(window),
-      conv2d(16, 24, 1),
-      lif({ vThreshold: 0.1 }),
-      flatten(),
-      linear(24 * (32 / window) ** 2, 5),
+    const net = api.sequential(
+      api.conv2d(1, 16, 3, { padding: 1 }),
+      api.lif({ vThreshold: 0.3 }),
+      api.avgPool2d(window),
+      api.conv2d(16, 24, 1),
+      api.lif({ vThreshold: 0.1 }),
+      api.flatten(),
+      api.linear(24 * (32 / window) ** 2, 5),
     )
     const model = await modelOf(net, {
       input: [1, 32, 32],
@@ -243,7 +231,7 @@ test('sums of spikes at one step: no sample depends on those beside it', async (
 test('training and its profile after predict are those without it', async () => {
   for (const threads of [1, 2]) {
     const shared = { input: [1, 12, 12], batchSize: 8, threads } as const
-    const [a, b] = await Promise.all([0, 1].map(() => modelOf(cnn([1, 12, 12], 10), shared)))
+    const [a, b] = await Promise.all([0, 1].map(() => modelOf(api.cnn([1, 12, 12], 10), shared)))
     const x = together(samplesFor(a, 8, 1))
     const y = labels(8, 10, 2)
     for (const model of [a, b]) await model.trainStep(x, y)
@@ -299,9 +287,9 @@ function buffersIn(records: readonly { fields: object }[], plan: Plan): Plan['bu
 
 test('memory: a program for one image adds little but itself', async () => {
   for (const [net, input, batchSize] of [
-    [mlp([1, 28, 28], 10), [1, 28, 28], 64],
-    [cnn([1, 28, 28], 10), [1, 28, 28], 64],
-    [resnet18({ inChannels: 3, classes: 10 }), [3, 32, 32], 16],
+    [api.mlp([1, 28, 28], 10), [1, 28, 28], 64],
+    [api.cnn([1, 28, 28], 10), [1, 28, 28], 64],
+    [api.resnet18({ inChannels: 3, classes: 10 }), [3, 32, 32], 16],
   ] as const)
     for (const purpose of ['train', 'inference'] as const) {
       const model = await modelOf(net, { input, batchSize, purpose })
@@ -317,7 +305,7 @@ test('memory: a program for one image adds little but itself', async () => {
 })
 
 test('one of 64 costs about as much as with a batch of one', async () => {
-  const net = cnn([1, 28, 28], 10)
+  const net = api.cnn([1, 28, 28], 10)
   for (const purpose of ['train', 'inference'] as const)
     for (const threads of [1, 2]) {
       const shared = { input: [1, 28, 28], purpose, threads } as const

@@ -7,30 +7,7 @@
 import * as assert from 'uvu/assert'
 import { methodOptions, stepModesOf } from '../../src/compile/methods.js'
 import type { PlanOptions, ProgramName } from '../../src/compile/plan.js'
-import {
-  adam,
-  alif,
-  block,
-  type CompileOptions,
-  conv2d,
-  dropout,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  type Method,
-  type Model,
-  type Module,
-  maxPool2d,
-  type Optimizer,
-  ratePenalty,
-  recurrent,
-  rmsprop,
-  type StateDict,
-  scale,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
 import { type Budgets, withBudgets } from '../support/budgets.js'
 import { checkCase, makeCase } from '../support/case.js'
@@ -45,7 +22,7 @@ const seen = new Set<string>()
 
 const seed = Number(process.env.SEED ?? 29)
 
-const most: readonly Method[] = ['rate', 'bptt', 'sltt', 'ottt']
+const most: readonly api.Method[] = ['rate', 'bptt', 'sltt', 'ottt']
 for (const [name, { text, input, methods = most, budgets, options }] of Object.entries(chains))
   for (const method of methods)
     for (const stepMode of stepModesOf(method))
@@ -58,7 +35,11 @@ for (const [name, { text, input, methods = most, budgets, options }] of Object.e
         }))
 
 /** Notes what the programs of these names divide. */
-function noteRecords({ session }: Model, names: readonly ProgramName[], into: Set<string>): void {
+function noteRecords(
+  { session }: api.Model,
+  names: readonly ProgramName[],
+  into: Set<string>,
+): void {
   for (const name of names)
     for (const record of session.plan.programs[name]?.records ?? [])
       note(record, session.batchSize, into)
@@ -69,51 +50,62 @@ function noteRecords({ session }: Model, names: readonly ProgramName[], into: Se
 type Numbers = Readonly<Record<string, ArrayLike<number>>>
 
 interface Twin {
-  readonly network: () => Module
-  readonly options: Partial<CompileOptions>
+  readonly network: () => api.Module
+  readonly options: Partial<api.CompileOptions>
   readonly programs: readonly ProgramName[]
   readonly budgets?: Partial<Budgets>
-  readonly use: (model: Model) => Promise<Numbers>
+  readonly use: (model: api.Model) => Promise<Numbers>
 }
 
 const input = [2, 7, 7] as const
 const x = uniform(3 * 98, 2, seed)
-const data = fromArrays({
+const data = api.fromArrays({
   images: uniform(5 * 98, 2, seed),
   labels: [0, 1, 2, 0, 1],
   shape: [...input],
   classes: 3,
 })
-const numbersOf = (state: StateDict): Numbers =>
+const numbersOf = (state: api.StateDict): Numbers =>
   Object.fromEntries(Object.entries(state).map(([name, { data }]) => [name, data]))
 
-async function step(model: Model): Promise<Numbers> {
+async function step(model: api.Model): Promise<Numbers> {
   const { loss } = await model.trainStep(x, [1, 0, 2], { update: false })
   return { loss: [loss], output: model.output(), ...numbersOf(model.gradients()) }
 }
 
 const neuron = { vThreshold: 0.3 }
-const comesBack = (): Module =>
-  block(
+const comesBack = (): api.Module =>
+  api.block(
     {
-      first: sequential(conv2d(2, 4, 3, { padding: 1 }), recurrent(lif(neuron))),
-      end: sequential(conv2d(4, 3, 3, { padding: 1 }), lif(neuron), flatten(), linear(147, 3)),
+      first: api.sequential(api.conv2d(2, 4, 3, { padding: 1 }), api.recurrent(api.lif(neuron))),
+      end: api.sequential(
+        api.conv2d(4, 3, 3, { padding: 1 }),
+        api.lif(neuron),
+        api.flatten(),
+        api.linear(147, 3),
+      ),
     },
     (m, image, { add }) => {
       const a = m.first(image)
       return m.end(add(a, a))
     },
   )
-const joined = (floats: boolean) => (): Module =>
-  block(
+const joined = (floats: boolean) => (): api.Module =>
+  api.block(
     {
-      a: conv2d(2, 6, 3, { padding: 1 }),
-      more: scale(2.5),
-      b: sequential(conv2d(2, 5, 3, { padding: 1 }), lif(neuron)),
-      c: lif(neuron),
-      d: sequential(conv2d(11, 8, 3, { padding: 1 }), lif(neuron)),
-      e: sequential(conv2d(8, 8, 3, { padding: 1 }), alif(neuron)),
-      end: sequential(conv2d(8, 6, 1), maxPool2d(2), dropout(0.3), flatten(), linear(54, 3)),
+      a: api.conv2d(2, 6, 3, { padding: 1 }),
+      more: api.scale(2.5),
+      b: api.sequential(api.conv2d(2, 5, 3, { padding: 1 }), api.lif(neuron)),
+      c: api.lif(neuron),
+      d: api.sequential(api.conv2d(11, 8, 3, { padding: 1 }), api.lif(neuron)),
+      e: api.sequential(api.conv2d(8, 8, 3, { padding: 1 }), api.alif(neuron)),
+      end: api.sequential(
+        api.conv2d(8, 6, 1),
+        api.maxPool2d(2),
+        api.dropout(0.3),
+        api.flatten(),
+        api.linear(54, 3),
+      ),
     },
     (m, image, { add, concat }) => {
       const [a, b] = [m.a(image), m.b(image)]
@@ -123,19 +115,19 @@ const joined = (floats: boolean) => (): Module =>
       return m.end(add(d, e, d, e))
     },
   )
-const plain = (): Module =>
+const plain = (): api.Module =>
   netOf(
     input,
     `conv 5 3 padding=1, fires, dropout 0.2, maxPool2d 3 stride=1, conv 6 3 padding=1, relu,
      conv 40 1, fires, flatten, linear 3`,
-    { fires: () => lif(neuron) },
+    { fires: () => api.lif(neuron) },
   )
-const updates = (optimizer: Optimizer): Twin => ({
+const updates = (optimizer: api.Optimizer): Twin => ({
   network: plain,
   options: { timeSteps: 3 },
   programs: ['train', 'gradients'],
   async use(model) {
-    const penalties = [ratePenalty({ weight: 1, norm: 'L2', target: 0.2 })]
+    const penalties = [api.ratePenalty({ weight: 1, norm: 'L2', target: 0.2 })]
     const rest = { clipNorm: 0.5, accumulate: 2, ema: 0.9, penalties }
     await model.fit(data, { epochs: 2, optimizer, ...rest })
     return { ...numbersOf(model.stateDict()), ...numbersOf(model.averages()) }
@@ -164,9 +156,9 @@ const twins: Readonly<Record<string, Twin>> = {
     budgets: { runBytes: 480 },
     use: step,
   },
-  rmsprop: updates(rmsprop({ lr: 0.01, momentum: 0.5 })),
-  sgd: updates(sgd({ lr: 0.1 })),
-  adam: updates(adam({ lr: 0.01, eps: 1e-3 })),
+  rmsprop: updates(api.rmsprop({ lr: 0.01, momentum: 0.5 })),
+  sgd: updates(api.sgd({ lr: 0.1 })),
+  adam: updates(api.adam({ lr: 0.01, eps: 1e-3 })),
   'what evaluation counts, and spikes of calls': {
     network: plain,
     options: { timeSteps: 5, method: 'sltt', record: true },
@@ -206,7 +198,7 @@ for (const [name, { network, options, programs, budgets, use }] of Object.entrie
 test('weights of bytes', async () => {
   const text = `conv 16 3 padding=1, fires, conv 40 3 padding=1, fires, avgPool2d 2, conv 16 1,
     fires, flatten, linear 3`
-  const network = netOf(input, text, { fires: () => lif(neuron) })
+  const network = netOf(input, text, { fires: () => api.lif(neuron) })
   const model = await modelOf(network, { input, seed: 3 })
   const state = model.stateDict()
   await model.dispose()

@@ -14,17 +14,7 @@ import {
   texts,
 } from '../../src/files/nir/graph.js'
 import { readHdf5, writeHdf5 } from '../../src/files/nir/hdf5.js'
-import {
-  adaptiveAvgPool2d,
-  flatten,
-  type Layer,
-  lif,
-  linear,
-  loadNir,
-  type Method,
-  type Model,
-  type StepMode,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { stateless } from '../../src/model/nir/layers.js'
 import { neurons } from '../../src/model/nir/neurons.js'
 import { labelOf, layerKinds } from '../../src/network/kind.js'
@@ -197,7 +187,7 @@ const inputs = (random: Random, size: number): Float32Array =>
     random() < 0.4 ? integer(random, 1, 2) : 0,
   )
 
-const predict = async (model: Model, x: Float32Array): Promise<Float32Array> =>
+const predict = async (model: api.Model, x: Float32Array): Promise<Float32Array> =>
   (await model.predict(x)).logits
 
 let folder = ''
@@ -221,7 +211,7 @@ for (const type of [...keysOf(stateless), ...keysOf(neurons)])
       const bytes = await fileOf(type, drawn)
       const how = { dt, reset, fires: one(random, ['at', 'above'] as const) }
       const shape = { timeSteps: STEPS, batchSize: SAMPLES }
-      const model = await loadNir(bytes, { ...how, ...shape })
+      const model = await api.loadNir(bytes, { ...how, ...shape })
       const [size, classes] = [sizeOf(drawn.input), sizeOf(drawn.output)]
       const x = inputs(random, size)
       const logits = await predict(model, x)
@@ -246,14 +236,14 @@ for (const type of [...keysOf(stateless), ...keysOf(neurons)])
       // Neurons that forget all of a step are what a threshold is.
       const as = type === 'Threshold' ? 'LIF' : type
       assert.equal((written.members.get('type') as TextsLeaf).data, [as])
-      const again = await loadNir(path, { batchSize: SAMPLES })
+      const again = await api.loadNir(path, { batchSize: SAMPLES })
       assert.equal(await predict(again, x), logits)
       for (const made of [model, again]) await made.dispose()
     }
   })
 
 /** Kinds of layers that NIR does not have; all others are written. */
-const refused: Partial<Record<Layer['kind'] | 'add' | 'concat', true>> = {
+const refused: Partial<Record<api.Layer['kind'] | 'add' | 'concat', true>> = {
   maxPool2d: true,
   maxPool1d: true,
   avgPool1d: true,
@@ -268,7 +258,7 @@ const refused: Partial<Record<Layer['kind'] | 'add' | 'concat', true>> = {
   concat: true,
 }
 /** A method that has the kind. */
-const modeOf = (kind: string): [Method, StepMode] =>
+const modeOf = (kind: string): [api.Method, api.StepMode] =>
   kind === 'stabilizedLif' ? ['os', 's'] : ['bptt', 'm']
 /** What of a kind that is written may be refused. */
 const allowed =
@@ -281,18 +271,18 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
       const random = testRandom(seed)
       const draw = new LayerDraw(random)
       const sketch = new Sketch(picture, ...modeOf(kind), STEPS)
-      sketch.put(lif())
-      if (kind === 'linear' || kind === 'cell') sketch.put(flatten())
-      if (kind.endsWith('1d')) sketch.put(adaptiveAvgPool2d([1, 8]))
+      sketch.put(api.lif())
+      if (kind === 'linear' || kind === 'cell') sketch.put(api.flatten())
+      if (kind.endsWith('1d')) sketch.put(api.adaptiveAvgPool2d([1, 8]))
       if (kind === 'batchNorm1d') put(draw, sketch, ['conv1d'])
       if (kind === 'batchNorm2d') put(draw, sketch, ['conv2d'])
-      if (kind === 'add' || kind === 'concat') sketch.join(kind, [1, sketch.put(lif())])
+      if (kind === 'add' || kind === 'concat') sketch.join(kind, [1, sketch.put(api.lif())])
       else put(draw, sketch, [kind])
       // Some cells are a neuron.
       if (!sketch.nodes.some((node) => node.kind === kind)) continue
-      if (!sketch.signals[sketch.last].flat) sketch.put(flatten())
+      if (!sketch.signals[sketch.last].flat) sketch.put(api.flatten())
       const network = sketch.network([
-        sketch.put(linear(sizeOf(sketch.signals[sketch.last].shape), 3)),
+        sketch.put(api.linear(sizeOf(sketch.signals[sketch.last].shape), 3)),
       ])
       const how = { input: picture, timeSteps: STEPS, batchSize: SAMPLES, frames: true } as const
       const model = await network.compile({ ...how, purpose: 'inference', seed })
@@ -304,7 +294,7 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
         assert.ok(error.message.includes(`(${called}) cannot be written`), error.message)
         named++
       } else if (!error) {
-        const again = await loadNir(path, { batchSize: SAMPLES })
+        const again = await api.loadNir(path, { batchSize: SAMPLES })
         const x = inputs(random, sizeOf(picture))
         expectClose(kind, await predict(again, x), await predict(model, x), 1e-5)
         await again.dispose()

@@ -3,23 +3,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import {
-  type Callback,
-  checkpoint,
-  csvLogger,
-  type EarlyStoppingOptions,
-  earlyStopping,
-  type FitOptions,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  mse,
-  plateau,
-  progress,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { monitors } from '../../src/network/optimizer.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
@@ -31,22 +15,22 @@ const train = toy(24, 1).data
 const validation = toy(16, 2).data
 
 /** A learning rate that ruins the network after some epochs, so that figures become worse. */
-const options: FitOptions = {
+const options: api.FitOptions = {
   epochs: 12,
-  optimizer: sgd({ lr: 0.1, momentum: 0 }),
+  optimizer: api.sgd({ lr: 0.1, momentum: 0 }),
   schedule: (epoch) => (epoch < 3 ? 10 : 3000),
   validation,
 }
 
 test('earlyStopping ends the training, says why, and the best weights come back', async () => {
   const model = await compileSmall()
-  const states: ReturnType<Model['stateDict']>[] = []
+  const states: ReturnType<api.Model['stateDict']>[] = []
   const early = { patience: 2, restoreBest: true } as const
   const { callback, files } = collect()
   const history = await model.fit(train, {
     ...options,
     onEpoch: () => states.push(model.stateDict()),
-    callbacks: [earlyStopping(early), callback],
+    callbacks: [api.earlyStopping(early), callback],
   })
   const losses = history.epochs.map(({ testLoss }) => testLoss as number)
   const best = leastOf(losses)
@@ -64,7 +48,7 @@ test('earlyStopping ends the training, says why, and the best weights come back'
     const resumed = await again.fit(train, {
       ...options,
       resume: await file(),
-      callbacks: [earlyStopping(early)],
+      callbacks: [api.earlyStopping(early)],
     })
     assert.is(resumed.stopped, history.stopped, `checkpoint ${at}`)
     assert.is(resumed.epochs.length, history.epochs.length, `checkpoint ${at}`)
@@ -75,8 +59,8 @@ test('earlyStopping ends the training, says why, and the best weights come back'
 
 test('a signal keeps the last weights, since the training may go on', async () => {
   const [model, plain] = await Promise.all([compileSmall(), compileSmall()])
-  const stop: FitOptions = { ...options, schedule: (epoch) => (epoch === 0 ? 10 : 3000) }
-  const callbacks = [earlyStopping({ patience: 9, restoreBest: true })]
+  const stop: api.FitOptions = { ...options, schedule: (epoch) => (epoch === 0 ? 10 : 3000) }
+  const callbacks = [api.earlyStopping({ patience: 9, restoreBest: true })]
   const history = await model.fit(train, { ...stop, ...stopAt(8), callbacks })
   assert.equal([history.aborted, history.stopped, history.epochs.length], [true, undefined, 3])
   await plain.fit(train, { ...stop, epochs: 3 })
@@ -91,25 +75,25 @@ test('a signal behind the best epoch: the checkpoint of the end holds the best w
       compileSmall(),
     ])
     // The first epoch is the best.
-    const of: FitOptions = { ...options, epochs: 4 }
-    const early = (): Callback =>
-      earlyStopping({ mode: 'max', monitor: 'trainLoss', patience: 99, restoreBest: true })
+    const of: api.FitOptions = { ...options, epochs: 4 }
+    const early = (): api.Callback =>
+      api.earlyStopping({ mode: 'max', monitor: 'trainLoss', patience: 99, restoreBest: true })
     await whole.fit(train, { ...of, schedule: undefined, callbacks: [early()] })
     const more = { ...of, schedule: undefined, ...stopAt(6) }
-    await model.fit(train, { ...more, callbacks: [early(), checkpoint({ dir })] })
+    await model.fit(train, { ...more, callbacks: [early(), api.checkpoint({ dir })] })
     const rest = { ...of, schedule: undefined, resume: dir }
-    await again.fit(train, { ...rest, callbacks: [early(), checkpoint({ dir })] })
+    await again.fit(train, { ...rest, callbacks: [early(), api.checkpoint({ dir })] })
     expectSameBits('resumed', whole.stateDict(), again.stateDict())
   }))
 
 test('a callback serves one fit at a time; the second touches nothing of the first', () =>
   withFolder(async (dir) => {
     const [model, other] = await Promise.all([compileSmall(), compileSmall()])
-    const of: FitOptions = { ...options, schedule: undefined, epochs: 2 }
-    const early = earlyStopping({ restoreBest: true })
+    const of: api.FitOptions = { ...options, schedule: undefined, epochs: 2 }
+    const early = api.earlyStopping({ restoreBest: true })
     const callbacks = [
-      ...[early, csvLogger(`${dir}/a.csv`), progress({ stream: { write: () => {} } })],
-      checkpoint({ dir, every: 1 }),
+      ...[early, api.csvLogger(`${dir}/a.csv`), api.progress({ stream: { write: () => {} } })],
+      api.checkpoint({ dir, every: 1 }),
     ]
     const messages: string[] = []
     const onStep = async ({ step }: { step: number }): Promise<void> => {
@@ -132,8 +116,8 @@ test('a callback serves one fit at a time; the second touches nothing of the fir
   }))
 
 test('mode and minDelta: what counts as better', async () => {
-  const ends = async (early: EarlyStoppingOptions): Promise<number> => {
-    const callback = earlyStopping(early)
+  const ends = async (early: api.EarlyStoppingOptions): Promise<number> => {
+    const callback = api.earlyStopping(early)
     let stopped = false
     const stop = (): void => {
       stopped = true
@@ -159,9 +143,10 @@ test('csvLogger: a line for each epoch, none twice after a resume', () =>
   withFolder(async (folder) => {
     const [whole, part] = [join(folder, 'whole.csv'), join(folder, 'part.csv')]
     const model = await compileSmall()
-    const fit = (of: FitOptions) => model.fit(train, { ...options, epochs: 3, fresh: true, ...of })
+    const fit = (of: api.FitOptions) =>
+      model.fit(train, { ...options, epochs: 3, fresh: true, ...of })
     const { callback, files } = collect()
-    const { epochs } = await fit({ callbacks: [csvLogger(whole), callback] })
+    const { epochs } = await fit({ callbacks: [api.csvLogger(whole), callback] })
     const rows = (await readFile(whole, 'utf8')).trimEnd().split('\n')
     assert.is(rows.length, 4)
     assert.is(
@@ -174,7 +159,7 @@ test('csvLogger: a line for each epoch, none twice after a resume', () =>
       epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
     )
     const { fresh: _, ...resumed } = { ...options, epochs: 3, fresh: true }
-    const callbacks = [csvLogger(part)]
+    const callbacks = [api.csvLogger(part)]
     // The process ended behind the checkpoint of two epochs: a third line and more are there.
     await writeFile(part, `${rows.join('\n')}\n4,half a li`)
     await model.fit(train, { ...resumed, resume: await files[1](), callbacks })
@@ -186,16 +171,16 @@ test('csvLogger: a line for each epoch, none twice after a resume', () =>
     )
     // Another run.
     assert.match(
-      await messageOf(() => fit({ callbacks: [csvLogger(whole)] })),
+      await messageOf(() => fit({ callbacks: [api.csvLogger(whole)] })),
       /^csvLogger: ".*whole\.csv" is there already; give append: true .* or overwrite: true/,
     )
     assert.equal((await readFile(whole, 'utf8')).trimEnd().split('\n'), rows)
-    await fit({ epochs: 1, callbacks: [csvLogger(whole, { append: true })] })
+    await fit({ epochs: 1, callbacks: [api.csvLogger(whole, { append: true })] })
     assert.is((await readFile(whole, 'utf8')).trimEnd().split('\n').length, 5)
-    await fit({ epochs: 1, callbacks: [csvLogger(whole, { overwrite: true })] })
+    await fit({ epochs: 1, callbacks: [api.csvLogger(whole, { overwrite: true })] })
     assert.is((await readFile(whole, 'utf8')).trimEnd().split('\n').length, 2)
     assert.match(
-      await messageOf(() => fit({ callbacks: [csvLogger(join(folder, 'no/such.csv'))] })),
+      await messageOf(() => fit({ callbacks: [api.csvLogger(join(folder, 'no/such.csv'))] })),
       /^csvLogger: ".*such\.csv" must be a file that can be written: ENOENT/,
     )
   }))
@@ -211,8 +196,8 @@ test('progress: a line for each epoch, a bar on a terminal alone', async () => {
     const stream = { write, isTTY, columns: 200, on() {}, once() {}, removeListener() {} }
     // cli-progress moves the cursor by the stream's own functions.
     const terminal = { ...stream, cursorTo() {}, clearLine() {}, moveCursor() {} }
-    const of: FitOptions = { ...options, schedule: undefined, epochs: 2, fresh: true }
-    await model.fit(train, { ...of, callbacks: [progress({ stream: terminal })] })
+    const of: api.FitOptions = { ...options, schedule: undefined, epochs: 2, fresh: true }
+    await model.fit(train, { ...of, callbacks: [api.progress({ stream: terminal })] })
     assert.match(text, /epoch 1\/2 {2}loss [\d.]+ {2}train [\d.]+ % {2}test [\d.]+ % .*rates 2: \d/)
     assert.is([...text.matchAll(/epoch [12]\/2 {2}loss/g)].length, 2, text)
     assert.is(/epoch 1\/2 \[/.test(text), isTTY, text)
@@ -223,20 +208,20 @@ test('regression: the best epoch by testLoss, progress without accuracies', () =
   withFolder(async (dir) => {
     const inputs = Float32Array.from({ length: 96 }, (_, i) => Math.sin(i))
     const targets = Float32Array.from({ length: 24 }, (_, i) => Math.cos(i))
-    const data = fromArrays({ shape: [4], inputs, targets })
-    const loss = mse({ targets: 'values' })
-    const net = sequential(linear(4, 8), lif(), linear(8, 1))
+    const data = api.fromArrays({ shape: [4], inputs, targets })
+    const loss = api.mse({ targets: 'values' })
+    const net = api.sequential(api.linear(4, 8), api.lif(), api.linear(8, 1))
     const model = await modelOf(net, { input: [4], batchSize: 8, timeSteps: 2, loss })
     let text = ''
     const write = (part: string): unknown => {
       text += part
       return part
     }
-    const states: ReturnType<Model['stateDict']>[] = []
-    const of = { epochs: 6, optimizer: sgd({ lr: 0.5 }), validationSplit: 0.34 }
+    const states: ReturnType<api.Model['stateDict']>[] = []
+    const of = { epochs: 6, optimizer: api.sgd({ lr: 0.5 }), validationSplit: 0.34 }
     const { epochs } = await model.fit(data, {
       ...of,
-      callbacks: [checkpoint({ dir }), progress({ stream: { write } })],
+      callbacks: [api.checkpoint({ dir }), api.progress({ stream: { write } })],
       onEpoch: () => states.push(model.stateDict()),
     })
     const losses = epochs.map(({ testLoss }) => testLoss as number)
@@ -248,8 +233,8 @@ test('regression: the best epoch by testLoss, progress without accuracies', () =
     assert.match(text, /loss [\d.]+ {2}test loss [\d.]+ {2}test error [\d.]+ {2}lr 0\.5 {2}\d/)
     assert.not.match(text, /none/)
     const make = [
-      (monitor: 'testAccuracy') => checkpoint({ dir, monitor, overwrite: true }),
-      (monitor: 'testAccuracy') => earlyStopping({ monitor }),
+      (monitor: 'testAccuracy') => api.checkpoint({ dir, monitor, overwrite: true }),
+      (monitor: 'testAccuracy') => api.earlyStopping({ monitor }),
     ]
     for (const callback of make)
       assert.match(
@@ -262,11 +247,11 @@ test('csvLogger appends to files of others: no last line end, CRLF, other column
   withFolder(async (folder) => {
     const path = join(folder, 'a.csv')
     const model = await compileSmall()
-    const fit = (of: FitOptions = {}) =>
-      model.fit(train, { ...{ epochs: 1, fresh: true }, callbacks: [csvLogger(path)], ...of })
+    const fit = (of: api.FitOptions = {}) =>
+      model.fit(train, { ...{ epochs: 1, fresh: true }, callbacks: [api.csvLogger(path)], ...of })
     await fit()
     const whole = await readFile(path, 'utf8')
-    const append = { callbacks: [csvLogger(path, { append: true })] }
+    const append = { callbacks: [api.csvLogger(path, { append: true })] }
     await writeFile(path, whole.trimEnd())
     await fit(append)
     const lines = (await readFile(path, 'utf8')).split('\n')
@@ -292,28 +277,28 @@ test('what needs validation data says so before training', async () => {
   const model = await compileSmall()
   const before = model.stateDict()
   const { validation: _, schedule: __, ...without } = options
-  const refusals: [FitOptions, RegExp][] = [
+  const refusals: [api.FitOptions, RegExp][] = [
     [
-      { callbacks: [earlyStopping()] },
+      { callbacks: [api.earlyStopping()] },
       /^earlyStopping\.monitor must .* got testLoss, .* give fit\.validation, or .* 'trainLoss'$/,
     ],
     [
-      { schedule: plateau() },
+      { schedule: api.plateau() },
       /^the monitor of fit\.schedule must .* got testLoss, which needs validation data; give/,
     ],
   ]
   for (const [of, expected] of refusals)
     assert.match(await messageOf(() => model.fit(train, { ...without, ...of })), expected)
   expectSameBits('nothing trained', before, model.stateDict())
-  await model.fit(train, { ...without, epochs: 1, schedule: plateau({ monitor: 'trainLoss' }) })
+  await model.fit(train, { ...without, epochs: 1, schedule: api.plateau({ monitor: 'trainLoss' }) })
 })
 
 test('earlyStopping with checkpoint: the folder ends with the best weights', () =>
   withFolder(async (dir) => {
     const model = await compileSmall()
-    const callbacks = (): Callback[] => [
-      checkpoint({ dir, overwrite: true }),
-      earlyStopping({ patience: 1, restoreBest: true }),
+    const callbacks = (): api.Callback[] => [
+      api.checkpoint({ dir, overwrite: true }),
+      api.earlyStopping({ patience: 1, restoreBest: true }),
     ]
     const { stopped } = await model.fit(train, { ...options, callbacks: callbacks() })
     assert.match(stopped ?? '', /^earlyStopping/)

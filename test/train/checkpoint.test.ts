@@ -4,14 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { parseCheckpoint, serializeCheckpoint } from '../../src/files/checkpoint.js'
-import {
-  type CompileOptions,
-  checkpoint,
-  fromArrays,
-  type Model,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
@@ -21,11 +14,11 @@ import { stopAt } from '../support/trainings.js'
 
 const { data: train, images, labels } = toy(43, 1)
 
-const compileToy = (options: Partial<CompileOptions> = {}): Promise<Model> =>
+const compileToy = (options: Partial<api.CompileOptions> = {}): Promise<api.Model> =>
   compileToyOf(options, 'conv 9 3 padding=1, norm, lif, dropout 0.2, flatten, linear 4')
 
 /** A training loop of one's own. */
-async function steps(model: Model, from: number, to: number): Promise<void> {
+async function steps(model: api.Model, from: number, to: number): Promise<void> {
   const { frames, timeSteps } = model
   for (let step = from; step < to; step++) {
     const x = uniform((frames ? timeSteps : 1) * 480, 1, step)
@@ -33,7 +26,7 @@ async function steps(model: Model, from: number, to: number): Promise<void> {
   }
 }
 
-const loops: Partial<CompileOptions>[] = [
+const loops: Partial<api.CompileOptions>[] = [
   { method: 'rate' },
   { method: 'rate', frames: true },
   { method: 'bptt', frames: true },
@@ -45,7 +38,7 @@ for (const options of loops)
     withFolder(async (folder) => {
       const path = join(folder, 'checkpoint.safetensors')
       const whole = await compileToy(options)
-      whole.optimizer = sgd({ lr: 0.05, momentum: 0.8 })
+      whole.optimizer = api.sgd({ lr: 0.05, momentum: 0.8 })
       await steps(whole, 0, 3)
       await whole.saveCheckpoint(path)
       await steps(whole, 3, 6)
@@ -83,10 +76,10 @@ test('saveCheckpoint amid an epoch of fit: fit goes on, order and method include
   }))
 
 /** A run in a folder that was stopped in its second epoch. */
-async function begin(dir: string): Promise<Model> {
+async function begin(dir: string): Promise<api.Model> {
   const model = await compileToy()
   const stop = stopAt(({ epoch }) => epoch === 1)
-  await model.fit(train, { epochs: 2, ...stop, callbacks: [checkpoint({ dir })] })
+  await model.fit(train, { epochs: 2, ...stop, callbacks: [api.checkpoint({ dir })] })
   return model
 }
 
@@ -97,7 +90,7 @@ test('other data of the same name and size are refused', () =>
     changed[changed.length - 1] += 1
     changed[0] += 1
     const of = { name: 'toy', images: changed, labels, classes: toyClasses }
-    const data = fromArrays({ ...of, shape: toyShape })
+    const data = api.fromArrays({ ...of, shape: toyShape })
     assert.match(
       await messageOf(() => model.fit(data, { epochs: 2, resume: dir })),
       /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{16}" instead of "[0-9a-f]{16}"\); give the/,
@@ -127,9 +120,9 @@ test('a folder with another run, or with files of a user, is not written over', 
     const [one, two] = [join(folder, 'one'), join(folder, 'two')]
     const model = await begin(one)
     const other = await compileToy({ seed: 1 })
-    await other.fit(train, { callbacks: [checkpoint({ dir: two })] })
+    await other.fit(train, { callbacks: [api.checkpoint({ dir: two })] })
     const kept = await readFile(join(two, 'weights.safetensors'))
-    const resume = { epochs: 2, resume: one, callbacks: [checkpoint({ dir: two })] }
+    const resume = { epochs: 2, resume: one, callbacks: [api.checkpoint({ dir: two })] }
     assert.match(
       await messageOf(() => model.fit(train, resume)),
       /holds another run than the one that fit resumes/,
@@ -137,13 +130,13 @@ test('a folder with another run, or with files of a user, is not written over', 
     assert.ok(kept.equals(await readFile(join(two, 'weights.safetensors'))))
     await writeFile(join(folder, 'weights.safetensors'), 'mine')
     assert.match(
-      await messageOf(() => model.fit(train, { callbacks: [checkpoint({ dir: folder })] })),
+      await messageOf(() => model.fit(train, { callbacks: [api.checkpoint({ dir: folder })] })),
       /holds a run; give fit resume/,
     )
     assert.is(await readFile(join(folder, 'weights.safetensors'), 'utf8'), 'mine')
     assert.match(
       await messageOf(() =>
-        model.fit(train, { callbacks: [checkpoint({ dir: 'x', monitor: 'testLoss' })] }),
+        model.fit(train, { callbacks: [api.checkpoint({ dir: 'x', monitor: 'testLoss' })] }),
       ),
       /^checkpoint\.monitor must be .*, got testLoss, which needs validation data; give fit\.valid/,
     )
@@ -152,13 +145,13 @@ test('a folder with another run, or with files of a user, is not written over', 
 test('a run that was killed behind its last commit: resume gives its files their names', () =>
   withFolder(async (dir) => {
     const model = await compileToy()
-    await model.fit(train, { callbacks: [checkpoint({ dir })] })
+    await model.fit(train, { callbacks: [api.checkpoint({ dir })] })
     const { generation } = JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8'))
     const weights = join(dir, 'weights.safetensors')
     const bytes = await readFile(weights)
     await writeFile(join(dir, `.run.${generation}.weights.safetensors`), bytes)
     await writeFile(weights, 'of the commit before')
-    await model.fit(train, { resume: dir, callbacks: [checkpoint({ dir })] })
+    await model.fit(train, { resume: dir, callbacks: [api.checkpoint({ dir })] })
     assert.ok(bytes.equals(await readFile(weights)))
     assert.not((await readdir(dir)).some((name) => name.startsWith('.') || name === 'run.lock'))
   }))
@@ -173,7 +166,7 @@ test('a layer that never fires is named in the record, and in one warning of eac
     toyShape,
     'flatten, linear 7, lif vThreshold=1000000, linear 4',
   )
-  const net = sequential({ flat, net: sequential({ one, quiet, two }) })
+  const net = api.sequential({ flat, net: api.sequential({ one, quiet, two }) })
   const model = await compileToyOf({ timeSteps: 2 }, net)
   const { epochs } = await model.fit(train, { epochs: 3 })
   assert.equal(epochs[0].silent, ['net.quiet'])

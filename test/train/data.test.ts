@@ -1,19 +1,7 @@
 /** What a model is trained with: few samples, splits, vectors and series. */
 
 import * as assert from 'uvu/assert'
-import {
-  Batches,
-  type CompileOptions,
-  type Dataset,
-  exportWasm,
-  type FitOptions,
-  fromArrays,
-  loadModel,
-  mlp,
-  openNet,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, own, test } from '../support/models.js'
@@ -23,7 +11,7 @@ import { usualMethods } from '../support/tables.js'
 import { compileToy as compileToyOf, toy, toyClasses, toyShape } from '../support/toy.js'
 import { collect } from '../support/trainings.js'
 
-const compileToy = (options: Partial<CompileOptions>, norm = true) =>
+const compileToy = (options: Partial<api.CompileOptions>, norm = true) =>
   compileToyOf(options, `conv 8 3 padding=1, ${norm ? 'norm, ' : ''}lif, flatten, linear 4`)
 
 for (const method of usualMethods)
@@ -33,7 +21,7 @@ for (const method of usualMethods)
     const states = []
     for (const batchSize of [16, 5]) {
       const model = await compileToy({ batchSize, method }, false)
-      const { epochs } = await model.fit(data, { epochs: 8, optimizer: sgd({ lr: 0.1 }) })
+      const { epochs } = await model.fit(data, { epochs: 8, optimizer: api.sgd({ lr: 0.1 }) })
       losses.push(epochs.map(({ trainLoss }) => trainLoss))
       states.push(model.stateDict())
       await model.dispose()
@@ -57,7 +45,7 @@ test('fewer samples than a batch, behind batchNorm2d: they train, a single one t
 for (const method of ['rate', 'ottt'] as const)
   test(`${method}, dropLast false: the last batch trains too, as one of its own size`, async () => {
     const { data } = toy(20, 1)
-    const optimizer = sgd({ lr: 0.1, momentum: 0 })
+    const optimizer = api.sgd({ lr: 0.1, momentum: 0 })
     const of = (batchSize: number) => compileToy({ batchSize, method }, false)
     const [model, apart, last] = [await of(8), await of(8), await of(4)]
     const losses: number[] = []
@@ -75,7 +63,7 @@ for (const method of ['rate', 'ottt'] as const)
       assert.ok(Math.abs(trainLoss / mean - 1) < 1e-12, `${trainLoss} ${mean}`)
     })
     // The same, batch by batch.
-    const batches = new Batches(data, { batchSize: 8, training: true, seed: 0 })
+    const batches = new api.Batches(data, { batchSize: 8, training: true, seed: 0 })
     for (let epoch = 0; epoch < 2; epoch++) {
       batches.startEpoch(epoch)
       for (let batch = 0; batch < 3; batch++) {
@@ -99,7 +87,7 @@ test('dropLast false: threads change no bit, a resume goes on, another setting i
   const of = () => compileToy({ timeSteps: 2 })
   const [model, again] = [await of(), await of()]
   const { callback, files } = collect('step')
-  const options: FitOptions = { epochs: 3, accumulate: 2, dropLast: false }
+  const options: api.FitOptions = { epochs: 3, accumulate: 2, dropLast: false }
   const { epochs } = await model.fit(data, { ...options, numWorkers: 1, callbacks: [callback] })
   const found = await files[2]()
   assert.match(
@@ -113,8 +101,8 @@ test('dropLast false: threads change no bit, a resume goes on, another setting i
 
 test('validationSplit: the last samples, before shuffling, as if they were given apart', async () => {
   const { data, images, labels: of } = toy(50, 3)
-  const part = (from: number, to: number): Dataset =>
-    fromArrays({
+  const part = (from: number, to: number): api.Dataset =>
+    api.fromArrays({
       images: images.slice(60 * from, 60 * to),
       labels: of.slice(from, to),
       shape: toyShape,
@@ -148,15 +136,16 @@ test('validationSplit: what leaves nothing on one side, or is no share, is refus
 })
 
 /** A network for an input, the same one for that input as an image, and the data for both. */
-const forms: readonly [string, CompileOptions['input'], CompileOptions['input'], string][] = [
-  ['a vector', [6], [6, 1, 1], 'linear 9, lif, linear 3'],
+const forms: readonly [string, api.CompileOptions['input'], api.CompileOptions['input'], string][] =
   [
-    'a series',
-    [2, 10],
-    [2, 1, 10],
-    'conv2d 2 5 1x3 padding=0x1, batchNorm2d 5, lif, maxPool2d 1x2, flatten, linear 3',
-  ],
-]
+    ['a vector', [6], [6, 1, 1], 'linear 9, lif, linear 3'],
+    [
+      'a series',
+      [2, 10],
+      [2, 1, 10],
+      'conv2d 2 5 1x3 padding=0x1, batchNorm2d 5, lif, maxPool2d 1x2, flatten, linear 3',
+    ],
+  ]
 
 for (const [name, input, image, text] of forms)
   test(`${name}: trains, predicts, is saved and exported with the bits of an image`, () =>
@@ -164,7 +153,7 @@ for (const [name, input, image, text] of forms)
       const size = input.reduce((a: number, b) => a * b, 1)
       const inputs = uniform(40 * size, 2, 5)
       const answers = { labels: labels(40, 3, 6), classes: 3 }
-      const given = [...input] as unknown as CompileOptions['input']
+      const given = [...input] as unknown as api.CompileOptions['input']
       const models = []
       for (const [shape, values] of [
         [given, { inputs }],
@@ -174,8 +163,8 @@ for (const [name, input, image, text] of forms)
         // In front of a network that takes a vector; images need nothing.
         const first = input.length === 1 ? 'flatten' : 'identity'
         const net = netOf(shape, shape === image ? `${first}, ${text}` : text)
-        const model = await modelOf(sequential({ net }), options)
-        await model.fit(fromArrays({ ...values, ...answers, shape }), { epochs: 2 })
+        const model = await modelOf(api.sequential({ net }), options)
+        await model.fit(api.fromArrays({ ...values, ...answers, shape }), { epochs: 2 })
         models.push(model)
       }
       const [model, reference] = models
@@ -197,9 +186,9 @@ for (const [name, input, image, text] of forms)
       )
       const path = `${folder}/model.safetensors`
       await model.save(path)
-      const loaded = await own(loadModel(path))
+      const loaded = await own(api.loadModel(path))
       assert.equal([loaded.input, await loaded.predict(x)], [input, prediction])
-      const net = await openNet(await exportWasm(model))
+      const net = await api.openNet(await api.exportWasm(model))
       assert.equal(net.info.input, model.session.input)
       net.input.set(x.subarray(0, size))
       net.infer()
@@ -208,8 +197,13 @@ for (const [name, input, image, text] of forms)
     }))
 
 test('data of another shape than the model are refused by name', async () => {
-  const model = await modelOf(mlp([6], 3), { input: [6] })
-  const data = fromArrays({ inputs: uniform(36, 1, 1), labels: [0, 1, 2], shape: [12], classes: 3 })
+  const model = await modelOf(api.mlp([6], 3), { input: [6] })
+  const data = api.fromArrays({
+    inputs: uniform(36, 1, 1),
+    labels: [0, 1, 2],
+    shape: [12],
+    classes: 3,
+  })
   assert.is(
     await messageOf(() => model.evaluate(data)),
     'the data arrays has samples of [12], the model was compiled for input [6]',

@@ -7,22 +7,7 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { openNet } from '../../src/edge/net.js'
-import {
-  adam,
-  block,
-  type CompileOptions,
-  cubaLif,
-  exportWasm,
-  lif,
-  loadModel,
-  type Model,
-  type Module,
-  plif,
-  recurrent,
-  selfDistillation,
-  sgd,
-  timeMean,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { differing, numbers, shake, uniform } from '../support/exported.js'
 import { learn } from '../support/learning.js'
@@ -36,12 +21,12 @@ const size = 60
 const body = 'conv 9 3 padding=1, norm'
 const head = 'flatten, linear 4'
 
-const distilled = (): Module =>
-  block(
+const distilled = (): api.Module =>
+  api.block(
     {
       conv: toyNet(body),
-      fire: lif(),
-      rate: timeMean(),
+      fire: api.lif(),
+      rate: api.timeMean(),
       branch: netOf([9, 6, 5], head),
       end: netOf([9, 6, 5], `conv 9 3 padding=1, lif, ${head}`),
     },
@@ -52,8 +37,8 @@ const distilled = (): Module =>
   )
 
 interface Case {
-  readonly network: string | Module
-  readonly options?: Partial<CompileOptions>
+  readonly network: string | api.Module
+  readonly options?: Partial<api.CompileOptions>
   /** How a file that learns is refused. */
   readonly learning?: RegExp
   /** How a stream is refused. */
@@ -61,15 +46,15 @@ interface Case {
 }
 
 const cells = {
-  learnsTau: () => plif({ learn: ['tau'] }),
-  learnsBoth: () => cubaLif({ learn: ['tau', 'tauSyn'], refractory: 1 }),
-  hears: () => recurrent(lif()),
-  hearsCuba: () => recurrent(cubaLif()),
+  learnsTau: () => api.plif({ learn: ['tau'] }),
+  learnsBoth: () => api.cubaLif({ learn: ['tau', 'tauSyn'], refractory: 1 }),
+  hears: () => api.recurrent(api.lif()),
+  hearsCuba: () => api.recurrent(api.cubaLif()),
 }
 const cases: Readonly<Record<string, Case>> = {
   'several outputs': {
     network: distilled(),
-    options: { loss: selfDistillation({ beta: 0.4 }) },
+    options: { loss: api.selfDistillation({ beta: 0.4 }) },
     learning: /^exportWasm: a file that learns has .* got loss selfDistillation/,
   },
   timeMean: {
@@ -93,7 +78,10 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
-const compiled = ({ network, options }: Case, more: Partial<CompileOptions> = {}): Promise<Model> =>
+const compiled = (
+  { network, options }: Case,
+  more: Partial<api.CompileOptions> = {},
+): Promise<api.Model> =>
   modelOf(typeof network === 'string' ? netOf(toyShape, network, cells) : network, {
     ...{ input: toyShape, batchSize: 4, timeSteps: 4, seed: 3, ...options, ...more },
   })
@@ -109,7 +97,7 @@ for (const [name, each] of Object.entries(cases)) {
       const x = uniform(numbers(6), 3 * size)
       const right = await model.predict(x)
       for (const purpose of ['train', 'inference'] as const) {
-        const again = await own(loadModel(path, { purpose }))
+        const again = await own(api.loadModel(path, { purpose }))
         const { logits, classes } = await again.predict(x)
         assert.is(differing(logits, right.logits), 0, purpose)
         assert.equal(classes, right.classes)
@@ -118,7 +106,7 @@ for (const [name, each] of Object.entries(cases)) {
     }))
 
   test(`${name}: a training that goes on ends with the same bits`, async () => {
-    const options = { epochs: 2, optimizer: adam({ lr: 0.01 }) }
+    const options = { epochs: 2, optimizer: api.adam({ lr: 0.01 }) }
     const model = await compiled(each)
     const { callback, files } = collect('step')
     await model.fit(data, { ...options, callbacks: [callback] })
@@ -132,7 +120,7 @@ for (const [name, each] of Object.entries(cases)) {
     await shake(model, numbers(5))
     const x = uniform(numbers(6), size)
     const { logits } = await model.predict(x)
-    const whole = await openNet(await exportWasm(model))
+    const whole = await openNet(await api.exportWasm(model))
     whole.input.set(x)
     whole.infer()
     assert.is(differing(whole.output, logits), 0)
@@ -148,9 +136,9 @@ for (const [name, each] of Object.entries(cases)) {
     if (refusal) {
       assert.match(await messageOf(asStream), refusal)
       for (const mode of ['step', 'both'] as const)
-        assert.match(await messageOf(() => exportWasm(model, { mode })), refusal)
+        assert.match(await messageOf(() => api.exportWasm(model, { mode })), refusal)
     } else {
-      const net = await openNet(await exportWasm(model, { mode: 'step' }))
+      const net = await openNet(await api.exportWasm(model, { mode: 'step' }))
       net.input.set(x)
       for (let t = 0; t < 4; t++) net.step()
       const streamed = await asStream()
@@ -163,9 +151,9 @@ for (const [name, each] of Object.entries(cases)) {
 
   test(`${name}: a file that learns has the bits of trainStep, or is refused`, async () => {
     const model = await compiled(each)
-    model.optimizer = sgd({ lr: 0.05 })
+    model.optimizer = api.sgd({ lr: 0.05 })
     if (each.learning) {
-      const exported = () => exportWasm(model, { mode: 'train' })
+      const exported = () => api.exportWasm(model, { mode: 'train' })
       assert.match(await messageOf(exported), each.learning)
     } else {
       const { state, results, outputs } = await learn(model, numbers(7), 3)

@@ -2,21 +2,7 @@
 /** `fit` and `evaluate`: history, callbacks, aborting, validation, and what goes wrong. */
 
 import * as assert from 'uvu/assert'
-import {
-  type CompileOptions,
-  cosine,
-  type Dataset,
-  datasets,
-  type EpochRecord,
-  type FitOptions,
-  fromArrays,
-  type Model,
-  type StepInfo,
-  sequential,
-  sgd,
-  stepDecay,
-  subset,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { expectSameBits, firstDifference } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
@@ -25,12 +11,12 @@ import { toy, toyClasses, toyShape } from '../support/toy.js'
 import { fails, parametersOf, stopAt, watched } from '../support/trainings.js'
 
 /** Layers with names, which messages tell. */
-function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
+function compileToy(options: Partial<api.CompileOptions> = {}): Promise<api.Model> {
   const [conv1, bn1, fire, pool, flat, last] = layersOf(
     toyShape,
     'conv 9 3 padding=1, norm, lif, avgPool2d 2, flatten, linear 4',
   )
-  const net = sequential({ conv1, bn1, fire, pool, flat, last })
+  const net = api.sequential({ conv1, bn1, fire, pool, flat, last })
   return modelOf(net, { input: toyShape, batchSize: 16, timeSteps: 3, ...options })
 }
 
@@ -45,13 +31,13 @@ for (const [method, threads] of [
 ] as const)
   test(`${method} threads=${threads}: learns; history and callbacks tell what happened`, async () => {
     const model = await compileToy({ threads })
-    const steps: StepInfo[] = []
-    const seen: EpochRecord[] = []
+    const steps: api.StepInfo[] = []
+    const seen: api.EpochRecord[] = []
     const history = await model.fit(train, {
       epochs: 4,
       method,
-      optimizer: sgd({ lr: 0.1 }),
-      schedule: cosine(),
+      optimizer: api.sgd({ lr: 0.1 }),
+      schedule: api.cosine(),
       validation,
       onStep: (info) => void steps.push(info),
       onEpoch: async (record) => {
@@ -97,11 +83,11 @@ for (const [method, threads] of [
   })
 
 test('data that takes a while to read is prepared beside the steps, which do not wait for it', async () => {
-  const train = subset((await datasets.digits()).train, 11 * 64)
+  const train = api.subset((await api.datasets.digits()).train, 11 * 64)
   const READ_MS = 0.06
   let reading = 0
   // Reading costs as much as an augmented image of CIFAR, or several.
-  const slow: Dataset = {
+  const slow: api.Dataset = {
     ...train,
     read(index, out, context) {
       const start = performance.now()
@@ -126,7 +112,7 @@ test('data that takes a while to read is prepared beside the steps, which do not
 })
 
 test('the same seed gives the same bits with and without threads, another seed another order', async () => {
-  const run = async (options: Partial<CompileOptions>) => {
+  const run = async (options: Partial<api.CompileOptions>) => {
     const model = await compileToy(options)
     await model.fit(train, { epochs: 2 })
     const state = model.stateDict()
@@ -183,7 +169,12 @@ test('fit takes parameters along when it changes the method', async () => {
   const model = await compileToy({ threads: 2 })
   await model.fit(train, { epochs: 1 })
   const before = model.stateDict()
-  await model.fit(train, { epochs: 1, method: 'bptt', stepMode: 's', optimizer: sgd({ lr: 0 }) })
+  await model.fit(train, {
+    epochs: 1,
+    method: 'bptt',
+    stepMode: 's',
+    optimizer: api.sgd({ lr: 0 }),
+  })
   assert.equal([model.method, model.stepMode], ['bptt', 's'])
   expectSameBits('parameters', parametersOf(before), parametersOf(model.stateDict()))
 })
@@ -259,7 +250,7 @@ for (const options of [
   { threads: 2 },
   { method: 'bptt' },
   { method: 'ottt', update: 'everyStep' },
-] as Partial<CompileOptions>[])
+] as Partial<api.CompileOptions>[])
   test(`${JSON.stringify(options)}: a loss that is no number names step and layer and leaves the parameters of before the step`, async () => {
     const model = await compileToy(options)
     let before = model.stateDict()
@@ -295,10 +286,10 @@ for (const threads of [1, 2])
     images[60 * 40 + 7] = Number.NaN
     const broken = { name: 'broken', shape: toyShape, classes: toyClasses }
     assert.is(
-      await messageOf(() => fromArrays({ ...broken, images, labels })),
+      await messageOf(() => api.fromArrays({ ...broken, images, labels })),
       'broken: numbers must be finite in float32, got NaN at index 2407, in sample 40',
     )
-    const data: Dataset = {
+    const data: api.Dataset = {
       ...broken,
       length: 64,
       read(index, out) {
@@ -329,7 +320,7 @@ for (const threads of [1, 2])
 test('a learning rate that is far too high ends in an error that names a layer, with finite parameters', async () => {
   const model = await compileToy()
   const message = await messageOf(() =>
-    model.fit(train, { epochs: 50, optimizer: sgd({ lr: 1e37, momentum: 0 }) }),
+    model.fit(train, { epochs: 50, optimizer: api.sgd({ lr: 1e37, momentum: 0 }) }),
   )
   assert.match(
     message,
@@ -344,12 +335,12 @@ test('what fit cannot use is refused before anything is trained, and the model g
   for (const [options, expected] of [
     [{ epoch: 3 }, /^fit\.epoch is not an option; known are epochs, initialEpoch/],
     [
-      { optimizer: sgd({ groups: [{ params: 'bn1' }] }) },
+      { optimizer: api.sgd({ groups: [{ params: 'bn1' }] }) },
       /^sgd\.groups\[0\] must have an lr or a weightDecay of its own, got neither; leave it out$/,
     ],
     [
       {
-        optimizer: sgd({
+        optimizer: api.sgd({
           groups: [
             { params: '*', lr: 1 },
             { params: 'bn1', lr: 2 },
@@ -359,17 +350,17 @@ test('what fit cannot use is refused before anything is trained, and the model g
       /^sgd\.groups\[1\]\.params: all that it names is in groups before it; put it before them$/,
     ],
     [
-      { schedule: () => 1e30, optimizer: sgd({ lr: 1e30 }) },
+      { schedule: () => 1e30, optimizer: api.sgd({ lr: 1e30 }) },
       /^fit\.optimizer\.lr times the factor of fit\.schedule must be a finite number ≥ 0, got 1/,
     ],
     [{ schedule: () => -1 }, /^fit\.schedule\(0, 1\) must be a finite number ≥ 0, got -1$/],
     [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
     [
-      { validation: fromArrays(other) },
+      { validation: api.fromArrays(other) },
       /the data arrays has samples of \[3, 3, 3\].*input \[2, 6, 5\]/,
     ],
   ] as const)
-    assert.match(await messageOf(() => model.fit(train, options as FitOptions)), expected)
+    assert.match(await messageOf(() => model.fit(train, options as api.FitOptions)), expected)
   expectSameBits('state', before, model.stateDict())
   await model.fit(train, { epochs: 1 })
 })
@@ -377,8 +368,8 @@ test('what fit cannot use is refused before anything is trained, and the model g
 test('fit and evaluate with data that does not match the model say what does not', async () => {
   const model = await compileToy()
   const of = { images: new Float32Array(20 * 60), labels: new Array(20).fill(0) }
-  const wide = fromArrays({ ...of, name: 'wide', shape: [2, 5, 6], classes: 4 })
-  const many = fromArrays({ ...of, name: 'many', shape: toyShape, classes: 5 })
+  const wide = api.fromArrays({ ...of, name: 'wide', shape: [2, 5, 6], classes: 4 })
+  const many = api.fromArrays({ ...of, name: 'many', shape: toyShape, classes: 5 })
   for (const run of [(d: typeof wide) => model.fit(d, {}), (d: typeof wide) => model.evaluate(d)]) {
     assert.match(
       await messageOf(() => run(wide)),
@@ -411,7 +402,7 @@ for (const threads of [1, 2])
     const model = await compileToy({ threads })
     for (const label of [4, 1000, 1e8, -1, 1.5, Number.NaN, undefined, '1']) {
       const before = model.stateDict()
-      const read: Dataset['read'] = (index, out) => {
+      const read: api.Dataset['read'] = (index, out) => {
         const own = train.read(index, out)
         return index < 90 ? own : (label as number)
       }
@@ -433,7 +424,7 @@ test('a data set that fails to read ends fit with its own error, and the model g
     const model = await compileToy({ threads })
     const failing = watched(train, fails('the disk is gone', 41))
     assert.is(await messageOf(() => model.fit(failing, {})), 'the disk is gone')
-    await model.fit(train, { epochs: 1, schedule: stepDecay(1) })
+    await model.fit(train, { epochs: 1, schedule: api.stepDecay(1) })
     await model.dispose()
   }
 })

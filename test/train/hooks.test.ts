@@ -1,18 +1,7 @@
 /** What callbacks are told, what they may do, and what they must not change. */
 import { inspect } from 'node:util'
 import * as assert from 'uvu/assert'
-import {
-  adam,
-  type Callback,
-  type EpochRecord,
-  type FitOptions,
-  type History,
-  type Model,
-  perStep,
-  type Schedule,
-  sgd,
-  type Training,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, firstDifference } from '../support/measure.js'
 import { test } from '../support/models.js'
@@ -23,13 +12,13 @@ const train = toy(24, 1).data
 const other = toy(16, 2).data
 const { images } = toy(8, 3)
 
-const wrong = (options: unknown): FitOptions => options as FitOptions
+const wrong = (options: unknown): api.FitOptions => options as api.FitOptions
 
 test('onFitEnd: an error keeps nobody else from being told; the first one is thrown behind', async () => {
   const model = await compileSmall()
   for (const fails of [false, true]) {
-    const told: (readonly [string, History | undefined])[] = []
-    const ending = (name: string, message?: string): Callback => ({
+    const told: (readonly [string, api.History | undefined])[] = []
+    const ending = (name: string, message?: string): api.Callback => ({
       name,
       onEpoch() {
         if (fails) throw new Error('the training failed')
@@ -46,7 +35,7 @@ test('onFitEnd: an error keeps nobody else from being told; the first one is thr
       told.map(([name]) => name),
       ['a', 'b', 'c'],
     )
-    const [first] = told[0].slice(1) as [History | undefined]
+    const [first] = told[0].slice(1) as [api.History | undefined]
     assert.is(first === undefined, fails)
     for (const [name, history] of told) assert.is(history, first, name)
   }
@@ -57,11 +46,16 @@ test('the optimizer and the whole model stay those of the fit that runs', async 
     const [model, plain] = [await compileSmall(), await compileSmall()]
     const path = `${folder}/model.safetensors`
     await model.saveCheckpoint(path)
-    const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.3 }), ema: 0.5, clipNorm: 1 }
+    const options: api.FitOptions = {
+      epochs: 2,
+      optimizer: api.sgd({ lr: 0.3 }),
+      ema: 0.5,
+      clipNorm: 1,
+    }
     await plain.fit(train, options)
     const found = new Set<string>()
     const set = async () => {
-      for (const optimizer of [sgd({ lr: 0 }), adam()])
+      for (const optimizer of [api.sgd({ lr: 0 }), api.adam()])
         found.add(
           await messageOf(async () => {
             model.optimizer = optimizer
@@ -94,9 +88,9 @@ test('the optimizer and the whole model stay those of the fit that runs', async 
   }))
 
 test('resetOptimizer takes effect with the next step, in every callback alike', async () => {
-  const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.2, momentum: 0.9 }) }
+  const options: api.FitOptions = { epochs: 2, optimizer: api.sgd({ lr: 0.2, momentum: 0.9 }) }
   /** What a training ends with, behind one that leaves momentum to it. */
-  const trained = async (more: (model: Model) => FitOptions) => {
+  const trained = async (more: (model: api.Model) => api.FitOptions) => {
     const model = await compileSmall()
     await model.fit(toy(8, 5).data, options)
     await model.fit(train, { ...options, ...more(model) })
@@ -106,7 +100,7 @@ test('resetOptimizer takes effect with the next step, in every callback alike', 
   /** The same with the momentum taken away in front of a step. */
   const resetAt = (at: number) =>
     trained(({ session }) => ({
-      schedule: perStep(({ step }) => {
+      schedule: api.perStep(({ step }) => {
         // Two epochs have gone before.
         if (step === 2 * 3 + at) session.resetOptimizer()
         return 1
@@ -121,7 +115,7 @@ test('resetOptimizer takes effect with the next step, in every callback alike', 
     const expected = await resetAt(step)
     assert.ok(firstDifference(plain, expected), 'momentum matters')
     for (const waits of [false, true]) {
-      const hooks = (model: Model) => {
+      const hooks = (model: api.Model) => {
         let count = 0
         const reset = async (): Promise<void> => {
           if (++count !== which) return
@@ -130,7 +124,7 @@ test('resetOptimizer takes effect with the next step, in every callback alike', 
         }
         return { [hook]: reset }
       }
-      const asCallback = (model: Model) => ({ callbacks: [{ name: 'mine', ...hooks(model) }] })
+      const asCallback = (model: api.Model) => ({ callbacks: [{ name: 'mine', ...hooks(model) }] })
       expectSameBits(`${hook} of a callback`, await trained(asCallback), expected)
       if (hook !== 'onFitStart') expectSameBits(`${hook} of fit`, await trained(hooks), expected)
     }
@@ -191,11 +185,11 @@ test('the signal ends a validation, but hides no other error of its data', async
 
 test('a schedule is asked once for each epoch, or each step, also behind a resume', async () => {
   const asked: number[] = []
-  const byEpoch: Schedule = (_epoch, _epochs, { step }) => {
+  const byEpoch: api.Schedule = (_epoch, _epochs, { step }) => {
     asked.push(step)
     return 1
   }
-  const byStep = perStep(({ step }) => {
+  const byStep = api.perStep(({ step }) => {
     asked.push(step)
     return 1
   })
@@ -218,12 +212,12 @@ test('a schedule is asked once for each epoch, or each step, also behind a resum
 
 test('stop: a text, or none for the name of the callback', async () => {
   const model = await compileSmall()
-  const stopping = (stop: (training: Training) => void): FitOptions => ({
+  const stopping = (stop: (training: api.Training) => void): api.FitOptions => ({
     epochs: 3,
     fresh: true,
     callbacks: [
       { name: 'other', onEpoch() {} },
-      { name: 'mine', onEpoch: (_: EpochRecord, training: Training) => stop(training) },
+      { name: 'mine', onEpoch: (_: api.EpochRecord, training: api.Training) => stop(training) },
     ],
   })
   const stoppedBy = (reason?: unknown) =>
@@ -250,7 +244,7 @@ test('a callback may be of a class with fields, private ones and parents', async
       this.told++
     }
   }
-  class Counts extends Base implements Callback {
+  class Counts extends Base implements api.Callback {
     #steps = 0
     readonly options = { a: 1 }
     onStep(): void {
@@ -291,7 +285,7 @@ test('a callback may be of a class with fields, private ones and parents', async
 
 test('onFitStart and onFitEnd may evaluate and predict; the training is as without', async () => {
   const [model, plain] = [await compileSmall(), await compileSmall()]
-  const options: FitOptions = { epochs: 2, ema: 0.5, accumulate: 2 }
+  const options: api.FitOptions = { epochs: 2, ema: 0.5, accumulate: 2 }
   await plain.fit(train, options)
   let asked = 0
   const ask = async (): Promise<void> => {

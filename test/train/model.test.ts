@@ -7,19 +7,7 @@ import * as assert from 'uvu/assert'
 import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan } from '../../src/compile/plan.js'
 import { parseSafetensors } from '../../src/files/safetensors.js'
-import {
-  type CompileOptions,
-  flatten,
-  linear,
-  type Model,
-  type Module,
-  residual,
-  type Sgd,
-  type StateDict,
-  type StepOptions,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
@@ -27,17 +15,17 @@ import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 
 const input = [3, 5, 7] as const
-const network = (): Module =>
-  sequential({
+const network = (): api.Module =>
+  api.sequential({
     stem: netOf(input, 'conv 17 3 padding=1, norm, lif'),
-    layer1: residual(netOf([17, 5, 7], 'conv 17 3 padding=1 bias=false, norm, plif')),
-    flat: flatten(),
-    head: linear(17 * 35, 5),
+    layer1: api.residual(netOf([17, 5, 7], 'conv 17 3 padding=1 bias=false, norm, plif')),
+    flat: api.flatten(),
+    head: api.linear(17 * 35, 5),
   })
-const compileIt = (options: Partial<CompileOptions> = {}): Promise<Model> =>
+const compileIt = (options: Partial<api.CompileOptions> = {}): Promise<api.Model> =>
   modelOf(network(), { input, batchSize: 4, timeSteps: 2, method: 'bptt', ...options })
 
-async function step(model: Model, seed = 1): Promise<void> {
+async function step(model: api.Model, seed = 1): Promise<void> {
   await model.trainStep(uniform(model.batchSize * 105, 2, seed), labels(model.batchSize, 5, seed))
 }
 
@@ -167,7 +155,7 @@ test('load: messages for files that are missing, broken or of another network', 
 test('loadStateDict: what is no state, or of another network, is told whole, and changes nothing', async () => {
   const model = await compileIt()
   const before = model.stateDict()
-  const missing: StateDict = {
+  const missing: api.StateDict = {
     ...model.stateDict(),
     'head.scale': { shape: [1], data: Float32Array.of(1) },
     'stem.0.weight': { shape: [17, 27], data: new Float32Array(459) },
@@ -202,7 +190,7 @@ test('loadStateDict: what is no state, or of another network, is told whole, and
     [{ ...before, 'head.bias': { shape: [5] } }, RegExp(`^${entry}, got \\{"shape":\\[5\\]\\}$`)],
   ]
   for (const [state, message] of cases)
-    assert.match(await messageOf(() => model.loadStateDict(state as StateDict)), message)
+    assert.match(await messageOf(() => model.loadStateDict(state as api.StateDict)), message)
   expectSameBits('state', before, model.stateDict())
   const tracked = { shape: [], data: Float32Array.of(7) }
   model.loadStateDict({ ...before, 'stem.1.num_batches_tracked': tracked })
@@ -214,13 +202,13 @@ test('wrong options, optimizers, sizes and labels are refused by name; the model
   )
   const before = model.stateDict()
   const [x, y] = [uniform(4 * 105, 1, 1), [0, 1, 2, 3]]
-  const step = (options: unknown) => () => model.trainStep(x, y, options as StepOptions)
+  const step = (options: unknown) => () => model.trainStep(x, y, options as api.StepOptions)
   const labelled = (...given: unknown[]) => [
     () => model.trainStep(x, given as number[]),
     `labels must be integers from 0 to 4, got ${given.find((label) => !y.includes(label as number))}`,
   ]
   const optimize = () => {
-    model.optimizer = { lr: 0.1 } as Sgd
+    model.optimizer = { lr: 0.1 } as api.Sgd
   }
   for (const [call, expected] of [
     [step({ updat: false }), 'trainStep.updat is not an option; known are update, lr, clipNorm'],
@@ -267,7 +255,7 @@ test('a step too large for float32 leaves the parameters that it would ruin, and
   model.loadStateDict(zeros)
   // Both outputs are 0, so that the gradient is ±1/4 of each feature: 250 for the first one.
   const x = Float32Array.from({ length: 24 }, (_, i) => (i % 6 === 0 ? 1000 : 1))
-  model.optimizer = sgd({ momentum: 0 })
+  model.optimizer = api.sgd({ momentum: 0 })
   const message = await messageOf(() => model.trainStep(x, [0, 0, 0, 1], { lr: 1e37 }))
   assert.match(message, /^a gradient is not finite; it shows first in layer 1 /)
   assert.match(
@@ -297,7 +285,7 @@ for (const [options, expected] of [
   [{ input: [3, 5, 8] }, /^head \(linear\): expects 595 features, got 680/],
 ] as const)
   test(`compile(${JSON.stringify(options)}) says what is wrong`, async () => {
-    assert.match(await messageOf(() => compileIt(options as Partial<CompileOptions>)), expected)
+    assert.match(await messageOf(() => compileIt(options as Partial<api.CompileOptions>)), expected)
   })
 
 test('a batch that is too large: the message says how much it needs and the largest batch that fits, which does', async () => {

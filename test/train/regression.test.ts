@@ -2,46 +2,33 @@
 /** Training towards numbers: `mse({ targets: 'values' })` on data sets with targets. */
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import {
-  type Callback,
-  type CompileOptions,
-  checkpoint,
-  type Dataset,
-  earlyStopping,
-  fromArrays,
-  loadModel,
-  type Model,
-  mse,
-  plateau,
-  type StateDict,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 import { own, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { leastOf } from '../support/trainings.js'
 
-const loss = mse({ targets: 'values' })
-const compile = (more: Partial<CompileOptions> = {}): Promise<Model> =>
+const loss = api.mse({ targets: 'values' })
+const compile = (more: Partial<api.CompileOptions> = {}): Promise<api.Model> =>
   compileNet('linear 32, lif tau=2, linear 2', {
     ...{ input: [3], batchSize: 16, timeSteps: 4, loss, ...more },
   })
 const one = { inputs: uniform(9, 1, 1), shape: [3] } as const
 const answers = { labels: [0, 1, 0], classes: 2 }
-const labelled = fromArrays({ ...one, ...answers })
+const labelled = api.fromArrays({ ...one, ...answers })
 
 /** y = (a + b, a − c) / 4 */
 function sums(
   count: number,
   seed: number,
-): { data: Dataset; inputs: Float32Array; y: Float32Array } {
+): { data: api.Dataset; inputs: Float32Array; y: Float32Array } {
   const inputs = uniform(3 * count, 1, seed)
   const y = Float32Array.from({ length: 2 * count }, (_, i) => {
     const [a, b, c] = inputs.subarray(3 * (i >> 1), 3 * (i >> 1) + 3)
     return (i % 2 ? a - c : a + b) / 4
   })
-  return { data: fromArrays({ name: 'sums', inputs, targets: y, shape: [3] }), inputs, y }
+  return { data: api.fromArrays({ name: 'sums', inputs, targets: y, shape: [3] }), inputs, y }
 }
 
 for (const method of ['rate', 'bptt'] as const)
@@ -52,7 +39,7 @@ for (const method of ['rate', 'bptt'] as const)
     const { epochs } = await model.fit(data, {
       epochs: 12,
       method,
-      optimizer: sgd({ lr: method === 'rate' ? 0.4 : 0.1 }),
+      optimizer: api.sgd({ lr: method === 'rate' ? 0.4 : 0.1 }),
       validationSplit: 0.2,
     })
     const last = epochs.at(-1)!
@@ -92,11 +79,11 @@ test('a thread that prepares batches, and threads that compute, change no bit', 
 
 test('a loss and data that do not go together: one error that says what to give', async () => {
   const model = await compile()
-  const wide = fromArrays({ ...one, targets: uniform(9, 1, 1) })
+  const wide = api.fromArrays({ ...one, targets: uniform(9, 1, 1) })
   for (const run of [
-    (data: Dataset) => model.fit(data),
-    (data: Dataset) => model.evaluate(data),
-    (data: Dataset) => model.fit(sums(20, 1).data, { validation: data }),
+    (data: api.Dataset) => model.fit(data),
+    (data: api.Dataset) => model.evaluate(data),
+    (data: api.Dataset) => model.fit(sums(20, 1).data, { validation: data }),
   ]) {
     assert.is(
       await messageOf(() => run(labelled)),
@@ -113,9 +100,9 @@ test('a loss and data that do not go together: one error that says what to give'
     /^evaluate\.topK must be left out where the loss is of targets/,
   )
   // Data with both go with either loss.
-  const both = fromArrays({ ...one, ...answers, targets: uniform(6, 1, 1) })
+  const both = api.fromArrays({ ...one, ...answers, targets: uniform(6, 1, 1) })
   await model.fit(both)
-  const { epochs } = await model.fit(both, { loss: mse() })
+  const { epochs } = await model.fit(both, { loss: api.mse() })
   assert.type(epochs[0].trainAccuracy, 'number')
   assert.match(
     await messageOf(() => model.fit(sums(20, 1).data)),
@@ -126,7 +113,7 @@ test('a loss and data that do not go together: one error that says what to give'
     targets: { size: 2, read: (_: number, out: Float32Array) => out.fill(NaN) },
   }
   assert.match(
-    await messageOf(() => model.fit(broken as unknown as Dataset, { loss })),
+    await messageOf(() => model.fit(broken as unknown as api.Dataset, { loss })),
     /^the data arrays, targets of batch 1, must hold finite numbers, got NaN/,
   )
 })
@@ -160,7 +147,7 @@ test('figures: what regression has can be monitored, what it has not is named be
   const { data } = sums(32, 1)
   const monitor = 'testMeanAbsoluteError'
   let figures: readonly string[] = []
-  const look: Callback = {
+  const look: api.Callback = {
     name: 'look',
     onFitStart(start) {
       figures = start.figures
@@ -171,9 +158,13 @@ test('figures: what regression has can be monitored, what it has not is named be
     const { stopped, epochs } = await model.fit(data, {
       epochs: 4,
       validationSplit: 0.5,
-      optimizer: sgd({ lr: 0 }),
-      schedule: plateau({ monitor }),
-      callbacks: [look, earlyStopping({ monitor, patience: 1 }), checkpoint({ dir, monitor })],
+      optimizer: api.sgd({ lr: 0 }),
+      schedule: api.plateau({ monitor }),
+      callbacks: [
+        look,
+        api.earlyStopping({ monitor, patience: 1 }),
+        api.checkpoint({ dir, monitor }),
+      ],
     })
     assert.equal(figures, ['testLoss', 'testMeanAbsoluteError', 'trainLoss'])
     assert.is(epochs.length, 2)
@@ -186,9 +177,9 @@ test('figures: what regression has can be monitored, what it has not is named be
       'must be a figure that epochs have, got testAccuracy, which needs labels, and the loss is ' +
       "of targets; use 'testLoss' or 'testMeanAbsoluteError' or 'trainLoss'"
     for (const [name, options] of [
-      ['the monitor of fit.schedule', { schedule: plateau({ monitor: 'testAccuracy' }) }],
-      ['earlyStopping.monitor', { callbacks: [earlyStopping({ monitor: 'testAccuracy' })] }],
-      ['checkpoint.monitor', { callbacks: [checkpoint({ dir, monitor: 'testAccuracy' })] }],
+      ['the monitor of fit.schedule', { schedule: api.plateau({ monitor: 'testAccuracy' }) }],
+      ['earlyStopping.monitor', { callbacks: [api.earlyStopping({ monitor: 'testAccuracy' })] }],
+      ['checkpoint.monitor', { callbacks: [api.checkpoint({ dir, monitor: 'testAccuracy' })] }],
     ] as const)
       assert.is(
         await messageOf(() => model.fit(data, { ...options, validationSplit: 0.5 })),
@@ -202,20 +193,20 @@ test('the best epoch by testMeanAbsoluteError is that of the smallest', async ()
   const model = await compile()
   const { data } = sums(32, 1)
   await withFolder(async (dir) => {
-    const states: StateDict[] = []
+    const states: api.StateDict[] = []
     const { epochs } = await model.fit(data, {
       epochs: 3,
       validation: data,
       // The second epoch is worse than the first.
       schedule: (epoch) => (epoch === 1 ? 30 : 1),
-      optimizer: sgd({ lr: 0.02, momentum: 0 }),
-      callbacks: [checkpoint({ dir, monitor: 'testMeanAbsoluteError' })],
+      optimizer: api.sgd({ lr: 0.02, momentum: 0 }),
+      callbacks: [api.checkpoint({ dir, monitor: 'testMeanAbsoluteError' })],
       onEpoch: () => states.push(model.stateDict()),
     })
     const errors = epochs.map((epoch) => epoch.testMeanAbsoluteError as number)
     const best = leastOf(errors)
     assert.ok(best !== errors.indexOf(Math.max(...errors)))
-    const found = await own(loadModel(join(dir, 'best.safetensors')))
+    const found = await own(api.loadModel(join(dir, 'best.safetensors')))
     expectSameBits('best', found.stateDict(), states[best])
   })
 })

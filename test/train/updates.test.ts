@@ -5,24 +5,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { byText } from '../../src/compile/emit/update.js'
 import { defineOptimizer, optimizerKind } from '../../src/compile/optimizer-kind.js'
-import {
-  type Adam,
-  type AdamOptions,
-  adam,
-  adamW,
-  type Callback,
-  type CompileOptions,
-  checkpoint,
-  earlyStopping,
-  type FitOptions,
-  fromArrays,
-  loadModel,
-  type Model,
-  type Optimizer,
-  ops,
-  type StateDict,
-  sgd,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { type Snapshot, snapshotOf } from '../../src/train/snapshot.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
@@ -34,8 +17,8 @@ import { collect, leastOf, watched } from '../support/trainings.js'
 
 interface Fixture {
   readonly options: {
-    readonly kind: Optimizer['kind']
-    readonly fit?: FitOptions
+    readonly kind: api.Optimizer['kind']
+    readonly fit?: api.FitOptions
     readonly schedule?: boolean
     readonly batch?: number
   }
@@ -73,7 +56,7 @@ for (const [name, fixture] of Object.entries(fixtures))
     const images = numbers(12 * 12, 9).map((v) => v * 4)
     const labels = Array.from({ length: 12 }, (_, i) => (i * 7) % 5)
     const norms: number[] = []
-    await model.fit(fromArrays({ images, labels, shape: [12, 1, 1], classes: 5 }), {
+    await model.fit(api.fromArrays({ images, labels, shape: [12, 1, 1], classes: 5 }), {
       ...fit,
       epochs: 100,
       optimizer: optimizerKind(kind).make(options),
@@ -95,10 +78,10 @@ test('a text that is the rule of adam makes its steps', () => {
     exp_avg_sq = beta2*exp_avg_sq + (1 - beta2)*g^2
     p = p - lr*correction1*exp_avg/(sqrt(exp_avg_sq*correction2) + eps)`)
   const of = { ...known, rule: 'adamText', emit } as never
-  const make = defineOptimizer<Adam, AdamOptions>('adamText' as 'adam', of)
-  const rule: AdamOptions = { betas: [0.6, 0.9], eps: 0.01, weightDecay: 0.1 }
-  const plans = [adam(rule), make(rule)].map((optimizer) =>
-    ops.update.plan({ shape: [50], optimizer }),
+  const make = defineOptimizer<api.Adam, api.AdamOptions>('adamText' as 'adam', of)
+  const rule: api.AdamOptions = { betas: [0.6, 0.9], eps: 0.01, weightDecay: 0.1 }
+  const plans = [api.adam(rule), make(rule)].map((optimizer) =>
+    api.ops.update.plan({ shape: [50], optimizer }),
   )
   const arrays = plans.map(() => [1, 0, 0, 0].map((of, i) => uniform(50, of, i)))
   for (let step = 1; step < 5; step++)
@@ -122,31 +105,34 @@ test('a text that says something else is refused when it is planned', () => {
   ] as const) {
     const name = `odd${wrong.source.match(/odd(\d)/)?.[1]}`
     const of = { ...known, rule: name, states, emit: byText(text) } as never
-    const make = defineOptimizer<Adam, AdamOptions>(name as 'adam', of)
-    assert.throws(() => ops.update.plan({ shape: [50], optimizer: make() }), wrong)
+    const make = defineOptimizer<api.Adam, api.AdamOptions>(name as 'adam', of)
+    assert.throws(() => api.ops.update.plan({ shape: [50], optimizer: make() }), wrong)
   }
 })
 
 const train = toy(43, 1).data
 const other = toy(21, 2).data
 
-const compileToy = (options: Partial<CompileOptions> = {}, normed = true): Promise<Model> => {
+const compileToy = (
+  options: Partial<api.CompileOptions> = {},
+  normed = true,
+): Promise<api.Model> => {
   const [norm, drop] = normed ? ['norm, ', 'dropout 0.2, '] : ['', '']
   const text = `conv 9 3 padding=1 bias=true, ${norm}lif, ${drop}flatten, linear 17, lif, linear 4`
   return compileToyOf(options, text)
 }
 
-const everything: FitOptions = {
+const everything: api.FitOptions = {
   epochs: 2,
-  optimizer: adamW({ lr: 0.01, groups: [{ params: '*.bias', lr: 0.003 }] }),
+  optimizer: api.adamW({ lr: 0.01, groups: [{ params: '*.bias', lr: 0.003 }] }),
   accumulate: 3,
   clipNorm: 0.05,
   ema: 0.8,
   freeze: '0.weight',
 }
-const methods: (Partial<CompileOptions> & Partial<FitOptions>)[] = [
+const methods: (Partial<api.CompileOptions> & Partial<api.FitOptions>)[] = [
   { method: 'rate' },
-  { method: 'bptt', optimizer: adam({ lr: 0.01, weightDecay: 0.1 }) },
+  { method: 'bptt', optimizer: api.adam({ lr: 0.01, weightDecay: 0.1 }) },
   { method: 'sltt', update: 'everyStep', accumulate: 1 },
 ]
 
@@ -154,9 +140,9 @@ test("a group's weight decay holds for biases, which the optimizer's own leaves 
   const after: { weight: number; bias: number }[] = []
   const plain = { lr: 0.5, momentum: 0 }
   for (const optimizer of [
-    sgd(plain),
-    sgd({ ...plain, weightDecay: 0.25 }),
-    sgd({ ...plain, groups: [{ params: '*.bias', weightDecay: 0.25 }] }),
+    api.sgd(plain),
+    api.sgd({ ...plain, weightDecay: 0.25 }),
+    api.sgd({ ...plain, groups: [{ params: '*.bias', weightDecay: 0.25 }] }),
   ]) {
     const model = await compileToy({ optimizer, batchSize: 2 }, false)
     const state = model.stateDict()
@@ -177,12 +163,12 @@ test("a group's weight decay holds for biases, which the optimizer's own leaves 
 for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of methods)
   test(`${method.method}: any checkpoint leads to the same bits, accumulated batches too`, async () => {
     const { callback, files } = collect('step')
-    const options: FitOptions = { ...everything, optimizer, accumulate, validation: other }
-    const model = await compileToy(method as CompileOptions)
+    const options: api.FitOptions = { ...everything, optimizer, accumulate, validation: other }
+    const model = await compileToy(method as api.CompileOptions)
     await model.fit(train, { ...options, callbacks: [callback] })
     for (const at of ofLong([0, 1, 5], [0, 1, 4, 5, 7, 10])) {
       const threads = at % 2 === 0 ? 2 : 1
-      const again = await compileToy({ ...(method as CompileOptions), threads })
+      const again = await compileToy({ ...(method as api.CompileOptions), threads })
       await again.fit(train, { ...options, resume: await files[at]() })
       expectSameBits(`checkpoint ${at}`, model.stateDict(), again.stateDict())
       expectSameBits(`averages, ${at}`, model.averages(), again.averages())
@@ -191,7 +177,7 @@ for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of me
   })
 
 /** The greatest difference, of the greatest number. */
-function apart(a: StateDict, b: StateDict): number {
+function apart(a: api.StateDict, b: api.StateDict): number {
   const rows = Object.keys(a).map((name) => {
     const [x, y] = [a[name].data, b[name].data]
     return Math.max(...x.map((v, i) => Math.abs(v - y[i]))) / Math.max(...x.map(Math.abs))
@@ -202,7 +188,7 @@ function apart(a: StateDict, b: StateDict): number {
 for (const method of ['rate', 'bptt'] as const)
   test(`${method}: k batches of B give what one batch of k·B gives`, async () => {
     const data = toy(32, 4).data
-    const options = { epochs: 4, optimizer: sgd({ lr: 0.1 }) }
+    const options = { epochs: 4, optimizer: api.sgd({ lr: 0.1 }) }
     const [one, four, other] = await Promise.all(
       [16, 4, 4].map((batchSize) => compileToy({ batchSize, method }, false)),
     )
@@ -228,7 +214,7 @@ test('the last batches of an epoch make a step, however few', async () => {
 test('averages: validation, the best weights and the folder use them; parameters stay', async () => {
   await withFolder(async (folder) => {
     const [plain, model, probe] = [await compileToy(), await compileToy(), await compileToy()]
-    const options: FitOptions = { epochs: 2, optimizer: adam({ lr: 0.01 }) }
+    const options: api.FitOptions = { epochs: 2, optimizer: api.adam({ lr: 0.01 }) }
     assert.match(await messageOf(() => model.averages()), /keeps no moving average; call fit with/)
     await plain.fit(train, options)
     const dir = join(folder, 'run')
@@ -236,10 +222,10 @@ test('averages: validation, the best weights and the folder use them; parameters
       ...options,
       ema: 0.9,
       validation: other,
-      callbacks: [checkpoint({ dir })],
+      callbacks: [api.checkpoint({ dir })],
     })
     expectSameBits('parameters', plain.stateDict(), model.stateDict())
-    const saved = await own(loadModel(join(dir, 'weights.safetensors')))
+    const saved = await own(api.loadModel(join(dir, 'weights.safetensors')))
     expectSameBits('the folder', model.averages(), saved.stateDict())
     probe.loadStateDict(model.averages())
     const { loss, accuracy } = await probe.evaluate(other)
@@ -275,7 +261,7 @@ test('evaluate, predict and save with averages: as a model of them; parameters s
     // A batch, and one that runs alone.
     assert.equal(await calls.predict(), await probe.predict(images))
     await calls.save()
-    const saved = await own(loadModel(path))
+    const saved = await own(api.loadModel(path))
     expectSameBits('saved', saved.stateDict(), probe.stateDict())
     const failing = watched(other, (index) => {
       // While the averages are in their place.
@@ -295,10 +281,10 @@ test('evaluate, predict and save with averages: as a model of them; parameters s
 test('best.safetensors holds the averages of the best epoch, and restoreBest brings them back', async () => {
   await withFolder(async (folder) => {
     const dir = join(folder, 'run')
-    const seen: { model: StateDict; averages: StateDict }[] = []
-    const options: FitOptions = {
+    const seen: { model: api.StateDict; averages: api.StateDict }[] = []
+    const options: api.FitOptions = {
       epochs: 9,
-      optimizer: sgd({ lr: 0.1, momentum: 0 }),
+      optimizer: api.sgd({ lr: 0.1, momentum: 0 }),
       // A learning rate that ruins the network after some epochs.
       schedule: (epoch) => (epoch < 2 ? 1 : 3000),
       ema: 0.5,
@@ -310,14 +296,14 @@ test('best.safetensors holds the averages of the best epoch, and restoreBest bri
     const onEpoch = () => void seen.push({ model: model.stateDict(), averages: model.averages() })
     const history = await model.fit(train, {
       ...options,
-      callbacks: [checkpoint({ dir, monitor: 'testLoss' }), earlyStopping(early), callback],
+      callbacks: [api.checkpoint({ dir, monitor: 'testLoss' }), api.earlyStopping(early), callback],
       onEpoch,
     })
     const losses = history.epochs.map(({ testLoss }) => testLoss as number)
     const best = leastOf(losses)
     assert.ok(best < losses.length - 1 && history.stopped !== undefined, losses.join())
     assert.not.equal(seen[best].averages, seen[best].model)
-    const saved = await own(loadModel(join(dir, 'best.safetensors'), { batchSize: 8 }))
+    const saved = await own(api.loadModel(join(dir, 'best.safetensors'), { batchSize: 8 }))
     expectSameBits('best.safetensors', seen[best].averages, saved.stateDict())
     assert.is((await saved.evaluate(other)).loss, losses[best])
     expectSameBits('parameters', seen[best].model, model.stateDict())
@@ -326,7 +312,7 @@ test('best.safetensors holds the averages of the best epoch, and restoreBest bri
     for (const [at, file] of files.entries()) {
       const again = await compileToy({}, false)
       const resume = await file()
-      await again.fit(train, { ...options, resume, callbacks: [earlyStopping(early)] })
+      await again.fit(train, { ...options, resume, callbacks: [api.earlyStopping(early)] })
       expectSameBits(`parameters, ${at}`, seen[best].model, again.stateDict())
       expectSameBits(`averages, ${at}`, seen[best].averages, again.averages())
       await again.dispose()
@@ -340,8 +326,8 @@ test('averages with a step within each time step take every one of them', async 
   const model = await compileToyOf(options, 'flatten, linear 9, lif, linear 4')
   const before = model.stateDict()['1.weight'].data
   const images = new Float32Array(8 * 60)
-  const data = fromArrays({ images, labels: labels(8, 4, 1), shape: toyShape, classes: 4 })
-  const optimizer = sgd({ lr: 0.5, momentum: 0, weightDecay: 0.2 })
+  const data = api.fromArrays({ images, labels: labels(8, 4, 1), shape: toyShape, classes: 4 })
+  const optimizer = api.sgd({ lr: 0.5, momentum: 0, weightDecay: 0.2 })
   await model.fit(data, { optimizer, ema: 0.75 })
   // Two batches of three steps.
   let [share, average] = [1, 0]
@@ -364,11 +350,11 @@ test('trainStep follows the optimizer and clips', async () => {
       0,
     ),
   )
-  model.optimizer = sgd({ lr: 1, momentum: 0 })
+  model.optimizer = api.sgd({ lr: 1, momentum: 0 })
   const before = model.stateDict()
-  const rows = (state: StateDict): number[] =>
+  const rows = (state: api.StateDict): number[] =>
     Object.keys(model.gradients()).flatMap((name) => [...state[name].data])
-  const length = (a: StateDict, b: StateDict): number => {
+  const length = (a: api.StateDict, b: api.StateDict): number => {
     const [p, q] = [rows(a), rows(b)]
     return Math.sqrt(p.reduce((sum, v, i) => sum + (v - q[i]) ** 2, 0))
   }
@@ -378,7 +364,7 @@ test('trainStep follows the optimizer and clips', async () => {
   const small = await model.trainStep(x, y)
   assert.is(small.gradientNorm, undefined)
   // A step of Adam has the length of its learning rate in each parameter.
-  model.optimizer = adam({ lr: 0.25, eps: 1e-30 })
+  model.optimizer = api.adam({ lr: 0.25, eps: 1e-30 })
   const from = model.stateDict()
   await model.trainStep(x, y)
   for (const [name, { data }] of Object.entries(model.gradients()))
@@ -390,14 +376,14 @@ test('trainStep follows the optimizer and clips', async () => {
 })
 
 test('a step within each time step: powers of betas count all of them', async () => {
-  const options = { optimizer: adamW({ lr: 0.01, betas: [0.5, 0.75] }), clipNorm: 0.01 }
+  const options = { optimizer: api.adamW({ lr: 0.01, betas: [0.5, 0.75] }), clipNorm: 0.01 }
   const [one, all] = [
     await compileToy({ method: 'sltt', update: 'everyStep' }),
     await compileToy({ method: 'sltt' }),
   ]
-  const powers = async (model: Model): Promise<readonly number[] | undefined> => {
+  const powers = async (model: api.Model): Promise<readonly number[] | undefined> => {
     let found: Snapshot | undefined
-    const onFitEnd: Callback['onFitEnd'] = (_, training) => {
+    const onFitEnd: api.Callback['onFitEnd'] = (_, training) => {
       found = snapshotOf(training)
     }
     await model.fit(train, { ...options, callbacks: [{ name: 'last', onFitEnd }] })
@@ -412,7 +398,7 @@ test('a norm that is not finite is an error; parameters stay', async () => {
   const model = await compileNet('flatten, linear 4, linear 2', of)
   // The first feature is huge and has no weight yet: its gradient, 20 times as large, overflows.
   const images = Float32Array.from({ length: 24 }, (_, i) => (i % 6 === 0 ? 3e38 : 1))
-  const data = fromArrays({ images, labels: [0, 0, 0, 1], shape: [1, 2, 3], classes: 2 })
+  const data = api.fromArrays({ images, labels: [0, 0, 0, 1], shape: [1, 2, 3], classes: 2 })
   const start = Object.entries(model.stateDict()).map(([name, { shape, data }]) => {
     const value = (i: number): number =>
       name === '2.weight' ? (i < 4 ? 10 : -10) : name === '1.weight' && i % 6 === 0 ? 0 : 1e-3
@@ -422,7 +408,7 @@ test('a norm that is not finite is an error; parameters stay', async () => {
   const before = model.stateDict()
   for (const more of [{ clipNorm: 1 }, { clipNorm: 1, accumulate: 2, ema: 0.5 }]) {
     const message = await messageOf(() =>
-      model.fit(data, { optimizer: adam({ lr: 1 }), epochs: 3, fresh: true, ...more }),
+      model.fit(data, { optimizer: api.adam({ lr: 1 }), epochs: 3, fresh: true, ...more }),
     )
     assert.match(message, /^step 1 of epoch 1: a gradient is not finite; it shows first in layer 1/)
     expectSameBits('parameters', before, model.stateDict())
@@ -432,19 +418,20 @@ test('a norm that is not finite is an error; parameters stay', async () => {
 test('what cannot be is refused by name, and changes nothing', async () => {
   const model = await compileToy({ method: 'ottt', update: 'everyStep' })
   const before = model.stateDict()
-  const of = (options: FitOptions): Promise<string> => messageOf(() => model.fit(train, options))
+  const of = (options: api.FitOptions): Promise<string> =>
+    messageOf(() => model.fit(train, options))
   assert.match(await of({ accumulate: 2 }), /^fit.accumulate needs update 'afterwards', got/)
   assert.match(await of({ freeze: 'nothing' }), /^fit.freeze must name what the network has, got/)
   const groups = [{ params: ['0.*', 'none'] }]
   assert.match(
-    await of({ optimizer: adam({ groups }) }),
+    await of({ optimizer: api.adam({ groups }) }),
     /^adam.groups\[0\].params must name what the network has, got "none"; there are 0.weight,/,
   )
   assert.throws(() => {
-    model.optimizer = sgd({ groups })
+    model.optimizer = api.sgd({ groups })
   }, /^sgd.groups\[0\].params must name what/)
   assert.throws(() => {
-    model.optimizer = { ...adam(), betas: [1, 1] } as Adam
+    model.optimizer = { ...api.adam(), betas: [1, 1] } as api.Adam
   }, /betas must be two numbers in 0…1/)
   const [x, y] = [uniform(8 * 60, 1, 1), labels(8, toyClasses, 1)]
   assert.is(
