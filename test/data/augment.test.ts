@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromArrays } from '../../src/data/arrays.js'
 import { augment, blacken, cifarAugmentation } from '../../src/data/augment.js'
 import { move } from '../../src/data/autoaugment.js'
 import { fromBytes } from '../../src/data/bytes.js'
@@ -206,41 +205,6 @@ test('augment: crop reaches every offset, flip is a fair coin, cutout reaches ev
     )
   }
   assert.is(places.size, height * width)
-})
-
-test('augment: says what it cannot do', async () => {
-  const floats = fromArrays({
-    images: new Float32Array(4),
-    labels: [0],
-    shape: [1, 2, 2],
-    classes: 1,
-  })
-  assert.match(
-    await messageOf(() => augment(floats, {})),
-    /dataset must hold byte images, got "arrays" without any; make it with fromBytes/,
-  )
-  const dataset = makeDataset(1, [3, 4, 4])
-  assert.match(
-    await messageOf(() => augment(dataset, { crop: -1 })),
-    /augment\.crop must be an integer ≥ 0, got -1/,
-  )
-  assert.match(
-    await messageOf(() => augment(dataset, { cutout: 1.5 })),
-    /augment\.cutout must be an integer ≥ 0, got 1\.5/,
-  )
-  assert.match(
-    await messageOf(() => augment(makeDataset(1, [2, 4, 4]), { autoAugment: true })),
-    /autoAugment must be false .*2 channels/,
-  )
-  assert.match(
-    await messageOf(() => augment(makeDataset(1, [1, 4, 4], 16), { autoAugment: true })),
-    /autoAugment must be false .*0 … 16/,
-  )
-  const context = { seed: 0, epoch: 0 }
-  assert.match(
-    await messageOf(() => augment(dataset, {}).read(0, new Float32Array(47), context)),
-    /room for 48 values, got 47/,
-  )
 })
 
 test.run()

@@ -2,9 +2,8 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays } from '../../src/data/arrays.js'
-import { Batches, type BatchesOptions } from '../../src/data/batches.js'
+import { Batches } from '../../src/data/batches.js'
 import type { Dataset, ReadContext } from '../../src/data/datasets/dataset.js'
-import { messageOf } from '../files/temporary.js'
 
 /**
  * Images of two pixels, index + 1 and −(index + 1), so that what lies in a batch tells where it
@@ -95,80 +94,6 @@ test('batches: the data set is given seed and epoch in training alone', () => {
   indices(training, 0)
   indices(new Batches(dataset, { batchSize: 1, seed: 9 }), 0)
   assert.equal(contexts, [{ seed: 9, epoch: 0 }, { seed: 9, epoch: 4 }, undefined])
-})
-
-test('batches: a label that is not one of the classes is refused with data set, index and label', async () => {
-  const base = makeDataset(5)
-  const [images, labels] = [new Float32Array(4), new Int32Array(2)]
-  for (const label of [7, -1, 2.5, 1e8, Number.NaN, undefined]) {
-    const dataset = {
-      ...base,
-      name: 'own',
-      read: (index: number, out: Float32Array) =>
-        (index === 3 ? label : base.read(index, out)) as number,
-    }
-    const batches = new Batches(dataset, { batchSize: 2 })
-    assert.is(batches.fill(0, images, labels), 2)
-    assert.is(
-      await messageOf(() => batches.fill(1, images, labels)),
-      `the data own: labels must be integers from 0 to 6, got ${label} at index 3`,
-    )
-  }
-  const endless = { ...base, classes: Number.NaN }
-  assert.match(
-    await messageOf(() => new Batches(endless, { batchSize: 2 })),
-    /^the data arrays: classes must be an integer from 1 to 65536, got NaN/,
-  )
-})
-
-test('batches: options that are unknown or of another type', async () => {
-  for (const [options, expected] of [
-    [
-      { batchsize: 2 },
-      'batches.batchsize is not an option; known are batchSize, training, seed, dropLast',
-    ],
-    [{ batchSize: 2, training: 1 }, 'batches.training must be true or false, got 1'],
-    [{ batchSize: 2, dropLast: 'no' }, 'batches.dropLast must be true or false, got "no"'],
-    [
-      3,
-      "batches's options must be an object with any of batchSize, training, seed, dropLast, got 3",
-    ],
-  ] as const)
-    assert.is(
-      await messageOf(() => new Batches(makeDataset(5), options as unknown as BatchesOptions)),
-      expected,
-    )
-})
-
-test('batches: say what does not fit', async () => {
-  const dataset = makeDataset(5)
-  assert.is(
-    await messageOf(() => new Batches(dataset, { batchSize: 0 })),
-    'batches.batchSize must be an integer ≥ 1, got 0',
-  )
-  assert.match(
-    await messageOf(() => new Batches(dataset, { batchSize: 1, seed: -1 })),
-    /batches\.seed must be an integer from 0 to 4294967295, got -1/,
-  )
-  assert.match(
-    await messageOf(() => new Batches(dataset, { batchSize: 6, dropLast: true })),
-    /got 6 for the 5 samples .* dropLast to false/,
-  )
-  const batches = new Batches(dataset, { batchSize: 2 })
-  const [images, labels] = [new Float32Array(4), new Int32Array(2)]
-  assert.match(
-    await messageOf(() => batches.fill(3, images, labels)),
-    /batchIndex must be an integer from 0 to 2, got 3/,
-  )
-  assert.match(
-    await messageOf(() => batches.fill(0, images.subarray(1), labels)),
-    /room for 4 values and 2 labels, got 3 and 2/,
-  )
-  assert.match(await messageOf(() => batches.fill(0, images, labels.subarray(1))), /got 4 and 1/)
-  assert.match(
-    await messageOf(() => batches.startEpoch(-1)),
-    /epoch must be an integer ≥ 0, got -1/,
-  )
 })
 
 test.run()

@@ -26,12 +26,18 @@ const expected = JSON.parse(readFileSync(path, 'utf8')) as {
 const normalization = { scale: 255, mean: [0.1], std: [0.3] }
 const levels = fromBytes({
   images: Uint8Array.from(expected.levels),
-  ...{ labels: [0], shape: [1, 4, 4], classes: 2, normalization },
+  labels: [0],
+  shape: [1, 4, 4],
+  classes: 2,
+  normalization,
 })
 const { series } = expected
 const steps = fromArrays({
   inputs: Float32Array.from(series.flat()),
-  ...{ labels: [1], shape: [4], timeSteps: series.length, classes: 2 },
+  labels: [1],
+  shape: [4],
+  timeSteps: series.length,
+  classes: 2,
 })
 
 const readOf = (data: Dataset, index = 0, epoch?: number): number[][] => {

@@ -94,19 +94,15 @@ const cuts: readonly EventDatasetOptions[] = [
   { timeSteps: 2, size: [3, 3], binary: true, denoise: 1000 },
 ]
 const moves: readonly EventDatasetOptions['augment'][] = [
-  ...[
-    undefined,
-    {},
-    { flip: true },
-    { roll: 2 },
-    { shift: 2 },
-    { timeJitter: 300 },
-    { dropEvent: 0.3 },
-  ],
-  ...[
-    { eventDrop: true },
-    { flip: true, roll: 1, shift: 1, timeJitter: 50, dropEvent: 0.1, eventDrop: true },
-  ],
+  undefined,
+  {},
+  { flip: true },
+  { roll: 2 },
+  { shift: 2 },
+  { timeJitter: 300 },
+  { dropEvent: 0.3 },
+  { eventDrop: true },
+  { flip: true, roll: 1, shift: 1, timeJitter: 50, dropEvent: 0.1, eventDrop: true },
 ]
 
 test('samples by all options', async () => {
@@ -157,12 +153,10 @@ test('samples by all options', async () => {
         const part = {
           ...crowded,
           length: count,
-          ...{
-            x: crowded.x.subarray(0, count),
-            y: crowded.y.subarray(0, count),
-            t: crowded.t.subarray(0, count),
-            p: crowded.p.subarray(0, count),
-          },
+          x: crowded.x.subarray(0, count),
+          y: crowded.y.subarray(0, count),
+          t: crowded.t.subarray(0, count),
+          p: crowded.p.subarray(0, count),
         }
         const more =
           count === 65_536
@@ -198,19 +192,27 @@ test('options are refused by the same words', async () => {
   const keys =
     'timeSteps,splitBy,timeWindow,eventCount,overlap,startTime,rest,binary,size,resize,denoise,sensor,augment,cache,more'
   const own = [
-    ...[
-      'number',
-      'time',
-      'timeBins',
-      'eventBins',
-      'drop',
-      'last',
-      'sum',
-      'official',
-      'a\0',
-      [8, 9],
-    ],
-    ...[4096, 4097, 8192, 8193, [8192, 8193], 99, 100, 9, 10, 2 ** 53, 2 ** 54],
+    'number',
+    'time',
+    'timeBins',
+    'eventBins',
+    'drop',
+    'last',
+    'sum',
+    'official',
+    'a\0',
+    [8, 9],
+    4096,
+    4097,
+    8192,
+    8193,
+    [8192, 8193],
+    99,
+    100,
+    9,
+    10,
+    2 ** 53,
+    2 ** 54,
   ]
   for (const [name, base] of Object.entries(bases))
     await expectOutcomes(
@@ -236,10 +238,8 @@ test('options are refused by the same words', async () => {
         ),
       ]),
     ),
-    ...{
-      all: withOdd((options) => checkEvents('it', options as never)),
-      official: () => cifar10DvsOfficial,
-    },
+    all: withOdd((options) => checkEvents('it', options as never)),
+    official: () => cifar10DvsOfficial,
     format: withOdd((format) => checkReading('it', { format } as never), 'npy', 'npz', 'aedat4'),
     sensor: withOdd((sensor) => checkReading('it', { sensor } as never), [8192, 8193], [3, 4]),
   })
@@ -260,12 +260,16 @@ async function partOf(data: Dataset, folder: string): Promise<unknown[]> {
   )
   const short = outcomeOf(() => data.read(0, new Float32Array(3)))
   return [
-    ...[data.name, data.length, data.shape, data.timeSteps, data.classes, data.classNames, plain],
-    ...[
-      changesOf(data),
-      await outcomeOf(() => hashOf(data)?.(), folder),
-      sensorOf(subset(data, 1)),
-    ],
+    data.name,
+    data.length,
+    data.shape,
+    data.timeSteps,
+    data.classes,
+    data.classNames,
+    plain,
+    changesOf(data),
+    await outcomeOf(() => hashOf(data)?.(), folder),
+    sensorOf(subset(data, 1)),
     ...(await Promise.all([...reads, short])),
   ]
 }
@@ -467,21 +471,18 @@ test('folders of recordings: what is found, in which order, and read', () =>
 
 test('files of recordings, in Node and in a page', async () => {
   const files: Record<string, Uint8Array> = {
-    ...{
-      'a.bin': bin(1),
-      'a.bs2': bin(2),
-      'b.aedat': dvs(3),
-      'c.aedat': aedat3File(list(4, 128), 3),
-    },
-    ...{
-      'd.npy': structuredNpy(list(5, 30)),
-      'e.npz': npzFile(list(6, 30)),
-      'f.npz': npzFile(list(7, 30), false),
-    },
+    'a.bin': bin(1),
+    'a.bs2': bin(2),
+    'b.aedat': dvs(3),
+    'c.aedat': aedat3File(list(4, 128), 3),
+    'd.npy': structuredNpy(list(5, 30)),
+    'e.npz': npzFile(list(6, 30)),
+    'f.npz': npzFile(list(7, 30), false),
     ...Object.fromEntries(
       ['plain', 'lz4', 'zstd'].map((name) => [`${name}.aedat4`, fixture(`${name}.aedat4`)]),
     ),
-    ...{ 'g.txt': bin(1), 'h.npz': npzFile(list(6, 30)).subarray(0, 300) },
+    'g.txt': bin(1),
+    'h.npz': npzFile(list(6, 30)).subarray(0, 300),
   }
   const spoilt = npzFile(list(6, 30)).slice()
   spoilt.fill(0xff, 45, 60)
@@ -583,12 +584,10 @@ test('archives and Zstandard: heads that lie', async () => {
   const magic = [0x28, 0xb5, 0x2f, 0xfd]
   const raw = (...content: number[]): number[] => [(content.length << 3) | 1, 0, 0, ...content]
   const frames: Record<string, number[]> = {
-    ...{
-      none: [],
-      short: magic,
-      other: [1, 2, 3, 4, 5, 6, 7, 8, 9],
-      cut: [...magic, 0x20, 2, 1, 0, 0],
-    },
+    none: [],
+    short: magic,
+    other: [1, 2, 3, 4, 5, 6, 7, 8, 9],
+    cut: [...magic, 0x20, 2, 1, 0, 0],
     single: [...magic, 0x20, 2, ...raw(7, 8)],
     'single of no bytes': [...magic, 0x20, 0, ...raw()],
     'two frames': [...magic, 0x20, 2, ...raw(7, 8), ...magic, 0x20, 1, ...raw(9)],

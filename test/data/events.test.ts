@@ -86,7 +86,10 @@ test('N-MNIST: frames are those of toFrames, and the first samples lie evenly ov
 test('a time window cuts and fills up to T frames', async () => {
   // 200 events, 700 µs apart.
   const { test: short } = await nmnist({
-    ...{ timeSteps: 3, timeWindow: 7000, startTime: 100, rest: 'drop' },
+    timeSteps: 3,
+    timeWindow: 7000,
+    startTime: 100,
+    rest: 'drop',
   })
   assert.is(sum(readOf(short, 0)), 30)
   const { test: long } = await nmnist({ timeSteps: 30, timeWindow: 7000 })
@@ -106,7 +109,11 @@ test('a time window cuts and fills up to T frames', async () => {
 test('training changes samples by seed, epoch and index; tests do not', async () => {
   const plain = (await nmnist({ timeSteps: 3 })).train
   const moves: EventDatasetOptions['augment'][] = [
-    ...[{ flip: true }, { roll: 3 }, { shift: 3 }, { timeJitter: 9000 }, { dropEvent: 0.4 }],
+    { flip: true },
+    { roll: 3 },
+    { shift: 3 },
+    { timeJitter: 9000 },
+    { dropEvent: 0.4 },
     { eventDrop: true },
   ]
   for (const augment of moves) {

@@ -86,7 +86,11 @@ for (const [timeSteps, B] of [
           api.linear(80, classes),
         )
         .compile({
-          ...{ input: [3, 4, 5], batchSize: B, timeSteps: timeSteps ?? 4, seed: 2, method: 'bptt' },
+          input: [3, 4, 5],
+          batchSize: B,
+          timeSteps: timeSteps ?? 4,
+          seed: 2,
+          method: 'bptt',
           frames: timeSteps !== undefined,
         })
     const [fitted, stepped] = [await make(), await make()]

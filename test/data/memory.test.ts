@@ -36,32 +36,48 @@ const bytes = (length: number, seed = 1): Uint8Array => {
 }
 const colours = fromBytes({
   images: bytes(5 * 3 * 30),
-  ...{ labels: [0, 1, 2, 0, 1], shape: [3, 5, 6], classes: 3, normalization },
+  labels: [0, 1, 2, 0, 1],
+  shape: [3, 5, 6],
+  classes: 3,
+  normalization,
 })
 const grey = fromBytes({
   images: bytes(5 * 30, 2),
-  ...{ labels: [0, 1, 2, 0, 1], shape: [1, 5, 6], classes: 3, name: 'grey' },
-  ...{ normalization: { scale: 255, mean: [0.5], std: [0.5] }, classNames: ['a', 'b', 'c'] },
+  labels: [0, 1, 2, 0, 1],
+  shape: [1, 5, 6],
+  classes: 3,
+  name: 'grey',
+  normalization: { scale: 255, mean: [0.5], std: [0.5] },
+  classNames: ['a', 'b', 'c'],
 })
 const shares = (length: number): Float32Array =>
   Float32Array.from({ length }, (_, i) => ((7 * i) % 101) / 100)
 const frames = fromArrays({
   inputs: shares(4 * 3 * 12),
-  ...{ labels: [0, 1, 0, 1], shape: [2, 2, 3], timeSteps: 3, classes: 2 },
+  labels: [0, 1, 0, 1],
+  shape: [2, 2, 3],
+  timeSteps: 3,
+  classes: 2,
 })
 const series = fromArrays({
   inputs: shares(4 * 12),
-  ...{ targets: Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8), shape: [3, 4] },
+  targets: Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8),
+  shape: [3, 4],
 })
 const vectors = fromArrays({ inputs: shares(9), labels: [0, 1, 0], shape: [3], classes: 2 })
 const small = fromBytes({
   images: bytes(2 * 12),
-  ...{ labels: [1, 0], shape: [2, 2, 3], classes: 2 },
+  labels: [1, 0],
+  shape: [2, 2, 3],
+  classes: 2,
   normalization: { scale: 200, mean: [0, 0], std: [1, 1] },
 })
 const overTime = fromBytes({
   images: bytes(2 * 3 * 24),
-  ...{ labels: [1, 0], shape: [2, 3, 4], timeSteps: 3, classes: 2 },
+  labels: [1, 0],
+  shape: [2, 3, 4],
+  timeSteps: 3,
+  classes: 2,
   normalization: { scale: 255, mean: [0, 0], std: [1, 1] },
 })
 
@@ -152,7 +168,9 @@ test('encoders refuse the same', async () => {
   const delta = of('delta', frames, {})
   const negative = fromArrays({
     inputs: Float32Array.of(0, 1, 1.01),
-    ...{ labels: [0, 0, 0], shape: [1], classes: 1 },
+    labels: [0, 0, 0],
+    shape: [1],
+    classes: 1,
   })
   const large = (name: 'rate' | 'phase') => () =>
     [0, 1, 2].map((i) =>
@@ -163,12 +181,27 @@ test('encoders refuse the same', async () => {
     'encoders refuse',
     Object.fromEntries([
       rate('timeSteps', 4096, 4097),
-      ...[rate('seed', 2 ** 32 - 1, 2 ** 32), rate('gain', -1e300), rate('offset'), rate('bias')],
-      ...[rate('firstSpikeTime', 3), rate('data', frames, series, { ...grey, shape: null })],
-      ...[rate('more'), linear('function', 'log', 'rc'), linear('tau'), linear('threshold')],
-      ...[linear('normalize'), linear('clip'), rc('tau', 1e-300), rc('threshold', 0.999)],
-      ...[rc('normalize'), rc('clip'), delta('threshold'), delta('padding'), delta('offSpike')],
-      ...[delta('data', grey, colours, vectors, series), delta('timeSteps')],
+      rate('seed', 2 ** 32 - 1, 2 ** 32),
+      rate('gain', -1e300),
+      rate('offset'),
+      rate('bias'),
+      rate('firstSpikeTime', 3),
+      rate('data', frames, series, { ...grey, shape: null }),
+      rate('more'),
+      linear('function', 'log', 'rc'),
+      linear('tau'),
+      linear('threshold'),
+      linear('normalize'),
+      linear('clip'),
+      rc('tau', 1e-300),
+      rc('threshold', 0.999),
+      rc('normalize'),
+      rc('clip'),
+      delta('threshold'),
+      delta('padding'),
+      delta('offSpike'),
+      delta('data', grey, colours, vectors, series),
+      delta('timeSteps'),
       of('phase', grey, { timeSteps: 3 })('phases', 24, 25),
       ['numbers beyond 1 for rate', async () => Promise.all(large('rate')())],
       ['numbers beyond 1 for phase', async () => Promise.all(large('phase')())],
@@ -367,7 +400,9 @@ test('data in memory: what is read and refused', async () => {
       ...[[0, NaN], [1, 0], [1, -1], [1, 1e-40], new Float32Array([1, 2]), 1e-300, 255],
     )
   await expectOutcomes(hashes, 'normalization', {
-    ...{ scale: numbers('scale'), mean: numbers('mean'), std: numbers('std') },
+    scale: numbers('scale'),
+    mean: numbers('mean'),
+    std: numbers('std'),
   })
   const sets = { colours, grey, frames, series, vectors, small, overTime }
   const cut = Object.entries(sets).flatMap(([name, data]): [string, () => unknown][] => [
@@ -407,15 +442,30 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
     new Uint8Array([...head, ...shape.flatMap((size) => [0, 0, 0, size]), ...bytes(count)])
   const seven = Array.from({ length: 7 }, (_, i) => line(i, 3))
   const lists = [
-    ...[file(...seven), file(line(16, 9)), file(line(17, 9)), file(line(-1, 0)), file(line(0, 10))],
-    ...[file(line(0, -1)), file(line(0.5, 1)), file(`1,${line(1, 1)}`), file(line(1, 'x'))],
+    file(...seven),
+    file(line(16, 9)),
+    file(line(17, 9)),
+    file(line(-1, 0)),
+    file(line(0, 10)),
+    file(line(0, -1)),
+    file(line(0.5, 1)),
+    file(`1,${line(1, 1)}`),
+    file(line(1, 'x')),
     file(...seven, '1,2'),
   ]
   const heads = [
-    ...[idx([2, 3], 6, 0, 0, 8, 2), idx([2, 3], 5, 0, 0, 8, 2), idx([2, 3], 7, 0, 0, 8, 2)],
-    ...[idx([0, 3], 0, 0, 0, 8, 2), idx([2], 0, 0, 0, 8, 2), idx([2, 3], 6, 1, 0, 8, 2)],
-    ...[idx([2, 3], 6, 0, 1, 8, 2), idx([2, 3], 6, 0, 0, 9, 2), idx([2, 3], 6, 0, 0, 8, 3)],
-    ...[new Uint8Array(3), new Uint8Array(4), new Uint8Array([0, 0, 8, 2])],
+    idx([2, 3], 6, 0, 0, 8, 2),
+    idx([2, 3], 5, 0, 0, 8, 2),
+    idx([2, 3], 7, 0, 0, 8, 2),
+    idx([0, 3], 0, 0, 0, 8, 2),
+    idx([2], 0, 0, 0, 8, 2),
+    idx([2, 3], 6, 1, 0, 8, 2),
+    idx([2, 3], 6, 0, 1, 8, 2),
+    idx([2, 3], 6, 0, 0, 9, 2),
+    idx([2, 3], 6, 0, 0, 8, 3),
+    new Uint8Array(3),
+    new Uint8Array(4),
+    new Uint8Array([0, 0, 8, 2]),
   ]
   const all = (calls: readonly (() => unknown)[]) => () =>
     Promise.all(calls.map((c) => outcomeOf(c)))
@@ -463,8 +513,13 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
   const right = four(2, 3, [9, 0])
   const { 't10k-labels-idx1-ubyte': _, ...three } = right
   const given: Record<string, unknown> = {
-    ...{ right, 'three files': three, none: {}, 'no names': [right], 'a number': { a: 1 } },
-    ...{ 'two sizes': four(2, 4, [1, 2]), 'three labels': four(2, 3, [1, 2, 3]) },
+    right,
+    'three files': three,
+    none: {},
+    'no names': [right],
+    'a number': { a: 1 },
+    'two sizes': four(2, 4, [1, 2]),
+    'three labels': four(2, 3, [1, 2, 3]),
     'a label of 10': four(2, 3, [1, 10]),
     blobs: Object.fromEntries(
       Object.entries(right).map(([name, content]) => [name, new Blob([content as never])]),

@@ -84,7 +84,10 @@ test('sizes and colours', async () => {
   const adjusted = (kind: 'brightness' | 'contrast' | 'saturation' | 'hue') =>
     over((of) => factors.map((factor) => changed(of, (copy) => adjust(copy, kind, factor))))
   const jitters = [
-    ...[{ brightness: 0.4 }, { contrast: 2 }, { saturation: 1 }, { hue: 0.5 }],
+    { brightness: 0.4 },
+    { contrast: 2 },
+    { saturation: 1 },
+    { hue: 0.5 },
     { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.1 },
   ]
   const four = { ...picture(3, 4, 4), channels: 4 as const }
@@ -93,7 +96,10 @@ test('sizes and colours', async () => {
     [2, 1, 7, 5],
     [3, 3, 4, 4],
   ].map(([left, top, right, bottom]) => ({
-    ...{ left, top, right, bottom },
+    left,
+    top,
+    right,
+    bottom,
   }))
   await expectOutcomes(hashes, 'pictures', {
     'sizes of the shorter side': over((of) => [1, 5, 9, 13, 20].map((size) => resizeTo(of, size))),
@@ -132,8 +138,10 @@ test('sizes and colours', async () => {
     'no part fits: high': crops({ scale: [1, 1], ratio: [0.2, 0.3] }),
     'no part fits: a square': crops({ scale: [1, 1], ratio: [1, 1] }),
     flips: over((of) => (['across', 'down'] as const).map((a) => changed(of, (c) => flip(c, a)))),
-    ...{ brightness: adjusted('brightness'), contrast: adjusted('contrast') },
-    ...{ saturation: adjusted('saturation'), hue: adjusted('hue') },
+    brightness: adjusted('brightness'),
+    contrast: adjusted('contrast'),
+    saturation: adjusted('saturation'),
+    hue: adjusted('hue'),
     jitter: over((of) =>
       jitters.map((jitter) =>
         seeds.map((seed) => changed(of, (copy) => colorJitter(copy, jitter, streamOf(seed)))),
@@ -250,11 +258,32 @@ test('options are refused by the same words', async () => {
   const keys =
     'size,crop,channels,mean,std,cache,randomResizedCrop,flip,verticalFlip,colorJitter,more'
   const own = [
-    ...[8192, 8193, [8192, 8193], [3, 4, 5], [0.5, 0.5, 0.5], [1, 1, 0], 3, {}],
-    ...[{ scale: [0.5, 1] }, { scale: [0, 1] }, { scale: [1, 0.5] }, { scale: [0.5, 1.01] }],
-    ...[{ scale: 1 }, { scale: [1] }, { ratio: [1, 1000] }, { ratio: [1, 1001] }, { size: 3 }],
-    ...[{ hue: 0.5 }, { hue: 0.51 }, { hue: -0.1 }, { contrast: 10 }, { contrast: 10.1 }],
-    ...[{ brightness: Number.NaN }, { saturation: 0 }, { saturation: undefined }, { gamma: 1 }],
+    8192,
+    8193,
+    [8192, 8193],
+    [3, 4, 5],
+    [0.5, 0.5, 0.5],
+    [1, 1, 0],
+    3,
+    {},
+    { scale: [0.5, 1] },
+    { scale: [0, 1] },
+    { scale: [1, 0.5] },
+    { scale: [0.5, 1.01] },
+    { scale: 1 },
+    { scale: [1] },
+    { ratio: [1, 1000] },
+    { ratio: [1, 1001] },
+    { size: 3 },
+    { hue: 0.5 },
+    { hue: 0.51 },
+    { hue: -0.1 },
+    { contrast: 10 },
+    { contrast: 10.1 },
+    { brightness: Number.NaN },
+    { saturation: 0 },
+    { saturation: undefined },
+    { gamma: 1 },
   ]
   const checks = { checkPictureOptions, checkFolderOptions }
   for (const [name, check] of Object.entries(checks))
@@ -309,8 +338,17 @@ async function partOf(data: Dataset, folder: string): Promise<unknown[]> {
   )
   const label = data.read(data.length - 1, new Float32Array(bytes.length))
   return [
-    ...[data.name, data.length, data.classes, data.classNames, label, paths, files.labels],
-    ...[files.sizes, plain, changesOf(data), hashOf(data)?.()],
+    data.name,
+    data.length,
+    data.classes,
+    data.classNames,
+    label,
+    paths,
+    files.labels,
+    files.sizes,
+    plain,
+    changesOf(data),
+    hashOf(data)?.(),
     ...(await Promise.all([...read(data), ...read(again), ...pixels])),
   ]
 }
@@ -480,17 +518,25 @@ test('lists of synsets', async () => {
   const order = new Map(['n01', 'n02'].map((name, label) => [name, label]))
   const names = ['a_1.JPEG', 'b/a_2.JPEG']
   const lists = [
-    ...['n01\nn02', 'n02\n\n n01 \n', 'n01', 'n01\nn02\nn01', '1\n0', '1\n2', 'n03\nn01', ''],
-    ...['a_1 0\na_2 1', 'a_1.JPEG,n02\nx/a_2,n01 1 2', 'imageid,x\na_1,n01\na_2,n01', 'ImageId,'],
-    ...[
-      'a_1 n01',
-      'a_1 n01\na_2',
-      'a_1 n01\na_2 n09',
-      'a_1 n01\na_2 -1',
-      'a_2 1\na_1 1 5 6',
-      `a_1 ${'x'.repeat(60)}`,
-    ],
-    ...[`${'y'.repeat(60)}\na_1 n01`],
+    'n01\nn02',
+    'n02\n\n n01 \n',
+    'n01',
+    'n01\nn02\nn01',
+    '1\n0',
+    '1\n2',
+    'n03\nn01',
+    '',
+    'a_1 0\na_2 1',
+    'a_1.JPEG,n02\nx/a_2,n01 1 2',
+    'imageid,x\na_1,n01\na_2,n01',
+    'ImageId,',
+    'a_1 n01',
+    'a_1 n01\na_2',
+    'a_1 n01\na_2 n09',
+    'a_1 n01\na_2 -1',
+    'a_2 1\na_1 1 5 6',
+    `a_1 ${'x'.repeat(60)}`,
+    `${'y'.repeat(60)}\na_1 n01`,
   ]
   const words = [
     'n01 a dog\nn02  a cat, house cat \r\n',
@@ -510,12 +556,12 @@ test('lists of synsets', async () => {
 test('the cache: its bytes, what is damaged, and where it cannot be', () =>
   withFolder(async (folder) => {
     const of = (size: number, more: Partial<CacheOf> = {}): CacheOf => ({
-      ...{
-        folder: join(folder, 'kept', `${size}`),
-        title: `a: ${size}`,
-        key: cacheKey(['a', 'b']),
-      },
-      ...{ samples: 3, size, ...more },
+      folder: join(folder, 'kept', `${size}`),
+      title: `a: ${size}`,
+      key: cacheKey(['a', 'b']),
+      samples: 3,
+      size,
+      ...more,
     })
     const sample = (index: number, size: number): Uint8Array =>
       Uint8Array.from({ length: size }, (_, i) => 40 * index + 7 * i + 1)
@@ -594,7 +640,9 @@ test('the hash of data in files: sizes, labels, and the beginnings of some', () 
     const looked: number[] = []
     const hashed = (count: number, of: (i: number) => string = (i) => paths[i % 4]) =>
       hashOfFiles({
-        ...{ how: { a: 1 }, count, facts: (i) => [i, 'x'] },
+        how: { a: 1 },
+        count,
+        facts: (i) => [i, 'x'],
         path(i) {
           looked.push(i)
           return of(i)

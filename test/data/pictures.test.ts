@@ -93,7 +93,7 @@ test('sizes are those of torchvision', () => {
   const middle = centreCrop(picture, [5, 30])
   assert.equal([middle.width, middle.height], [30, 5])
   // (30 − 23) / 2 black columns, then row (19 − 5) / 2.
-  assert.equal([...middle.data.slice(0, 12)], [...new Array(9).fill(0), ...[0, 91, 0]])
+  assert.equal([...middle.data.slice(0, 12)], [...new Array(9).fill(0), 0, 91, 0])
   const grey = { ...picture, data: picture.data.slice() }
   colorJitter(grey, {}, new RandomStream(Purpose.Augment))
   assert.equal(grey.data, picture.data)
@@ -244,7 +244,7 @@ test('two processes fill one cache at the same time', () =>
     const cache = join(folder, 'cache')
     const { train } = await api.datasets.imageFolder(folder)
     const right = [0, 1, 2, 3].map((index) => [...sampleOf(train, index)])
-    // Of the package no more than data needs.
+    // No more of the package than data needs.
     const [node, data] = ['model/node', 'data/index'].map((name) =>
       JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
     )
@@ -265,7 +265,12 @@ test('two processes fill one cache at the same time', () =>
       process.stdout.write(JSON.stringify(samples))`
     const children = ['[0,1,2,3]', '[3,2,1,0]'].map((order) => {
       const child = spawn(process.execPath, [
-        ...['--input-type=module', '-e', script, folder, cache, order],
+        '--input-type=module',
+        '-e',
+        script,
+        folder,
+        cache,
+        order,
       ])
       const said = { out: '', errors: '' }
       child.stdout.on('data', (part) => (said.out += part))
@@ -297,7 +302,9 @@ test('evaluate and validation read ahead: the same numbers, errors and ends', ()
     // A last batch that is not full, and one larger than the data.
     for (const batchSize of [3, 8]) {
       const model = await mlp([3, 19, 23], 2).compile({
-        ...{ input: [3, 19, 23], batchSize, threads: 1 },
+        input: [3, 19, 23],
+        batchSize,
+        threads: 1,
       })
       const right = await model.evaluate(train, { numWorkers: 0 })
       assert.is(threads.length, 0)
@@ -446,7 +453,7 @@ test('a folder of classes alone is whole, or divided by class and seed', () =>
         return Array.from({ length: part.length }, (_, i) => pathOf(files, i))
       })
     const split = await api.datasets.imageFolder(folder, { trainShare: 0.75 })
-    // Of 5 and 10.
+    // The median of 5 and 10.
     assert.equal([split.train.length, split.test.length], [4 + 8, 1 + 2])
     assert.equal([...new Set(labelsOf(split.test))].sort(), [0, 1])
     const [first, second] = pathsOf(split)

@@ -6,8 +6,7 @@ import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { makeRing, Ring } from '../../src/data/ring.js'
 import { makeBatches } from '../../src/data/thread-worker.js'
-import { type ArraysOptions, Batches, type Dataset, fromArrays, subset } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { Batches, type Dataset, fromArrays, subset } from '../../src/index.js'
 
 /** Sample n is (n, −n), its targets are 10 n, 10 n + 1 and 10 n + 2. */
 const data = (count: number): Dataset =>
@@ -88,70 +87,6 @@ test('numbers given to fromArrays are copied: changing them later changes nothin
   made.targets?.read(1, target)
   assert.equal([image[0], target[0]], [2, 4])
   assert.equal([made.shape, made.classNames], [[1], ['a', 'b']])
-})
-
-test('what does not fit is refused', async () => {
-  const given = { inputs: new Float32Array(6), targets: new Float32Array(6), shape: [2] as const }
-  const wrong: [object, RegExp][] = [
-    [
-      { targets: new Float32Array(7) },
-      /^arrays: targets must hold as many .* the 3 samples, got 7/,
-    ],
-    [{ targets: new Float32Array(0) }, /^arrays: targets must hold as many/],
-    [{ targets: [1, 2, 3] }, /^arrays: targets must be a Float32Array, got \[1,2,3\]$/],
-    [{ targets: new BigInt64Array(6) }, /targets must be a Float32Array, got BigInt64Array$/],
-    [
-      { targets: Float64Array.of(0, 1e300, 0, 0, 0, 0) },
-      /^arrays: targets: numbers must be finite in float32, got 1e\+300, which overflows at index 1/,
-    ],
-    [{ inputs: Float64Array.of(0, 0, 0, 0, 0, -1e39) }, /got -1e\+39, which overflows at index 5/],
-    [{ inputs: new BigInt64Array(6) }, /inputs must be a Float32Array, got BigInt64Array$/],
-    [
-      { inputs: new Float32Array(5) },
-      /inputs must be samples of 2 numbers each, got 5; check shape/,
-    ],
-    [{ inputs: undefined }, /^arrays: either images or inputs must be given, got neither$/],
-    [{ images: new Float32Array(6) }, /either images or inputs must be given, got both$/],
-    [{ classes: 3 }, /^arrays: classes and classNames belong to labels/],
-    [{ targets: undefined }, /^arrays: labels or targets must be given, got neither$/],
-    [{ labels: [0, 0], classes: 1 }, /2 labels × 2 = 4 values, got 6/],
-    [{ labels: [0n, 0n, 0n], classes: 1 }, /integers from 0 to 0, got 0 \(a BigInt\) at index 0/],
-    [{ labels: { length: 3 }, classes: 1 }, /labels must be an array of integers/],
-    [{ labels: [0, 0, 0], classes: 65537 }, /classes must be an integer from 1 to 65536/],
-    [
-      { labels: [0, 0, 0], classes: 1, classNames: [4] },
-      /classNames must be texts, got 4 for class 0/,
-    ],
-    [{ lables: [] }, /^fromArrays\.lables is not an option/],
-  ]
-  for (const [change, expected] of wrong)
-    assert.match(
-      await messageOf(() => fromArrays({ ...given, ...change } as ArraysOptions)),
-      expected,
-    )
-  for (const none of [undefined, null, 3, []])
-    assert.match(
-      await messageOf(() => fromArrays(none as unknown as ArraysOptions)),
-      /^fromArrays's options must be an object/,
-    )
-  const labelled = fromArrays({ inputs: new Float32Array(2), labels: [0], classes: 1, shape: [2] })
-  const batches = new Batches(labelled, { batchSize: 1 })
-  const [images, labels] = [new Float32Array(2), new Int32Array(1)]
-  assert.match(
-    await messageOf(() => batches.fill(0, images, labels, new Float32Array(1))),
-    /^the data arrays has no targets/,
-  )
-  assert.match(
-    await messageOf(() =>
-      new Batches(data(4), { batchSize: 2 }).fill(
-        0,
-        new Float32Array(4),
-        new Int32Array(2),
-        images,
-      ),
-    ),
-    /targets must have room for 6 values, got 2/,
-  )
 })
 
 test.run()

@@ -25,7 +25,8 @@ const commits: readonly Commit[] = [
   { files: { 'weights.safetensors': 'w2', 'history.jsonl': '', 'c.json': 'c2' }, alone: false },
   {
     files: { 'weights.safetensors': 'w3', 'history.jsonl': '', 'best.json': 'b3' },
-    ...{ alone: false, without: ['c.json'] },
+    alone: false,
+    without: ['c.json'],
   },
   { files: { 'options.json': 'o1', 'c.json': 'c4' }, alone: true },
 ]

@@ -53,8 +53,12 @@ class Draft {
 function oneLayer(draft: Draft, random: Random, from: number): number {
   const { channels, flat } = draft.shapeOf(from)
   const kinds: (() => api.Layer)[] = [
-    ...[api.identity, api.relu, api.lif, () => api.scale(random() < 0.2 ? -1 : 0.5)],
-    ...[() => api.dropout(0.2), () => api.delay(1)],
+    api.identity,
+    api.relu,
+    api.lif,
+    () => api.scale(random() < 0.2 ? -1 : 0.5),
+    () => api.dropout(0.2),
+    () => api.delay(1),
     ...(flat ? [] : [() => api.avgPool2d(3, { stride: 1, padding: 1 })]),
     ...(flat ? [] : [() => api.maxPool2d(3, { stride: 1, padding: 1 })]),
     ...(flat || channels > 64 ? [] : [() => api.batchNorm2d(channels)]),

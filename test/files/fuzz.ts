@@ -41,11 +41,29 @@ export interface Reader {
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const options = {
-  ...{ version: '0.1.0', model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8] },
-  ...{ classes: 10, timeSteps: 4, tau: 1.25, method: 'rate', stepMode: 'm', epochs: 1 },
-  ...{ gradientCheckpoint: 'none', optimizer: 'sgd', loss: 'crossEntropy' },
-  ...{ update: 'afterwards', backwardSteps: 4, batchSize: 32, lr: 0.1, momentum: 0.9 },
-  ...{ weightDecay: 0, schedule: 'cosine', seed: 0, threads: 1 },
+  version: '0.1.0',
+  model: 'cnn',
+  dataset: 'digits',
+  augment: false,
+  input: [1, 8, 8],
+  classes: 10,
+  timeSteps: 4,
+  tau: 1.25,
+  method: 'rate',
+  stepMode: 'm',
+  epochs: 1,
+  gradientCheckpoint: 'none',
+  optimizer: 'sgd',
+  loss: 'crossEntropy',
+  update: 'afterwards',
+  backwardSteps: 4,
+  batchSize: 32,
+  lr: 0.1,
+  momentum: 0.9,
+  weightDecay: 0,
+  schedule: 'cosine',
+  seed: 0,
+  threads: 1,
 }
 
 export async function readersOf(): Promise<Record<string, Reader>> {
@@ -98,7 +116,16 @@ export async function readersOf(): Promise<Record<string, Reader>> {
     },
     npy: {
       bytes: new Uint8Array([
-        ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, npy.length, 0],
+        0x93,
+        0x4e,
+        0x55,
+        0x4d,
+        0x50,
+        0x59,
+        1,
+        0,
+        npy.length,
+        0,
         ...text(npy),
         ...new Uint8Array(16),
       ]),
@@ -137,9 +164,28 @@ export async function readersOf(): Promise<Record<string, Reader>> {
 
 /** Two sequences, eight letters and 4 + 19 bytes from four before; then four literals. */
 const lz4Frame = new Uint8Array([
-  ...[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 17, 0, 0, 0],
-  ...[0x8f, ...text('abcdefgh'), 4, 0, 4, 0x40, ...text('wxyz')],
-  ...[0, 0, 0, 0],
+  0x04,
+  0x22,
+  0x4d,
+  0x18,
+  0x60,
+  0x40,
+  0,
+  17,
+  0,
+  0,
+  0,
+  0x8f,
+  ...text('abcdefgh'),
+  4,
+  0,
+  4,
+  0x40,
+  ...text('wxyz'),
+  0,
+  0,
+  0,
+  0,
 ])
 
 /** With the right checksum of the header, so that what is behind it is read. */
@@ -219,8 +265,24 @@ async function goingOn(): Promise<Record<string, Reader>> {
 }
 
 const nothing: readonly unknown[] = [
-  ...[null, undefined, true, '', '__proto__', 'a'.repeat(40), {}, { $: 'NaN' }, [], [null], [[]]],
-  ...[-1, 0, 1, 0.5, 1e9, 1e300, Number.MAX_SAFE_INTEGER],
+  null,
+  undefined,
+  true,
+  '',
+  '__proto__',
+  'a'.repeat(40),
+  {},
+  { $: 'NaN' },
+  [],
+  [null],
+  [[]],
+  -1,
+  0,
+  1,
+  0.5,
+  1e9,
+  1e300,
+  Number.MAX_SAFE_INTEGER,
 ]
 
 /** Plain data with other values at one to three places. */

@@ -73,19 +73,17 @@ test('tensors: each type, as a file and as float32', async () => {
     withOdd(
       (value) => serializeSafetensors({ a: { ...own, [key]: value } as never }),
       ...[
-        ...[
-          [6],
-          [2, 3],
-          [3, 2, 1],
-          [2, -3],
-          [2, 3.5],
-          'F32',
-          'F64',
-          'U8',
-          'F8',
-          own.data,
-          new Uint8Array(6),
-        ],
+        [6],
+        [2, 3],
+        [3, 2, 1],
+        [2, -3],
+        [2, 3.5],
+        'F32',
+        'F64',
+        'U8',
+        'F8',
+        own.data,
+        new Uint8Array(6),
       ],
     )
   const halves = Uint16Array.from({ length: 65_536 }, (_, i) => i)
@@ -98,7 +96,9 @@ test('tensors: each type, as a file and as float32', async () => {
     'read again': () => parseSafetensors(serializeSafetensors(all, { x: 'y' }), 'it'),
     'as float32': () => Object.values(all).map(toFloat32),
     halves: () => toFloat32({ dtype: 'F16', shape: [65_536], data: halves }),
-    ...{ dtype: wrong('dtype'), shape: wrong('shape'), data: wrong('data') },
+    dtype: wrong('dtype'),
+    shape: wrong('shape'),
+    data: wrong('data'),
     metadata: withOdd((value) => serializeSafetensors({}, { a: value as string })),
     'a reserved name': each([() => serializeSafetensors({ __metadata__: own })]),
     'a header that is too long': each(
@@ -140,18 +140,23 @@ test('headers of safetensors', async () => {
     withOdd(
       (value) => checkEntry('a "name"', { ...entry, [key]: value }, 28, 'it'),
       ...[
-        ...['F64', 'U8', 'BOOL', [3, 2], [6], [24], new Array(32).fill(1), new Array(33).fill(1)],
-        ...[
-          [4, 29],
-          [5, 28],
-          [28, 4],
-          [4, 28, 0],
-          [0, 24],
-          [2 ** 53, 2 ** 53],
-          [2 ** 53],
-          ['2', 3],
-          [2, [3]],
-        ],
+        'F64',
+        'U8',
+        'BOOL',
+        [3, 2],
+        [6],
+        [24],
+        new Array(32).fill(1),
+        new Array(33).fill(1),
+        [4, 29],
+        [5, 28],
+        [28, 4],
+        [4, 28, 0],
+        [0, 24],
+        [2 ** 53, 2 ** 53],
+        [2 ** 53],
+        ['2', 3],
+        [2, [3]],
       ],
     )
   const file = (length: number, high: number, rest: string): Uint8Array => {
@@ -175,30 +180,24 @@ test('headers of safetensors', async () => {
   const many = (count: number, more = ''): string =>
     `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join()}${more}}`
   await expectOutcomes(hashes, 'header', {
-    ...{
-      dtype: field('dtype'),
-      shape: field('shape'),
-      data_offsets: field('data_offsets'),
-      other: field('other'),
-    },
+    dtype: field('dtype'),
+    shape: field('shape'),
+    data_offsets: field('data_offsets'),
+    other: field('other'),
     entry: withOdd((value) => checkEntry('a', value, 28, 'it')),
     'bytes of data': withOdd((bytes) => checkEntry('a', entry, bytes as number, 'it'), 27, 28, 29),
     metadata: withOdd((value) => checkMetadata(value, 'it'), { a: 'b' }, { a: 1 }),
     lengths: each(
       [
-        ...[
-          new Uint8Array(7),
-          file(0, 0, ''),
-          file(1, 0, ''),
-          file(2, 0, '{}'),
-          file(3, 0, '{}'),
-          file(0, 1, '{}'),
-        ],
-        ...[
-          file(25_000_000, 0, ''),
-          file(25_000_001, 0, ''),
-          new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 255, 254]),
-        ],
+        new Uint8Array(7),
+        file(0, 0, ''),
+        file(1, 0, ''),
+        file(2, 0, '{}'),
+        file(3, 0, '{}'),
+        file(0, 1, '{}'),
+        file(25_000_000, 0, ''),
+        file(25_000_001, 0, ''),
+        new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 255, 254]),
       ].map((bytes) => () => readHeader(bytes, 'it')),
     ),
     texts: each(
@@ -373,44 +372,34 @@ test('samples: arrays and pictures of every shape', async () => {
       version,
     )
   const arrays = [
-    ...[
-      array('|u1', '3, 1, 2', 6),
-      array('<f4', '3, 1, 2', 24),
-      array('<f8', '3, 1, 2', 48),
-      array('|b1', '6,', 6),
-    ],
-    ...[
-      array('|u1', '6', 6),
-      array('|u1', '2, 3, 1, 2', 12),
-      array('|u1', '0, 3, 1, 2', 0),
-      array('|u1', '1, 1, 3, 1, 2', 6),
-    ],
-    ...[
-      array('|u1', '3, 2', 6),
-      array('|u1', '1, 2, 3', 6),
-      array('|u1', '', 1),
-      array('>f4', '6,', 24),
-      array('<i4', '6,', 24),
-    ],
-    ...[
-      array('|u1', '3, 1, 2', 5),
-      array('|u1', '3, 1, 2', 7),
-      array('|u1', '6,', 6, 2),
-      array('|u1', '6,', 6, 3),
-      array('|u1', '6,', 6, 4),
-      array('|u1', '6,', 6, 0),
-    ],
-    ...[
-      array('|u1', `${'1, '.repeat(31)}6`, 6),
-      array('|u1', `${'1, '.repeat(32)}6`, 6),
-      array('|u1', '9007199254740992,', 6),
-    ],
-    ...[
-      array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 61)),
-      array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 60)),
-      array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 59)),
-    ],
-    ...[array('|u1', '6,', 6).subarray(0, 11), array('|u1', '6,', 6).subarray(0, 30), npy('{}', 6)],
+    array('|u1', '3, 1, 2', 6),
+    array('<f4', '3, 1, 2', 24),
+    array('<f8', '3, 1, 2', 48),
+    array('|b1', '6,', 6),
+    array('|u1', '6', 6),
+    array('|u1', '2, 3, 1, 2', 12),
+    array('|u1', '0, 3, 1, 2', 0),
+    array('|u1', '1, 1, 3, 1, 2', 6),
+    array('|u1', '3, 2', 6),
+    array('|u1', '1, 2, 3', 6),
+    array('|u1', '', 1),
+    array('>f4', '6,', 24),
+    array('<i4', '6,', 24),
+    array('|u1', '3, 1, 2', 5),
+    array('|u1', '3, 1, 2', 7),
+    array('|u1', '6,', 6, 2),
+    array('|u1', '6,', 6, 3),
+    array('|u1', '6,', 6, 4),
+    array('|u1', '6,', 6, 0),
+    array('|u1', `${'1, '.repeat(31)}6`, 6),
+    array('|u1', `${'1, '.repeat(32)}6`, 6),
+    array('|u1', '9007199254740992,', 6),
+    array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 61)),
+    array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 60)),
+    array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 59)),
+    array('|u1', '6,', 6).subarray(0, 11),
+    array('|u1', '6,', 6).subarray(0, 30),
+    npy('{}', 6),
   ]
   const jsons = [
     '[1,2,3,4,5,6]',
@@ -431,27 +420,21 @@ test('samples: arrays and pictures of every shape', async () => {
   const pnm = (head: string, count: number): Uint8Array =>
     new Uint8Array([...text(head), ...new Uint8Array(count).fill(40)])
   const pnms = [
-    ...[
-      pnm('P6 2 1 255\n', 6),
-      pnm('P6 2 1 40\n', 6),
-      pnm('P6 2 1 0\n', 6),
-      pnm('P6 2 1 256\n', 6),
-      pnm('P6 2 1 1\n', 6),
-      pnm('P5 2 1 255\n', 2),
-    ],
-    ...[
-      pnm('P6 2 1 255\n', 5),
-      pnm('P6 2 1 255\n', 7),
-      pnm('P6 0 1 255\n', 0),
-      pnm('P4 2 1 255\n', 6),
-      pnm('P6\n# a\n2 # b\r1\n255 ', 6),
-      pnm('P62 1 255\n', 6),
-    ],
-    ...[
-      pnm(`P6\n#${'x'.repeat(4078)}\n2 1 255\n`, 6),
-      pnm(`P6\n#${'x'.repeat(4085)}\n2 1 255\n`, 6),
-      pnm(`P6\n#${'x'.repeat(4086)}\n2 1 255\n`, 6),
-    ],
+    pnm('P6 2 1 255\n', 6),
+    pnm('P6 2 1 40\n', 6),
+    pnm('P6 2 1 0\n', 6),
+    pnm('P6 2 1 256\n', 6),
+    pnm('P6 2 1 1\n', 6),
+    pnm('P5 2 1 255\n', 2),
+    pnm('P6 2 1 255\n', 5),
+    pnm('P6 2 1 255\n', 7),
+    pnm('P6 0 1 255\n', 0),
+    pnm('P4 2 1 255\n', 6),
+    pnm('P6\n# a\n2 # b\r1\n255 ', 6),
+    pnm('P62 1 255\n', 6),
+    pnm(`P6\n#${'x'.repeat(4078)}\n2 1 255\n`, 6),
+    pnm(`P6\n#${'x'.repeat(4085)}\n2 1 255\n`, 6),
+    pnm(`P6\n#${'x'.repeat(4086)}\n2 1 255\n`, 6),
   ]
   const picture = (name: string): Uint8Array =>
     new Uint8Array(
@@ -617,36 +600,26 @@ test('archives: heads of tar', async () => {
     Uint8Array.from(parts.flatMap((part) => [...part]))
   const end = new Uint8Array(1024)
   const files = [
-    ...[
-      joined(member('a', '00000000012\0', 10), end),
-      joined(member('a', '00000000012\0', 10)),
-      joined(end),
-      new Uint8Array(0),
-    ],
-    ...[
-      joined(member('a', '00000001000\0', 512), member('b/c', '     1 ', 1), end),
-      joined(member('a', '00000001001\0', 512), end),
-    ],
-    ...[
-      joined(member('a', '-1\0', 512), end),
-      joined(member('a', '8\0', 512), end),
-      joined(member('a', '\0', 0), end),
-    ],
-    ...[
-      joined(
-        member('a', '0\0', 0, (head) => (head[0] ^= 3)),
-        end,
-      ),
-      joined(
-        member('a', '0\0', 0, (head) => (head[151] = 0x31)),
-        end,
-      ),
-    ],
-    ...[
-      joined(member('a', '1\0', 1)).subarray(0, 513),
-      joined(member('a', '1\0', 1)).subarray(0, 512),
-      joined(member('a', '00000000000\0', 0), new Uint8Array(100).fill(1)),
-    ],
+    joined(member('a', '00000000012\0', 10), end),
+    joined(member('a', '00000000012\0', 10)),
+    joined(end),
+    new Uint8Array(0),
+    joined(member('a', '00000001000\0', 512), member('b/c', '     1 ', 1), end),
+    joined(member('a', '00000001001\0', 512), end),
+    joined(member('a', '-1\0', 512), end),
+    joined(member('a', '8\0', 512), end),
+    joined(member('a', '\0', 0), end),
+    joined(
+      member('a', '0\0', 0, (head) => (head[0] ^= 3)),
+      end,
+    ),
+    joined(
+      member('a', '0\0', 0, (head) => (head[151] = 0x31)),
+      end,
+    ),
+    joined(member('a', '1\0', 1)).subarray(0, 513),
+    joined(member('a', '1\0', 1)).subarray(0, 512),
+    joined(member('a', '00000000000\0', 0), new Uint8Array(100).fill(1)),
   ]
   await expectOutcomes(hashes, 'tar', {
     whole: each(files.map((file) => () => readTar(file, 'it'))),
@@ -668,39 +641,29 @@ test('descriptions of models and of folders', async () => {
   }
   const data = { classNames: ['a', 'b'], normalization: { scale: 255, mean: [0.5], std: [1] } }
   const own = [
-    ...[
-      [1, 2, 3],
-      [1, 2, 3, 4],
-      [1, 0],
-      4096,
-      4097,
-      { method: 'x' },
-      { method: 1 },
-      { method: null },
-      { other: 'x' },
-    ],
-    ...[
-      { classNames: ['a'] },
-      { classNames: [] },
-      { classNames: [1] },
-      { classNames: ['x'.repeat(1000)] },
-      { classNames: ['x'.repeat(1001)] },
-    ],
-    ...[
-      { normalization: {} },
-      { normalization: data.normalization },
-      { normalization: { ...data.normalization, scale: 0 } },
-    ],
-    ...[
-      { normalization: { ...data.normalization, std: [0] } },
-      { normalization: { ...data.normalization, mean: [1, 2] } },
-      { normalization: 5 },
-    ],
-    ...[
-      { classNames: new Array(65_536).fill('a') },
-      { classNames: new Array(65_537).fill('a') },
-      { normalization: { scale: 1, mean: [null], std: [1] } },
-    ],
+    [1, 2, 3],
+    [1, 2, 3, 4],
+    [1, 0],
+    4096,
+    4097,
+    { method: 'x' },
+    { method: 1 },
+    { method: null },
+    { other: 'x' },
+    { classNames: ['a'] },
+    { classNames: [] },
+    { classNames: [1] },
+    { classNames: ['x'.repeat(1000)] },
+    { classNames: ['x'.repeat(1001)] },
+    { normalization: {} },
+    { normalization: data.normalization },
+    { normalization: { ...data.normalization, scale: 0 } },
+    { normalization: { ...data.normalization, std: [0] } },
+    { normalization: { ...data.normalization, mean: [1, 2] } },
+    { normalization: 5 },
+    { classNames: new Array(65_536).fill('a') },
+    { classNames: new Array(65_537).fill('a') },
+    { normalization: { scale: 1, mean: [null], std: [1] } },
   ]
   const field = (key: string) =>
     withOdd((value) => Object.keys(checkModelJson({ ...model, data, [key]: value }, 'it')), ...own)
@@ -799,7 +762,13 @@ test('locks: what is one, and who is said to hold it', () =>
   withFolder(async (folder) => {
     const right = { pid: 12, host: 'elsewhere', started: '1', nonce: 'a1' }
     const locks: readonly unknown[] = [
-      ...[right, null, 5, {}, [], { ...right, more: 1 }, { ...right, host: 'h'.repeat(101) }],
+      right,
+      null,
+      5,
+      {},
+      [],
+      { ...right, more: 1 },
+      { ...right, host: 'h'.repeat(101) },
       ...[0, 1, -1, 1.5, '12', null].map((pid) => ({ ...right, pid })),
       ...[5, null, ''].map((host) => ({ ...right, host })),
       ...[5, null, ''].map((started) => ({ ...right, started })),

@@ -29,3 +29,15 @@ export async function messageOf(body: () => unknown): Promise<string> {
   }
   throw new Error('expected an error, got none')
 }
+
+/** A call that is refused, and what its message holds or matches. */
+export type Refusal = readonly [call: () => unknown, message: string | RegExp]
+
+/** Fails unless each call is refused by its message. */
+export async function expectRefusals(rows: Iterable<Refusal>): Promise<void> {
+  for (const [call, message] of rows) {
+    const found = await messageOf(call)
+    const isRight = typeof message === 'string' ? found.includes(message) : message.test(found)
+    if (!isRight) throw new Error(`expected ${message}, got ${found}`)
+  }
+}
