@@ -12,38 +12,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { drawNetworks, tables } from '../build/test/support/draw/networks.js'
 import { writeNetwork } from '../build/test/support/fidelity.js'
+import { integer, readOptions, refuse, text } from './options.mjs'
 
-const usage = 'npm run fidelity -- [--seed 1] [--count 100] [--only K] [--keep FOLDER]'
 const python = process.env.PYTHON || 'python3'
 const script = fileURLToPath(new URL('fidelity.py', import.meta.url))
-const say = (text) => process.stdout.write(`${text}\n`)
-
-function fail(message) {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
-}
-
-function readOptions() {
-  const text = { type: 'string' }
-  let values
-  try {
-    values = parseArgs({ options: { seed: text, count: text, only: text, keep: text } }).values
-  } catch (error) {
-    fail(`${error.message}\n${usage}`)
-  }
-  const number = (name, least, standard) => {
-    const value = values[name] === undefined ? standard : Number(values[name] || Number.NaN)
-    if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return value
-    return fail(`--${name} must be an integer >= ${least}, got ${JSON.stringify(values[name])}`)
-  }
-  const [seed, count] = [number('seed', 0, 1), number('count', 1, 100)]
-  const only = number('only', 0)
-  if (only >= count) fail(`--only must be below --count (${count}), got ${only}`)
-  return { seed, count, only, keep: values.keep }
-}
 
 /** Says what to install, where something is missing. */
 function expectPython() {
@@ -51,7 +25,7 @@ function expectPython() {
   if (status === 0) return
   const why =
     error?.code === 'ENOENT' ? 'it was not found' : String(stderr).trim().split('\n').at(-1)
-  fail(
+  refuse(
     `${python} must have torch: ${why}; run "${python} -m pip install torch", or ` +
       'let the variable PYTHON name a Python that has it',
   )
@@ -63,7 +37,7 @@ async function* compared(folder) {
   const ended = new Promise((resolve) => child.on('close', resolve))
   for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line)
   const code = await ended
-  if (code !== 0) fail(`tools/fidelity.py ended with exit code ${code}`)
+  if (code !== 0) refuse(`tools/fidelity.py ended with exit code ${code}`)
 }
 
 /** Flips of one layer by one kind of kink as one line each: how many, and the largest distance. */
@@ -86,14 +60,20 @@ const meanOf = (list) => list.reduce((sum, x) => sum + x, 0) / list.length
 /** The lines of a network that is not the same to the bound. */
 function tell({ network, verdict, wrong, flips, faults }, again) {
   const head = `network ${network}: `
-  for (const flip of inWords(flips)) say(`${head}flip, ${flip}`)
+  for (const flip of inWords(flips)) console.log(`${head}flip, ${flip}`)
   for (const [what, [error, where]] of Object.entries(wrong))
-    say(`${head}${what} differs by ${error.toExponential(1)} (${where})`)
-  for (const fault of inWords(faults)) say(`${head}spikes differ, ${fault}`)
-  if (verdict === 'wrong') say(`${head}run it again: ${again}`)
+    console.log(`${head}${what} differs by ${error.toExponential(1)} (${where})`)
+  for (const fault of inWords(faults)) console.log(`${head}spikes differ, ${fault}`)
+  if (verdict === 'wrong') console.log(`${head}run it again: ${again}`)
 }
 
-const { seed, count, only, keep } = readOptions()
+const { seed, count, only, keep } = readOptions({
+  seed: integer(1, 0),
+  count: integer(100),
+  only: integer(undefined, 0),
+  keep: text,
+})
+if (only >= count) refuse(`--only must be below --count (${count}), got ${only}`)
 expectPython()
 // Layers that stay silent are drawn too.
 process.removeAllListeners('warning')
@@ -111,7 +91,9 @@ try {
       (rates) => density.push(...rates),
       (error) => {
         counts.wrong++
-        say(`network ${network.index}: ${error.message}\nrun it again: ${again(network.index)}`)
+        console.log(
+          `network ${network.index}: ${error.message}\nrun it again: ${again(network.index)}`,
+        )
       },
     )
   for await (const found of compared(folder)) {
@@ -125,17 +107,19 @@ try {
   if (keep === undefined) rmSync(folder, { recursive: true })
 }
 for (const [what, { error, of }] of worst)
-  say(`${what.padEnd(24)} ${error.toExponential(1).padStart(8)}  network ${of}`)
+  console.log(`${what.padEnd(24)} ${error.toExponential(1).padStart(8)}  network ${of}`)
 for (const [table, names] of only === undefined ? Object.entries(tables) : []) {
   const times = (name) => networks.filter(({ reached }) => reached.has(name)).length
   const missing = names.filter((name) => times(name) === 0)
   // There are too many options to tell each.
   const drawn = names.filter((name) => !missing.includes(name)).map((n) => `${n} ${times(n)}`)
-  say(`${table}: ${table === 'options' ? `${drawn.length} of ${names.length}` : drawn.join(', ')}`)
-  if (missing.length > 0) say(`  not drawn: ${missing.join(', ')}`)
+  console.log(
+    `${table}: ${table === 'options' ? `${drawn.length} of ${names.length}` : drawn.join(', ')}`,
+  )
+  if (missing.length > 0) console.log(`  not drawn: ${missing.join(', ')}`)
 }
 const share = (100 * meanOf(density)).toFixed(1)
-say(
+console.log(
   `seed ${seed}: ${networks.length} networks, ${counts.same} the same, ${counts.flip} with a flip ` +
     `(${flips} spikes), ${counts.wrong} wrong; ${share} % of neurons fire`,
 )

@@ -8,35 +8,22 @@
 //   --engine NAME   release (default) or debug
 //   --revectorize   with V8's wide vectors, all kernels optimised from the start
 import { existsSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
-
-const usage =
-  'npm run golden -- [--update] [--all] [--only TEXT] [--threads N] [--engine NAME] [--revectorize]'
+import { flag, integer, readOptions, text } from './options.mjs'
 
 function fail(message) {
   console.error(message)
   process.exit(1)
 }
 
-function readOptions() {
-  try {
-    return parseArgs({
-      options: {
-        update: { type: 'boolean', default: false },
-        all: { type: 'boolean', default: false },
-        only: { type: 'string' },
-        threads: { type: 'string', default: '1' },
-        engine: { type: 'string', default: 'release' },
-        revectorize: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (error) {
-    return fail(`${error.message}\n${usage}`)
-  }
-}
-
-const { update, all, only, threads, engine, revectorize } = readOptions()
+const { update, all, only, threads, engine, revectorize } = readOptions({
+  update: flag,
+  all: flag,
+  only: text,
+  threads: integer(1),
+  engine: { ...text, default: 'release' },
+  revectorize: flag,
+})
 // Small networks too: whether numbers depend on the threads would not show otherwise.
 process.env.SPIKEWASM_ALL_THREADS = '1'
 const built = new URL('../build/test/golden/', import.meta.url)
@@ -66,7 +53,7 @@ const problems = []
 const began = performance.now()
 for (const c of chosen) {
   const start = performance.now()
-  const { hashes, silent } = await runCase(c, { threads: Number(threads), engine }).catch((error) =>
+  const { hashes, silent } = await runCase(c, { threads, engine }).catch((error) =>
     fail(`${c.name}: ${error.name === 'SpikewasmError' ? error.message : error.stack}`),
   )
   const ms = Math.round(performance.now() - start)

@@ -10,13 +10,11 @@
 // Prints the survivors, and the score of each folder.
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { Copy } from './mutate/copy.mjs'
 import { coverage } from './mutate/coverage.mjs'
 import { applyMutant, drawMutants } from './mutate/mutants.mjs'
+import { flag, integer, readOptions, refuse } from './options.mjs'
 import { filesOf } from './sources.mjs'
-
-const USAGE = 'npm run mutate -- [FOLDER…] [--count 60] [--seed 1] [--near] [--lanes 2]'
 
 /** Which files have mutants. */
 function sourcesOf(folders) {
@@ -29,7 +27,7 @@ function sourcesOf(folders) {
       .filter((path) => path === folder || path.startsWith(`${folder}/`))
       .filter((path) => folder !== 'src' || !path.startsWith('src/bench/'))
     if (below.length > 0) return below
-    throw new Error(`${folder} holds no source; name a folder or file such as src/compile`)
+    return refuse(`${folder} holds no source; name a folder or file such as src/compile`)
   })
 }
 
@@ -127,28 +125,16 @@ function printScores(results) {
     console.log(`| \`${name}\` | ${killed} | ${all} | ${Math.round((100 * killed) / all)} % |`)
 }
 
-function readArguments() {
-  const options = {
-    count: { type: 'string', default: '60' },
-    seed: { type: 'string', default: '1' },
-    lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
-    near: { type: 'boolean', default: false },
-  }
-  try {
-    const { values, positionals } = parseArgs({ options, allowPositionals: true })
-    const [count, seed, lanes] = ['count', 'seed', 'lanes'].map((name) => {
-      const least = name === 'seed' ? 0 : 1
-      if (/^\d+$/.test(values[name]) && values[name] >= least) return Number(values[name])
-      throw new Error(`--${name} takes a whole number from ${least} on, got ${values[name]}`)
-    })
-    return { count, seed, lanes, near: values.near, sources: sourcesOf(positionals) }
-  } catch (error) {
-    console.error(`${error.message}\n${USAGE}`)
-    return process.exit(1)
-  }
-}
-
-const { count, seed, lanes, near, sources } = readArguments()
+const { near, count, seed, lanes, positionals } = readOptions(
+  {
+    near: flag,
+    count: integer(60),
+    seed: integer(1, 0),
+    lanes: integer(Math.min(2, availableParallelism())),
+  },
+  true,
+)
+const sources = sourcesOf(positionals)
 const covered = await coverage()
 for (const [test, { passed }] of Object.entries(covered))
   if (!passed) console.log(`${test} fails without any mutant, and is left out`)

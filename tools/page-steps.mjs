@@ -5,12 +5,11 @@
 //   --rounds N      rounds of each, default 5
 //   --only TEXT     networks whose name contains the text
 //   --json          one line of JSON instead
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { flag, integer, readOptions, text } from './options.mjs'
 
-const self = fileURLToPath(import.meta.url)
-const built = new URL('../build/', import.meta.url)
+const built = (path) => import(new URL(`../build/${path}.js`, import.meta.url))
+const api = await built('src/index')
+const { median } = await built('src/base/numbers')
 
 /** Networks on made-up data; `steps` are timed, behind as many that warm up. */
 const networks = [
@@ -46,35 +45,8 @@ async function prepare(api, { name, shape, batchSize, timeSteps, steps }, thread
   return { round, dispose: () => model.dispose() }
 }
 
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
-
-/** The child: prepares in Node, then a round for each line that comes. */
-async function serveRounds(network, threads) {
-  const api = await import(new URL('src/index.js', built))
-  const { round } = await prepare(api, network, threads)
-  console.log('ready')
-  process.stdin.on('data', async () => console.log(await round()))
-  process.stdin.on('end', () => process.exit(0))
-}
-
-/** Steps in Node, in a process of their own as those of a page are. */
-async function inNode(network, { threads }) {
-  const args = [self, '--child', JSON.stringify({ network, threads })]
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = child.stdout.setEncoding('utf8')[Symbol.asyncIterator]()
-  await lines.next()
-  return {
-    async round() {
-      child.stdin.write('\n')
-      return Number((await lines.next()).value)
-    },
-    end: () => child.stdin.end(),
-  }
-}
-
 async function inPage(network, { threads, isolated }, { browser, serve }) {
-  const pages = { '/': '<!doctype html><title>steps</title>' }
-  const site = await serve({ isolated, pages })
+  const site = await serve({ isolated, pages: { '/': '<!doctype html><title>steps</title>' } })
   const page = await browser.newPage()
   await page.goto(site.origin)
   await page.evaluate(
@@ -100,52 +72,46 @@ async function inPage(network, { threads, isolated }, { browser, serve }) {
   }
 }
 
-async function compare({ rounds, only, json }) {
-  const { hasBrowser, launch, serve } = await import(new URL('test/support/browser.js', built))
+/** Steps of a network at a place, in Node and in a page by turns. */
+async function compared(network, place, rounds, opened) {
+  const node = await prepare(api, network, place.threads)
+  const page = await inPage(network, place, opened)
+  const times = []
+  for (let i = 0; i < rounds; i++) times.push([await node.round(), await page.round()])
+  await node.dispose()
+  const longTasks = await page.end()
+  return {
+    network: network.name,
+    place: place.name,
+    node: median(times.map(([node]) => node)),
+    page: median(times.map(([, page]) => page)),
+    ratio: median(times.map(([node, page]) => page / node)),
+    longTasks: longTasks.length,
+    longestMs: Math.max(0, ...longTasks),
+  }
+}
+
+async function compareAll({ rounds, only, json }) {
+  const { hasBrowser, launch, serve } = await built('test/support/browser')
   if (!(await hasBrowser())) return
   const browser = await launch()
+  const chromium = browser.version()
   const found = []
   for (const network of networks.filter(({ name }) => name.includes(only)))
     for (const place of places) {
-      const [node, page] = [
-        await inNode(network, place),
-        await inPage(network, place, { browser, serve }),
-      ]
-      const times = []
-      for (let i = 0; i < rounds; i++) times.push([await node.round(), await page.round()])
-      node.end()
-      const longTasks = await page.end()
-      const row = {
-        network: network.name,
-        place: place.name,
-        node: median(times.map(([node]) => node)),
-        page: median(times.map(([, page]) => page)),
-        ratio: median(times.map(([node, page]) => page / node)),
-        longTasks: longTasks.length,
-        longestMs: Math.max(0, ...longTasks),
-      }
+      const row = await compared(network, place, rounds, { browser, serve })
       found.push(row)
+      const [inNode, inPage] = [row.node, row.page].map((ms) => `${ms.toFixed(2)} ms`)
+      const longest = row.longTasks > 0 ? ` (≤ ${row.longestMs} ms)` : ''
       if (!json)
         console.log(
-          `${network.name.padEnd(9)} ${place.name.padEnd(23)} Node ${row.node.toFixed(2)} ms, ` +
-            `Chromium ${browser.version()} ${row.page.toFixed(2)} ms, ratio ${row.ratio.toFixed(3)}, ` +
-            `${row.longTasks} long tasks${row.longTasks > 0 ? ` (≤ ${row.longestMs} ms)` : ''}`,
+          `${network.name.padEnd(9)} ${place.name.padEnd(23)} Node ${inNode}, Chromium ${chromium} ` +
+            `${inPage}, ratio ${row.ratio.toFixed(3)}, ${row.longTasks} long tasks${longest}`,
         )
     }
-  if (json)
-    console.log(JSON.stringify({ chromium: browser.version(), node: process.version, found }))
+  if (json) console.log(JSON.stringify({ chromium, node: process.version, found }))
   await browser.close()
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    only: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-    child: { type: 'string' },
-  },
-})
-if (values.child) {
-  const { network, threads } = JSON.parse(values.child)
-  await serveRounds(network, threads)
-} else await compare({ ...values, rounds: Number(values.rounds) })
+const only = { ...text, default: '' }
+await compareAll(readOptions({ rounds: integer(5), only, json: flag }))
