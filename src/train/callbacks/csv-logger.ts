@@ -47,64 +47,88 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more:
   if (append && overwrite)
     fail('csvLogger.append and csvLogger.overwrite exclude one another; leave one out')
   let kept: Kept | undefined
-  let columns: readonly string[] | undefined
-  let bytes = 0
-  /** Of a line: as in the file that is there. */
-  let end = '\n'
+  let table = new CsvTable(path)
   return exclusive({
     name,
-    async onFitStart(start, training) {
-      const { resumed, epoch, step } = start
-      const { appendFile, truncate, writeFile } = await import('node:fs/promises')
-      await named(path, async () => {
-        const found = await textOf(path)
-        // Killed before its first checkpoint: nothing of the file counts, if it is one of ours.
-        const isStart =
-          resumed && !append && step === 0 && snapshotOf(training).about.first === epoch
-        const known =
-          (resumed ? kept?.bytes : undefined) ??
-          (isStart && found && isTable(found) ? 0 : undefined)
-        kept = undefined
-        if (known === undefined && found !== undefined && found !== '' && !append && !overwrite)
-          fail(
-            `csvLogger: ${JSON.stringify(path)} is there already; give append: true to go on ` +
-              'behind it, or overwrite: true to write over it',
-          )
-        const old = known === undefined ? (append ? (found ?? '') : '') : (found ?? '')
-        const written = new TextEncoder().encode(old)
-        const whole = written.length
-        bytes = Math.min(known ?? whole, whole)
-        // Opened for writing now: hours of training are not spent first.
-        if (found === undefined || bytes === 0) await writeFile(path, '')
-        else await truncate(path, bytes)
-        const [head] = (bytes === 0 ? '' : old).split('\n', 1)
-        end = head.endsWith('\r') ? '\r\n' : '\n'
-        const cells = head.replace(/\r$/, '')
-        columns = cells === '' ? undefined : parseLine(cells)
-        if (columns) expectColumns(path, columns, columnsOf(start, training))
-        if (bytes > 0 && written[bytes - 1] !== 0x0a) {
-          await appendFile(path, end)
-          bytes += end.length
-        }
-      })
+    async begin(start, training) {
+      const known = start.resumed ? kept?.bytes : undefined
+      kept = undefined
+      table = new CsvTable(path)
+      await writing(path, () => table.open({ append, overwrite, known }, start, training))
+      return {
+        async onEpoch(record) {
+          if (!record.partial) await writing(path, () => table.add(record))
+        },
+      }
     },
-    async onEpoch(record) {
-      if (record.partial) return
-      const { appendFile } = await import('node:fs/promises')
-      const figures = numbersOf(record)
-      const fresh = columns === undefined
-      columns ??= Object.keys(figures)
-      expectColumns(path, columns, Object.keys(figures))
-      const row = columns.map((name) => String(own(figures, name) ?? ''))
-      const text = (fresh ? lineOf(columns, end) : '') + lineOf(row, end)
-      await named(path, () => appendFile(path, text))
-      bytes += new TextEncoder().encode(text).length
-    },
-    state: (): Kept => ({ kind: 'csvLogger', bytes }),
+    state: (): Kept => ({ kind: 'csvLogger', bytes: table.bytes }),
     restore(state) {
       kept = keptAs(name, schema, state)
     },
   })
+}
+
+interface TableStart extends Pick<CsvLoggerOptions, 'append' | 'overwrite'> {
+  /** How much of the file a checkpoint knows. */
+  readonly known: number | undefined
+}
+
+/** The file of one training. */
+class CsvTable {
+  /** How much of the file is written. */
+  bytes = 0
+  private columns: readonly string[] | undefined
+  /** Ends a line, as in the file that is there. */
+  private end = '\n'
+
+  constructor(private readonly path: string) {}
+
+  async open(
+    { append, overwrite, known: asked }: TableStart,
+    start: FitStart,
+    training: Training,
+  ): Promise<void> {
+    const { appendFile, truncate, writeFile } = await import('node:fs/promises')
+    const { path } = this
+    const { resumed, epoch, step } = start
+    const found = await textOf(path)
+    // Killed before its first checkpoint: nothing of the file counts, if it is one of ours.
+    const isStart = resumed && !append && step === 0 && snapshotOf(training).about.first === epoch
+    const known = asked ?? (isStart && found && isTable(found) ? 0 : undefined)
+    if (known === undefined && found && !append && !overwrite)
+      fail(
+        `csvLogger: ${JSON.stringify(path)} is there already; give append: true to go on ` +
+          'behind it, or overwrite: true to write over it',
+      )
+    const old = (known !== undefined || append ? found : undefined) ?? ''
+    const written = new TextEncoder().encode(old)
+    this.bytes = Math.min(known ?? written.length, written.length)
+    // Opened for writing now: hours of training are not spent first.
+    if (found === undefined || this.bytes === 0) await writeFile(path, '')
+    else await truncate(path, this.bytes)
+    const [head] = (this.bytes === 0 ? '' : old).split('\n', 1)
+    this.end = head.endsWith('\r') ? '\r\n' : '\n'
+    const cells = head.replace(/\r$/, '')
+    this.columns = cells === '' ? undefined : parseLine(cells)
+    if (this.columns) expectColumns(path, this.columns, columnsOf(start, training))
+    if (this.bytes > 0 && written[this.bytes - 1] !== 0x0a) {
+      await appendFile(path, this.end)
+      this.bytes += this.end.length
+    }
+  }
+
+  async add(record: EpochRecord): Promise<void> {
+    const { appendFile } = await import('node:fs/promises')
+    const { path, end, columns } = this
+    const figures = numbersOf(record)
+    const names = columns ?? Object.keys(figures)
+    expectColumns(path, names, Object.keys(figures))
+    const row = names.map((name) => String(own(figures, name) ?? ''))
+    const text = (columns ? '' : lineOf(names, end)) + lineOf(row, end)
+    this.columns = names
+    await appendFile(path, text)
+    this.bytes += new TextEncoder().encode(text).length
+  }
 }
 
 /** Whether it begins as what we write does. */
@@ -161,7 +185,7 @@ async function textOf(path: string): Promise<string | undefined> {
 }
 
 /** Faults of the system in our words. */
-async function named<T>(path: string, run: () => Promise<T>): Promise<T> {
+async function writing<T>(path: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {

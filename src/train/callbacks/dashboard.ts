@@ -8,11 +8,11 @@ import type { RunStart } from '../../watch/dashboard/server.js'
 import type { DashboardCalls } from '../../watch/dashboard/worker.js'
 import { optionRows } from '../../watch/pages/frame.js'
 import type { RunStatus, StepPoint } from '../../watch/pages/run.js'
-import type { Callback } from '../callback.js'
+import type { Callback, FitStart, Training } from '../callback.js'
 import { nameOf } from '../callback-state.js'
-import type { History, StepInfo } from '../records.js'
+import type { EpochRecord, History, StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
-import { exclusive, isFinished } from './early-stopping.js'
+import { exclusive, type FitHooks, isFinished } from './early-stopping.js'
 import { timeLeft } from './epoch-line.js'
 
 /** Options of `dashboard`; each has a default. */
@@ -26,7 +26,7 @@ export interface DashboardOptions {
 }
 
 /** What the command line knows better than the training. */
-interface Told {
+interface RunTexts {
   readonly title?: string
   readonly options?: unknown
 }
@@ -51,66 +51,81 @@ export function dashboard(options: DashboardOptions = {}, ...more: []): Callback
 }
 
 /** The callback behind `dashboard`. */
-export function dashboardOf(options: DashboardOptions, told: Told): Callback {
+export function dashboardOf(options: DashboardOptions, texts: RunTexts): Callback {
   const rules = { port: integer(0, 65535, 0), onListen: aFunction(), name: nameOf('dashboard') }
   const { name, port } = complete('dashboard', rules, options)
-  let thread: Thread<DashboardCalls> | undefined
-  // Later faults end no training: who only watches must not.
-  const tell = (told: Promise<unknown> | undefined): void => void told?.catch(() => undefined)
-  let status: RunStatus = { epoch: 0, epochs: 1, step: 0, steps: 1 }
-  let clock: (info: StepInfo) => number | undefined = () => undefined
-  let waiting: StepInfo[] = []
-  let posted = Number.NEGATIVE_INFINITY
   return exclusive({
     name,
-    async onFitStart(start, training) {
-      const { epoch, epochs, step, steps } = start
-      status = { epoch, epochs, step, steps }
-      waiting = []
-      posted = Number.NEGATIVE_INFINITY
-      clock = timeLeft()
-      const { records, setting } = snapshotOf(training).about
-      const { name: data } = setting.data as { name?: string }
-      const opened = await open(
-        {
-          title: told.title ?? `Training on ${data}`,
-          status,
-          records,
-          options: optionRows(told.options ?? setting),
-        },
-        port,
-      )
-      thread = opened.thread
-      await (options.onListen ?? say)(opened.url)
-    },
-    onStep(info, training) {
-      waiting.push(info)
-      const left = clock(info)
-      const { epoch, epochs, step, steps } = info
-      status = { epoch, epochs, step, steps, ...(left === undefined ? {} : { leftMs: left }) }
-      const now = performance.now()
-      if (now - posted < POINT_MS) return
-      posted = now
-      const rates = training.firingRates()
-      const layers = Object.keys(rates)
-      const point = pointOf(waiting, Object.values(rates))
-      tell(thread?.call('step', { status, layers, point }))
-      waiting = []
-    },
-    onEpoch(record) {
-      if (!record.partial) tell(thread?.call('epoch', { record, status }))
-    },
-    async onFitEnd(history) {
-      const open = thread
-      thread = undefined
-      if (!open) return
-      const late = setTimeout(() => void open.kill(), CLOSE_MS)
-      const ended = { ...status, leftMs: undefined, ended: endOf(history, status) }
-      await open.call('close', ended).catch(() => undefined)
-      clearTimeout(late)
-      await open.kill()
-    },
+    begin: (start) => new Dashboard(start, options.onListen ?? say, port, texts),
   })
+}
+
+/** The dashboard of one training. */
+class Dashboard implements FitHooks {
+  private readonly clock = timeLeft()
+  private status: RunStatus
+  private thread: Thread<DashboardCalls> | undefined
+  private waiting: StepInfo[] = []
+  private posted = Number.NEGATIVE_INFINITY
+
+  constructor(
+    { epoch, epochs, step, steps }: RunStatus,
+    private readonly onListen: (url: string) => unknown,
+    private readonly port: number,
+    private readonly texts: RunTexts,
+  ) {
+    this.status = { epoch, epochs, step, steps }
+  }
+
+  async onFitStart(_: FitStart, training: Training): Promise<void> {
+    const { status, texts } = this
+    const { records, setting } = snapshotOf(training).about
+    const { name: data } = setting.data as { name?: string }
+    const opened = await open(
+      {
+        title: texts.title ?? `Training on ${data}`,
+        status,
+        records,
+        options: optionRows(texts.options ?? setting),
+      },
+      this.port,
+    )
+    this.thread = opened.thread
+    await this.onListen(opened.url)
+  }
+
+  onStep(info: StepInfo, training: Training): void {
+    this.waiting.push(info)
+    const left = this.clock(info)
+    const { epoch, epochs, step, steps } = info
+    this.status = { epoch, epochs, step, steps, ...(left === undefined ? {} : { leftMs: left }) }
+    const now = performance.now()
+    if (now - this.posted < POINT_MS) return
+    this.posted = now
+    const rates = training.firingRates()
+    const point = pointOf(this.waiting.splice(0), Object.values(rates))
+    this.show('step', { status: this.status, layers: Object.keys(rates), point })
+  }
+
+  onEpoch(record: EpochRecord): void {
+    if (!record.partial) this.show('epoch', { record, status: this.status })
+  }
+
+  async onFitEnd(history: History | undefined): Promise<void> {
+    const { thread, status } = this
+    this.thread = undefined
+    if (!thread) return
+    const timer = setTimeout(() => void thread.kill(), CLOSE_MS)
+    const ended = { ...status, leftMs: undefined, ended: endOf(history, status) }
+    await thread.call('close', ended).catch(() => undefined)
+    clearTimeout(timer)
+    await thread.kill()
+  }
+
+  /** Later faults end no training: who only watches must not. */
+  private show(...call: Parameters<Thread<DashboardCalls>['call']>): void {
+    this.thread?.call(...call).catch(() => undefined)
+  }
 }
 
 function say(url: string): void {

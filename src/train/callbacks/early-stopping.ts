@@ -5,7 +5,7 @@ import { complete, integer, oneOf, optional, range, truth } from '../../base/rul
 import { partOf, prefixed, type StateDict } from '../../engine/memory/state.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../network/optimizer.js'
-import type { Callback, Training } from '../callback.js'
+import type { Callback, FitStart, Training } from '../callback.js'
 import { expectSameOption, keptAs, nameOf } from '../callback-state.js'
 import type { EpochRecord, History } from '../records.js'
 
@@ -59,17 +59,26 @@ export function bestSoFar(
 
 // Callbacks that keep something from hook to hook serve one training at a time.
 
+/** What is called in one training. */
+export type FitHooks = Pick<Callback, 'onFitStart' | 'onStep' | 'onEpoch' | 'onFitEnd'>
+
+interface ExclusiveCallback extends Omit<Callback, keyof FitHooks> {
+  /** Hooks for a training that starts, before its `onFitStart`. */
+  begin(start: FitStart, training: Training): FitHooks | Promise<FitHooks>
+}
+
 /**
- * The same callback, but one `fit` after the other: a second one at the same time is refused before
- * it begins, and touches nothing of the first.
+ * A callback for one `fit` after the other, with hooks made anew for each: a second one at the same
+ * time is refused before it begins, and touches nothing of the first.
  */
-export function exclusive(callback: Callback): Callback {
-  const { onFitStart, onFitEnd, restore } = callback
+export function exclusive({ begin, ...callback }: ExclusiveCallback): Callback {
+  const { name, restore } = callback
   let user: Training | undefined
+  let hooks: FitHooks = {}
   const expectFree = (): void => {
     if (user !== undefined)
       fail(
-        `the callback ${JSON.stringify(callback.name)} is in use by a fit that runs; make one ` +
+        `the callback ${JSON.stringify(name)} is in use by a fit that runs; make one ` +
           'for each fit, or wait until the other has ended',
       )
   }
@@ -78,15 +87,23 @@ export function exclusive(callback: Callback): Callback {
     async onFitStart(start, training) {
       expectFree()
       user = training
-      await onFitStart?.(start, training)
+      hooks = {}
+      hooks = await begin(start, training)
+      await hooks.onFitStart?.(start, training)
     },
+    // Absent where no step is asked for: the loop then stops for none.
+    get onStep() {
+      return hooks.onStep?.bind(hooks)
+    },
+    onEpoch: (record, training) => hooks.onEpoch?.(record, training),
     async onFitEnd(history, training) {
       // It also ends a fit that was refused.
       if (training !== user) return
       try {
-        await onFitEnd?.(history, training)
+        await hooks.onFitEnd?.(history, training)
       } finally {
         user = undefined
+        hooks = {}
       }
     },
     ...(restore && {
@@ -140,7 +157,7 @@ const schema = v.object({
 
 type Kept = Omit<v.InferOutput<typeof schema>, 'kind' | 'options'>
 
-/** Those of an epoch. */
+/** Weights of an epoch. */
 interface Weights {
   readonly model: StateDict
   /** With `ema`. */
@@ -153,6 +170,20 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
   return Object.keys(part).length > 0 ? part : undefined
 }
 
+const rules = {
+  name: nameOf('earlyStopping'),
+  monitor: oneOf(monitors, 'testLoss'),
+  patience: integer(1, undefined, 5),
+  minDelta: range('≥ 0', 0),
+  mode: optional(oneOf(['min', 'max'] as const)),
+  restoreBest: truth(false),
+}
+
+/** Why a training ends that no longer improves. */
+const reasonOf = (monitor: Monitor, { waited, best, bestEpoch }: Kept): string =>
+  `${monitor} has not improved for ${waited} epoch${waited === 1 ? '' : 's'}; ` +
+  (best === null ? 'it was never finite' : `best ${best} in epoch ${bestEpoch}`)
+
 /**
  * Ends the training when a figure has not improved for some epochs, as Keras' EarlyStopping;
  * `history.stopped` says so. It counts the epochs of one `fit`, those before a `resume` included.
@@ -161,58 +192,46 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
  *   validation data where there are none
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): Callback {
-  const rules = {
-    name: nameOf('earlyStopping'),
-    monitor: oneOf(monitors, 'testLoss'),
-    patience: integer(1, undefined, 5),
-    minDelta: range('≥ 0', 0),
-    mode: optional(oneOf(['min', 'max'] as const)),
-    restoreBest: truth(false),
-  }
   const { name, ...given } = complete('earlyStopping', rules, options, more)
   const own = { ...given, mode: given.mode ?? modeOf(given.monitor) }
   const { monitor, patience, minDelta, mode, restoreBest } = own
-  const none: Kept = { best: null, bestEpoch: 0, waited: 0 }
-  let kept = none
+  let kept: Kept = { best: null, bestEpoch: 0, waited: 0 }
   let weights: Weights | undefined
-  let epochs = 0
   let restored = false
   const stopIfDue = (training: Training): void => {
-    const { waited, best, bestEpoch } = kept
-    if (waited < patience) return
-    training.stop(
-      `${name}: ${monitor} has not improved for ${waited} ` +
-        `epoch${waited === 1 ? '' : 's'}; ` +
-        (best === null ? 'it was never finite' : `best ${best} in epoch ${bestEpoch}`),
-    )
+    if (kept.waited >= patience) training.stop(`${name}: ${reasonOf(monitor, kept)}`)
   }
   return exclusive({
     name,
-    onFitStart(start, training) {
-      expectFigure(`${name}.monitor`, monitor, start.figures)
-      epochs = start.epochs
-      // A callback may be used for one fit after another.
-      if (!restored || !start.resumed) [kept, weights] = [none, undefined]
+    begin({ figures, resumed, epochs }, training) {
+      expectFigure(`${name}.monitor`, monitor, figures)
+      if (!restored || !resumed) {
+        kept = { best: null, bestEpoch: 0, waited: 0 }
+        weights = undefined
+      }
       restored = false
       // The process may have ended between the checkpoint of the last epoch and the end.
       stopIfDue(training)
-    },
-    onEpoch(record, training) {
-      if (record.partial) return
-      const value = monitored('earlyStopping.monitor', monitor, record)
-      if (isBetter(value, kept.best, mode, minDelta)) {
-        kept = { best: value, bestEpoch: record.epoch, waited: 0 }
-        if (restoreBest) weights = { model: training.stateDict(), averages: training.averages() }
-        return
+      return {
+        onEpoch(record, training) {
+          if (record.partial) return
+          const value = monitored('earlyStopping.monitor', monitor, record)
+          if (isBetter(value, kept.best, mode, minDelta)) {
+            kept = { best: value, bestEpoch: record.epoch, waited: 0 }
+            if (restoreBest)
+              weights = { model: training.stateDict(), averages: training.averages() }
+            return
+          }
+          kept = { ...kept, waited: kept.waited + 1 }
+          stopIfDue(training)
+        },
+        onFitEnd(history, training) {
+          const ended = history?.stopped !== undefined || isFinished(history, epochs)
+          if (ended && weights) training.loadStateDict(weights.model, weights.averages)
+          // A training that was stopped goes on later: the checkpoint behind this holds them.
+          if (ended || !history) weights = undefined
+        },
       }
-      kept = { ...kept, waited: kept.waited + 1 }
-      stopIfDue(training)
-    },
-    onFitEnd(history, training) {
-      const ended = history?.stopped !== undefined || isFinished(history, epochs)
-      if (ended && weights) training.loadStateDict(weights.model, weights.averages)
-      // A training that was stopped goes on later: the checkpoint behind this holds them.
-      if (ended || !history) weights = undefined
     },
     state: () => ({ kind: 'earlyStopping', ...kept, options: own }),
     tensors: () => ({

@@ -7,17 +7,7 @@ import { nameOf } from '../callback-state.js'
 import type { StepInfo } from '../records.js'
 import { extras } from '../registered.js'
 import { bestSoFar, exclusive } from './early-stopping.js'
-import {
-  decimal,
-  epochLine,
-  type Ink,
-  inkFor,
-  noInk,
-  percent,
-  rateText,
-  short,
-  timeLeft,
-} from './epoch-line.js'
+import { decimal, epochLine, inkFor, percent, rateText, short, timeLeft } from './epoch-line.js'
 
 /** Options of `progress`; each has a default. */
 export interface ProgressOptions {
@@ -49,34 +39,27 @@ export function progress(options: ProgressOptions = {}, ...more: []): Callback {
     name: nameOf('progress'),
   }
   const { name } = complete('progress', rules, options, more)
-  let stream: ProgressStream
-  let bar: ReturnType<typeof stepBar> | undefined
-  let epochs = 1
-  let ink: Ink = noInk
-  let isBest = bestSoFar(undefined)
   return exclusive({
     name,
-    async onFitStart(start, training) {
-      epochs = start.epochs
-      stream = options.stream ?? extras().standardError?.() ?? console_
-      ink = inkFor(stream)
-      isBest = bestSoFar(undefined, insideOf(training)?.records)
-      const Single = stream.isTTY ? await extras().progressBar?.() : undefined
-      bar = Single ? stepBar(Single as BarMaker, stream, () => training.firingRates()) : undefined
-    },
-    onStep: (info) => bar?.step(info),
-    onEpoch(record) {
-      bar?.stop()
-      stream.write(`${epochLine(record, epochs, { best: isBest(record), ink })}\n`)
-    },
-    onFitEnd() {
-      bar?.stop()
-      bar = undefined
+    async begin({ epochs }, training) {
+      const stream = options.stream ?? extras().standardError?.() ?? console_
+      const ink = inkFor(stream)
+      const isBest = bestSoFar(undefined, insideOf(training)?.records)
+      const Single = stream.isTTY && ((await extras().progressBar?.()) as BarMaker | undefined)
+      const bar = Single ? stepBar(Single, stream, () => training.firingRates()) : undefined
+      return {
+        onStep: (info) => bar?.step(info),
+        onEpoch(record) {
+          bar?.stop()
+          stream.write(`${epochLine(record, epochs, { best: isBest(record), ink })}\n`)
+        },
+        onFitEnd: () => bar?.stop(),
+      }
     },
   })
 }
 
-/** Of a page. */
+/** The console of a page. */
 const console_: ProgressStream = { write: (text) => console.info(text.trimEnd()) }
 
 /** What of cli-progress is used: its types are not there where the package is installed. */
@@ -114,7 +97,7 @@ export function stepBar(
   })
   const clock = timeLeft()
   let drawn = Number.NEGATIVE_INFINITY
-  /** Of the steps since it was drawn: the one that is drawn is more often a long one. */
+  /** Means are of the steps since it was drawn: a step that is drawn is more often a long one. */
   let [took, taken] = [0, 0]
   return {
     step(info: StepInfo): void {

@@ -7,10 +7,10 @@ import type { RunFolder } from '../../files/folder/folder.js'
 import { expectFigure, type Monitor, modeOf, monitors } from '../../network/optimizer.js'
 import { type Callback, type FitStart, insideOf, type Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
-import type { EpochRecord, History } from '../records.js'
+import type { EpochRecord, History, StepInfo } from '../records.js'
 import type { RunEnd } from '../report/make.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
-import { exclusive, isBetter, isFinished, usualOf } from './early-stopping.js'
+import { exclusive, type FitHooks, isBetter, isFinished, usualOf } from './early-stopping.js'
 import {
   folderWriter,
   hasCheckpoint,
@@ -62,11 +62,6 @@ interface Pending {
   readonly partial: EpochRecord | undefined
 }
 
-interface Keep {
-  readonly isBest?: boolean
-  readonly ended?: string
-}
-
 /** Epochs may be short: behind them nothing is written more often. So much of a run can be lost. */
 const APART_MS = 1000
 
@@ -80,159 +75,190 @@ const STEPS_APART_MS = 250
 const WORTH_A_THREAD = 2 ** 22
 
 /** The callback behind `checkpoint`. */
-export function runWriter({ due, monitor, open, options, report }: RunWriterParts): Callback {
-  let writer: Writer | undefined
-  let path = ''
-  let begun = false
-  /** Whether the folder holds this run, not one that was there before. */
-  let isWritten = false
-  /** Options of a run that replaces another one, which stays whole until this has a checkpoint. */
-  let waiting: Uint8Array | undefined
-  let epochs = 0
-  let best: number | null = null
-  let restored = false
-  /** The commit that is being written, and what went wrong with it. */
-  let writing: Promise<void> | undefined
-  let failure: { readonly error: unknown } | undefined
-  /** What waits to be written: a disk that is slower than the training gets the newest alone. */
-  let pending: Pending | undefined
-  /** A checkpoint was asked for. */
-  let isDue = false
-  let writtenAt = Number.NEGATIVE_INFINITY
-  let beganAt = 0
-  let partial: EpochRecord | undefined
-  /** Steps of the run that have been told. */
-  let told = 0
-
-  const keep = (training: Training, { isBest = false, ended }: Keep = {}): void => {
-    const taken = snapshotOf(training)
-    const snapshot = ended === undefined ? taken : { ...taken, about: { ...taken.about, ended } }
-    pending = { snapshot, best: isBest ? snapshot : pending?.best, partial }
-  }
-
-  const commit = async (to: Writer, { snapshot, ...more }: Pending): Promise<void> => {
-    await to.write(partsOf(snapshot, more), waiting)
-    if (waiting) await dropReport(path)
-    waiting = undefined
-    isWritten = true
-  }
-
-  /** Begins to write what waits, unless a commit is being written. */
-  const write = (): void => {
-    const to = writer
-    if (!to || writing || !pending || failure) return
-    const now = pending
-    pending = undefined
-    writtenAt = performance.now()
-    writing = commit(to, now)
-      .catch((error: unknown) => {
-        failure = { error: hasCheckpoint(to.names) ? withWayOn(error) : error }
-      })
-      .then(() => {
-        writing = undefined
-      })
-  }
-
-  const isTime = (): boolean => performance.now() - writtenAt >= APART_MS
-
-  const writeAll = async (): Promise<void> => {
-    while (writer && !failure && (writing || pending)) {
-      write()
-      await writing
-    }
-  }
-
+export function runWriter(parts: RunWriterParts): Callback {
+  const { monitor } = parts
+  let restored: Kept | undefined
+  let run: RunWriter | undefined
   return exclusive({
     name: 'checkpoint',
     last: true,
-    async onFitStart(start, training) {
-      epochs = start.epochs
-      failure = undefined
-      partial = undefined
-      pending = undefined
-      isDue = false
-      told = start.epoch * start.steps + start.step
-      // A callback may be used for one fit after another.
-      if (!restored || !start.resumed) best = null
-      restored = false
-      const now = snapshotOf(training)
-      if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
-      const { folder, ...place } = await open(start, training)
-      writer = folderWriter(folder)
-      path = folder.path
-      begun = place.begun
-      isWritten = begun
-      beganAt = performance.now()
-      const moved = place.moved ? options(now) : undefined
-      if (!begun) waiting = await begin(folder, options(now))
-      else if (folder.names.includes(runFiles.next))
-        waiting = moved ?? (await folder.read(runFiles.next))
-      else if (moved) await folder.commit({ [runFiles.options]: moved })
-      // Behind epochs alone it is written seldom.
-      const isOften = due.steps !== undefined || due.ms !== undefined
-      if (!isOften || bytesOf(now) < WORTH_A_THREAD) return
-      const { threadWriter } = await import('./writer-thread.js')
-      writer = await threadWriter(folder)
+    begin(start) {
+      run = new RunWriter(parts, start, start.resumed && restored ? restored.best : null)
+      restored = undefined
+      return run
     },
-    async onStep({ epoch, steps, step }, training) {
-      // Who trains on without checkpoints would lose more from step to step.
-      if (failure) throw failure.error
-      const done = epoch * steps + step + 1
-      const now = performance.now()
-      // Rounds tell of several steps together.
-      isDue ||=
-        due.steps !== undefined && Math.floor(done / due.steps) > Math.floor(told / due.steps)
-      told = done
-      isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
-      // While the disk is busy nothing is copied that another step would make old.
-      if (isDue && !writing && now - writtenAt >= STEPS_APART_MS) {
-        isDue = false
-        keep(training)
-        write()
-      } else if (pending && isTime()) write()
-    },
-    async onEpoch(record, training) {
-      if (record.partial) {
-        partial = record
-        return
-      }
-      const figure = monitor ?? usualOf(record)
-      const value = record[figure]
-      const isBest = value !== undefined && isBetter(value, best, modeOf(figure))
-      if (isBest) best = value
-      if (isBest || isTime()) keep(training, { isBest })
-      if (isTime()) write()
-    },
-    async onFitEnd(history: History | undefined, training) {
-      try {
-        // After an error the last checkpoint is the one to go on from.
-        if (history) keep(training, { ended: endOf(history, epochs) })
-        await writeAll()
-        if (failure && history) throw failure.error
-        // An error before the first checkpoint leaves nothing to go on with, unless the disk has
-        // failed and not the training: its options are there, and it can begin anew.
-        if (!history && !failure && writer && !begun && !hasCheckpoint(writer.names))
-          await writer.takeBack(waiting !== undefined)
-        if (report && !failure && writer && isWritten && hasCheckpoint(writer.names))
-          await tellOf(training, { folder: path, history, epochs, options })
-      } finally {
-        // A commit that goes on keeps the lock.
-        await writing
-        await writer?.close()
-        writer = undefined
-        pending = undefined
-        waiting = undefined
-      }
-    },
-    state: (): Kept => ({ kind: 'checkpoint', best, monitor }),
+    state: (): Kept => ({ kind: 'checkpoint', best: (restored ?? run)?.best ?? null, monitor }),
     restore(state) {
-      const kept = keptAs('checkpoint', schema, state)
-      expectSameOption('checkpoint.monitor', kept.monitor, monitor)
-      best = kept.best
-      restored = true
+      restored = keptAs('checkpoint', schema, state)
+      expectSameOption('checkpoint.monitor', restored.monitor, monitor)
     },
   })
 }
+
+/** Writes the run of one training. */
+class RunWriter implements FitHooks {
+  private writer: Writer | undefined
+  private path = ''
+  /** Whether the folder held this run, or its options at least, when the training began. */
+  private begun = false
+  /** Whether the folder holds this run, not one that was there before. */
+  private isWritten = false
+  /** Options of a run that replaces another one, which stays whole until this has a checkpoint. */
+  private options: Uint8Array | undefined
+  /** The commit that is being written, and what went wrong with it. */
+  private writing: Promise<void> | undefined
+  private failure: { readonly error: unknown } | undefined
+  /** What waits to be written: a disk that is slower than the training gets the newest alone. */
+  private pending: Pending | undefined
+  /** A checkpoint was asked for. */
+  private isDue = false
+  private writtenAt = Number.NEGATIVE_INFINITY
+  private beganAt = 0
+  private partial: EpochRecord | undefined
+  /** Steps of the run that have ended. */
+  private steps: number
+  private readonly epochs: number
+
+  constructor(
+    private readonly parts: RunWriterParts,
+    { epoch, epochs, step, steps }: FitStart,
+    public best: number | null,
+  ) {
+    this.epochs = epochs
+    this.steps = epoch * steps + step
+  }
+
+  async onFitStart(start: FitStart, training: Training): Promise<void> {
+    const { due, monitor, open, options } = this.parts
+    const now = snapshotOf(training)
+    if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
+    const { folder, begun, moved: isMoved } = await open(start, training)
+    this.writer = folderWriter(folder)
+    this.path = folder.path
+    this.begun = begun
+    this.isWritten = begun
+    this.beganAt = performance.now()
+    const moved = isMoved ? options(now) : undefined
+    if (!begun) this.options = await begin(folder, options(now))
+    else if (folder.names.includes(runFiles.next))
+      this.options = moved ?? (await folder.read(runFiles.next))
+    else if (moved) await folder.commit({ [runFiles.options]: moved })
+    // Behind epochs alone it is written seldom.
+    const isOften = due.steps !== undefined || due.ms !== undefined
+    if (!isOften || bytesOf(now) < WORTH_A_THREAD) return
+    const { threadWriter } = await import('./writer-thread.js')
+    this.writer = await threadWriter(folder)
+  }
+
+  onStep({ epoch, steps, step }: StepInfo, training: Training): void {
+    // Who trains on without checkpoints would lose more from step to step.
+    if (this.failure) throw this.failure.error
+    const { due } = this.parts
+    const before = this.steps
+    const now = performance.now()
+    // Rounds tell of several steps together.
+    this.steps = epoch * steps + step + 1
+    this.isDue ||=
+      due.steps !== undefined && Math.floor(this.steps / due.steps) > Math.floor(before / due.steps)
+    this.isDue ||= due.ms !== undefined && now - Math.max(this.writtenAt, this.beganAt) >= due.ms
+    // While the disk is busy nothing is copied that another step would make old.
+    if (this.isDue && !this.writing && now - this.writtenAt >= STEPS_APART_MS) {
+      this.isDue = false
+      this.keep(snapshotOf(training))
+      this.write()
+    } else if (this.pending && this.isTime()) this.write()
+  }
+
+  onEpoch(record: EpochRecord, training: Training): void {
+    if (record.partial) {
+      this.partial = record
+      return
+    }
+    const figure = this.parts.monitor ?? usualOf(record)
+    const value = record[figure]
+    const isBest = value !== undefined && isBetter(value, this.best, modeOf(figure))
+    if (isBest) this.best = value
+    if (isBest || this.isTime()) this.keep(snapshotOf(training), isBest)
+    if (this.isTime()) this.write()
+  }
+
+  async onFitEnd(history: History | undefined, training: Training): Promise<void> {
+    try {
+      // After an error the last checkpoint is the one to go on from.
+      if (history) {
+        const snapshot = snapshotOf(training)
+        const ended = endOf(history, this.epochs)
+        this.keep(ended === undefined ? snapshot : withEnd(snapshot, ended))
+      }
+      await this.writeAll()
+      if (!this.failure && this.writer) await this.close(this.writer, history, training)
+      else if (this.failure && history) throw this.failure.error
+    } finally {
+      // A commit that goes on keeps the lock.
+      await this.writing
+      await this.writer?.close()
+    }
+  }
+
+  /** The end of a run whose commits all went well. */
+  private async close(
+    writer: Writer,
+    history: History | undefined,
+    training: Training,
+  ): Promise<void> {
+    const { path: folder, epochs } = this
+    const { options, report } = this.parts
+    // An error before the first checkpoint leaves nothing to go on with, unless the disk has
+    // failed and not the training: its options are there, and it can begin anew.
+    if (!history && !this.begun && !hasCheckpoint(writer.names))
+      await writer.takeBack(this.options !== undefined)
+    if (report && this.isWritten && hasCheckpoint(writer.names))
+      await writeReport(training, { folder, history, epochs, options })
+  }
+
+  private keep(snapshot: Snapshot, isBest = false): void {
+    const { partial } = this
+    this.pending = { snapshot, best: isBest ? snapshot : this.pending?.best, partial }
+  }
+
+  /** Begins to write what waits, unless a commit is being written. */
+  private write(): void {
+    const { writer, pending } = this
+    if (!writer || this.writing || !pending || this.failure) return
+    this.pending = undefined
+    this.writtenAt = performance.now()
+    this.writing = this.commit(writer, pending)
+      .catch((error: unknown) => {
+        this.failure = { error: hasCheckpoint(writer.names) ? withWayOn(error) : error }
+      })
+      .then(() => {
+        this.writing = undefined
+      })
+  }
+
+  private async commit(writer: Writer, { snapshot, ...more }: Pending): Promise<void> {
+    await writer.write(partsOf(snapshot, more), this.options)
+    if (this.options) await dropReport(this.path)
+    this.options = undefined
+    this.isWritten = true
+  }
+
+  private async writeAll(): Promise<void> {
+    while (this.writer && !this.failure && (this.writing || this.pending)) {
+      this.write()
+      await this.writing
+    }
+  }
+
+  private isTime(): boolean {
+    return performance.now() - this.writtenAt >= APART_MS
+  }
+}
+
+const withEnd = (snapshot: Snapshot, ended: string): Snapshot => ({
+  ...snapshot,
+  about: { ...snapshot.about, ended },
+})
 
 /**
  * Writes the options of a new run. Another run that is in the folder stays as it is.
@@ -257,7 +283,7 @@ async function dropReport(folder: string): Promise<void> {
 type End = Pick<RunEnd, 'folder' | 'history' | 'epochs'> & Pick<RunWriterParts, 'options'>
 
 /** Writes the page about a run. Nothing of the run is lost where that fails. */
-async function tellOf(training: Training, { options, ...end }: End): Promise<void> {
+async function writeReport(training: Training, { options, ...end }: End): Promise<void> {
   const inside = insideOf(training)
   if (!inside) return
   try {
