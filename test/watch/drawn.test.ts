@@ -103,31 +103,29 @@ const keys = ['ArrowRight', 'ArrowRight', 'ArrowLeft', 'ArrowLeft', 'Home', 'Arr
 
 test('charts: each call to the canvas, what keys and the pointer say', () =>
   onPage(async () => {
-    const { drawPlot } = await import('../../src/watch/client/plot.js')
+    const { Plot } = await import('../../src/watch/client/plot.js')
     for (const [name, chart] of Object.entries(charts)) {
       const pointed: unknown[] = []
-      const { element, ...plot } = drawPlot(chart, (values, said) =>
-        pointed.push([values && [...values], said]),
-      )
-      const shown = element as unknown as FakeElement
+      const plot = new Plot(chart, (values, said) => pointed.push([values && [...values], said]))
+      const shown = plot.element as unknown as FakeElement
       tell(name, `${shown.written()}${await drawnNow()}`)
       const [box] = shown.all('div')
       for (const key of keys) pointed.push(box.happen('keydown', { key }))
       tell(`${name}: keys`, pointed.map((one) => JSON.stringify(one)).join('\n'))
       plot.show(chart.series[0].name, false)
       tell(`${name}: one hidden`, await coloursNow())
-      plot.recolour()
+      plot.build()
       tell(`${name}: made anew`, await coloursNow())
     }
   }))
 
 test('charts of another width, of other data, not yet seen', () =>
   onPage(async () => {
-    const { drawPlot } = await import('../../src/watch/client/plot.js')
+    const { Plot } = await import('../../src/watch/client/plot.js')
     const named = charts['names of places']
     screen.width = 0
-    const { element, ...plot } = drawPlot(named, () => {})
-    const shown = element as unknown as FakeElement
+    const plot = new Plot(named, () => {})
+    const shown = plot.element as unknown as FakeElement
     tell('no width', await drawnNow())
     for (const width of [400, 400.9, 401.9, 247, 246, 230, 0, 900]) {
       layOut(width)
@@ -158,19 +156,19 @@ const raster = (rows: number, steps: number) => ({
 
 test('figures: legends hide lines, keep the focus, show values; rasters', () =>
   onPage(async () => {
-    const { drawFigure } = await import('../../src/watch/client/figure.js')
+    const { FigureView } = await import('../../src/watch/client/figure.js')
     const figure = (columns: number | undefined, all: readonly (Chart | Raster)[]): Figure => ({
       ...{ id: 'a', title: 'A', caption: 'a', charts: all, ...(columns && { columns }) },
     })
     const both = [charts['points of all kinds'], charts['names of places']]
     for (const columns of [undefined, 1, 2, 3]) {
       const place = new FakeElement('place')
-      drawFigure(place as never, figure(columns, columns === 1 ? [lines({})] : both.slice(1)))
+      new FigureView(place as never, figure(columns, columns === 1 ? [lines({})] : both.slice(1)))
       tell(`figure of ${columns} columns`, place.written())
     }
     await drawnNow()
     const place = new FakeElement('place')
-    const { update } = drawFigure(place as never, figure(2, [...both, raster(3, 4)]))
+    const view = new FigureView(place as never, figure(2, [...both, raster(3, 4)]))
     tell('figure', `${place.written()}${await coloursNow()}`)
     const button = (name: string): FakeElement =>
       place.all('button').find(({ dataset }) => dataset.name === name)!
@@ -186,11 +184,13 @@ test('figures: legends hide lines, keep the focus, show values; rasters', () =>
       tell('pointed at', [...values, said].map((one) => one.text).join(' | '))
     }
     button('a').focus()
-    update(figure(2, [both[0], { ...both[1], series: both[1].series.slice(0, 1) }, raster(3, 4)]))
+    view.update(
+      figure(2, [both[0], { ...both[1], series: both[1].series.slice(0, 1) }, raster(3, 4)]),
+    )
     const { activeElement } = document as unknown as { activeElement: FakeElement }
     tell('updated', `${place.written()}${await coloursNow()}`)
     assert.is(activeElement, button('a'))
-    update(figure(2, [both[1]]))
+    view.update(figure(2, [both[1]]))
     tell('another number of charts', await coloursNow())
     assert.not(place.all('canvas').some(({ className }) => className === 'raster'))
     changeScheme(true)

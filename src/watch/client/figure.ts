@@ -2,52 +2,84 @@
 
 import { type Chart, type Figure, isRaster, type Series } from '../pages/chart.js'
 import { colourOf, dashOf, make, onScheme, symbolPath } from './looks.js'
-import { drawPlot, drawRaster } from './plot.js'
+import { drawRaster, Plot } from './plot.js'
 
-export function drawFigure(place: HTMLElement, first: Figure) {
-  const charts = make('div', { className: 'charts' })
-  const { columns = 2 } = first
-  charts.style.setProperty('--least', columns === 1 ? '100%' : columns > 2 ? '15rem' : '20rem')
-  const legend = make('ul', { className: 'legend' })
+export class FigureView {
+  private readonly charts = make('div', { className: 'charts' })
+  private readonly legend = make('ul', { className: 'legend' })
   // What arrow keys have come to is read out.
-  const said = make('p', { className: 'said' }, { 'aria-live': 'polite' })
-  place.append(charts, legend, said)
-  const values = new Map<string, HTMLElement>()
+  private readonly said = make('p', { className: 'said' }, { 'aria-live': 'polite' })
+  private readonly values = new Map<string, HTMLElement>()
   /** Names of lines that are not shown. */
-  const hidden = new Set<string>()
-  let plots: ReturnType<typeof drawPlot>[] = []
-  let rasters: ReturnType<typeof drawRaster>[] = []
-  let current = first
-  let known = ''
+  private readonly hidden = new Set<string>()
+  private plots: Plot[] = []
+  private rasters: ReturnType<typeof drawRaster>[] = []
+  /** What the legend shows. */
+  private looks = ''
 
-  const point = (found: ReadonlyMap<string, string> | undefined, words?: string): void => {
-    for (const [name, output] of values) output.textContent = found?.get(name) ?? ''
-    if (words !== undefined) said.textContent = words
+  constructor(
+    place: HTMLElement,
+    private figure: Figure,
+  ) {
+    const { columns = 2 } = figure
+    const least = columns === 1 ? '100%' : columns > 2 ? '15rem' : '20rem'
+    this.charts.style.setProperty('--least', least)
+    place.append(this.charts, this.legend, this.said)
+    this.build()
+    this.list()
+    onScheme(() => {
+      this.looks = ''
+      this.list()
+      for (const plot of this.plots) plot.build()
+      for (const { recolour } of this.rasters) recolour()
+    })
   }
 
-  const build = (): void => {
-    charts.replaceChildren()
-    plots = []
-    rasters = []
-    for (const chart of current.charts) {
+  update(next: Figure): void {
+    const same = this.figure.charts.length === next.charts.length
+    this.figure = next
+    if (!same) this.build()
+    else for (const [i, chart] of next.charts.entries()) this.plots[i]?.update(chart as Chart)
+    this.list()
+  }
+
+  private build(): void {
+    this.charts.replaceChildren()
+    this.plots = []
+    this.rasters = []
+    for (const chart of this.figure.charts) {
       if (isRaster(chart)) {
         const drawn = drawRaster(chart)
-        rasters.push(drawn)
-        charts.append(drawn.element)
+        this.rasters.push(drawn)
+        this.charts.append(drawn.element)
         continue
       }
-      const drawn = drawPlot(chart, point)
-      plots.push(drawn)
-      for (const name of hidden) drawn.show(name, false)
-      charts.append(drawn.element)
+      const plot = new Plot(chart, (found, words) => this.point(found, words))
+      this.plots.push(plot)
+      for (const name of this.hidden) plot.show(name, false)
+      this.charts.append(plot.element)
     }
   }
 
-  const list = (): void => {
-    const all = seriesOf(current)
-    const wanted = JSON.stringify(all.map(([{ x: _, y: __, ...looks }]) => looks))
-    if (wanted === known) return
-    known = wanted
+  /** Shows the values at the place that is pointed at. */
+  private point(found: ReadonlyMap<string, string> | undefined, words?: string): void {
+    for (const [name, output] of this.values) output.textContent = found?.get(name) ?? ''
+    if (words !== undefined) this.said.textContent = words
+  }
+
+  private show(name: string, isShown: boolean): void {
+    if (isShown) this.hidden.delete(name)
+    else this.hidden.add(name)
+    for (const plot of this.plots) plot.show(name, isShown)
+  }
+
+  /** Makes the legend, where its lines are others. */
+  private list(): void {
+    const { legend, values, hidden } = this
+    const all = seriesOf(this.figure)
+    const looks = JSON.stringify(all.map(([{ x: _, y: __, ...others }]) => others))
+    if (looks === this.looks) return
+    this.looks = looks
     values.clear()
     const buttons = new Map<string, HTMLElement>()
     const focused = legend.contains(document.activeElement)
@@ -56,38 +88,18 @@ export function drawFigure(place: HTMLElement, first: Figure) {
     legend.replaceChildren(
       ...(all.length > 1 ? all : []).map(([series, at]) => {
         const { name } = series
-        const { item, button, output } = entry(series, at, !hidden.has(name), (shown) => {
-          if (shown) hidden.delete(name)
-          else hidden.add(name)
-          for (const plot of plots) plot.show(name, shown)
-        })
-        values.set(name, output)
-        buttons.set(name, button)
-        return item
+        const isShown = !hidden.has(name)
+        const made = entry(series, at, isShown, (shown) => this.show(name, shown))
+        values.set(name, made.output)
+        buttons.set(name, made.button)
+        return made.item
       }),
     )
     if (focused !== undefined) buttons.get(focused)?.focus()
   }
-
-  build()
-  list()
-  onScheme(() => {
-    known = ''
-    list()
-    for (const one of [...plots, ...rasters]) one.recolour()
-  })
-  return {
-    update(next: Figure): void {
-      const same = current.charts.length === next.charts.length
-      current = next
-      if (!same) build()
-      else for (const [i, chart] of next.charts.entries()) plots[i]?.update(chart as Chart)
-      list()
-    },
-  }
 }
 
-/** Those of all charts, each name once, with the place in its chart. */
+/** Lines of all charts, each name once, with the place in its chart. */
 function seriesOf({ charts }: Figure): (readonly [Series, number])[] {
   const found = new Map<string, readonly [Series, number]>()
   for (const chart of charts)

@@ -11,7 +11,7 @@ import {
   runFigures,
   type StepPoint,
 } from '../pages/run.js'
-import { drawFigure } from './figure.js'
+import { FigureView } from './figure.js'
 import { make } from './looks.js'
 
 /** Drawing more often would only cost time. */
@@ -22,63 +22,64 @@ const MOST_POINTS = 4000
 const find = (id: string): HTMLElement => document.getElementById(id)!
 
 /** The server's state, which grows. */
-type Growing = { -readonly [K in keyof RunState]: RunState[K] } & { records: EpochFigures[] }
+type RunShown = { -readonly [K in keyof RunState]: RunState[K] } & { records: EpochFigures[] }
+
+/** What each event of the server changes of the state. */
+const changes = {
+  step(run: RunShown, news: { status: RunStatus; point: StepPoint; layers: readonly string[] }) {
+    run.status = news.status
+    run.layers = news.layers
+    const { steps } = run
+    if (steps.at.length >= MOST_POINTS) return
+    for (const key of columns) (steps[key] as unknown[]).push(news.point[key])
+    for (const [i, rate] of news.point.rates.entries()) {
+      steps.rates[i] ??= []
+      steps.rates[i].push(rate)
+    }
+  },
+  epoch(run: RunShown, { record, status }: { record: EpochFigures; status: RunStatus }) {
+    run.status = status
+    run.records.push(record)
+  },
+  status(run: RunShown, status: RunStatus) {
+    run.status = status
+  },
+}
 
 export function watch(): void {
-  let state: Growing | undefined
-  let drawn: Map<string, ReturnType<typeof drawFigure>> | undefined
+  let state: RunShown | undefined
+  let drawn: Map<string, FigureView> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
 
   const draw = (): void => {
     timer = undefined
     if (!state) return
-    tell(state)
+    write(state)
     const figures = runFigures(state)
     if (drawn) for (const figure of figures) drawn.get(figure.id)?.update(figure)
     else
       drawn = new Map(
         figures.map((figure) => {
           const place = document.querySelector<HTMLElement>(`[data-figure="${figure.id}"]`)!
-          return [figure.id, drawFigure(place, figure)]
+          return [figure.id, new FigureView(place, figure)]
         }),
       )
-  }
-  const soon = (): void => {
-    timer ??= setTimeout(draw, DRAW_MS)
   }
 
   const source = new EventSource('events')
   const on = <T>(name: string, call: (value: T) => void): void =>
     source.addEventListener(name, (event) => {
       call(JSON.parse((event as MessageEvent<string>).data) as T)
-      soon()
+      timer ??= setTimeout(draw, DRAW_MS)
     })
-  on<Growing>('history', (history) => {
+  on<RunShown>('history', (history) => {
     state = history
     listOptions(history)
     clearTimeout(timer)
     draw()
   })
-  on<{ status: RunStatus; point: StepPoint; layers: readonly string[] }>('step', (told) => {
-    if (!state) return
-    const { status, point, layers } = told
-    state = { ...state, status, layers }
-    const { steps } = state
-    if (steps.at.length >= MOST_POINTS) return
-    for (const key of columns) (steps[key] as unknown[]).push(point[key])
-    for (const [i, rate] of point.rates.entries()) {
-      steps.rates[i] ??= []
-      steps.rates[i].push(rate)
-    }
-  })
-  on<{ record: EpochFigures; status: RunStatus }>('epoch', ({ record, status }) => {
-    if (!state) return
-    state.status = status
-    state.records.push(record)
-  })
-  on<RunStatus>('status', (status) => {
-    if (state) state.status = status
-  })
+  for (const [name, change] of Object.entries(changes))
+    on<never>(name, (news) => state && change(state, news))
   on<RunStatus>('end', (status) => {
     // Nobody is there to ask again.
     source.close()
@@ -94,7 +95,7 @@ const say = (text: string): void => {
 }
 
 /** The line of how far it is, and the cards. */
-function tell({ status, records, steps, layers }: Growing): void {
+function write({ status, records, steps, layers }: RunShown): void {
   const { epoch, epochs, leftMs, ended } = status
   const share = epochs > 0 ? (epoch + (status.step + 1) / Math.max(1, status.steps)) / epochs : 0
   const left = leftMs === undefined ? '' : `, ${durationText(leftMs)} left`

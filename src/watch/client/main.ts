@@ -2,12 +2,12 @@
 
 import 'uplot/dist/uPlot.min.css'
 import type { Figure } from '../pages/chart.js'
-import { drawFigure } from './figure.js'
+import { FigureView } from './figure.js'
 import { watch } from './live.js'
 
 const held = document.getElementById('figures')
 for (const figure of JSON.parse(held?.textContent ?? '[]') as Figure[]) {
   const place = document.querySelector<HTMLElement>(`[data-figure="${figure.id}"]`)
-  if (place) drawFigure(place, figure)
+  if (place) new FigureView(place, figure)
 }
 if (document.getElementById('live')) watch()

@@ -23,90 +23,101 @@ const UPRIGHT = 13
 /** Pixels beside the lines: the axis of y and the edge. */
 const BESIDE = 66
 
-export function drawPlot(first: Chart, pointed: Pointed) {
-  const title = make('h3', {})
-  const place = make('div', { tabIndex: 0 }, { role: 'img' })
-  const outside = make('p', { className: 'outside' })
-  const element = make('div', { className: 'chart' }, {}, [title, place, outside])
-  let chart = first
-  let shown = shownOf(chart)
-  let plot: uPlot | undefined
-  const hidden = new Set<string>()
-  let byKey = false
+export class Plot {
+  readonly element: HTMLElement
+  private readonly title = make('h3', {})
+  private readonly place = make('div', { tabIndex: 0 }, { role: 'img' })
+  private readonly outside = make('p', { className: 'outside' })
+  private readonly hidden = new Set<string>()
+  private shown: Shown | undefined
+  private plot: uPlot | undefined
+  /** Whether a key has moved the cursor. */
+  private byKey = false
 
-  const tell = (): void => {
-    title.textContent = chart.title
-    outside.textContent = shown?.outside ?? ''
-    place.setAttribute('aria-label', sayChart(chart))
+  constructor(
+    private chart: Chart,
+    private readonly pointed: Pointed,
+  ) {
+    const { title, place, outside } = this
+    this.shown = shownOf(chart)
+    this.element = make('div', { className: 'chart' }, {}, [title, place, outside])
+    place.addEventListener('keydown', (event) => this.onKey(event))
+    new ResizeObserver(() => this.resize()).observe(place)
+    this.describe()
   }
 
-  const onCursor = (of: uPlot): void => {
-    const { idx } = of.cursor
-    if (idx === null || idx === undefined) {
-      pointed(undefined)
-      return
-    }
-    const x = of.data[0][idx]
-    const values = new Map<string, string>()
-    for (const [i, { name, quiet }] of chart.series.entries()) {
-      const value = of.data[i + 1]?.[idx]
-      if (!quiet && value !== null && value !== undefined)
-        values.set(name, figureText(value, chart.y.percent))
-    }
-    const said = [...values].map(([name, value]) => `${name} ${value}`).join(', ')
-    pointed(values, byKey ? `${chart.x.label} ${figureText(x)}: ${said}` : undefined)
-    byKey = false
+  /** Other data; the chart is made anew where its lines are others. */
+  update(next: Chart): void {
+    const shown = shownOf(next)
+    const same = shapeOf(this.chart) === shapeOf(next) && this.shown?.isLog === shown?.isLog
+    this.chart = next
+    this.shown = shown
+    this.describe()
+    if (same && this.plot) this.plot.setData(dataOf(next.series))
+    else this.build()
   }
 
-  const build = (): void => {
-    plot?.destroy()
-    const { width } = place.getBoundingClientRect()
+  /** Shows or hides lines. */
+  show(name: string, show: boolean): void {
+    if (show) this.hidden.delete(name)
+    else this.hidden.add(name)
+    for (const [i, series] of this.chart.series.entries())
+      if (series.name === name) this.plot?.setSeries(i + 1, { show })
+  }
+
+  /** Made anew: its lines, its width or its colours are others. */
+  build(): void {
+    this.plot?.destroy()
+    const { width } = this.place.getBoundingClientRect()
     if (width === 0) return
-    const options = optionsOf(chart, width, hidden, () => shown, onCursor)
-    plot = new uPlot(options, dataOf(chart.series), place)
+    const { chart, hidden } = this
+    const onCursor = (plot: uPlot): void => this.onCursor(plot)
+    const options = optionsOf(chart, width, hidden, () => this.shown, onCursor)
+    this.plot = new uPlot(options, dataOf(chart.series), this.place)
   }
 
-  place.addEventListener('keydown', (event) => {
+  private describe(): void {
+    this.title.textContent = this.chart.title
+    this.outside.textContent = this.shown?.outside ?? ''
+    this.place.setAttribute('aria-label', sayChart(this.chart))
+  }
+
+  private resize(): void {
+    const { chart, plot } = this
+    const { width } = this.place.getBoundingClientRect()
+    if (width === 0) return
+    if (!plot || isUpright(chart, plot.width) !== isUpright(chart, width)) this.build()
+    else if (Math.abs(plot.width - width) >= 1)
+      plot.setSize({ width, height: heightOf(chart, width) })
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    const { plot } = this
     const steps = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
     if (!plot || steps === undefined) return
     event.preventDefault()
     const { length } = plot.data[0]
     const at = plot.cursor.idx ?? (steps > 0 ? -1 : length)
     const next = Math.max(0, Math.min(length - 1, at + steps))
-    byKey = true
+    this.byKey = true
     plot.setCursor({ left: plot.valToPos(plot.data[0][next], 'x'), top: 8 })
-  })
+  }
 
-  new ResizeObserver(() => {
-    const { width } = place.getBoundingClientRect()
-    if (width === 0) return
-    if (!plot || isUpright(chart, plot.width) !== isUpright(chart, width)) build()
-    else if (Math.abs(plot.width - width) >= 1)
-      plot.setSize({ width, height: heightOf(chart, width) })
-  }).observe(place)
-  tell()
-
-  return {
-    element,
-    /** Other data; the chart is made anew where its lines are others. */
-    update(next: Chart): void {
-      const now = shownOf(next)
-      const same = shapeOf(chart) === shapeOf(next) && shown?.isLog === now?.isLog
-      chart = next
-      shown = now
-      tell()
-      if (same && plot) plot.setData(dataOf(next.series))
-      else build()
-    },
-    /** Shows or hides lines. */
-    show(name: string, shown: boolean): void {
-      if (shown) hidden.delete(name)
-      else hidden.add(name)
-      for (const [i, series] of chart.series.entries())
-        if (series.name === name) plot?.setSeries(i + 1, { show: shown })
-    },
-    /** Colours have changed. */
-    recolour: build,
+  private onCursor({ cursor: { idx }, data }: uPlot): void {
+    if (idx === null || idx === undefined) {
+      this.pointed(undefined)
+      return
+    }
+    const { x, y, series } = this.chart
+    const values = new Map<string, string>()
+    for (const [i, { name, quiet }] of series.entries()) {
+      const value = data[i + 1]?.[idx]
+      if (!quiet && value !== null && value !== undefined)
+        values.set(name, figureText(value, y.percent))
+    }
+    const said = [...values].map(([name, value]) => `${name} ${value}`).join(', ')
+    this.pointed(values, this.byKey ? `${x.label} ${figureText(data[0][idx])}: ${said}` : undefined)
+    this.byKey = false
   }
 }
 
@@ -114,7 +125,7 @@ export function drawPlot(first: Chart, pointed: Pointed) {
 const shapeOf = ({ x, y, series }: Chart): string =>
   JSON.stringify([x, y, series.map(({ x: _, y: __, ...looks }) => looks)])
 
-/** Lines over places of their own, as uPlot wants them: over one list of places. */
+/** Data as uPlot wants them: all lines over one list of places, with null where a line has none. */
 function dataOf(series: readonly Series[]): uPlot.AlignedData {
   const tables = series
     .filter(({ x }) => x.length > 0)
@@ -150,21 +161,8 @@ function optionsOf(
   shown: () => Shown | undefined,
   onCursor: (plot: uPlot) => void,
 ): uPlot.Options {
-  const { x, y, series } = chart
+  const { x, series } = chart
   const isLog = shown()?.isLog === true
-  const [soft, line, back] = ['--soft', '--line', '--back'].map(styled)
-  const font = '12px system-ui, sans-serif'
-  const axis = {
-    stroke: soft,
-    font,
-    labelFont: font,
-    labelSize: 18,
-    labelGap: 0,
-    grid: { stroke: line, width: 1 },
-    ticks: { stroke: line, width: 1, size: 5 },
-    border: { show: true, stroke: line, width: 1 },
-  }
-  const upright = isUpright(chart, width)
   return {
     width,
     height: heightOf(chart, width),
@@ -179,62 +177,81 @@ function optionsOf(
         range: (_, low, high) => rangeOfY(chart, shown(), low, high),
       },
     },
-    axes: [
-      {
-        ...axis,
-        label: x.label,
-        size: axisRoom(chart, width),
-        space: 44,
-        ...(upright && { rotate: -90, gap: 4 }),
-        ...(x.ticks && ticksOf(x.ticks, upright)),
-        ...(!x.ticks && {
+    axes: [axisOfX(chart, width), axisOfY(chart, isLog)],
+    series: [{}, ...series.map((one, i) => lineOf(one, i, !hidden.has(one.name)))],
+  }
+}
+
+/** What both axes look like. */
+function axisLooks(): uPlot.Axis {
+  const [stroke, line] = ['--soft', '--line'].map(styled)
+  const font = '12px system-ui, sans-serif'
+  return {
+    stroke,
+    font,
+    labelFont: font,
+    labelSize: 18,
+    labelGap: 0,
+    grid: { stroke: line, width: 1 },
+    ticks: { stroke: line, width: 1, size: 5 },
+    border: { show: true, stroke: line, width: 1 },
+  }
+}
+
+function axisOfX(chart: Chart, width: number): uPlot.Axis {
+  const { label, ticks } = chart.x
+  const upright = isUpright(chart, width)
+  return {
+    ...axisLooks(),
+    label,
+    size: axisRoom(chart, width),
+    space: 44,
+    ...(upright && { rotate: -90, gap: 4 }),
+    ...(ticks
+      ? ticksOf(ticks, upright)
+      : {
           // Steps and epochs are whole numbers, but amid the first ones.
-          incrs: (_: uPlot, __: number, low: number, high: number) =>
-            high - low < 2 ? PARTS : WHOLE,
-          values: (_: uPlot, at: number[]) =>
-            at.map((value) => String(Number(value.toPrecision(6)))),
+          incrs: (_, __, low, high) => (high - low < 2 ? PARTS : WHOLE),
+          values: (_, at) => at.map((value) => String(Number(value.toPrecision(6)))),
         }),
-      },
-      {
-        ...axis,
-        label: isLog ? `${y.label}, log scale` : y.label,
-        size: 54,
-        space: 32,
-        values: (_, at) =>
-          at.map((value) =>
-            isLog ? figureText(value, y.percent) : tickText(value, at, y.percent),
-          ),
-        ...(isLog && {
-          splits: (_: uPlot, __: number, low: number, high: number) => logTicks(low, high),
-          filter: (_: uPlot, splits: number[]) => splits,
-        }),
-      },
-    ],
-    series: [
-      {},
-      ...series.map((one, i): uPlot.Series => {
-        const { name, mode = 'line', dash, symbol = 'circle', open = false } = one
-        const colour = colourOf(one, i)
-        const known = one.y.reduce<number>((sum, value) => sum + (value === null ? 0 : 1), 0)
-        const size = mode === 'line' ? 5 : 8
-        return {
-          label: name,
-          show: !hidden.has(name),
-          stroke: colour,
-          width: dash ? 1.2 : 1.7,
-          dash: dashOf(one),
-          spanGaps: true,
-          ...(mode === 'points' && { paths: () => null }),
-          points: {
-            show: mode !== 'line' || (!dash && known <= FEW),
-            size,
-            stroke: colour,
-            fill: open ? back : colour,
-            paths: (plot, at, from, to) => pointsPath(plot, at, from, to, symbol, size),
-          },
-        }
-      }),
-    ],
+  }
+}
+
+function axisOfY({ y: { label, percent } }: Chart, isLog: boolean): uPlot.Axis {
+  return {
+    ...axisLooks(),
+    label: isLog ? `${label}, log scale` : label,
+    size: 54,
+    space: 32,
+    values: (_, at) =>
+      at.map((value) => (isLog ? figureText(value, percent) : tickText(value, at, percent))),
+    ...(isLog && {
+      splits: (_: uPlot, __: number, low: number, high: number) => logTicks(low, high),
+      filter: (_: uPlot, splits: number[]) => splits,
+    }),
+  }
+}
+
+function lineOf(one: Series, place: number, show: boolean): uPlot.Series {
+  const { name, mode = 'line', dash, symbol = 'circle', open = false } = one
+  const colour = colourOf(one, place)
+  const known = one.y.reduce<number>((sum, value) => sum + (value === null ? 0 : 1), 0)
+  const size = mode === 'line' ? 5 : 8
+  return {
+    label: name,
+    show,
+    stroke: colour,
+    width: dash ? 1.2 : 1.7,
+    dash: dashOf(one),
+    spanGaps: true,
+    ...(mode === 'points' && { paths: () => null }),
+    points: {
+      show: mode !== 'line' || (!dash && known <= FEW),
+      size,
+      stroke: colour,
+      fill: open ? styled('--back') : colour,
+      paths: (plot, at, from, to) => pointsPath(plot, at, from, to, symbol, size),
+    },
   }
 }
 

@@ -27,58 +27,70 @@ interface Client {
 
 const loopback = ['127.0.0.1', 'localhost', '[::1]']
 
-/**
- * @param whole all there is to show, for a client that begins to listen: an event's name and value
- * @param port 0: one that is free
- * @throws SpikewasmError when the port is taken
- */
-export async function servePage(
-  { html: page, whole }: { html: string; whole(): readonly [name: string, value: unknown] },
-  port = 0,
-) {
-  const token = randomBytes(18).toString('base64url')
-  const policy = `${policyOf(page)}; frame-ancestors 'none'`
-  const clients = new Set<Client>()
-  let ended = false
+interface Served {
+  readonly html: string
+  /** All there is to show, for a client that begins to listen: an event's name and value. */
+  whole(): readonly [name: string, value: unknown]
+}
 
-  const write = ({ response }: Client, name: string, value: unknown): boolean =>
-    response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`)
+export class PageServer {
+  private readonly token = randomBytes(18).toString('base64url')
+  private readonly policy: string
+  private readonly listeners = new Set<Client>()
+  private readonly server: Server
+  private beat: NodeJS.Timeout | undefined
+  private ended = false
 
-  const send = (client: Client, name: string, value: unknown): void => {
-    const { response } = client
-    if (client.behind !== undefined) {
-      if (performance.now() - client.behind > PATIENCE_MS) response.destroy()
-      return
-    }
-    write(client, name, value)
-    if (response.writableLength > MOST_WAITING) client.behind = performance.now()
-  }
-  const sendAll = (name: string, value: unknown): void => {
-    for (const client of clients) send(client, name, value)
+  constructor(private readonly served: Served) {
+    this.policy = `${policyOf(served.html)}; frame-ancestors 'none'`
+    const limits = { maxHeaderSize: 8192, requestTimeout: 10_000 }
+    this.server = createServer(limits, (request, response) => this.answer(request, response))
   }
 
-  const listen = (request: IncomingMessage, response: ServerResponse): void => {
-    if (clients.size >= MOST_CLIENTS) {
-      refuse(response, 503, 'too many pages are open')
-      return
-    }
-    response.writeHead(200, { ...headers, 'Content-Type': 'text/event-stream; charset=utf-8' })
-    const client: Client = { response }
-    clients.add(client)
-    request.on('close', () => clients.delete(client))
-    response.on('close', () => clients.delete(client))
-    // Who goes away amid a message is gone.
-    response.on('error', () => clients.delete(client))
-    response.on('drain', () => {
-      if (client.behind === undefined) return
-      client.behind = undefined
-      send(client, ...whole())
-    })
-    response.write('retry: 1000\n\n')
-    send(client, ...whole())
+  /**
+   * @param port 0: one that is free
+   * @throws SpikewasmError when the port is taken
+   */
+  async open(port: number): Promise<void> {
+    await listening(this.server, port)
+    this.beat = setInterval(() => {
+      for (const client of this.listeners) {
+        if (client.behind === undefined) client.response.write(': \n\n')
+        else send(client, '', undefined)
+      }
+    }, BEAT_MS).unref()
   }
 
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+  /** The address of the page, with its token. */
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${this.token}/`
+  }
+
+  /** Clients that listen. */
+  get clients(): number {
+    return this.listeners.size
+  }
+
+  send(name: string, value: unknown): void {
+    for (const client of this.listeners) send(client, name, value)
+  }
+
+  /** Tells clients the last thing, and closes all connections. */
+  async close(name: string, value: unknown): Promise<void> {
+    const { server } = this
+    this.ended = true
+    clearInterval(this.beat)
+    this.send(name, value)
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    for (const { response } of this.listeners) response.end()
+    server.closeIdleConnections()
+    const timer = setTimeout(() => server.closeAllConnections(), LAST_MS)
+    await closed
+    clearTimeout(timer)
+  }
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const { token } = this
     const { method = '', url = '', headers: asked } = request
     const host = (asked.host ?? '').replace(/:\d+$/, '').toLowerCase()
     const [path] = url.split('?')
@@ -89,52 +101,57 @@ export async function servePage(
     else if (method !== 'GET' && method !== 'HEAD') refuse(response, 405, 'only GET and HEAD')
     else if (rest.length === 0) {
       response.writeHead(308, { ...headers, Location: `/${token}/` }).end()
-    } else if (name === 'events' && method === 'GET' && !ended) listen(request, response)
+    } else if (name === 'events' && method === 'GET' && !this.ended) this.listen(request, response)
     else if (name === '') {
       response.writeHead(200, {
         ...headers,
         'Content-Type': 'text/html; charset=utf-8',
-        'Content-Security-Policy': policy,
+        'Content-Security-Policy': this.policy,
       })
-      response.end(method === 'HEAD' ? undefined : page)
+      response.end(method === 'HEAD' ? undefined : this.served.html)
     } else refuse(response, 404, 'not found')
   }
 
-  const server = createServer({ maxHeaderSize: 8192, requestTimeout: 10_000 }, answer)
-  await listening(server, port)
-  const { port: taken } = server.address() as AddressInfo
-  const beat = setInterval(() => {
-    for (const client of clients) {
-      if (client.behind === undefined) client.response.write(': \n\n')
-      else send(client, '', undefined)
+  private listen(request: IncomingMessage, response: ServerResponse): void {
+    const { listeners, served } = this
+    if (listeners.size >= MOST_CLIENTS) {
+      refuse(response, 503, 'too many pages are open')
+      return
     }
-  }, BEAT_MS)
-  beat.unref()
-
-  return {
-    /** The address of the page, with its token. */
-    url: `http://127.0.0.1:${taken}/${token}/`,
-    /** Clients that listen. */
-    get clients() {
-      return clients.size
-    },
-    send: sendAll,
-    /** Tells clients the last thing, and closes all connections. */
-    async close(name: string, value: unknown): Promise<void> {
-      ended = true
-      clearInterval(beat)
-      sendAll(name, value)
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const { response } of clients) response.end()
-      server.closeIdleConnections()
-      const late = setTimeout(() => server.closeAllConnections(), LAST_MS)
-      await closed
-      clearTimeout(late)
-    },
+    response.writeHead(200, { ...headers, 'Content-Type': 'text/event-stream; charset=utf-8' })
+    const client: Client = { response }
+    const leave = (): void => void listeners.delete(client)
+    listeners.add(client)
+    request.on('close', leave)
+    response.on('close', leave)
+    // Who goes away amid a message has left.
+    response.on('error', leave)
+    response.on('drain', () => {
+      if (client.behind === undefined) return
+      client.behind = undefined
+      send(client, ...served.whole())
+    })
+    response.write('retry: 1000\n\n')
+    send(client, ...served.whole())
   }
 }
 
-export type PageServer = Awaited<ReturnType<typeof servePage>>
+/** A server that is open, as `PageServer.open` says. */
+export async function servePage(served: Served, port = 0): Promise<PageServer> {
+  const server = new PageServer(served)
+  await server.open(port)
+  return server
+}
+
+function send(client: Client, name: string, value: unknown): void {
+  const { response } = client
+  if (client.behind !== undefined) {
+    if (performance.now() - client.behind > PATIENCE_MS) response.destroy()
+    return
+  }
+  response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`)
+  if (response.writableLength > MOST_WAITING) client.behind = performance.now()
+}
 
 /** Nothing is kept, guessed, or read by a page of elsewhere. */
 const headers = {
