@@ -15,7 +15,7 @@ import {
   events,
   type FitOptions,
 } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusals } from '../files/temporary.js'
 import { aedat2File, aedat3File, type Event, nmnistFile } from '../support/event-files.js'
 import { expectSameBits } from '../support/measure.js'
 
@@ -246,7 +246,7 @@ test('what is missing or wrong is refused by name', async () => {
     [() => datasets.eventFolder(folder, { trainShare: 1 }), /above 0 and below 1/],
     [() => datasets.eventFolder(folder, { trainShare: Symbol('s') as never }), /got Symbol/],
   ]
-  for (const [call, message] of cases) assert.match(await messageOf(call), message)
+  await expectRefusals(cases)
   await write('broken/Train/0/a.bin', new Uint8Array(7))
   await write('broken/Test/0/a.bin', nmnistFile([[40, 1, 2, 0]]))
   const { train, test: tested } = await datasets.nmnist(join(folder, 'broken'))

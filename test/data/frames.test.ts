@@ -1,13 +1,13 @@
 /** Data sets of frames: batches, fit, evaluate, predict, diagnose, export and their refusals. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { diagnose } from '../../src/diagnose/measure.js'
 import { readState } from '../../src/edge/state.js'
 import * as api from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
+import { own, test } from '../support/models.js'
 
 const T = 3
 const shape = [2, 4, 5] as const
@@ -178,10 +178,7 @@ test('augmentation moves all frames of a sample alike', async () => {
     for (let t = 1; t < T; t++)
       assert.equal(out.slice(t * size, (t + 1) * size), out.slice(0, size), `${n}`)
   }
-  assert.match(
-    await messageOf(() => api.augment(still, { autoAugment: true })),
-    /must be false for frames/,
-  )
+  await expectRefusal(() => api.augment(still, { autoAugment: true }), /must be false for frames/)
 })
 
 test('prepare is awaited before samples of a batch are read', async () => {
@@ -242,8 +239,8 @@ test('what does not fit is refused by name', async () => {
         (error: Error) => assert.match(error.message, message),
       )
   for (const each of [model, still, longer]) await each.dispose()
-  assert.match(
-    await messageOf(() => api.fromArrays({ inputs: values, labels, shape, timeSteps: 2, classes })),
+  await expectRefusal(
+    () => api.fromArrays({ inputs: values, labels, shape, timeSteps: 2, classes }),
     /21 labels × 2 × 2 × 4 × 5/,
   )
 })
@@ -259,14 +256,13 @@ test('diagnose takes frames', async () => {
 })
 
 test('exported networks of frames are evaluated on frames', async () => {
-  const model = await compiled()
+  const model = await own(compiled())
   const { accuracy } = await model.evaluate(data)
   for (const mode of ['infer', 'step'] as const) {
     const bytes = await api.exportWasm(model, { mode })
     const net = await api.openNet(bytes)
     assert.is((await api.evaluateNet(net, data)).accuracy, accuracy, mode)
   }
-  await model.dispose()
 })
 
 test.run()

@@ -34,7 +34,7 @@ import {
 import { plainOf } from '../../src/data/plain.js'
 import * as api from '../../src/index.js'
 import { mlp } from '../../src/model/models/vgg.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, expectRefusals, messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 
 process.env.SPIKEWASM_ALL_THREADS = '1'
@@ -326,14 +326,14 @@ test('evaluate and validation read ahead: the same numbers, errors and ends', ()
     const controller = new AbortController()
     controller.abort(new Error('enough'))
     const ending = () => model.evaluate(train, { numWorkers: 2, signal: controller.signal })
-    assert.match(await messageOf(ending), /enough/)
-    assert.match(
-      await messageOf(() => model.evaluate(train, { numWorkers: -1 })),
+    await expectRefusal(ending, /enough/)
+    await expectRefusal(
+      () => model.evaluate(train, { numWorkers: -1 }),
       /^evaluate.numWorkers must be 0/,
     )
     rmSync(join(folder, 'train', 'dog', '3.png'))
     const missing = () => model.evaluate(train, { numWorkers: 2 })
-    assert.match(await messageOf(missing), /3\.png/)
+    await expectRefusal(missing, /3\.png/)
     process.off('worker', count)
     await model.dispose()
   }))
@@ -347,7 +347,7 @@ test('what is wrong is one error that names the file or option', () =>
       const { train } = await api.datasets.imageFolder(folder)
       const model = await mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize: 2 })
       const fit = model.fit(train, { epochs: 50, numWorkers })
-      assert.match(await messageOf(() => fit), /9\.png: must be a whole png picture, got .*damaged/)
+      await expectRefusal(() => fit, /9\.png: must be a whole png picture, got .*damaged/)
       await model.dispose()
     }
     const bomb = file('rgb.png')
@@ -355,7 +355,7 @@ test('what is wrong is one error that names the file or option', () =>
     new DataView(bomb.buffer).setUint32(20, 60_000)
     writeFileSync(damaged, bomb)
     const { train } = await api.datasets.imageFolder(folder)
-    assert.match(await messageOf(() => sampleOf(train, 4)), /pixels, got 60000 × 60000; make it/)
+    await expectRefusal(() => sampleOf(train, 4), /pixels, got 60000 × 60000; make it/)
     rmSync(damaged)
     const calls: [() => unknown, RegExp][] = [
       [() => api.datasets.imageFolder(`${folder}/none`), /must be a folder with train\//],
@@ -383,9 +383,9 @@ test('what is wrong is one error that names the file or option', () =>
         /cifar100 takes a path alone/,
       ],
     ]
-    for (const [call, message] of calls) assert.match(await messageOf(call), message)
+    await expectRefusals(calls)
     mkdirSync(join(folder, 'val', 'bird'))
-    assert.match(await messageOf(() => api.datasets.imageFolder(folder)), /bird: must be a class/)
+    await expectRefusal(() => api.datasets.imageFolder(folder), /bird: must be a class/)
   }))
 
 test('what changes in training reaches augment and encoders; other pictures are named', () =>
@@ -471,23 +471,23 @@ test('a folder of classes alone is whole, or divided by class and seed', () =>
       [{ trainShare: 0.5, seed: -1 }, /imageFolder\.seed must be an integer/],
     ]
     for (const [options, message] of wrong)
-      assert.match(await messageOf(() => api.datasets.imageFolder(folder, options)), message)
+      await expectRefusal(() => api.datasets.imageFolder(folder, options), message)
     // A part alone is not taken for a class, unless a share is asked for.
     mkdirSync(join(folder, 'train'))
     cpSync(join(fixtures, 'rgb.png'), join(folder, 'train', 'a.png'))
-    assert.match(
-      await messageOf(() => api.datasets.imageFolder(folder)),
+    await expectRefusal(
+      () => api.datasets.imageFolder(folder),
       /must hold the folders train and val \(or test\).*got train; with trainShare/,
     )
     const three = await api.datasets.imageFolder(folder, { trainShare: 1 })
     assert.equal([three.train.classes, three.train.length], [3, 16])
     mkdirSync(join(folder, 'val'))
-    assert.match(
-      await messageOf(() => api.datasets.imageFolder(folder, { trainShare: 1 })),
+    await expectRefusal(
+      () => api.datasets.imageFolder(folder, { trainShare: 1 }),
       /trainShare must be left out for .*which has folders for both parts/,
     )
-    assert.match(
-      await messageOf(() => api.datasets.imageFolder(new URL('https://example.org/a'))),
+    await expectRefusal(
+      () => api.datasets.imageFolder(new URL('https://example.org/a')),
       /datasets\.imageFolder must be a path or a file: URL, got "https:/,
     )
   }))
@@ -522,7 +522,7 @@ test("ImageNet's layouts", () =>
     for (const i of [1, 2]) cpSync(join(fixtures, 'rgb.jpg'), at('val', `v_${i}.JPEG`))
     const options = { size: 16, crop: 12 }
     const open = () => api.datasets.imageNet(folder, options)
-    assert.match(await messageOf(open), /a list must say their synsets: LOC_val_solution\.csv/)
+    await expectRefusal(open, /a list must say their synsets: LOC_val_solution\.csv/)
     const lists: [string, string][] = [
       ['LOC_val_solution.csv', 'ImageId,PredictionString\nv_2,n01 1 2 3 4\nv_1,n02 5 6 7 8 \n'],
       ['val.txt', 'v_1.JPEG 1\nv_2.JPEG 0\n'],
@@ -538,7 +538,7 @@ test("ImageNet's layouts", () =>
       rmSync(at(name))
     }
     writeFileSync(at('val.txt'), 'v_1.JPEG n07\n')
-    assert.match(await messageOf(open), /line 1 must name a class of the training pictures/)
+    await expectRefusal(open, /line 1 must name a class of the training pictures/)
   }))
 
 test.run()

@@ -3,7 +3,6 @@
 
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ofSamples } from '../../src/data/arrays.js'
 import { openPlain } from '../../src/data/open.js'
@@ -11,9 +10,10 @@ import { plainOf } from '../../src/data/plain.js'
 import { BatchThreads } from '../../src/data/threads.js'
 import * as api from '../../src/index.js'
 import { mlp } from '../../src/model/models/vgg.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
+import { own, test } from '../support/models.js'
 import { soon } from '../support/soon.js'
 import { toy } from '../support/toy.js'
 
@@ -231,8 +231,8 @@ test('a thread that dies: one clear error, and the model goes on without it', ()
       ended ??= threads[0]?.terminate()
     }
     const running = model.fit(train, { epochs: 100_000, numWorkers: 2, onStep })
-    assert.match(
-      await messageOf(() => soon(running)),
+    await expectRefusal(
+      () => soon(running),
       /^a thread that prepares batches ended \(.+\); with numWorkers: 0 batches are prepared/,
     )
     await ended
@@ -272,13 +272,12 @@ test('the thread ends with fit: at its end, when it is aborted, fails or its mod
   }))
 
 test('numWorkers is a number of threads', async () => {
-  const model = await compiled(train)
+  const model = await own(compiled(train))
   for (const numWorkers of [65, 1.5, -1, true, '1'])
-    assert.match(
-      await messageOf(() => model.fit(train, { numWorkers: numWorkers as 1 })),
+    await expectRefusal(
+      () => model.fit(train, { numWorkers: numWorkers as 1 }),
       /^fit\.numWorkers must be 0 .* or the number .*, at most 64, got /,
     )
-  await model.dispose()
 })
 
 test.run()

@@ -1,4 +1,3 @@
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { methodNames, stepModesOf } from '../../src/compile/methods.js'
 import { Batches, datasets } from '../../src/data/index.js'
@@ -28,7 +27,8 @@ import {
   scale,
 } from '../../src/nn/layers/index.js'
 import { sgd } from '../../src/nn/optimizers.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
+import { test } from 'uvu'
 
 const data = await datasets.digits()
 
@@ -290,7 +290,7 @@ const wrong: [options: Partial<DiagnoseOptions>, message: RegExp][] = [
 
 for (const [options, message] of wrong)
   test(`refuses ${JSON.stringify(options)}`, async () => {
-    assert.match(await messageOf(() => diagnose({ ...common, steps: 1, ...options })), message)
+    await expectRefusal(() => diagnose({ ...common, steps: 1, ...options }), message)
   })
 
 test('a network without its dropout: identities at every depth, and no compile of the old block', async () => {
@@ -309,7 +309,6 @@ test('a network without its dropout: identities at every depth, and no compile o
   const copied: Block = { ...network, children: { ...network.children, last: scale(2) } }
   const copy = await copied.compile(options)
   assert.match(copy.summary(), /^last +scale/m)
-  await copy.dispose()
 })
 
 test('variants are the methods of the table in each step mode, by their names', () => {

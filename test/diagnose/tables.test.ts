@@ -24,7 +24,12 @@ const network = () =>
     out: api.linear(108, 10),
   })
 const common: DiagnoseOptions = {
-  ...{ network, data, batchSize: 30, seed: 3, steps: 7, optimizer: api.sgd({ lr: 0.05 }) },
+  network,
+  data,
+  batchSize: 30,
+  seed: 3,
+  steps: 7,
+  optimizer: api.sgd({ lr: 0.05 }),
 }
 
 /** Numbers to three digits: sums may be added in another order one day. Times are left out. */
@@ -36,7 +41,10 @@ async function outcome(options: Partial<DiagnoseOptions>): Promise<unknown> {
     onProgress: (text) => void said.push(text),
   })
   const costs = found.costs.map(({ method, timeSteps, keptBytes, totalBytes }) => [
-    ...[method, timeSteps, keptBytes > 0, totalBytes > keptBytes],
+    method,
+    timeSteps,
+    keptBytes > 0,
+    totalBytes > keptBytes,
   ])
   const digits = (_: string, value: unknown): unknown =>
     typeof value === 'number' ? Number(value.toPrecision(3)) : value
@@ -62,7 +70,10 @@ test('what is measured, of still inputs and of frames', async () => {
     'one T': () => outcome({ timeSteps: [4], methods: ['rate-s'], steps: 1, threads: 2 }),
     frames: () =>
       outcome({
-        ...{ network: small, data: { train: frames, test: frames }, batchSize: 5, steps: 11 },
+        network: small,
+        data: { train: frames, test: frames },
+        batchSize: 5,
+        steps: 11,
         methods: ['ottt'],
       }),
     layers: () => ['a.b.weight', 'weight', 'a.weight', ''].map(layerOf),
@@ -77,29 +88,32 @@ test('options are refused by the same words, before anything is made', async () 
     withOdd(
       (value) => diagnose({ ...common, network: refuse, [key]: value }),
       ...[
-        ...[
-          [255],
-          [256],
-          [33],
-          [2, 2],
-          [1, 0],
-          ['bptt'],
-          ['bptt', 'bptt'],
-          ['sltt'],
-          ['rate'],
-          1442,
-          1443,
-        ],
+        [255],
+        [256],
+        [33],
+        [2, 2],
+        [1, 0],
+        ['bptt'],
+        ['bptt', 'bptt'],
+        ['sltt'],
+        ['rate'],
+        1442,
+        1443,
       ],
     )
   const framed = api.fromArrays({
     inputs: new Float32Array(24),
-    ...{ labels: [0, 1], shape: [4], timeSteps: 3, classes: 2 },
+    labels: [0, 1],
+    shape: [4],
+    timeSteps: 3,
+    classes: 2,
   })
   const ofFrames = withOdd(
     (timeSteps) =>
       diagnose({
-        ...{ network: refuse, data: { train: framed, test: framed }, batchSize: 2 },
+        network: refuse,
+        data: { train: framed, test: framed },
+        batchSize: 2,
         timeSteps: timeSteps as number[],
       }),
     [3],
@@ -114,7 +128,8 @@ test('options are refused by the same words, before anything is made', async () 
   const keys = ['timeSteps', 'methods', 'batchSize', 'steps', 'processes']
   await expectOutcomes(hashes, 'options', {
     ...Object.fromEntries(keys.map((key) => [key, option(key)])),
-    ...{ 'timeSteps of frames': ofFrames, 'timeSteps of online methods': online },
+    'timeSteps of frames': ofFrames,
+    'timeSteps of online methods': online,
   })
 })
 
@@ -124,9 +139,14 @@ test('a process of its own: its plan, and what it says of a wrong state', async 
   const model = await api.compile(network(), { ...options, method: 'bptt' })
   const { images, labels } = model.session.slot(0)
   const job: ProcessJob = {
-    ...{ ...options, network: describeNetwork(network(), input), method: 'bptt', frames: false },
-    ...{ state: model.stateDict(), milliseconds: 1 },
-    ...{ images: images.slice(), labels: Int32Array.from(labels) },
+    ...options,
+    network: describeNetwork(network(), input),
+    method: 'bptt',
+    frames: false,
+    state: model.stateDict(),
+    milliseconds: 1,
+    images: images.slice(),
+    labels: Int32Array.from(labels),
   }
   const { total } = model.memoryUse
   await model.dispose()

@@ -22,7 +22,7 @@ import {
   SpikewasmError,
   sequential,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { Op } from '../support/operations.js'
 import { soon } from '../support/soon.js'
@@ -63,8 +63,8 @@ async function expectBroken(model: Model, before: ReturnType<Model['stateDict']>
   const [x, y] = batchFor(model)
   const calls: (() => Promise<unknown>)[] = [() => model.trainStep(x, y), () => model.predict(x)]
   for (const call of calls)
-    assert.match(
-      await messageOf(() => soon(call())),
+    await expectRefusal(
+      () => soon(call()),
       /the model stopped working \(.*can still be saved: save them and compile again/s,
     )
   assert.equal(Object.keys(model.stateDict()), Object.keys(before))
@@ -102,7 +102,7 @@ test('a worker that dies while a step runs: the step rejects soon, later calls s
   const running = model.trainStep(x, y)
   await new Promise((resolve) => setTimeout(resolve, 5))
   const ended = workers[1].terminate()
-  assert.match(await messageOf(() => soon(running)), /a worker failed at layer /)
+  await expectRefusal(() => soon(running), /a worker failed at layer /)
   await ended
   await expectBroken(model, before)
 })
@@ -147,7 +147,7 @@ test('a worker that dies amid fit: fit rejects with one error, and goes on from 
       }
       assert.is(error.name, 'SpikewasmError', error.message)
       assert.match(error.message, /^a worker failed at layer .*; parameters can still be saved: /)
-      assert.match(await messageOf(() => soon(model.fit(data, fit))), /the model stopped working/)
+      await expectRefusal(() => soon(model.fit(data, fit)), /the model stopped working/)
       await soon(model.dispose())
       const next = await compileSmall({ threads: 2 })
       await next.fit(data, { ...fit, resume: folder })
@@ -171,8 +171,8 @@ for (const threads of [1, 2])
       let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
       while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
       words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
-      assert.match(
-        await messageOf(() => soon(model.trainStep(x, y))),
+      await expectRefusal(
+        () => soon(model.trainStep(x, y)),
         /a worker failed at layer fire \(lif\): .*unreachable/,
       )
       expectSameBits(
@@ -204,8 +204,8 @@ for (const threads of [1, 2])
       while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
       words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
       await soon(model.predict(x))
-      assert.match(
-        await messageOf(() => soon(model.predict(x.subarray(0, 768)))),
+      await expectRefusal(
+        () => soon(model.predict(x.subarray(0, 768))),
         /a worker failed at layer fire \(lif\): .*unreachable/,
       )
       expectSameBits('parameters after the failure', before, model.stateDict())
@@ -237,7 +237,7 @@ test('a disposed model: every run says so; disposing of it again does nothing', 
       () => model.predict(x),
       () => model.profile(1),
     ])
-      assert.match(await messageOf(call), /^the model was disposed; compile the network again$/)
+      await expectRefusal(call, /^the model was disposed; compile the network again$/)
   }
 })
 
@@ -319,10 +319,7 @@ test('dispose waits for the operation that runs, so that it writes in no other m
       last = model.stateDict()
     },
   })
-  assert.match(
-    await messageOf(() => fitting),
-    /^the model was disposed; compile the network again$/,
-  )
+  await expectRefusal(() => fitting, /^the model was disposed; compile the network again$/)
   const other = await (next as Promise<Model>)
   expectSameBits('the next model', other.stateDict(), untouched)
   expectSameBits('parameters amid validation', amid ?? {}, last ?? {})
@@ -351,7 +348,7 @@ test('a callback may wait for dispose, and the training ends behind it', async (
         before = next.stateDict()
       },
     })
-    assert.match(await messageOf(() => soon(fitting)), /^the model was disposed/)
+    await expectRefusal(() => soon(fitting), /^the model was disposed/)
     expectSameBits('the next model', next?.stateDict() ?? {}, before ?? {})
     await next?.dispose()
   }

@@ -11,7 +11,7 @@ import { breathe } from '../../src/engine/threads/breathe.js'
 import { endThreads, mostThreads, patience } from '../../src/engine/threads/idle-threads.js'
 import { poolExecutor } from '../../src/engine/threads/pool.js'
 import * as api from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { Op } from '../support/operations.js'
 import { soon } from '../support/soon.js'
@@ -127,7 +127,7 @@ counted('threads of a kernel that trapped are not used again', async (count) => 
   let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
   while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
   words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
-  assert.match(await messageOf(() => soon(model.trainStep(x, y))), /a worker failed at layer fire/)
+  await expectRefusal(() => soon(model.trainStep(x, y)), /a worker failed at layer fire/)
   const ends = started.map((worker) => once(worker, 'exit'))
   await model.dispose()
   await soon(Promise.all(ends))

@@ -24,7 +24,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { initialValues } from '../../src/network/kind.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { skip } from '../support/runner.js'
 
@@ -154,7 +154,11 @@ test('what can be read of a disposed model stays, whoever gets its memory', asyn
 // Too large to be copied for a model that may be garbage.
 const compileLarge = (seed: number, threads = 1): Promise<Model> =>
   sequential(flatten(), linear(192, 3072), lif(), linear(3072, 5)).compile({
-    ...{ input: [3, 8, 8], batchSize: 6, timeSteps: 2, seed, threads },
+    input: [3, 8, 8],
+    batchSize: 6,
+    timeSteps: 2,
+    seed,
+    threads,
   })
 interface Numbers {
   readonly begun: StateDict
@@ -334,10 +338,10 @@ test('a missing file of the package is named', async () => {
   const gone = new URL('./gone.js', import.meta.url)
   const expected =
     /^.*gone\.js, a file of spikewasm, is missing or damaged .*; install spikewasm again$/
-  assert.match(await messageOf(() => expectPackageFile(gone)), expected)
+  await expectRefusal(() => expectPackageFile(gone), expected)
   const away = fileURLToPath(new URL('./gone.wasm', import.meta.url))
-  assert.match(
-    await messageOf(() => loadEngine('engine', false, away)),
+  await expectRefusal(
+    () => loadEngine('engine', false, away),
     /missing or damaged: .*gone\.wasm cannot be read .*; install spikewasm again/,
   )
 })

@@ -72,7 +72,12 @@ const settled = async (name: string, promise: Promise<unknown>): Promise<void> =
 }
 
 const run = {
-  ...{ program: 4096, workers: 2, scratch: 64, scratchBytes: 32, spins: 7, timeoutMs: 2500 },
+  program: 4096,
+  workers: 2,
+  scratch: 64,
+  scratchBytes: 32,
+  spins: 7,
+  timeoutMs: 2500,
 }
 
 function executorOf(threads: number) {

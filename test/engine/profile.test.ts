@@ -14,7 +14,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { compileToy, toy } from '../support/toy.js'
 
@@ -101,9 +101,9 @@ test('profile is refused before the first training step, and changes nothing', a
   const refused =
     /^profile needs a training step of the model's method, and none has run yet; call trainStep or fit first$/
   const before = model.stateDict()
-  assert.match(await messageOf(() => model.profile(1)), refused)
+  await expectRefusal(() => model.profile(1), refused)
   await model.predict(x)
-  assert.match(await messageOf(() => model.profile(1)), refused)
+  await expectRefusal(() => model.profile(1), refused)
   assert.equal(model.stateDict(), before)
   await model.trainStep(x, y, { update: false })
   assert.ok((await model.profile(1)).length > 0)
@@ -119,8 +119,14 @@ test('profile leaves no trace in the model, nor in a training that it is called 
     const options = { threads, inspect: true, record: true } as const
     const [plain, model] = [await compileToy(options), await compileToy(options)]
     const seen = () => [
-      ...[model.stateDict(), model.averages(), model.gradients(), model.output()],
-      ...[model.firingRates(), model.stepRates(), model.spikes('2'), model.activity('2')],
+      model.stateDict(),
+      model.averages(),
+      model.gradients(),
+      model.output(),
+      model.firingRates(),
+      model.stepRates(),
+      model.spikes('2'),
+      model.activity('2'),
     ]
     const { images, labels, data } = toy(24, 1)
     const fit: FitOptions = { epochs: 3, ema: 0.5, clipNorm: 1, optimizer: adam({ lr: 0.05 }) }

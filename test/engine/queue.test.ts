@@ -14,7 +14,7 @@ import {
   registerPlatform,
 } from '../../src/engine/platform.js'
 import * as api from '../../src/index.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { isLong } from '../support/long.js'
 import { expectSameBits, uniform } from '../support/measure.js'
@@ -30,7 +30,10 @@ const { apart, threads, executors, staysFree } = pagePlatform
 /** As in a page that may not share memory, where callers cannot be told apart either. */
 const page: Platform = {
   ...node,
-  ...{ apart, threads, executors, staysFree },
+  apart,
+  threads,
+  executors,
+  staysFree,
   sharesMemory: () => false,
   callers: undefined,
 }
@@ -150,8 +153,8 @@ test('a signal takes a call out of the queue, or ends it between two batches', a
       assert.is(await messageOf(() => long), reason.message)
       assert.equal(await model.predict(images), expected)
       const wrong = { signal: new AbortController() as never }
-      assert.match(
-        await messageOf(() => model.predict(one, wrong)),
+      await expectRefusal(
+        () => model.predict(one, wrong),
         /^predict\.signal must be an AbortSignal, such as controller\.signal, got/,
       )
       await model.dispose()
@@ -180,7 +183,7 @@ test('what would change the model is refused while calls wait, as while one runs
   const waiting = [model.evaluate(other), model.predict(images), model.predict(one)]
   const refused = /^the model is running another call: await that one first; calls that only read/
   for (let turn = 0; turn < 3; turn++) {
-    assert.match(await messageOf(() => model.trainStep(images.slice(0, 480), [0])), refused)
+    await expectRefusal(() => model.trainStep(images.slice(0, 480), [0]), refused)
     await waiting[turn]
   }
   expectSameBits('parameters', model.stateDict(), before)
@@ -324,7 +327,9 @@ test('onEpoch may wait for calls that others make, and use the model beside them
 test('saveNir writes what the model is when it is called', () =>
   withFolder(async (folder) => {
     const model = await api.sequential(api.linear(4, 3), api.lif(), api.linear(3, 2)).compile({
-      ...{ input: [4], batchSize: 2, timeSteps: 2 },
+      input: [4],
+      batchSize: 2,
+      timeSteps: 2,
     })
     const [alone, beside] = [join(folder, 'alone.nir'), join(folder, 'beside.nir')]
     await model.saveNir(alone)

@@ -145,8 +145,11 @@ for (const [network, layer, options] of cases)
 
 const data = (count: number): api.Dataset =>
   api.fromArrays({
-    ...{ name: 'few', images: uniform(count * 8, 7, 1), labels: labels(count, 3, 9) },
-    ...{ shape: [2, 2, 2], classes: 3 },
+    name: 'few',
+    images: uniform(count * 8, 7, 1),
+    labels: labels(count, 3, 9),
+    shape: [2, 2, 2],
+    classes: 3,
   })
 
 test('trainings with other optimizers, losses and options', async () => {
@@ -297,7 +300,10 @@ test('models that are too large', async () => {
           api.linear(9 * input[1] * input[2], 3),
         )
         .compile({
-          ...{ input, batchSize: batch, timeSteps: 4, ...options },
+          input,
+          batchSize: batch,
+          timeSteps: 4,
+          ...options,
         } as never)
         .then(() => 'fits')
   await tell('too large', {
@@ -310,16 +316,12 @@ test('models that are too large', async () => {
 
 test('places in memory, words, addresses', () => {
   const areas = [
-    ...[
-      { address: 40, bytes: 8 },
-      { address: 0, bytes: 16 },
-      { address: 16, bytes: 4 },
-    ],
-    ...[
-      { address: 8, bytes: 4 },
-      { address: 30, bytes: 0 },
-      { address: 41, bytes: 20 },
-    ],
+    { address: 40, bytes: 8 },
+    { address: 0, bytes: 16 },
+    { address: 16, bytes: 4 },
+    { address: 8, bytes: 4 },
+    { address: 30, bytes: 0 },
+    { address: 41, bytes: 20 },
   ]
   const file = 'file:///a/node_modules/spikewasm/b.js'
   written.push(

@@ -38,8 +38,11 @@ test('frames are those that SpikingJelly and Tonic make of the recording', () =>
 test('frames by time do not depend on the order of the events', () => {
   const order = Array.from({ length: t.length }, (_, i) => (i * 7) % t.length)
   const shuffled = events.from({
-    ...{ x: order.map((i) => x[i]), y: order.map((i) => y[i]), t: order.map((i) => t[i]) },
-    ...{ p: order.map((i) => p[i]), sensor: [width, height] },
+    x: order.map((i) => x[i]),
+    y: order.map((i) => y[i]),
+    t: order.map((i) => t[i]),
+    p: order.map((i) => p[i]),
+    sensor: [width, height],
   })
   const options = { framesNumber: 6, splitBy: 'time' } as const
   assert.equal(events.toFrames(shuffled, options), events.toFrames(recording, options))
@@ -93,8 +96,13 @@ test('fewer pixels lose no event', () => {
 test('an empty recording gives frames of zeros', () => {
   const none = events.from({ x: [], y: [], t: [], p: [], sensor: [4, 3] })
   const ways: SliceOptions[] = [
-    ...[{ framesNumber: 3 }, { framesNumber: 3, splitBy: 'time' as const }, { duration: 5 }],
-    ...[{ timeWindow: 5 }, { eventCount: 5 }, { nTimeBins: 2 }, { nEventBins: 2 }],
+    { framesNumber: 3 },
+    { framesNumber: 3, splitBy: 'time' as const },
+    { duration: 5 },
+    { timeWindow: 5 },
+    { eventCount: 5 },
+    { nTimeBins: 2 },
+    { nEventBins: 2 },
   ]
   const steps = ways.map((way) => events.toFrames(none, way).timeSteps)
   assert.equal(steps, [3, 3, 1, 1, 1, 2, 2])

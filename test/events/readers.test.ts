@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseAedat4, unpackLz4, xxHash32 } from '../../src/data/recordings/aedat4.js'
 import { type EventRecording, events } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import {
   aedat2File,
   aedat3File,
@@ -126,9 +126,9 @@ test('damaged files are refused by name', async () => {
     assert.match(said, message)
     assert.ok(said.includes(join(folder, name)), said)
   }
-  assert.match(await messageOf(() => events.read(join(folder, 'none.bin'))), /no such file/)
+  await expectRefusal(() => events.read(join(folder, 'none.bin')), /no such file/)
   for (const options of [{ format: 'x' }, { sensor: [1] }, { sensor: [0, 3] }, { size: 3 }, 5])
-    assert.match(await messageOf(() => events.read('a.bin', options as never)), /events\.read/)
+    await expectRefusal(() => events.read('a.bin', options as never), /events\.read/)
 })
 
 test('checksums of LZ4 are those of its program, and a wrong one is an error', () => {

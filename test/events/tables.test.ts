@@ -53,30 +53,28 @@ const ways: readonly SliceOptions[] = [
   ]),
   ...[1, 40, 333, 1199.5, 3560, 3561, 1e6].map((duration) => ({ duration })),
   ...[40, 500, 700.5, 3560, 1e6].flatMap((timeWindow): SliceOptions[] => [
-    ...[{ timeWindow }, { timeWindow, includeIncomplete: true }, { timeWindow, overlap: 39.5 }],
-    ...[
-      { timeWindow, startTime: 100 },
-      { timeWindow, startTime: -50, includeIncomplete: true },
-    ],
-    ...[
-      { timeWindow, endTime: 2000 },
-      { timeWindow, startTime: 4000 },
-      { timeWindow, endTime: 0 },
-    ],
+    { timeWindow },
+    { timeWindow, includeIncomplete: true },
+    { timeWindow, overlap: 39.5 },
+    { timeWindow, startTime: 100 },
+    { timeWindow, startTime: -50, includeIncomplete: true },
+    { timeWindow, endTime: 2000 },
+    { timeWindow, startTime: 4000 },
+    { timeWindow, endTime: 0 },
     { timeWindow, overlap: 20, includeIncomplete: true, startTime: 0, endTime: 3000 },
   ]),
   ...[1, 10, 13, 90, 91].flatMap((eventCount): SliceOptions[] => [
-    ...[{ eventCount }, { eventCount, includeIncomplete: true }],
+    { eventCount },
+    { eventCount, includeIncomplete: true },
     { eventCount, overlap: 0.5, includeIncomplete: true },
     ...(eventCount > 4 ? [{ eventCount, overlap: 4 }] : []),
   ]),
   ...[1, 5, 90, 95].flatMap((bins): SliceOptions[] => [
-    ...[{ nTimeBins: bins }, { nTimeBins: bins, overlap: 0.3 }],
-    ...[
-      { nEventBins: bins },
-      { nEventBins: bins, overlap: 0.3 },
-      { nEventBins: bins, overlap: 0.9 },
-    ],
+    { nTimeBins: bins },
+    { nTimeBins: bins, overlap: 0.3 },
+    { nEventBins: bins },
+    { nEventBins: bins, overlap: 0.3 },
+    { nEventBins: bins, overlap: 0.9 },
   ]),
 ]
 
@@ -117,14 +115,12 @@ test('slices and frames', async () => {
 
 test('options of slices', async () => {
   const bases: Record<string, number> = {
-    ...{
-      framesNumber: 3,
-      duration: 100,
-      timeWindow: 100,
-      eventCount: 10,
-      nTimeBins: 3,
-      nEventBins: 3,
-    },
+    framesNumber: 3,
+    duration: 100,
+    timeWindow: 100,
+    eventCount: 10,
+    nTimeBins: 3,
+    nEventBins: 3,
   }
   const others = ['splitBy', 'overlap', 'includeIncomplete', 'startTime', 'endTime', 'more']
   const limits = [2 ** 20, 2 ** 20 + 1, 2 ** 32, 2 ** 32 + 1, 99, 100, 9, 10, -(2 ** 53), 'time']
@@ -213,35 +209,47 @@ test('recordings from arrays, and what is none', async () => {
     withOdd(
       (value) => fromEvents({ ...base, [key]: value } as never),
       ...[
-        ...[
-          [0, 0, 8191],
-          [0, 0, 8192],
-          [0, -1, 0],
-          [0, 0, 0.5],
-          [0, '1', 0],
-          [0, 1n, 0],
-          [0, 2, 0],
-        ],
-        ...[
-          [0, NaN, 0],
-          [2 ** 53 - 1, 0, -(2 ** 53 - 1)],
-          [2 ** 53, 0, 0],
-          [-(2 ** 53), 0, 0],
-        ],
-        ...[new Uint16Array(3), new Uint8Array(2), [4, 3], [3, 3], [4, 2], [8192, 8192], [8193, 3]],
-        ...[
-          [3, 8193],
-          [true, false, 1],
-          [undefined, 1, 0],
-        ],
+        [0, 0, 8191],
+        [0, 0, 8192],
+        [0, -1, 0],
+        [0, 0, 0.5],
+        [0, '1', 0],
+        [0, 1n, 0],
+        [0, 2, 0],
+        [0, NaN, 0],
+        [2 ** 53 - 1, 0, -(2 ** 53 - 1)],
+        [2 ** 53, 0, 0],
+        [-(2 ** 53), 0, 0],
+        new Uint16Array(3),
+        new Uint8Array(2),
+        [4, 3],
+        [3, 3],
+        [4, 2],
+        [8192, 8192],
+        [8193, 3],
+        [3, 8193],
+        [true, false, 1],
+        [undefined, 1, 0],
       ],
     )
   const part = (key: string) =>
     withOdd(
       (value) => expectRecording('it', { ...recording, [key]: value } as never),
       ...[
-        ...[recording.x, recording.y, recording.t, recording.p, recording.x.subarray(1)],
-        ...[recording.t.subarray(1), 8, 9, 7, 6, 8192, 8193, 89, 90],
+        recording.x,
+        recording.y,
+        recording.t,
+        recording.p,
+        recording.x.subarray(1),
+        recording.t.subarray(1),
+        8,
+        9,
+        7,
+        6,
+        8192,
+        8193,
+        89,
+        90,
       ],
     )
   const done =
@@ -262,18 +270,18 @@ test('recordings from arrays, and what is none', async () => {
     arrays: withOdd((arrays) => fromEvents(arrays as never)),
     arguments: withOdd((more) => (fromEvents as (...all: unknown[]) => unknown)(base, more)),
     sensors: each([
-      ...[done(undefined, [4, 5]), done([2, 3], [4, 5]), done(undefined, [4, 5], [3, 4])],
-      ...[
-        done(undefined, [4, 5], [4, 4]),
-        done(undefined, [4, 5], [3, 5]),
-        done([4, 5], [1, 1], [3, 4]),
-      ],
-      ...[
-        done([4, 5], [9, 9], [0, 0], [4, 4]),
-        done([4, 5], [9, 9], [3, 5]),
-        done([4, 5], [9, 9], [1, 1], [9, 9]),
-      ],
-      ...[done([8192, 8192], [1, 1]), done([8193, 1], [1, 1]), done([1, 8193], [1, 1])],
+      done(undefined, [4, 5]),
+      done([2, 3], [4, 5]),
+      done(undefined, [4, 5], [3, 4]),
+      done(undefined, [4, 5], [4, 4]),
+      done(undefined, [4, 5], [3, 5]),
+      done([4, 5], [1, 1], [3, 4]),
+      done([4, 5], [9, 9], [0, 0], [4, 4]),
+      done([4, 5], [9, 9], [3, 5]),
+      done([4, 5], [9, 9], [1, 1], [9, 9]),
+      done([8192, 8192], [1, 1]),
+      done([8193, 1], [1, 1]),
+      done([1, 8193], [1, 1]),
     ]),
   })
 })
@@ -339,18 +347,14 @@ test('files of recordings', async () => {
     { t: list(2), x: small('u1'), y: list(2), p: list(2) },
   ]
   const nmnist = [
-    ...[
-      [],
-      [1, 2, 3],
-      [1, 2, 0x81, 2, 3],
-      [33, 33, 0x7f, 255, 255],
-      [34, 0, 0, 0, 1],
-      [0, 34, 0, 0, 1],
-    ],
-    ...[
-      [1, 240, 0, 0, 0, 2, 3, 0x80, 0, 5],
-      [1, 240, 0, 0, 0, 1, 240, 0, 0, 0, 2, 239, 0, 1, 0],
-    ],
+    [],
+    [1, 2, 3],
+    [1, 2, 0x81, 2, 3],
+    [33, 33, 0x7f, 255, 255],
+    [34, 0, 0, 0, 1],
+    [0, 34, 0, 0, 1],
+    [1, 240, 0, 0, 0, 2, 3, 0x80, 0, 5],
+    [1, 240, 0, 0, 0, 1, 240, 0, 0, 0, 2, 239, 0, 1, 0],
   ]
   const aedat2 = [
     '',
@@ -408,7 +412,8 @@ test('files of recordings', async () => {
     npz: each(
       archives.map((files) => () => parseEventArchive(new Map(Object.entries(files)), 'it')),
     ),
-    ...{ nmnist: read(nmnist, 'nmnist'), aedat2: read(aedat2, 'aedat2') },
+    nmnist: read(nmnist, 'nmnist'),
+    aedat2: read(aedat2, 'aedat2'),
     'ends of headers': () => aedat2.map(endOfHeader),
     formats: each(
       names.flatMap((name) => begins.map((begin) => () => formatOf(text(begin), name))),

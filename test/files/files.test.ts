@@ -16,7 +16,7 @@ import {
   writeFilesAtomic,
 } from '../../src/files/files.js'
 import { skip } from '../support/runner.js'
-import { messageOf, withFolder } from './temporary.js'
+import { expectRefusal, messageOf, withFolder } from './temporary.js'
 
 test('writeFileAtomic: writes, replaces and leaves no other file', () =>
   withFolder(async (folder) => {
@@ -42,18 +42,18 @@ test('writeFileAtomic: writers at the same time leave one whole file', () =>
 test('writeFileAtomic: says why it failed and removes its temporary file', () =>
   withFolder(async (folder) => {
     const missing = join(folder, 'no', 'net.safetensors')
-    assert.match(
-      await messageOf(() => writeFileAtomic(missing, new Uint8Array(1))),
+    await expectRefusal(
+      () => writeFileAtomic(missing, new Uint8Array(1)),
       /could not be written: the folder ".*no" does not exist; make it/,
     )
     await mkdir(join(folder, 'taken', 'inside'), { recursive: true })
-    assert.match(
-      await messageOf(() => writeFileAtomic(join(folder, 'taken'), new Uint8Array(1))),
+    await expectRefusal(
+      () => writeFileAtomic(join(folder, 'taken'), new Uint8Array(1)),
       /a folder of that name/,
     )
     await writeFile(join(folder, 'file'), '')
-    assert.match(
-      await messageOf(() => writeFileAtomic(join(folder, 'file', 'x'), new Uint8Array(1))),
+    await expectRefusal(
+      () => writeFileAtomic(join(folder, 'file', 'x'), new Uint8Array(1)),
       /is not a folder/,
     )
     assert.equal((await readdir(folder)).sort(), ['file', 'taken'])
@@ -105,8 +105,8 @@ test('writeFileAtomic: a symbolic link stays, its file is replaced', async () =>
     assert.is(await readFile(join(folder, 'far', 'file'), 'utf8'), 'A')
     assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink())
     await symlink('nowhere', join(folder, 'dangling'))
-    assert.match(
-      await messageOf(() => writeFileAtomic(join(folder, 'dangling'), new Uint8Array(1))),
+    await expectRefusal(
+      () => writeFileAtomic(join(folder, 'dangling'), new Uint8Array(1)),
       /dangling: .* a symbolic link to "nowhere", which does not exist; remove/,
     )
     assert.equal(await all(folder), ['dangling', 'far', join('far', 'file'), 'link'])
@@ -120,13 +120,13 @@ test('writeFilesAtomic: a folder in the place of one file, and nothing is writte
       path: join(folder, 'd', name),
       bytes: new Uint8Array(3),
     }))
-    assert.match(
-      await messageOf(() => writeFilesAtomic(files)),
+    await expectRefusal(
+      () => writeFilesAtomic(files),
       /x\.h: the file could not be written: there is a folder of that name; choose another/,
     )
     assert.equal(await all(folder), ['d', join('d', 'x.h')])
-    assert.match(
-      await messageOf(() => writeFilesAtomic([files[0], files[0]])),
+    await expectRefusal(
+      () => writeFilesAtomic([files[0], files[0]]),
       /x\.wasm: must be a file of its own, got ".*x\.wasm" twice/,
     )
   }))
@@ -148,8 +148,8 @@ test('writeFilesAtomic: when a later rename fails, the files are as before', () 
         },
       },
     ]
-    assert.match(
-      await messageOf(() => writeFilesAtomic(files)),
+    await expectRefusal(
+      () => writeFilesAtomic(files),
       /late: the file could not be written: there is a folder of that name/,
     )
     assert.equal(await all(folder), ['late', 'old'])
@@ -166,15 +166,15 @@ test('readFileClear: reads a plain array, or says what is missing', () =>
     const bytes = await readFileClear(join(folder, 'a'), 'weights')
     assert.is(bytes.constructor, Uint8Array)
     assert.equal([...bytes], [1, 2])
-    assert.match(
-      await messageOf(() => readFileClear(join(folder, 'b'), 'weights')),
+    await expectRefusal(
+      () => readFileClear(join(folder, 'b'), 'weights'),
       /^weights must be a readable file, got ".*b": there is no such file/,
     )
-    assert.match(
-      await messageOf(() => readFileClear(join(folder, 'no', 'b'), 'weights')),
+    await expectRefusal(
+      () => readFileClear(join(folder, 'no', 'b'), 'weights'),
       /the folder ".*no" does not exist/,
     )
-    assert.match(await messageOf(() => readFileClear(folder, 'weights')), /it is a folder/)
+    await expectRefusal(() => readFileClear(folder, 'weights'), /it is a folder/)
     assert.equal(
       [
         await kindOfPath(folder),
@@ -207,8 +207,8 @@ test('unpack: gzip is unpacked, anything else kept, damage named', async () => {
   const plain = new Uint8Array([5, 6, 7])
   assert.is(await unpack(plain, 'a'), plain)
   assert.equal([...(await unpack(gzipSync(plain), 'a'))], [5, 6, 7])
-  assert.match(
-    await messageOf(() => unpack(gzipSync(plain).subarray(0, 15), 'a.gz')),
+  await expectRefusal(
+    () => unpack(gzipSync(plain).subarray(0, 15), 'a.gz'),
     /^a\.gz: must be valid gzip/,
   )
 })

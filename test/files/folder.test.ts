@@ -7,7 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RunFolder, readRunFile } from '../../src/files/folder/folder.js'
 import { makeFaulty } from '../support/faulty-files.js'
-import { messageOf, withFolder } from './temporary.js'
+import { expectRefusal, messageOf, withFolder } from './temporary.js'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = async (folder: string, name: string): Promise<string> =>
@@ -23,12 +23,9 @@ test('commits replace all files that are given; others stay, or go with `alone`'
     assert.is(await textOf(path, 'best.safetensors'), '2')
     await folder.commit({ 'options.json': bytes('4') }, { alone: true })
     await folder.close()
-    assert.match(await messageOf(() => folder.commit({})), /was closed by who writes it; open it/)
+    await expectRefusal(() => folder.commit({}), /was closed by who writes it; open it/)
     assert.equal((await readdir(path)).sort(), ['manifest.json', 'options.json'])
-    assert.match(
-      await messageOf(() => readRunFile(path, 'best.safetensors')),
-      /has not come that far$/,
-    )
+    await expectRefusal(() => readRunFile(path, 'best.safetensors'), /has not come that far$/)
   }))
 
 test('a writer that was killed between the manifest and the names: readers see the commit', () =>
@@ -47,8 +44,8 @@ test('a writer that was killed between the manifest and the names: readers see t
     assert.is(await readFile(join(path, 'options.json'), 'utf8'), 'new')
     assert.equal((await readdir(path)).sort(), ['.3.mine', 'manifest.json', 'options.json'])
     await writeFile(join(path, 'options.json'), 'changed')
-    assert.match(
-      await messageOf(() => readRunFile(path, 'options.json')),
+    await expectRefusal(
+      () => readRunFile(path, 'options.json'),
       /options\.json: must be the file that the run has written/,
     )
   }))
@@ -99,7 +96,7 @@ test("a user's own run.lock stays; what a lock was that was cut off does not", (
     const lock = join(path, 'run.lock')
     await writeFile(lock, 'my own')
     const refused = /run\.lock: must be the lock of a run, got another file; move it away/
-    assert.match(await messageOf(() => RunFolder.open(path)), refused)
+    await expectRefusal(() => RunFolder.open(path), refused)
     assert.is(await readFile(lock, 'utf8'), 'my own')
     for (const cut of ['', '{"pi', '{"pid":12,"ho', '\0\0\0']) {
       await writeFile(lock, cut)
@@ -107,12 +104,12 @@ test("a user's own run.lock stays; what a lock was that was cut off does not", (
       assert.equal(await readdir(path), [])
     }
     await mkdir(lock)
-    assert.match(await messageOf(() => RunFolder.open(path)), /run\.lock: .* got a folder; move/)
+    await expectRefusal(() => RunFolder.open(path), /run\.lock: .* got a folder; move/)
     assert.equal(await readdir(path), ['run.lock'])
     const dangling = join(path, 'dangling')
     await symlink(join(path, 'nowhere'), dangling)
-    assert.match(
-      await messageOf(() => RunFolder.open(dangling, '--out')),
+    await expectRefusal(
+      () => RunFolder.open(dangling, '--out'),
       /^--out must be a folder that can be written, got ".*dangling": something of that name/,
     )
   }))
@@ -120,7 +117,7 @@ test("a user's own run.lock stays; what a lock was that was cut off does not", (
 test('one writer at a time; the lock of a process that has ended is taken at once', () =>
   withFolder(async (path) => {
     const folder = await RunFolder.open(path)
-    assert.match(await messageOf(() => RunFolder.open(path)), /process \d+ trains in this folder/)
+    await expectRefusal(() => RunFolder.open(path), /process \d+ trains in this folder/)
     await folder.close()
     assert.equal(await readdir(path), [])
     const child = spawn(process.execPath, ['-e', ''])
@@ -136,13 +133,13 @@ test('one writer at a time; the lock of a process that has ended is taken at onc
     // A system that does not tell when a process has begun.
     const unknown = { ...dead, pid: process.pid, started: '' }
     await writeFile(join(path, 'run.lock'), JSON.stringify(unknown))
-    assert.match(
-      await messageOf(() => RunFolder.open(path)),
+    await expectRefusal(
+      () => RunFolder.open(path),
       /as far as can be told: this system .*; if it has ended, remove .*run\.lock$/,
     )
     await writeFile(join(path, 'run.lock'), JSON.stringify({ ...dead, host: 'elsewhere' }))
-    assert.match(
-      await messageOf(() => RunFolder.open(path)),
+    await expectRefusal(
+      () => RunFolder.open(path),
       /on "elsewhere" trains in this folder, as far as can be told from here; if it has ended, remove/,
     )
   }))

@@ -4,15 +4,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { listNames, quote } from '../../src/base/errors.js'
 import { duplicateKey, parseJson, parseJsonBytes } from '../../src/files/json.js'
 import { serializeState } from '../../src/files/state.js'
 import { lif, linear, sequential } from '../../src/index.js'
+import { own, test } from '../support/models.js'
 import { skip } from '../support/runner.js'
 import { hostile } from './hostile-files.js'
-import { messageOf, withFolder } from './temporary.js'
+import { expectRefusal, messageOf, withFolder } from './temporary.js'
 
 const child = fileURLToPath(new URL('./hostile-child.js', import.meta.url))
 
@@ -43,7 +43,9 @@ for (const [kind, reader, message] of cases)
     }))
 
 test('names that do not match: ten are listed, odd ones escaped and cut', async () => {
-  const model = await sequential(linear(4, 3), lif(), linear(3, 2)).compile({ input: [4, 1, 1] })
+  const model = await own(
+    sequential(linear(4, 3), lif(), linear(3, 2)).compile({ input: [4, 1, 1] }),
+  )
   const data = new Float32Array(1)
   const odd = ['\u001b[2J\u202e\u0085', 'x'.repeat(5000)]
   const names = [...odd, ...Array.from({ length: 5000 }, (_, i) => `n${i}`)]
@@ -52,7 +54,6 @@ test('names that do not match: ten are listed, odd ones escaped and cut', async 
   assert.match(message, /unexpected: .*n\d, .* and 4992 more$/)
   assert.ok(message.length < 1000, message)
   assert.not.match(message, /[\p{Cc}\u202e]/u)
-  await model.dispose()
 })
 
 /** Of any characters, halves of pairs among them, and often of odd ones. */
@@ -92,9 +93,9 @@ test('parseJson: any JSON within the limits is what JSON.parse gives, all else i
     ['{"a\u001b', {}, /^it: JSON must be valid JSON, got an error: "\P{Cc}*"$/u],
   ]
   for (const [text, limits, message] of refused)
-    assert.match(await messageOf(() => parseJson(text, 'it', 'JSON', limits)), message)
-  assert.match(
-    await messageOf(() => parseJsonBytes(new Uint8Array([0xff]), 'it', 'JSON')),
+    await expectRefusal(() => parseJson(text, 'it', 'JSON', limits), message)
+  await expectRefusal(
+    () => parseJsonBytes(new Uint8Array([0xff]), 'it', 'JSON'),
     /^it: JSON must be UTF-8/,
   )
 })

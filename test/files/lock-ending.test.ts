@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert'
 import { FolderLock, LOCK, lifeIn, whereHeld } from '../../src/files/folder/lock.js'
 import { testUnless } from '../support/runner.js'
 import { soon } from '../support/soon.js'
-import { messageOf, withFolder } from './temporary.js'
+import { expectRefusal, withFolder } from './temporary.js'
 
 const onLinux = testUnless(existsSync('/proc/self/stat') ? undefined : 'it takes /proc')
 
@@ -55,7 +55,7 @@ onLinux('a process that was killed holds no folder, even if its parent does not 
       const holder = { pid, host: hostname(), started, nonce: 'abc' }
       await writeFile(join(folder, LOCK), JSON.stringify(holder))
       assert.is(await whereHeld(folder), 'here')
-      assert.match(await messageOf(() => FolderLock.take(folder)), /trains in this folder; wait/)
+      await expectRefusal(() => FolderLock.take(folder), /trains in this folder; wait/)
       process.kill(pid, 'SIGKILL')
       const gone = async (): Promise<void> => {
         while ((await whereHeld(folder)) !== undefined) await pause(5)

@@ -33,11 +33,13 @@ export async function messageOf(body: () => unknown): Promise<string> {
 /** A call that is refused, and what its message holds or matches. */
 export type Refusal = readonly [call: () => unknown, message: string | RegExp]
 
-/** Fails unless each call is refused by its message. */
+/** Fails unless a call is refused by this message. */
+export async function expectRefusal(...[call, message]: Refusal): Promise<void> {
+  const found = await messageOf(call)
+  const isRight = typeof message === 'string' ? found.includes(message) : message.test(found)
+  if (!isRight) throw new Error(`expected ${message}, got ${found}`)
+}
+
 export async function expectRefusals(rows: Iterable<Refusal>): Promise<void> {
-  for (const [call, message] of rows) {
-    const found = await messageOf(call)
-    const isRight = typeof message === 'string' ? found.includes(message) : message.test(found)
-    if (!isRight) throw new Error(`expected ${message}, got ${found}`)
-  }
+  for (const row of rows) await expectRefusal(...row)
 }

@@ -1,12 +1,12 @@
 /** Networks that come with the package: they load, compute and are as small as promised. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Model, type PretrainedName, pretrained, pretrainedNames } from '../../src/index.js'
 import { parseLines, run } from '../cli/in-process.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { uniform } from '../support/measure.js'
+import { own, test } from '../support/models.js'
 
 const root = new URL('../../../', import.meta.url)
 const folder = fileURLToPath(new URL('data/models/', root))
@@ -24,19 +24,16 @@ test('the files of the package are those of the names, 300 kB in all', () => {
 
 for (const name of pretrainedNames)
   test(`${name}: the library and the command line give the same answers; the card names it`, async () => {
-    const model = await pretrained(name)
-    try {
-      const training = () => model.trainStep(uniform(size(model), 1, 3), [0])
-      assert.match(await messageOf(training), /purpose/)
-      const { logits, classes } = await model.predict(uniform(size(model), 1, 3))
-      assert.is(logits.length, model.classes)
-      assert.ok(logits.every(Number.isFinite) && classes[0] < model.classes)
-      assert.match(card, new RegExp(`^## ${name}$`, 'm'))
-      const parameters = model.parameterCount.toLocaleString('en')
-      assert.ok(card.includes(parameters), `the card must say ${parameters}`)
-    } finally {
-      await model.dispose()
-    }
+    const model = await own(pretrained(name))
+
+    const training = () => model.trainStep(uniform(size(model), 1, 3), [0])
+    await expectRefusal(training, /purpose/)
+    const { logits, classes } = await model.predict(uniform(size(model), 1, 3))
+    assert.is(logits.length, model.classes)
+    assert.ok(logits.every(Number.isFinite) && classes[0] < model.classes)
+    assert.match(card, new RegExp(`^## ${name}$`, 'm'))
+    const parameters = model.parameterCount.toLocaleString('en')
+    assert.ok(card.includes(parameters), `the card must say ${parameters}`)
   })
 
 /** Numbers of a sample. */
@@ -55,7 +52,7 @@ test('the file can be given', async () => {
     ['nowhere', /nowhere cannot be read/],
     [new URL('docs/models.md', root), /models.md holds \d+ bytes/],
   ] as const)
-    assert.match(await messageOf(() => pretrained('nmnist', { from: from as string })), why)
+    await expectRefusal(() => pretrained('nmnist', { from: from as string }), why)
 })
 
 test('they train on where that is asked for', async () => {
@@ -87,8 +84,8 @@ test('they take one step at a time where that is asked for, with or without fram
 
 test('another name: the names that there are', async () => {
   for (const name of ['mnist', 'toString', undefined, null, 3n, Symbol('x')])
-    assert.match(
-      await messageOf(() => pretrained(name as PretrainedName)),
+    await expectRefusal(
+      () => pretrained(name as PretrainedName),
       /^pretrained must be one of fashion-mnist-cnn, nmnist, got /,
     )
   const { code, stderr } = await run(['eval', '--pretrained', 'mnist'])
@@ -127,7 +124,12 @@ for (const [name, dataset, few, wanted] of checks) {
   if (!existsSync(data)) continue
   test(`${name}: the accuracy of the card`, async () => {
     const { code, stdout, stderr } = await run([
-      ...['eval', '--pretrained', name, '--data', data, '--json'],
+      'eval',
+      '--pretrained',
+      name,
+      '--data',
+      data,
+      '--json',
       ...few,
     ])
     assert.is(code, 0, stderr)

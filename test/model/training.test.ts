@@ -2,12 +2,12 @@
  * One step of each of the paper's networks on tiny images by one of the methods that the paper
  * compares, in turns, or by all of them (`--long`), and their state dicts both ways.
  */
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { StateDict } from '../../src/engine/memory/state.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'
 import { norm } from '../support/measure.js'
+import { own, test } from '../support/models.js'
 import { networks, officialNames } from './networks.js'
 
 const BATCH = 2
@@ -61,59 +61,58 @@ const methods = [
 ] as const
 
 for (const [i, { name, make, small }] of networks.entries()) {
-  const own = ofLong([methods[i % methods.length]], [...methods])
-  const by = own.map(({ method, stepMode }) => `${method} ${stepMode}`).join(', ')
+  const chosen = ofLong([methods[i % methods.length]], [...methods])
+  const by = chosen.map(({ method, stepMode }) => `${method} ${stepMode}`).join(', ')
   test(`${name} input=[${small}] T=${STEPS}: state dicts go both ways, every parameter learns by ${by} (seed ${seed})`, async () => {
     const random = testRandom(seed)
     const state = officialState(name, random)
-    const model = await make({ classes: CLASSES }).compile({
-      input: small,
-      timeSteps: STEPS,
-      batchSize: BATCH,
-    })
-    try {
-      const names = Object.keys(state).filter((key) => !key.endsWith('num_batches_tracked'))
-      model.loadStateDict(state)
-      const back = model.stateDict()
-      assert.equal(Object.keys(back).sort(), names.sort())
-      for (const key of names) {
-        assert.equal(back[key].shape, state[key].shape, key)
-        assert.is(
-          firstDifference(back[key].data, state[key].data),
-          -1,
-          `${key} is another (seed ${seed})`,
+    const model = await own(
+      make({ classes: CLASSES }).compile({
+        input: small,
+        timeSteps: STEPS,
+        batchSize: BATCH,
+      }),
+    )
+
+    const names = Object.keys(state).filter((key) => !key.endsWith('num_batches_tracked'))
+    model.loadStateDict(state)
+    const back = model.stateDict()
+    assert.equal(Object.keys(back).sort(), names.sort())
+    for (const key of names) {
+      assert.equal(back[key].shape, state[key].shape, key)
+      assert.is(
+        firstDifference(back[key].data, state[key].data),
+        -1,
+        `${key} is another (seed ${seed})`,
+      )
+    }
+    const x = uniform(BATCH * product(small), -2, 2, random)
+    const y = Array.from({ length: BATCH }, () => Math.floor(CLASSES * random()))
+    for (const [at, options] of chosen.entries()) {
+      await model.prepare(options)
+      const where = `${name} ${options.method} ${options.stepMode} seed=${seed}`
+      // The last one moves the parameters.
+      const update = at === chosen.length - 1
+      const { loss } = await model.trainStep(x, y, { lr: 0.1, update })
+      assert.ok(Number.isFinite(loss) && loss > 0, `${where}: loss ${loss}`)
+      for (const [layer, rate] of Object.entries(model.firingRates()))
+        assert.ok(rate > 0 && rate < 1, `${where}: ${layer} fires with rate ${rate}`)
+      // A bias before a normalisation has a true gradient of 0, and rounding errors instead.
+      for (const [key, { data }] of Object.entries(model.gradients())) {
+        const length = norm(data)
+        assert.ok(
+          Number.isFinite(length) && length > 0,
+          `${where}: the gradient of ${key} has norm ${length}`,
         )
       }
-      const x = uniform(BATCH * product(small), -2, 2, random)
-      const y = Array.from({ length: BATCH }, () => Math.floor(CLASSES * random()))
-      for (const [at, options] of own.entries()) {
-        await model.prepare(options)
-        const where = `${name} ${options.method} ${options.stepMode} seed=${seed}`
-        // The last one moves the parameters.
-        const update = at === own.length - 1
-        const { loss } = await model.trainStep(x, y, { lr: 0.1, update })
-        assert.ok(Number.isFinite(loss) && loss > 0, `${where}: loss ${loss}`)
-        for (const [layer, rate] of Object.entries(model.firingRates()))
-          assert.ok(rate > 0 && rate < 1, `${where}: ${layer} fires with rate ${rate}`)
-        // A bias before a normalisation has a true gradient of 0, and rounding errors instead.
-        for (const [key, { data }] of Object.entries(model.gradients())) {
-          const length = norm(data)
-          assert.ok(
-            Number.isFinite(length) && length > 0,
-            `${where}: the gradient of ${key} has norm ${length}`,
-          )
-        }
-      }
-      for (const [key, { data }] of Object.entries(model.stateDict()))
-        if (!key.endsWith('bias'))
-          assert.is.not(
-            firstDifference(data, state[key].data),
-            -1,
-            `${name}: ${key} does not change (seed ${seed})`,
-          )
-    } finally {
-      await model.dispose()
     }
+    for (const [key, { data }] of Object.entries(model.stateDict()))
+      if (!key.endsWith('bias'))
+        assert.is.not(
+          firstDifference(data, state[key].data),
+          -1,
+          `${name}: ${key} does not change (seed ${seed})`,
+        )
   })
 }
 

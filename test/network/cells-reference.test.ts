@@ -40,8 +40,12 @@ for (const method of ['bptt', 'rate', 'sltt'] as const)
       const c = await makeCase(
         layers,
         {
-          ...{ input, timeSteps: integer(random, 3, 6), batchSize: 2, frames: true },
-          ...{ method, stepMode },
+          input,
+          timeSteps: integer(random, 3, 6),
+          batchSize: 2,
+          frames: true,
+          method,
+          stepMode,
           ...(method === 'sltt' ? { mseWeight: 0.05 } : {}),
         },
         seed + n,

@@ -49,8 +49,10 @@ const networkOf = (of: Case): api.Block =>
     of.last
       ? { flat: api.flatten(), out: api.linear(24, 4), cell: cellOf(of) }
       : {
-          ...{ conv: api.conv2d(2, 5, 3, { padding: 1 }), cell: cellOf(of) },
-          ...{ flat: api.flatten(), out: api.linear(60, 4) },
+          conv: api.conv2d(2, 5, 3, { padding: 1 }),
+          cell: cellOf(of),
+          flat: api.flatten(),
+          out: api.linear(60, 4),
         },
   )
 

@@ -6,6 +6,7 @@
 
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
+import { compositeOf, graphToJson } from '../../src/network/json.js'
 import { kindOf } from '../../src/network/kind.js'
 import { test } from '../support/models.js'
 import {
@@ -24,18 +25,10 @@ type Maker = (...args: readonly unknown[]) => unknown
 const makers = { ...api } as unknown as Readonly<Record<string, Maker>>
 
 /** Functions that make networks, models or data, and those that do something. */
-const others = [
-  ...'augment block checkNeuron cnn compile esdResnet18 evaluateNet eventCnn exportWasm fromArrays'.split(
-    ' ',
-  ),
-  ...'fromBytes loadModel loadNir mlp netHeader netInfo networkFromJSON networkFromNir openNet'.split(
-    ' ',
-  ),
-  ...'permutation preactResnet34 pretrained readState residual resnet18 resnet19 sequential'.split(
-    ' ',
-  ),
-  ...'sewResnet34 subset vgg11 vgg13 vggsnn'.split(' '),
-]
+const others = `augment block checkNeuron cnn compile esdResnet18 evaluateNet eventCnn exportWasm
+  fromArrays fromBytes loadModel loadNir mlp netHeader netInfo networkFromJSON networkFromNir openNet
+  permutation preactResnet34 pretrained readState residual resnet18 resnet19 sequential sewResnet34
+  subset vgg11 vgg13 vggsnn`.split(/\s+/)
 
 /** Arguments before the options, options that are there already, and strings that are rules. */
 interface Row {
@@ -120,46 +113,61 @@ const rows: Readonly<Record<string, Row>> = {
   tet: {},
 }
 
+const names = `all weights epoch step cos linear atOrAbove above min max pooled official L1 L2 rates counts
+  labels values default toString sigmoid atan triangle rectangle fastSigmoid piecewiseExp erf *
+  rate bptt ottt sltt os 5m 0.5m 0m m 5 m5m`
+const monitors = 'testAccuracy testLoss testMeanAbsoluteError trainAccuracy trainLoss'
 /** Names that some option takes, and what else only one does. */
 const special: readonly unknown[] = [
-  ...['all', 'weights', 'epoch', 'step', 'cos', 'linear', 'atOrAbove', 'above', 'min', 'max'],
-  ...[
-    'pooled',
-    'official',
-    'L1',
-    'L2',
-    'rates',
-    'counts',
-    'labels',
-    'values',
-    'default',
-    'toString',
-  ],
-  ...['sigmoid', 'atan', 'triangle', 'rectangle', 'fastSigmoid', 'piecewiseExp', 'erf', '*'],
-  ...['rate', 'bptt', 'ottt', 'sltt', 'os', '5m', '0.5m', '0m', 'm', '5', 'm5m', 5, 100],
-  ...['testAccuracy', 'testLoss', 'testMeanAbsoluteError', 'trainAccuracy', 'trainLoss'],
-  ...[['tau'], ['vThreshold'], ['vThreshold', 'tau'], ['tau', 'tau'], ['tauSyn'], ['beta']],
-  ...[['tauAdaptation'], [1, 3, 7], [3, 3], [0.9, 0.999], [0.9, 1], [0.9], { stride: 1 }],
-  ...[[{ params: 'a' }], [{ params: ['a', 'b'], lr: 0 }], [{ params: 'a', lr: -1 }], [{}], [null]],
-  ...[[{ params: 'a', weightDecay: 0.5 }], [{ params: 'a', weightDecay: Number.NaN }]],
-  ...[
-    [{ params: [] }],
-    [{ params: 'a', x: 1 }],
-    constant,
-    'cosine',
-    stepDecay(2),
-    lif,
-    lif(),
-    8,
-    16,
-  ],
-  ...[leakyIntegrator(), api.recurrent(lif()), { kind: 'neuron' }, { write() {} }, { write: 1 }],
+  ...names.split(/\s+/),
+  5,
+  100,
+  ...monitors.split(' '),
+  ['tau'],
+  ['vThreshold'],
+  ['vThreshold', 'tau'],
+  ['tau', 'tau'],
+  ['tauSyn'],
+  ['beta'],
+  ['tauAdaptation'],
+  [1, 3, 7],
+  [3, 3],
+  [0.9, 0.999],
+  [0.9, 1],
+  [0.9],
+  { stride: 1 },
+  [{ params: 'a' }],
+  [{ params: ['a', 'b'], lr: 0 }],
+  [{ params: 'a', lr: -1 }],
+  [{}],
+  [null],
+  [{ params: 'a', weightDecay: 0.5 }],
+  [{ params: 'a', weightDecay: Number.NaN }],
+  [{ params: [] }],
+  [{ params: 'a', x: 1 }],
+  constant,
+  'cosine',
+  stepDecay(2),
+  lif,
+  lif(),
+  8,
+  16,
+  leakyIntegrator(),
+  api.recurrent(lif()),
+  { kind: 'neuron' },
+  { write() {} },
+  { write: 1 },
 ]
 const all = [...values, ...special]
 
 const records = [4, 3, 3.5, 3, 2.9999, 5, 6, 7, 1, 1, 1, 1].map((trainLoss, i) => ({
-  ...{ epoch: i + 1, trainLoss, testLoss: 10 - i, testAccuracy: trainLoss, trainAccuracy: 0.5 },
-  ...{ testMeanAbsoluteError: Number.NaN, learningRate: 1 },
+  epoch: i + 1,
+  trainLoss,
+  testLoss: 10 - i,
+  testAccuracy: trainLoss,
+  trainAccuracy: 0.5,
+  testMeanAbsoluteError: Number.NaN,
+  learningRate: 1,
 }))
 
 /** Factors of a schedule over 12 epochs of 2 steps, and what the schedule says of itself. */
@@ -173,11 +181,14 @@ function scheduled(schedule: api.Schedule): string {
   return [factors.join(' '), alone, textOf({ ...schedule })].join('\n')
 }
 
-/** A layer, and the same made anew from its fields. */
+/** A layer; the same is made anew from its fields, and from JSON. */
 function layered(layer: api.Module): string {
   const { kind, ...fields } = layer as { kind: never }
   const again = kindOf({ kind }).again(fields as never)
   assert.equal(again, layer, 'made anew')
+  const graph = { nodes: [{}, { kind, name: 'it', inputs: [0], layer }], output: 1 }
+  const json = JSON.parse(JSON.stringify(graphToJson(graph as never)))
+  assert.equal(compositeOf(json, 'it').children.it, layer, 'from JSON')
   return textOf(layer)
 }
 
@@ -229,7 +240,7 @@ for (const [name, { args = [], options = [{}], plain = false }] of Object.entrie
 test('each function that makes a part of a network or a training is here', () => {
   const names = Object.keys(makers).filter((name) => typeof makers[name] === 'function')
   const left = names.filter((name) => !Object.hasOwn(rows, name) && !/^[A-Z]/.test(name))
-  assert.equal(left.sort(), [...others].sort())
+  assert.equal(left.sort(), others.toSorted())
 })
 
 test('factories.txt', () => compareLines('network/factories.txt', lines))

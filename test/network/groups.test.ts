@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { type Layer, type StateDict, sequential } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { compileCase, makeCase, stepOnEngine } from '../support/case.js'
 import { groupedChains } from '../support/chains.js'
 import { isLong } from '../support/long.js'
@@ -114,8 +114,8 @@ test("state dicts have PyTorch's shapes and come back as they were", async () =>
 
 test('standardised groups of a width that no vector fills are refused', async () => {
   const dw = netOf([4, 3, 3], 'conv 12 3 groups=2 standardise=true, flatten')
-  assert.match(
-    await messageOf(() => modelOf(sequential({ dw }), { input: [4, 3, 3] })),
+  await expectRefusal(
+    () => modelOf(sequential({ dw }), { input: [4, 3, 3] }),
     /^dw\.0 \(conv2d\): standardise with groups needs a multiple of 4 output channels in each group, got 6/,
   )
 })

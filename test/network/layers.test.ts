@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
@@ -65,7 +65,7 @@ test('what layers refuse of their input or their method is told by name', async 
     [() => at('ottt'), /2 \(delay\): method 'ottt' .* cannot train through a delay; use 'rate' or/],
     [() => at('sltt'), /2 \(delay\): method 'sltt' .* cannot train through a delay; use 'rate' or/],
   ] as const)
-    assert.match(await messageOf(async () => make()), message)
+    await expectRefusal(async () => make(), message)
   await (await compileNet(late, { input: [8], method: 'sltt', purpose: 'inference' })).dispose()
 })
 

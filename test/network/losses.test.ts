@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { relativeError } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
@@ -122,7 +122,7 @@ test('each method has the losses of the table, and refuses the others by name', 
         assert.ok(Number.isFinite(loss), `${what}, ${method}`)
         await model.dispose()
       } else {
-        assert.match(await messageOf(compile), reasons[what])
+        await expectRefusal(compile, reasons[what])
       }
     }
 })
@@ -130,29 +130,29 @@ test('each method has the losses of the table, and refuses the others by name', 
 test('mseWeight with another loss, and targets of the wrong kind, are refused by name', async () => {
   const shared = { input: [5, 1, 1], batchSize: 2 } as const
   const weighed = { ...shared, method: 'ottt', mseWeight: 0.1, loss: api.mse() } as const
-  assert.match(
-    await messageOf(() => modelOf(small(), weighed)),
+  await expectRefusal(
+    () => modelOf(small(), weighed),
     /^mseWeight is an option of loss crossEntropy\(\), got it with mse\(\)/,
   )
   const model = await modelOf(small(), { ...shared, loss: api.mse({ targets: 'values' }) })
   const x = new Float32Array(10)
-  assert.match(
-    await messageOf(() => model.trainStep(x, [0, 1])),
+  await expectRefusal(
+    () => model.trainStep(x, [0, 1]),
     /y must be a Float32Array \[2, 3\] with this loss/,
   )
-  assert.match(
-    await messageOf(() => model.trainStep(x, new Float32Array(5))),
+  await expectRefusal(
+    () => model.trainStep(x, new Float32Array(5)),
     /y must hold \[2, 3\] = 6 numbers, got 5/,
   )
   const broken = new Float32Array(6).fill(Number.NaN)
-  assert.match(await messageOf(() => model.trainStep(x, broken)), /y must hold finite numbers/)
+  await expectRefusal(() => model.trainStep(x, broken), /y must hold finite numbers/)
   await model.dispose()
   // What is refused changes nothing.
   const labels = await modelOf(small(), { ...shared, method: 'rate' })
   const of = { images: new Float32Array(20), labels: [0, 1, 2, 0], classes: 3 }
   const data = api.fromArrays({ ...of, shape: [5, 1, 1] })
   const before = labels.stateDict()
-  assert.match(await messageOf(() => labels.fit(data, { loss: api.tet() })), /^loss tet\(\) needs/)
+  await expectRefusal(() => labels.fit(data, { loss: api.tet() }), /^loss tet\(\) needs/)
   assert.equal(labels.stateDict(), before)
   await labels.fit(data, { loss: api.mse(), penalties: [api.ratePenalty({ weight: 0.1 })] })
 })

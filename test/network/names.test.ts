@@ -16,13 +16,16 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 
 const odd = ['valueOf', 'toString', 'constructor', 'hasOwnProperty', 'isPrototypeOf'] as const
 const options = { input: [4], timeSteps: 2, batchSize: 2, inspect: true } as const
 const data = {
-  ...{ name: 'six', length: 6, classes: 3, shape: [4] as const },
+  name: 'six',
+  length: 6,
+  classes: 3,
+  shape: [4] as const,
   read: (index: number, out: Float32Array) => {
     out.fill(index)
     return index % 3
@@ -64,7 +67,7 @@ test('what is no layer is refused by the name of its place', async () => {
     ],
     [() => residual({ kind: 'constructor' } as never), /^residual\.main must be .*"constructor"/],
   ] as const
-  for (const [make, message] of wrong) assert.match(await messageOf(async () => make()), message)
+  for (const [make, message] of wrong) await expectRefusal(async () => make(), message)
 })
 
 test('a summary names layers by the functions that made them', async () => {

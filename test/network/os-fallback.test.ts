@@ -59,8 +59,14 @@ const cases: readonly { readonly what: string; readonly by: number; readonly sil
 
 function referenceOf(layers: readonly api.Layer[], of: (typeof cases)[number], more: Fallback) {
   const options: ReferenceOptions = {
-    ...{ method: 'os', stepMode: 's', timeSteps, batch, input, frames: false },
-    ...{ normFallback: more, leastMargin: 1e-5 },
+    method: 'os',
+    stepMode: 's',
+    timeSteps,
+    batch,
+    input,
+    frames: false,
+    normFallback: more,
+    leastMargin: 1e-5,
   }
   for (let seed = 1; seed < 100; seed++) {
     const state = stateOf(layers, 20 * seed, of.silent)
@@ -106,7 +112,12 @@ test('where all channels are far, gradients are the slopes of the loss', () => {
   const layers = network([])
   const { state, x, y, reference } = referenceOf(layers, cases[2], 'channel')
   const options: ReferenceOptions = {
-    ...{ method: 'os', stepMode: 's', timeSteps, batch, input, frames: false },
+    method: 'os',
+    stepMode: 's',
+    timeSteps,
+    batch,
+    input,
+    frames: false,
   }
   const lossAt = (): number => referenceStep(layers, state, x, y, options).loss
   for (const [name, index] of [

@@ -8,7 +8,7 @@ import {
   ratePenalty,
   stabilizedLif,
 } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { relativeError } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
@@ -150,10 +150,10 @@ test('os: dead layers and a batch of one sample train without what is not finite
 
 test('os refuses penalties, and other methods its neurons', async () => {
   const penalties = [ratePenalty({ weight: 1 })]
-  assert.match(await messageOf(() => compiled({ penalties })), /penalties need/)
+  await expectRefusal(() => compiled({ penalties }), /penalties need/)
   for (const method of usualMethods)
-    assert.match(
-      await messageOf(() => compiled({ method })),
+    await expectRefusal(
+      () => compiled({ method }),
       RegExp(`2 \\(stabilizedLif\\): its threshold .* needs method 'os', got '${method}'`),
     )
 })

@@ -5,7 +5,7 @@
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import type { InputShape } from '../../src/network/value.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { groupedChains } from '../support/chains.js'
 import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'
@@ -22,7 +22,8 @@ interface Network {
 }
 
 const written = (input: InputShape, text: string, more: object = {}): Network => ({
-  ...{ input, ...more },
+  input,
+  ...more,
   make: () => netOf(input, text, { sew }),
 })
 const sew = (n: number): api.Block =>
@@ -188,7 +189,7 @@ test('dispose amid passes waits for all of them; later calls are refused', async
     const disposed = model.dispose()
     assert.equal((await running).logits, expected)
     await disposed
-    assert.match(await messageOf(() => model.predict(x)), /was disposed/)
+    await expectRefusal(() => model.predict(x), /was disposed/)
   }
 })
 
@@ -198,14 +199,14 @@ test('reset while a step runs is refused; output is the mean so far', async () =
   const first = await model.step(x)
   assert.equal(model.output(), first.logits)
   const running = model.step(x)
-  assert.match(await messageOf(() => model.reset()), /running|runs/)
+  await expectRefusal(() => model.reset(), /running|runs/)
   const second = await running
   assert.is(second.steps, 2)
   assert.equal(model.output(), second.logits)
   model.reset()
   assert.equal(await model.step(x), first)
   await model.dispose()
-  assert.match(await messageOf(() => model.reset()), /was disposed/)
+  await expectRefusal(() => model.reset(), /was disposed/)
 })
 
 test('what a purpose does not have is refused with the purpose that has it', async () => {
@@ -244,7 +245,7 @@ test('what a purpose does not have is refused with the purpose that has it', asy
       /compile.purpose must be one of train, inference, stream, got "toString"/,
     ],
   ]
-  for (const [use, message] of refused) assert.match(await messageOf(async () => use()), message)
+  for (const [use, message] of refused) await expectRefusal(async () => use(), message)
   assert.is((await stream.step(x)).steps, 1, 'what was refused is no step')
 })
 

@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import type { CompileOptions, StateDict } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { expectClose, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
@@ -107,7 +107,7 @@ for (const stepMode of ['m', 's'] as const)
 
 test('ottt traces spikes alone and says so; a summary shows relu', async () => {
   const options = { input, batchSize: 2, method: 'ottt' as const }
-  assert.match(await messageOf(() => modelOf(rectified(), options)), /traces the spikes/)
+  await expectRefusal(() => modelOf(rectified(), options), /traces the spikes/)
   const model = await modelOf(rectified(), { input, batchSize: 2 })
   assert.match(model.summary(), /relu {2,}\[8, 6, 6\] {2,}0/)
 })

@@ -204,8 +204,14 @@ test('weights of bytes', async () => {
   await model.dispose()
   const options: PlanOptions = {
     ...methodOptions({}, 5),
-    ...{ graph: trace(network, input), input, timeSteps: 5, batchSize: 3 },
-    ...{ frames: false, inspect: false, purpose: 'inference', weights: 'int8' },
+    graph: trace(network, input),
+    input,
+    timeSteps: 5,
+    batchSize: 3,
+    frames: false,
+    inspect: false,
+    purpose: 'inference',
+    weights: 'int8',
   }
   const expected = new PlanRunner(options, state)
   const found = withBudgets(small, () => new PlanRunner(options, state))

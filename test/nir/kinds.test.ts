@@ -95,8 +95,11 @@ function convolved({ random, floats }: Draw, sizes: readonly number[]): Drawn {
     fields: {
       input_shape: list(sizes),
       weight: floats([6, 4 / groups, ...kernel], -1, 1),
-      ...{ stride: list(stride), padding: list(padding), dilation: list(sizes.map(() => 1)) },
-      ...{ groups: alone(groups), bias: floats([6], -1, 1) },
+      stride: list(stride),
+      padding: list(padding),
+      dilation: list(sizes.map(() => 1)),
+      groups: alone(groups),
+      bias: floats([6], -1, 1),
     },
     input: [4, ...sizes],
     output: [
@@ -112,11 +115,13 @@ type NirKind = keyof typeof stateless | keyof typeof neurons
 const nodes: Readonly<Record<NirKind, (draw: Draw) => Drawn>> = {
   Affine: ({ floats }) => ({
     fields: { weight: floats([5, 3], -1, 1), bias: floats([5], -1, 1) },
-    ...{ input: [3], output: [5] },
+    input: [3],
+    output: [5],
   }),
   Linear: ({ floats }) => ({
     fields: { weight: floats([5, 3], -1, 1) },
-    ...{ input: [3], output: [5] },
+    input: [3],
+    output: [5],
   }),
   Scale: ofNeurons(['scale', -1, 2]),
   Conv1d: (draw) => convolved(draw, [9]),
@@ -125,7 +130,8 @@ const nodes: Readonly<Record<NirKind, (draw: Draw) => Drawn>> = {
   AvgPool2d: pooling,
   Flatten: () => ({
     fields: { start_dim: alone(0), end_dim: alone(-1), input_type: whole(...image) },
-    ...{ input: image, output: [24] },
+    input: image,
+    output: [24],
   }),
   Delay: ({ random }) => {
     const steps = image

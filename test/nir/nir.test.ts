@@ -1,41 +1,17 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Fields, type Group, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
 import { readHdf5, writeHdf5 } from '../../src/files/nir/hdf5.js'
-import {
-  alif,
-  avgPool2d,
-  batchNorm2d,
-  block,
-  conv1d,
-  conv2d,
-  cubaLif,
-  delay,
-  flatten,
-  integrateAndFire,
-  integrator,
-  leakyIntegrator,
-  lif,
-  linear,
-  loadNir,
-  type Module,
-  maxPool2d,
-  networkFromNir,
-  plif,
-  recurrent,
-  relu,
-  SpikewasmError,
-  scale,
-  sequential,
-  sumPool2d,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { valuesOf } from '../../src/model/nir/builder.js'
 import { parseLines, run } from '../cli/in-process.js'
+import { expectRefusals, withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
+import { expectClose } from '../support/measure.js'
+import { modelOf, own, test } from '../support/models.js'
+import { netOf } from '../support/net.js'
 import { skip } from '../support/runner.js'
 import { refusal, saveNir } from './package-rules.js'
 import { simulate } from './simulate.js'
@@ -73,7 +49,14 @@ for (const [name, shape, steps, last] of [
       const bytes = await fixture(name)
       const samples = 3
       const size = shape.reduce((a, b) => a * b, 1)
-      const model = await loadNir(bytes, { dt, timeSteps: steps, batchSize: samples, ...options })
+      const model = await own(
+        api.loadNir(bytes, {
+          dt,
+          timeSteps: steps,
+          batchSize: samples,
+          ...options,
+        }),
+      )
       assert.equal(model.input, shape)
       const x = inputs(samples, steps, size)
       const { logits } = await model.predict(x)
@@ -102,85 +85,81 @@ for (const [name, shape, steps, last] of [
         const count = rate * neurons.reduce((a, c) => a * c, 1) * steps * samples
         assert.is(Math.round(count), spikes[node], node)
       }
-      await model.dispose()
     })
+
+/** A model that is written, and the model of its file. */
+async function writtenAndRead(
+  network: api.Module,
+  options: api.CompileOptions,
+  how?: api.SaveNirOptions,
+): Promise<[api.Model, api.Model]> {
+  const model = await modelOf(api.sequential(network), options)
+  return withFolder(async (folder) => {
+    await saveNir(model, join(folder, 'net.nir'), how)
+    return [model, await own(api.loadNir(join(folder, 'net.nir'), { batchSize: model.batchSize }))]
+  })
+}
 
 /** A model, the file that it writes, and the model of that file give the same bits. */
 async function expectSameBits(
-  network: Module,
-  input: readonly [number, ...number[]],
-  how: { discretisation?: 'exact' | 'euler'; dt?: number } = {},
+  network: api.Module,
+  input: readonly number[],
+  how?: { discretisation?: 'exact' | 'euler'; dt?: number },
 ): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-  try {
-    const [steps, samples] = [5, 3]
-    const options = { timeSteps: steps, batchSize: samples, frames: true, seed: 3 }
-    const model = await sequential(network).compile({
-      ...options,
-      input: input as never,
-      purpose: 'inference',
-    })
-    const path = join(folder, 'net.nir')
-    await saveNir(model, path, how)
-    const again = await loadNir(path, { batchSize: samples })
-    assert.is(again.timeSteps, steps)
-    const x = inputs(
-      samples,
-      steps,
-      input.reduce((a, b) => a * b, 1),
-    )
-    const [a, b] = [await model.predict(x), await again.predict(x)]
-    assert.equal(b.logits, a.logits)
-    assert.equal(Object.values(again.firingRates()), Object.values(model.firingRates()))
-    for (const one of [model, again]) await one.dispose()
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  const [timeSteps, batchSize] = [5, 3]
+  const options = { timeSteps, batchSize, frames: true, seed: 3, input, purpose: 'inference' }
+  const [model, again] = await writtenAndRead(network, options as never, how)
+  assert.is(again.timeSteps, timeSteps)
+  const size = input.reduce((a, b) => a * b, 1)
+  const x = inputs(batchSize, timeSteps, size)
+  const [a, b] = [await model.predict(x), await again.predict(x)]
+  assert.equal(b.logits, a.logits)
+  assert.equal(Object.values(again.firingRates()), Object.values(model.firingRates()))
 }
+
+/** The same spikes are read twice. */
+const twice = api.block(
+  {
+    a: api.linear(5, 6),
+    b: api.linear(5, 6),
+    s: api.lif({ vThreshold: 0.3 }),
+    t: api.lif(),
+    c: api.linear(6, 6),
+  },
+  (m, x, { add }) => {
+    const spikes = m.s(add(m.a(x), m.b(x)))
+    return m.t(add(m.c(spikes), spikes, spikes))
+  },
+)
+const itself = () => api.recurrent(api.lif({ tau: 1.9, vThreshold: 0.3 }), { allToAll: false })
+const alongTime = 'conv 4 3 padding=1, lif tau=3, flatten, linear 4'
+
+for (const [name, network, input] of [
+  [
+    'images',
+    `conv 4 3 padding=1 stride=1x2, lif tau=1.7 decayInput=true, sumPool2d 2,
+     conv 6 3 padding=1 groups=2 bias=false, integrateAndFire vThreshold=0.4 vReset=0.1,
+     avgPool2d 2 stride=1, scale 1.3, flatten, linear 5, delay 1, lif`,
+    [2, 6, 8],
+  ],
+  ['a series', alongTime, [3, 8]],
+  ['a series as an image', netOf([3, 8], alongTime), [3, 1, 8]],
+  [
+    'images whose spikes come back each to its own',
+    'conv 3 3 padding=1, itself, conv 2 3, flatten, linear 3',
+    [2, 4, 4],
+  ],
+  ['a series whose spikes come back each to its own', 'itself, flatten, linear 3', [3, 4]],
+  ['spikes that are read twice', twice, [5]],
+] as const)
+  test(`${name}: what is written is read with the same bits`, () =>
+    expectSameBits(
+      typeof network === 'string' ? netOf(input, network, { itself }) : network,
+      input,
+    ))
 
 const perNeuron = (n: number, least: number, most: number): number[] =>
   Array.from({ length: n }, () => least + (most - least) * random())
-
-test('what is written is read with the same bits: layers', async () => {
-  const images = sequential(
-    conv2d(2, 4, 3, { padding: 1, stride: [1, 2] }),
-    lif({ tau: 1.7, decayInput: true }),
-    sumPool2d(2),
-    conv2d(4, 6, 3, { padding: 1, groups: 2, bias: false }),
-    integrateAndFire({ vThreshold: 0.4, vReset: 0.1 }),
-    avgPool2d(2, { stride: 1 }),
-    scale(1.3),
-    flatten(),
-    linear(12, 5),
-    delay(1),
-    lif(),
-  )
-  await expectSameBits(images, [2, 6, 8])
-  const series = sequential(
-    conv1d(3, 4, 3, { padding: 1 }),
-    lif({ tau: 3 }),
-    flatten(),
-    linear(32, 4),
-  )
-  await expectSameBits(series, [3, 8])
-  await expectSameBits(series, [3, 1, 8])
-  const both = sequential(
-    conv2d(2, 3, [3, 1], { padding: [0, 0] }),
-    lif(),
-    conv1d(3, 4, 3, { stride: 2, padding: 1 }),
-    lif(),
-    flatten(),
-    linear(16, 4),
-  )
-  await expectSameBits(both, [2, 3, 8])
-})
-
-test('spikes of images come back to their own neuron', async () => {
-  const own = recurrent(lif({ tau: 1.9, vThreshold: 0.3 }), { allToAll: false })
-  const before = conv2d(2, 3, 3, { padding: 1 })
-  await expectSameBits(sequential(before, own, conv2d(3, 2, 3), flatten(), linear(8, 3)), [2, 4, 4])
-  await expectSameBits(sequential(own, flatten(), linear(12, 3)), [3, 4])
-})
 
 test('what is written is read with the same bits: neurons', async () => {
   const n = 12
@@ -189,82 +168,65 @@ test('what is written is read with the same bits: neurons', async () => {
     { discretisation: 'exact', dt: 3e-3 },
   ] as const)
     for (const neurons of [
-      lif({ tau: perNeuron(n, 1.2, 5), vThreshold: perNeuron(n, 0.2, 1), fires: 'above' }),
-      lif({
+      api.lif({ tau: perNeuron(n, 1.2, 5), vThreshold: perNeuron(n, 0.2, 1), fires: 'above' }),
+      api.lif({
         tau: 2.3,
         vReset: perNeuron(n, -0.5, 0.1),
         vRest: 0.2,
         inputScale: perNeuron(n, 0.5, 2),
       }),
-      integrateAndFire({ inputScale: 1.7, fires: 'above' }),
-      cubaLif({ tau: 3.3, tauSyn: perNeuron(n, 1.5, 4), vThreshold: 0.3 }),
-      cubaLif({ tau: 3.3, tauSyn: 2.1, decayInput: true, vThreshold: 0.1 }),
-      recurrent(cubaLif({ tau: 3, tauSyn: 1.5, vThreshold: 0.2 })),
-      recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { bias: false }),
-      recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { allToAll: false }),
-      leakyIntegrator({ tau: 2.7, vRest: 0.1 }),
-      leakyIntegrator({ tau: perNeuron(n, 2, 3), tauSyn: 1.6, decayInput: true }),
-      integrator({ inputScale: perNeuron(n, 0.5, 2) }),
+      api.integrateAndFire({ inputScale: 1.7, fires: 'above' }),
+      api.cubaLif({ tau: 3.3, tauSyn: perNeuron(n, 1.5, 4), vThreshold: 0.3 }),
+      api.cubaLif({ tau: 3.3, tauSyn: 2.1, decayInput: true, vThreshold: 0.1 }),
+      api.recurrent(api.cubaLif({ tau: 3, tauSyn: 1.5, vThreshold: 0.2 })),
+      api.recurrent(api.lif({ tau: 1.9, vThreshold: 0.2 }), { bias: false }),
+      api.recurrent(api.lif({ tau: 1.9, vThreshold: 0.2 }), { allToAll: false }),
+      api.leakyIntegrator({ tau: 2.7, vRest: 0.1 }),
+      api.leakyIntegrator({ tau: perNeuron(n, 2, 3), tauSyn: 1.6, decayInput: true }),
+      api.integrator({ inputScale: perNeuron(n, 0.5, 2) }),
     ])
-      await expectSameBits(sequential(linear(7, n), neurons, linear(n, 3)), [7], how)
-})
-
-test('what is written is read with the same bits: wiring', async () => {
-  // The same spikes are read twice.
-  const twice = block(
-    { a: linear(5, 6), b: linear(5, 6), s: lif({ vThreshold: 0.3 }), t: lif(), c: linear(6, 6) },
-    (m, x, { add }) => {
-      const spikes = m.s(add(m.a(x), m.b(x)))
-      return m.t(add(m.c(spikes), spikes, spikes))
-    },
-  )
-  await expectSameBits(twice, [5])
+      await expectSameBits(api.sequential(api.linear(7, n), neurons, api.linear(n, 3)), [7], how)
 })
 
 test('batch normalisation becomes part of the convolution before it', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-  const network = sequential(
-    conv2d(1, 4, 3),
-    batchNorm2d(4),
-    leakyIntegrator({ tau: 2 }),
-    flatten(),
-    linear(64, 3),
-  )
+  const network = netOf([1, 6, 6], 'conv 4 3, norm, leakyIntegrator tau=2, flatten, linear 3')
   const options = { timeSteps: 4, batchSize: 2, frames: true } as const
-  const model = await network.compile({ ...options, input: [1, 6, 6], purpose: 'inference' })
+  const model = await modelOf(network, { ...options, input: [1, 6, 6], purpose: 'inference' })
   const state = model.stateDict()
   for (const [name, { data }] of Object.entries(state))
     if (name.startsWith('1.')) data.set(data.map(() => 0.5 + random()))
   model.loadStateDict(state)
-  await saveNir(model, join(folder, 'a.nir'))
-  const again = await loadNir(join(folder, 'a.nir'), { batchSize: 2 })
   const x = inputs(2, 4, 36)
-  const [a, b] = [(await model.predict(x)).logits, (await again.predict(x)).logits]
-  for (const [i, value] of a.entries())
-    assert.ok(Math.abs(value - b[i]) <= 1e-5 * (1 + Math.abs(value)))
-  await model.dispose()
-  await again.dispose()
-  await rm(folder, { recursive: true })
+  const again = await withFolder(async (folder) => {
+    await saveNir(model, join(folder, 'a.nir'))
+    return own(api.loadNir(join(folder, 'a.nir'), { batchSize: 2 }))
+  })
+  expectClose('logits', (await again.predict(x)).logits, (await model.predict(x)).logits, 1e-5)
 })
 
-test('a model of a file trains on', async () => {
-  const model = await loadNir(await fixture('recurrent'), {
-    ...{ dt, timeSteps: 4, batchSize: 2, purpose: 'train', method: 'bptt' },
-  })
+test('a model of a file trains on, and its spikes can be read', async () => {
+  const from = await fixture('recurrent')
+  const options = { dt, timeSteps: 4, batchSize: 2 }
+  const training = { ...options, purpose: 'train', method: 'bptt' } as const
+  const model = await own(api.loadNir(from, training))
   const { loss } = await model.trainStep(inputs(2, 4, 6), [0, 1])
   assert.ok(Number.isFinite(loss))
   assert.ok('rnn.lif.recurrent.weight' in model.gradients())
-  await model.dispose()
+  const recorded = await own(api.loadNir(from, { ...options, record: ['rnn.lif'] }))
+  await recorded.predict(inputs(2, 4, 6))
+  assert.equal(recorded.spikes('rnn.lif').shape.slice(0, 2), [2, 4])
 })
 
-test('spikes of a model of a file can be read', async () => {
-  const from = await fixture('recurrent')
-  const model = await loadNir(from, { dt, timeSteps: 4, batchSize: 2, record: ['rnn.lif'] })
-  await model.predict(inputs(2, 4, 6))
-  const { shape } = model.spikes('rnn.lif')
-  assert.equal(shape.slice(0, 2), [2, 4])
-  await model.dispose()
-})
+test('a learned time constant is written as the number that it is', () =>
+  withFolder(async (folder) => {
+    const network = api.sequential(api.linear(3, 4), api.plif({ tau: 3 }))
+    const model = await modelOf(network, { input: [3], method: 'bptt' })
+    await saveNir(model, join(folder, 'p.nir'), { dt: 1e-3 })
+    const tree = await readHdf5(await readFile(join(folder, 'p.nir')), 'it')
+    const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
+    const tau = (nodes.get('1') as Group).members.get('tau') as { data: Float64Array }
+    assert.ok(Math.abs(tau.data[0] - 3e-3) < 1e-9)
+  }))
 
 /** A small file with some fields of its nodes changed. */
 async function changed(
@@ -304,50 +266,62 @@ const set =
     nodes.set(name, { kind: 'group', members: new Map([...old.members, [field, value]]) })
   }
 
-test('what cannot be expressed is refused by the name of the node', async () => {
+test('a graph that cannot be expressed is refused by the name of the node', async () => {
   const three = (...values: number[]): Tree => numbers(new Float64Array(values))
-  const cases: [Parameters<typeof changed>[0], RegExp][] = [
-    [(_, __, root) => root.set('version', texts(['9.1'], [])), /known version of NIR, got "9.1"/],
-    [(_, __, root) => root.delete('version'), /must say the version/],
-    [
-      set('n', 'type', texts(['Izhikevich'], [])),
-      /node "n" \(Izhikevich\) must be of a known type/,
-    ],
-    [
-      set('n', 'v_threshold', three(1, 0, 1)),
-      /node "n" \(LIF\): v_threshold must be .* got 0 for neuron 1/,
-    ],
-    [set('n', 'tau', three(1, Number.NaN, 1)), /"n" \(LIF\) must have finite numbers tau, got NaN/],
-    [set('n', 'tau', three(1, -1, 1)), /tau must be > 0 seconds, got -1 for neuron 1/],
-    [set('n', 'tau', three(1, 1e-5, 1)), /tau must be at least dt = 0.0001 with Euler/],
-    [set('n', 'r', three(1, 1)), /r must have one number.*got shape \[2\]/],
-    [set('n', 'v_reset', three(0, 2, 0)), /v_reset must lie below v_threshold, got 2 for neuron 1/],
-    [set('w', 'weight', three(1, 1)), /weight must have shape \[out, in\], got \[2\]/],
-    [
-      set('w', 'weight', numbers(new Float64Array(6).fill(1e300), [3, 2])),
-      /float32 numbers, got 1e\+300/,
-    ],
-    [set('in', 'shape', three(4)), /its weight takes 2 numbers, got \[4\]/],
-    [set('out', 'shape', three(4)), /its shape is \[4\], but it gets \[3, 1, 1\]/],
-    [(_, edges) => edges.push(['n', 'w']), /edges must form no circle.* got one at/],
-    [(_, edges) => edges.push(['out', 'w']), /nothing may read the Output "out"/],
-    [(_, edges) => edges.push(['x', 'w']), /got no node "x"; nodes are/],
-    [(_, edges) => edges.pop(), /must lead to the Output|must read a node/],
-    [(nodes) => nodes.set('in2', nodes.get('in')!), /must have one Input, got in, in2/],
-    [(nodes) => nodes.set('y', nodes.get('n')!), /y must get input, got no edge/],
+  const cases: [Parameters<typeof changed>[0], string][] = [
+    [(_, __, root) => root.set('version', texts(['9.1'], [])), 'known version of NIR, got "9.1"'],
+    [set('n', 'type', texts(['Izhikevich'], [])), 'node "n" (Izhikevich) must be of a known type'],
+    [set('n', 'tau', three(1, -1, 1)), 'tau must be > 0 seconds, got -1 for neuron 1'],
+    [set('n', 'v_reset', three(0, 2, 0)), 'must lie below v_threshold, got 2 for neuron 1'],
+    [set('w', 'weight', three(1, 1)), 'weight must have shape [out, in], got [2]'],
+    [set('out', 'shape', three(4)), 'its shape is [4], but it gets [3, 1, 1]'],
+    [(_, edges) => edges.push(['n', 'w']), 'edges must form no circle'],
+    [(_, edges) => edges.push(['x', 'w']), 'got no node "x"; nodes are'],
+    [(nodes) => nodes.set('in2', nodes.get('in')!), 'must have one Input, got in, in2'],
+    [(nodes) => nodes.set('y', nodes.get('n')!), 'y must get input, got no edge'],
   ]
   for (const [change, message] of cases) {
     const bytes = await changed(change)
-    try {
-      await networkFromNir(bytes)
-      assert.unreachable(`should be refused: ${message}`)
-    } catch (error) {
-      assert.instance(error, SpikewasmError)
-      assert.match((error as Error).message, message)
-    }
+    await expectRefusals([[() => api.networkFromNir(bytes), message]])
   }
-  assert.is((await networkFromNir(await changed(() => {}))).input[0], 2)
+  assert.is((await api.networkFromNir(await changed(() => {}))).input[0], 2)
 })
+
+test('files, folders and networks that are no graph are refused: tables.json has the options', () =>
+  withFolder(async (folder) => {
+    const nested = async (depth: number): Promise<Group> => {
+      let tree = group([])
+      for (let i = 0; i < depth; i++) tree = group([['g', tree]])
+      return readHdf5(await writeHdf5(tree, 'it', 0), 'it')
+    }
+    assert.is((await nested(40)).members.size, 1)
+    const [text, none] = [join(folder, 'text.nir'), join(folder, 'no', 'a.nir')]
+    await writeFile(text, 'no HDF5')
+    const series = await fixture('series')
+    const layers = {
+      a: api.linear(3, 4),
+      s: api.lif(),
+      b: api.linear(4, 2),
+      c: api.linear(4, 2),
+    }
+    const network = api.block(layers, (m, x) => {
+      const spikes = m.s(m.a(x))
+      return { one: m.b(spikes), two: m.c(spikes) }
+    })
+    const two = await modelOf(network, { input: [3], purpose: 'inference' })
+    const one = await modelOf(api.linear(2, 2), { input: [2] })
+    await expectRefusals([
+      [() => nested(41), /^it: .*\/g\/g lies too deep: 40 groups at most/],
+      [() => api.loadNir(none), 'the NIR file must be a readable file, got'],
+      [() => api.loadNir(folder), 'it is a folder'],
+      [() => api.loadNir(text), 'must be a NIR file, which is HDF5, got other bytes'],
+      [() => api.loadNir(series.slice(0, 3000)), 'the NIR file: must be a valid'],
+      [() => api.loadNir(series, { timeSteps: 5000 }), 'timeSteps must be an integer from 1 to'],
+      [() => two.saveNir(none), /^saveNir: .* one output, got one, two; make a network/],
+      [() => one.saveNir(''), 'saveNir'],
+      [() => one.saveNir(none), none],
+    ])
+  }))
 
 test('the rules of the package refuse what it refuses', async () => {
   const ones = (...shape: number[]): Tree =>
@@ -374,7 +348,7 @@ test('the rules of the package refuse what it refuses', async () => {
 })
 
 test('what is one number, a row or a list may have sizes of 1 around it', async () => {
-  const plain = await networkFromNir(await changed(() => {}))
+  const plain = await api.networkFromNir(await changed(() => {}))
   const one = (shape: number[]): Tree => numbers(new Float64Array(3).fill(1), shape)
   const single = numbers(new Float64Array([1]), [1, 1])
   const batched = await changed((nodes, edges) => {
@@ -391,13 +365,12 @@ test('what is one number, a row or a list may have sizes of 1 around it', async 
     edges.push(['n', 'back'], ['back', 'n'])
     set('out', 'shape', numbers(new BigInt64Array([1n, 3n])))(nodes)
   })
-  const { state, input } = await networkFromNir(batched)
+  const { state, input } = await api.networkFromNir(batched)
   assert.equal(input, [1, 2])
   assert.equal(state['w.weight'], plain.state['w.weight'])
   assert.equal(state['n.recurrent.bias'].shape, [3])
-  const model = await loadNir(batched, { dt: 1e-2, batchSize: 2, timeSteps: 2 })
+  const model = await own(api.loadNir(batched, { dt: 1e-2, batchSize: 2, timeSteps: 2 }))
   assert.is((await model.predict(new Float32Array(8))).logits.length, 6)
-  await model.dispose()
 })
 
 test('parameters stretch to the neurons as in NumPy, and not otherwise', () => {
@@ -437,145 +410,6 @@ test('parameters stretch to the neurons as in NumPy, and not otherwise', () => {
   }
 })
 
-test('dilation, other parts of a step and several paddings are refused or done', async () => {
-  const tree = await readHdf5(await fixture('conv'), 'it')
-  const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
-  const conv = (nodes.get('c1') as Group).members as Map<string, Tree>
-  conv.set('dilation', numbers(new BigInt64Array([2n, 1n])))
-  const dilated = await writeHdf5(tree, 'it', 0)
-  await networkFromNir(dilated).then(
-    () => assert.unreachable(),
-    (error) => assert.match(error.message, /"c1" \(Conv2d\): dilation must be 1, got \[2, 1\]/),
-  )
-  const bytes = await fixture('recurrent')
-  await networkFromNir(bytes, { dt: 0.0015 }).then(
-    () => assert.unreachable(),
-    (error) => assert.match(error.message, /"delay" \(Delay\): delay must be whole time steps/),
-  )
-})
-
-test('layers that NIR does not have are refused by their names', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-  const cases: [Module, RegExp][] = [
-    [
-      recurrent(lif()),
-      /1 \(recurrent\(lif\)\) cannot .* all neurons of \[4, 4, 4\].* put flatten\(\) before it/,
-    ],
-    [maxPool2d(2), /1 \(maxPool2d\) cannot be written as NIR/],
-    [relu(), /1 \(relu\) cannot be written as NIR/],
-    [alif(), /1 \(alif\) cannot be written as NIR, which has no adaptive threshold/],
-    [lif({ refractory: 2 }), /1 \(lif\) cannot be written as NIR, which has no refractory time/],
-    ...[{ tauSyn: Number.POSITIVE_INFINITY }, { tau: Number.POSITIVE_INFINITY }].map(
-      (options): [Module, RegExp] => [
-        cubaLif(options),
-        /1 \(cubaLif\) cannot .* no synaptic current on neurons without leak; .* tau and tauSyn/,
-      ],
-    ),
-    [
-      lif({ tau: [2, 3, Number.POSITIVE_INFINITY, 2] }),
-      /1 \(lif\) cannot .* which has no neurons of which some leak and some do not/,
-    ],
-  ]
-  for (const [i, [layer, message]] of cases.entries()) {
-    const network = sequential(conv2d(1, 4, 3), layer, flatten(), linear(i === 1 ? 16 : 64, 2))
-    const model = await network.compile({ input: [1, 6, 6], purpose: 'inference', frames: true })
-    await model.saveNir(join(folder, 'x.nir')).then(
-      () => assert.unreachable(),
-      (error) => assert.match(error.message, message),
-    )
-    await model.dispose()
-  }
-  await rm(folder, { recursive: true })
-})
-
-test('groups that lie too deep are refused', async () => {
-  const nested = (depth: number): Promise<Group> => {
-    let tree = group([])
-    for (let i = 0; i < depth; i++) tree = group([['g', tree]])
-    return writeHdf5(tree, 'it', 0).then((bytes) => readHdf5(bytes, 'it'))
-  }
-  assert.is((await nested(40)).members.size, 1)
-  const error = await nested(41).catch((e) => e)
-  assert.match(error.message, /^it: .*\/g\/g lies too deep: 40 groups at most/)
-})
-
-test('a network of several outputs is refused', async () => {
-  const layers = { a: linear(3, 4), s: lif(), b: linear(4, 2), c: linear(4, 2) }
-  const network = block(layers, (m, x) => {
-    const spikes = m.s(m.a(x))
-    return { one: m.b(spikes), two: m.c(spikes) }
-  })
-  const model = await network.compile({ input: [3], purpose: 'inference' })
-  await model.saveNir(join(tmpdir(), 'never-written.nir')).then(
-    () => assert.unreachable(),
-    (error) => assert.match(error.message, /^saveNir: .* one output, got one, two; make a network/),
-  )
-  await model.dispose()
-})
-
-test('a learned time constant is written as the number that it is', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-  const network = sequential(linear(3, 4), plif({ tau: 3 }))
-  const model = await network.compile({ input: [3], method: 'bptt' })
-  await saveNir(model, join(folder, 'p.nir'), { dt: 1e-3 })
-  const tree = await readHdf5(await readFile(join(folder, 'p.nir')), 'it')
-  const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
-  const tau = (nodes.get('1') as Group).members.get('tau') as { data: Float64Array }
-  assert.ok(Math.abs(tau.data[0] - 3e-3) < 1e-9)
-  await model.dispose()
-  await rm(folder, { recursive: true })
-})
-
-test('wrong arguments and files are refused clearly', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-  const bytes = await fixture('series')
-  const cut = bytes.slice(0, 3000)
-  await writeFile(join(folder, 'text.nir'), 'no HDF5')
-  const cases: [unknown, unknown, RegExp][] = [
-    [null, {}, /loadNir needs the path or the bytes of a NIR file, got null/],
-    [Number.NaN, {}, /got NaN/],
-    [12n, {}, /got 12/],
-    [Symbol('x'), {}, /got Symbol\(x\)/],
-    ['', {}, /needs the path/],
-    [join(folder, 'none.nir'), {}, /there is no such file/],
-    [folder, {}, /it is a folder/],
-    [join(folder, 'text.nir'), {}, /must be a NIR file, which is HDF5, got other bytes/],
-    [new Uint8Array(0), {}, /got other bytes/],
-    [cut, {}, /the NIR file: must be a valid/],
-    [bytes, null, /loadNir's options must be an object/],
-    [bytes, { dt: Number.NaN }, /loadNir.dt must be the seconds of a time step/],
-    [bytes, { dt: 0 }, /loadNir.dt must be/],
-    [bytes, { dt: 1n }, /loadNir.dt must be/],
-    [bytes, { discretisation: 'rk4' }, /loadNir.discretisation must be 'euler' or 'exact'/],
-    [bytes, { reset: 'none' }, /loadNir.reset must be one of/],
-    [bytes, { fires: true }, /loadNir.fires must be 'above' or 'at'/],
-    [bytes, { input: [3] }, /loadNir.input is not an option/],
-    [bytes, { timeSteps: 5000 }, /timeSteps must be an integer from 1 to 4096/],
-  ]
-  for (const [from, options, message] of cases)
-    await loadNir(from as string, options as object).then(
-      () => assert.unreachable(String(message)),
-      (error) => {
-        assert.instance(error, SpikewasmError)
-        assert.match(error.message, message)
-      },
-    )
-  const model = await sequential(linear(2, 2)).compile({ input: [2] })
-  for (const [path, options] of [
-    ['', {}],
-    [null, {}],
-    [join(folder, 'a.nir'), { dt: -1 }],
-    [join(folder, 'a.nir'), { every: 1 }],
-    [join(folder, 'no', 'a.nir'), {}],
-  ])
-    await model.saveNir(path as string, options as object).then(
-      () => assert.unreachable(),
-      (error) => assert.instance(error, SpikewasmError),
-    )
-  await model.dispose()
-  await rm(folder, { recursive: true })
-})
-
 /** The NIR paper's network for N-MNIST on real recordings, where both are at hand. */
 const { SPIKEWASM_NMNIST: folder, SPIKEWASM_NIR: file } = process.env
 
@@ -585,7 +419,15 @@ else
   test('cnn_sinabs.nir on recordings: accuracy and spikes as published', async () => {
     const cut = ['--time-window', '1000', '--time-steps', '300']
     const { code, stdout, stderr } = await run([
-      ...['eval', '--nir', file, '--dataset', 'nmnist', '--data', folder, ...cut, '--json'],
+      'eval',
+      '--nir',
+      file,
+      '--dataset',
+      'nmnist',
+      '--data',
+      folder,
+      ...cut,
+      '--json',
     ])
     assert.is(code, 0, stderr)
     const { final, testAccuracy, samples, spikes } = parseLines(stdout).at(-1)!

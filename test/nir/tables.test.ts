@@ -15,41 +15,26 @@ import {
   stepsOf,
 } from '../../src/files/nir/options.js'
 import {
-  adaptiveAvgPool2d,
-  alif,
-  avgPool2d,
-  batchNorm1d,
   batchNorm2d,
-  conv1d,
   conv2d,
   cubaLif,
-  delay,
-  dropout,
   flatten,
   identity,
-  integrateAndFire,
-  integrator,
-  layerNorm,
-  leakyIntegrator,
   lif,
   linear,
   loadNir,
   type Module,
-  maxPool2d,
   networkFromNir,
-  plif,
   recurrent,
-  relu,
   residual,
-  scale,
   sequential,
-  sumPool2d,
 } from '../../src/index.js'
 import { networkOf } from '../../src/model/nir/network.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
+import { netOf } from '../support/net.js'
 
 const hashes = new Hashes('nir/tables.json')
 const dt = 2 ** -10
@@ -71,6 +56,8 @@ const array = (...shape: number[]): Tree =>
     Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i % 7) - 2.5),
     shape,
   )
+const arrays = (sizes: string): Tree[] =>
+  sizes.split(' ').map((shape) => array(...shape.split('x').map(Number)))
 
 /** A graph of nodes in a row. */
 function row(
@@ -78,205 +65,145 @@ function row(
   nodes: Readonly<Record<string, Group>>,
   output?: Tree,
 ): Group {
-  const names = ['input', ...Object.keys(nodes), 'output']
+  const all = Object.entries({
+    input: node('Input', { shape: whole(...input) }),
+    ...nodes,
+    output: node('Output', output ? { shape: output } : {}),
+  })
+  const edges = all.slice(1).flatMap(([name], i) => [all[i][0], name])
+  const graph = { nodes: group(all), edges: texts(edges, [all.length - 1, 2]) }
   return group([
     ['version', texts(['1.0'], [])],
-    [
-      'node',
-      group([
-        ['type', texts(['NIRGraph'], [])],
-        [
-          'nodes',
-          group([
-            ['input', node('Input', { shape: whole(...input) })],
-            ...Object.entries(nodes),
-            ['output', node('Output', output ? { shape: output } : {})],
-          ]),
-        ],
-        [
-          'edges',
-          texts(
-            names.slice(1).flatMap((name, i) => [names[i], name]),
-            [names.length - 1, 2],
-          ),
-        ],
-      ]),
-    ],
+    ['node', node('NIRGraph', graph)],
   ])
 }
 
 /** Each kind of node with what it takes. */
-const kinds: Readonly<Record<string, [input: readonly number[], type: string, fields: Fields]>> = {
-  affine: [[4], 'Affine', { weight: array(3, 4), bias: list(0, 1, 0) }],
-  'affine without bias': [[4, 1, 1], 'Affine', { weight: array(1, 3, 4), bias: list(0, 0, 0) }],
-  linear: [[4], 'Linear', { weight: array(3, 4) }],
-  'linear on a row': [[1, 4], 'Linear', { weight: array(3, 4) }],
-  scale: [[2, 3, 3], 'Scale', { scale: list(1, 2) }],
-  conv1d: [
-    [2, 9],
-    'Conv1d',
-    {
-      input_shape: whole(9),
-      weight: array(4, 1, 3),
-      stride: whole(2),
-      padding: whole(1),
-      dilation: whole(1),
-      groups: whole(2),
-      bias: list(1, 2, 3, 4),
-    },
-  ],
-  conv2d: [
-    [2, 5, 6],
-    'Conv2d',
-    {
-      input_shape: whole(5, 6),
-      weight: array(4, 2, 3, 1),
-      stride: whole(2, 1),
-      padding: whole(1, 0),
-      dilation: whole(1, 1),
-      groups: whole(1),
-      bias: list(0, 0, 0, 0),
-    },
-  ],
-  'conv2d, same': [
-    [2, 5, 6],
-    'Conv2d',
-    { weight: array(2, 1, 3, 5), padding: texts(['same'], []), groups: whole(2) },
-  ],
-  'conv2d, valid': [
-    [2, 5, 6],
-    'Conv2d',
-    { weight: array(2, 2, 2, 2), padding: texts(['valid'], []) },
-  ],
-  sum: [
-    [2, 5, 6],
-    'SumPool2d',
-    { kernel_size: whole(2, 3), stride: whole(1, 2), padding: whole(1, 1) },
-  ],
-  average: [[2, 5, 6], 'AvgPool2d', { kernel_size: whole(2), stride: whole(2) }],
-  flatten: [
-    [2, 3, 3],
-    'Flatten',
-    { start_dim: whole(0), end_dim: whole(-1), input_type: whole(2, 3, 3) },
-  ],
-  'flatten from 1': [
-    [2, 3, 3],
-    'Flatten',
-    { start_dim: whole(1), end_dim: whole(-1), input_type: whole(1, 2, 3, 3) },
-  ],
-  delay: [[3], 'Delay', { delay: list(dt, 0, 3 * dt) }],
-  lif: [
-    [3],
-    'LIF',
-    {
-      tau: list(4 * dt, 2 * dt, 3 * dt),
-      r: list(1, 2, 3),
-      v_leak: list(0, 0.1, 0),
-      v_threshold: list(1, 2, 1),
-      v_reset: list(0, 0.5, 0),
-    },
-  ],
-  'lif of channels': [
-    [2, 3, 3],
-    'LIF',
-    {
-      tau: numbers(Float32Array.of(4 * dt, 2 * dt), [2, 1, 1]),
-      r: list(4),
-      v_leak: one(0),
-      v_threshold: one(1),
-    },
-  ],
-  if: [[3], 'IF', { r: list(1, 1, 1), v_threshold: list(1, 1, 1), v_reset: list(0, 0, 0) }],
-  cubalif: [
-    [3],
-    'CubaLIF',
-    {
-      tau_mem: one(4 * dt),
-      tau_syn: one(2 * dt),
-      r: one(4),
-      v_leak: one(0.2),
-      v_threshold: one(1),
-      w_in: one(2),
-      v_reset: one(-1),
-    },
-  ],
-  li: [[3], 'LI', { tau: one(4 * dt), r: list(1, 2, 3), v_leak: one(0.5) }],
-  cubali: [
-    [3],
-    'CubaLI',
-    { tau_mem: one(4 * dt), tau_syn: one(2 * dt), r: one(1), v_leak: one(0) },
-  ],
-  i: [[3], 'I', { r: list(1, 2, 3) }],
-  threshold: [[3], 'Threshold', { threshold: list(1, 2, 3) }],
-  other: [[3], 'Other', {}],
-  graph: [[3], 'NIRGraph', {}],
+const kind = (
+  type: string,
+  input: readonly number[],
+  fields: Fields,
+): [input: readonly number[], type: string, fields: Fields] => [input, type, fields]
+const kinds = {
+  affine: kind('Affine', [4], { weight: array(3, 4), bias: list(0, 1, 0) }),
+  'affine without bias': kind('Affine', [4, 1, 1], { weight: array(1, 3, 4), bias: list(0, 0, 0) }),
+  linear: kind('Linear', [4], { weight: array(3, 4) }),
+  'linear on a row': kind('Linear', [1, 4], { weight: array(3, 4) }),
+  scale: kind('Scale', [2, 3, 3], { scale: list(1, 2) }),
+  conv1d: kind('Conv1d', [2, 9], {
+    input_shape: whole(9),
+    weight: array(4, 1, 3),
+    stride: whole(2),
+    padding: whole(1),
+    dilation: whole(1),
+    groups: whole(2),
+    bias: list(1, 2, 3, 4),
+  }),
+  conv2d: kind('Conv2d', [2, 5, 6], {
+    input_shape: whole(5, 6),
+    weight: array(4, 2, 3, 1),
+    stride: whole(2, 1),
+    padding: whole(1, 0),
+    dilation: whole(1, 1),
+    groups: whole(1),
+    bias: list(0, 0, 0, 0),
+  }),
+  'conv2d, same': kind('Conv2d', [2, 5, 6], {
+    weight: array(2, 1, 3, 5),
+    padding: texts(['same'], []),
+    groups: whole(2),
+  }),
+  'conv2d, valid': kind('Conv2d', [2, 5, 6], {
+    weight: array(2, 2, 2, 2),
+    padding: texts(['valid'], []),
+  }),
+  sum: kind('SumPool2d', [2, 5, 6], {
+    kernel_size: whole(2, 3),
+    stride: whole(1, 2),
+    padding: whole(1, 1),
+  }),
+  average: kind('AvgPool2d', [2, 5, 6], { kernel_size: whole(2), stride: whole(2) }),
+  flatten: kind('Flatten', [2, 3, 3], {
+    start_dim: whole(0),
+    end_dim: whole(-1),
+    input_type: whole(2, 3, 3),
+  }),
+  'flatten from 1': kind('Flatten', [2, 3, 3], {
+    start_dim: whole(1),
+    end_dim: whole(-1),
+    input_type: whole(1, 2, 3, 3),
+  }),
+  delay: kind('Delay', [3], { delay: list(dt, 0, 3 * dt) }),
+  lif: kind('LIF', [3], {
+    tau: list(4 * dt, 2 * dt, 3 * dt),
+    r: list(1, 2, 3),
+    v_leak: list(0, 0.1, 0),
+    v_threshold: list(1, 2, 1),
+    v_reset: list(0, 0.5, 0),
+  }),
+  'lif of channels': kind('LIF', [2, 3, 3], {
+    tau: numbers(Float32Array.of(4 * dt, 2 * dt), [2, 1, 1]),
+    r: list(4),
+    v_leak: one(0),
+    v_threshold: one(1),
+  }),
+  if: kind('IF', [3], { r: list(1, 1, 1), v_threshold: list(1, 1, 1), v_reset: list(0, 0, 0) }),
+  cubalif: kind('CubaLIF', [3], {
+    tau_mem: one(4 * dt),
+    tau_syn: one(2 * dt),
+    r: one(4),
+    v_leak: one(0.2),
+    v_threshold: one(1),
+    w_in: one(2),
+    v_reset: one(-1),
+  }),
+  li: kind('LI', [3], { tau: one(4 * dt), r: list(1, 2, 3), v_leak: one(0.5) }),
+  cubali: kind('CubaLI', [3], {
+    tau_mem: one(4 * dt),
+    tau_syn: one(2 * dt),
+    r: one(1),
+    v_leak: one(0),
+  }),
+  i: kind('I', [3], { r: list(1, 2, 3) }),
+  threshold: kind('Threshold', [3], { threshold: list(1, 2, 3) }),
+  other: kind('Other', [3], {}),
+  graph: kind('NIRGraph', [3], {}),
 }
 
 /** What may stand in a field by mistake, or hardly. */
 const values: readonly (Tree | undefined)[] = [
-  ...[
-    undefined,
-    one(-1),
-    one(0),
-    one(0.5),
-    one(1),
-    one(dt),
-    one(dt / 2),
-    one(1.5 * dt),
-    one(2),
-    one(3),
-  ],
-  ...[one(Number.NaN), one(Number.POSITIVE_INFINITY), one(1e39), one(1e-46), one(1e300), list()],
-  ...[
-    list(1),
-    list(2, 1),
-    list(0, 0),
-    list(1, 2, 3),
-    list(0, 0, 0),
-    list(4 * dt, 2 * dt, dt),
-    whole(5, 6),
-  ],
-  ...[
-    list(1, 2, 3, 4),
-    array(3, 4),
-    array(2, 3, 3),
-    array(1, 3, 3),
-    array(2, 1, 1),
-    array(1, 2),
-    array(1, 3),
-  ],
-  ...[
-    array(1, 1, 3),
-    array(3, 1),
-    array(2, 2, 2, 2),
-    array(1, 4, 2, 3, 1),
-    array(4, 2, 2),
-    array(0, 4),
-  ],
-  ...[
-    whole(1, 1, 3, 3),
-    whole(-3),
-    whole(-1),
-    texts(['same'], []),
-    texts(['other'], []),
-    texts(['a', 'b']),
-  ],
-  ...[group([]), { kind: 'other' as const, what: 'a link' }, numbers(Uint8Array.of(2), [])],
+  undefined,
+  ...[-1, 0, 0.5, 1, dt, dt / 2, 1.5 * dt, 2, 3, NaN, Infinity, 1e39, 1e-46, 1e300].map(one),
+  list(),
+  list(1),
+  list(2, 1),
+  list(0, 0),
+  list(1, 2, 3),
+  list(0, 0, 0),
+  list(4 * dt, 2 * dt, dt),
+  whole(5, 6),
+  list(1, 2, 3, 4),
+  ...arrays('3x4 2x3x3 1x3x3 2x1x1 1x2 1x3 1x1x3 3x1 2x2x2x2 1x4x2x3x1 4x2x2 0x4'),
+  whole(1, 1, 3, 3),
+  whole(-3),
+  whole(-1),
+  texts(['same'], []),
+  texts(['other'], []),
+  texts(['a', 'b']),
+  group([]),
+  { kind: 'other' as const, what: 'a link' },
+  numbers(Uint8Array.of(2), []),
 ]
 
 const ways: readonly NirOptions[] = [
-  ...([
-    { dt },
-    { dt, discretisation: 'exact' },
-    { dt, reset: 'zero' },
-    { dt, reset: 'subtract' },
-  ] as NirOptions[]),
-  ...([
-    { dt, reset: 'stored' },
-    { dt, fires: 'at' },
-    { dt, integration: 'dt' },
-    {},
-  ] as NirOptions[]),
+  { dt },
+  { dt, discretisation: 'exact' },
+  { dt, reset: 'zero' },
+  { dt, reset: 'subtract' },
+  { dt, reset: 'stored' },
+  { dt, fires: 'at' },
+  { dt, integration: 'dt' },
+  {},
 ]
 const tried = (calls: readonly (() => unknown)[]) => () =>
   Promise.all(calls.map((call) => outcomeOf(call)))
@@ -292,12 +219,10 @@ test('every kind of node, by every option', async () => {
         ]),
       })
     const graphs = [
-      ...[
-        node(type, fields),
-        noted('zero', 'at'),
-        noted('stored', 'above'),
-        noted('other', 'other'),
-      ],
+      node(type, fields),
+      noted('zero', 'at'),
+      noted('stored', 'above'),
+      noted('other', 'other'),
       noted('subtract', 'at'),
     ].map((of) => row(input, { n: of }))
     await expectOutcomes(hashes, 'node', {
@@ -354,14 +279,10 @@ function withValue(tree: Group, [key, ...rest]: readonly string[], value: Tree |
   return group(members)
 }
 
-/** Edges of a graph within another, and back to itself. */
-function wired(
-  edges: readonly (readonly [string, string])[],
-  nodes: Readonly<Record<string, Group>>,
-): Group {
-  const tree = row([3], nodes)
-  const pairs = texts(edges.flat(), [edges.length, 2])
-  return withValue(tree, ['node', 'edges'], pairs)
+/** A graph with other edges: 'input a, a output'. */
+function wired(edges: string, nodes: Readonly<Record<string, Group>>): Group {
+  const names = edges.split(/,? /).filter((name) => name !== '')
+  return withValue(row([3], nodes), ['node', 'edges'], texts(names, [names.length / 2, 2]))
 }
 
 test('graphs: edges, graphs within graphs, and files with another value at each place', async () => {
@@ -374,106 +295,29 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
     'node',
   ) as Group
   const passing = row([3], {}).members.get('node') as Group
-  const back = (way: Group): Group =>
-    wired(
-      [
-        ['input', 'a'],
-        ['a', 'b'],
-        ['b', 'a'],
-        ['a', 'output'],
-      ],
-      { a: lifNode, b: way },
-    )
+  const back = (way: Group): Group => wired('input a, a b, b a, a output', { a: lifNode, b: way })
   const cases: Record<string, Group> = {
-    ...{
-      'back through a matrix': back(square),
-      'back with a bias': back(affine),
-      'back by itself': back(each),
-    },
-    ...{ 'back through a neuron': back(lifNode), 'back through a graph': back(inner) },
-    'back to itself': wired(
-      [
-        ['input', 'a'],
-        ['a', 'a'],
-        ['a', 'output'],
-      ],
-      { a: lifNode },
-    ),
-    'back to a matrix': wired(
-      [
-        ['input', 'a'],
-        ['a', 'a'],
-        ['a', 'output'],
-      ],
-      { a: square },
-    ),
-    'two ways': wired(
-      [
-        ['input', 'a'],
-        ['input', 'b'],
-        ['a', 'output'],
-        ['b', 'output'],
-      ],
-      { a: each, b: square },
-    ),
-    'one way twice': wired(
-      [
-        ['input', 'a'],
-        ['input', 'a'],
-        ['a', 'output'],
-      ],
-      { a: each },
-    ),
-    'no way': wired(
-      [
-        ['input', 'a'],
-        ['b', 'output'],
-      ],
-      { a: each, b: each },
-    ),
-    'no way out': wired(
-      [
-        ['input', 'a'],
-        ['input', 'b'],
-        ['a', 'output'],
-      ],
-      { a: each, b: each },
-    ),
-    'no edges': wired([], { a: each }),
+    'back through a matrix': back(square),
+    'back with a bias': back(affine),
+    'back by itself': back(each),
+    'back through a neuron': back(lifNode),
+    'back through a graph': back(inner),
+    'back to itself': wired('input a, a a, a output', { a: lifNode }),
+    'back to a matrix': wired('input a, a a, a output', { a: square }),
+    'two ways': wired('input a, input b, a output, b output', { a: each, b: square }),
+    'one way twice': wired('input a, input a, a output', { a: each }),
+    'no way': wired('input a, b output', { a: each, b: each }),
+    'no way out': wired('input a, input b, a output', { a: each, b: each }),
+    'no edges': wired('', { a: each }),
     'a graph': row([3], { a: inner, b: each, c: inner }),
     'a graph that passes on': row([3], { a: passing, b: each }),
-    'into the input': wired(
-      [
-        ['input', 'a'],
-        ['a', 'input'],
-        ['a', 'output'],
-      ],
-      { a: each },
-    ),
-    'out of the output': wired(
-      [
-        ['input', 'a'],
-        ['a', 'output'],
-        ['output', 'a'],
-      ],
-      { a: each },
-    ),
-    'two inputs': wired(
-      [
-        ['input', 'a'],
-        ['i', 'a'],
-        ['a', 'output'],
-      ],
-      { a: each, i: node('Input', { shape: whole(3) }) },
-    ),
-    'two outputs': wired(
-      [
-        ['input', 'a'],
-        ['a', 'o'],
-        ['a', 'output'],
-      ],
-      { a: each, o: node('Output', {}) },
-    ),
+    'into the input': wired('input a, a input, a output', { a: each }),
+    'out of the output': wired('input a, a output, output a', { a: each }),
+    'two inputs': wired('input a, i a, a output', {
+      a: each,
+      i: node('Input', { shape: whole(3) }),
+    }),
+    'two outputs': wired('input a, a o, a output', { a: each, o: node('Output', {}) }),
     'another shape of the output': row([3], { a: each }, whole(4)),
     'the shape of the output': row([3], { a: each }, whole(3, 1)),
     'names that layers cannot have': row([3], { 'a.b': each, a: square, '': each }),
@@ -540,145 +384,75 @@ const filled = (
     ]),
   )
 
+/** Layers that a text of a network cannot say. */
+const own = {
+  sum: (channels: number) => residual(conv2d(channels, channels, 1)),
+  sums: (channels: number) => residual(residual(conv2d(channels, channels, 1))),
+  normed: (channels: number) => residual(batchNorm2d(channels)),
+  doubled: () => residual(identity()),
+  itself: () => recurrent(lif(), { allToAll: false }),
+  hears: () => recurrent(lif()),
+  hearsBias: () => recurrent(lif(), { bias: true } as never),
+  cubaItself: () => recurrent(cubaLif(), { allToAll: false }),
+  leakless: () => cubaLif({ tau: Number.POSITIVE_INFINITY, tauSyn: 2 }),
+  someLeak: () => lif({ tau: [2, Number.POSITIVE_INFINITY, 4] } as never),
+}
+
 test('networks as graphs', async () => {
-  const out = (n: number): Module[] => [flatten(), linear(n, 2)]
-  const images: Record<string, Module> = {
-    conv2d: sequential(
-      conv2d(2, 4, [3, 1], { stride: [1, 2], padding: [1, 0], groups: 2 }),
-      lif(),
-      ...out(72),
-    ),
-    'conv2d without bias': sequential(
-      conv2d(2, 3, 3, { bias: false }),
-      lif({ tau: 3 }),
-      ...out(48),
-    ),
-    norm: sequential(
-      conv2d(2, 3, 3, { bias: false }),
-      batchNorm2d(3, { eps: 0.25 }),
-      lif({ vThreshold: 0.5 }),
-      ...out(48),
-    ),
-    'norm with bias': sequential(
-      conv2d(2, 3, 3),
-      batchNorm2d(3),
-      lif({ vReset: null }),
-      ...out(48),
-    ),
-    'norm alone': sequential(batchNorm2d(2), lif(), ...out(72)),
-    'norm behind a sum': sequential(residual(conv2d(2, 2, 1)), batchNorm2d(2), lif(), ...out(72)),
-    'norm of what others read': sequential(
-      conv2d(2, 2, 1),
-      residual(batchNorm2d(2)),
-      lif(),
-      ...out(72),
-    ),
-    pools: sequential(
-      avgPool2d(2, { stride: 1, padding: 1 }),
-      sumPool2d([2, 3]),
-      lif(),
-      ...out(16),
-    ),
-    adaptive: sequential(adaptiveAvgPool2d([3, 2]), lif(), ...out(12)),
-    'adaptive, not even': sequential(adaptiveAvgPool2d([4, 2]), lif(), ...out(16)),
-    'a maximum': sequential(maxPool2d(2), lif(), ...out(18)),
-    relu: sequential(conv2d(2, 2, 1), relu(), ...out(72)),
-    standardised: sequential(conv2d(2, 2, 1, { standardise: true } as never), lif(), ...out(72)),
-    identity: sequential(identity(), dropout(0.5), lif(), ...out(72)),
-    'scale and delay': sequential(scale(2), delay([1, 3]), lif(), ...out(72)),
-    'without flatten': sequential(conv2d(2, 2, [6, 6]), lif(), linear(2, 3)),
-    'recurrent images': sequential(recurrent(lif(), { allToAll: false }), ...out(72)),
-    'recurrent images, all to all': sequential(recurrent(lif()), ...out(72)),
-    'sums of sums': sequential(residual(residual(conv2d(2, 2, 1))), lif(), ...out(72)),
-    doubled: sequential(
-      residual(identity()),
-      residual(identity()),
-      residual(identity()),
-      lif(),
-      ...out(72),
-    ),
-    'doubled seven times': sequential(
-      ...Array.from({ length: 7 }, () => residual(identity())),
-      lif(),
-      ...out(72),
-    ),
+  const images: Record<string, string | Module> = {
+    conv2d: 'conv 4 3x1 stride=1x2 padding=1x0 groups=2, lif, flatten, linear 2',
+    'conv2d without bias': 'conv 3 3 bias=false, lif tau=3, flatten, linear 2',
+    norm: 'conv 3 3 bias=false, norm eps=0.25, lif vThreshold=0.5, flatten, linear 2',
+    'norm with bias': 'conv 3 3, norm, lif vReset=null, flatten, linear 2',
+    'norm alone': 'norm, lif, flatten, linear 2',
+    'norm behind a sum': 'sum, norm, lif, flatten, linear 2',
+    'norm of what others read': 'conv 2 1, normed, lif, flatten, linear 2',
+    pools: 'avgPool2d 2 stride=1 padding=1, sumPool2d 2x3, lif, flatten, linear 2',
+    adaptive: 'adaptiveAvgPool2d 3x2, lif, flatten, linear 2',
+    'adaptive, not even': 'adaptiveAvgPool2d 4x2, lif, flatten, linear 2',
+    'a maximum': 'maxPool2d 2, lif, flatten, linear 2',
+    relu: 'conv 2 1, relu, lif, flatten, linear 2',
+    standardised: 'conv 2 1 standardise=true, lif, flatten, linear 2',
+    identity: 'identity, dropout 0.5, lif, flatten, linear 2',
+    'scale and delay': 'scale 2, delay 1x3, lif, flatten, linear 2',
+    'without flatten': 'conv 2 6, lif, linear 3',
+    'recurrent images': 'itself, flatten, linear 2',
+    'recurrent images, all to all': 'hears, flatten, linear 2',
+    'sums of sums': 'sums, lif, flatten, linear 2',
+    doubled: 'doubled, doubled, doubled, lif, flatten, linear 2',
+    'doubled seven times': `${'doubled, '.repeat(7)}lif, flatten, linear 2`,
     'nested names': sequential({
       a: sequential({ b: conv2d(2, 2, 1) }),
       n: lif(),
-      out: sequential(...out(72)),
+      out: sequential(flatten(), linear(72, 2)),
     }),
   }
-  const vectors: Record<string, Module> = {
-    linear: sequential(linear(4, 3, { bias: false }), lif(), linear(3, 2)),
-    'linear and norm': sequential(
-      linear(4, 3, { bias: false }),
-      batchNorm1d(3),
-      lif(),
-      linear(3, 2),
-    ),
-    'layer norm': sequential(linear(4, 3), layerNorm([3]), lif(), linear(3, 2)),
-    plif: sequential(linear(4, 3), plif(), linear(3, 2)),
-    cuba: sequential(linear(4, 3), cubaLif({ tau: 3, tauSyn: 2 }), linear(3, 2)),
-    'cuba, decayed': sequential(
-      linear(4, 3),
-      cubaLif({ tau: [3, 4, 5], tauSyn: 2, decayInput: true }),
-      linear(3, 2),
-    ),
-    'cuba without leak': sequential(
-      linear(4, 3),
-      cubaLif({ tau: Number.POSITIVE_INFINITY, tauSyn: 2 }),
-      linear(3, 2),
-    ),
-    if: sequential(linear(4, 3), integrateAndFire({ vThreshold: 2, vReset: -1 }), linear(3, 2)),
-    'at the threshold': sequential(
-      linear(4, 3),
-      lif({ fires: 'above', vRest: 0.25, decayInput: true } as never),
-      linear(3, 2),
-    ),
-    scaled: sequential(
-      linear(4, 3),
-      lif({ inputScale: [1, 2, 3], tau: [2, 3, 4] } as never),
-      linear(3, 2),
-    ),
-    'some leak': sequential(
-      linear(4, 3),
-      lif({ tau: [2, Number.POSITIVE_INFINITY, 4] } as never),
-      linear(3, 2),
-    ),
-    alif: sequential(linear(4, 3), alif(), linear(3, 2)),
-    refractory: sequential(linear(4, 3), lif({ refractory: 2 } as never), linear(3, 2)),
-    readout: sequential(linear(4, 3), lif(), linear(3, 2), leakyIntegrator({ tau: 3 })),
-    'readout without leak': sequential(linear(4, 3), lif(), linear(3, 2), integrator()),
-    recurrent: sequential(linear(4, 3), recurrent(lif()), linear(3, 2)),
-    'recurrent with bias': sequential(
-      linear(4, 3),
-      recurrent(lif(), { bias: true } as never),
-      linear(3, 2),
-    ),
-    'recurrent by itself': sequential(
-      linear(4, 3),
-      recurrent(cubaLif(), { allToAll: false }),
-      linear(3, 2),
-    ),
-    'delay of all': sequential(delay(2), linear(4, 3), lif(), linear(3, 2)),
+  const vectors: Record<string, string | Module> = {
+    linear: 'linear 3 bias=false, lif, linear 2',
+    'linear and norm': 'linear 3 bias=false, norm, lif, linear 2',
+    'layer norm': 'linear 3, layerNorm 3, lif, linear 2',
+    plif: 'linear 3, plif, linear 2',
+    cuba: 'linear 3, cubaLif tau=3 tauSyn=2, linear 2',
+    'cuba, decayed': 'linear 3, cubaLif tau=3x4x5 tauSyn=2 decayInput=true, linear 2',
+    'cuba without leak': 'linear 3, leakless, linear 2',
+    if: 'linear 3, integrateAndFire vThreshold=2 vReset=-1, linear 2',
+    'at the threshold': 'linear 3, lif fires=above vRest=0.25 decayInput=true, linear 2',
+    scaled: 'linear 3, lif inputScale=1x2x3 tau=2x3x4, linear 2',
+    'some leak': 'linear 3, someLeak, linear 2',
+    alif: 'linear 3, alif, linear 2',
+    refractory: 'linear 3, lif refractory=2, linear 2',
+    readout: 'linear 3, lif, linear 2, leakyIntegrator tau=3',
+    'readout without leak': 'linear 3, lif, linear 2, integrator',
+    recurrent: 'linear 3, hears, linear 2',
+    'recurrent with bias': 'linear 3, hearsBias, linear 2',
+    'recurrent by itself': 'linear 3, cubaItself, linear 2',
+    'delay of all': 'delay 2, linear 3, lif, linear 2',
     'one layer': linear(4, 3),
   }
-  const series: Record<string, Module> = {
-    conv1d: sequential(
-      conv1d(2, 4, 3, { stride: 2, padding: 1, groups: 2 }),
-      lif(),
-      flatten(),
-      linear(12, 2),
-    ),
-    'conv1d and norm': sequential(conv1d(2, 3, 3), batchNorm1d(3), lif(), flatten(), linear(12, 2)),
-    'scale of channels': sequential(
-      scale([1, 2]),
-      delay([0, 2]),
-      conv1d(2, 2, 1),
-      lif(),
-      flatten(),
-      linear(12, 2),
-    ),
+  const series: Record<string, string | Module> = {
+    conv1d: 'conv 4 3 stride=2 padding=1 groups=2, lif, flatten, linear 2',
+    'conv1d and norm': 'conv 3 3, norm, lif, flatten, linear 2',
+    'scale of channels': 'scale 1x2, delay 0x2, conv 2 1, lif, flatten, linear 2',
   }
   const times = [
     { dt: 1e-4, discretisation: 'euler' },
@@ -696,7 +470,8 @@ test('networks as graphs', async () => {
         Object.entries(networks).map(([name, network]) => [
           name,
           async () => {
-            const model = await sequential(network).compile({
+            const of = typeof network === 'string' ? netOf(input, network, own) : network
+            const model = await sequential(of).compile({
               input,
               timeSteps: 3,
               batchSize: 1,

@@ -1,11 +1,11 @@
 /** Files and networks whose ways double: sums of sums, graphs that hand on what they get. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { nirTree } from '../../src/files/nir/from-model.js'
 import type { Group, NirGraph } from '../../src/files/nir/graph.js'
 import { identity, lif, linear, residual, sequential } from '../../src/index.js'
 import { flatGraph } from '../../src/model/nir/flatten.js'
+import { own, test } from '../support/models.js'
 
 test('a value that is doubled twenty times is written as few nodes', async () => {
   const network = sequential(
@@ -14,11 +14,10 @@ test('a value that is doubled twenty times is written as few nodes', async () =>
     lif(),
     linear(4, 2),
   )
-  const model = await network.compile({ input: [4], timeSteps: 2, batchSize: 1 })
+  const model = await own(network.compile({ input: [4], timeSteps: 2, batchSize: 1 }))
   const tree = nirTree(model.session, model.stateDict(), { dt: 1e-4, discretisation: 'euler' })
   const { members } = (tree.members.get('node') as Group).members.get('nodes') as Group
   assert.ok(members.size < 600, `${members.size} nodes`)
-  await model.dispose()
 })
 
 /** Inner graphs that hand on what they get, two beside each other, so many times. */

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { dashboard, sgd } from '../../src/index.js'
 import { RunHistory, type RunStart, serveRun } from '../../src/watch/dashboard/server.js'
 import type { RunState, StepPoint } from '../../src/watch/pages/run.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { soon } from '../support/soon.js'
@@ -26,7 +26,11 @@ const point = (at: number, layers = 2): StepPoint => ({
 })
 
 const record = {
-  ...{ epoch: 1, trainLoss: 0.5, learningRate: 0.1, stepMs: 2, samplesPerSecond: 100 },
+  epoch: 1,
+  trainLoss: 0.5,
+  learningRate: 0.1,
+  stepMs: 2,
+  samplesPerSecond: 100,
   firingRates: { a: 0.1, b: 0.2 },
 }
 
@@ -155,7 +159,7 @@ test('two clients: both hear all, a late one gets the history, the end closes bo
     ['history', 'step', 'epoch', 'end'],
   )
   assert.equal((late.heard.at(-1)!.value as { ended: string }).ended, 'finished')
-  assert.match(await messageOf(() => answer(server.url)), GONE)
+  await expectRefusal(() => answer(server.url), GONE)
 })
 
 test('a client that never reads costs little, holds nothing up, and others hear all', async () => {
@@ -250,25 +254,25 @@ test('the callback: the address, the page while it trains, the same bits, and it
     [heard.at(-1)!.name, (heard.at(-1)!.value as { ended: string }).ended],
     ['end', 'finished'],
   )
-  assert.match(await messageOf(() => answer(url)), GONE)
+  await expectRefusal(() => answer(url), GONE)
   // A run that is stopped, and one that ends in an error, close theirs too.
   const controller = new AbortController()
   const { signal } = controller
   const onEpoch = (): void => controller.abort()
   await model.fit(train, { ...of, fresh: true, signal, onEpoch, callbacks: [callback] })
-  assert.match(await messageOf(() => answer(url)), GONE)
+  await expectRefusal(() => answer(url), GONE)
   const onStep = fails('a power cut')
   const broken = { ...of, fresh: true, onStep, callbacks: [callback] }
   assert.is(await messageOf(() => model.fit(train, broken)), 'a power cut')
-  assert.match(await messageOf(() => answer(url)), GONE)
+  await expectRefusal(() => answer(url), GONE)
 })
 
 test('a port that is taken is told', async () => {
   const server = await serveRun(start)
   const model = await compileBoard()
   const port = Number(new URL(server.url).port)
-  assert.match(
-    await messageOf(() => model.fit(train, { callbacks: [dashboard({ port })] })),
+  await expectRefusal(
+    () => model.fit(train, { callbacks: [dashboard({ port })] }),
     /^dashboard\.port must be free, got \d+, which another program uses; give another/,
   )
   await server.close({ ...status, ended: 'finished' })

@@ -140,7 +140,9 @@ async function drive(of: Case): Promise<string> {
   }
   const training = { snapshot } as unknown as Training
   const callback = runWriter({
-    ...{ due, report: false, options: () => new Uint8Array(2) },
+    due,
+    report: false,
+    options: () => new Uint8Array(2),
     ...(monitor && { monitor }),
     open: async () => ({ folder, begun, ...(moved && { moved }) }),
   }) as Required<Callback>

@@ -45,7 +45,10 @@ test('targets count, and bytes of pictures', () => {
 test("one's own data: 16 samples are read", () => {
   const read: number[] = []
   const own = {
-    ...{ name: 'own', length: 100, shape, classes: 3 },
+    name: 'own',
+    length: 100,
+    shape,
+    classes: 3,
     read(index: number, out: Float32Array): number {
       read.push(index)
       out.fill(index)

@@ -52,7 +52,9 @@ test('a program goes on with moved data amid an epoch, in the folder of its run'
     const fit = async (model: Model, data: string, dir: string, stopAt?: number) => {
       const stop = new AbortController()
       await model.fit((await open.images(data)).train, {
-        ...{ epochs: 2, resume: dir, signal: stop.signal },
+        epochs: 2,
+        resume: dir,
+        signal: stop.signal,
         callbacks: [checkpoint({ dir, every: 1, report: false })],
         onStep: ({ loss }) => void (losses.push(loss) === stopAt && stop.abort()),
       })

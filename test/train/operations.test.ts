@@ -15,7 +15,7 @@ import {
   type StateDict,
 } from '../../src/index.js'
 import { type Graph, type GraphNode, trace } from '../../src/network/trace.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
@@ -46,7 +46,12 @@ const ones = (values: ArrayLike<number>, all = false): Tensor =>
 /** A network that is run for one image after the other, and what of its layers with weights counts. */
 class Simulation {
   readonly sums: Sums = {
-    ...{ macs: 0, acs: 0, dense: 0, updates: 0, active: 0, outputs: 0 },
+    macs: 0,
+    acs: 0,
+    dense: 0,
+    updates: 0,
+    active: 0,
+    outputs: 0,
     trains: new Map(),
   }
   /** Operations of each layer, and whether all that it reads is 0 or ±1. */
@@ -279,7 +284,7 @@ for (const [name, each] of Object.entries(cases))
       for (let round = 0; round < 2; round++) {
         const { operations: found, firingRates } = await model.evaluate(data)
         assert.ok(found)
-        // Of five samples in batches of three: the fifth counts once, no repeat counts.
+        // Five samples in batches of three: the fifth counts once, no repeat counts.
         assert.equal(firingRates, ratesOf(expected.trains))
         const uncounted = await model.evaluate(data, { operations: false })
         assert.equal(uncounted.firingRates, firingRates)
@@ -352,7 +357,10 @@ async function checkSpikes(
 test('what is not recorded, or does not fit, is refused by name', async () => {
   const at = (more: Partial<CompileOptions>) =>
     compileNet('flatten, linear 8, lif, linear 3', {
-      ...{ input: [4], batchSize: 2, purpose: 'inference', ...more },
+      input: [4],
+      batchSize: 2,
+      purpose: 'inference',
+      ...more,
     })
   const [plain, model] = [await at({}), await at({ record: ['2'] })]
   const data = fromArrays({ images: new Float32Array(8), labels: [0, 1], shape: [4], classes: 3 })
@@ -369,7 +377,7 @@ test('what is not recorded, or does not fit, is refused by name', async () => {
     [() => at({ record: ['0'] }), /compile.record must/],
     [() => at({ record: [null] as never }), /compile.record must/],
   ] as const)
-    assert.match(await messageOf(async () => call()), message)
+    await expectRefusal(async () => call(), message)
   assert.is((await plain.evaluate(data, { operations: false })).operations, undefined)
   const rates = await model.monitor(data, { keep: 'rates' })
   assert.is(rates.layers[2].spikes, undefined)

@@ -2,9 +2,9 @@
  * Every option of compile, fit, evaluate, monitor and predict with many values: which are taken,
  * and the messages for the others, against options.txt. Nothing is trained: a signal ends it.
  */
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
+import { own, test } from '../support/models.js'
 import {
   compareLines,
   type Line,
@@ -19,7 +19,10 @@ const net = () => sequential({ in: linear(3, 5), spikes: lif(), out: linear(5, 2
 
 /** Data of one's own: no thread can read them. */
 const data: api.Dataset = {
-  ...{ name: 'points', length: 10, shape: [3], classes: 2 },
+  name: 'points',
+  length: 10,
+  shape: [3],
+  classes: 2,
   read: (i, out) => {
     for (let n = 0; n < out.length; n++) out[n] = i / (n + 1)
     return i & 1
@@ -31,45 +34,78 @@ const many = { ...data, name: 'many', classes: 3 }
 const { AbortSignal } = globalThis
 
 const named: readonly unknown[] = [
-  ...['rate', 'bptt', 'ottt', 'sltt', 'os', 'm', 's', 'train', 'inference', 'stream', 'release'],
-  ...['debug', 'spikes', 'rates', 'in', 'in.weight', 'out.*', '*', ['in', 'spikes'], ['spikes']],
-  ...[AbortSignal.abort(), { aborted: true }, data, several, many, { ...data, length: 0 }],
-  ...[
-    { ...data, targets: numbers },
-    { ...data, classes: 0, targets: numbers },
-    { ...data, name: 1 },
-  ],
-  ...[
-    { ...data, targets: { size: 3, read: numbers.read } },
-    { ...data, shape: [4] },
-    64,
-    65,
-    20,
-    52,
-  ],
-  ...[api.sgd(), api.adam(), { kind: 'sgd' }, { ...api.sgd(), lr: -1 }, api.mse(), api.tet()],
-  ...[
-    api.mse({ targets: 'values' }),
-    { kind: 'tet', lambda: 2, mean: 1 },
-    [api.ratePenalty({ weight: 1 })],
-  ],
-  ...[[{ kind: 'ratePenalty', weight: -1 }], api.cosine(), api.cosine, 'cosine', api.plateau()],
-  ...[
-    api.plateau({ monitor: 'trainLoss' }),
-    () => -1,
-    () => Number.NaN,
-    () => 1e39,
-    () => api.cosine,
-  ],
-  ...[
-    [{ name: 'a' }],
-    [{ name: '' }],
-    [{ name: 'a' }, { name: 'a' }],
-    [{ name: 'a', onStart() {} }],
-  ],
-  ...[[{ name: 'a', onStep: 1 }], [{ name: 'a', last: 1 }], [[]], [api.earlyStopping()]],
-  ...[[api.earlyStopping({ monitor: 'trainLoss' })], [{ name: 'a', state: null }], [null]],
-  ...[new Uint8Array(3), new URL('file:///x'), 0.999999, [3], [1, 3], [3, 1], [3, 1, 1]],
+  'rate',
+  'bptt',
+  'ottt',
+  'sltt',
+  'os',
+  'm',
+  's',
+  'train',
+  'inference',
+  'stream',
+  'release',
+  'debug',
+  'spikes',
+  'rates',
+  'in',
+  'in.weight',
+  'out.*',
+  '*',
+  ['in', 'spikes'],
+  ['spikes'],
+  AbortSignal.abort(),
+  { aborted: true },
+  data,
+  several,
+  many,
+  { ...data, length: 0 },
+  { ...data, targets: numbers },
+  { ...data, classes: 0, targets: numbers },
+  { ...data, name: 1 },
+  { ...data, targets: { size: 3, read: numbers.read } },
+  { ...data, shape: [4] },
+  64,
+  65,
+  20,
+  52,
+  api.sgd(),
+  api.adam(),
+  { kind: 'sgd' },
+  { ...api.sgd(), lr: -1 },
+  api.mse(),
+  api.tet(),
+  api.mse({ targets: 'values' }),
+  { kind: 'tet', lambda: 2, mean: 1 },
+  [api.ratePenalty({ weight: 1 })],
+  [{ kind: 'ratePenalty', weight: -1 }],
+  api.cosine(),
+  api.cosine,
+  'cosine',
+  api.plateau(),
+  api.plateau({ monitor: 'trainLoss' }),
+  () => -1,
+  () => Number.NaN,
+  () => 1e39,
+  () => api.cosine,
+  [{ name: 'a' }],
+  [{ name: '' }],
+  [{ name: 'a' }, { name: 'a' }],
+  [{ name: 'a', onStart() {} }],
+  [{ name: 'a', onStep: 1 }],
+  [{ name: 'a', last: 1 }],
+  [[]],
+  [api.earlyStopping()],
+  [api.earlyStopping({ monitor: 'trainLoss' })],
+  [{ name: 'a', state: null }],
+  [null],
+  new Uint8Array(3),
+  new URL('file:///x'),
+  0.999999,
+  [3],
+  [1, 3],
+  [3, 1],
+  [3, 1, 1],
 ]
 const all = [...values, ...named]
 /** Threads, epochs and samples beyond these would be made. */
@@ -120,7 +156,7 @@ test('compile', async () => {
 })
 
 test('fit', async () => {
-  const start = await net().compile({ input: [3], timeSteps: 3, batchSize: 4 })
+  const start = await own(net().compile({ input: [3], timeSteps: 3, batchSize: 4 }))
   const base = { signal: AbortSignal.abort(), fresh: true, optimizer: api.sgd() }
   const fit = (of: api.Dataset) => (options: object) =>
     start.fit(of, { method: 'rate', ...options } as api.FitOptions)
@@ -142,16 +178,14 @@ test('fit', async () => {
     ])
   }
   lines.push(lineOf('fit of data', found))
-  await start.dispose()
 })
 
 test('evaluate, monitor and predict', async () => {
-  const model = await net().compile({ input: [3], timeSteps: 3, batchSize: 4, record: true })
+  const model = await own(net().compile({ input: [3], timeSteps: 3, batchSize: 4, record: true }))
   await table('evaluate', {}, (options) => model.evaluate(data, options))
   await table('monitor', {}, (options) => model.monitor(data, options))
   const x = Float32Array.of(1, 2, 3, 3, 2, 1)
   await table('predict', {}, (options) => model.predict(x, options))
-  await model.dispose()
 })
 
 test('options.txt', () => compareLines('train/options.txt', lines))

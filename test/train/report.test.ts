@@ -14,7 +14,12 @@ const { data: train } = toy(96, 1)
 const { images, labels } = toy(48, 2)
 const classNames = ['<b>cat</b>', 'dog', '"x"', 'y']
 const validation = fromArrays({
-  ...{ name: '<i>tests', images, labels, shape: toyShape, classes: toyClasses, classNames },
+  name: '<i>tests',
+  images,
+  labels,
+  shape: toyShape,
+  classes: toyClasses,
+  classNames,
 })
 
 const compileReport = (): Promise<Model> =>
@@ -74,7 +79,9 @@ test('a run that is stopped looks at samples for a moment, where that takes but 
     assert.match(html, 'Spikes of one sample')
     const other = new AbortController()
     await model.fit(train, {
-      ...{ ...of, validation, signal: other.signal },
+      ...of,
+      validation,
+      signal: other.signal,
       onEpoch(record) {
         // As if a sample took ten seconds.
         Object.assign(record, { stepMs: 1e4 * model.batchSize })

@@ -12,7 +12,7 @@ import {
   type FitStart,
   sgd,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileSmall, toy } from '../support/toy.js'
@@ -63,13 +63,13 @@ test('resume where no checkpoint has been written: other options and tables are 
     await fitInto(whole)
     await killedEarly(broken, whole)
     const other = { resume: broken, optimizer: sgd({ lr: 0.1 }) }
-    assert.match(await messageOf(() => fitInto(broken, other)), /holds another run than the one/)
+    await expectRefusal(() => fitInto(broken, other), /holds another run than the one/)
     await writeFile(`${broken}.csv`, 'mine\n')
-    assert.match(await messageOf(() => fitInto(broken, { resume: broken })), /is there already/)
+    await expectRefusal(() => fitInto(broken, { resume: broken }), /is there already/)
     assert.is(await readFile(`${broken}.csv`, 'utf8'), 'mine\n')
     const missing = join(parent, 'missing')
-    assert.match(
-      await messageOf(() => fitInto(whole, { resume: missing })),
+    await expectRefusal(
+      () => fitInto(whole, { resume: missing }),
       /^fit\.resume must be a readable file/,
     )
   }))
@@ -141,7 +141,7 @@ test('overwrite: the run that is there stays whole until the new one has a check
     const { 'options.next.json': next, ...rest } = await contentOf(copy)
     assert.equal(rest, old, 'a kill')
     assert.ok(next)
-    assert.match(await messageOf(() => fitInto(copy, { resume: copy })), /holds another run than/)
+    await expectRefusal(() => fitInto(copy, { resume: copy }), /holds another run than/)
     await fit(copy, { resume: copy }, false)
     await fit(whole, {})
     const [a, b] = await Promise.all([whole, copy].map(contentOf))

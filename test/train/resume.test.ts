@@ -10,7 +10,7 @@ import {
   type Schedule,
   sgd,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
@@ -103,12 +103,12 @@ test('another training is refused with what differs; nothing is changed', async 
       'optimizer.lr 0.05 instead of 0.1; give the same network, data and options',
   )
   expectSameBits('nothing changed', before, again.stateDict())
-  assert.match(
-    await messageOf(() => again.fit(train, { resume: 'nowhere/at/all' })),
+  await expectRefusal(
+    () => again.fit(train, { resume: 'nowhere/at/all' }),
     /^fit\.resume must be a readable file, got "nowhere\/at\/all"/,
   )
   resume[resume.length - 1] ^= 1
-  assert.match(await messageOf(() => again.fit(train, { resume })), /it is damaged or was changed/)
+  await expectRefusal(() => again.fit(train, { resume }), /it is damaged or was changed/)
 })
 
 test('a folder of checkpoints: stopped by an error, it leads to the same bits', () =>
@@ -124,7 +124,7 @@ test('a folder of checkpoints: stopped by an error, it leads to the same bits', 
       callbacks: [checkpoint({ dir, every: 2 })],
     }
     assert.is(await messageOf(() => model.fit(train, { ...run, onStep: cut })), 'a power cut')
-    assert.match(await messageOf(() => model.fit(train, run)), /^checkpoint\.dir: .* holds a run;/)
+    await expectRefusal(() => model.fit(train, run), /^checkpoint\.dir: .* holds a run;/)
     const again = await compileToy()
     const { epochs } = await again.fit(train, { ...run, resume: dir })
     expectSameBits('from the folder', whole.stateDict(), again.stateDict())
@@ -163,8 +163,8 @@ test('onStep is awaited, and what it throws ends the training', async () => {
     throw new Error('enough')
   }
   assert.is(await messageOf(() => model.fit(train, { onStep: failing })), 'enough')
-  assert.match(
-    await messageOf(() => model.fit(train, { onStep: () => model.fit(train) })),
+  await expectRefusal(
+    () => model.fit(train, { onStep: () => model.fit(train) }),
     /^the model is running another call: it waits for this one's caller, onStep of fit or prepare/,
   )
   await model.fit(train)

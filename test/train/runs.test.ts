@@ -30,7 +30,11 @@ const short = (of: unknown): string => JSON.stringify(rounded(of))
 /** Reading the i-th sample takes 1 + i % 3 ms. */
 function dataOf(length: number, more: object = {}): api.Dataset {
   return {
-    ...{ name: `${length} points`, length, shape: [3], classes: 2, ...more },
+    name: `${length} points`,
+    length,
+    shape: [3],
+    classes: 2,
+    ...more,
     read(i, out) {
       clock += 1 + (i % 3)
       for (let n = 0; n < out.length; n++) out[n] = (((7 * i + 3 * n) * 5) % 13) / 3 - 2 + (i & 1)
@@ -56,8 +60,13 @@ const small = (): api.Block =>
   })
 const deep = (): api.Block =>
   sequential({
-    ...{ flat: flatten(), in: linear(3, 6), a: lif(), b: lif(), c: lif({ vThreshold: 0.3 }) },
-    ...{ silent: lif({ vThreshold: 1e9 }), out: linear(6, 2) },
+    flat: flatten(),
+    in: linear(3, 6),
+    a: lif(),
+    b: lif(),
+    c: lif({ vThreshold: 0.3 }),
+    silent: lif({ vThreshold: 1e9 }),
+    out: linear(6, 2),
   })
 
 /** Sums of the weights, by name. */

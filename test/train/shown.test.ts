@@ -2,7 +2,7 @@
  * What a report looks at, and what a dashboard tells a page, as text, against shown.txt. The clock
  * stands still but for steps.
  */
-import { test } from 'uvu'
+import { own, test } from '../support/models.js'
 import * as api from '../../src/index.js'
 import type { EpochRecord } from '../../src/train/records.js'
 import { atDistances, examine, examiner } from '../../src/train/report/examine.js'
@@ -29,7 +29,11 @@ const short = (of: unknown): string =>
 
 function dataOf(length: number, more: object = {}): api.Dataset {
   return {
-    ...{ name: `${length} images`, length, shape: [2, 3, 4], classes: 3, ...more },
+    name: `${length} images`,
+    length,
+    shape: [2, 3, 4],
+    classes: 3,
+    ...more,
     read(i, out) {
       for (let n = 0; n < out.length; n++)
         out[n] = (((7 * i + 3 * n) * 5) % 13) / 2 - 3 + (i % 3) / 2
@@ -49,7 +53,7 @@ const net = () =>
 const targets = { size: 3, read: (i: number, out: Float32Array) => void out.fill(i / 10) }
 
 test('what a report looks at', async () => {
-  const model = await net().compile({ input: [2, 3, 4], timeSteps: 3, batchSize: 20, seed: 1 })
+  const model = await own(net().compile({ input: [2, 3, 4], timeSteps: 3, batchSize: 20, seed: 1 }))
   const { now } = performance
   let clock = 0
   performance.now = () => clock
@@ -85,7 +89,6 @@ test('what a report looks at', async () => {
     [0, 3],
   ])
     lines.push(plainLine(`${most} of ${length}: ${atDistances(length, most).join(' ')}`))
-  await model.dispose()
 })
 
 test('titles and ends', () => {
