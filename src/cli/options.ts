@@ -28,7 +28,7 @@ const describeStepModes = (): string =>
     .join(', ')
 
 /** Which data, and how they are read. */
-export const data = {
+export const data = o.under('Data', ['dataset', 'data'], {
   dataset: o.name('<name>', 'data set', datasetNames, { preset: 'digits' }),
   data: o.text(
     '<path>',
@@ -47,34 +47,34 @@ export const data = {
     'of a folder of classes alone, the share of each class to train with; the rest tests',
     { usual: 'images none, events 0.9', only: ['dataset', ...namesWith('shares')] },
   ),
-}
+})
 
-export const augmented = {
+export const augmented = o.under('Data', ['augment'], {
   augment: o.flag(
     'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
       'and Cutout',
     { preset: false, only: ['dataset', ...namesWith('augmentation', 'moves')] },
   ),
-}
+})
 
 /** The same of data that a model was trained with. */
 export const savedData = { ...data, ...o.fromRun({ dataset: data.dataset }) }
 
-export const limits = {
+export const limits = o.under('Data', [], {
   limitTrain: o.count('<n>', 'only the first n training samples', { usual: 'all' }),
   limitTest: o.count('<n>', 'only the first n test samples', { usual: 'all' }),
-}
+})
 
-export const modelOfData = {
+export const modelOfData = o.under('Network', ['model'], {
   model: o.name('<name>', 'network', modelNames, { usual: 'cnn, for recordings eventCnn' }),
-}
+})
 
-export const model = {
+export const model = o.under('Network', ['model'], {
   model: o.name('<name>', 'network', modelNames, { preset: 'cnn' }),
-}
+})
 
 /** How gradients are computed. */
-export const method = {
+export const method = o.under('Network', ['method'], {
   method: o.name('<name>', 'how gradients are computed', methodNames, { preset: methodNames[0] }),
   stepMode: o.name<StepMode>(
     '<mode>',
@@ -82,9 +82,9 @@ export const method = {
     stepModes,
     { usual: describeStepModes() },
   ),
-}
+})
 
-export const checkpoints = {
+export const checkpoints = o.under('Network', [], {
   gradientCheckpoint: o.name(
     '<kind>',
     `${methodsTaking('gradientCheckpoint').join(', ')}: ` +
@@ -93,10 +93,10 @@ export const checkpoints = {
     gradientCheckpoints,
     { usual: gradientCheckpoints[0] },
   ),
-}
+})
 
 /** The same of methods that take more. */
-export const wholeMethod = {
+export const wholeMethod = o.under('Network', [], {
   ...method,
   update: o.name(
     '<when>',
@@ -111,22 +111,22 @@ export const wholeMethod = {
     { usual: 'all' },
   ),
   ...checkpoints,
-}
+})
 
-export const time = {
+export const time = o.under('Network', ['timeSteps'], {
   timeSteps: o.number('<T>', 'time steps', { usual: "4, or the data's frames" }),
   tau: o.number('<steps>', 'membrane time constant of the neurons, > 1', { preset: 1.25 }),
-}
+})
 
 export const batch = {
   batchSize: o.number('<n>', 'samples in one step', { usual: describeDefault('batchSize') }),
 }
 
-export const threads = {
+export const threads = o.under('Options', ['threads'], {
   threads: o.number('<n>', 'worker threads, at most', {
     usual: 'all processors; at most 2 for digits',
   }),
-}
+})
 
 export const seedOf = (what: string) => ({
   seed: o.number('<n>', `seed of ${what}`, { preset: 0 }),
@@ -136,13 +136,14 @@ export const split = {
   split: o.name('<part>', 'part of the data', ['test', 'train'], { preset: 'test' }),
 }
 
-export const wide = {
+export const wide = o.under('Options', [], {
   revectorize: o.unless(
     "leave V8's wide vectors off; they are on where they help, which `spikewasm info` shows",
   ),
-}
+})
 
-export const jsonOf = (what: string) => ({ json: o.flag(what, { preset: false }) })
+export const jsonOf = (what: string) =>
+  o.under('Options', ['json'], { json: o.flag(what, { preset: false }) })
 
 /** The last two of most commands. */
 export const last = { ...wide, ...jsonOf('JSON on standard output, one object a line') }
@@ -151,7 +152,7 @@ export const last = { ...wide, ...jsonOf('JSON on standard output, one object a 
 export type DataChoice = o.ArgumentsOf<typeof data> & o.ArgumentsOf<typeof limits>
 
 /** How a recording becomes frames. */
-export const cutSpecs = {
+export const cutSpecs = o.under('Recordings', [], {
   splitBy: o.name(
     '<way>',
     'recordings: how they are cut into --time-steps frames; number, time as SpikingJelly, ' +
@@ -190,10 +191,10 @@ export const cutSpecs = {
         sizes.length === 2 && sizes.every((size) => Number.isInteger(size) && size >= 1),
     },
   ),
-}
+})
 
 /** The same where data may be still. */
-export const frameSpecs = {
+export const frameSpecs = o.under('Data', [], {
   ...cutSpecs,
   encoder: o.name(
     '<name>',
@@ -201,10 +202,10 @@ export const frameSpecs = {
     encoderNames.filter((name) => name !== 'delta'),
     { usual: 'the input itself at each step' },
   ),
-}
+})
 
 /** Random changes of recordings in training. */
-export const changeSpecs = {
+export const changeSpecs = o.under('Recordings', [], {
   flip: o.flag('recordings: mirror in training'),
   roll: o.number('<n>', 'recordings: roll by up to n pixels in training', { usual: '0' }),
   shift: o.number('<n>', 'recordings: move by up to n pixels in training', {
@@ -213,7 +214,7 @@ export const changeSpecs = {
   timeJitter: o.number('<µs>', 'recordings: deviation of times in training', { usual: '0' }),
   dropEvent: o.number('<share>', 'recordings: drop events in training', { usual: '0' }),
   eventDrop: o.flag('recordings: EventDrop in training'),
-}
+})
 
 /** All of them. */
 export const eventSpecs = { ...frameSpecs, ...changeSpecs }

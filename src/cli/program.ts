@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import { VERSION } from '../base/version.js'
 import { switchOnWideVectors } from '../engine/revectorize.js'
+import { asksForHelp, helpFor } from './help.js'
 import { ignoreHangup } from './interrupt.js'
 import { complain, FAILED, guardOutput, plainWarnings } from './mistakes.js'
 import { guardTerminal } from './terminal.js'
@@ -26,9 +27,6 @@ export const commands: Readonly<Record<string, () => Promise<(command: Command) 
 /** Work that goes on when nobody reads what it says. */
 const longRunning = ['train', 'sweep', 'worker']
 
-/** Who asks what commands there are. */
-const forHelp = ['-h', '--help', 'help']
-
 /**
  * Runs a command line. What goes wrong is written to standard error and becomes the process's exit
  * code; nothing is thrown.
@@ -45,13 +43,14 @@ export async function runProgram(
     .description('Train spiking neural networks in Node with SIMD WebAssembly.')
     .version(VERSION)
     .helpOption('-h, --help', 'show options and their defaults')
+    .configureHelp(helpFor(args))
     // Errors are written in one place, below.
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .showHelpAfterError(false)
   const [asked = ''] = args
   // Help is about all of them. What is said to a name that is none needs no more than names.
-  const all = args.length === 0 || args.some((arg) => forHelp.includes(arg))
+  const all = args.length === 0 || args.some(asksForHelp)
   const known = Object.hasOwn(commands, asked)
   for (const name of known ? [asked] : Object.keys(commands)) {
     const command = program.command(name)

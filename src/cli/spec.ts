@@ -21,6 +21,10 @@ interface More<P> {
   /** What messages say behind what is wrong. */
   readonly cure?: string
   readonly mandatory?: boolean
+  /** Under which it stands in --help. */
+  readonly heading?: string
+  /** Whether --help leaves it to `--help all`. */
+  readonly rare?: boolean
 }
 
 /** One option: `T` is what it gives, `P` what it is where it is not given. */
@@ -158,6 +162,26 @@ export const unless = (text: string): Spec<boolean, boolean> => ({
   preset: true,
 })
 
+const mapped = <S extends Specs>(specs: S, to: (spec: Spec, key: string) => unknown): unknown =>
+  Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, to(spec, key)]))
+
+/**
+ * Options under a heading of --help; those that have one keep it.
+ *
+ * @param first those that --help shows; the others are in `--help all`
+ * @typeParam S a table of options, which says nothing on the types of the options in it
+ */
+export const under = <S extends object>(
+  heading: string,
+  first: readonly (keyof S)[],
+  specs: S,
+): S =>
+  mapped({ ...specs } as Specs, (spec, key) => ({
+    heading,
+    rare: !first.some((name) => name === key),
+    ...spec,
+  })) as S
+
 /** Options without their presets. */
 export type Unset<S extends Specs> = { readonly [K in keyof S]: Spec<ValueOf<S[K]>, undefined> }
 
@@ -166,12 +190,7 @@ export const withoutPreset = <S extends Specs>(
   specs: S,
   usualOf = ({ usual }: Spec): string | undefined => usual,
 ): Unset<S> =>
-  Object.fromEntries(
-    Object.entries(specs).map(([key, spec]) => [
-      key,
-      { ...spec, preset: undefined, usual: usualOf(spec) },
-    ]),
-  ) as Unset<S>
+  mapped(specs, (spec) => ({ ...spec, preset: undefined, usual: usualOf(spec) })) as Unset<S>
 
 /** Those whose default is the run's. */
 export const fromRun = <S extends Specs>(specs: S): Unset<S> =>
@@ -183,13 +202,25 @@ export const adding = <S extends Spec>(spec: S, more: string): S => ({
   text: `${spec.text}${more}`,
 })
 
+/** An option of a command, which knows what was declared. */
+export class SpecOption extends Option {
+  constructor(
+    flags: string,
+    text: string,
+    readonly spec: Spec,
+  ) {
+    super(flags, text)
+  }
+}
+
 function optionOf(key: string, spec: Spec): Option {
   const { takes, text, usual, only, needs, names, read, preset, shown, bare, mandatory } = spec
   const flag = takes === 'no' ? flagOf(`no-${key}`) : flagOf(key)
   const first = only ? `${only.slice(1).join(', ')}: ` : needs ? `with ${flagOf(needs)}: ` : ''
   const last = usual === undefined ? '' : ` (default: ${usual})`
   const value = takes === 'no' || takes === '' ? '' : ` ${takes}`
-  const option = new Option(`${flag}${value}`, `${first}${text}${last}`)
+  const option = new SpecOption(`${flag}${value}`, `${first}${text}${last}`, spec)
+  if (spec.heading !== undefined) option.helpGroup(`${spec.heading}:`)
   if (names) option.choices(names)
   if (read) option.argParser((text) => read(text, flag))
   if (bare !== undefined) option.preset(bare)
@@ -205,18 +236,15 @@ export function addOptions(command: Command, specs: Specs): Command {
 
 /** How options.json keeps options that are all there. */
 export const schemasOf = <S extends Specs>(specs: S) =>
-  schemas(specs, ({ schema }) => schema) as {
+  mapped(specs, ({ schema }) => schema) as {
     readonly [K in keyof S]: v.GenericSchema<ValueOf<S[K]>>
   }
 
 /** How it keeps options that may be left out. */
 export const schemaOf = <S extends Specs>(specs: S) =>
-  schemas(specs, ({ schema }) => v.optional(schema)) as {
+  mapped(specs, ({ schema }) => v.optional(schema)) as {
     readonly [K in keyof S]: v.OptionalSchema<v.GenericSchema<ValueOf<S[K]>>, undefined>
   }
-
-const schemas = (specs: Specs, of: (spec: Spec) => v.GenericSchema): object =>
-  Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, of(spec)]))
 
 /** Without what is undefined, so that equal options are equal JSON. */
 export const defined = <T extends object>(options: T): T =>

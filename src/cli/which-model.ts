@@ -28,7 +28,7 @@ import { areOfProgram, dataOf, optionsIn, type RunOptions } from './run-folder.j
 import * as o from './spec.js'
 
 /** How the time of a NIR file becomes steps. */
-export const nirTimeSpecs = {
+export const nirTimeSpecs = o.under('Model', [], {
   dt: o.number('<seconds>', 'with a NIR file: time of a step', {
     usual: "the file's, else 0.0001",
   }),
@@ -44,18 +44,18 @@ export const nirTimeSpecs = {
     ['subtract', 'zero', 'stored'],
     { usual: "the file's, else subtract" },
   ),
-}
+})
 
 /** All that belong to a file of NIR that is read. */
-export const nirSpecs = {
+export const nirSpecs = o.under('Model', [], {
   nir: o.text('<file>', 'network of another program, a file of NIR (needs h5wasm)'),
   ...nirTimeSpecs,
-}
+})
 
 type NirArguments = o.ArgumentsOf<typeof nirSpecs>
 
 /** Options that name a model. */
-export const modelFileSpecs = {
+export const modelFileSpecs = o.under('Model', ['run', 'weights', 'pretrained'], {
   run: o.text('<folder>', 'folder that train --out has written, or checkpoint in a program'),
   best: o.flag('with --run: the best weights (best.safetensors), not the last', { preset: false }),
   weights: o.text(
@@ -64,7 +64,7 @@ export const modelFileSpecs = {
       'alone, give --model too',
   ),
   pretrained: o.name('<name>', 'trained network that comes with the package', pretrainedNames),
-}
+})
 
 /** The same where a command takes an exported network, too. */
 export const modelOrNetSpecs = {

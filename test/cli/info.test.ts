@@ -17,7 +17,6 @@ import {
   sequential,
   stabilizedLif,
 } from '../../src/index.js'
-import { modelNames } from '../../src/model/models/registry.js'
 import { withFolder } from '../files/temporary.js'
 import { run as runProcess } from './command.js'
 import { parseLines, run, tiny } from './in-process.js'
@@ -25,34 +24,6 @@ import { parseLines, run, tiny } from './in-process.js'
 const { version } = JSON.parse(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
 ) as { version: string }
-
-const trainOptions =
-  'dataset data model method step-mode update backward-steps gradient-checkpoint time-steps tau epochs ' +
-  'batch-size lr momentum weight-decay schedule threads seed limit-train limit-test ' +
-  'augment num-workers load out no-revectorize json'
-const evalOptions =
-  'run weights dataset data model time-steps tau split limit-train limit-test ' +
-  'batch-size threads no-revectorize json'
-const infoOptions =
-  'model dataset batch-size time-steps tau method step-mode gradient-checkpoint threads program no-revectorize json'
-
-test('--help: every option of every command, and the networks by name', async () => {
-  for (const [command, options] of [
-    ['train', trainOptions],
-    ['eval', evalOptions],
-    ['info', infoOptions],
-  ]) {
-    const { code, stdout, stderr } = await run([command, '--help'])
-    assert.equal([code, stderr], [0, ''])
-    for (const option of options.split(' '))
-      assert.match(stdout, new RegExp(`\\n  --${option} `), `${command} --${option}`)
-    for (const name of modelNames) assert.match(stdout, `"${name}"`)
-    assert.not.match(stdout, /undefined|\(default:[^)]*\)\s+\(default:/)
-  }
-  const { code, stdout } = await runProcess(['--help'])
-  assert.is(code, 0)
-  for (const command of ['train', 'eval', 'info']) assert.match(stdout, `\n  ${command} `)
-})
 
 test('--version', async () => {
   assert.equal(await runProcess(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })

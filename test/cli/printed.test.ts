@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import { VERSION } from '../../src/base/version.js'
+import { commands as programs } from '../../src/cli/program.js'
 import { removeFolder } from '../files/temporary.js'
 import { expectSnapshot } from '../support/snapshot.js'
 import { run, tiny } from './in-process.js'
@@ -51,9 +52,8 @@ const lasting = (text: string): string =>
     .replace(/yes: [0-9a-f]{8}/g, 'yes: …')
 
 const commands: readonly string[] = [
-  ...['--help', 'train --help', 'eval --help', 'predict --help', 'info --help', 'export --help'],
-  ...['report --help', 'show --help', 'verify --help', 'diagnose --help', 'sweep --help'],
-  ...['worker --help', 'bench --help', 'help eval'],
+  '--help',
+  ...Object.keys(programs).flatMap((name) => [`${name} --help`, `${name} --help all`]),
   `train ${tiny.join(' ')} --model mlp --out run --epochs 2 --no-report`,
   `train ${tiny.join(' ')} --model mlp --json --method bptt --optimizer adam --ema 0.9`,
   `train ${tiny.join(' ')} --model mlp --loss mse --schedule plateau --clip-norm 1 --freeze 1.*`,

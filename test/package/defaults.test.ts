@@ -46,9 +46,9 @@ function rowsOf(): Row[] {
   return rows
 }
 
-/** What `--help` of a command says behind "default:" for each flag. */
+/** What `--help all` of a command says behind "default:" for each flag. */
 async function defaultsOf(command: string): Promise<Map<string, string>> {
-  const { stdout } = await run([command, '--help'])
+  const { stdout } = await run([command, '--help', 'all'])
   const lines = stdout.replace(/\n {8,}/g, ' ').split('\n')
   return new Map(
     lines.flatMap((line) => {

@@ -20,8 +20,8 @@ import { overwrite, tableText } from '../terminal.js'
 import { givenNetwork, networkSpecs } from '../which-model.js'
 
 const diagnoseSpecs = {
-  ...shared.eventSpecs,
   ...shared.savedData,
+  ...shared.eventSpecs,
   ...o.fromRun(shared.modelOfData),
   ...networkSpecs,
   timeSteps: o.numbers('<list>', 'time steps to compare, separated by commas', {

@@ -16,10 +16,12 @@ import { answer, shareBar, tableText } from '../terminal.js'
 import * as which from '../which-model.js'
 
 const evalSpecs = {
-  ...shared.frameSpecs,
   ...which.modelOrNetSpecs,
-  on: o.text('<file>', 'exported network, a .wasm file: the very file runs, no weights are read'),
+  ...o.under('Model', ['on'], {
+    on: o.text('<file>', 'exported network, a .wasm file: the very file runs, no weights are read'),
+  }),
   ...which.nirSpecs,
+  ...shared.frameSpecs,
   ...shared.savedData,
   ...o.fromRun({ ...shared.modelOfData, ...shared.time }),
   ...shared.split,

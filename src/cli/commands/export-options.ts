@@ -22,41 +22,49 @@ export const scalingSpecs = (when: string, usual: string) => ({
 /** All options of `export`. */
 export const exportSpecs = {
   ...modelFileSpecs,
-  out: o.mandatory(
-    o.text(
-      '<file>',
-      'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both becomes ' +
-        'NAME.simd.wasm and NAME.scalar.wasm',
+  ...o.under('Module', ['out', 'nir', 'target', 'mode', 'precision', 'inputType', 'labels'], {
+    out: o.mandatory(
+      o.text(
+        '<file>',
+        'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both becomes ' +
+          'NAME.simd.wasm and NAME.scalar.wasm',
+      ),
     ),
-  ),
-  nir: o.flag(
-    'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name that ' +
-      'ends in .nir',
-  ),
-  ...nirTimeSpecs,
-  target: o.name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
-  mode: o.name(
-    '<name>',
-    'infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
-      'learning',
-    netModes,
-    { preset: 'infer' },
-  ),
-  precision: o.name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
-  inputType: o.name('<name>', 'float32 as predict takes, or bytes', inputTypes, { preset: 'f32' }),
-  ...scalingSpecs('with bytes', "the data set's"),
-  name: o.text('<text>', 'name in the file', { usual: "the network's" }),
-  ...o.fromRun(shared.model),
-  input: o.numbers('<list>', 'shape of a sample: C,H,W, of a series C,L, of a vector F', {
-    usual: "the run's or the data set's",
+    nir: o.flag(
+      'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name that ' +
+        'ends in .nir',
+    ),
+    ...nirTimeSpecs,
+    target: o.name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
+    mode: o.name(
+      '<name>',
+      'what it does; infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
+        'learning',
+      netModes,
+      { preset: 'infer' },
+    ),
+    precision: o.name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
+    inputType: o.name('<name>', 'float32 as predict takes, or bytes', inputTypes, {
+      preset: 'f32',
+    }),
+    ...scalingSpecs('with bytes', "the data set's"),
+    name: o.text('<text>', 'name in the file', { usual: "the network's" }),
+    batchSize: o.count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
   }),
-  classes: o.count('<n>', 'number of classes', { usual: "the run's or the data set's" }),
-  ...o.fromRun({ ...shared.time, ...shared.method }),
-  batchSize: o.count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
+  ...o.fromRun(shared.model),
+  ...o.under('Network', ['input', 'classes'], {
+    input: o.numbers('<list>', 'shape of a sample: C,H,W, of a series C,L, of a vector F', {
+      usual: "the run's or the data set's",
+    }),
+    classes: o.count('<n>', 'number of classes', { usual: "the run's or the data set's" }),
+    ...o.fromRun({ ...shared.time, ...shared.method }),
+  }),
   ...o.fromRun({ dataset: shared.data.dataset }),
   data: shared.data.data,
-  limitTest: o.count('<n>', 'measure accuracy on the first n test samples', {
-    usual: 'all with --data; 1000 for int8',
+  ...o.under('Data', ['limitTest'], {
+    limitTest: o.count('<n>', 'measure accuracy on the first n test samples', {
+      usual: 'all with --data; 1000 for int8',
+    }),
   }),
   ...shared.last,
 }

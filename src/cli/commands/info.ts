@@ -29,17 +29,19 @@ import { answer, keyValueTable } from '../terminal.js'
 import * as which from '../which-model.js'
 
 const infoSpecs = {
-  model: o.name(
-    '<name>',
-    'network to plan: shows its layers, parameters, memory and neurons',
-    modelNames,
-  ),
+  ...o.under('Network', ['model'], {
+    model: o.name(
+      '<name>',
+      'network to plan: shows its layers, parameters, memory and neurons',
+      modelNames,
+    ),
+  }),
   run: which.networkSpecs.run,
   weights: o.adding(which.networkSpecs.weights, '; or an exported network (.wasm)'),
   ...which.nirSpecs,
   ...o.fromRun({
     dataset: shared.data.dataset,
-    ...shared.batch,
+    ...o.under('Network', ['batchSize'], shared.batch),
     ...shared.time,
     ...shared.method,
     ...shared.checkpoints,
@@ -47,7 +49,7 @@ const infoSpecs = {
   ...shared.threads,
   program: o.text(
     '<name>',
-    'with a network: the records of a program in their order, with their buffers: ' +
+    'of a network, the records of a program in their order, with their buffers: ' +
       'train, gradients, evaluate, single, stream',
   ),
   ...shared.last,

@@ -235,10 +235,11 @@ const MOST_FRAMES = 500
 const MOST_COLUMNS = 256
 
 /** A recording, and how it becomes a page. */
-const recordingSpecs = {
+const recordingSpecs = o.under('Recording', ['format', 'frames', 'timeWindow'], {
   format: o.name('<name>', 'what the file is', eventFormats, { usual: 'what it says' }),
   sensor: {
     ...shared.cutSpecs.sensor,
+    heading: 'Recording',
     text: shared.cutSpecs.sensor.text.replace('recordings: ', ''),
     usual: 'as the file says',
   },
@@ -248,10 +249,10 @@ const recordingSpecs = {
     most: MOST_FRAMES,
   }),
   timeWindow: o.number('<µs>', 'µs of a frame, instead of --frames', { needs: 'out', rule: '> 0' }),
-}
+})
 
 /** A model, a sample and some of its neurons. */
-const traceSpecs = {
+const traceSpecs = o.under('Trace', ['split', 'sample', 'layer', 'neuron'], {
   ...modelFileSpecs,
   ...o.withoutPreset({ dataset: shared.data.dataset }),
   data: shared.data.data,
@@ -261,11 +262,13 @@ const traceSpecs = {
   sample: o.number('<i>', 'which sample of it, from 0 on', { preset: 0 }),
   layer: o.text('<name>', 'a layer of neurons', { usual: 'all that spike' }),
   neuron: o.numbers('<list>', 'neurons of a layer, from 0 on', { usual: 'a busy one of each' }),
-}
+})
 
 const showSpecs = {
   ...recordingSpecs,
-  trace: o.flag("a model's neurons on a sample, in the place of a recording"),
+  ...o.under('Trace', ['trace'], {
+    trace: o.flag("a model's neurons on a sample, in the place of a recording"),
+  }),
   ...traceSpecs,
   out: o.text('<file>', 'write the page, an .html file'),
   ...shared.jsonOf('what is shown, as JSON'),

@@ -91,28 +91,30 @@ export const lossSpecs = Object.fromEntries(
 
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {
-  optimizer: o.name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
-  lr: o.number('<rate>', 'learning rate', {
-    usual: `${describeDefault('lr')}; ${usualOf('lr', others)}`,
+  ...o.under('Optimizer and loss', ['optimizer', 'lr'], {
+    optimizer: o.name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
+    lr: o.number('<rate>', 'learning rate', {
+      usual: `${describeDefault('lr')}; ${usualOf('lr', others)}`,
+    }),
+    lrFor: o.name(
+      '<method>',
+      'the method that --lr was chosen for: with rate, the learning rate of another is ' +
+        'multiplied by T, with sltt by T/K, and --weight-decay and --clip-norm are divided by it, ' +
+        'so that steps are as large',
+      methodNames,
+      { only: ['optimizer', 'sgd'] },
+    ),
+    ...ownSpecs,
+    weightDecay: o.number('<rate>', 'weight decay', {
+      usual: `${describeDefault('weightDecay')}; ${usualOf('weightDecay', others)}`,
+    }),
+    decay: o.name(
+      '<what>',
+      'what decays: weights of convolutions and linear layers, or all parameters',
+      decays,
+      { usual: 'weights' },
+    ),
   }),
-  lrFor: o.name(
-    '<method>',
-    'the method that --lr was chosen for: with rate, the learning rate of another is ' +
-      'multiplied by T, with sltt by T/K, and --weight-decay and --clip-norm are divided by it, ' +
-      'so that steps are as large',
-    methodNames,
-    { only: ['optimizer', 'sgd'] },
-  ),
-  ...ownSpecs,
-  weightDecay: o.number('<rate>', 'weight decay', {
-    usual: `${describeDefault('weightDecay')}; ${usualOf('weightDecay', others)}`,
-  }),
-  decay: o.name(
-    '<what>',
-    'what decays: weights of convolutions and linear layers, or all parameters',
-    decays,
-    { usual: 'weights' },
-  ),
   schedule: o.name(
     '<name>',
     'learning rate over the epochs; stepDecay: a tenth after each third, plateau: a tenth when ' +
@@ -121,21 +123,23 @@ export const trainingSpecs = {
     { preset: 'cosine' },
   ),
   warmup: o.count('<n>', 'epochs of a linear warm-up before the schedule', { usual: 'none' }),
-  loss: o.name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
-  lossOf: o.name('<what>', 'of the mean over time of the outputs, or of their sum', lossesOf, {
-    ...ofLosses('of'),
-  }),
-  ...lossSpecs,
-  ratePenalty: o.number(
-    '<weight>',
-    'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to the ' +
-      'loss',
-    { usual: 'none', rule: '≥ 0' },
-  ),
-  rateTarget: o.number('<rate>', 'the wanted rate, 0…1', {
-    usual: '0',
-    rule: '0…1',
-    needs: 'ratePenalty',
+  ...o.under('Optimizer and loss', [], {
+    loss: o.name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
+    lossOf: o.name('<what>', 'of the mean over time of the outputs, or of their sum', lossesOf, {
+      ...ofLosses('of'),
+    }),
+    ...lossSpecs,
+    ratePenalty: o.number(
+      '<weight>',
+      'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to the ' +
+        'loss',
+      { usual: 'none', rule: '≥ 0' },
+    ),
+    rateTarget: o.number('<rate>', 'the wanted rate, 0…1', {
+      usual: '0',
+      rule: '0…1',
+      needs: 'ratePenalty',
+    }),
   }),
   clipNorm: o.number('<norm>', 'scale gradients down to this norm at most', {
     usual: 'never',
@@ -210,7 +214,7 @@ export const dashboardOf = (what: string) => ({
 })
 
 /** All options of `train`. */
-export const trainSpecs = {
+export const trainSpecs = o.under('Training', ['epochs', 'batchSize', 'schedule', 'seed'], {
   ...shared.data,
   ...shared.modelOfData,
   ...shared.wholeMethod,
@@ -219,38 +223,40 @@ export const trainSpecs = {
   ...shared.batch,
   ...shared.eventSpecs,
   ...trainingSpecs,
-  ...roundsSpecs,
-  ...shared.threads,
+  ...o.under('Rounds of replicas', [], roundsSpecs),
   ...shared.seedOf('initial weights, order of the data and augmentation'),
   ...shared.limits,
   ...shared.augmented,
   numWorkers: o.number('<n>', 'threads that read and prepare batches ahead', {
     usual: '1 where there is enough to prepare',
   }),
-  load: o.text('<file>', 'start from the weights in a safetensors file'),
-  out: o.text(
-    '<folder>',
-    'write weights, the best weights, options, history and a checkpoint after each epoch',
-  ),
-  overwrite: o.flag('write over a run that is in the folder of --out', { preset: false }),
-  resume: o.text(
-    '<folder>',
-    'go on with a run where it ended, to the bit; its options are in the folder',
-  ),
-  checkpointEvery: o.parsed(
-    '<when>',
-    'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
-    'steps or minutes',
-    (text) => (/^\d+$/.test(text) ? Number(text) : text),
-    v.union([v.number(), v.string()]),
-  ),
-  ...monitorSpecs,
-  ...dashboardOf(
-    'show the run live on a page of this machine; the address is said when training starts ' +
-      '(default port: one that is free)',
-  ),
-  report: o.unless('with --out: write no page about the run (report.html) at its end'),
+  ...o.under('Run', ['out', 'resume', 'dashboard'], {
+    load: o.text('<file>', 'start from the weights in a safetensors file'),
+    out: o.text(
+      '<folder>',
+      'write weights, the best weights, options, history and a checkpoint after each epoch',
+    ),
+    overwrite: o.flag('write over a run that is in the folder of --out', { preset: false }),
+    resume: o.text(
+      '<folder>',
+      'go on with a run where it ended, to the bit; its options are in the folder',
+    ),
+    checkpointEvery: o.parsed(
+      '<when>',
+      'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
+      'steps or minutes',
+      (text) => (/^\d+$/.test(text) ? Number(text) : text),
+      v.union([v.number(), v.string()]),
+    ),
+    ...monitorSpecs,
+    ...dashboardOf(
+      'show the run live on a page of this machine; the address is said when training starts ' +
+        '(default port: one that is free)',
+    ),
+    report: o.unless('with --out: write no page about the run (report.html) at its end'),
+  }),
+  ...shared.threads,
   ...shared.last,
-}
+})
 
 export type TrainArguments = o.ArgumentsOf<typeof trainSpecs>

@@ -21,8 +21,8 @@ import { overwrite, percent, printJson, tableText } from '../terminal.js'
 import { givenModel, isSealed, modelFileSpecs, sealLine, withNet } from '../which-model.js'
 
 const verifySpecs = {
-  ...shared.frameSpecs,
   ...modelFileSpecs,
+  ...shared.frameSpecs,
   ...shared.savedData,
   ...o.fromRun({ ...shared.modelOfData, tau: shared.time.tau }),
   samples: o.count('<n>', 'samples: those of the test part, then of the other', { preset: 1000 }),
