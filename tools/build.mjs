@@ -6,11 +6,10 @@
 // --dry-run only prints what would be done; --fast leaves stale engines unoptimised, and the next
 // build without it makes them anew.
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { writeEngineSources } from './records.mjs'
-import { filesOf, packageSources, testSources } from './sources.mjs'
+import { contentOf, filesOf, hashOf, packageSources, testSources } from './sources.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
@@ -18,22 +17,6 @@ const STAMPS = 'build/stamps.json'
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
 const manifest = (name) => `node_modules/${name}/package.json`
-
-function contentOf(file) {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error
-    return 'missing'
-  }
-}
-
-/** One hash of the names and contents of files. */
-function hashOf(files, content = contentOf) {
-  const hash = createHash('sha256')
-  for (const file of files) hash.update(`${file}\0`).update(content(file)).update('\0')
-  return hash.digest('hex')
-}
 
 const sources = new Map()
 /** Content of a source, which several steps read: as it was when the first did. */

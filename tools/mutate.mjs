@@ -40,8 +40,7 @@ const words = (path) =>
 /** Tests in browsers run copies of the sources, which coverage does not see. */
 const opensPages = (test) => /support\/(browser|chromium|page)\.js/.test(readFileSync(test, 'utf8'))
 const isInPages = (path) =>
-  path.startsWith('assembly/') ||
-  /^src\/(page|pages|runtime\/page)\//.test(path) ||
+  /^(assembly|src\/watch\/client|src\/engine\/page)\//.test(path) ||
   existsSync(`build/src/web/${path.slice(4).replace(/ts$/, 'js')}`)
 
 /**

@@ -1,4 +1,5 @@
 // Which files the steps of the build read.
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -10,6 +11,22 @@ export function filesOf(path) {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).replaceAll('\\', '/'))
     .sort()
+}
+
+export function contentOf(file) {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    return 'missing'
+  }
+}
+
+/** One hash of the names and contents of files. */
+export function hashOf(files, content = contentOf) {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(`${file}\0`).update(content(file)).update('\0')
+  return hash.digest('hex')
 }
 
 const isTest = (file) => /^(test|bench)\//.test(file)

@@ -1,6 +1,9 @@
 /** The mutants that `npm run mutate` draws, and the lines that a test file runs. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { withFolder } from '../files/temporary.js'
 
 interface Mutant {
   readonly path: string
@@ -19,9 +22,14 @@ const { applyMutant, drawMutants, mutantsOf } = (await import(
   drawMutants(files: [string, string][], seed: number): Iterable<Mutant>
   mutantsOf(path: string, source: string): Mutant[]
 }
-const { pointsOf } = (await import(
+interface Range {
+  readonly startOffset: number
+  readonly endOffset: number
+  readonly count: number
+}
+const { linesRun } = (await import(
   new URL('../../../tools/mutate/coverage.mjs', import.meta.url).href
-)) as { pointsOf(mappings: string): [number, number, number][] }
+)) as { linesRun(file: string, functions: readonly { ranges: readonly Range[] }[]): number[] }
 
 const test = suite('mutants')
 
@@ -95,13 +103,23 @@ test('a seed decides the order; each mutant comes once', () => {
   assert.is(draw(1).length, 9)
 })
 
-test('source maps are read', () => {
-  // "AAAA" is the start; "IACE" is four columns on, a line below it in the source.
-  assert.equal(pointsOf('AAAA,IACE;;GADA'), [
-    [0, 0, 0],
-    [0, 4, 1],
-    [2, 3, 0],
-  ])
-})
+test('lines that ran are those of the smallest range around them, by the source map', () =>
+  withFolder(async (folder) => {
+    const file = join(folder, 'a.js')
+    const text = 'f(1)\nif (a) g(2), h(3)\n'
+    await writeFile(file, text)
+    // Points are f and 1, a line below it the "if", and in two more lines g and h.
+    const mappings = 'AAAA,EAAE;AACF,OACE,MACA'
+    await writeFile(`${file}.map`, JSON.stringify({ version: 3, sources: ['a.ts'], mappings }))
+    const range = (startOffset: number, endOffset: number, count: number): Range => {
+      return { startOffset, endOffset, count }
+    }
+    const all = range(0, text.length, 1)
+    const branch = { ranges: [range(text.indexOf('g'), text.length, 0)] }
+    const inside = { ranges: [range(text.indexOf('h'), text.length - 1, 2)] }
+    assert.equal(linesRun(file, [{ ranges: [all] }]), [1, 1, 2, 3, 4])
+    assert.equal(linesRun(file, [branch, { ranges: [all] }]), [1, 1, 2])
+    assert.equal(linesRun(file, [inside, branch, { ranges: [all] }]), [1, 1, 2, 4])
+  }))
 
 test.run()

@@ -16,8 +16,6 @@ import ts from 'typescript'
 import { wayOf } from '../runner/schedule.mjs'
 import { runTestFiles } from './coverage.mjs'
 
-const OPCODES = 'assembly/opcodes.ts'
-const ENGINES = ['release', 'threads', 'debug']
 /** A test hangs that takes longer than its file does, several times, and these seconds. */
 const [TIMES_LONGER, SECONDS_MORE] = [4, 30]
 /** Files that take so many seconds share a process. */
@@ -47,10 +45,8 @@ function groupsOf(tests) {
   return groups
 }
 
-const WASM = 'build/wasm'
-
+const BUILT = 'build/wasm'
 const isEngine = (path) => path.startsWith('assembly/')
-const isKernel = (path) => isEngine(path) && path !== OPCODES
 
 /** A copy of the project, in which one mutant after the other is built. */
 export class Copy {
@@ -62,7 +58,7 @@ export class Copy {
     const left = new Set(['.git', 'node_modules'].map((name) => resolve(name)))
     cpSync('.', this.folder, { recursive: true, filter: (path) => !left.has(resolve(path)) })
     symlinkSync(resolve('node_modules'), join(this.folder, 'node_modules'))
-    this.#keepEngines('optimised')
+    this.#copyEngines(BUILT, 'optimised')
   }
 
   async #runTool(...args) {
@@ -70,39 +66,38 @@ export class Copy {
     return code === 0
   }
 
-  /** The engines that are built, under a name. */
-  #keepEngines(name) {
-    cpSync(join(this.folder, WASM), join(this.folder, name), { recursive: true })
-  }
-
-  #takeEngines(name) {
-    cpSync(join(this.folder, name), join(this.folder, WASM), { recursive: true })
+  #copyEngines(from, to) {
+    cpSync(join(this.folder, from), join(this.folder, to), { recursive: true })
   }
 
   #buildEngines() {
-    return this.#runTool('tools/build-wasm.mjs', '--fast', ...ENGINES)
+    return this.#runTool('tools/build-wasm.mjs', '--fast', 'release', 'threads', 'debug')
   }
 
   /** Writes a source, and the JavaScript that is made of it. */
   #writeSource(path, text) {
     writeFileSync(join(this.folder, path), text)
-    if (isKernel(path)) return
+    if (isEngine(path) && path !== 'assembly/opcodes.ts') return
     const { outputText } = ts.transpileModule(text, { compilerOptions, fileName: path })
     writeFileSync(join(this.folder, 'build', path.replace(/ts$/, 'js')), outputText)
   }
 
   /** Writes a mutant, and builds what is made of it. @returns false: it does not compile */
   async write({ path, text }) {
+    if (isEngine(path) && !existsSync(join(this.folder, 'plain'))) {
+      await this.#buildEngines()
+      this.#copyEngines(BUILT, 'plain')
+    }
     this.#writeSource(path, text)
     return !isEngine(path) || this.#buildEngines()
   }
 
   restore({ path, original }) {
     this.#writeSource(path, original)
-    if (isEngine(path)) this.#takeEngines('optimised')
+    if (isEngine(path)) this.#copyEngines('optimised', BUILT)
   }
 
-  async buildPages() {
+  async #buildPages() {
     return (await this.#runTool('tools/page.mjs')) && this.#runTool('tools/bundle.mjs')
   }
 
@@ -113,7 +108,7 @@ export class Copy {
       for (const group of groupsOf(tests)) {
         if (group[0].inPage && !pagesBuilt) {
           pagesBuilt = true
-          if (!(await this.buildPages())) return 'tools/page.mjs'
+          if (!(await this.#buildPages())) return 'tools/page.mjs'
         }
         const failure = await this.#firstOf(group, mutant)
         if (failure) return failure.test
@@ -121,7 +116,7 @@ export class Copy {
       return undefined
     } finally {
       this.restore(mutant)
-      if (pagesBuilt) await this.buildPages()
+      if (pagesBuilt) await this.#buildPages()
     }
   }
 
@@ -129,13 +124,12 @@ export class Copy {
    * The first of a group that fails twice, and does not fail without the mutant: a test that only a
    * busy machine fails notices nothing.
    */
-  async #firstOf(group, mutant) {
-    const fails = ({ test }) => isEngine(mutant.path) && Copy.#passes.get(test) === false
-    let rows = group.filter((row) => !fails(row))
+  async #firstOf(group, { path }) {
+    let rows = group.filter(({ test }) => !isEngine(path) || Copy.#passes.get(test) !== false)
     while (rows.length > 0) {
       const failure = await this.#run(rows)
       if (!failure) return undefined
-      if ((await this.#run([failure])) && (await this.#passesWithout(failure, mutant)))
+      if ((await this.#run([failure])) && (!isEngine(path) || (await this.#passesPlain(failure))))
         return failure
       rows = rows.slice(rows.indexOf(failure) + 1)
     }
@@ -151,17 +145,13 @@ export class Copy {
     return group.find(({ test }) => test === failure)
   }
 
-  /** Whether a test passes without a mutant: a few do not with an engine that is not optimised. */
-  async #passesWithout(row, { path, text, original }) {
-    if (!isEngine(path)) return true
+  /** Whether a test passes with an engine that is not optimised and has no mutant: a few do not. */
+  async #passesPlain(row) {
     if (!Copy.#passes.has(row.test)) {
-      this.#keepEngines('mutant')
-      this.#writeSource(path, original)
-      if (existsSync(join(this.folder, 'plain'))) this.#takeEngines('plain')
-      else if (await this.#buildEngines()) this.#keepEngines('plain')
+      this.#copyEngines(BUILT, 'mutant')
+      this.#copyEngines('plain', BUILT)
       Copy.#passes.set(row.test, !(await this.#run([row])))
-      this.#writeSource(path, text)
-      this.#takeEngines('mutant')
+      this.#copyEngines('mutant', BUILT)
     }
     return Copy.#passes.get(row.test)
   }

@@ -2,77 +2,44 @@
 // counts of blocks, and the source maps. A mutant needs no test that never runs its line. What runs
 // in a browser is not seen. build/coverage.json keeps the answers; a test file runs again when it,
 // or anything but tests, has changed.
-import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { decodedMappings, TraceMap } from '@jridgewell/trace-mapping'
 import { runGroup } from '../runner/group.mjs'
-import { filesOf } from '../sources.mjs'
+import { filesOf, hashOf } from '../sources.mjs'
 
 const FILE = 'build/coverage.json'
 const LONGEST_TEST_SECONDS = 300
 
-export const testFiles = () => filesOf('test').filter((path) => path.endsWith('.test.ts'))
-
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-
-/** The points of a source map: [line, column, line of the source], all from 0. */
-export function pointsOf(mappings) {
-  const points = []
-  let sourceLine = 0
-  for (const [line, segments] of mappings.split(';').entries()) {
-    let column = 0
-    for (const segment of segments.split(',').filter(Boolean)) {
-      const numbers = []
-      let [value, shift] = [0, 0]
-      for (const digit of segment) {
-        const bits = DIGITS.indexOf(digit)
-        value |= (bits & 31) << shift
-        shift += 5
-        if (bits & 32) continue
-        numbers.push(value & 1 ? -(value >> 1) : value >> 1)
-        value = shift = 0
-      }
-      column += numbers[0]
-      sourceLine += numbers[2] ?? 0
-      if (numbers.length > 1) points.push([line, column, sourceLine])
-    }
-  }
-  return points
-}
-
-const points = new Map()
-/** The points of a built file: [offset, line of the source from 1], by offset. */
-function pointsIn(file) {
-  if (points.has(file)) return points.get(file)
-  const starts = [0]
+const maps = new Map()
+/** How long a built file is, and where it was made from which line: [offset, line from 1]. */
+function mapOf(file) {
+  if (maps.has(file)) return maps.get(file)
   const text = readFileSync(file, 'utf8')
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
-  const { mappings } = JSON.parse(readFileSync(`${file}.map`, 'utf8'))
-  const found = pointsOf(mappings).map(([line, column, of]) => [starts[line] + column, of + 1])
-  points.set(file, found)
-  return found
+  let length = 0
+  const starts = text.split('\n').map((line) => {
+    length += line.length + 1
+    return length - line.length - 1
+  })
+  const mappings = decodedMappings(new TraceMap(readFileSync(`${file}.map`, 'utf8')))
+  const points = mappings.flatMap((segments, at) =>
+    segments.filter((s) => s.length > 1).map(([column, , line]) => [starts[at] + column, line + 1]),
+  )
+  maps.set(file, { length, points })
+  return maps.get(file)
 }
 
-/** Adds the lines that a script has run; of two ranges that hold a point the smaller one counts. */
-function addLines(lines, file, functions) {
-  const found = pointsIn(file)
-  const from = (offset) => {
-    let [low, high] = [0, found.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (found[middle][0] < offset) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-  const ran = new Uint8Array(found.length)
+/** The lines that a script has run; of two ranges that hold a point the smaller one counts. */
+export function linesRun(file, functions) {
+  const { length, points } = mapOf(file)
+  const ran = new Uint8Array(length)
   const size = ({ startOffset, endOffset }) => endOffset - startOffset
   const ranges = functions.flatMap(({ ranges }) => ranges).sort((a, b) => size(b) - size(a))
   for (const { startOffset, endOffset, count } of ranges)
-    ran.fill(count > 0 ? 1 : 0, from(startOffset), from(endOffset))
-  for (const [at, [, line]] of found.entries()) if (ran[at]) lines.add(line)
+    ran.fill(count > 0 ? 1 : 0, startOffset, endOffset)
+  return points.filter(([offset]) => ran[offset]).map(([, line]) => line)
 }
 
 /** What V8 has written; a process that was killed meanwhile leaves half of it. */
@@ -88,19 +55,15 @@ function resultOf(file) {
 /** Lines by source, from the files that V8 has written into a folder. */
 function linesOf(folder) {
   const root = pathToFileURL(`${process.cwd()}/build/src/`).href
-  const lines = new Map()
-  for (const name of readdirSync(folder)) {
-    for (const { url, functions } of resultOf(join(folder, name))) {
-      const path = url.startsWith(root) ? url.slice(root.length) : ''
-      if (!existsSync(`build/src/${path}.map`) || !path.endsWith('.js')) continue
-      const source = `src/${path.replace(/js$/, 'ts')}`
-      if (!lines.has(source)) lines.set(source, new Set())
-      addLines(lines.get(source), `build/src/${path}`, functions)
-    }
+  const lines = {}
+  for (const { url, functions } of readdirSync(folder).flatMap((n) => resultOf(join(folder, n)))) {
+    const built = `build/src/${url.slice(root.length)}`
+    if (!url.startsWith(root) || !existsSync(`${built}.map`)) continue
+    const source = built.slice(6).replace(/js$/, 'ts')
+    lines[source] = new Set([...(lines[source] ?? []), ...linesRun(built, functions)])
   }
-  return Object.fromEntries(
-    [...lines].map(([source, set]) => [source, [...set].sort((a, b) => a - b)]),
-  )
+  for (const source in lines) lines[source] = [...lines[source]].sort((a, b) => a - b)
+  return lines
 }
 
 /**
@@ -108,14 +71,9 @@ function linesOf(folder) {
  * @returns the file that failed; undefined: all passed
  */
 export async function runTestFiles(paths, limit, { cwd = '.', env = {} } = {}) {
-  const files = paths.map((path) => ({
-    source: path,
-    built: `build/${path.replace(/\.ts$/, '.js')}`,
-  }))
-  const { runs } = await runGroup(files, {
-    ...{ limit, cwd, failed: () => true },
-    env: { ...process.env, SPIKEWASM_ALL_THREADS: '1', ...env },
-  })
+  const files = paths.map((source) => ({ source, built: `build/${source.replace(/ts$/, 'js')}` }))
+  const all = { ...process.env, SPIKEWASM_ALL_THREADS: '1', ...env }
+  const { runs } = await runGroup(files, { limit, cwd, failed: () => true, env: all })
   return runs.find(({ failed }) => failed > 0)?.source ?? paths[runs.length]
 }
 
@@ -131,18 +89,12 @@ async function cover(path) {
   return { passed: !failure, seconds: Number(seconds.toFixed(1)), lines }
 }
 
-function hashOf(paths) {
-  const hash = createHash('sha256')
-  for (const path of paths) hash.update(`${path}\0`).update(readFileSync(path)).update('\0')
-  return hash.digest('hex')
-}
-
 /**
  * What each test file covers: `{ passed, seconds, lines: { 'src/x.ts': [1, 2, …] } }` by its path.
  * Two run at a time. What has been found stands in the file at once, so that a run can go on.
  */
 export async function coverage() {
-  const tests = testFiles()
+  const tests = filesOf('test').filter((path) => path.endsWith('.test.ts'))
   const rest = ['src', 'assembly', 'test'].flatMap(filesOf).filter((path) => !tests.includes(path))
   const common = hashOf(rest)
   const before = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : {}

@@ -3,132 +3,94 @@
 // and interfaces have no mutants.
 import ts from 'typescript'
 
-const { SyntaxKind } = ts
+/** A comparison moved by one, and flipped: an operator, or a call such as `f32x4.lt(a, b)`. */
+const COMPARISONS = new Map(
+  Object.entries({
+    '<': ['<=', '>'],
+    '<=': ['<', '>='],
+    '>': ['>=', '<'],
+    '>=': ['>', '<='],
+    '===': ['!=='],
+    '!==': ['==='],
+    '==': ['!='],
+    '!=': ['=='],
+    lt: ['le', 'gt'],
+    le: ['lt', 'ge'],
+    gt: ['ge', 'lt'],
+    ge: ['gt', 'le'],
+    eq: ['ne'],
+    ne: ['eq'],
+  }),
+)
 
-/** A comparison moved by one, and flipped. */
-const COMPARISONS = new Map([
-  [SyntaxKind.LessThanToken, ['<=', '>']],
-  [SyntaxKind.LessThanEqualsToken, ['<', '>=']],
-  [SyntaxKind.GreaterThanToken, ['>=', '<']],
-  [SyntaxKind.GreaterThanEqualsToken, ['>', '<=']],
-  [SyntaxKind.EqualsEqualsEqualsToken, ['!==']],
-  [SyntaxKind.ExclamationEqualsEqualsToken, ['===']],
-  [SyntaxKind.EqualsEqualsToken, ['!=']],
-  [SyntaxKind.ExclamationEqualsToken, ['==']],
-])
+/** Operators and calls whose operands are not swapped for nothing. */
+const ORDERED = ['-', '/', '%', '**', '<<', '>>', '>>>', 'sub', 'div']
 
-/** Operators whose operands are not swapped for nothing. */
-const ORDERED = new Set([
-  SyntaxKind.MinusToken,
-  SyntaxKind.SlashToken,
-  SyntaxKind.PercentToken,
-  SyntaxKind.AsteriskAsteriskToken,
-  SyntaxKind.LessThanLessThanToken,
-  SyntaxKind.GreaterThanGreaterThanToken,
-  SyntaxKind.GreaterThanGreaterThanGreaterThanToken,
-])
-/** The same as calls: `f32x4.sub(a, b)`. */
-const ORDERED_CALLS = new Set(['sub', 'div'])
+const OPPOSITES = { min: 'max', max: 'min', floor: 'ceil', ceil: 'floor' }
+/** `pmin` becomes `pmax`, `max_s` becomes `min_s`; other names stay. */
+const exchanged = (name) =>
+  name.replace(/(?<=^p?)(min|max|floor|ceil)(?=(_[su])?$)/, (found) => OPPOSITES[found])
 
-/** Comparisons as calls: `f32x4.lt(a, b)`. */
-const COMPARING_CALLS = new Map([
-  ['lt', ['le', 'gt']],
-  ['le', ['lt', 'ge']],
-  ['gt', ['ge', 'lt']],
-  ['ge', ['gt', 'le']],
-  ['eq', ['ne']],
-  ['ne', ['eq']],
-])
-
-const EXCHANGED = {
-  min: 'max',
-  max: 'min',
-  floor: 'ceil',
-  ceil: 'floor',
-  pmin: 'pmax',
-  pmax: 'pmin',
-  min_s: 'max_s',
-  max_s: 'min_s',
-  min_u: 'max_u',
-  max_u: 'min_u',
-}
-
-const DROPPED = new Set([
-  SyntaxKind.ExpressionStatement,
-  SyntaxKind.ThrowStatement,
-  SyntaxKind.ReturnStatement,
-  SyntaxKind.BreakStatement,
-  SyntaxKind.ContinueStatement,
-])
-
-const WITHOUT_MUTANTS = new Set([
-  SyntaxKind.ImportDeclaration,
-  SyntaxKind.ExportDeclaration,
-  SyntaxKind.InterfaceDeclaration,
-  SyntaxKind.TypeAliasDeclaration,
-  SyntaxKind.Decorator,
-])
+const DROPPED = /^(Expression|Throw|Return|Break|Continue)Statement$/
+const WITHOUT_MUTANTS = /^((Import|Export|Interface|TypeAlias)Declaration|Decorator)$/
+const kindOf = (node) => ts.SyntaxKind[node.kind]
 
 /** A number moved by one, written so that a float stays a float: 1.0 becomes 2.0. */
 function neighbours(node, text) {
-  if (node.kind === SyntaxKind.BigIntLiteral) {
+  if (ts.isBigIntLiteral(node)) {
     const value = BigInt(text.slice(0, -1).replaceAll('_', ''))
     return [`${value + 1n}n`, `(${value - 1n}n)`]
   }
   const value = Number(text.replaceAll('_', ''))
   const isFloat = /[.eE]/.test(text) && !/^0[xX]/.test(text)
-  const write = (number) => {
-    const digits = String(number)
-    return isFloat && Number.isInteger(number) && !digits.includes('e') ? `${digits}.0` : digits
-  }
+  const write = (number) => `${number}${isFloat && /^-?\d+$/.test(number) ? '.0' : ''}`
   return [write(value + 1), value > 0 ? write(value - 1) : `(${write(value - 1)})`]
 }
 
-const calleeName = ({ expression }) =>
-  ts.isPropertyAccessExpression(expression) ? expression.name : expression
-
 /** The condition that decides which way the program goes. */
 const conditionOf = (node) =>
-  ts.isIfStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node)
+  /^(If|While|Do)Statement$/.test(kindOf(node))
     ? node.expression
     : ts.isConditionalExpression(node) || ts.isForStatement(node)
       ? node.condition
       : undefined
 
-/** What becomes of one node: [node that is replaced, text, operator]. */
+/** What becomes of one node: [first node that is replaced, text, operator, last node]. */
 function changesOf(node, textOf) {
   const changes = []
+  const add = (operator, first, text, last = first) => changes.push([first, text, operator, last])
   const swap = (a, b) => {
-    changes.push([a, `(${textOf(b)})`, 'operands swapped', b, `(${textOf(a)})`])
+    const between = textOf(a, b).slice(textOf(a).length, -textOf(b).length)
+    add('operands swapped', a, `(${textOf(b)})${between}(${textOf(a)})`, b)
   }
   if (ts.isBinaryExpression(node)) {
-    const { left, operatorToken, right } = node
-    for (const text of COMPARISONS.get(operatorToken.kind) ?? [])
-      changes.push([operatorToken, text, 'comparison'])
-    if (ORDERED.has(operatorToken.kind)) swap(left, right)
+    const operator = textOf(node.operatorToken)
+    for (const text of COMPARISONS.get(operator) ?? []) add('comparison', node.operatorToken, text)
+    if (ORDERED.includes(operator)) swap(node.left, node.right)
   }
-  const isKey = ts.isPropertyAssignment(node.parent ?? node) && node.parent.name === node
+  const isKey = ts.isPropertyAssignment(node.parent) && node.parent.name === node
   if ((ts.isNumericLiteral(node) || ts.isBigIntLiteral(node)) && !isKey)
-    for (const text of neighbours(node, textOf(node))) changes.push([node, text, 'constant'])
+    for (const text of neighbours(node, textOf(node))) add('constant', node, text)
   if (ts.isCallExpression(node)) {
-    const name = calleeName(node)
+    const { expression } = node
+    const callee = ts.isPropertyAccessExpression(expression) ? expression.name : expression
+    const name = textOf(callee)
     const [a, b, ...others] = node.arguments
-    if (Object.hasOwn(EXCHANGED, textOf(name)))
-      changes.push([name, EXCHANGED[textOf(name)], 'function exchanged'])
+    if (exchanged(name) !== name) add('function exchanged', callee, exchanged(name))
     // Of integers with a sign or without: lt_s.
-    const [, compares, sign] = /^([a-z]+)(_[su])?$/.exec(textOf(name)) ?? []
-    for (const text of (b && COMPARING_CALLS.get(compares)) ?? [])
-      changes.push([name, `${text}${sign ?? ''}`, 'comparison'])
-    if (b && others.length === 0 && ORDERED_CALLS.has(textOf(name))) swap(a, b)
+    const [, compares, sign = ''] = /^([a-z]+)(_[su])?$/.exec(name) ?? []
+    for (const text of (b && COMPARISONS.get(compares)) ?? [])
+      add('comparison', callee, text + sign)
+    if (b && others.length === 0 && ORDERED.includes(name)) swap(a, b)
   }
   if (ts.isElementAccessExpression(node)) {
     const { argumentExpression: index } = node
     if (!ts.isStringLiteralLike(index) && !ts.isNumericLiteral(index))
-      changes.push([index, `(${textOf(index)}) + 1`, 'index'])
+      add('index', index, `(${textOf(index)}) + 1`)
   }
   const condition = conditionOf(node)
-  if (condition) changes.push([condition, `!(${textOf(condition)})`, 'condition negated'])
-  if (DROPPED.has(node.kind)) changes.push([node, ';', 'statement dropped'])
+  if (condition) add('condition negated', condition, `!(${textOf(condition)})`)
+  if (DROPPED.test(kindOf(node))) add('statement dropped', node, ';')
   return changes
 }
 
@@ -138,23 +100,18 @@ function changesOf(node, textOf) {
  */
 export function mutantsOf(path, source) {
   const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS)
-  const textOf = (node) => source.slice(node.getStart(file), node.end)
+  const textOf = (first, last = first) => source.slice(first.getStart(file), last.end)
   const mutants = []
-  const add = ([node, to, operator, other, otherTo]) => {
-    const start = node.getStart(file)
-    const line = file.getLineAndCharacterOfPosition(start).line + 1
-    const end = other ? other.end : node.end
-    // Two nodes change places; what stands between them stays.
-    const between = other ? source.slice(node.end, other.getStart(file)) + otherTo : ''
-    const from = source.slice(start, end)
-    mutants.push({ line, operator, start, from, to: to + between })
-  }
   const visit = (node) => {
-    if (WITHOUT_MUTANTS.has(node.kind) || ts.isTypeNode(node)) return
-    for (const change of changesOf(node, textOf)) add(change)
+    if (WITHOUT_MUTANTS.test(kindOf(node)) || ts.isTypeNode(node)) return
+    for (const [first, to, operator, last] of changesOf(node, textOf)) {
+      const start = first.getStart(file)
+      const line = file.getLineAndCharacterOfPosition(start).line + 1
+      mutants.push({ line, operator, start, from: textOf(first, last), to })
+    }
     ts.forEachChild(node, visit)
   }
-  visit(file)
+  ts.forEachChild(file, visit)
   return mutants
 }
 
@@ -163,7 +120,7 @@ export const applyMutant = (source, { start, from, to }) =>
   source.slice(0, start) + to + source.slice(start + from.length)
 
 /** Numbers in [0, 1) that follow from a seed (mulberry32). */
-export function randomFrom(seed) {
+function randomFrom(seed) {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -182,10 +139,8 @@ export function* drawMutants(files, seed) {
   const random = randomFrom(seed)
   const lines = files.flatMap(([path, text]) => {
     const byLine = new Map()
-    for (const mutant of mutantsOf(path, text)) {
-      if (!byLine.has(mutant.line)) byLine.set(mutant.line, [])
-      byLine.get(mutant.line).push({ path, ...mutant })
-    }
+    for (const mutant of mutantsOf(path, text))
+      byLine.set(mutant.line, [...(byLine.get(mutant.line) ?? []), { path, ...mutant }])
     return [...byLine.values()]
   })
   while (lines.length > 0) {
