@@ -315,24 +315,22 @@ test('the program of README says what the page says', async () => {
   }
 })
 
-const svgs = readdirSync(join(root, 'docs')).filter((name) => /^neuron-\w+\.svg$/.test(name))
-// Not in build/src: other tests pack it meanwhile.
-for (const [tool, files] of [
-  ['picture', ['run.svg']],
-  ['neuron-pictures', svgs],
-] as const)
-  test(`docs/${files.join(', ')}: what tools/${tool}.mjs draws`, () =>
-    withFolder(async (folder) => {
-      const out = files.length > 1 ? folder : join(folder, files[0])
-      const { code, stderr } = await run([join(root, `tools/${tool}.mjs`), out], { node: true })
-      assert.equal([code, stderr], [0, ''])
-      assert.equal(readdirSync(folder), files)
-      for (const file of files)
-        assert.ok(
-          (await readFile(join(folder, file), 'utf8')) === read(`docs/${file}`),
-          `run node tools/${tool}.mjs`,
-        )
-    }))
+test('pictures of docs are what tools/pictures.mjs draws', () =>
+  // Not in build/src: other tests pack it meanwhile.
+  withFolder(async (folder) => {
+    const tool = join(root, 'tools/pictures.mjs')
+    const { code, stderr } = await run([tool, folder], { node: true })
+    assert.equal([code, stderr], [0, ''])
+    const files = readdirSync(join(root, 'docs')).filter((name) =>
+      /^(run|neuron-.*)\.svg$/.test(name),
+    )
+    assert.equal(readdirSync(folder), files)
+    for (const file of files)
+      assert.ok(
+        (await readFile(join(folder, file), 'utf8')) === read(`docs/${file}`),
+        `docs/${file}: run node tools/pictures.mjs`,
+      )
+  }))
 
 test('no page waits for numbers', () => {
   for (const page of current) assert.not.match(read(page), /TODO/, page)
