@@ -4,44 +4,47 @@
 //
 //   node tools/lint-assembly.mjs [--write] [folder that holds assembly/, the current one otherwise]
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { filesOf } from './sources.mjs'
 
-const LINE_WIDTH = 100
-
-/** Biome's settings for the copy; a rule is off only where AssemblyScript leaves no choice. */
-const BIOME = {
-  root: true,
-  formatter: { indentStyle: 'space', indentWidth: 2, lineWidth: LINE_WIDTH },
-  javascript: {
-    formatter: { quoteStyle: 'single', semicolons: 'asNeeded', trailingCommas: 'all' },
+/** Biome's settings for the copy: the project's; a rule is off only where nothing else is left. */
+const { formatter, javascript } = JSON.parse(
+  readFileSync(new URL('../biome.json', import.meta.url), 'utf8'),
+)
+const rules = {
+  preset: 'recommended',
+  // AssemblyScript has no `import type`.
+  style: { useConst: 'error', useImportType: 'off' },
+  suspicious: {
+    // Both sides have one static type: == never converts, and === is no other operator.
+    noDoubleEquals: 'off',
+    // Editors take the decorators for errors; the compiler has no other place for the note.
+    noTsIgnore: 'off',
+    // isFinite and isNaN convert nothing here: they take any type of float.
+    noGlobalIsFinite: 'off',
+    noGlobalIsNan: 'off',
+    // v128.load((p += step)) becomes one local.tee; a statement of its own costs a local.
+    noAssignInExpressions: 'off',
   },
-  linter: {
-    rules: {
-      preset: 'recommended',
-      // AssemblyScript has no `import type`.
-      style: { useConst: 'error', useImportType: 'off' },
-      suspicious: {
-        // Both sides have one static type: == never converts, and === is no other operator.
-        noDoubleEquals: 'off',
-        // Editors take the decorators for errors; the compiler has no other place for the note.
-        noTsIgnore: 'off',
-        // isFinite and isNaN convert nothing here: they take any type of float.
-        noGlobalIsFinite: 'off',
-        noGlobalIsNan: 'off',
-        // v128.load((p += step)) becomes one local.tee; a statement of its own costs a local.
-        noAssignInExpressions: 'off',
-      },
-      correctness: {
-        // Constants of 64 bits are exact: they are u64, not the numbers of JavaScript.
-        noPrecisionLoss: 'off',
-        // Every operation has the signature (rec, unit, t, scratch), by which `execute` calls it.
-        noUnusedFunctionParameters: 'off',
-      },
-    },
+  correctness: {
+    // Constants of 64 bits are exact: they are u64, not the numbers of JavaScript.
+    noPrecisionLoss: 'off',
+    // Every operation has the signature (rec, unit, t, scratch), by which `execute` calls it.
+    noUnusedFunctionParameters: 'off',
   },
 }
+
+/** What no line may hold, and why. */
+const forbidden = [
+  [/^(export )?(let|var)\b/, 'mutable global; keep state in memory that the planner laid out'],
+  [
+    /\bnew\b|\bclass\b|=>|(?<=[=(,:?]\s*)\[/,
+    'managed object; the engine has no heap: load and store at addresses',
+  ],
+  [/['"`]/, 'string; the engine has no data segment that could hold it'],
+]
 
 const write = process.argv.includes('--write')
 const root = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? '.'
@@ -49,16 +52,15 @@ const source = join(root, 'assembly')
 const build = join(root, 'build/lint-assembly')
 const copy = join(build, 'assembly')
 
-const files = readdirSync(source, { recursive: true })
-  .map((name) => name.replaceAll('\\', '/'))
+const files = filesOf(source)
+  .map((path) => relative(source, path).replaceAll('\\', '/'))
   .filter((name) => name.endsWith('.ts') && !name.startsWith('generated/'))
-  .sort()
 
 let failed = runBiome()
-const texts = new Map(files.map((name) => [name, readFileSync(join(source, name), 'utf8')]))
 for (const name of files) {
-  checkHeaders(name)
-  checkMemory(name)
+  const text = readFileSync(join(source, name), 'utf8')
+  checkHeaders(name, text.split('\n'))
+  checkMemory(name, text)
 }
 process.exitCode = failed ? 1 : 0
 
@@ -67,77 +69,53 @@ function report(name, line, message) {
   console.error(`assembly/${name}:${line} ${message}`)
 }
 
+/** Copies files from one folder to another, changed. */
+function copyFiles(from, to, changed) {
+  for (const name of files) {
+    mkdirSync(dirname(join(to, name)), { recursive: true })
+    writeFileSync(join(to, name), changed(readFileSync(join(from, name), 'utf8')))
+  }
+}
+
 /** Copies, checks and, with --write, formats and copies back. Returns whether Biome complained. */
 function runBiome() {
   rmSync(build, { recursive: true, force: true })
-  for (const name of files) {
-    const text = readFileSync(join(source, name), 'utf8')
-    mkdirSync(dirname(join(copy, name)), { recursive: true })
-    writeFileSync(join(copy, name), text.replace(/^@(\w+.*)$/gm, '// decorator $1'))
-  }
-  writeFileSync(join(build, 'biome.json'), JSON.stringify(BIOME))
-  const biome = join(
-    dirname(createRequire(import.meta.url).resolve('@biomejs/biome/package.json')),
-    'bin/biome',
+  copyFiles(source, copy, (text) => text.replace(/^@(\w+.*)$/gm, '// decorator $1'))
+  const settings = { root: true, formatter, javascript, linter: { rules } }
+  writeFileSync(join(build, 'biome.json'), JSON.stringify(settings))
+  const biome = fileURLToPath(
+    new URL('bin/biome', import.meta.resolve('@biomejs/biome/package.json')),
   )
-  const options = [
-    'check',
-    '--error-on-warnings',
-    '--max-diagnostics=100',
-    ...(write ? ['--write'] : []),
-    'assembly',
-  ]
-  const { status, stdout, stderr } = spawnSync(process.execPath, [biome, ...options], {
-    cwd: build,
-    encoding: 'utf8',
-  })
-  if (write) {
-    for (const name of files) {
-      const text = readFileSync(join(copy, name), 'utf8')
-      writeFileSync(join(source, name), text.replace(/^\/\/ decorator (\w+.*)$/gm, '@$1'))
-    }
-  }
+  const options = ['--error-on-warnings', '--max-diagnostics=100', ...(write ? ['--write'] : [])]
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [biome, 'check', ...options, 'assembly'],
+    { cwd: build, encoding: 'utf8' },
+  )
+  if (write) copyFiles(copy, source, (text) => text.replace(/^\/\/ decorator (\w+.*)$/gm, '@$1'))
   // The build would take the copies for leftovers of its own.
   rmSync(build, { recursive: true, force: true })
-  if (status === 0) return false
-  console.error(`${stdout}${stderr}`)
-  return true
+  if (status !== 0) console.error(`${stdout}${stderr}`)
+  return status !== 0
 }
 
-/** The lines of a file, with blanks in place of comments. */
-function codeOf(name) {
-  const blank = (text) => text.replace(/[^\n]/g, ' ')
-  // Decorators are read by the compiler alone (tools/unroll.mjs).
-  return texts
-    .get(name)
-    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|^@.*$/gm, blank)
-    .split('\n')
-}
-
-function checkHeaders(name) {
-  const lines = texts.get(name).split('\n')
+function checkHeaders(name, lines) {
   for (const [i, line] of lines.entries()) {
     const found = /^export function (\w+)/.exec(line)
-    if (!found) continue
-    let above = i - 1
-    while (/^(@\w+.*|\/\/ @ts-ignore.*)$/.test(lines[above] ?? '')) above--
-    if (!/\*\/$/.test(lines[above] ?? '')) {
+    const isAside = (text) => /^(@\w+.*|\/\/ @ts-ignore.*)$/.test(text)
+    const above = lines.slice(0, i).findLast((text) => !isAside(text))
+    if (found && !/\*\/$/.test(above ?? ''))
       report(name, i + 1, `exported function ${found[1]} has no /** … */ comment above it`)
-    }
   }
 }
 
 /** The engine has no data segment, no mutable global and no heap of its own. */
-function checkMemory(name) {
-  for (const [i, line] of codeOf(name).entries()) {
-    if (/^(export )?(let|var)\b/.test(line)) {
-      report(name, i + 1, 'mutable global; keep state in memory that the planner laid out')
-    }
-    if (/\bnew\b|\bclass\b|=>|(?<=[=(,:?]\s*)\[/.test(line)) {
-      report(name, i + 1, 'managed object; the engine has no heap: load and store at addresses')
-    }
-    if (/['"`]/.test(line.replace(/\bfrom '[^']*'/, ''))) {
-      report(name, i + 1, 'string; the engine has no data segment that could hold it')
-    }
-  }
+function checkMemory(name, text) {
+  // Comments are nothing; decorators are read by the compiler alone (tools/unroll.mjs).
+  const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|^@.*$/gm, (found) =>
+    found.replace(/[^\n]/g, ' '),
+  )
+  for (const [i, line] of code.split('\n').entries())
+    for (const [pattern, message] of forbidden)
+      if (pattern.test(line.replace(/\bfrom '[^']*'/, ''))) report(name, i + 1, message)
 }
