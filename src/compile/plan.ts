@@ -84,14 +84,20 @@ export interface MemoryUse {
   readonly total: number
 }
 
-/** Of lists of any length: as arguments of a call, a million records overflow the stack. */
+/** Not by `Math.max`: as arguments of a call, a million records overflow the stack. */
 const greatest = (least: number, values: readonly number[]): number =>
   values.reduce((a, b) => Math.max(a, b), least)
 
-/** Pixels of a node that a kernel behind it may read in one run. */
-function zeroPixels(graph: Graph, { index }: { index: number }): number {
-  const kernels = readersOf(graph, index).map((of) => planOf(of).pixels?.(of.layer) ?? 1)
-  return greatest(1, kernels)
+/**
+ * Zeros that stand for rows outside an image: as many as a kernel reads at once, a kernel row or a
+ * flattened image of channels.
+ */
+function zerosOf(graph: Graph): number {
+  const zeros = graph.nodes.map(({ index, shape }) => {
+    const pixels = readersOf(graph, index).map((of) => planOf(of).pixels?.(of.layer) ?? 1)
+    return storedChannels(shape[0]) * greatest(1, pixels)
+  })
+  return greatest(0, zeros)
 }
 
 /**
@@ -166,26 +172,19 @@ function* planRuns(
   const state = collectState(graph, byteNodes)
   const { parameters, statistics } = state
   const b = new ProgramBuilder()
-  // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a
-  // flattened image of channels.
-  const zeros = greatest(
-    0,
-    graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)),
-  )
-  const floats = { parameters: state.parameterFloats, statistics: state.statisticFloats, zeros }
-  const named = namedBuffers(b, options, floats)
+  const named = namedBuffers(b, options, {
+    parameters: state.parameterFloats,
+    statistics: state.statisticFloats,
+    zeros: zerosOf(graph),
+  })
   const byteWeights = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
   const inputs = inputBuffers(b, options, named.losses ? targetFloats(options) : 0)
   const contexts: Context[] = []
-  const contextOf = (
-    images: number,
-    of: Context['buffers'],
-    run: Run,
-    carried?: Context['carried'],
-  ): Context => {
+  const contextOf: ContextOf = (images, of, run, carried) => {
     const given = [parameters, statistics, of, run, byteWeights, carried] as const
-    contexts.push(new Context(options, images, b, ...given))
-    return contexts[contexts.length - 1]
+    const context = new Context(options, images, b, ...given)
+    contexts.push(context)
+    return context
   }
   // What a training step has found may be read after others have run.
   const carried = options.inspect ? undefined : new Map<string, Buffer>()
@@ -207,20 +206,8 @@ function* planRuns(
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
     keptBytes = made.keptBytes
   }
-  const starts = [b.now]
-  const forwardOf = (images: number, output: Buffer, run: Run = 'forward'): Context =>
-    contextOf(images, { ...named, losses: undefined, output }, run)
-  if (purpose.evaluate)
-    planned.push(
-      yield* forwardProgram(contextOf(passImages, named, 'forward', carried), 'evaluate'),
-    )
-  // Where batches of one image run already, it is not needed.
-  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keepsBatches(options)))) {
-    starts.push(b.now)
-    planned.push(yield* forwardProgram(forwardOf(1, named.output), 'single'))
-  }
-  if (purpose.stream)
-    planned.push(yield* streamProgram(forwardOf(passImages, named.outputSoFar, 'stream')))
+  const forward = yield* forwardPrograms(options, passImages, named, contextOf, carried)
+  planned.push(...forward.programs)
   if (options.weights === 'int8' && !byteNodes)
     return yield* planRuns(options, passImages, workers, nodesOfBytes(contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
@@ -229,7 +216,40 @@ function* planRuns(
   const lone = contexts.find(({ lone }) => lone)?.lone
   const buffers = { ...named, ...inputs }
   const given = { options, parameters, byteWeights, statistics, named: buffers, lone, passImages }
-  return yield* laidOut(b, planned, starts, workers, keptBytes, given)
+  return yield* laidOut(b, planned, forward.starts, workers, keptBytes, given)
+}
+
+type ContextOf = (
+  images: number,
+  of: Context['buffers'],
+  run: Run,
+  carried?: Context['carried'],
+) => Context
+
+/** The programs of a purpose that run forward alone, and the first records of two of them. */
+function* forwardPrograms(
+  options: PlanOptions,
+  passImages: number,
+  named: ReturnType<typeof namedBuffers>,
+  contextOf: ContextOf,
+  carried: Context['carried'] | undefined,
+): Parts<{ readonly programs: readonly ProgramPlan[]; readonly starts: readonly number[] }> {
+  const purpose = purposeOf(options)
+  const whole = contextOf(passImages, named, 'forward', carried)
+  const { builder: b } = whole
+  const starts = [b.now]
+  const programs: ProgramPlan[] = []
+  const forwardOf = (images: number, output: Buffer, run: Run): Context =>
+    contextOf(images, { ...named, losses: undefined, output }, run)
+  if (purpose.evaluate) programs.push(yield* forwardProgram(whole, 'evaluate'))
+  // Where batches of one image run already, it is not needed.
+  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keepsBatches(options)))) {
+    starts.push(b.now)
+    programs.push(yield* forwardProgram(forwardOf(1, named.output, 'forward'), 'single'))
+  }
+  if (purpose.stream)
+    programs.push(yield* streamProgram(forwardOf(passImages, named.outputSoFar, 'stream')))
+  return { programs, starts }
 }
 
 /** Slots: two where one is filled while the other is read; a stream has one. */
@@ -287,24 +307,7 @@ function* laidOut(
   const encoded = laid.encode()
   const scratches = planned.flatMap(recordsOf).map((record) => record.scratch)
   const workerScratch = roundUp(greatest(64, scratches), 64) + 64
-  const sum = (of: MemoryKind): number =>
-    used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)
-  const persistent = used.filter((x) => x.persistent).reduce((n, x) => n + x.bytes + 64, 0)
-  const recorded = sum('recorded')
-  const scratch = Math.max(0, end - base - persistent) + sum('kept')
-  const memory: MemoryUse = {
-    program: laid.size,
-    parameters: sum('parameters'),
-    gradients: sum('gradients'),
-    optimizer: sum('optimizer'),
-    statistics: sum('statistics'),
-    ...(recorded > 0 ? { recorded } : {}),
-    input: sum('input'),
-    kept: Math.min(keptBytes, scratch),
-    scratch,
-    workers: workerScratch * workers,
-    total: end + workerScratch * workers + 64,
-  }
+  const memory = memoryUse(used, laid.size, end - base, keptBytes, workerScratch * workers)
   const programs = planned.map((of, i): [string, Program] => {
     const address = encoded.programs[i]
     return [of.name, { ...of, address, records: recordsOf(of), workers: workersOf(of, workers) }]
@@ -324,6 +327,33 @@ function* laidOut(
     /** Bytes of scratch for one worker, and where the workers' scratch starts. */
     workerScratch,
     workerScratchAt: end,
-    memory,
+    memory: { ...memory, total: end + memory.workers + 64 },
+  }
+}
+
+/** What memory is used for, whose buffers take so many bytes. */
+function memoryUse(
+  used: readonly Buffer[],
+  program: number,
+  bytes: number,
+  keptBytes: number,
+  workers: number,
+): Omit<MemoryUse, 'total'> {
+  const own = used.filter(({ persistent }) => persistent)
+  const sum = (of: MemoryKind): number =>
+    own.filter(({ purpose }) => purpose === of).reduce((n, x) => n + x.bytes, 0)
+  const recorded = sum('recorded')
+  const scratch = Math.max(0, bytes - own.reduce((n, x) => n + x.bytes + 64, 0)) + sum('kept')
+  return {
+    program,
+    parameters: sum('parameters'),
+    gradients: sum('gradients'),
+    optimizer: sum('optimizer'),
+    statistics: sum('statistics'),
+    ...(recorded > 0 ? { recorded } : {}),
+    input: sum('input'),
+    kept: Math.min(keptBytes, scratch),
+    scratch,
+    workers,
   }
 }

@@ -127,36 +127,38 @@ export function* trainingPrograms(
   pass.complete()
   b.startSection(1)
   if (!updatesInLoop) step()
-  // What no backward record reads makes room for others before the forward pass has ended.
-  const kept = b.buffers.filter(
-    (x) =>
-      (x.purpose === 'kept' || x.purpose === 'scratch') &&
-      x.first < forwardEnd &&
-      (x.last >= forwardEnd || (x.purpose === 'kept' && x.persistent)),
-  )
   const withoutUpdate = sections.map((section) => ({
     ...section,
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
   const { rates, states, probes, penalties } = pass
   const found = { rates, states, probes, penalties }
-  const ofNone = { rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
     const { sections } = b.program(name)
     b.phase = 'update'
     emit(b, update)
-    return { name, sections, ...ofNone }
+    return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   }
-  return {
-    programs: [
-      { name: 'train', sections, ...found },
-      { name: 'gradients', sections: withoutUpdate, ...found },
-      ...(spec.accumulate
-        ? [apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate)]
-        : []),
-    ],
-    keptBytes: kept.reduce((n, x) => n + x.bytes, 0),
-  }
+  const programs: ProgramPlan[] = [
+    { name: 'train', sections, ...found },
+    { name: 'gradients', sections: withoutUpdate, ...found },
+  ]
+  const keptBytes = bytesKept(b.buffers, forwardEnd)
+  if (spec.accumulate)
+    programs.push(apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate))
+  return { programs, keptBytes }
+}
+
+/** Bytes of what a forward pass that ends with a record leaves to the backward pass. */
+function bytesKept(buffers: readonly Buffer[], forwardEnd: number): number {
+  // What no backward record reads makes room for others before the forward pass has ended.
+  const kept = buffers.filter(
+    (x) =>
+      (x.purpose === 'kept' || x.purpose === 'scratch') &&
+      x.first < forwardEnd &&
+      (x.last >= forwardEnd || (x.purpose === 'kept' && x.persistent)),
+  )
+  return kept.reduce((n, x) => n + x.bytes, 0)
 }
 
 /** One time step forward; neurons keep their potentials for the next one. */

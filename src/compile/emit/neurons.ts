@@ -167,13 +167,17 @@ function resultsOf(pass: Pass, { name }: GraphNode, neurons: Neurons) {
     pass.carried(`${name} ${role}`, of, 'kept', inspect)
   const ofSteps = (role: string, wanted: boolean): Buffer | undefined =>
     wanted ? b.buffer(`${name} ${role}`, bytes * pass.callSteps) : undefined
-  const comesBack = training && model.recurrence !== null
   return {
     eligibility: byRates || probed ? kept('eligibility', bytes, options.inspect) : undefined,
     traces: byRates && size > 0 ? kept('derivatives', bytes * size) : undefined,
     surrogateOut: ofSteps('surrogate', training && method.neuron === 'surrogate'),
-    inputs: ofSteps('currents', comesBack && method.neuron === 'time'),
-    presynaptic: ofSteps('spikes before', comesBack),
+    recurrent: model.recurrence
+      ? {
+          inputs: ofSteps('currents', training && method.neuron === 'time'),
+          presynaptic: ofSteps('spikes before', training),
+          traced: method.presynaptic === 'trace',
+        }
+      : undefined,
   }
 }
 
@@ -193,7 +197,6 @@ export function lowerNeurons(
   before?: { readonly places: Places; emit(neurons: Neurons, state: Place | undefined): void },
 ): Expression {
   const { context, options } = pass
-  const { outer } = context
   checkMethod(node, model, pass)
   const { name, shape, index } = node
   const places = (of: (node: number, role: string) => Reference | undefined): Places =>
@@ -203,14 +206,14 @@ export function lowerNeurons(
   const isSpiking = model.equations.output === 'spike'
   const isActivation = !isSpiking && model.equations.states.length === 0
   const { units } = sizesOf(pass, neurons)
-  const counted = (): Buffer => pass.carried(`${name} spike counts`, units * 4, 'statistics')
-  const sums = isSpiking ? { buffer: counted(), units } : undefined
+  const sums = isSpiking
+    ? { buffer: pass.carried(`${name} spike counts`, units * 4, 'statistics'), units }
+    : undefined
   const output = isSpiking
     ? pass.spikeTensor(name, shape, model.leak, sums)
     : pass.floatTensor(name, shape, pass.callSteps)
   const fired = output.kind === 'spikes' ? output : undefined
-  const { inputs, presynaptic, ...kept } = resultsOf(pass, node, neurons)
-  const { recurrence } = model
+  const kept = resultsOf(pass, node, neurons)
   const results = {
     ...kept,
     masks: fired?.masks,
@@ -220,19 +223,17 @@ export function lowerNeurons(
     out: output.kind === 'float' ? output.buffer : undefined,
     ...(isActivation ? {} : countNeurons(pass, node, units, isSpiking)),
     recorded: recordStates(pass, node, model),
-    recurrent: recurrence
-      ? {
-          ...{ inputs, presynaptic, traced: context.method.presynaptic === 'trace' },
-          arrivals: countArrivals(pass, node, units, storedChannels(shape[0])),
-        }
-      : undefined,
+    recurrent: kept.recurrent && {
+      ...kept.recurrent,
+      arrivals: countArrivals(pass, node, units, storedChannels(shape[0])),
+    },
   }
   let state: Buffer | undefined
   const carry = (bytes: number): Buffer => {
     state ??= pass.carried(`${name} state`, bytes, 'kept')
     return state
   }
-  const isCarried = outer || (before !== undefined && pass.training)
+  const isCarried = context.outer || (before !== undefined && pass.training)
   before?.emit(neurons, isCarried ? carry(sizesOf(pass, neurons).bytes) : undefined)
   emitNeurons(pass, neurons, results, isCarried ? carry : undefined)
   if (isActivation) countValues(pass, node, 'output', shape, output as FloatTensor)
@@ -241,17 +242,30 @@ export function lowerNeurons(
     if (fired) givePenalties(pass, node, fired)
     if (output.gradient.length === 0) return
     const gradients = places((at, role) => context.gradient(at, role))
-    const all = { inputs, ...kept }
-    const { delta, steps } = currentGradient(pass, node, neurons, output, all, gradients)
-    if (presynaptic) {
-      const out = context.gradient(index, recurrentWeight(model)) as Reference
-      const to = { out, biasOut: context.gradient(index, 'recurrent.bias') }
-      const from = { in: presynaptic, delta }
-      emitRecurrentGradient(pass, neurons, { ...to, ...from }, context.accumulate)
-    }
+    const { delta, steps } = currentGradient(pass, node, neurons, output, kept, gradients)
+    const presynaptic = kept.recurrent?.presynaptic
+    if (presynaptic) recurrentGradient(pass, index, neurons, presynaptic, delta)
     giveGradient(read, delta, steps)
   })
   return { shape, terms: [term(output)] }
+}
+
+/** The gradients of a layer's recurrent weight and bias, from those of its currents. */
+function recurrentGradient(
+  pass: Pass,
+  node: number,
+  neurons: Neurons,
+  presynaptic: Buffer,
+  delta: Buffer,
+): void {
+  const { context } = pass
+  const places = {
+    in: presynaptic,
+    delta,
+    out: context.gradient(node, recurrentWeight(neurons.model)) as Reference,
+    biasOut: context.gradient(node, 'recurrent.bias'),
+  }
+  emitRecurrentGradient(pass, neurons, places, context.accumulate)
 }
 
 /** Where a layer's record leaves spikes and their sums by unit. */
@@ -290,7 +304,7 @@ function currentGradient(
   node: GraphNode,
   neurons: Neurons,
   output: SpikeTensor | FloatTensor,
-  { eligibility, surrogateOut, traces: kept, inputs }: Omit<Results, 'presynaptic'>,
+  { eligibility, surrogateOut, traces: kept, recurrent }: Results,
   gradients: Places,
 ): { delta: Buffer; steps: number } {
   const by = pass.context.method.neuron
@@ -316,6 +330,7 @@ function currentGradient(
   const { size } = neurons.model.learn
   const derivatives = `${node.name} derivatives`
   const traces = size > 0 ? gradientBuffer(pass, derivatives, node.shape, size) : undefined
+  const inputs = recurrent?.inputs
   // Numbers that are drawn follow from the place in the batch, which no part of it knows.
   const whole = inputs !== undefined || neurons.model.equations.draws?.length
   const read = whole ? [] : neurons.inputs.map(({ tensor }) => tensor)

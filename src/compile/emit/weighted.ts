@@ -28,7 +28,7 @@ import { storedChannels, weightLayout } from '../layout.js'
 import { type FloatBuffer, type LayerPlan, type Pass, term } from '../pass.js'
 import { type Expression, type FloatTensor, rowsOf, type SpikeInput } from '../tensors.js'
 import { countValues } from './activity.js'
-import { emitTraceGradient, traceOf } from './encode.js'
+import { emitTraceGradient, type Trace, traceOf } from './encode.js'
 import {
   giveMadeGradient,
   gradientBuffer,
@@ -51,9 +51,8 @@ export const weighted: LayerPlan<WeightedLayer> = {
   },
 
   lower(pass, node, layer, x) {
-    const { b, context, options, training, callSteps } = pass
-    const { buffers, outer, method, accumulate } = context
-    const { timeSteps } = options
+    const { b, context, options, callSteps } = pass
+    const { buffers, method, accumulate } = context
     const { name, index } = node
     const plain = plainInput(pass, node, x)
     const inC = plain ? plain.stored : storedChannels(x.shape[0])
@@ -80,47 +79,11 @@ export const weighted: LayerPlan<WeightedLayer> = {
       )
     else if (onSpikes)
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
+    const kept: Kept = { g, inC, spikes, ...keptForWeight(pass, node, x, inC, floats) }
     // What the gradient of the input is handed to.
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
-
-    const trace =
-      training && method.presynaptic === 'trace' ? traceOf(pass, node, x, inC) : undefined
-    // Counts give the time mean of spikes and the input is all there, but a current is gone when
-    // the loop over t outside goes on.
-    const passing =
-      outer &&
-      method.presynaptic === 'mean' &&
-      x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
-    const inputSum = training && passing && floats ? pass.timeSum(node, floats) : undefined
-
     withGradient(pass, node, output, (delta, steps) => {
-      const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
-      const whole = { ...job, steps, accumulate }
-      const productsWith = (delta: Buffer): void => {
-        const read =
-          inputSum && floats
-            ? { input: { ...rowsOf(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) } }
-            : presynaptic(pass, node, x, inC, steps)
-        emitWeightGradient(b, { ...whole, delta, ...read })
-      }
-      const products = (): void => productsWith(delta)
-      // With the input of each step, by lists of spikes where they pay.
-      const byStep = (delta: Buffer): void => {
-        const here = { ...whole, delta, spikes: spikes as SpikeInput }
-        // Records have one condition: where it is the step mask nothing is chosen.
-        const how = { callSteps: outer ? steps : undefined, always: context.masked }
-        const fits = spikes && method.presynaptic !== 'mean' && steps === callSteps
-        const which = fits ? patternsBy(b, here, how) : 'many'
-        const patterns = (): void => patternGradient.emit(b, here)
-        emitEither(b, which, patterns, () => productsWith(delta))
-      }
-      const source = method.presynaptic === 'mean' ? listSource(x) : undefined
-      const lists = source && { ...job, ...source, steps: timeSteps }
-      const which = lists ? listsBy(b, lists) : 'many'
-      if (lists && which !== 'many')
-        emitEither(b, which, () => listGradient.emit(b, lists), products)
-      else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
-      else byStep(delta)
+      lowerWeightGradient(pass, node, x, kept, delta, steps)
       if (options.inspect && method.neuron === 'time' && steps > 1)
         probe(pass, node, x, g, output, delta)
       const biasGradient = context.gradient(index, 'bias')
@@ -139,6 +102,81 @@ export const weighted: LayerPlan<WeightedLayer> = {
     })
     return { shape: node.shape, terms: [term(output)] }
   },
+}
+
+/** What the forward records leave to the gradient of the weight. */
+interface Kept {
+  readonly g: Geometry
+  /** Channels of the input as stored. */
+  readonly inC: number
+  readonly spikes: SpikeInput | undefined
+  /** The trace of the input, where the method has one. */
+  readonly trace: Trace | undefined
+  /** The mean over time of a current that is gone when the backward pass begins. */
+  readonly mean: Pick<WeightGradient, 'input'> | undefined
+}
+
+function keptForWeight(
+  pass: Pass,
+  node: GraphNode,
+  x: Expression,
+  inC: number,
+  floats: FloatTensor | undefined,
+): Pick<Kept, 'trace' | 'mean'> {
+  const { training, context } = pass
+  const { presynaptic } = context.method
+  const trace = training && presynaptic === 'trace' ? traceOf(pass, node, x, inC) : undefined
+  // Counts give the time mean of spikes and the input is all there, but a current is gone when the
+  // loop over t outside goes on.
+  const passing =
+    context.outer &&
+    presynaptic === 'mean' &&
+    x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
+  if (!training || !passing || !floats) return { trace, mean: undefined }
+  const sum = rowsOf(pass.timeSum(node, floats), inC)
+  return { trace, mean: { input: { ...sum, scale: 1 / pass.rowsOfAllCalls(floats) } } }
+}
+
+/** Emits the gradient of a weight: by lists of spikes where they pay, else by dense products. */
+function lowerWeightGradient(
+  pass: Pass,
+  node: GraphNode,
+  x: Expression,
+  { g, inC, spikes, trace, mean }: Kept,
+  delta: Buffer,
+  steps: number,
+): void {
+  const { b, context, options, callSteps } = pass
+  const { outer, method, accumulate } = context
+  const out = context.gradient(node.index, 'weight') as Reference
+  const job = { name: node.name, g, delta, out }
+  const whole = { ...job, steps, accumulate }
+  const products = (delta: Buffer): void => {
+    const read = mean ?? presynaptic(pass, node, x, inC, steps)
+    emitWeightGradient(b, { ...whole, delta, ...read })
+  }
+  // With the input of each step, by lists of spikes where they pay.
+  const byStep = (delta: Buffer): void => {
+    const here = { ...whole, delta, spikes: spikes as SpikeInput }
+    // Records have one condition: where it is the step mask nothing is chosen.
+    const how = { callSteps: outer ? steps : undefined, always: context.masked }
+    const fits = spikes && method.presynaptic !== 'mean' && steps === callSteps
+    const which = fits ? patternsBy(b, here, how) : 'many'
+    const patterns = (): void => patternGradient.emit(b, here)
+    emitEither(b, which, patterns, () => products(delta))
+  }
+  const source = method.presynaptic === 'mean' ? listSource(x) : undefined
+  const lists = source && { ...job, ...source, steps: options.timeSteps }
+  const which = lists ? listsBy(b, lists) : 'many'
+  if (lists && which !== 'many')
+    emitEither(
+      b,
+      which,
+      () => listGradient.emit(b, lists),
+      () => products(delta),
+    )
+  else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
+  else byStep(delta)
 }
 
 /**
