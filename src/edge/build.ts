@@ -133,6 +133,89 @@ class Behind {
   }
 }
 
+/** What a file says about itself; of its weights and memory, before these are known. */
+function infoOf({ plan }: Prepared, settings: ExportSettings, target: NetTarget): NetInfo {
+  const { options } = plan
+  const { graph, input, frames, timeSteps } = options
+  const { mode, labels, inputType, batchSize, weights, synops } = settings
+  const perChannel = (given: readonly number[] | undefined, usual: number) =>
+    inputType === 'u8' ? (given ?? Array<number>(input[0]).fill(usual)) : undefined
+  return {
+    abi: ABI_VERSION,
+    version: VERSION,
+    name: settings.name,
+    input,
+    inputType,
+    frames: frames && mode !== 'step',
+    timeSteps,
+    classes: graph.nodes[graph.output].shape[0],
+    labels,
+    mean: perChannel(settings.mean, 0),
+    std: perChannel(settings.std, 1),
+    mode,
+    target,
+    stepMode: options.stepMode,
+    method: options.method,
+    batchSize,
+    weights,
+    parameters: parameterCount(plan),
+    weightBytes: 0,
+    memoryBytes: PAGE,
+    usedBytes: PAGE,
+    synops: { max: synapticOperations(graph, frames, timeSteps), mean: synops },
+    state: mode === 'train' ? stateEntries(plan) : undefined,
+  }
+}
+
+/** Where a host writes and reads. */
+function addressesOf({ named }: Plan, info: NetInfo, behind: Behind): NetAddresses {
+  const { input, inputType, labels, mean, std } = info
+  const [c, h, w] = input
+  const steps = info.frames ? info.timeSteps : 1
+  // Channels last is the same as channels first where there is one of either.
+  const direct = inputType === 'f32' && (c * steps === 1 || h * w === 1)
+  const floats = (all: readonly number[] | undefined): number =>
+    all ? behind.put(new Uint8Array(Float32Array.from(all).buffer)) : 0
+  const bytes = inputCount(info) * (inputType === 'u8' ? 1 : 4)
+  return {
+    input: direct ? named.images[0].address : behind.take(bytes),
+    output: info.mode === 'step' ? behind.take(info.classes * 4) : named.output.address,
+    labels: labels ? behind.put(labelBytes(labels)) : 0,
+    mean: floats(mean),
+    std: floats(std),
+  }
+}
+
+/** Brings images from where a host writes them into the order of the plan. */
+function conversion(
+  functions: ReadonlyMap<string, Func>,
+  image: number,
+  { input: [c, h, w], inputType }: NetInfo,
+  at: NetAddresses,
+): (images: number, steps: number) => Expression[] {
+  if (at.input === image) return () => []
+  return (images, steps) => {
+    const args = [at.input, image, images, steps, c, h * w]
+    return inputType === 'u8'
+      ? [call(functions, 'edgeBytes', ...args, at.mean, at.std)]
+      : [call(functions, 'edgeFloats', ...args)]
+  }
+}
+
+/** Functions that tell a host where it writes and reads, and what was predicted. */
+function wordsOf(info: NetInfo, at: NetAddresses, struct: number, predicted: number): Driver[] {
+  const input = info.inputType === 'u8' ? 'input_u8' : 'input'
+  return [
+    word('abi_version', i32(ABI_VERSION)),
+    word('info_ptr', i32(struct)),
+    word(`${input}_ptr`, i32(at.input)),
+    word(`${input}_len`, i32(inputCount(info))),
+    word('output_ptr', i32(at.output)),
+    word('output_len', i32(info.classes)),
+    word('predicted_class', loadWord(predicted)),
+  ]
+}
+
 /** The module of a network. `engine`: the bytes of the engine that its code is taken from. */
 export function buildNet(
   prepared: Prepared,
@@ -141,76 +224,22 @@ export function buildNet(
   target: NetTarget,
 ): Uint8Array {
   const { plan, learning } = prepared
-  const { options, named } = plan
-  const { graph, input, frames, timeSteps } = options
-  const { mode, labels, inputType } = settings
-  const channels = input[0]
-  const classes = graph.nodes[graph.output].shape[0]
-  const info: NetInfo = {
-    abi: ABI_VERSION,
-    version: VERSION,
-    name: settings.name,
-    input,
-    inputType,
-    frames: frames && mode !== 'step',
-    timeSteps,
-    classes,
-    labels,
-    mean: inputType === 'u8' ? (settings.mean ?? Array(channels).fill(0)) : undefined,
-    std: inputType === 'u8' ? (settings.std ?? Array(channels).fill(1)) : undefined,
-    mode,
-    target,
-    stepMode: options.stepMode,
-    method: options.method,
-    batchSize: settings.batchSize,
-    weights: settings.weights,
-    parameters: parameterCount(plan),
-    weightBytes: 0,
-    memoryBytes: PAGE,
-    usedBytes: PAGE,
-    synops: { max: synapticOperations(graph, frames, timeSteps), mean: settings.synops },
-    state: mode === 'train' ? stateEntries(plan) : undefined,
-  }
-
+  const { named } = plan
+  const info = infoOf(prepared, settings, target)
+  const { classes, timeSteps } = info
   const behind = new Behind(plan.memory.total)
   // Copies: what is specialised changes in place.
   const functions = decodeModule(engine, plan.kernels && decodeFunctions(plan.kernels.bytes(false)))
-  const image = named.images[0].address
-  const count = inputCount(info)
-  // Channels last is the same as channels first where there is one of either.
-  const [c, h, w] = input
-  const steps = info.frames ? timeSteps : 1
-  const direct = inputType === 'f32' && (c * steps === 1 || h * w === 1)
-  const at: NetAddresses = {
-    input: direct ? image : behind.take(count * (inputType === 'u8' ? 1 : 4)),
-    output: mode === 'step' ? behind.take(classes * 4) : named.output.address,
-    labels: labels ? behind.put(labelBytes(labels)) : 0,
-    mean: info.mean ? behind.put(new Uint8Array(Float32Array.from(info.mean).buffer)) : 0,
-    std: info.std ? behind.put(new Uint8Array(Float32Array.from(info.std).buffer)) : 0,
-  }
+  const at = addressesOf(plan, info, behind)
   const struct = behind.take(STRUCT_BYTES)
-
-  const convert = (images: number, steps: number): Expression[] => {
-    if (direct) return []
-    const args = [at.input, image, images, steps, c, h * w]
-    return inputType === 'u8'
-      ? [call(functions, 'edgeBytes', ...args, at.mean, at.std)]
-      : [call(functions, 'edgeFloats', ...args)]
-  }
+  const convert = conversion(functions, named.images[0].address, info, at)
   const run = ({ address }: Program): Expression =>
     call(functions, 'run', address, 0, 1, plan.workerScratchAt, 0, 0)
   const { evaluate, single, stream, train } = plan.programs
   const forward = evaluate ?? single
   const programs = [forward, stream, train].filter((program) => program !== undefined)
-  const drivers: Driver[] = [
-    word('abi_version', i32(ABI_VERSION)),
-    word('info_ptr', i32(struct)),
-    word(inputType === 'u8' ? 'input_u8_ptr' : 'input_ptr', i32(at.input)),
-    word(inputType === 'u8' ? 'input_u8_len' : 'input_len', i32(count)),
-    word('output_ptr', i32(at.output)),
-    word('output_len', i32(classes)),
-    word('predicted_class', loadWord(named.predictions.address)),
-  ]
+  const drivers = wordsOf(info, at, struct, named.predictions.address)
+  const steps = info.frames ? timeSteps : 1
   if (forward)
     drivers.push({ name: 'infer', result: undefined, body: [...convert(1, steps), run(forward)] })
   if (stream) {
@@ -229,13 +258,6 @@ export function buildNet(
     drivers.push({ name: START, result: undefined, body: spread(functions, table, contents) })
   const changing = stream ? [Control.FirstStep] : train ? changedBySteps(plan) : []
   const { read, ...code } = specialise(functions, prepared, programs, drivers, changing)
-  const pages = Math.ceil(behind.end / PAGE)
-  const complete: NetInfo = {
-    ...info,
-    weightBytes: contents.weightBytes,
-    memoryBytes: pages * PAGE,
-    usedBytes: behind.end,
-  }
 
   const bytes = new Uint8Array(behind.end)
   bytes.set(contents.bytes)
@@ -246,18 +268,36 @@ export function buildNet(
     new DataView(bytes.buffer).setUint32(stepsAt, learning.steps, true)
   }
   for (const [address, piece] of behind.contents) bytes.set(piece, address)
+  const complete = withSizes(info, contents.weightBytes, behind.end)
   bytes.set(writeInfoStruct(complete, at), struct)
-  const exports = new Map(code.drivers)
-  exports.delete(START)
-  const kept = new Set(code.drivers.values())
   const users = (func: string): string[] => usersOf(func, engine, plan, programs)
+  return sealed(complete, code, bytes, users)
+}
+
+const withSizes = (info: NetInfo, weightBytes: number, usedBytes: number): NetInfo => ({
+  ...info,
+  weightBytes,
+  memoryBytes: Math.ceil(usedBytes / PAGE) * PAGE,
+  usedBytes,
+})
+
+/** The module of functions and memory, with its seal. */
+function sealed(
+  info: NetInfo,
+  { functions, drivers }: Omit<ReturnType<typeof specialise>, 'read'>,
+  bytes: Uint8Array,
+  users: (func: string) => string[],
+): Uint8Array {
+  const exports = new Map(drivers)
+  exports.delete(START)
+  const kept = new Set(drivers.values())
   const module = encodeModule({
-    functions: target === 'scalar' ? lowerToScalar(code.functions, kept, users) : code.functions,
+    functions: info.target === 'scalar' ? lowerToScalar(functions, kept, users) : functions,
     exports,
-    start: code.drivers.get(START),
-    pages,
+    start: drivers.get(START),
+    pages: info.memoryBytes / PAGE,
     segments: segmentsOf(bytes),
-    custom: [sectionBytes(complete)],
+    custom: [sectionBytes(info)],
   })
   return seal(module)
 }

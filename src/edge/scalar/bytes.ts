@@ -38,6 +38,42 @@ export function pack(elements: readonly Expression[], bits: Bits): Expression {
 
 const indices = (bits: Bits): number[] => Array.from({ length: 32 / bits }, (_, k) => k)
 
+/** What a number becomes, with that of another word, or `by` a number for all. */
+type Single = (x: Expression, y: Expression, by: Expression) => Expression
+
+/** Of a kind that takes one number after the other. */
+function single(kind: string, bits: Bits, sign: string, keep: Keep): Single | undefined {
+  const short = (e: Expression): Expression => clamp(keep(e), bits, sign === 's')
+  const bitsOf = (by: Expression): Expression => op('and', by, i32(bits - 1))
+  const compared: Single = (x, y) => op('sub', i32(0), op(`${kind}_${sign}`, x, y))
+  const chosen: Single = (one, other) => {
+    const [x, y] = [keep(one), keep(other)]
+    return select(x, y, op(`${kind === 'min' ? 'lt' : 'gt'}_${sign}`, x, y))
+  }
+  const saturated: Single = (x, y) => short(op(kind.slice(0, 3), x, y))
+  const kinds: Readonly<Record<string, Single>> = {
+    mul: (x, y) => op('mul', x, y),
+    lt: compared,
+    gt: compared,
+    le: compared,
+    ge: compared,
+    min: chosen,
+    max: chosen,
+    add_sat_: saturated,
+    sub_sat_: saturated,
+    avgr_: (x, y) => op('shr_u', op('add', op('add', x, y), i32(1)), i32(1)),
+    mulr_: (x, y) => short(op('shr_s', op('add', op('mul', x, y), i32(0x4000)), i32(15))),
+    abs: (one) => {
+      const x = keep(one)
+      return select(x, op('sub', i32(0), x), op('gt_s', x, i32(0)))
+    },
+    popcnt: (x) => op('popcnt', x),
+    shl: (x, _, by) => op('shl', x, bitsOf(by)),
+    shr: (x, _, by) => op(`shr_${sign}`, x, bitsOf(by)),
+  }
+  return kinds[kind]
+}
+
 /** What several numbers of one word become, as expressions. Names: kind, bits, s or u. */
 function expand(name: string, args: readonly Expression[], keep: Keep): Expression {
   const [, kind, width, sign] = /^([a-z_]+?)(8|16)([su]?)$/.exec(name) as RegExpExecArray
@@ -46,36 +82,14 @@ function expand(name: string, args: readonly Expression[], keep: Keep): Expressi
   if (fast) return fast
   const [a, b] = args
   const part = (word: Expression, k: number): Expression => element(word, k, bits, sign === 's')
-  const each = (make: (k: number) => Expression): Expression => pack(indices(bits).map(make), bits)
-  const held = (word: Expression, k: number): Expression => keep(part(word, k))
   const short = (e: Expression): Expression => clamp(keep(e), bits, sign === 's')
-  const compared = (): Expression =>
-    each((k) => op('sub', i32(0), op(`${kind}_${sign}`, part(a, k), part(b, k))))
-  const chosen = (): Expression =>
-    each((k) => {
-      const [x, y] = [held(a, k), held(b, k)]
-      return select(x, y, op(`${kind === 'min' ? 'lt' : 'gt'}_${sign}`, x, y))
-    })
-  const saturated = (): Expression =>
-    each((k) => short(op(kind.slice(0, 3), part(a, k), part(b, k))))
+  const one = single(kind, bits, sign, keep)
+  if (one)
+    return pack(
+      indices(bits).map((k) => one(part(a, k), b && part(b, k), b)),
+      bits,
+    )
   const kinds: Readonly<Record<string, () => Expression>> = {
-    mul: () => each((k) => op('mul', part(a, k), part(b, k))),
-    ...{ lt: compared, gt: compared, le: compared, ge: compared, min: chosen, max: chosen },
-    ...{ add_sat_: saturated, sub_sat_: saturated },
-    avgr_: () =>
-      each((k) => op('shr_u', op('add', op('add', part(a, k), part(b, k)), i32(1)), i32(1))),
-    mulr_: () => {
-      const rounded = (k: number) => op('add', op('mul', part(a, k), part(b, k)), i32(0x4000))
-      return each((k) => short(op('shr_s', rounded(k), i32(15))))
-    },
-    abs: () =>
-      each((k) => {
-        const x = held(a, k)
-        return select(x, op('sub', i32(0), x), op('gt_s', x, i32(0)))
-      }),
-    popcnt: () => each((k) => op('popcnt', part(a, k))),
-    shl: () => each((k) => op('shl', part(a, k), op('and', b, i32(bits - 1)))),
-    shr: () => each((k) => op(`shr_${sign}`, part(a, k), op('and', b, i32(bits - 1)))),
     narrow: () => {
       // The numbers that become shorter are signed.
       if (bits === 16) return pack([short(a), short(b)], 16)

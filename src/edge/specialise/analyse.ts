@@ -197,12 +197,8 @@ class Run {
         return undefined
       case 'op':
         return this.operation(e)
-      case 'select': {
-        const [a, b, condition] = e.args.map((x) => this.one(x))
-        if (!condition) this.noteWay(e, 0)
-        if (condition !== 0) this.noteWay(e, 1)
-        return condition === undefined ? this.join(a, b) : condition !== 0 ? a : b
-      }
+      case 'select':
+        return this.select(e)
       case 'call':
         return this.call(e)
       case 'block':
@@ -240,6 +236,13 @@ class Run {
       case 'unreachable':
         this.locals = undefined
     }
+  }
+
+  private select(e: Extract<Expression, { kind: 'select' }>): Value {
+    const [a, b, condition] = e.args.map((x) => this.one(x))
+    if (!condition) this.noteWay(e, 0)
+    if (condition !== 0) this.noteWay(e, 1)
+    return condition === undefined ? this.join(a, b) : condition !== 0 ? a : b
   }
 
   /** The value behind a block: that of its end, and those that branches to its label bring. */
@@ -438,7 +441,7 @@ function relabel(e: Expression, ends: ReadonlyMap<Label, Label>): Expression {
   return { ...e, labels: e.labels.map((label) => ends.get(label) ?? label) }
 }
 
-/** Of an expression with several ways only those that are taken. */
+/** An expression without the ways that are not taken. */
 function taken(e: Expression, ways: ReadonlySet<number> | undefined): Expression {
   if (!ways) return e
   const [way] = ways
