@@ -9,6 +9,7 @@ import { kindOf, type Layer, labelOf } from './kind.js'
 import { checkLayer } from './layer.js'
 import {
   type Apply,
+  type Composite,
   checkModule,
   LONGEST_NAME,
   MOST_MODULES,
@@ -63,6 +64,73 @@ export function registerJoins(made: typeof joins): void {
   known = made
 }
 
+/** The nodes that one call of a network makes. */
+class Tracing {
+  readonly nodes: GraphNode[] = []
+  /** What a network with several outputs returned. */
+  exits: [string, Value][] = []
+  private readonly visited = new Map<Module, string>()
+  private modules = 0
+
+  constructor(private readonly series: boolean) {}
+
+  readonly push = (node: Omit<GraphNode, 'index' | 'series'>): Value => {
+    const { nodes, series } = this
+    if (nodes.length > MOST_NODES)
+      fail(`the network must have at most ${MOST_NODES} layers, sums and joins, got more`)
+    nodes.push({ ...node, series, index: nodes.length })
+    return { shape: node.shape, flat: node.flat, series, node: nodes.length - 1 }
+  }
+
+  apply(module: Module, name: string): Apply {
+    checkPlace(name, ++this.modules)
+    if (module.kind === 'block') return this.applyBlock(module, name)
+    checkLayer(name, module)
+    return (x) => this.applyLayer(module, name, x)
+  }
+
+  private applyBlock(block: Composite, name: string): Apply {
+    const children: Record<string, Apply> = {}
+    for (const [key, child] of Object.entries(block.children))
+      children[key] = this.apply(child, name === '' ? key : `${name}.${key}`)
+    const where = name || 'network'
+    return (x) => {
+      const result = block.forward(children, x, known?.joinsOf(where, name, this.push) as Ops)
+      const exits = name === '' && !isValue(result) ? known?.exitsOf(result) : undefined
+      if (exits) {
+        this.exits = exits
+        return exits[exits.length - 1][1]
+      }
+      if (!isValue(result))
+        fail(
+          `${where}: the forward function of a block must return what a child, add or concat ` +
+            `gave, got ${describe(result)}; is a return missing?`,
+        )
+      return result
+    }
+  }
+
+  private applyLayer(layer: Layer, name: string, x: Value): Value {
+    const label = labelOf({ kind: layer.kind, layer })
+    if (!isValue(x))
+      fail(`${name} (${label}) must be called with the value that it takes in, got ${describe(x)}`)
+    const kind = kindOf(layer)
+    const hasParameters = (kind.parameters?.(layer, x.shape).length ?? 0) > 0
+    const earlier = this.visited.get(layer)
+    if (hasParameters && earlier !== undefined)
+      fail(
+        earlier === name
+          ? `${name} (${label}) is called twice; shared parameters are not supported: make a ` +
+              'layer for each call'
+          : `${earlier} and ${name} are the same ${label} layer; shared parameters are not ` +
+              'supported: make a layer for each place',
+      )
+    this.visited.set(layer, name)
+    const [shape, flat] = kind.output(layer, x, `${name || 'network'} (${label})`)
+    return this.push({ kind: layer.kind, name, layer, inputs: [x.node], shape, flat })
+  }
+}
+
 /**
  * @param input sizes of one sample: [features], [channels, length] or [channels, height, width]
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
@@ -70,71 +138,14 @@ export function registerJoins(made: typeof joins): void {
 export function trace(network: Module, input: InputShape): Graph {
   checkModule('the network', network)
   const shape = imageShape(checkInputShape('compile.input', input))
-  const series = input.length === 2
-  const nodes: GraphNode[] = []
-  const push = (node: Omit<GraphNode, 'index' | 'series'>): Value => {
-    if (nodes.length > MOST_NODES)
-      fail(`the network must have at most ${MOST_NODES} layers, sums and joins, got more`)
-    nodes.push({ ...node, series, index: nodes.length })
-    return { shape: node.shape, flat: node.flat, series, node: nodes.length - 1 }
-  }
-  const visited = new Map<Module, string>()
-  let exits: [string, Value][] = []
-
-  let modules = 0
-  const apply = (module: Module, name: string): Apply => {
-    checkPlace(name, ++modules)
-    if (module.kind === 'block') {
-      const children: Record<string, Apply> = {}
-      for (const [key, child] of Object.entries(module.children))
-        children[key] = apply(child, name === '' ? key : `${name}.${key}`)
-      const where = name || 'network'
-      return (x) => {
-        const result = module.forward(children, x, known?.joinsOf(where, name, push) as Ops)
-        if (name === '' && !isValue(result)) {
-          const outputs = known?.exitsOf(result)
-          if (outputs) {
-            exits = outputs
-            return outputs[outputs.length - 1][1]
-          }
-        }
-        if (!isValue(result))
-          fail(
-            `${where}: the forward function of a block must return what a child, add or concat ` +
-              `gave, got ${describe(result)}; is a return missing?`,
-          )
-        return result
-      }
-    }
-    checkLayer(name, module)
-    const label = labelOf({ kind: module.kind, layer: module })
-    return (x) => {
-      if (!isValue(x))
-        fail(
-          `${name} (${label}) must be called with the value that it takes in, got ` +
-            `${describe(x)}`,
-        )
-      const kind = kindOf(module)
-      const hasParameters = (kind.parameters?.(module, x.shape).length ?? 0) > 0
-      const earlier = visited.get(module)
-      if (hasParameters && earlier !== undefined)
-        fail(
-          earlier === name
-            ? `${name} (${label}) is called twice; shared parameters are not ` +
-                'supported: make a layer for each call'
-            : `${earlier} and ${name} are the same ${label} layer; shared parameters ` +
-                'are not supported: make a layer for each place',
-        )
-      visited.set(module, name)
-      const [shape, flat] = kind.output(module, x, `${name || 'network'} (${label})`)
-      return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
-    }
-  }
-  const start = push({ kind: 'input', name: '', inputs: [], shape, flat: input.length === 1 })
-  const output = apply(network, '')(start)
-  if (exits.length < 2) return { nodes, output: output.node }
+  const tracing = new Tracing(input.length === 2)
+  const flat = input.length === 1
+  const start = tracing.push({ kind: 'input', name: '', inputs: [], shape, flat })
+  const { node: output } = tracing.apply(network, '')(start)
+  const { nodes, exits } = tracing
+  if (exits.length < 2) return { nodes, output }
   const others = exits.slice(0, -1).map(([name, { node }]) => ({ name, node }))
-  return { nodes, output: output.node, exits: others, outputName: exits[exits.length - 1][0] }
+  return { nodes, output, exits: others, outputName: exits[exits.length - 1][0] }
 }
 
 /** @throws SpikewasmError for what is not called yet but lies too deep, or at too many places */
