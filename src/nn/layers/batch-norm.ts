@@ -16,9 +16,10 @@ import {
   emitNormStatistics,
 } from '../../compile/emit/norm.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
-import { defineLayer, type LayerPlan, type Pass } from '../../compile/pass.js'
+import { defineLayer, type FloatBuffer, type LayerPlan, type Pass } from '../../compile/pass.js'
 import { type Norm, noPool } from '../../compile/tensors.js'
 import { normAllTime, normEvaluate } from '../../kernels/records/norm.js'
+import type { FieldsOf } from '../../kernels/records/schema.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import {
   count,
@@ -73,51 +74,21 @@ const normalised: LayerPlan<BatchNormalising> &
   wants: (pass) => ({ moments: pass.training && !(byStep(pass) && pass.callSteps > 1) }),
 
   lower(pass, node, layer, x) {
-    const { b, context, images, training, callSteps } = pass
-    const { method } = context
+    const { b, context, training } = pass
     const tensor = floatsOf(pass, node, x)
     const { stored } = tensor
     // Groups of rows that have statistics of their own: one, or one a step.
     const groups = byStep(pass) ? tensor.steps : 1
-    const bytes = groups * stored * 4
-    const vector = (name: string): Buffer =>
-      training
-        ? b.buffer(`${node.name} ${name}`, bytes, 'kept')
-        : pass.forParameters(`${node.name} ${name}`, bytes, 'statistics')
-    const averages = training && method.presynaptic === 'mean'
-    let xhat: Buffer | undefined
-    const norm: Required<Norm> = {
-      name: node.name,
-      tensor,
-      groups,
-      scale: vector('scale'),
-      shift: vector('shift'),
-      mean: vector('mean'),
-      invStd: vector('inverse deviation'),
-      claimMean() {
-        if (!averages || xhat) return undefined
-        const bytes = images * tensor.shape[1] * tensor.shape[2] * stored * 4
-        xhat = pass.carried(`${node.name} normalised mean`, bytes, 'kept')
-        return xhat
-      },
-      averageUnread: () => {
-        if (averages && !xhat) averageAlone(pass, norm)
-      },
-      gradient: [],
-    }
+    const norm = normOf(pass, node, tensor, groups)
+    const averages = training && context.method.presynaptic === 'mean'
     const meanInvStd =
       averages && byStep(pass)
         ? pass.carried(`${node.name} mean inverse deviation`, stored * 4, 'kept')
         : undefined
-    const frozen = isAllTime(pass)
-      ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
-      : undefined
-    const used = frozen && b.buffer(`${node.name} used statistics`, 2 * bytes, 'kept')
-    const weight = context.parameter(node.index, 'weight')
-    const shared = {
+    const map = {
       channels: stored,
       groups,
-      weight,
+      weight: context.parameter(node.index, 'weight'),
       bias: context.parameter(node.index, 'bias'),
       epsilon: layer.eps,
       runningMean: context.statistic(node.index, 'running_mean'),
@@ -125,66 +96,141 @@ const normalised: LayerPlan<BatchNormalising> &
       scale: norm.scale,
       shift: norm.shift,
     }
-    const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
-    if (!training) {
-      pass.fromParameters(() => b.emit(normEvaluate, 1, shared))
-      return output
+    if (!training) pass.fromParameters(() => b.emit(normEvaluate, 1, map))
+    else {
+      const used = emitStatistics(pass, node, layer, norm, map, meanInvStd)
+      pass.backward(node, () => {
+        if (norm.gradient.length > 0) lowerGradients(pass, node, norm, meanInvStd, used)
+      })
     }
-    const rows = images * node.shape[1] * node.shape[2] * tensor.steps
-    const repeats =
-      byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps
-    // As PyTorch: the deviation of one value is 0, whatever it is.
-    if ((rows / images / groups) * repeats === 1)
-      context.lone ??=
-        `${node.name} (${labelOf(node)}): expected more than 1 value per channel when ` +
-        'training, '
-    const { buffer: partial, units } =
-      tensor.moments ??
-      emitNormStatistics(b, node.name, { channels: stored, groups, rows }, tensor.buffer)
-    const { momentum } = layer
-    const { mean, invStd } = norm
-    const { timeSteps: totalSteps, frames, normFallback } = pass.options
-    const moves = callSteps / tensor.steps
-    const still = frozen && { runningMean: undefined, runningVar: undefined }
-    const sums = { rows, units, partial, repeats, moves: byStep(pass) ? moves : undefined }
-    const found = { momentum, mean, invStd, meanInvStd, totalSteps }
-    emitNormFinish(b, { ...shared, ...still, ...sums, ...found })
-    if (frozen && used)
-      b.emit(normAllTime, 1, {
-        ...shared,
-        ...{ realChannels: tensor.shape[0], momentum, mean, invStd, frozen },
-        totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
-        bound: allTimeBound(frames),
-        ...{ totalSteps, moves, used, byLayer: normFallback === 'layer' || undefined },
-      })
-
-    pass.backward(node, () => {
-      if (norm.gradient.length === 0) return
-      const steps = gradientRows(pass, tensor)
-      const groups = method.rows === 'steps' ? norm.groups : 1
-      const delta = takeGradient(pass, { ...norm, shape: tensor.shape, stored }, steps)
-      const rows = images * tensor.shape[1] * tensor.shape[2] * steps
-      const name = `${node.name} input gradient`
-      const out = overGradient(pass, delta, { name, shape: tensor.shape, steps, stored })
-      const sizes = { name: node.name, rows, channels: stored, groups }
-      const places = { delta, out, xhat, in: tensor.buffer, mean, invStd, meanInvStd, used, weight }
-      emitNormBackward(b, {
-        ...sizes,
-        ...places,
-        weightGradient: context.gradient(node.index, 'weight'),
-        biasGradient: context.gradient(node.index, 'bias'),
-        accumulate: context.accumulate,
-        inParts(rowsPerUnit, emit) {
-          const perImage = rows / images
-          pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) =>
-            emit(perImage * pass.images, firstUnit),
-          )
-        },
-      })
-      giveTensorGradient(tensor, out, steps)
-    })
-    return output
+    return { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
   },
+}
+
+/** `xhat`: where the time mean of x̂ goes, once somebody has claimed it. */
+type BatchNorm = Required<Norm> & { readonly tensor: FloatBuffer; xhat: Buffer | undefined }
+
+/** Where the map of a normalisation and its statistics lie. */
+function normOf(pass: Pass, { name }: GraphNode, tensor: FloatBuffer, groups: number): BatchNorm {
+  const { b, context, images, training } = pass
+  const bytes = groups * tensor.stored * 4
+  const vector = (role: string): Buffer =>
+    training
+      ? b.buffer(`${name} ${role}`, bytes, 'kept')
+      : pass.forParameters(`${name} ${role}`, bytes, 'statistics')
+  const averages = training && context.method.presynaptic === 'mean'
+  const norm: BatchNorm = {
+    name,
+    tensor,
+    groups,
+    scale: vector('scale'),
+    shift: vector('shift'),
+    mean: vector('mean'),
+    invStd: vector('inverse deviation'),
+    claimMean() {
+      if (!averages || norm.xhat) return undefined
+      const bytes = images * tensor.shape[1] * tensor.shape[2] * tensor.stored * 4
+      norm.xhat = pass.carried(`${name} normalised mean`, bytes, 'kept')
+      return norm.xhat
+    },
+    averageUnread() {
+      if (averages && !norm.xhat) averageAlone(pass, norm)
+    },
+    xhat: undefined,
+    gradient: [],
+  }
+  return norm
+}
+
+/**
+ * Emits the statistics of a batch, and the map that follows from them.
+ *
+ * @returns the statistics that each step was normalised by, where these may be running ones
+ */
+function emitStatistics(
+  pass: Pass,
+  node: GraphNode,
+  { momentum }: BatchNormalising,
+  norm: BatchNorm,
+  map: FieldsOf<typeof normEvaluate>,
+  meanInvStd: Buffer | undefined,
+): Buffer | undefined {
+  const { b, context, images, callSteps, options } = pass
+  const { tensor, groups, mean, invStd } = norm
+  const { stored, steps } = tensor
+  const frozen = isAllTime(pass)
+    ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
+    : undefined
+  const used = frozen && b.buffer(`${node.name} used statistics`, 2 * groups * stored * 4, 'kept')
+  const rows = images * node.shape[1] * node.shape[2] * steps
+  const moves = callSteps / steps
+  const repeats = byStep(pass) || isOfMeans(options.graph, node) ? 1 : moves
+  // As PyTorch: the deviation of one value is 0, whatever it is.
+  if ((rows / images / groups) * repeats === 1)
+    context.lone ??=
+      `${node.name} (${labelOf(node)}): expected more than 1 value per channel when ` +
+      'training, '
+  const { buffer: partial, units } =
+    tensor.moments ??
+    emitNormStatistics(b, node.name, { channels: stored, groups, rows }, tensor.buffer)
+  const { timeSteps: totalSteps, frames, normFallback } = options
+  const still = frozen && { runningMean: undefined, runningVar: undefined }
+  const sums = { rows, units, partial, repeats, moves: byStep(pass) ? moves : undefined }
+  const found = { momentum, mean, invStd, meanInvStd, totalSteps }
+  emitNormFinish(b, { ...map, ...still, ...sums, ...found })
+  if (frozen && used)
+    b.emit(normAllTime, 1, {
+      ...map,
+      realChannels: tensor.shape[0],
+      momentum,
+      mean,
+      invStd,
+      frozen,
+      totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
+      bound: allTimeBound(frames),
+      totalSteps,
+      moves,
+      used,
+      byLayer: normFallback === 'layer' || undefined,
+    })
+  return used
+}
+
+/** Hands back the gradient, and emits those of weight and bias. */
+function lowerGradients(
+  pass: Pass,
+  node: GraphNode,
+  norm: BatchNorm,
+  meanInvStd: Buffer | undefined,
+  used: Buffer | undefined,
+): void {
+  const { b, context, images } = pass
+  const { tensor, mean, invStd, xhat } = norm
+  const { shape, stored } = tensor
+  const steps = gradientRows(pass, tensor)
+  const delta = takeGradient(pass, { ...norm, shape, stored }, steps)
+  const rows = images * shape[1] * shape[2] * steps
+  const name = `${node.name} input gradient`
+  const out = overGradient(pass, delta, { name, shape, steps, stored })
+  const places = { delta, out, xhat, in: tensor.buffer, mean, invStd, meanInvStd, used }
+  emitNormBackward(b, {
+    ...places,
+    name: node.name,
+    rows,
+    channels: stored,
+    groups: context.method.rows === 'steps' ? norm.groups : 1,
+    weight: context.parameter(node.index, 'weight'),
+    weightGradient: context.gradient(node.index, 'weight'),
+    biasGradient: context.gradient(node.index, 'bias'),
+    accumulate: context.accumulate,
+    inParts(rowsPerUnit, emit) {
+      const perImage = rows / images
+      pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) =>
+        emit(perImage * pass.images, firstUnit),
+      )
+    },
+  })
+  giveTensorGradient(tensor, out, steps)
 }
 
 type Make<L> = (channels: number, options?: BatchNormOptions, ...more: []) => L
@@ -269,7 +315,10 @@ function averageAlone(pass: Pass, norm: Norm): void {
   const { shape } = norm.tensor
   const { name } = norm
   const neurons: Neurons = {
-    ...{ name, shape, model: currentAlone(), parameters: new Map() },
+    name,
+    shape,
+    model: currentAlone(),
+    parameters: new Map(),
     inputs: [{ tensor: norm.tensor, norm, xhat: norm.claimMean() }],
   }
   const state = (bytes: number): Buffer => pass.carried(`${name} state`, bytes, 'scratch')
