@@ -222,24 +222,17 @@ function compare(
     for (const [key, [sum, sizes]] of sums)
       sums.set(key, [sum + by[key], sizes + Math.abs(by[key])])
   }
-  const learnt = learn.map((one) => {
+  const rows = [all.outputs.row(name, 'output', least), all.x.row('x', 'chain', least)]
+  if (isSmooth) rows.push(all.differences.row('x', 'differences', least))
+  for (const [one, [sum, sizes]] of sums) {
     const range = ranges.get(one)
     const slope = mapSlope(parameters[one], range)
     const pair = new Pairs()
-    const [sum, sizes] = (sums.get(one) as number[]).map((x) => x * slope)
-    pair.add(gradients[`${storedName(one, range)}Gradient`], [sum])
+    pair.add(gradients[`${storedName(one, range)}Gradient`], [sum * slope])
     // Neurons may cancel one another.
-    return pair.row(one, 'chain', Math.max(least, Math.abs(sizes)))
-  })
-  const smooth = isSmooth ? [all.differences.row('x', 'differences', least)] : []
-  return {
-    rows: [
-      all.outputs.row(name, 'output', least),
-      all.x.row('x', 'chain', least),
-      ...[...smooth, ...learnt],
-    ],
-    leftOut: references.filter(isLeftOut).length,
+    rows.push(pair.row(one, 'chain', Math.max(least, Math.abs(sizes * slope))))
   }
+  return { rows, leftOut: references.filter(isLeftOut).length }
 }
 
 /**

@@ -378,6 +378,15 @@ export const inputs = <A extends tensors.Values>(
     Planning<A>
   >
 
+/** Lists have no room for more spikes than steps: they would be written beyond it. */
+function failCounts(op: string, of: tensors.OpTensor, views: tensors.Views, steps: number): never {
+  const counts = views(of.buffer, 'uint8', tensors.ownCount(of))
+  fail(
+    `${op}: ${of.name} must hold counts of spikes in ${steps} steps, got ` +
+      counts.find((count) => count > steps),
+  )
+}
+
 /**
  * Spikes while records are emitted.
  *
@@ -402,14 +411,8 @@ export function readSpikes(
   const scale = pool === noPool ? 1 : 1 / (pool.kernelSize[0] * pool.kernelSize[1])
   const terms = sources.map((tensor) => ({ tensor, pool, scale }))
   const expression: Expression = { shape: imageOf(input), terms }
-  /** Lists have no room for more spikes than steps: they would be written beyond it. */
   const refuse = (tensor: tensors.OpTensor, views: tensors.Views, most: number): void => {
-    if (!countSteps || most <= countSteps) return
-    const counts = views(tensor.buffer, 'uint8', tensors.ownCount(tensor))
-    fail(
-      `${op}: ${tensor.name} must hold counts of spikes in ${countSteps} steps, got ` +
-        counts.find((count) => count > countSteps),
-    )
+    if (countSteps && most > countSteps) failCounts(op, tensor, views, countSteps)
   }
   return {
     spikes: { sources, pool, scale },
