@@ -2,49 +2,32 @@
 
 import { Dense, Narrow } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
-import {
-  copies,
-  type Field,
-  type Fields,
-  f32,
-  flag,
-  flagIf,
-  number,
-  perProduct,
-  reads,
-  readsIf,
-  readsInput,
-  record,
-  size,
-  writes,
-  writesIf,
-  writesOrAdds,
-  writesOrAddsIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, type Field, type Fields, perProduct, record } from './schema.js'
 
 // Sizes that records of convolutions have: each kind takes those that its kernels read.
 
 export const convShape = {
-  images: number(4),
-  inH: number(6),
-  inW: number(7),
-  inC: number(8),
-  outH: number(9),
-  outW: number(10),
+  images: word.number(4),
+  inH: word.number(6),
+  inW: word.number(7),
+  inC: word.number(8),
+  outH: word.number(9),
+  outW: word.number(10),
   /** N, a multiple of BlockWidth. */
-  outC: number(11),
+  outC: word.number(11),
   /** Output channels of a block of Weight: 4, 8, 16 or 32. */
-  blockWidth: number(12),
-  kernelH: number(14),
-  kernelW: number(15),
-  strideH: number(16),
-  strideW: number(17),
-  padH: number(18),
-  padW: number(19),
+  blockWidth: word.number(12),
+  kernelH: word.number(14),
+  kernelW: word.number(15),
+  strideH: word.number(16),
+  strideW: word.number(17),
+  padH: word.number(18),
+  padW: word.number(19),
   /** Rows per pixel of Out (forward) or Delta (backward); lists of counts: the highest count. */
-  steps: number(5),
+  steps: word.number(5),
   /** Rows of a block of Weight: kernelH·kernelW·inC + 1, rounded up to a multiple of 4. */
-  kRows: number(13),
+  kRows: word.number(13),
 }
 
 export type SizeName = keyof typeof convShape
@@ -60,15 +43,15 @@ export const window = ['kernelH', 'kernelW', 'strideH', 'strideW', 'padH', 'padW
 
 /** Where a dense kernel reads its input. */
 const input = {
-  in: readsInput(21),
+  in: word.readsInput(21),
   /** Non-zero: In is the address of a word that holds the address. */
-  inIndirect: flag(22),
+  inIndirect: word.flag(22),
   /** Bytes from one pixel of In to the next. */
-  inPixelBytes: size(23),
+  inPixelBytes: word.size(23),
   /** Bytes from one step of In to the next; 0 when In is the same at every step. */
-  inStepBytes: size(24),
+  inStepBytes: word.size(24),
   /** Bytes added to In for each step of a loop over t outside (step mode s). */
-  inLoopBytes: number(25),
+  inLoopBytes: word.number(25),
 }
 
 const forward = {
@@ -77,14 +60,14 @@ const forward = {
    * [N / blockWidth][kRows][blockWidth] float32, row k = (ky·kernelW + kx)·inC + c; rows from
    * kernelH·kernelW·inC on are zero.
    */
-  weight: reads(26),
+  weight: word.reads(26),
   /** float32 [N], or 0. */
-  bias: readsIf(27),
+  bias: word.readsIf(27),
   /** Address of zeros, at least kernelW·inC and outC floats. */
-  zeros: reads(28),
-  out: writes(20),
+  zeros: word.reads(28),
+  out: word.writes(20),
   /** Rows (pixel, t) or output-pixel rows of one unit: see the operation. */
-  rowsPerUnit: number(29),
+  rowsPerUnit: word.number(29),
 }
 
 type Copied = Pick<
@@ -106,7 +89,7 @@ function copyBytes(of: Copied): number {
 
 const narrow = {
   /** Few input channels: pixels of a chunk, a multiple of 5, which stay in the cache. */
-  pixelsPerChunk: number(37),
+  pixelsPerChunk: word.number(37),
 }
 
 /** A tile, and of each row where it begins and so many numbers of it. */
@@ -148,9 +131,9 @@ export const convNarrow = record(
  */
 export const transposeWeight = record('TransposeWeight', 4, copies, {
   ...sizes('inC', 'outC', ...weightSize, 'kernelH', 'kernelW'),
-  weight: reads(26),
+  weight: word.reads(26),
   /** Transposed weight for the input gradient (TransposeWeight's output). */
-  transposed: writes(31),
+  transposed: word.writes(31),
 })
 
 /** Out = gradient of the input, from Delta; unit = rowsPerUnit rows within one stride class. */
@@ -161,13 +144,13 @@ export const convInputGradient = record(
   {
     ...sizes('steps', ...inputSize, ...outputSize, ...window),
     /** Gradient of the output, [B][outH][outW][T][N]. */
-    delta: reads(30),
-    transposed: reads(31),
-    zeros: reads(28),
-    out: writesOrAdds(20, 'accumulate'),
+    delta: word.reads(30),
+    transposed: word.reads(31),
+    zeros: word.reads(28),
+    out: word.writesOrAdds(20, 'accumulate'),
     /** Non-zero: add to Out instead of writing it (online methods). */
-    accumulate: flagIf(36),
-    rowsPerUnit: number(29),
+    accumulate: word.flagIf(36),
+    rowsPerUnit: word.number(29),
   },
   ({ rowsPerUnit, outC }) => rowsBytes(rowsPerUnit, outC),
 )
@@ -176,17 +159,17 @@ export const convInputGradient = record(
 const weightGradient = {
   ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window),
   ...input,
-  delta: reads(30),
-  out: writesOrAddsIf(20, 'accumulate'),
-  accumulate: flagIf(36),
-  partial: writesIf(33),
+  delta: word.reads(30),
+  out: word.writesOrAddsIf(20, 'accumulate'),
+  accumulate: word.flagIf(36),
+  partial: word.writesIf(33),
   /**
    * Weight gradient: parts into which the rows are split, and their partial results
    * [split][kRows·outC].
    */
-  splits: number(32),
+  splits: word.number(32),
   /** Factor of the result. */
-  scale: f32(35),
+  scale: word.f32(35),
 }
 
 /** Out = gradient of the weight in the weight's layout; unit = (split of rows, block of k). */
@@ -197,7 +180,7 @@ export const convWeightGradient = record(
   {
     ...weightGradient,
     /** Weight gradient: k of one unit, a multiple of 4. */
-    kPerUnit: number(34),
+    kPerUnit: word.number(34),
   },
   ({ kPerUnit, outC }) => {
     const columns = roundUp(outC, Dense.TileColumns)
@@ -217,9 +200,9 @@ export const narrowWeightGradient = record(
   {
     ...weightGradient,
     ...narrow,
-    rowsPerUnit: number(29),
+    rowsPerUnit: word.number(29),
     /** Non-zero: δ of a chunk and step is packed first. */
-    packed: flag(38),
+    packed: word.flag(38),
   },
   (of) => {
     const tiled = roundUp(of.kernelH * of.kernelW * of.inC, Dense.TileRows)
@@ -231,17 +214,17 @@ export const narrowWeightGradient = record(
 /** Out = Σ over splits of Partial; unit = block of k. */
 export const reduceSplits = record('ReduceSplits', 7, copies, {
   ...sizes('outC', 'kRows'),
-  partial: reads(33),
-  splits: number(32),
-  kPerUnit: number(34),
-  out: writesOrAdds(20, 'accumulate'),
-  accumulate: flagIf(36),
+  partial: word.reads(33),
+  splits: word.number(32),
+  kPerUnit: word.number(34),
+  out: word.writesOrAdds(20, 'accumulate'),
+  accumulate: word.flagIf(36),
 })
 
 /** Out = Σ over rows of Delta, bias gradient; unit = 16 channels. */
 export const biasGradient = record('BiasGradient', 8, copies, {
   ...sizes('steps', ...outputSize),
-  delta: reads(30),
-  out: writesOrAdds(20, 'accumulate'),
-  accumulate: flagIf(36),
+  delta: word.reads(30),
+  out: word.writesOrAdds(20, 'accumulate'),
+  accumulate: word.flagIf(36),
 })

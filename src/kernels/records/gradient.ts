@@ -1,39 +1,24 @@
 /** Gradients that arrive from several readers: their sum, times a factor of each neuron or not. */
 
-import {
-  carries,
-  copies,
-  entries,
-  entry,
-  type FieldsOf,
-  f32,
-  flagIf,
-  number,
-  reads,
-  record,
-  runsAs,
-  size,
-  writes,
-  writesIf,
-  writesOrAdds,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, entries, entry, type FieldsOf, record, runsAs } from './schema.js'
 
 export const contribution = entry(64, {
-  from: reads(0),
+  from: word.reads(0),
   /** Size of the gradient tensor. */
-  outH: number(1),
-  outW: number(2),
-  kernelH: size(3),
-  kernelW: size(4),
-  strideH: number(5),
-  strideW: number(6),
-  padH: number(7),
-  padW: number(8),
-  scale: f32(9),
+  outH: word.number(1),
+  outW: word.number(2),
+  kernelH: word.size(3),
+  kernelW: word.size(4),
+  strideH: word.number(5),
+  strideW: word.number(6),
+  padH: word.number(7),
+  padW: word.number(8),
+  scale: word.f32(9),
   /** Bytes between steps of Address; 0: the same gradient at every step. */
-  stepBytes: size(10),
+  stepBytes: word.size(10),
   /** Bytes between pixels of Address. */
-  pixelBytes: size(11),
+  pixelBytes: word.size(11),
 })
 export type ContributionFields = FieldsOf<typeof contribution>
 
@@ -42,22 +27,22 @@ export const contributions = (word: number) => entries(word, contribution)
 
 const sum = {
   /** Float tensor [P][T][C]. */
-  out: writes(4),
+  out: word.writes(4),
   contributions: contributions(6),
-  contributionCount: size(7),
+  contributionCount: word.size(7),
   /** Pixels to which all contributions are added before the next ones. */
-  pixelsPerRun: size(14),
-  pixels: size(8),
-  height: size(9),
-  width: size(10),
-  channels: size(11),
-  pixelsPerUnit: size(12),
+  pixelsPerRun: word.size(14),
+  pixels: word.size(8),
+  height: word.size(9),
+  width: word.size(10),
+  channels: word.size(11),
+  pixelsPerUnit: word.size(12),
   /** Rows per pixel: 1 in the rate method. */
-  steps: size(13),
+  steps: word.size(13),
 }
 const product = {
   ...sum /** Factor [P][C] (eligibility, or h' at one step), or 0. */,
-  factor: reads(5),
+  factor: word.reads(5),
 }
 
 /** Sum of gradient contributions; unit = chunk of pixels. */
@@ -76,46 +61,46 @@ export const neuronBackwardOnline = record(
 
 /** Sum over T of a gradient; unit = chunk of pixels. */
 export const timeSum = record('TimeSum', 42, copies, {
-  in: reads(5),
-  out: writesOrAdds(4, 'loop'),
-  pixels: number(6),
-  channels: size(7),
-  steps: number(8),
-  pixelsPerUnit: number(9),
+  in: word.reads(5),
+  out: word.writesOrAdds(4, 'loop'),
+  pixels: word.number(6),
+  channels: word.size(7),
+  steps: word.number(8),
+  pixelsPerUnit: word.number(9),
   /** Non-zero: Out is added to at steps t > 0 of an outer loop. */
-  loop: flagIf(10),
+  loop: word.flagIf(10),
 })
 
 /** Presynaptic trace (OTTT): Out = λ Out + In; unit = chunk of pixels. */
 export const trace = record('Trace', 45, copies, {
-  in: reads(5),
-  out: carries(4),
-  pixels: number(6),
-  channels: size(7),
-  pixelsPerUnit: number(8),
+  in: word.reads(5),
+  out: word.carries(4),
+  pixels: word.number(6),
+  channels: word.size(7),
+  pixelsPerUnit: word.number(8),
   /** Λ. */
-  lambda: f32(9),
-  steps: number(10),
+  lambda: word.f32(9),
+  steps: word.number(10),
 })
 
 /** Gradients of traces as those of single spikes; unit = chunk of pixels. */
 export const traceGradient = record('TraceGradient', 71, copies, {
   /** Float tensors [P][T][C]: the gradients of traces, and what a spike at each step meets. */
-  delta: reads(4),
-  out: writes(5),
+  delta: word.reads(4),
+  out: word.writes(5),
   /** [P][C]: what the trace from before the call meets, or 0. */
-  before: writesIf(6),
-  pixels: number(7),
-  channels: size(8),
-  pixelsPerUnit: number(9),
+  before: word.writesIf(6),
+  pixels: word.number(7),
+  channels: word.size(8),
+  pixelsPerUnit: word.number(9),
   /** Λ. */
-  lambda: f32(10),
-  steps: size(11),
+  lambda: word.f32(10),
+  steps: word.size(11),
 })
 
 /** Out[0] = Σ In[0 … Count − 1], in order; one unit. */
 export const sumScalars = record('SumScalars', 54, copies, {
-  in: reads(5),
-  out: writes(4),
-  count: number(6),
+  in: word.reads(5),
+  out: word.writes(4),
+  count: word.number(6),
 })

@@ -3,48 +3,33 @@
 import { Grouped } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './dense.js'
-import {
-  copies,
-  f32,
-  flag,
-  flagIf,
-  number,
-  perProduct,
-  reads,
-  readsIf,
-  readsInput,
-  record,
-  size,
-  writes,
-  writesIf,
-  writesOrAdds,
-  writesOrAddsIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, perProduct, record } from './schema.js'
 
 const groups = {
-  groups: number(30),
+  groups: word.number(30),
   /** Channels of one group. */
-  groupIn: number(31),
-  groupOut: number(32),
+  groupIn: word.number(31),
+  groupOut: word.number(32),
 }
 
 const rows = {
   ...sizes('steps', ...inputSize, ...outputSize, ...window),
   ...groups,
   /** Non-zero: each channel is a group of its own, and inC is OutC. */
-  depthwise: flag(33),
+  depthwise: word.flag(33),
 }
 
 const input = {
-  in: readsInput(21),
+  in: word.readsInput(21),
   /** Non-zero: In is the address of a word that holds the address. */
-  inIndirect: flag(22),
+  inIndirect: word.flag(22),
   /** Bytes from one pixel of In to the next. */
-  inPixelBytes: size(23),
+  inPixelBytes: word.size(23),
   /** Bytes from one step of In to the next; 0 when In is the same at every step. */
-  inStepBytes: size(24),
+  inStepBytes: word.size(24),
   /** Bytes added to In for each step of a loop over t outside (step mode s). */
-  inLoopBytes: number(25),
+  inLoopBytes: word.number(25),
 }
 
 const forward = {
@@ -53,12 +38,12 @@ const forward = {
    * Float32. Depthwise [tap][C], tap = ky·kernelW + kx; otherwise [Groups][tap][groupIn][R] with R
    * = groupOut rounded up to a multiple of 4, and zeros behind GroupOut.
    */
-  weight: reads(26),
+  weight: word.reads(26),
   /** float32 [outC], or 0. */
-  bias: readsIf(27),
-  out: writes(20),
+  bias: word.readsIf(27),
+  out: word.writes(20),
   /** Rows of pixels of one unit. */
-  rowsPerUnit: number(34),
+  rowsPerUnit: word.number(34),
 }
 
 type Taps = { readonly kernelH: number; readonly kernelW: number }
@@ -87,8 +72,8 @@ export const groupedSpikes = record(
   {
     ...forward,
     /** Spikes: masks [plane][B][inH][inW][inC], and bytes between planes. */
-    masks: reads(39),
-    planeBytes: size(40),
+    masks: word.reads(39),
+    planeBytes: word.size(40),
   },
   (of) => Grouped.PatternBytes + Grouped.HeadBytes + 2 * tableBytes(of, of.groupIn),
 )
@@ -97,9 +82,9 @@ export const groupedSpikes = record(
 export const groupedTranspose = record('GroupedTranspose', 61, copies, {
   ...sizes('kernelH', 'kernelW'),
   ...groups,
-  weight: reads(26),
+  weight: word.reads(26),
   /** The weight as the input gradient reads it, [Groups][tap][groupOut][R'], R' from GroupIn. */
-  transposed: writes(29),
+  transposed: word.writes(29),
 })
 
 /**
@@ -113,11 +98,11 @@ export const groupedInputGradient = record(
   {
     ...rows,
     /** Gradient of the output, [B][outH][outW][T][outC]. */
-    delta: reads(28),
-    weight: readsIf(26),
-    transposed: readsIf(29),
-    out: writes(20),
-    rowsPerUnit: number(34),
+    delta: word.reads(28),
+    weight: word.readsIf(26),
+    transposed: word.readsIf(29),
+    out: word.writes(20),
+    rowsPerUnit: word.number(34),
   },
   (of) => Grouped.HeadBytes + tableBytes(of, of.groupOut),
 )
@@ -133,15 +118,15 @@ export const groupedWeightGradient = record(
   {
     ...rows,
     ...input,
-    delta: reads(28),
-    out: writesOrAddsIf(20, 'accumulate'),
+    delta: word.reads(28),
+    out: word.writesOrAddsIf(20, 'accumulate'),
     /** Non-zero: add to Out instead of writing it (online methods). */
-    accumulate: flagIf(38),
-    partial: writesIf(36),
+    accumulate: word.flagIf(38),
+    partial: word.writesIf(36),
     /** Weight gradient: parts of the rows, and their results [split][floats of the weight]. */
-    splits: number(35),
+    splits: word.number(35),
     /** Factor of the weight's gradient. */
-    scale: f32(37),
+    scale: word.f32(37),
   },
   ({ kernelH, kernelW, depthwise, outC, groupIn, groupOut }) =>
     4 * kernelH * kernelW * (depthwise ? outC : groupIn * roundUp(groupOut, 4)),
@@ -152,15 +137,15 @@ const withoutGroups = { ...sizes('inC', ...weightSize, 'kernelH', 'kernelW'), ..
 /** The weight without groups; unit = block of output channels. */
 export const groupedExpand = record('GroupedExpand', 64, copies, {
   ...withoutGroups,
-  weight: reads(26),
+  weight: word.reads(26),
   /** The weight, or its gradient, as of a convolution without groups. */
-  dense: writes(41),
+  dense: word.writes(41),
 })
 
 /** Out = the gradient of the weight from that without groups; unit = group. */
 export const groupedExtract = record('GroupedExtract', 65, copies, {
   ...withoutGroups,
-  dense: reads(41),
-  out: writesOrAdds(20, 'accumulate'),
-  accumulate: flagIf(38),
+  dense: word.reads(41),
+  out: word.writesOrAdds(20, 'accumulate'),
+  accumulate: word.flagIf(38),
 })

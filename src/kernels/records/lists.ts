@@ -2,17 +2,8 @@
 
 import { RateList } from '../../../assembly/opcodes.js'
 import { sizes, window } from './dense.js'
-import {
-  f32,
-  flagIf,
-  number,
-  perByte,
-  perProduct,
-  reads,
-  record,
-  writes,
-  writesOrAdds,
-} from './schema.js'
+import * as word from './schema.js'
+import { perByte, perProduct, record } from './schema.js'
 
 /** Counts for which there is room, so that memory is the same for every T up to here. */
 export const LEAST_COUNTS = 16
@@ -20,7 +11,7 @@ export const LEAST_COUNTS = 16
 const shared = {
   ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outH', 'outW', 'outC', ...window),
   /** Images whose pixels one list holds. */
-  imagesPerGroup: number(26),
+  imagesPerGroup: word.number(26),
 }
 
 /**
@@ -33,15 +24,15 @@ export const rateLists = record(
   {
     ...shared,
     /** Spikes of each neuron over all steps, one byte [B][inH][inW][inC]. */
-    counts: reads(21),
+    counts: word.reads(21),
     /** Pixels that a byte counts before it is added to a total. */
-    mostCounted: number(30),
+    mostCounted: word.number(30),
     /** Gradient of the output, [B][outH][outW][N]. */
-    delta: reads(22),
+    delta: word.reads(22),
     /** δ of 16 channels with margins of zeros, lists and their pointers: see list-gradient.ts. */
-    grids: writes(23),
-    lists: writes(24),
-    listPointers: writes(25),
+    grids: word.writes(23),
+    lists: word.writes(24),
+    listPointers: word.writes(25),
   },
   ({ steps, strideH, strideW }) =>
     RateList.HeadBytes * RateList.Channels * Math.max(LEAST_COUNTS, steps) * strideH * strideW,
@@ -58,16 +49,16 @@ export const listWeightGradient = record(
   {
     ...shared,
     ...sizes('blockWidth', 'kRows'),
-    grids: reads(23),
-    lists: reads(24),
-    listPointers: reads(25),
+    grids: word.reads(23),
+    lists: word.reads(24),
+    listPointers: word.reads(25),
     /** Input channels of one unit of sums. */
-    inCPerUnit: number(27),
+    inCPerUnit: word.number(27),
     /** Factor of the result. */
-    scale: f32(28),
-    out: writesOrAdds(20, 'accumulate'),
+    scale: word.f32(28),
+    out: word.writesOrAdds(20, 'accumulate'),
     /** Non-zero: add to Out instead of writing it. */
-    accumulate: flagIf(29),
+    accumulate: word.flagIf(29),
   },
   ({ inCPerUnit, kernelH, kernelW }) =>
     RateList.GridBytes * (inCPerUnit * kernelH * kernelW + RateList.TapsAtOnce),

@@ -1,67 +1,53 @@
 /** Ends of a network: its output, and the loss. */
 
-import {
-  carries,
-  copies,
-  entries,
-  entry,
-  f32,
-  f32If,
-  flag,
-  flagIf,
-  number,
-  reads,
-  record,
-  size,
-  writes,
-  writesIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, entries, entry, record } from './schema.js'
 
 /** Time mean of the last layer's output so far, and predictions; one unit. */
 export const output = record('Output', 52, copies, {
   /** Output of the last layer [images][T][C] float32. */
-  logits: reads(4),
+  logits: word.reads(4),
   /** Sum over the steps so far of logits / totalSteps, float32 [B][C]. */
-  out: carries(9),
+  out: word.carries(9),
   /** i32 [B]: the class of the greatest output. */
-  predictions: writes(12),
-  images: number(5),
+  predictions: word.writes(12),
+  images: word.number(5),
   /** Steps of one call. */
-  steps: size(6),
-  totalSteps: number(10),
+  steps: word.size(6),
+  totalSteps: word.number(10),
   /** Stored and real number of classes. */
-  channels: size(7),
-  classes: size(8),
+  channels: word.size(7),
+  classes: word.size(8),
   /** Bytes between steps of Logits (0: static). */
-  stepBytes: size(11),
+  stepBytes: word.size(11),
 })
 
 /** What all losses have. */
 const shared = {
   /** Output of the last layer [images][T][C] float32: what Instantaneous reads. */
-  logits: reads(4),
+  logits: word.reads(4),
   /** Time mean [B][C], complete at the last step. */
-  output: reads(9),
-  predictions: reads(14),
+  output: word.reads(9),
+  predictions: word.reads(14),
   /** Per-image loss f32 [B], prediction i32 [B]. */
-  losses: carries(13),
+  losses: word.carries(13),
   /**
    * Gradient of the output [B][C], or 0. In rate mode divided by TotalSteps. With Instantaneous it
    * has the rows of Logits, [B][T][C] or [B][C].
    */
-  delta: writesIf(10),
-  images: number(5),
-  steps: size(6),
-  totalSteps: number(12),
+  delta: word.writesIf(10),
+  images: word.number(5),
+  steps: word.size(6),
+  totalSteps: word.number(12),
   /** Stored and real number of classes. */
-  channels: size(7),
-  classes: number(8),
+  channels: word.size(7),
+  classes: word.number(8),
   /** Bytes between steps of Logits (0: static). */
-  stepBytes: size(15),
+  stepBytes: word.size(15),
   /** Factor of the gradient: 1/B, or 1/(B·T). */
-  gradientScale: f32(11),
+  gradientScale: word.f32(11),
   /** Non-zero: the loss is of the instantaneous output at every step (online methods, TET). */
-  instantaneous: flag(17),
+  instantaneous: word.flag(17),
 }
 
 /** Loss of the output, and its gradient; one unit. */
@@ -71,54 +57,54 @@ export const crossEntropy = record('CrossEntropy', 50, copies, {
    * Weight of the mean squared error of the logits against one-hot targets, 0 for plain cross
    * entropy (online methods 0.05).
    */
-  mseWeight: f32(16),
+  mseWeight: word.f32(16),
   /** Share of the target that is spread over all classes. */
-  labelSmoothing: f32If(19),
+  labelSmoothing: word.f32If(19),
   /** Factor of the output, 0 for 1: T for a loss of counts. */
-  outputScale: f32If(18),
+  outputScale: word.f32If(18),
 })
 
 /** Mean squared error of the output, and its gradient; one unit. */
 export const meanSquaredError = record('MeanSquaredError', 90, copies, {
   ...shared,
-  outputScale: f32If(18),
+  outputScale: word.f32If(18),
   /** Wanted output of the classes that are not the label's, and of the label's. */
-  low: f32If(20),
-  high: f32If(21),
+  low: word.f32If(20),
+  high: word.f32If(21),
   /** Non-zero: Control.Target holds the wanted outputs, float32 [B][Classes], and no labels. */
-  values: flagIf(22),
+  values: word.flagIf(22),
 })
 
 /** Temporal efficient training: a loss of each step's output; one unit. */
 export const tet = record('Tet', 91, copies, {
   ...shared,
-  lambda: f32(16),
-  mean: f32(20),
+  lambda: word.f32(16),
+  mean: word.f32(20),
   /** Non-zero: with Instantaneous every step has a gradient, whatever Control.StepMask says. */
-  allSteps: flag(23),
+  allSteps: word.flag(23),
 })
 
 /** Penalty on firing rates, and its gradient; unit = pixelsPerUnit pixels. */
 export const ratePenalty = record('RatePenalty', 92, copies, {
   /** Spikes of each neuron, u8 [Pixels][C]. */
-  counts: reads(4),
+  counts: word.reads(4),
   /** Gradient by the rates, float32 [Pixels][C]. */
-  out: writes(5),
+  out: word.writes(5),
   /** Sums of units, f64. */
-  partials: writes(6),
-  pixels: number(7),
+  partials: word.writes(6),
+  pixels: word.number(7),
   /** Stored and real number of channels. */
-  stored: size(8),
-  channels: size(9),
-  pixelsPerUnit: number(10),
-  pixelsPerImage: number(11),
-  steps: number(12),
+  stored: word.size(8),
+  channels: word.size(9),
+  pixelsPerUnit: word.number(10),
+  pixelsPerImage: word.number(11),
+  steps: word.number(12),
   /** The wanted rate, 0…1. */
-  target: f32(13),
+  target: word.f32(13),
   /** Factor of the gradient; divided by the valid images. */
-  scale: f32(14),
+  scale: word.f32(14),
   /** Non-zero: distances, not their squares. */
-  absolute: flag(15),
+  absolute: word.flag(15),
 })
 
 // Self-distillation: the loss of a network with several outputs.
@@ -126,8 +112,8 @@ export const ratePenalty = record('RatePenalty', 92, copies, {
 /** An output. */
 export const exit = entry(8, {
   /** Its time mean, float32 [B][C]. */
-  output: reads(0) /** Its gradient [B][C], or 0. */,
-  delta: writesIf(1),
+  output: word.reads(0) /** Its gradient [B][C], or 0. */,
+  delta: word.writesIf(1),
 })
 
 /** Self-distillation: a loss of several outputs, and their gradients; one unit. */
@@ -136,19 +122,19 @@ export const selfDistillation = record(
   154,
   copies,
   {
-    predictions: reads(14),
-    losses: writes(13),
-    images: number(5),
-    channels: size(7),
-    classes: number(8),
-    gradientScale: f32(11),
+    predictions: word.reads(14),
+    losses: word.writes(13),
+    images: word.number(5),
+    channels: word.size(7),
+    classes: word.number(8),
+    gradientScale: word.f32(11),
     /** Table of `ExitCount` outputs, the last one being the network's. */
     exits: entries(24, exit),
-    exitCount: number(25),
+    exitCount: word.number(25),
     /** Weights of the cross entropies and of the divergences, and the softmax's temperature. */
-    alpha: f32(26),
-    beta: f32(27),
-    temperature: f32(28),
+    alpha: word.f32(26),
+    beta: word.f32(27),
+    temperature: word.f32(28),
   },
   ({ classes }) => 8 * classes,
 )

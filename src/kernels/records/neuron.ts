@@ -2,32 +2,8 @@
 
 import { Rec } from '../../../assembly/opcodes.js'
 import { contributions } from './gradient.js'
-import {
-  carries,
-  carriesIf,
-  copies,
-  dataIf,
-  type Field,
-  type FieldsOf,
-  f32,
-  flag,
-  flagIf,
-  number,
-  numberIf,
-  type Place,
-  perByte,
-  reads,
-  readsIf,
-  record,
-  size,
-  sizeIf,
-  updates,
-  updatesIf,
-  writes,
-  writesIf,
-  writesOrAdds,
-  writesOrAddsIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, type Field, type FieldsOf, type Place, perByte, record } from './schema.js'
 
 /** Parameters that a layer may learn, and the word that has the first one's address. */
 export const MOST_LEARNT = 13
@@ -35,102 +11,102 @@ export const FIRST_LEARNT = 50
 
 /** Where each of them is. */
 const learnt = Object.fromEntries(
-  Array.from({ length: MOST_LEARNT }, (_, i) => [`learnt${i}`, readsIf(FIRST_LEARNT + i)]),
+  Array.from({ length: MOST_LEARNT }, (_, i) => [`learnt${i}`, word.readsIf(FIRST_LEARNT + i)]),
 ) as { readonly [name: `learnt${number}`]: Field<Place | undefined> }
 
 /** What both directions read. */
 const shared = {
   /** Which function of the table. */
-  kernel: number(4),
-  pixels: number(5),
-  channels: size(6),
+  kernel: word.number(4),
+  pixels: word.number(5),
+  channels: word.size(6),
   /** Channels without padding, whose neurons neither fire nor give anything. */
-  realChannels: number(45),
+  realChannels: word.number(45),
   /** Pixels of an image, where parameters differ from neuron to neuron. */
-  imagePixels: number(44),
+  imagePixels: word.number(44),
   /** Steps of a call. */
-  steps: number(8),
+  steps: word.number(8),
   /**
    * Two currents: float32 [P][T][C] with strides between pixels and steps; scale and shift, mean
    * and inverse deviation [groups][C], with a stride between groups; the time mean of (A −
    * mean)·invStd, float32 [P][C].
    */
-  a: reads(9),
-  aPixelBytes: size(10),
-  aStepBytes: size(11),
+  a: word.reads(9),
+  aPixelBytes: word.size(10),
+  aStepBytes: word.size(11),
   /** Arrays of parameters that are not learnt, one behind the other. */
-  given: dataIf(49),
+  given: word.dataIf(49),
   ...learnt,
 }
 
 /** Currents through normalisations, and spikes as currents. */
 const currents = {
-  pixelsPerUnit: number(7),
-  aScale: readsIf(12),
-  aShift: readsIf(13),
-  aGroupBytes: numberIf(14),
-  b: readsIf(18),
-  bPixelBytes: numberIf(19),
-  bStepBytes: numberIf(20),
-  bScale: readsIf(21),
-  bShift: readsIf(22),
-  bGroupBytes: numberIf(23),
+  pixelsPerUnit: word.number(7),
+  aScale: word.readsIf(12),
+  aShift: word.readsIf(13),
+  aGroupBytes: word.numberIf(14),
+  b: word.readsIf(18),
+  bPixelBytes: word.numberIf(19),
+  bStepBytes: word.numberIf(20),
+  bScale: word.readsIf(21),
+  bShift: word.readsIf(22),
+  bGroupBytes: word.numberIf(23),
   /** Masks of spikes that are a current. */
-  spikes: readsIf(27),
-  spikePlaneBytes: numberIf(28),
+  spikes: word.readsIf(27),
+  spikePlaneBytes: word.numberIf(28),
 }
 
 /** Time means of what normalisations give. */
 const means = {
-  aMean: readsIf(15),
-  aInvStd: readsIf(16),
-  aXhat: carriesIf(17),
-  bMean: readsIf(24),
-  bInvStd: readsIf(25),
-  bXhat: carriesIf(26),
+  aMean: word.readsIf(15),
+  aInvStd: word.readsIf(16),
+  aXhat: word.carriesIf(17),
+  bMean: word.readsIf(24),
+  bInvStd: word.readsIf(25),
+  bXhat: word.carriesIf(26),
 }
 
 /** What the forward pass leaves. */
 const results = {
   /** Results: masks and counts as of neurons, or numbers [P][T][C] where nothing spikes. */
-  masks: writesIf(29),
-  planeBytes: sizeIf(30),
-  counts: carriesIf(31),
+  masks: word.writesIf(29),
+  planeBytes: word.sizeIf(30),
+  counts: word.carriesIf(31),
   /** u32 [units]: spikes of each unit, over all steps so far. */
-  countPartials: carriesIf(32),
-  out: writesIf(33),
+  countPartials: word.carriesIf(32),
+  out: word.writesIf(33),
   /** float32 [P][C]; of each step [P][T][C]; by what is learnt [P][learnt][C]. */
-  eligibility: carriesIf(34),
-  surrogateOut: writesIf(35),
-  traces: carriesIf(36),
+  eligibility: word.carriesIf(34),
+  surrogateOut: word.writesIf(35),
+  traces: word.carriesIf(36),
   /** float32 [rows][P][C] from call to call: states, and their derivatives. */
-  state: carriesIf(37),
+  state: word.carriesIf(37),
   /** What evaluation counts: as of neurons; the function that counts changes of potentials. */
-  activity: updatesIf(46),
-  activityWanted: readsIf(47),
-  counting: numberIf(48),
+  activity: word.updatesIf(46),
+  activityWanted: word.readsIf(47),
+  counting: word.numberIf(48),
   /** float32 [P][steps of all calls][recorded names][C]: for who wants to see states. */
-  recorded: carriesIf(63),
+  recorded: word.carriesIf(63),
 }
 
 /** What a backward pass through time reads and leaves. */
 const gradients = {
   /** Backward: from ∂L/∂output to ∂L/∂x, [P][T][C]. */
-  delta: writes(38),
+  delta: word.writes(38),
   contributions: contributions(39),
-  contributionCount: number(40),
-  pixelsPerRun: number(41),
-  height: number(42),
-  width: number(43),
-  traces: writesIf(36),
+  contributionCount: word.number(40),
+  pixelsPerRun: word.number(41),
+  height: word.number(42),
+  width: word.number(43),
+  traces: word.writesIf(36),
 }
 
 /** The weight through which a layer's own spikes come back. */
 const weight = {
   /** float32 [N][N], or with oneToOne [N], from neuron to neuron as stored; the bias [N], or 0. */
-  weight: reads(18),
-  bias: readsIf(19),
-  oneToOne: flag(20),
+  weight: word.reads(18),
+  bias: word.readsIf(19),
+  oneToOne: word.flag(20),
 }
 
 /**
@@ -169,16 +145,16 @@ export const recurrent = record(
     ...shared,
     ...results,
     ...weight,
-    state: carries(37),
+    state: word.carries(37),
     /** What is kept of each step for the way back, [P][T][C]. */
-    inputs: writesIf(21),
-    presynaptic: writesIf(22),
+    inputs: word.writesIf(21),
+    presynaptic: word.writesIf(22),
     /** Non-zero: Presynaptic is a trace of spikes. */
-    traced: flagIf(23),
+    traced: word.flagIf(23),
     /** Bytes of State before the spikes of a step as numbers. */
-    fired: size(24),
+    fired: word.size(24),
     /** u32 [P][C]: spikes that come to the weight. */
-    arrivals: updatesIf(25),
+    arrivals: word.updatesIf(25),
   },
   ({ imagePixels, channels }) => COPY_BYTES + imagePixels * channels * 5,
 )
@@ -193,10 +169,10 @@ export const recurrentBackward = record(
     ...weight,
     /** Backward: the function that runs forward again, and numbers of a neuron's state. */
     /** Copies of the record alone say where states of each step are, and their gradients. */
-    kept: sizeIf(12),
-    adjoints: sizeIf(13),
-    ahead: number(26),
-    states: size(27),
+    kept: word.sizeIf(12),
+    adjoints: word.sizeIf(13),
+    ahead: word.number(26),
+    states: word.size(27),
   },
   ({ imagePixels, channels, states, steps }) =>
     COPY_BYTES + imagePixels * channels * 4 * states * (steps + 1),
@@ -205,20 +181,20 @@ export const recurrentBackward = record(
 /** A recurrent weight's; unit = four neurons, one of the bias. */
 export const recurrentGradient = record('RecurrentGradient', 102, perByte(0.5), {
   /** [N][N], from neuron to neuron as stored, with oneToOne [N]; [N], or 0. */
-  out: writesOrAdds(4, 'accumulate'),
-  biasOut: writesOrAddsIf(5, 'accumulate'),
+  out: word.writesOrAdds(4, 'accumulate'),
+  biasOut: word.writesOrAddsIf(5, 'accumulate'),
   /** float32 [images][Pixels][T][C]: what the weight multiplied with, and of the input. */
-  in: reads(6),
-  delta: reads(7),
-  images: number(8),
+  in: word.reads(6),
+  delta: word.reads(7),
+  images: word.number(8),
   /** Pixels of an image. */
-  pixels: number(9),
-  channels: size(10),
-  steps: number(11),
+  pixels: word.number(9),
+  channels: word.size(10),
+  steps: word.number(11),
   /** Non-zero: add to what is there. */
-  accumulate: flag(12),
+  accumulate: word.flag(12),
   /** Non-zero: as of neurons; there is no bias. */
-  oneToOne: flagIf(13),
+  oneToOne: word.flagIf(13),
 })
 
 /** Gradient of what neurons learn; unit = pixelsPerUnit pixels. */
@@ -228,19 +204,19 @@ export const learnGradient = record(
   copies,
   {
     /** float32 [imagePixels][C] where there is no Partial. */
-    out: writesIf(4),
+    out: word.writesIf(4),
     /** float64 [units][C], or 0. */
-    partial: writesIf(13),
+    partial: word.writesIf(13),
     /** Its row among Rows of Traces [P][Rows][C]. */
-    traces: reads(5),
-    rows: size(6),
-    row: size(7),
+    traces: word.reads(5),
+    rows: word.size(6),
+    row: word.size(7),
     /** Gradient of the time mean of the output [P][C], or 0: 1. */
-    delta: readsIf(8),
-    pixels: number(9),
-    imagePixels: number(10),
-    channels: size(11),
-    pixelsPerUnit: number(12),
+    delta: word.readsIf(8),
+    pixels: word.number(9),
+    imagePixels: word.number(10),
+    channels: word.size(11),
+    pixelsPerUnit: word.number(12),
   },
   ({ partial, channels }) => (partial ? 0 : channels * 8),
 )
@@ -248,12 +224,12 @@ export const learnGradient = record(
 /** The end of it; one unit. */
 export const learnFinish = record('LearnFinish', 104, copies, {
   /** [C], or with Scalar one number. */
-  out: writes(4),
+  out: word.writes(4),
   /** float64 [Units][C]. */
-  partial: reads(5),
-  units: number(6),
-  channels: size(7),
-  scalar: flag(8),
+  partial: word.reads(5),
+  units: word.number(6),
+  channels: word.size(7),
+  scalar: word.flag(8),
 })
 
 const fields = { ...neuron.schema, ...recurrentBackward.schema }
@@ -269,30 +245,30 @@ export type NeuronFields = FieldsOf<typeof neuron>
 /** Sums of potentials before they fire; unit = pixelsPerUnit pixels. */
 export const stabilizedSums = record('StabilizedSums', 151, copies, {
   /** float32 [P][C]: potentials before they fire. */
-  charged: reads(4),
-  pixels: number(5),
-  channels: size(6),
+  charged: word.reads(4),
+  pixels: word.number(5),
+  channels: word.size(6),
   /** Channels without padding. */
-  realChannels: number(7),
-  pixelsPerUnit: number(8),
+  realChannels: word.number(7),
+  pixelsPerUnit: word.number(8),
   /** f64 [Units][2]: sums of potentials and of their squares. */
-  moments: writes(9),
+  moments: word.writes(9),
 })
 
 /** The threshold of a step, from those sums; one unit. */
 export const stabilizedThreshold = record('StabilizedThreshold', 152, copies, {
-  pixels: number(5),
+  pixels: word.number(5),
   /** Θ of the first step. */
-  threshold: f32(12),
-  realChannels: number(7),
-  units: size(10),
-  moments: reads(9),
+  threshold: word.f32(12),
+  realChannels: word.number(7),
+  units: word.size(10),
+  moments: word.reads(9),
   /**
    * f32 [2]: how many deviations above the mean the threshold is, and the threshold. Ratio and
    * threshold.
    */
-  stability: carries(11),
+  stability: word.carries(11),
   /** f32 [1], and its f32 share of a step. */
-  runningThreshold: updates(13),
-  share: f32(14),
+  runningThreshold: word.updates(13),
+  share: word.f32(14),
 })

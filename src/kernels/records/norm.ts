@@ -1,73 +1,55 @@
 /** Batch normalisation: statistics forward, gradients backward. */
 
 import { NormSize } from '../../../assembly/opcodes.js'
-import {
-  carries,
-  carriesIf,
-  copies,
-  f32,
-  flag,
-  flagIf,
-  number,
-  numberIf,
-  reads,
-  readsIf,
-  record,
-  size,
-  sizeIf,
-  updates,
-  updatesIf,
-  writes,
-  writesIf,
-  writesOrAddsIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, record } from './schema.js'
 
-const shape = { channels: size(6), groups: size(7) }
+const shape = { channels: word.size(6), groups: word.size(7) }
 /** Rows that units share out between them. */
 const rows = {
   ...shape,
-  rows: size(5),
-  rowsPerUnit: size(8),
+  rows: word.size(5),
+  rowsPerUnit: word.size(8),
 }
 /** Partial sums of chunks of rows, added up. */
 const finish = {
   ...shape,
-  rows: size(5),
+  rows: word.size(5),
   /** Chunks that have partial sums. */
-  units: size(29),
+  units: word.size(29),
   /**
    * float32, forward [Units][Groups][Moments.Rows][C], backward
    * [Units][Groups][NormSize.ProductRows][C]: see norm/chunks.ts.
    */
-  partial: reads(9),
+  partial: word.reads(9),
   /** Parameters, float32 [C]; 0 when not affine. */
-  weight: readsIf(10),
+  weight: word.readsIf(10),
 }
 /** y = scale·x + shift. */
 const affine = {
-  weight: readsIf(10),
-  bias: readsIf(11),
-  epsilon: f32(18),
+  weight: word.readsIf(10),
+  bias: word.readsIf(11),
+  epsilon: word.f32(18),
   /** y = Scale·x + Shift, float32 [Groups][C]. */
-  scale: writes(16),
-  shift: writes(17),
+  scale: word.writes(16),
+  shift: word.writes(17),
 }
 /** x̂, or what it is computed from. */
 const normalised = {
   /** Backward: x̂ [rows][C] (0: x̂ is (In − Mean)·invStd). */
-  xhat: readsIf(22),
+  xhat: word.readsIf(22),
   /** Float tensor [rows][C]; row r belongs to group r % Groups. */
-  in: readsIf(4),
+  in: word.readsIf(4),
   /** Results for the batch, float32 [Groups][C]. */
-  mean: readsIf(14),
-  invStd: readsIf(15),
+  mean: word.readsIf(14),
+  invStd: word.readsIf(15),
 }
 
 /** Partial sums of a chunk of rows; unit = chunk. */
 export const normStatistics = record('NormStatistics', 20, copies, {
   ...rows,
-  in: reads(4),
-  partial: writes(9),
+  in: word.reads(4),
+  partial: word.writes(9),
 })
 
 /**
@@ -85,25 +67,25 @@ export const normFinish = record(
      * How often each row stands for itself: T for a static tensor, else 1 (for the unbiased
      * variance).
      */
-    repeats: number(20),
+    repeats: word.number(20),
     /**
      * How many steps have the same statistics, where there are more than one: so often they move
      * the running ones, and count in the mean of InvStd.
      */
-    moves: sizeIf(31),
+    moves: word.sizeIf(31),
     /** PyTorch's momentum of the running statistics. */
-    momentum: f32(19),
-    runningMean: updatesIf(12),
-    runningVar: updatesIf(13),
-    mean: writes(14),
-    invStd: writes(15),
+    momentum: word.f32(19),
+    runningMean: word.updatesIf(12),
+    runningVar: word.updatesIf(13),
+    mean: word.writes(14),
+    invStd: word.writes(15),
     /**
      * Loop over t outside (step mode s): float32 [C], running mean over t of invStd for the
      * backward pass, 0 otherwise.
      */
-    meanInvStd: carriesIf(27),
+    meanInvStd: word.carriesIf(27),
     /** Loop over t outside: its number of steps. */
-    totalSteps: number(28),
+    totalSteps: word.number(28),
   },
   () => NormSize.FinishScratchBytes,
 )
@@ -114,41 +96,41 @@ export const normFinish = record(
  */
 export const normAllTime = record('NormAllTime', 150, copies, {
   /** Channels as stored, and as they are. */
-  channels: size(4),
-  realChannels: size(5),
-  groups: number(6),
-  weight: readsIf(7),
-  bias: readsIf(8),
-  runningMean: updates(9),
-  runningVar: updates(10),
+  channels: word.size(4),
+  realChannels: word.size(5),
+  groups: word.number(6),
+  weight: word.readsIf(7),
+  bias: word.readsIf(8),
+  runningMean: word.updates(9),
+  runningVar: word.updates(10),
   /** One of each step, float32 [Groups][C]. */
-  mean: reads(11),
-  invStd: reads(12),
-  scale: updates(13),
-  shift: updates(14),
+  mean: word.reads(11),
+  invStd: word.reads(12),
+  scale: word.updates(13),
+  shift: word.updates(14),
   /** float32 [2][C]: running mean and inverse deviation before the first step. */
-  frozen: carries(15),
+  frozen: word.carries(15),
   /** float64 [2][C]: sums over the steps so far of the mean, and of the mean square. */
-  totals: carries(16),
-  epsilon: f32(17),
-  momentum: f32(18),
+  totals: word.carries(16),
+  epsilon: word.f32(17),
+  momentum: word.f32(18),
   /** How often a step's deviation may go into the running one, or that into it. */
-  bound: f32(19),
-  totalSteps: number(20),
+  bound: word.f32(19),
+  totalSteps: word.number(20),
   /** How many steps have the same statistics. */
-  moves: numberIf(21),
+  moves: word.numberIf(21),
   /** float32 [Groups][2][C]: mean and inverse deviation that the backward pass takes as given. */
-  used: writes(22),
+  used: word.writes(22),
   /** Non-zero: one channel beyond the bound counts for all, and the backward pass not at all. */
-  byLayer: flagIf(23),
+  byLayer: word.flagIf(23),
 })
 
 /** Scale and shift from the running statistics; one unit. */
 export const normEvaluate = record('NormEvaluate', 22, copies, {
   ...shape,
   ...affine,
-  runningMean: reads(12),
-  runningVar: reads(13),
+  runningMean: word.reads(12),
+  runningVar: word.reads(13),
 })
 
 /** Partial sums of δ and δ·x̂ of a chunk of rows; unit = chunk. */
@@ -156,68 +138,68 @@ export const normBackwardReduce = record('NormBackwardReduce', 23, copies, {
   ...rows,
   ...normalised,
   /** Backward: δ [rows][C]; in the rate method rows = pixels. */
-  delta: reads(21),
-  partial: writes(9),
+  delta: word.reads(21),
+  partial: word.writes(9),
 })
 
 /** Gradients of weight and bias, coefficients; one unit. */
 export const normBackwardFinish = record('NormBackwardFinish', 24, copies, {
   ...finish,
-  invStd: readsIf(15),
+  invStd: word.readsIf(15),
   /** Takes the place of `invStd`. */
-  meanInvStd: readsIf(27),
+  meanInvStd: word.readsIf(27),
   /**
    * Backward of an all-time normalisation: `used`, or 0. All-time normalisation: takes the place of
    * `invStd` too; then `mean` is read.
    */
-  used: readsIf(32),
-  mean: readsIf(14),
+  used: word.readsIf(32),
+  mean: word.readsIf(14),
   /** dx = a·δ − b − c·x̂: float32 [Groups][NormSize.CoefficientRows][C], rows a, b, c. */
-  coefficients: writes(26),
-  weightGradient: writesOrAddsIf(24, 'accumulate'),
-  biasGradient: writesOrAddsIf(25, 'accumulate'),
+  coefficients: word.writes(26),
+  weightGradient: word.writesOrAddsIf(24, 'accumulate'),
+  biasGradient: word.writesOrAddsIf(25, 'accumulate'),
   /**
    * Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t
    * = 0 by the planner's choice.
    */
-  accumulate: flag(30),
+  accumulate: word.flag(30),
 })
 
 /** Gradient of the input; unit = chunk of rows. */
 export const normBackwardApply = record('NormBackwardApply', 25, copies, {
   ...rows,
   ...normalised,
-  delta: reads(21),
-  coefficients: reads(26),
+  delta: word.reads(21),
+  coefficients: word.reads(26),
   /** Backward: gradient of the input [rows][C]; may be Delta. */
-  out: writes(23),
+  out: word.writes(23),
 })
 
 // Scaled weight standardisation and its gradient.
 
 const shared = {
-  weight: reads(4),
+  weight: word.reads(4),
   /** float32 [N], or 0. */
-  gain: readsIf(6),
-  taps: number(7),
+  gain: word.readsIf(6),
+  taps: word.number(7),
   /** Stored and real input channels. */
-  inC: number(8),
-  realC: number(9),
-  blockWidth: number(10),
-  kRows: number(11),
-  epsilon: f32(12),
+  inC: word.number(8),
+  realC: word.number(9),
+  blockWidth: word.number(10),
+  kRows: word.number(11),
+  epsilon: word.f32(12),
 }
 
 /** Scaled weight standardisation; unit = block of output channels. */
 export const weightStandardise = record('WeightStandardise', 46, copies, {
   ...shared,
-  out: writes(5),
+  out: word.writes(5),
 })
 
 /** Its gradient; unit = block of output channels. */
 export const weightStandardiseBackward = record('WeightStandardiseBackward', 47, copies, {
   ...shared,
   /** Backward: gradient of w' (overwritten by that of w), gradient of the gain or 0. */
-  gradient: updates(13),
-  gainGradient: writesIf(14),
+  gradient: word.updates(13),
+  gainGradient: word.writesIf(14),
 })

@@ -2,33 +2,21 @@
 
 import { Pattern, Spike } from '../../../assembly/opcodes.js'
 import { sizes, weightSize, window } from './dense.js'
-import {
-  entries,
-  f32,
-  flagIf,
-  number,
-  perByte,
-  perProduct,
-  reads,
-  record,
-  size,
-  writes,
-  writesIf,
-  writesOrAddsIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { entries, perByte, perProduct, record } from './schema.js'
 import { source } from './spikes.js'
 
 const shared = {
   ...sizes('images', 'steps', 'inH', 'inC', ...window),
-  listBytes: size(34),
+  listBytes: word.size(34),
   /** Images of a group of lists; with one of them rowsPerGroup rows of a phase. */
-  imagesPerGroup: number(36),
-  rowsPerGroup: number(37),
+  imagesPerGroup: word.number(36),
+  rowsPerGroup: word.number(37),
   /** The grid: zeros above and on the left of an image, and the cells from one to the next. */
-  gridTop: number(38),
-  gridLeft: number(39),
-  gridH: number(40),
-  gridW: number(41),
+  gridTop: word.number(38),
+  gridLeft: word.number(39),
+  gridH: word.number(40),
+  gridW: word.number(41),
 }
 
 /**
@@ -44,19 +32,19 @@ export const patternLists = record(
     ...sizes('inW'),
     /** The sources and the window that they are pooled by, as in spikes.ts. */
     sources: entries(22, source),
-    sourceCount: number(23),
-    sourceH: number(25),
-    sourceW: number(26),
-    planeBytes: size(24),
-    poolKernelH: number(27),
-    poolKernelW: number(28),
-    poolStrideH: number(29),
-    poolStrideW: number(30),
-    poolPadH: number(31),
-    poolPadW: number(32),
+    sourceCount: word.number(23),
+    sourceH: word.number(25),
+    sourceW: word.number(26),
+    planeBytes: word.size(24),
+    poolKernelH: word.number(27),
+    poolKernelW: word.number(28),
+    poolStrideH: word.number(29),
+    poolStrideW: word.number(30),
+    poolPadH: word.number(31),
+    poolPadW: word.number(32),
     /** Lists, the bytes that each may have, and their ends: see spikes/pattern-lists.ts. */
-    lists: writes(33),
-    listPointers: writes(35),
+    lists: word.writes(33),
+    listPointers: word.writes(35),
   },
   ({ kernelH, kernelW, strideH, strideW }) =>
     Math.min(kernelH, strideH) * Math.min(kernelW, strideW) * Pattern.EndBytes,
@@ -74,23 +62,23 @@ export const patternWeightGradient = record(
   {
     ...shared,
     ...sizes('outH', 'outW', 'outC', ...weightSize),
-    lists: reads(33),
-    listPointers: reads(35),
+    lists: word.reads(33),
+    listPointers: word.reads(35),
     /** Gradient of the output, [B][outH][outW][T][N]. */
-    delta: reads(21),
+    delta: word.reads(21),
     /** Output rows and columns that have cells. */
-    gridOutH: number(42),
-    gridOutW: number(43),
+    gridOutH: word.number(42),
+    gridOutW: word.number(43),
     /** Input channels of one unit of sums. */
-    inCPerUnit: number(44),
+    inCPerUnit: word.number(44),
     /** As in dense.ts. */
-    splits: number(45),
-    partial: writesIf(46),
+    splits: word.number(45),
+    partial: word.writesIf(46),
     /** Factor of the result. */
-    scale: f32(47),
-    out: writesOrAddsIf(20, 'accumulate'),
+    scale: word.f32(47),
+    out: word.writesOrAddsIf(20, 'accumulate'),
     /** Non-zero: add to Out instead of writing it. */
-    accumulate: flagIf(48),
+    accumulate: word.flagIf(48),
   },
   (of) => {
     const cells = (of.gridTop + of.imagesPerGroup * of.gridH) * of.gridW + of.gridLeft

@@ -3,71 +3,56 @@
 import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './dense.js'
-import {
-  entries,
-  entry,
-  type Fields,
-  f32,
-  flag,
-  number,
-  numberIf,
-  perByte,
-  perProduct,
-  reads,
-  readsIf,
-  record,
-  size,
-  writes,
-  writesIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { entries, entry, type Fields, perByte, perProduct, record } from './schema.js'
 
 /** A tensor of spikes that a convolution reads. */
 export const source = entry(8, {
   /** Masks u8 [plane][B][sourceH][sourceW][inC]. */
-  masks: reads(0),
+  masks: word.reads(0),
 })
 
 /** What lists are made of. */
 const listing = {
   ...sizes('images', 'steps', ...inputSize, 'outH', 'outW', ...window),
   /** Group of 4 steps: 4·Group … of the T. */
-  group: number(35),
+  group: word.number(35),
   /** Table of sourceCount entries: see `source`. */
   sources: entries(24, source),
-  sourceCount: number(25),
+  sourceCount: word.number(25),
   /** Size of the sources before pooling; inH and inW are the size after it. */
-  sourceH: number(27),
-  sourceW: number(28),
+  sourceH: word.number(27),
+  sourceW: word.number(28),
   /** Bytes from one plane of masks to the next (B·sourceH·sourceW·inC). */
-  planeBytes: size(26),
-  poolKernelH: number(29),
-  poolKernelW: number(30),
-  poolStrideH: number(31),
-  poolStrideW: number(32),
-  poolPadH: number(33),
-  poolPadW: number(34),
-  listBytes: size(37),
+  planeBytes: word.size(26),
+  poolKernelH: word.number(29),
+  poolKernelW: word.number(30),
+  poolStrideH: word.number(31),
+  poolStrideW: word.number(32),
+  poolPadH: word.number(33),
+  poolPadW: word.number(34),
+  listBytes: word.size(37),
   /** Non-zero: 7 lists of neurons by pairs of steps instead of 15 by the whole pattern. */
-  pairLists: flag(39),
+  pairLists: word.flag(39),
   /** Non-zero: entries are u16 k, u16 factor instead of u16 k. */
-  weightedLists: flag(40),
+  weightedLists: word.flag(40),
   /** Rows of output pixels of one unit of lists. */
-  rowsPerUnit: number(41),
+  rowsPerUnit: word.number(41),
 }
 
 /** What is summed over them. */
 const sums = {
   ...sizes('steps', ...outputSize, ...weightSize),
-  group: number(35),
+  group: word.number(35),
   /** As `weight` and `Bias`; in SpikeForwardBytes Weight is i8 in the same order. */
-  weight: reads(21),
-  bias: readsIf(22),
-  scale: f32(23),
-  out: writes(20),
-  pairLists: flag(39),
-  weightedLists: flag(40),
+  weight: word.reads(21),
+  bias: word.readsIf(22),
+  scale: word.f32(23),
+  out: word.writes(20),
+  pairLists: word.flag(39),
+  weightedLists: word.flag(40),
   /** Blocks of output channels that one unit sums side by side. */
-  blocksPerUnit: number(43),
+  blocksPerUnit: word.number(43),
 }
 
 const summing = {
@@ -77,8 +62,8 @@ const summing = {
    * momentPixels pixels and a group of steps: slot = Group·⌈pixels / momentPixels⌉ + pixel /
    * MomentPixels. pixelsPerUnit is a multiple of MomentPixels.
    */
-  moments: writesIf(44),
-  momentPixels: numberIf(45),
+  moments: word.writesIf(44),
+  momentPixels: word.numberIf(45),
 }
 
 /** Pointers, and the lists of kernelH rows of the virtual input. */
@@ -113,12 +98,12 @@ export const spikeLists = record(
   {
     ...listing,
     /** Lists of entries; listBytes: the most that one output pixel can have. */
-    lists: writes(36),
+    lists: word.writes(36),
     /**
      * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
      * end is the next index.
      */
-    listPointers: writes(38),
+    listPointers: word.writes(38),
   },
   listsBytes,
 )
@@ -133,10 +118,10 @@ export const spikeConv = record(
   perProduct(0.006),
   {
     ...summing,
-    lists: reads(36),
-    listPointers: reads(38),
+    lists: word.reads(36),
+    listPointers: word.reads(38),
     /** Output pixels of one unit of sums. */
-    pixelsPerUnit: number(42),
+    pixelsPerUnit: word.number(42),
   },
   (of) => sumBytes(Spike.SumRows, of),
 )
@@ -162,9 +147,9 @@ export const spikeForwardBytes = record(
     ...listing,
     ...sums,
     /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
-    weightScale: reads(46),
+    weightScale: word.reads(46),
     /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
-    mostCounted: number(47),
+    mostCounted: word.number(47),
   },
   (of) => ownListsBytes(Spike.ByteSumRows, of),
 )

@@ -3,23 +3,8 @@
 import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import { sizes, weightSize } from './dense.js'
-import {
-  copies,
-  f32,
-  flag,
-  flagIf,
-  number,
-  numberIf,
-  perProduct,
-  reads,
-  readsIf,
-  record,
-  size,
-  sizeIf,
-  writes,
-  writesIf,
-  writesOrAddsIf,
-} from './schema.js'
+import * as word from './schema.js'
+import { copies, perProduct, record } from './schema.js'
 
 /** The transform of a tile row, of so many channels of all steps. */
 const rowBytes = (channels: number): number =>
@@ -38,11 +23,11 @@ export const winogradInputTransform = record(
   {
     ...sizes('images', 'steps', 'inH', 'inW', 'outC'),
     /** Gradient of the output, [B][inH][inW][N]. */
-    delta: reads(22),
+    delta: word.reads(22),
     /** Shared scratch: transformed tiles or kernels. */
-    scratch: writes(24),
+    scratch: word.writes(24),
     /** Bytes between planes of transformed tiles in Scratch. */
-    planeBytes: size(25),
+    planeBytes: word.size(25),
   },
   ({ steps, outC }) => rowBytes(steps * outC),
 )
@@ -58,8 +43,8 @@ export const winogradKernelTransform = record(
   {
     ...sizes('inC', 'outC', ...weightSize),
     /** As `weight`. */
-    weight: reads(23),
-    scratch: writes(24),
+    weight: word.reads(23),
+    scratch: word.writes(24),
   },
   ({ blockWidth }) => kernelBytes(blockWidth),
 )
@@ -78,14 +63,14 @@ export const winogradInputGradient = record(
      * Input gradient: non-zero when the kernels are transformed by a record of their own, and the
      * tiles by each unit.
      */
-    kernelFirst: flag(26),
-    scratch: reads(24),
-    planeBytes: sizeIf(25),
-    delta: readsIf(22),
-    weight: readsIf(23),
-    out: writes(20),
+    kernelFirst: word.flag(26),
+    scratch: word.reads(24),
+    planeBytes: word.sizeIf(25),
+    delta: word.readsIf(22),
+    weight: word.readsIf(23),
+    out: word.writes(20),
     /** Tile rows of one unit. */
-    rowsPerUnit: number(27),
+    rowsPerUnit: word.number(27),
   },
   (of) => {
     const { steps, inC, outC, blockWidth, kernelFirst } = of
@@ -106,8 +91,8 @@ export const winogradStrideKernels = record(
   copies,
   {
     ...sizes('inC', 'outC', ...weightSize),
-    weight: reads(23),
-    scratch: writes(24),
+    weight: word.reads(23),
+    scratch: word.writes(24),
   },
   ({ blockWidth }) => WinogradStride.LineBytes + 288 * blockWidth,
 )
@@ -119,10 +104,10 @@ export const winogradStrideGradient = record(
   perProduct(0.02, 9),
   {
     ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outH', 'outW', 'outC'),
-    scratch: reads(24),
-    delta: reads(22),
-    out: writes(20),
-    rowsPerUnit: number(27),
+    scratch: word.reads(24),
+    delta: word.reads(22),
+    out: word.writes(20),
+    rowsPerUnit: word.number(27),
   },
   (of) => {
     const { steps, inC, outC } = of
@@ -145,10 +130,10 @@ export const winogradWeightTransform = record(
   {
     ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC'),
     /** Float32 [B][inH][inW][inC]. */
-    in: reads(21),
-    delta: reads(22),
-    scratch: writes(24),
-    planeBytes: size(25),
+    in: word.reads(21),
+    delta: word.reads(22),
+    scratch: word.writes(24),
+    planeBytes: word.size(25),
   },
   ({ steps, inC, outC }) => rowBytes(steps * Math.max(inC, outC)),
 )
@@ -185,21 +170,21 @@ export const winogradWeightGradient = record(
   {
     ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC', ...weightSize),
     /** Weight gradient: input and output channels of one unit. */
-    inCPerUnit: number(28),
-    outCPerUnit: number(29),
+    inCPerUnit: word.number(28),
+    outCPerUnit: word.number(29),
     /** Factor of the result. */
-    scale: f32(32),
-    scratch: readsIf(24),
-    planeBytes: sizeIf(25),
-    out: writesOrAddsIf(20, 'accumulate'),
+    scale: word.f32(32),
+    scratch: word.readsIf(24),
+    planeBytes: word.sizeIf(25),
+    out: word.writesOrAddsIf(20, 'accumulate'),
     /** Non-zero: add to Out instead of writing it. */
-    accumulate: flagIf(33),
+    accumulate: word.flagIf(33),
     /** Weight gradient: as in dense.ts; 0 splits: Scratch has the tiles. */
-    splits: numberIf(30),
-    rowsPerUnit: numberIf(27),
-    in: readsIf(21),
-    delta: readsIf(22),
-    partial: writesIf(31),
+    splits: word.numberIf(30),
+    rowsPerUnit: word.numberIf(27),
+    in: word.readsIf(21),
+    delta: word.readsIf(22),
+    partial: word.writesIf(31),
   },
   (of) =>
     of.splits
