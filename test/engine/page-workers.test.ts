@@ -1,17 +1,18 @@
 /** What a page says to its workers and makes of their answers: test/engine/page-workers.txt. */
 import { test } from 'uvu'
 import { Control, Fault } from '../../assembly/opcodes.js'
-import { nodePlatform } from '../../src/engine/node/platform.js'
 import { sharedExecutor } from '../../src/engine/page/shared.js'
 import { PageWorker } from '../../src/engine/page/start.js'
-import { registerPlatform } from '../../src/engine/platform.js'
+import { platform, registerPlatform } from '../../src/engine/platform.js'
+import '../../src/model/node.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 // One that has warned of nothing so far, whatever other tests of this process have done.
+const before = platform()
 const fresh = '../../src/engine/page/platform.js?fresh'
 const { pagePlatform } = (await import(fresh)) as typeof import('../../src/engine/page/platform.js')
 // It has registered itself.
-registerPlatform(nodePlatform)
+registerPlatform(before)
 
 const written: string[] = []
 const tell = (text: string): void => void written.push(text)
