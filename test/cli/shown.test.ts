@@ -1,7 +1,6 @@
 /** What `show` prints and writes, and what is told of a sweep, whole: test/cli/shown.txt. */
 
 import { test } from 'uvu'
-import * as view from '../../src/cli/commands/show.js'
 import {
   liveTable,
   type RowState,
@@ -11,6 +10,7 @@ import {
   sweepCsv,
   sweepTable,
 } from '../../src/cli/sweep/page.js'
+import * as view from '../../src/watch/pages/recording.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 /** Events that grow to the right (ON) and to the bottom (OFF), some pixels without any. */
@@ -62,8 +62,13 @@ function drawn(status: SweepStatus, size: { rows: number; columns: number }): st
 
 test('pictures of recordings, and pages and tables of sweeps', async () => {
   const frames: view.ShownFrames = {
-    ...{ title: 'a <b>', width: 2, height: 1, counts: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 255) },
-    ...{ begins: [0, 1500], duration: 3000, summary: '2 × 1 pixels' },
+    title: 'a <b>',
+    width: 2,
+    height: 1,
+    counts: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 255),
+    begins: [0, 1500],
+    duration: 3000,
+    summary: '2 × 1 pixels',
   }
   const page = (await view.showPage(frames)).replace(/[\s\S]*?(<h1>)/, '$1')
   const [odd, even] = [still(9, 5), still(12, 4)]

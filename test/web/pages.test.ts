@@ -6,7 +6,6 @@ import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { showPage } from '../../src/cli/commands/show.js'
 import {
   liveSweepPage,
   type SweepRow,
@@ -18,6 +17,7 @@ import { page as diagnosePage } from '../../src/diagnose/figures.js'
 import { servePage } from '../../src/watch/dashboard/serve.js'
 import { serveRun } from '../../src/watch/dashboard/server.js'
 import { packBits } from '../../src/watch/pages/chart.js'
+import { showPage } from '../../src/watch/pages/recording.js'
 import { type RunReport, reportPage } from '../../src/watch/pages/report.js'
 import { withFolder } from '../files/temporary.js'
 import { browserPath, launch } from '../support/browser.js'

@@ -1,0 +1,209 @@
+/** What a recording looks like: a page that plays it, and a still in the terminal. */
+
+import { escapeHtml, pageHtml } from './frame.js'
+
+/** What the page shows. */
+export interface ShownFrames {
+  readonly title: string
+  readonly width: number
+  readonly height: number
+  /** Events of each polarity in a frame and pixel, at most 255: [T][2][H][W], OFF then ON. */
+  readonly counts: Uint8Array
+  /** [T] µs at which a frame begins, from the first event on. */
+  readonly begins: readonly number[]
+  /** µs of the whole. */
+  readonly duration: number
+  /** A line below the title. */
+  readonly summary: string
+}
+
+/** ON and OFF, apart for all eyes; OFF is lighter on a dark page. */
+const [ON, OFF, OFF_DARK] = ['#e69f00', '#0072b2', '#56b4e9']
+
+/** The page's own script. */
+const script = `
+const data = JSON.parse(document.getElementById('frames').textContent)
+const bytes = Uint8Array.from(atob(data.counts), (c) => c.charCodeAt(0))
+const { width, height, begins, duration } = data
+const size = width * height
+const on = [230, 159, 0]
+const dark = matchMedia('(prefers-color-scheme: dark)')
+function draw(canvas, frame) {
+  const context = canvas.getContext('2d')
+  const image = context.createImageData(width, height)
+  const none = dark.matches ? 24 : 255
+  const off = dark.matches ? [86, 180, 233] : [0, 114, 178]
+  for (let i = 0; i < size; i++) {
+    const less = bytes[2 * frame * size + i], more = bytes[(2 * frame + 1) * size + i]
+    const sum = less + more
+    const strength = sum === 0 ? 0 : Math.min(1, 0.45 + 0.2 * sum)
+    for (let c = 0; c < 3; c++) {
+      const colour = sum === 0 ? none : (off[c] * less + on[c] * more) / sum
+      image.data[4 * i + c] = none + (colour - none) * strength
+    }
+    image.data[4 * i + 3] = 255
+  }
+  context.putImageData(image, 0, 0)
+}
+const main = document.getElementById('main')
+const strip = document.getElementById('strip')
+const slider = document.getElementById('at')
+const label = document.getElementById('time')
+const button = document.getElementById('play')
+for (const canvas of [main, ...begins.map((begin, t) => {
+  const figure = document.createElement('figure')
+  const canvas = document.createElement('canvas')
+  canvas.setAttribute('aria-hidden', 'true')
+  const caption = document.createElement('figcaption')
+  caption.textContent = (begin / 1000).toFixed(1) + ' ms'
+  figure.append(canvas, caption)
+  figure.onclick = () => { play(false); show(t) }
+  strip.append(figure)
+  return canvas
+})]) { canvas.width = width; canvas.height = height }
+const drawAll = () => begins.forEach((_, t) => draw(strip.children[t].firstChild, t))
+drawAll()
+dark.onchange = () => { drawAll(); show(Number(slider.value)) }
+function show(t) {
+  slider.value = t
+  draw(main, t)
+  ;[...strip.children].forEach((figure, i) => figure.classList.toggle('now', i === t))
+  label.textContent = (begins[t] / 1000).toFixed(1) + ' of ' + (duration / 1000).toFixed(1) + ' ms'
+  slider.setAttribute('aria-valuetext', label.textContent)
+}
+let timer
+function play(go) {
+  clearInterval(timer)
+  timer = go ? setInterval(() => show((Number(slider.value) + 1) % begins.length), 120) : undefined
+  button.textContent = go ? 'Pause' : 'Play'
+}
+slider.oninput = () => { play(false); show(Number(slider.value)) }
+button.onclick = () => play(timer === undefined)
+show(0)
+play(!matchMedia('(prefers-reduced-motion: reduce)').matches)
+`
+
+const style = `
+canvas { image-rendering: pixelated; width: 100% }
+#main { max-width: 26rem; border: 1px solid var(--line) }
+.controls { display: flex; align-items: center; gap: 8px; margin-top: 6px }
+#at { flex: 0 1 16rem; min-width: 4rem } #time { white-space: nowrap }
+#play { font: inherit; min-width: 5rem; padding: 4px 10px }
+#strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: .4rem }
+#strip figure { cursor: pointer } #strip canvas { border: 1px solid var(--line) }
+#strip .now canvas { border-color: var(--ink) }
+#strip figcaption { font-size: .75rem; text-align: center; margin: 0 }
+.on::before, .off::before { content: '■ ' } .on::before { color: ${ON} }
+.off::before { color: ${OFF} }
+@media (prefers-color-scheme: dark) { .off::before { color: ${OFF_DARK} } }
+`
+
+/** The page's text. */
+export function showPage(frames: ShownFrames): Promise<string> {
+  const { title, summary, counts, width, height, begins, duration } = frames
+  const encoded = Buffer.from(counts.buffer, counts.byteOffset, counts.length).toString('base64')
+  const body = `<h1>${escapeHtml(title)}</h1>
+<p class="lead">${escapeHtml(summary)}. <span class="on">ON</span> <span class="off">OFF</span></p>
+<canvas id="main" role="img" aria-label="events of the frame"></canvas>
+<p class="controls"><button id="play" type="button">Play</button>
+<input id="at" type="range" min="0" max="${begins.length - 1}" value="0" aria-label="frame">
+<span id="time"></span></p>
+<div id="strip"></div>
+`
+  const data = { frames: JSON.stringify({ width, height, begins, duration, counts: encoded }) }
+  return pageHtml({ title, body, data, script, style })
+}
+
+/** Counts of each polarity and pixel: [2][H][W], OFF then ON. */
+export interface Still {
+  readonly width: number
+  readonly height: number
+  readonly counts: Float32Array
+}
+
+type Colour = readonly [number, number, number]
+const [on, off, none]: readonly Colour[] = [
+  [230, 159, 0],
+  [0, 114, 178],
+  [24, 24, 24],
+]
+
+/** Pixels put together so that at most so many are in a row. */
+export function smaller({ width, height, counts }: Still, most: number): Still {
+  const factor = Math.max(1, Math.ceil(width / most))
+  const [w, h] = [Math.ceil(width / factor), Math.ceil(height / factor)]
+  const out = new Float32Array(w * h * 2)
+  for (let p = 0; p < 2; p++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) {
+        const to = (p * h + Math.floor(y / factor)) * w + Math.floor(x / factor)
+        out[to] += counts[(p * height + y) * width + x]
+      }
+  return { width: w, height: h, counts: out }
+}
+
+/** Two rows of pixels in a line of text: halves of blocks, in colour. */
+export function inColour({ width, height, counts }: Still): string {
+  const pixels = width * height
+  let most = 1
+  for (let i = 0; i < pixels; i++) most = Math.max(most, counts[i] + counts[pixels + i])
+  const colour = (x: number, y: number): Colour => {
+    if (y >= height) return none
+    const [less, more] = [counts[y * width + x], counts[pixels + y * width + x]]
+    const sum = less + more
+    if (sum === 0) return none
+    const strength = 0.35 + 0.65 * Math.sqrt(sum / most)
+    return none.map((dark, c) => {
+      const bright = (off[c] * less + on[c] * more) / sum
+      return Math.round(dark + (bright - dark) * strength)
+    }) as unknown as Colour
+  }
+  const lines: string[] = []
+  for (let y = 0; y < height; y += 2) {
+    let line = ''
+    for (let x = 0; x < width; x++)
+      line += `\u001b[38;2;${colour(x, y).join(';')}m\u001b[48;2;${colour(x, y + 1).join(';')}m▀`
+    lines.push(`${line}\u001b[0m`)
+  }
+  return lines.join('\n')
+}
+
+/** The same without colours: + where ON is more, - where OFF is, . where few. */
+export function inLetters({ width, height, counts }: Still): string {
+  let sum = 0
+  for (const count of counts) sum += count
+  const few = sum / (width * height) / 2
+  const lines: string[] = []
+  for (let y = 0; y < height; y += 2) {
+    let line = ''
+    for (let x = 0; x < width; x++) {
+      let [less, more] = [0, 0]
+      for (let row = y; row < Math.min(height, y + 2); row++) {
+        less += counts[row * width + x]
+        more += counts[(height + row) * width + x]
+      }
+      line += less + more === 0 ? ' ' : less + more <= few ? '.' : more >= less ? '+' : '-'
+    }
+    lines.push(line.trimEnd())
+  }
+  return lines.join('\n')
+}
+
+const BARS = ' ▁▂▃▄▅▆▇█'
+
+/** Events over time, a bar for each of `columns` intervals, above an axis in ms. */
+export function histogram(t: ArrayLike<number>, columns: number): string {
+  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let i = 0; i < t.length; i++) {
+    first = Math.min(first, t[i])
+    last = Math.max(last, t[i])
+  }
+  const counts = new Float64Array(columns)
+  const scale = last > first ? columns / (last - first) : 0
+  for (let i = 0; i < t.length; i++)
+    counts[Math.min(columns - 1, Math.floor((t[i] - first) * scale))]++
+  const most = Math.max(1, ...counts)
+  const bars = Array.from(counts, (n) => BARS[Math.ceil((n / most) * 8)]).join('')
+  const end = `${((t.length > 0 ? last - first : 0) / 1000).toFixed(1)} ms`
+  return `${bars}\n0${' '.repeat(Math.max(1, columns - 1 - end.length))}${end}`
+}
