@@ -260,6 +260,12 @@ export const given = <S extends Specs>(specs: S, values: object): ArgumentsOf<S>
   return defined(Object.fromEntries(Object.keys(specs).map((key) => [key, all.get(key)]))) as never
 }
 
+/** Members of an object, in this order. */
+export const pick = <T extends object, K extends keyof T>(
+  from: T,
+  ...keys: readonly K[]
+): Pick<T, K> => Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>
+
 /** @throws SpikewasmError for an option that would do nothing, by what others say */
 export function expectUse(specs: Specs, args: object): void {
   const all = new Map(Object.entries(args))

@@ -57,9 +57,10 @@ export const evalCommand = o.commandOf(
 )
 
 /** Options that rebuild a network, which a file already is. */
-const superfluous = [
-  ...['weights', 'pretrained', 'best', 'model', 'timeSteps', 'tau', 'batchSize', 'threads'],
-]
+const superfluous = Object.keys({
+  ...o.pick(evalSpecs, 'weights', 'pretrained', 'best', 'model', 'timeSteps', 'tau'),
+  ...o.pick(evalSpecs, 'batchSize', 'threads'),
+})
 
 /** Samples at a time that divide their number, so that spikes are counted to the last one. */
 function evenBatch(samples: number): number {
@@ -95,7 +96,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     const began = performance.now()
     const found = await model.evaluate(part, { topK: args.topK })
     const samplesPerSecond = found.count / ((performance.now() - began) / 1000)
-    const { accuracy, loss, count, firingRates, operations, perClass, confusion, topK } = found
+    const { accuracy, loss, count, firingRates, operations, topK } = found
     const result = {
       final: true,
       [`${split}Accuracy`]: accuracy,
@@ -103,11 +104,13 @@ async function evaluate(args: EvalArguments): Promise<void> {
       samples: count,
       samplesPerSecond,
       peakMemoryMB: report.peakMemoryMB(),
-      firingRates,
-      operations,
+      ...o.pick(found, 'firingRates', 'operations'),
       spikes: spikesOf(model, found),
-      ...{ perClass, confusion, topK, dataset, model: name, split },
-      ...{ threads: model.threads, timeSteps: model.timeSteps, method: model.method },
+      ...o.pick(found, 'perClass', 'confusion', 'topK'),
+      dataset,
+      model: name,
+      split,
+      ...o.pick(model, 'threads', 'timeSteps', 'method'),
       parameters: model.parameterCount,
     }
     answer(args.json, result, () => {
@@ -153,9 +156,12 @@ async function evaluateFile(net: ApartNet, file: string, args: EvalArguments): P
     on: file,
     sealed: which.isSealed(info),
     name: info.name ?? null,
-    ...{ dataset: source.dataset, split, target, mode, precision: weights, timeSteps },
-    parameters: info.parameters,
-    memoryBytes,
+    dataset: source.dataset,
+    split,
+    target,
+    mode,
+    precision: weights,
+    ...o.pick(info, 'timeSteps', 'parameters', 'memoryBytes'),
   }
   answer(args.json, result, () => {
     const rows = report.keyValueTable([

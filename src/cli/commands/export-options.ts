@@ -26,20 +26,20 @@ export const exportSpecs = {
     out: o.mandatory(
       o.text(
         '<file>',
-        'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both becomes ' +
-          'NAME.simd.wasm and NAME.scalar.wasm',
+        'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both ' +
+          'becomes NAME.simd.wasm and NAME.scalar.wasm',
       ),
     ),
     nir: o.flag(
-      'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name that ' +
-        'ends in .nir',
+      'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name ' +
+        'that ends in .nir',
     ),
     ...nirTimeSpecs,
     target: o.name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
     mode: o.name(
       '<name>',
-      'what it does; infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
-        'learning',
+      'what it does; infer: a whole sample in; step: a frame at a time, with state; both; ' +
+        'train: it goes on learning',
       netModes,
       { preset: 'infer' },
     ),
@@ -71,9 +71,18 @@ export const exportSpecs = {
 
 /** Those that say what a module is, or what is measured of it. */
 export const moduleKeys = [
-  ...(['target', 'mode', 'precision', 'inputType', 'mean', 'std', 'labels', 'name'] as const),
-  ...(['batchSize', 'data', 'limitTest'] as const),
-]
+  'target',
+  'mode',
+  'precision',
+  'inputType',
+  'mean',
+  'std',
+  'labels',
+  'name',
+  'batchSize',
+  'data',
+  'limitTest',
+] as const
 
 export type ExportArguments = o.ArgumentsOf<typeof exportSpecs>
 

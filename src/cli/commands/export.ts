@@ -19,7 +19,7 @@ import { type DatasetName, datasets, defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
 import { dataOf, type RunOptions } from '../run-folder.js'
-import { commandOf, expectLeftOut, flagOf, present } from '../spec.js'
+import { commandOf, expectLeftOut, flagOf, pick, present } from '../spec.js'
 import { answer, percent, shareBar, tableText } from '../terminal.js'
 import { expectNir, type GivenModel, givenModel, isNirFile, withModel } from '../which-model.js'
 import * as own from './export-options.js'
@@ -85,13 +85,8 @@ async function exportModules(
       const net = await openNet(bytes)
       const onProgress = (done: number): void => bar.show(`testing ${basename(file)}`, done)
       const found = data && (await evaluateNet(net, data, { onProgress }))
-      files.push({
-        file,
-        bytes,
-        info: net.info,
-        accuracy: found?.accuracy,
-        correct: found?.correct,
-      })
+      const { accuracy, correct } = found ?? {}
+      files.push({ file, bytes, info: net.info, accuracy, correct })
     }
     await write(files, header)
     return { model: given.name, files, header, evaluation, data: data?.name, milliseconds }
@@ -244,8 +239,13 @@ function asked<T>(
 /** @throws SpikewasmError for a run that did what a file that learns cannot go on with */
 function expectLearns(run: RunOptions): void {
   const plain = {
-    ...{ loss: 'crossEntropy', lossOf: 'rates', labelSmoothing: 0, ratePenalty: 0, accumulate: 1 },
-    ...{ clipNorm: undefined, freeze: undefined },
+    loss: 'crossEntropy',
+    lossOf: 'rates',
+    labelSmoothing: 0,
+    ratePenalty: 0,
+    accumulate: 1,
+    clipNorm: undefined,
+    freeze: undefined,
   }
   const odd = (Object.keys(plain) as (keyof typeof plain)[])
     .filter((key) => (run[key] ?? plain[key]) !== plain[key])
@@ -276,14 +276,24 @@ function tell(json: boolean, result: Awaited<ReturnType<typeof exportModules>>):
   const { header, evaluation, data, model, milliseconds } = result
   const [{ info }] = result.files
   const files = result.files.map(({ file, bytes, info: own, accuracy = null, correct = null }) => ({
-    ...{ file, target: own.target, bytes: bytes.length },
+    file,
+    target: own.target,
+    bytes: bytes.length,
     overheadBytes: bytes.length - own.weightBytes,
-    ...{ memoryBytes: own.memoryBytes, usedBytes: own.usedBytes, accuracy, correct },
+    ...pick(own, 'memoryBytes', 'usedBytes'),
+    accuracy,
+    correct,
   }))
-  const { mode, weights, inputType, timeSteps, stepMode, parameters, weightBytes, synops } = info
+  const { mode, weights, inputType, timeSteps, parameters, synops } = info
   const line = {
-    ...{ final: true, model, files, header, mode, precision: weights, inputType, timeSteps },
-    ...{ stepMode, parameters, weightBytes, synopsMax: synops.max },
+    final: true,
+    model,
+    files,
+    header,
+    mode,
+    precision: weights,
+    ...pick(info, 'inputType', 'timeSteps', 'stepMode', 'parameters', 'weightBytes'),
+    synopsMax: synops.max,
     synopsMean: synops.mean ?? null,
     modelAccuracy: evaluation?.accuracy ?? null,
     samples: evaluation?.count ?? null,
@@ -294,7 +304,11 @@ function tell(json: boolean, result: Awaited<ReturnType<typeof exportModules>>):
   answer(json, line, () => {
     const head = ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy']
     const rows = files.map(({ file, bytes, overheadBytes, memoryBytes, usedBytes, accuracy }) => [
-      ...[file, count(bytes), count(overheadBytes), `${memoryBytes / 1024} KB`, count(usedBytes)],
+      file,
+      count(bytes),
+      count(overheadBytes),
+      `${memoryBytes / 1024} KB`,
+      count(usedBytes),
       accuracy === null ? 'not measured' : percent(accuracy),
     ])
     const { mean, max } = synops

@@ -101,10 +101,10 @@ async function info(args: InfoArguments): Promise<void> {
 }
 
 /** Options of a network that is planned. */
-const superfluous = [
-  ...['model', 'run', 'nir', 'dataset', 'batchSize', 'timeSteps', 'tau', 'method', 'stepMode'],
-  ...['gradientCheckpoint', 'threads', 'program'],
-]
+const superfluous = Object.keys({
+  ...o.pick(infoSpecs, 'model', 'run', 'nir', 'dataset', 'batchSize', 'timeSteps', 'tau'),
+  ...o.pick(infoSpecs, 'method', 'stepMode', 'gradientCheckpoint', 'threads', 'program'),
+})
 
 /**
  * What an exported network says of itself; opening it checks it from end to end.
@@ -178,10 +178,16 @@ async function planModel(args: InfoArguments) {
       (name) => [name, session.workersOf(name)] as const,
     )
     const facts = {
-      ...{ name, dataset: isWhole ? undefined : dataset, input, classes: model.classes, batchSize },
-      ...{ timeSteps, method: model.method, stepMode: model.stepMode },
+      name,
+      dataset: isWhole ? undefined : dataset,
+      input,
+      classes: model.classes,
+      batchSize,
+      ...o.pick(model, 'timeSteps', 'method', 'stepMode'),
       gradientCheckpoint: methodOf(purpose).gradientCheckpoint,
-      ...{ threads, parameters: model.parameterCount, neurons: neuronFacts(graph) },
+      threads,
+      parameters: model.parameterCount,
+      neurons: neuronFacts(graph),
       memoryBytes: model.memoryUse,
       workers: Object.fromEntries(workers),
     }

@@ -60,10 +60,10 @@ async function askModel(args: PredictArguments, files: readonly string[]): Promi
 }
 
 /** Options that rebuild a network, or say what an exported one says itself. */
-const superfluous = [
-  ...['run', 'best', 'pretrained', 'model', 'tau', 'timeSteps', 'nir', 'dt', 'reset'],
-  'discretisation',
-]
+const superfluous = Object.keys({
+  ...o.pick(predictSpecs, 'run', 'best', 'pretrained', 'model', 'tau', 'timeSteps', 'nir', 'dt'),
+  ...o.pick(predictSpecs, 'reset', 'discretisation'),
+})
 
 const askNet = (args: PredictArguments, path: string, files: readonly string[]): Promise<void> =>
   which.withNet(path, '--weights', (net) => {

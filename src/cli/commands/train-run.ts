@@ -19,7 +19,7 @@ import { datasets } from '../datasets.js'
 import { listenForInterrupt } from '../interrupt.js'
 import { describeRounds } from '../rounds/flags.js'
 import { optionsJson, type RunOptions, type RunPlace } from '../run-folder.js'
-import { present } from '../spec.js'
+import { pick, present } from '../spec.js'
 import * as terminal from '../terminal.js'
 import { type TrainArguments, trainingSchema } from './training-flags.js'
 import { describeTraining, type prepare, trainingOf } from './training-options.js'
@@ -56,8 +56,7 @@ function summaryOf(
   const last = records.at(-1)
   const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
   const stepped = stepTimes.length > 0
-  const { dataset, model, method, stepMode, timeSteps, batchSize, seed, epochs } = options
-  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
+  const samples = stepTimes.length * options.batchSize * (options.rounds?.replicas ?? 1)
   return {
     final: true,
     /** 0…1; null when training was stopped before the last weights were tested. */
@@ -71,8 +70,11 @@ function summaryOf(
     peakMemoryMB: terminal.peakMemoryMB(),
     /** Spikes per neuron and step by layer, 0…1, of the last epoch. */
     firingRates: last?.firingRates ?? {},
-    ...{ dataset, model, parameters: parameterCount, method, stepMode, timeSteps, batchSize },
-    ...{ threads, seed, epochs },
+    ...pick(options, 'dataset', 'model'),
+    parameters: parameterCount,
+    ...pick(options, 'method', 'stepMode', 'timeSteps', 'batchSize'),
+    threads,
+    ...pick(options, 'seed', 'epochs'),
     /** Whether a signal ended the training. */
     aborted,
     /** Why a callback ended it, such as --early-stopping; null when none did. */
@@ -86,12 +88,12 @@ export type TrainSummary = ReturnType<typeof summaryOf>
 /** What a person or a program sees while a network is trained. */
 interface Reporter {
   /** The first lines: the data, the network with its options, and how it is trained. */
-  start(lines: () => readonly string[]): void
-  step(info: StepInfo): void
+  start?(lines: readonly string[]): void
+  step?(info: StepInfo): void
   /** `best`: whether it is the best so far. */
   epoch(record: EpochRecord, best: boolean): void
   /** Removes the progress bar, so that other text can be written. */
-  pause(): void
+  pause?(): void
   end(summary: TrainSummary, ending: string): void
 }
 
@@ -99,7 +101,7 @@ interface Reporter {
 function jsonReporter(run: object): Reporter {
   const print = (value: object): void => terminal.printJson({ ...value, ...run })
   return {
-    ...{ start() {}, step() {}, epoch: print, pause() {} },
+    epoch: print,
     end(summary, ending) {
       print(summary)
       process.stderr.write(ending)
@@ -118,7 +120,7 @@ function humanReporter(epochs: number, rates: () => Record<string, number>): Rep
     : undefined
   const ink = inkFor(process.stdout)
   return {
-    start: (lines) => void process.stdout.write(`${lines().join('\n')}\n`),
+    start: (lines) => void process.stdout.write(`${lines.join('\n')}\n`),
     step: (info) => bar?.step(info),
     epoch(record, best) {
       bar?.stop()
@@ -168,13 +170,47 @@ export interface RunParts extends Awaited<ReturnType<typeof prepare>> {
 }
 
 export async function runTraining(parts: RunParts): Promise<void> {
-  const { args, model, data, training, options, place, stop, rounds, hooks, epochs } = parts
-  const { untilEpoch = Number.POSITIVE_INFINITY, untilStep = Number.POSITIVE_INFINITY } = hooks
+  const { args, model, data, options, place, stop, rounds, hooks, epochs } = parts
   const { interrupt } = stop
-  const { monitor, numWorkers } = args
   const reporter = args.json
     ? jsonReporter({ id: idOf(options), options })
     : humanReporter(epochs, () => model.firingRates())
+  stop.shown.pause = () => reporter.pause?.()
+  const stepTimes: number[] = []
+  const { fit, ...state } = followed(parts, reporter, stepTimes)
+  try {
+    const { fitWith } = rounds ? await import('../../scale/rounds/fit.js') : {}
+    const history = await (rounds && fitWith
+      ? fitWith(model, data.train, { ...fit, rounds: rounds.rounds }, rounds.crew)
+      : model.fit(data.train, fit))
+    const started = state.started()
+    if (!started) {
+      // It was finished before: its files must be what was written.
+      for (const name of place?.folder.names ?? []) await place?.folder.read(name)
+      reporter.start?.(firstLines(parts))
+    }
+    // A signal amid the last validation, or behind it, may have stopped nothing.
+    const last = history.epochs.at(-1)
+    const aborted = history.aborted && !(last?.epoch === epochs && !last.partial)
+    const summary = summaryOf(model, options, history, stepTimes, aborted, place?.folder.path)
+    reporter.end(summary, endingOf(summary, started))
+    hooks.onEnd?.(summary)
+    if (aborted) process.exitCode = interrupt.exitCode
+  } finally {
+    reporter.pause?.()
+  }
+}
+
+/**
+ * What `fit` is given: how it learns, and who is told of it.
+ *
+ * @param stepTimes gets the milliseconds of each step
+ */
+function followed(parts: RunParts, reporter: Reporter, stepTimes: number[]) {
+  const { args, data, training, place, hooks, epochs } = parts
+  const { untilEpoch = Number.POSITIVE_INFINITY, untilStep = Number.POSITIVE_INFINITY } = hooks
+  const { interrupt } = parts.stop
+  const { monitor, numWorkers } = args
   // Said when training starts: then all options have been checked.
   let started = false
   let isBest = bestSoFar(monitor)
@@ -185,24 +221,27 @@ export async function runTraining(parts: RunParts): Promise<void> {
     onFitStart(_, fit) {
       started = true
       isBest = bestSoFar(monitor, insideOf(fit)?.records)
-      reporter.start(() => firstLines(parts))
+      reporter.start?.(firstLines(parts))
       if (address !== '') process.stderr.write(`dashboard: ${address}\n`)
     },
   }
   const watching = callbacksOf(parts, (url) => {
     address = url
   })
-  stop.shown.pause = () => reporter.pause()
-  const stepTimes: number[] = []
   const silent = new Set<string>()
   const fit: FitOptions = {
-    ...{ epochs, optimizer: training.optimizer, schedule: training.schedule, ...training.fit },
+    epochs,
+    optimizer: training.optimizer,
+    schedule: training.schedule,
+    ...training.fit,
     ...(training.fit.validationSplit === undefined && { validation: data.test }),
-    ...{ signal: interrupt.signal, numWorkers, resume: place?.checkpoint },
+    signal: interrupt.signal,
+    numWorkers,
+    resume: place?.checkpoint,
     callbacks: [...training.callbacks, ...watching, starter],
     onStep(info) {
       stepTimes.push(info.milliseconds)
-      reporter.step(info)
+      reporter.step?.(info)
       hooks.onStep?.(info)
       if (stepTimes.length >= untilStep) interrupt.end()
     },
@@ -213,26 +252,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       if (!record.partial && record.epoch >= untilEpoch) interrupt.end()
     },
   }
-  try {
-    const { fitWith } = rounds ? await import('../../scale/rounds/fit.js') : {}
-    const history = await (rounds && fitWith
-      ? fitWith(model, data.train, { ...fit, rounds: rounds.rounds }, rounds.crew)
-      : model.fit(data.train, fit))
-    if (!started) {
-      // It was finished before: its files must be what was written.
-      for (const name of place?.folder.names ?? []) await place?.folder.read(name)
-      reporter.start(() => firstLines(parts))
-    }
-    // A signal amid the last validation, or behind it, may have stopped nothing.
-    const last = history.epochs.at(-1)
-    const aborted = history.aborted && !(last?.epoch === epochs && !last.partial)
-    const summary = summaryOf(model, options, history, stepTimes, aborted, place?.folder.path)
-    reporter.end(summary, endingOf(summary, started))
-    hooks.onEnd?.(summary)
-    if (aborted) process.exitCode = interrupt.exitCode
-  } finally {
-    reporter.pause()
-  }
+  return { fit, started: () => started }
 }
 
 /** What shows the run on a page, and what writes its folder. */
@@ -248,7 +268,9 @@ function callbacksOf(
     port !== undefined && dashboardOf({ port, onListen }, { title, options }),
     place &&
       runWriter({
-        ...{ due, monitor, report },
+        due,
+        monitor,
+        report,
         open: async () => ({ folder: place.folder, begun: place.resumed, moved }),
         options: () => optionsJson(options),
       }),
@@ -259,7 +281,7 @@ function callbacksOf(
 function tellSilence(reporter: Reporter, told: Set<string>, { silent, epoch }: EpochRecord): void {
   const layers = silent?.filter((layer) => told.size < told.add(layer).size) ?? []
   if (layers.length === 0) return
-  reporter.pause()
+  reporter.pause?.()
   const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
   const text =
     `spikewasm: no neuron of layer ${names} fired in epoch ${epoch}: nothing is learnt behind ` +

@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
-import type { Dataset } from '../../data/datasets/dataset.js'
+import type { Dataset, Split } from '../../data/index.js'
 import { readFileClear } from '../../files/files.js'
 import { expectNoModule } from '../../files/state.js'
 import { inFile, readModel } from '../../model/load.js'
@@ -27,13 +27,13 @@ import {
   type RunOptions,
   type RunPlace,
 } from '../run-folder.js'
-import { commandOf, defined, expectLeftOut, flagOf, given as givenOf } from '../spec.js'
-import * as run from './train-run.js'
+import { commandOf, defined, expectLeftOut, flagOf, given as givenOf, pick } from '../spec.js'
+import { type RunParts, runTraining, stopOnSignals, type TrainHooks } from './train-run.js'
 import { type TrainArguments, trainSpecs } from './training-flags.js'
 import { prepare, takenHere } from './training-options.js'
 
 /** @param hooks of a process that trains for another one */
-export const trainCommand = (command: Command, hooks: run.TrainHooks = {}): Command =>
+export const trainCommand = (command: Command, hooks: TrainHooks = {}): Command =>
   commandOf(
     trainSpecs,
     'Train a network and test it after each epoch. Without options: the digits that ' +
@@ -41,7 +41,7 @@ export const trainCommand = (command: Command, hooks: run.TrainHooks = {}): Comm
     (args: TrainArguments, _, command) => train(args, command, hooks),
   )(command)
 
-async function train(args: TrainArguments, command: Command, hooks: run.TrainHooks): Promise<void> {
+async function train(args: TrainArguments, command: Command, hooks: TrainHooks): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
   const given = resume === undefined ? {} : resumedArguments(command)
   const needsOut = checkpointEvery !== undefined || overwrite
@@ -56,7 +56,7 @@ async function train(args: TrainArguments, command: Command, hooks: run.TrainHoo
   if (out === '' || resume === '') fail('--out and --resume must name a folder, got none')
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
-  const stop = run.stopOnSignals()
+  const stop = stopOnSignals()
   let place: RunPlace | undefined
   try {
     if (resume !== undefined) {
@@ -86,74 +86,71 @@ async function train(args: TrainArguments, command: Command, hooks: run.TrainHoo
 
 /** What may be given beside --resume: nothing that numbers depend on. */
 const besideResume = [
-  ...['data', 'cache', 'threads', 'numWorkers', 'checkpointEvery', 'dashboard', 'noReport', 'json'],
-  ...['redis', 'namespace', 'shared', 'replaceAfter'],
-]
+  'data',
+  'cache',
+  'threads',
+  'numWorkers',
+  'checkpointEvery',
+  'dashboard',
+  'noReport',
+  'json',
+].map(flagOf)
+const besideRounds = ['redis', 'namespace', 'shared', 'replaceAfter'].map(flagOf)
 
 /** @throws SpikewasmError for an option that is the run's */
 function resumedArguments(command: Command): Partial<TrainArguments> {
   const given = command.options.filter(
     (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
   )
-  const flags = besideResume.map(flagOf)
   for (const { long = '' } of given)
-    if (![...flags, '--resume', '--no-revectorize'].includes(long))
+    if (![...besideResume, ...besideRounds, '--resume', '--no-revectorize'].includes(long))
       fail(
         `${long} must be left out with --resume, which goes on with the run's own options; ` +
-          `beside it may stand ${flags.slice(0, -4).join(', ')}, and of rounds ` +
-          flags.slice(-4).join(', '),
+          `beside it may stand ${besideResume.join(', ')}, and of rounds ` +
+          besideRounds.join(', '),
       )
-  const keys = given.map((option) => option.attributeName())
-  return Object.fromEntries(keys.map((key) => [key, command.getOptionValue(key)]))
+  const keys = given.map((option) => option.attributeName() as keyof TrainArguments)
+  return pick(command.opts<TrainArguments>(), ...keys)
 }
 
 const { dataset: _, cache: __, ...placed } = data
 
 async function trainAs(
   args: TrainArguments,
-  { before, place, stop, hooks }: Pick<run.RunParts, 'place' | 'stop' | 'hooks' | 'before'>,
+  run: Pick<RunParts, 'place' | 'stop' | 'hooks' | 'before'>,
 ): Promise<void> {
-  const { load, dataset, tau, method, seed, monitor } = args
+  const { load, dataset, checkpointEvery } = args
+  const { before } = run
   const rounds = roundsOf(args, before?.rounds)
   // The beginning of a run that goes on is in its checkpoint.
-  const begins = load !== undefined && !place?.checkpoint
+  const begins = load !== undefined && !run.place?.checkpoint
   const first = begins ? await firstWeights(load, before) : undefined
-  const split = await loadData(args)
-  await hooks.onData?.(split)
+  const data = await loadData(args)
+  await run.hooks.onData?.(data)
   const { threads = defaultThreads(dataset) } = args
-  const prepared = await prepare({ ...args, threads }, split)
-  const { model, training, steps, epochs, batchSize } = prepared
-  const { update = 'afterwards', backwardSteps = steps.timeSteps } = args
-  const { gradientCheckpoint = 'none', checkpointEvery } = args
+  const prepared = await prepare({ ...args, threads }, data)
+  const { model } = prepared
   let leave: (() => Promise<void>) | undefined
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
-    const here = args.data && resolve(args.data)
+    const place = args.data && resolve(args.data)
     const options: RunOptions = before
-      ? { ...before, data: here }
+      ? { ...before, data: place }
       : {
-          version: VERSION,
-          model: prepared.name,
-          dataset,
-          ...givenOf({ ...placed, ...limits }, { ...args, data: here }),
-          augment: args.augment ?? false,
-          ...givenOf(eventSpecs, args),
-          // A recording alone may not say it.
-          ...(isOfEvents(dataset) && defined({ sensor: await sensorOf(split.train) })),
-          input: [...imageShape(split.train.shape)],
-          classes: split.train.classes,
-          ...{ ...steps, tau, method, stepMode: model.stepMode },
-          // Complete, also where the method takes none of them.
-          ...{ update, backwardSteps, gradientCheckpoint },
-          ...{ epochs, batchSize, ...training.record, seed, threads },
+          ...(await newOptions({ ...args, data: place, threads }, data, prepared)),
           load: load && resolve(load),
           loadSha256: first?.sha256,
-          ...{ monitor, checkpointEvery, rounds },
+          ...pick(args, 'monitor', 'checkpointEvery'),
+          rounds,
         }
-    const crew = rounds && (await crewOf(args, options, () => stop.shown.pause()))
+    const crew = rounds && (await crewOf(args, options, () => run.stop.shown.pause()))
     leave = crew?.close
-    await run.runTraining({
-      ...{ ...prepared, args, data: split, options, before, place, stop, hooks },
+    await runTraining({
+      ...prepared,
+      ...run,
+      args,
+      data,
+      options,
       // Rounds are long, and each can be gone on from.
       due: dueOf('--checkpoint-every', checkpointEvery ?? (rounds ? 1 : 'epoch')),
       rounds: crew && rounds && { crew: crew.crew, rounds },
@@ -162,6 +159,38 @@ async function trainAs(
     await leave?.()
     if (leave && args.redis !== undefined) endSoon()
     await model.dispose()
+  }
+}
+
+/** What options.json says of a run that begins: its data, its network, and how that is trained. */
+async function newOptions(
+  args: TrainArguments & { readonly threads: number },
+  { train }: Split,
+  { model, name, steps, epochs, batchSize, training }: Awaited<ReturnType<typeof prepare>>,
+) {
+  const { dataset, update = 'afterwards', gradientCheckpoint = 'none' } = args
+  return {
+    version: VERSION,
+    model: name,
+    dataset,
+    ...givenOf({ ...placed, ...limits }, args),
+    augment: args.augment ?? false,
+    ...givenOf(eventSpecs, args),
+    // A recording alone may not say it.
+    ...(isOfEvents(dataset) && defined({ sensor: await sensorOf(train) })),
+    input: [...imageShape(train.shape)] as [number, number, number],
+    classes: train.classes,
+    ...steps,
+    ...pick(args, 'tau', 'method'),
+    stepMode: model.stepMode,
+    // Complete, also where the method takes none of them.
+    update,
+    backwardSteps: args.backwardSteps ?? steps.timeSteps,
+    gradientCheckpoint,
+    epochs,
+    batchSize,
+    ...training.record,
+    ...pick(args, 'seed', 'threads'),
   }
 }
 

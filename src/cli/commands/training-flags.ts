@@ -99,8 +99,8 @@ export const trainingSpecs = {
     lrFor: o.name(
       '<method>',
       'the method that --lr was chosen for: with rate, the learning rate of another is ' +
-        'multiplied by T, with sltt by T/K, and --weight-decay and --clip-norm are divided by it, ' +
-        'so that steps are as large',
+        'multiplied by T, with sltt by T/K, and --weight-decay and --clip-norm are divided by ' +
+        'it, so that steps are as large',
       methodNames,
       { only: ['optimizer', 'sgd'] },
     ),
@@ -125,14 +125,17 @@ export const trainingSpecs = {
   warmup: o.count('<n>', 'epochs of a linear warm-up before the schedule', { usual: 'none' }),
   ...o.under('Optimizer and loss', [], {
     loss: o.name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
-    lossOf: o.name('<what>', 'of the mean over time of the outputs, or of their sum', lossesOf, {
-      ...ofLosses('of'),
-    }),
+    lossOf: o.name(
+      '<what>',
+      'of the mean over time of the outputs, or of their sum',
+      lossesOf,
+      ofLosses('of'),
+    ),
     ...lossSpecs,
     ratePenalty: o.number(
       '<weight>',
-      'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to the ' +
-        'loss',
+      'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to ' +
+        'the loss',
       { usual: 'none', rule: '≥ 0' },
     ),
     rateTarget: o.number('<rate>', 'the wanted rate, 0…1', {
@@ -162,9 +165,7 @@ export const trainingSpecs = {
   earlyStopping: o.count(
     '<n>',
     'end when --monitor (default: testLoss) has not improved for n epochs',
-    {
-      usual: 'never',
-    },
+    { usual: 'never' },
   ),
   validationSplit: o.number(
     '<share>',

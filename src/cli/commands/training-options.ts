@@ -19,7 +19,7 @@ import { comparableLr } from '../../train/comparable-lr.js'
 import { splitOf } from '../../train/fit.js'
 import { datasets, defaultModel } from '../datasets.js'
 import { stepsFor } from '../load-data.js'
-import { defined, expectUse, given, present } from '../spec.js'
+import { defined, expectUse, given, pick, present } from '../spec.js'
 import type { TrainArguments } from './training-flags.js'
 import * as flags from './training-flags.js'
 
@@ -73,7 +73,7 @@ function recordOf(args: flags.TrainingArguments, { defaults }: TrainingContext):
   const { lr = own.lr, weightDecay = own.weightDecay } = args
   if (weightDecay === 0) refuse('--decay', args.decay, 'a --weight-decay of 0; give both')
   const { momentum = isSgd ? 0.9 : undefined } = args
-  const all = { ...args, ...{ optimizer, schedule, loss, lr, weightDecay, momentum } }
+  const all = { ...args, optimizer, schedule, loss, lr, weightDecay, momentum }
   return { ...given({ ...flags.trainingSpecs, ...flags.monitorSpecs }, all), lr, weightDecay }
 }
 
@@ -161,8 +161,7 @@ type PreparedBy = flags.TrainingArguments &
 
 /** The model of a run, and how it learns from data. */
 export async function prepare(args: PreparedBy, data: Split) {
-  const { dataset, tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
-  const { seed, threads, model: name = defaultModel(dataset) } = args
+  const { dataset, tau, method, backwardSteps, model: name = defaultModel(dataset) } = args
   const { defaults } = datasets[dataset]
   const { epochs = defaults.epochs } = args
   const { timeSteps, ...framed } = stepsFor(data.train, args.timeSteps)
@@ -171,8 +170,12 @@ export async function prepare(args: PreparedBy, data: Split) {
   const { batchSize = Math.min(defaults.batchSize, part.length) } = args
   const { shape: input, classes } = data.train
   const model = await compile(models[name](input, classes, { tau }), {
-    ...{ input, timeSteps, ...framed, batchSize, threads, seed },
-    ...{ method, stepMode, update, backwardSteps, gradientCheckpoint },
+    input,
+    timeSteps,
+    ...framed,
+    batchSize,
+    ...pick(args, 'threads', 'seed', 'method', 'stepMode', 'update'),
+    ...pick(args, 'backwardSteps', 'gradientCheckpoint'),
   })
   /** How many train the model, and how many test it after each epoch. */
   const samples = { training: part.length, validation: validation.length }

@@ -115,16 +115,6 @@ function resultText(
   result: Verification,
 ): string {
   const { target, mode, weights, timeSteps } = info
-  const head = [
-    'host',
-    'version',
-    'call',
-    'samples',
-    'floats differ',
-    'µs/sample',
-    'memory',
-    'cold',
-  ]
   const pages = info.memoryBytes / 65536
   const reference = weights === 'int8' ? "the file's own in this process" : "the model's predict"
   const lines = o.present([
@@ -134,7 +124,7 @@ function resultText(
     `${trials[0].samples} samples; outputs against ${reference}`,
     ...trials.map((trial) => likenessText(trial, false)),
     mode === 'train' && 'infer alone is compared, not train_step',
-    tableText('lllrrrrr', head, result.rows.map(cells)),
+    tableText('lllrrrrr', columns, result.rows.map(cells)),
     'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
     ...trials.map((trial) => likenessText(trial, true)),
@@ -144,11 +134,27 @@ function resultText(
   return `${lines.join('\n')}\n`
 }
 
+const columns = [
+  'host',
+  'version',
+  'call',
+  'samples',
+  'floats differ',
+  'µs/sample',
+  'memory',
+  'cold',
+]
+
 function cells({ host, version, call, outcome }: Row): string[] {
   if (outcome === undefined) return [host, version, call, 'failed', '', '', '', '']
   const { samples, differ, us, coldMs, residentBytes } = outcome
   return [
-    ...[host, version, call, String(samples), String(differ), us.toFixed(us < 100 ? 1 : 0)],
+    host,
+    version,
+    call,
+    String(samples),
+    String(differ),
+    us.toFixed(us < 100 ? 1 : 0),
     residentBytes === null ? '' : `${(residentBytes / 2 ** 20).toFixed(1)} MB`,
     `${coldMs.toFixed(2)} ms`,
   ]
@@ -172,10 +178,16 @@ function summary(
   trials: readonly Trial[],
   result: Verification,
 ): object {
-  const { mode, target, weights, timeSteps, memoryBytes } = info
+  const { weights } = info
   return {
-    ...{ final: true, exact: isExact(result), alike: areAlike(trials), file: path },
-    ...{ sealed: isSealed(info), mode, target, precision: weights, timeSteps, memoryBytes },
+    final: true,
+    exact: isExact(result),
+    alike: areAlike(trials),
+    file: path,
+    sealed: isSealed(info),
+    ...o.pick(info, 'mode', 'target'),
+    precision: weights,
+    ...o.pick(info, 'timeSteps', 'memoryBytes'),
     reference: weights === 'int8' ? 'file' : 'model',
     samples: trials[0].samples,
     likeness: trials.flatMap(({ call, likeness }) => (likeness ? [{ call, ...likeness }] : [])),
