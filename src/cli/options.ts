@@ -11,9 +11,20 @@ import {
 } from '../compile/methods.js'
 import { encoderNames } from '../data/encoders.js'
 import { eventSplits } from '../data/events/options.js'
-import { modelNames } from '../model/models/options.js'
+import * as v from '../engine/vendor/valibot/index.js'
+import { type ModelName, modelNames } from '../model/models/options.js'
 import { datasetNames, describeDefault, describeSources, namesWith } from './datasets.js'
 import * as o from './spec.js'
+
+export const isModelName = (model: string): model is ModelName =>
+  modelNames.some((name) => name === model)
+
+/** Whether --model names a module, by its ending. */
+export const isModuleFile = (model: string): boolean => /(?<!\.d)\.[cm]?[jt]s$/i.test(model)
+
+/** Whether --model names a file or a folder. */
+export const isOwnModel = (model: string): boolean =>
+  isModuleFile(model) || /[/\\]|\.(safetensors|nir|wasm)$/i.test(model)
 
 /** `a, b and c` */
 const listed = (names: readonly string[]): string =>
@@ -66,10 +77,20 @@ export const limits = o.under('Data', [], {
 })
 
 export const modelOfData = o.under('Network', ['model'], {
-  model: o.name('<name>', 'network', modelNames, { usual: 'cnn, for recordings eventCnn' }),
+  model: o.parsed<string>(
+    '<name>',
+    'network by name, or of your own: a module (./my-net.mjs), a model file, the folder of a run',
+    `one of ${modelNames.join(', ')}, or a path, such as ./my-net.mjs`,
+    (given) => given,
+    v.pipe(
+      v.string(),
+      v.check((name) => isModelName(name) || isOwnModel(name)),
+    ),
+    { names: modelNames, usual: 'cnn, for recordings eventCnn' },
+  ),
 })
 
-export const model = o.under('Network', ['model'], {
+export const modelByName = o.under('Network', ['model'], {
   model: o.name('<name>', 'network', modelNames, { preset: 'cnn' }),
 })
 

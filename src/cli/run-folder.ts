@@ -3,12 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { describe, fail, SpikewasmError } from '../base/errors.js'
+import { describe, fail, isOptions, SpikewasmError } from '../base/errors.js'
 import * as v from '../engine/vendor/valibot/index.js'
 import { explainFolder, makeFolder } from '../files/files.js'
 import { RunFolder, readRunFile } from '../files/folder/folder.js'
 import { MANIFEST } from '../files/folder/read.js'
 import { parseJsonBytes } from '../files/json.js'
+import type { NetworkJson } from '../network/json.js'
 import { hasCheckpoint, optionsFile, runFiles } from '../train/callbacks/checkpoint.js'
 import { trainingSchema } from './commands/training-flags.js'
 import type { DatasetName } from './datasets.js'
@@ -33,7 +34,11 @@ const samples = { data, imageSize, trainShare, ...shared.limits, ...shared.event
 const runOptions = v.object({
   /** The package that wrote the folder. */
   version: v.string(),
-  ...schemasOf({ ...shared.model, dataset, ...methods, tau }),
+  /** By name; with `network`, of the file that it came from. */
+  model: v.pipe(v.string(), v.maxLength(100)),
+  /** SHA-256 of that file. */
+  modelSha256: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  ...schemasOf({ dataset, ...methods, tau }),
   ...schemaOf(samples),
   augment: v.boolean(),
   /** [C, H, W] */
@@ -54,6 +59,8 @@ const runOptions = v.object({
   checkpointEvery: v.optional(v.union([v.number(), v.string()])),
   /** How a training is divided into rounds of replicas. */
   rounds: v.optional(roundsSchema),
+  /** The network itself, where it is none by name; it is checked when it is made. */
+  network: v.optional(v.custom<NetworkJson>(isOptions)),
 })
 
 export type RunOptions = v.InferOutput<typeof runOptions>
@@ -101,6 +108,9 @@ export async function holdsRun(folder: string): Promise<boolean> {
 export const optionsJson = (options: RunOptions): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(options, undefined, 2)}\n`)
 
+/** What people and programs are shown: a network is not for them. */
+export const shownOptions = ({ network: _, ...options }: RunOptions): object => options
+
 /** @throws SpikewasmError when the file is missing or does not hold a run's options. */
 export async function readRunOptions(folder: string): Promise<RunOptions> {
   const bytes = await withFiles(() => readRunFile(folder, runFiles.options))
@@ -147,6 +157,9 @@ export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   } catch (error) {
     return refuse(`got something else (${(error as Error).message})`)
   }
+  const { model, modelSha256, network = modelSha256 } = Object(value)
+  if (typeof model === 'string' && !shared.isModelName(model) && network === undefined)
+    refuse(`got model: ${describe(model)}, which is no name of a network`)
   const { success, output, issues } = v.safeParse(runOptions, value)
   if (success) return output
   const [{ expected, input }] = issues

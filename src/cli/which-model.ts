@@ -7,7 +7,7 @@ import { type MethodOptions, takenOptions } from '../compile/methods.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import type { NetInfo } from '../edge/abi.js'
 import { type ApartNet, type ApartOptions, openApart } from '../edge/verify/apart.js'
-import { readFileClear } from '../files/files.js'
+import { kindOfPath, readFileClear } from '../files/files.js'
 import { readRunFiles } from '../files/folder/folder.js'
 import type { ModelData } from '../files/json.js'
 import { expectNoModule } from '../files/state.js'
@@ -15,17 +15,20 @@ import { type CompileOptions, compile } from '../model/compile.js'
 import { expectWeightsOf, inFile, readModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { pretrainedDataset, pretrainedFile, pretrainedNames } from '../model/models/pretrained.js'
-import { type ModelName, models } from '../model/models/registry.js'
 import { networkFromNir } from '../model/nir/index.js'
 import { compositeOf } from '../network/json.js'
 import type { Module } from '../network/module.js'
-import { type InputShape, imageShape } from '../network/value.js'
+import { imageShape } from '../network/value.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { classesOf, type DatasetName, datasetNames, defaultModel } from './datasets.js'
 import { type DataArguments, loadData, nirWindows, stepsFor } from './load-data.js'
 import { withFiles } from './mistakes.js'
+import { isModuleFile, isOwnModel, time } from './options.js'
+import { type NetworkSizes, type NetworkSource, networkByName, openNetwork } from './own-model.js'
 import { areOfProgram, dataOf, optionsIn, type RunOptions } from './run-folder.js'
 import * as o from './spec.js'
+
+const { preset: TAU } = time.tau
 
 /** How the time of a NIR file becomes steps. */
 export const nirTimeSpecs = o.under('Model', [], {
@@ -82,8 +85,8 @@ export const networkSpecs = {
 
 /** What names a model on the command line. */
 interface ModelArguments extends NirArguments, Partial<o.ArgumentsOf<typeof modelFileSpecs>> {
-  /** The network by name, whatever the file says. */
-  readonly model?: ModelName
+  /** The network by name or of a module, whatever the file says; or a file of a model. */
+  readonly model?: string
   readonly tau?: number
   /** Says which network it is where nothing else does. */
   readonly dataset?: DatasetName
@@ -101,10 +104,10 @@ export interface GivenModel {
   /** For people. */
   readonly name: string
   /**
-   * The network, for samples of a shape and so many classes where the file does not say.
+   * The network, for these sizes where the file does not say.
    * @throws SpikewasmError when the weights are not its own
    */
-  network(input: InputShape, classes: number): Module
+  network(sizes: Omit<NetworkSizes, 'tau'>): Promise<Module>
   /** What `compile` needs to get the same numbers; from the file, or else from the run. */
   readonly options: Partial<Pick<CompileOptions, 'input' | 'timeSteps' | 'frames'>> & MethodOptions
   /** Gives a model of the network the weights. */
@@ -133,8 +136,9 @@ export async function givenModel(
   asked: ModelArguments,
   { networkAlone = false } = {},
 ): Promise<GivenModel> {
-  const ofNir = isNirFile(asked.weights) && asked.nir === undefined
-  const args = ofNir ? { ...asked, nir: asked.weights, weights: undefined } : asked
+  const placed = await placedArguments(asked)
+  const ofNir = isNirFile(placed.weights) && placed.nir === undefined
+  const args = ofNir ? { ...placed, nir: placed.weights, weights: undefined } : placed
   const { run: folder, nir, best = false, pretrained } = args
   const weights = weightsOf(args)
   const given = [folder, weights, nir].filter((path) => path !== undefined).length
@@ -155,8 +159,8 @@ export async function givenModel(
   const byName = args.model !== undefined || args.tau !== undefined
   // Undefined where the file holds weights alone, or a network by name is wanted.
   const saved = byName ? undefined : json
-  const named = args.model ?? run?.model
   const usual = defaultModel(args.dataset ?? 'digits')
+  const source = saved ? undefined : await sourceOf(args, run, usual)
   const from = saved ?? run
   const { input, timeSteps, frames = false } = from ?? {}
   const method: MethodOptions = saved?.method ?? run ?? {}
@@ -165,17 +169,49 @@ export async function givenModel(
     isWhole: saved !== undefined,
     data: json?.data,
     dataset: datasetNames.find((name) => pretrained && name === pretrainedDataset(pretrained)),
-    name: named ?? (saved ? basename(folder ?? path, '.safetensors') : usual),
-    network(input, classes) {
-      const network = saved
-        ? compositeOf(saved.network, path)
-        : models[named ?? usual](input, classes, { tau: args.tau ?? run?.tau ?? 1.25 })
-      if (saved || !networkAlone) expectWeightsOf(network, input, state, path)
+    name: source?.name ?? run?.model ?? basename(folder ?? path, '.safetensors'),
+    async network(sizes) {
+      const tau = args.tau ?? run?.tau ?? TAU
+      const made = source && (await source.make({ ...sizes, tau }))
+      const network = made?.network ?? compositeOf(saved?.network, path)
+      if (saved || !networkAlone) expectWeightsOf(network, sizes.input, state, path)
       return network
     },
     options: from ? { input, timeSteps, frames, ...takenOptions(method) } : {},
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
+}
+
+/** The network where the weights are not to say it. */
+async function sourceOf(
+  { model, tau }: ModelArguments,
+  run: RunOptions | undefined,
+  usual: string,
+): Promise<NetworkSource> {
+  if (model !== undefined) return openNetwork(model)
+  if (run?.network && tau !== undefined)
+    fail(
+      `--tau must be left out, since ${run.model} alone says how tau becomes the run's network, ` +
+        `got ${tau}; give its path as --model too`,
+    )
+  return networkByName(run?.model ?? usual)
+}
+
+/**
+ * The file or folder of a model as --model is the same as one of --weights or --run.
+ * @throws SpikewasmError where another is given too: its network would win over that one's
+ */
+async function placedArguments(args: ModelArguments): Promise<ModelArguments> {
+  const { model, run, weights, nir, pretrained } = args
+  if (model === undefined || !isOwnModel(model) || isModuleFile(model)) return args
+  const other = run ?? weights ?? nir ?? pretrained
+  if (other !== undefined)
+    fail(
+      `--model must be a name or a module of your own beside ${other}, got ${model}, which has ` +
+        'weights itself; leave one of both out',
+    )
+  const isFolder = (await kindOfPath(model)) === 'folder'
+  return { ...args, model: undefined, [isFolder ? 'run' : 'weights']: model }
 }
 
 /** The file of --weights or --pretrained. */
@@ -197,7 +233,7 @@ async function nirModel(path: string, args: ModelArguments): Promise<GivenModel>
   return {
     name: basename(path, '.nir'),
     isWhole: true,
-    network: () => network,
+    network: async () => network,
     options: o.defined({ input, timeSteps, frames }),
     load: (model) => model.loadStateDict(state),
   }
@@ -222,17 +258,16 @@ async function filesOf(
  * A network, where weights do not matter: that of a run or file, or one by name.
  * @throws SpikewasmError when a file is missing or damaged
  */
-export async function givenNetwork(args: ModelArguments): Promise<Omit<GivenModel, 'load'>> {
+export async function givenNetwork(asked: ModelArguments): Promise<Omit<GivenModel, 'load'>> {
+  const args = await placedArguments(asked)
   if ([args.run, args.weights, args.nir].some((path) => path !== undefined))
     return givenModel(args, { networkAlone: true })
   expectNir(args)
-  const { model: name = defaultModel(args.dataset ?? 'digits'), tau = 1.25 } = args
-  return {
-    name,
-    isWhole: false,
-    options: {},
-    network: (input, classes) => models[name](input, classes, { tau }),
-  }
+  const { model = defaultModel(args.dataset ?? 'digits'), tau = TAU } = args
+  const { name, make } = await openNetwork(model)
+  const network = async (sizes: Omit<NetworkSizes, 'tau'>): Promise<Module> =>
+    (await make({ ...sizes, tau })).network
+  return { name, isWhole: false, options: {}, network }
 }
 
 /** Asks something of a model that a command was given, for inference unless options say else. */
@@ -242,7 +277,8 @@ export async function withModel<T>(
   options: CompileOptions,
   ask: (model: Model) => T | Promise<T>,
 ): Promise<T> {
-  const model = await compile(given.network(options.input, classes), {
+  const { input, timeSteps = 4 } = options
+  const model = await compile(await given.network({ input, classes, timeSteps }), {
     purpose: 'inference',
     ...options,
   })

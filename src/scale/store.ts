@@ -314,6 +314,25 @@ export async function jobsLeftAlone(
   return lines
 }
 
+// Networks of one's own: a job names one by the SHA-256 of its file; workers say which they have.
+
+const modelKey = (place: RedisPlace, sha256: string): string => place.key('model', sha256)
+
+/** Says for so many seconds that a worker has these. */
+export async function noteModels(
+  place: RedisPlace,
+  hashes: Iterable<string>,
+  seconds: number,
+): Promise<void> {
+  const all = place.client.pipeline()
+  for (const sha256 of hashes) all.set(modelKey(place, sha256), '1', 'EX', seconds)
+  await all.exec()
+}
+
+/** Whether a worker has one. */
+export const hasModel = async (place: RedisPlace, sha256: string): Promise<boolean> =>
+  (await place.client.exists(modelKey(place, sha256))) === 1
+
 // What a job says, and how it is checked. Whoever can write to Redis can write a job, so nothing of
 // it is believed: only known keys, names and numbers come through, and never a path or code.
 

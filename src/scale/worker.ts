@@ -17,6 +17,7 @@ import {
   type BytesLimit,
   type Json,
   jobsLeftAlone,
+  noteModels,
   noteVersion,
   queueOf,
   readEnvelope,
@@ -31,11 +32,11 @@ export interface JobLimits {
 }
 
 /** Why a job is to end before it is done. */
-export type EndReason = 'lock lost' | 'stopped' | 'worker ends'
+export type EndReason = 'lock lost' | 'stopped' | 'worker ends' | 'left to others'
 
 /** What a job has at hand. */
 export interface JobContext
-  extends Pick<WorkerOptions, 'data' | 'cache' | 'limits' | 'concurrency'> {
+  extends Pick<WorkerOptions, 'data' | 'cache' | 'models' | 'limits' | 'concurrency'> {
   readonly id: string
   /** 1 for the first. */
   readonly attempt: number
@@ -60,6 +61,12 @@ export interface JobKind<Payload, Result> {
   readonly kind: string
   /** Checks what a job says as hostile input. @throws SpikewasmError, and the job is refused */
   check(payload: Json): Payload
+  /**
+   * Why a job is left to other workers, a line that is told once; undefined: it is not.
+   *
+   * @param models the worker's own networks, by the SHA-256 of their files
+   */
+  lacks?(payload: Payload, models: ReadonlyMap<string, string>): string | undefined
   /** @throws SpikewasmError for what no other attempt would mend */
   run(payload: Payload, context: JobContext): Promise<Result>
   /** Clears up behind a job that has ended, well or not; nobody waits for it. */
@@ -90,6 +97,8 @@ export interface WorkerOptions {
   readonly data?: string
   /** Where pictures that were converted once are kept on this machine. */
   readonly cache?: string
+  /** Networks of one's own on this machine: paths by the SHA-256 of their files. */
+  readonly models?: ReadonlyMap<string, string>
   readonly limits: JobLimits
   /** Default: Redis. */
   readonly store?: BlobStore
@@ -107,6 +116,9 @@ export interface WorkerOptions {
 const MOST_DEATHS = 200
 /** How often a job asks whether it was stopped. */
 const STOP_MS = 1000
+
+/** So long a job is left alone that a worker cannot do and others can. */
+const LEFT_MS = 1000
 
 /** How often it is looked for jobs of other versions, and how long the first look may take. */
 const ASIDE_MS = 10_000
@@ -168,7 +180,11 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
   const { kinds, concurrency, lockMs = 30_000, onNews = () => {}, version } = options
   const { bull, namespace: prefix } = place
   const store = options.store ?? redisStore(place)
+  const { models = new Map<string, string>(), onAside = onNews } = options
   const active = new Map<string, AbortController>()
+  /** Jobs that were left to others, and what was told of them. */
+  const left = new Map<string, Job>()
+  const toldLeft = new Set<string>()
   let [done, closing] = [0, false]
   // The process may be ended before its jobs are.
   const folders = new Set<string>()
@@ -194,11 +210,19 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
       if (id === LEFT_OUT) throw new Error('too much to read')
       if (closing) end.abort('worker ends')
       const payload = kind.check(readEnvelope(job.data, kind.kind))
+      const lack = kind.lacks?.(payload, models)
+      if (lack !== undefined) {
+        left.set(name, job)
+        if (toldLeft.size < toldLeft.add(lack).size) onAside(lack)
+        end.abort('left to others')
+        throw new Error(lack)
+      }
+      left.delete(name)
       onNews(`${name}: begins, attempt ${job.attemptsMade + 1}`)
       const { data, cache, limits } = options
       const result = await kind.run(payload, {
         ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, limits },
-        ...{ data, cache, place, concurrency, most: shareOf(limits) },
+        ...{ data, cache, models, place, concurrency, most: shareOf(limits) },
         progress(value) {
           telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
         },
@@ -210,10 +234,11 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
       return result
     } catch (error) {
       const reason = end.signal.aborted ? (end.signal.reason as EndReason) : undefined
-      onNews(`${name}: ${reason ?? (error as Error).message}`)
-      if (reason === 'worker ends') {
+      const isLeft = reason === 'left to others'
+      if (!isLeft) onNews(`${name}: ${reason ?? (error as Error).message}`)
+      if (isLeft || reason === 'worker ends') {
         // Another one goes on with it, and no attempt is counted.
-        await job.moveToDelayed(Date.now() + 100, token)
+        await job.moveToDelayed(Date.now() + (isLeft ? LEFT_MS : 100), token)
         throw new bull.DelayedError()
       }
       if (reason === 'stopped') throw new bull.UnrecoverableError('stopped')
@@ -273,7 +298,9 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
       if (active.size > 0) return false
       const states = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'] as const
       const counts = await Promise.all(queues.map((queue) => queue.getJobCountByTypes(...states)))
-      return active.size === 0 && counts.every((count) => count === 0)
+      const others = await Promise.all([...left.values()].map((job) => job.isDelayed()))
+      const count = counts.reduce((a, b) => a + b, 0) - others.filter((isLeft) => isLeft).length
+      return active.size === 0 && count <= 0
     },
     /** Gives active jobs back, which keep their checkpoints, and ends. */
     async close() {
@@ -291,9 +318,10 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
 
 /** Looks for jobs of other versions, and tells of them. */
 function asideOf(place: RedisPlace, options: WorkerOptions): () => Promise<void> {
-  const { kinds, version, onNews = () => {}, onAside = onNews } = options
+  const { kinds, version, models, onNews = () => {}, onAside = onNews } = options
   const told = new Set<string>()
   return oneAtATime(async () => {
+    if (models) await noteModels(place, models.keys(), (3 * ASIDE_MS) / 1000)
     for (const { kind } of kinds) {
       await noteVersion(place, kind, version)
       for (const [other, line] of await jobsLeftAlone(place, kind, version)) {

@@ -43,8 +43,9 @@ test('commands take its weights, network and data as from a file; resume says wh
       const given = await givenModel({ run: dir, best })
       assert.equal([given.name, given.run, given.options.timeSteps], ['own', undefined, 3])
       assert.equal(given.data?.classNames, ['no', 'yes'])
-      const { input } = given.options
-      assert.equal(graphToJson(trace(given.network(input!, 2), input!)), model.toJSON().network)
+      const input = given.options.input!
+      const network = await given.network({ input, classes: 2, timeSteps: 3 })
+      assert.equal(graphToJson(trace(network, input)), model.toJSON().network)
     }
     assert.match(
       await messageOf(() => oldPlace(dir)),

@@ -22,6 +22,15 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.match(text, /image 7 shows vertical stripes; the network says vertical/)
   },
 
+  async 'my-net.mjs'(text) {
+    assert.is(text, '')
+    const model = join(folder, 'my-net.mjs')
+    const { code, stdout, stderr } = await run(['train', '--model', model, '--epochs', '3'])
+    assert.is(code, 0, stderr)
+    assert.match(stdout, /^my-net\.mjs: 2,074 parameters/m)
+    assert.ok(percentages(stdout).at(-1)! > 85, stdout)
+  },
+
   'nmnist.mjs'(text) {
     assert.ok(percentages(text)[0] > 90, text)
   },

@@ -20,7 +20,7 @@ import * as v from '../../engine/vendor/valibot/index.js'
 import { checkTargets, kindOfPath, writeFilesAtomic } from '../../files/files.js'
 import { endSoon, exitOnSignals, listenForInterrupt } from '../interrupt.js'
 import { FAILED } from '../mistakes.js'
-import { model as modelSpecs, wide as wideSpecs } from '../options.js'
+import { modelByName, wide as wideSpecs } from '../options.js'
 import * as o from '../spec.js'
 import { flagOf } from '../spec.js'
 import { overwrite } from '../terminal.js'
@@ -161,7 +161,7 @@ export const benchSpecs = (more: readonly string[] = []) => ({
     rule: 'rates of spikes above 0 and below 1, separated by commas, as in 0.05,0.1',
     fits: (rates) => rates.every((rate) => rate > 0 && rate < 1),
   }),
-  ...o.withoutPreset(modelSpecs),
+  ...o.withoutPreset(modelByName),
   timeSteps: o.count('<T>', 'time steps', { usual: '4, and others with --only steps', most: 255 }),
   batchSize: o.count('<n>', 'images of a call', {
     usual: 'kernels 4, inference 1, steps and memory by the network',

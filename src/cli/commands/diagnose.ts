@@ -93,8 +93,10 @@ async function run(args: o.ArgumentsOf<typeof diagnoseSpecs>): Promise<void> {
   const show = (text: string): void => void (isSeen && overwrite(process.stderr, text))
   try {
     const { shape: input, classes } = data.train
+    const sizes = { input, classes, timeSteps: timeSteps?.at(-1) ?? data.train.timeSteps ?? 4 }
+    const network = await given.network(sizes)
     const diagnosis = await diagnose({
-      network: () => given.network(input, classes),
+      network: () => network,
       data,
       name: given.name,
       ...(timeSteps === undefined ? {} : { timeSteps }),

@@ -87,7 +87,7 @@ function spikesOf(
 
 async function evaluate(args: EvalArguments): Promise<void> {
   const { split } = args
-  const ofNir = args.nir !== undefined || which.isNirFile(args.weights)
+  const ofNir = args.nir !== undefined || which.isNirFile(args.weights ?? args.model)
   const batch: Parameters<typeof which.withModelOnData>[1] = ({ length }, dataset, { run }) => ({
     batchSize: args.batchSize ?? run?.batchSize ?? (ofNir ? evenBatch(length) : 64),
     threads: args.threads ?? defaultThreads(dataset),

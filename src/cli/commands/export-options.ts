@@ -51,7 +51,7 @@ export const exportSpecs = {
     name: o.text('<text>', 'name in the file', { usual: "the network's" }),
     batchSize: o.count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
   }),
-  ...o.fromRun(shared.model),
+  ...o.fromRun(shared.modelOfData),
   ...o.under('Network', ['input', 'classes'], {
     input: o.numbers('<list>', 'shape of a sample: C,H,W, of a series C,L, of a vector F', {
       usual: "the run's or the data set's",

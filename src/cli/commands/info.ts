@@ -16,7 +16,6 @@ import type { NetInfo } from '../../edge/abi.js'
 import { type EngineVariant, loadEngine } from '../../engine/load.js'
 import { wideVectors } from '../../engine/revectorize.js'
 import { compile } from '../../model/compile.js'
-import { modelNames } from '../../model/models/options.js'
 import { type NeuronEntry, of } from '../../model/neurons.js'
 import { type Graph, trace } from '../../network/trace.js'
 import { imageShape } from '../../network/value.js'
@@ -30,11 +29,11 @@ import * as which from '../which-model.js'
 
 const infoSpecs = {
   ...o.under('Network', ['model'], {
-    model: o.name(
-      '<name>',
-      'network to plan: shows its layers, parameters, memory and neurons',
-      modelNames,
-    ),
+    model: {
+      ...shared.modelOfData.model,
+      text: 'network to plan, by name or file: shows its layers, parameters, memory and neurons',
+      usual: undefined,
+    },
   }),
   run: which.networkSpecs.run,
   weights: o.adding(which.networkSpecs.weights, '; or an exported network (.wasm)'),
@@ -161,7 +160,7 @@ async function planModel(args: InfoArguments) {
   }
   const batchSize = args.batchSize ?? run?.batchSize ?? defaults.batchSize
   const frames = own.frames ?? ofEvents
-  const network = given.network(input, run?.classes ?? all)
+  const network = await given.network({ input, classes: run?.classes ?? all, timeSteps })
   const graph = trace(network, input)
   // A NIR file is there to be run: it may have what the default method cannot train.
   const purposesOf: Purpose[] =

@@ -17,8 +17,9 @@ import type { FitOptions } from '../../train/options.js'
 import type { EpochRecord, History, StepInfo } from '../../train/records.js'
 import { datasets } from '../datasets.js'
 import { listenForInterrupt } from '../interrupt.js'
+import type { NetworkSource } from '../own-model.js'
 import { describeRounds } from '../rounds/flags.js'
-import { optionsJson, type RunOptions, type RunPlace } from '../run-folder.js'
+import { optionsJson, type RunOptions, type RunPlace, shownOptions } from '../run-folder.js'
 import { pick, present } from '../spec.js'
 import * as terminal from '../terminal.js'
 import { type TrainArguments, trainingSchema } from './training-flags.js'
@@ -32,6 +33,8 @@ export interface TrainHooks {
   readonly untilEpoch?: number
   /** The same, of steps of this process. */
   readonly untilStep?: number
+  /** Called with the network of a new run; an error ends it. */
+  onNetwork?(source: NetworkSource): void
   /** Called with data before anything is trained; an error ends the run. */
   onData?(data: Split): void | Promise<void>
   onStep?(info: StepInfo): void
@@ -173,7 +176,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
   const { args, model, data, options, place, stop, rounds, hooks, epochs } = parts
   const { interrupt } = stop
   const reporter = args.json
-    ? jsonReporter({ id: idOf(options), options })
+    ? jsonReporter({ id: idOf(options), options: shownOptions(options) })
     : humanReporter(epochs, () => model.firingRates())
   stop.shown.pause = () => reporter.pause?.()
   const stepTimes: number[] = []
@@ -336,6 +339,8 @@ const leftOut: readonly string[] = [
   // Places of files: of weights that a run starts from there is the hash.
   'data',
   'load',
+  // The network itself tells more.
+  'modelSha256',
   ...Object.keys(trainingSchema),
 ]
 
@@ -351,6 +356,7 @@ export function idOf(options: RunOptions): string {
   const rest = Object.entries(options).filter(([key]) => !leftOut.includes(key))
   const whole = {
     ...Object.fromEntries(rest),
+    ...(options.network && { model: undefined }),
     ...plain,
     optimizer,
     penalties: penalties?.filter(({ weight }) => weight > 0),

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { Command } from 'commander'
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
@@ -10,13 +11,15 @@ import type { Dataset, Split } from '../../data/index.js'
 import { readFileClear } from '../../files/files.js'
 import { expectNoModule } from '../../files/state.js'
 import { inFile, readModel } from '../../model/load.js'
+import { compositeOf } from '../../network/json.js'
 import { imageShape } from '../../network/value.js'
 import { dueOf, optionsFile } from '../../train/callbacks/checkpoint.js'
-import { defaultThreads, isOfEvents } from '../datasets.js'
+import { defaultModel, defaultThreads, isOfEvents } from '../datasets.js'
 import { endSoon } from '../interrupt.js'
 import { loadData } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
 import { data, eventSpecs, limits } from '../options.js'
+import { type NetworkSource, networkByName, openNetwork } from '../own-model.js'
 import { roundsOf } from '../rounds/flags.js'
 import { crewOf } from '../rounds/replica.js'
 import {
@@ -70,13 +73,16 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
             `are now: --resume ${resume} --data <path>`,
         )
       const all = { ...args, ...before, ...takenHere(before), ...given }
-      await trainAs(all, { before, place, stop, hooks })
+      const source = await recordedSource(before, resume, given.model)
+      await trainAs(all, source, { before, place, stop, hooks })
     } else {
+      const source = await openNetwork(args.model ?? defaultModel(args.dataset))
+      hooks.onNetwork?.(source)
       if (out !== undefined)
         place = await (hooks.goesOn && (await holdsRun(out))
           ? oldPlace(out)
           : newPlace(out, overwrite))
-      await trainAs(args, { place, stop, hooks })
+      await trainAs(args, source, { place, stop, hooks })
     }
   } finally {
     await place?.folder.close()
@@ -84,8 +90,37 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
   }
 }
 
+/**
+ * The network of a run that goes on: its module is not needed any more.
+ *
+ * @param now what --model says beside --resume
+ */
+async function recordedSource(
+  run: RunOptions,
+  folder: string,
+  now: string | undefined,
+): Promise<NetworkSource> {
+  const { model: name, modelSha256: sha256, network: json } = run
+  const other = now === undefined ? undefined : await openNetwork(now)
+  const own = json ? undefined : networkByName(name)
+  return {
+    name,
+    sha256,
+    async make(sizes) {
+      const found = await other?.make(sizes)
+      if (found && !isDeepStrictEqual(found.json ?? other?.name, json ?? name))
+        fail(
+          `--resume: ${now} must give the network that the run in ${folder} has, got another; ` +
+            'leave --model out to go on with that of the run, or train anew with another --out',
+        )
+      return own ? own.make(sizes) : { network: compositeOf(json, folder), json }
+    },
+  }
+}
+
 /** What may be given beside --resume: nothing that numbers depend on. */
 const besideResume = [
+  'model',
   'data',
   'cache',
   'threads',
@@ -117,6 +152,7 @@ const { dataset: _, cache: __, ...placed } = data
 
 async function trainAs(
   args: TrainArguments,
+  source: NetworkSource,
   run: Pick<RunParts, 'place' | 'stop' | 'hooks' | 'before'>,
 ): Promise<void> {
   const { load, dataset, checkpointEvery } = args
@@ -128,7 +164,7 @@ async function trainAs(
   const data = await loadData(args)
   await run.hooks.onData?.(data)
   const { threads = defaultThreads(dataset) } = args
-  const prepared = await prepare({ ...args, threads }, data)
+  const prepared = await prepare({ ...args, threads }, data, source)
   const { model } = prepared
   let leave: (() => Promise<void>) | undefined
   try {
@@ -141,6 +177,8 @@ async function trainAs(
           load: load && resolve(load),
           loadSha256: first?.sha256,
           ...pick(args, 'monitor', 'checkpointEvery'),
+          modelSha256: source.sha256,
+          network: prepared.network,
           rounds,
         }
     const crew = rounds && (await crewOf(args, options, () => run.stop.shown.pause()))

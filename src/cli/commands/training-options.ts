@@ -11,14 +11,14 @@ import {
 import { type Optimizer, optimizerKind } from '../../compile/optimizer-kind.js'
 import type { Split } from '../../data/index.js'
 import { compile } from '../../model/compile.js'
-import { models } from '../../model/models/registry.js'
 import * as optimizers from '../../network/optimizer.js'
 import { type Loss, ratePenalty } from '../../nn/loss/index.js'
 import { earlyStopping } from '../../train/callbacks/early-stopping.js'
 import { comparableLr } from '../../train/comparable-lr.js'
 import { splitOf } from '../../train/fit.js'
-import { datasets, defaultModel } from '../datasets.js'
+import { datasets } from '../datasets.js'
 import { stepsFor } from '../load-data.js'
+import type { NetworkSource } from '../own-model.js'
 import { defined, expectUse, given, pick, present } from '../spec.js'
 import type { TrainArguments } from './training-flags.js'
 import * as flags from './training-flags.js'
@@ -160,8 +160,8 @@ type PreparedBy = flags.TrainingArguments &
   Pick<TrainArguments, 'dataset' | 'tau' | 'method' | 'seed'>
 
 /** The model of a run, and how it learns from data. */
-export async function prepare(args: PreparedBy, data: Split) {
-  const { dataset, tau, method, backwardSteps, model: name = defaultModel(dataset) } = args
+export async function prepare(args: PreparedBy, data: Split, { name, make }: NetworkSource) {
+  const { dataset, tau, method, backwardSteps } = args
   const { defaults } = datasets[dataset]
   const { epochs = defaults.epochs } = args
   const { timeSteps, ...framed } = stepsFor(data.train, args.timeSteps)
@@ -169,7 +169,8 @@ export async function prepare(args: PreparedBy, data: Split) {
   const { data: part, validation = data.test } = splitOf(data.train, training.fit)
   const { batchSize = Math.min(defaults.batchSize, part.length) } = args
   const { shape: input, classes } = data.train
-  const model = await compile(models[name](input, classes, { tau }), {
+  const { network, json } = await make({ input, classes, timeSteps, tau })
+  const model = await compile(network, {
     input,
     timeSteps,
     ...framed,
@@ -179,5 +180,6 @@ export async function prepare(args: PreparedBy, data: Split) {
   })
   /** How many train the model, and how many test it after each epoch. */
   const samples = { training: part.length, validation: validation.length }
-  return { model, name, training, samples, epochs, batchSize, steps: { timeSteps, ...framed } }
+  const steps = { timeSteps, ...framed }
+  return { model, name, network: json, training, samples, epochs, batchSize, steps }
 }

@@ -89,7 +89,7 @@ async function trialsOf(
     net,
     data: [test, train],
     samples: args.samples,
-    network: given.network([...input], classes),
+    network: await given.network({ input, classes, timeSteps }),
     load: async (model) => given.load(model),
   })
 }

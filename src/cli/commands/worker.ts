@@ -9,6 +9,7 @@ import { folderStore } from '../../scale/store.js'
 import { type AnyKind, startWorker } from '../../scale/worker.js'
 import { endSoon, listenForInterrupt } from '../interrupt.js'
 import { jsonOf } from '../options.js'
+import { ownNetworks } from '../own-model.js'
 import * as o from '../spec.js'
 import { answer } from '../terminal.js'
 
@@ -42,6 +43,11 @@ const workerSpecs = {
       'digits come with the package',
   ),
   ...cacheSpecs,
+  models: o.text(
+    '<folder>',
+    'networks of your own that jobs may ask for by their hash: modules (.mjs, .js, .ts) and ' +
+      'model files of this folder, as they are when the worker begins',
+  ),
   kinds: o.text('<list>', `kinds of jobs, of ${Object.keys(kinds).join(', ')}`, { usual: 'all' }),
   concurrency: o.count('<n>', 'jobs of each kind at a time', { preset: 1 }),
   once: o.flag('end when nothing waits any more, instead of waiting for more', { preset: false }),
@@ -91,6 +97,7 @@ async function work(args: o.ArgumentsOf<typeof workerSpecs>): Promise<void> {
   const [data, cache, shared] = [args.data, args.cache, args.shared].map(
     (path) => path && resolve(path),
   )
+  const models = args.models === undefined ? undefined : ownNetworks(resolve(args.models))
   const store = shared === undefined ? undefined : await folderStore(shared)
   const place = await RedisPlace.open(redis, {
     namespace,
@@ -105,7 +112,7 @@ async function work(args: o.ArgumentsOf<typeof workerSpecs>): Promise<void> {
   try {
     const starting = startWorker(place, {
       kinds: await Promise.all(wanted.map((load) => load())),
-      ...{ concurrency, store, data, cache, limits: { memoryMB, seconds } },
+      ...{ concurrency, store, data, cache, models, limits: { memoryMB, seconds } },
       lockMs: lockDuration * 1000,
       onNews: (line) => say('job', line),
       onAside: warn,

@@ -6,9 +6,12 @@ import type { CrewMaker } from '../../scale/rounds/fit.js'
 import { roundsKind as kindOf } from '../../scale/rounds/runner.js'
 import { type JobFiles, type Opened, ReplicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
+import type { Json } from '../../scale/store.js'
+import type { JobKind } from '../../scale/worker.js'
 import { prepare, takenHere } from '../commands/training-options.js'
 import { cacheFor, defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
+import { lackOf, networkByName, openNetwork } from '../own-model.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
 import { dataPath } from '../sweep/spec.js'
 import type { RoundsArguments } from './flags.js'
@@ -18,7 +21,7 @@ import type { RoundsArguments } from './flags.js'
 /** Options that a worker has of its own, that are places of files, or that no number depends on. */
 export const ownOptions = [
   ...['version', 'data', 'load', 'loadSha256', 'threads'],
-  ...['checkpointEvery', 'monitor', 'earlyStopping', 'rounds'],
+  ...['checkpointEvery', 'monitor', 'earlyStopping', 'rounds', 'network'],
 ] as const satisfies readonly (keyof RunOptions)[]
 
 /** What a job says of a run. */
@@ -65,7 +68,13 @@ export const replicaHost = (place: ReplicaPlace) =>
   new ReplicaThreads(new URL('./replica-thread.js', import.meta.url), place)
 
 /** The kind of jobs that replicas of `train --replicas` are. */
-export const roundsKind = kindOf(replicaHost({}))
+export const roundsKind: JobKind<ReplicaJob, Json> = {
+  ...kindOf(replicaHost({})),
+  lacks: ({ options }, models) => lackOf(ownOf(readJobOptions(options)), models),
+}
+
+const ownOf = ({ model: name, modelSha256: sha256 }: RunOptions) =>
+  sha256 === undefined ? undefined : { name, sha256 }
 
 /** @throws SpikewasmError for options that are none of a run, or that name a place of files */
 export function readJobOptions(options: unknown): RunOptions {
@@ -84,7 +93,7 @@ export function readJobOptions(options: unknown): RunOptions {
  */
 export async function openReplica(
   job: ReplicaJob,
-  { data: folder, cache: given }: JobFiles,
+  { data: folder, cache: given, models }: JobFiles,
   place: ReplicaPlace,
 ): Promise<Opened> {
   const run = readJobOptions(job.options)
@@ -92,7 +101,10 @@ export async function openReplica(
   const { threads = defaultThreads(dataset) } = place
   const path = dataPath(dataset, folder)
   const data = await loadData({ ...run, data: path, cache: cacheFor(dataset, given, path) })
-  const { model, training } = await prepare({ ...run, ...takenHere(run), threads }, data)
+  const own = ownOf(run)
+  const held = own && models?.get(own.sha256)
+  const source = held === undefined ? networkByName(run.model) : await openNetwork(held)
+  const { model, training } = await prepare({ ...run, ...takenHere(run), threads }, data, source)
   const { optimizer, schedule, fit } = training
   const tested = fit.validationSplit === undefined ? { validation: data.test } : {}
   return { model, data: data.train, fit: { epochs, optimizer, schedule, ...fit, ...tested } }

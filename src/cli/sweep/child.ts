@@ -23,6 +23,8 @@ export interface ChildOrder {
   readonly untilStep?: number
   /** What `splitHash` must give. */
   readonly data?: string
+  /** SHA-256 that the file of --model must have. */
+  readonly model?: string
 }
 
 /** Where a run is. */
@@ -41,13 +43,20 @@ let isOver = false
 
 const calls = {
   async train(
-    { args, untilEpoch, untilStep, data }: ChildOrder,
+    { args, untilEpoch, untilStep, data, model }: ChildOrder,
     { say }: Ask<ChildNews>,
   ): Promise<TrainSummary | undefined> {
     let told = Number.NEGATIVE_INFINITY
     let summary: TrainSummary | undefined
     const command = trainCommand(new Command('train'), {
       ...{ goesOn: true, untilEpoch, untilStep },
+      onNetwork({ name, sha256 }) {
+        if (model !== undefined && sha256 !== model)
+          fail(
+            `the file ${name} of the network must have the SHA-256 ${model}, got ${sha256}: it ` +
+              'has changed; start what named it, the sweep or the worker, again',
+          )
+      },
       async onData(split) {
         const found = data === undefined ? data : await splitHash(split)
         if (found !== data)

@@ -13,10 +13,11 @@ import { DamagedBytes, type Json, objectOf } from '../../scale/store.js'
 import type { JobContext, JobKind } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import { cacheFor } from '../datasets.js'
+import { lackOf, type OwnNetwork } from '../own-model.js'
 import { holdsRun } from '../run-folder.js'
 import { type RunResult, taskName } from './page.js'
 import { LimitExceeded, type RunNews, trainAnew } from './run-child.js'
-import { type CheckedRun, checkRun, dataPath, placeArgs, runId } from './spec.js'
+import { type CheckedRun, checkRun, dataPath, NAME, placeArgs, runId } from './spec.js'
 
 /** The queue of runs. */
 export const RUNS = 'runs'
@@ -32,10 +33,19 @@ export interface RunJob {
 
 /** What a job of a run says. */
 export const payloadOf = ({ id, run, data, until, from }: RunJob): Json => ({
-  ...{ id, options: run.given as Json, data },
+  id,
+  ...namedIn(run),
+  data,
   ...(until === undefined ? {} : { until }),
   ...(from === undefined ? {} : { from }),
 })
+
+/** Options, and the network by its hash where it is one of somebody's own. */
+function namedIn({ given, own }: CheckedRun): { readonly [key: string]: Json } {
+  if (!own) return { options: given as Json }
+  const { model: _, ...options } = given
+  return { options: options as Json, model: { name: own.name, sha256: own.sha256 } }
+}
 
 /** A run goes on from what its own version has left: another one may compute other bits. */
 const ofVersion = VERSION.replace(/[^\w.-]/g, '_')
@@ -51,8 +61,8 @@ const MOST_THREADS = 1024
 
 /** @throws SpikewasmError for anything that no sweep of ours writes */
 export function checkJob(payload: Json): RunJob {
-  const keys = ['id', 'options', 'data', 'until', 'from']
-  const { id, options, data, until, from } = objectOf(payload, 'the job', keys)
+  const keys = ['id', 'options', 'model', 'data', 'until', 'from']
+  const { id, options, model, data, until, from } = objectOf(payload, 'the job', keys)
   const isHash = (value: unknown, digits: number): value is string =>
     typeof value === 'string' && new RegExp(`^[0-9a-f]{${digits}}$`).test(value)
   if (!isHash(id, 24) || !isHash(data, 16))
@@ -60,7 +70,7 @@ export function checkJob(payload: Json): RunJob {
       `the job must have an id of 24 and a hash of data of 16 hexadecimal digits, got ` +
         `${describe(id)} and ${describe(data)}`,
     )
-  const run = checkRun(options, "the job's options")
+  const run = checkRun(options, "the job's options", model === undefined ? model : ownIn(model))
   for (const name of ['threads', 'numWorkers']) {
     const { [name]: given = 1 } = run.given
     checkBy(`the job's options.${name}`, integer(1, MOST_THREADS), given)
@@ -73,6 +83,18 @@ export function checkJob(payload: Json): RunJob {
   if (until !== undefined) checkBy("the job's until", integer(1, epochs - 1), until)
   if (from !== undefined) checkBy("the job's from", integer(1, Number(until ?? epochs) - 1), from)
   return { id, run, data, until: until as number | undefined, from: from as number | undefined }
+}
+
+/** A name and a hash, and never a path. */
+function ownIn(model: Json): OwnNetwork {
+  const { name, sha256 } = objectOf(model, "the job's model", ['name', 'sha256'])
+  const isNamed = typeof name === 'string' && NAME.test(name)
+  if (isNamed && typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256))
+    return { name, sha256 }
+  fail(
+    "the job's model must have the name and the SHA-256 of a file, 64 hexadecimal digits, got " +
+      `${describe(name)} and ${describe(sha256)}`,
+  )
 }
 
 /** How often it is looked for a new checkpoint. */
@@ -106,11 +128,13 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const path = dataPath(run.parsed.dataset, context.data)
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
   const cache = cacheFor(run.parsed.dataset, context.cache, path)
+  const model = run.own && context.models?.get(run.own.sha256)
   const upload = uploader(context, folder, checkpointName(name))
   try {
     const whole = {
-      args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads })],
+      args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads, model })],
       untilEpoch: until,
+      model: run.own?.sha256,
       ...{ data, limits, signal },
       onNews: sparingly(context.progress),
     }
@@ -190,7 +214,12 @@ function uploader({ store }: JobContext, folder: string, name: string) {
   }
 }
 
-export const runKind: JobKind<RunJob, RunResult> = { kind: RUNS, check: checkJob, run: doRun }
+export const runKind: JobKind<RunJob, RunResult> = {
+  kind: RUNS,
+  check: checkJob,
+  lacks: ({ run: { own } }, models) => lackOf(own, models),
+  run: doRun,
+}
 
 const names: readonly string[] = Object.values(runFiles)
 

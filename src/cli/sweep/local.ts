@@ -47,7 +47,7 @@ export function localExecutor(
       const threads = Math.max(1, Math.min(asked, defaultThreads(dataset), share))
       const args = [...run.args, ...placeArgs(run, { ...place, threads })]
       const folder = runFolder(task.id)
-      const whole = { args, untilEpoch, data: hash, limits, signal }
+      const whole = { args, untilEpoch, data: hash, model: run.own?.sha256, limits, signal }
       const tell = (news: RunNews): void => {
         if (news.memoryMB !== undefined) largest = Math.max(largest ?? 0, news.memoryMB)
         onNews(news)
@@ -131,7 +131,8 @@ export async function estimate(
   for (const entry of entries) {
     const { parsed } = entry.run
     const all = new Map<string, unknown>(Object.entries(parsed))
-    const key = canonical(costly.map((name) => all.get(name) ?? null))
+    const own = entry.run.own?.sha256 ?? null
+    const key = canonical([own, ...costly.map((name) => all.get(name) ?? null)])
     const cost = kinds.get(key) ?? costOf(entry, place)
     kinds.set(key, cost)
     costs.set(entry.id, await cost)

@@ -10,6 +10,7 @@ import type { RedisPlace } from '../../scale/redis.js'
 import {
   type BlobStore,
   envelopeOf,
+  hasModel,
   KEPT_SECONDS,
   noteVersion,
   otherVersions,
@@ -157,6 +158,21 @@ export function remoteExecutor(options: RemoteOptions) {
     }
   }
 
+  /** Networks that are waited for and that no worker has. */
+  const lacking = async (): Promise<string> => {
+    const all = new Map(
+      [...pending.values()].map(({ task }) => [task.run.own?.sha256, task.run.own]),
+    )
+    const missing: string[] = []
+    for (const own of all.values())
+      if (own && !(await hasModel(place, own.sha256)))
+        missing.push(`${own.name} (SHA-256 ${own.sha256})`)
+    return missing.length === 0
+      ? ''
+      : `no worker has the network ${missing.join(', ')}; put the file into a folder, and start ` +
+          'one with --models FOLDER'
+  }
+
   const lookAtAll = oneAtATime(async () => {
     const names = [...pending.keys()]
     for (let i = 0; i < names.length; i += AT_ONCE)
@@ -214,11 +230,11 @@ export function remoteExecutor(options: RemoteOptions) {
   return {
     mayStart: () => true,
     execute,
-    /** Workers that listen, and what is to be said of those of other versions; '' for nothing. */
+    /** Workers that listen, and what is to be said of who does not do the jobs; '' for nothing. */
     async workers() {
       await noteVersion(place, RUNS)
-      const found = await Promise.all([queue.getWorkers(), whoStandsAside(place, RUNS)])
-      return { count: found[0].length, others: found[1] }
+      const found = await Promise.all([queue.getWorkers(), whoStandsAside(place, RUNS), lacking()])
+      return { count: found[0].length, others: found[1], lacking: found[2] }
     },
     /** Ends jobs of these names, wherever they are. */
     stop: (names: readonly string[]) => within(20_000, stopJobs(place, names)),

@@ -47,7 +47,7 @@ const MOST_SECONDS = 2 ** 31 / 1000 - 1
  * @throws RunStopped when the signal ended it, SpikewasmError for a mistake, or a limit
  */
 export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
-  const { limits, signal, args, untilEpoch, untilStep, data } = run
+  const { limits, signal, args, untilEpoch, untilStep, data, model } = run
   if (signal?.aborted) throw new RunStopped(String(signal.reason))
   const heap = Math.max(64, Math.floor(limits.memoryMB))
   const child = new Child<TrainCalls>(new URL('./child.js', import.meta.url), {
@@ -98,7 +98,7 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
     }
   }
   try {
-    const order = { args, untilEpoch, untilStep, data }
+    const order = { args, untilEpoch, untilStep, data, model }
     const summary = await child.call('train', order, { onNews }).catch((error: Error) => {
       // Why it is gone is seen below.
       if (!(error instanceof Gone)) throw error

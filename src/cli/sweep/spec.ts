@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { describe, fail, isOptions, quote, SpikewasmError } from '../../base/errors.js'
 import { own } from '../../base/objects.js'
 import { Purpose, RandomStream } from '../../base/random.js'
@@ -22,8 +22,10 @@ import { trainingOf } from '../commands/training-options.js'
 import { type DatasetName, datasets, defaultModel, isOfEvents } from '../datasets.js'
 import { type DataArguments, loadData } from '../load-data.js'
 import * as shared from '../options.js'
+import { type OwnNetwork, ownNetwork } from '../own-model.js'
 import { roundsOf } from '../rounds/flags.js'
-import { expectLeftOut, flagOf, type Specs } from '../spec.js'
+import type { Specs } from '../spec.js'
+import * as o from '../spec.js'
 
 // Options of a run in a sweep: those of `train`, in camelCase. They are read as `train` reads its
 // flags, so that what a sweep takes is what `train` takes. And the data that they name.
@@ -42,14 +44,16 @@ const ownOptions = [
 const placeOptions = ['threads', 'numWorkers'] as const
 
 /** A text in a run's options is a name: it is no path. */
-const NAME = /^[A-Za-z0-9][\w.+-]{0,99}$/
+export const NAME = /^[A-Za-z0-9][\w.+-]{0,99}$/
 
 /** Far longer lists than any option has. */
 const MOST_ITEMS = 200
 
-/** Options that `base` and `grid` may have. */
+/** Options that `base` and `grid` may have; a text of them is never a path. */
 const specs: Specs = Object.fromEntries(
-  Object.entries(trainSpecs).filter(([key]) => !ownOptions.includes(key)),
+  Object.entries({ ...trainSpecs, ...o.withoutPreset(shared.modelByName) }).filter(
+    ([key]) => !ownOptions.includes(key),
+  ),
 )
 
 /** Their names. */
@@ -61,6 +65,8 @@ type Parsed = Omit<TrainArguments, 'json'>
 /** A run's options, checked, and what they mean to `train`. */
 export interface CheckedRun {
   readonly given: GivenOptions
+  /** The network where it is none by name; `path`: where it is on this machine. */
+  readonly own?: OwnNetwork & { readonly path?: string }
   /** The command line of `train` that they are. */
   readonly args: readonly string[]
   /** As `train` reads it, with its defaults. */
@@ -71,9 +77,10 @@ export interface CheckedRun {
 
 /**
  * @param where what error messages call the options, for example `sweep.json: base`
+ * @param own the network that stands in the place of the option `model`
  * @throws SpikewasmError for an option that `train` does not take
  */
-export function checkRun(given: unknown, where: string): CheckedRun {
+export function checkRun(given: unknown, where: string, own?: CheckedRun['own']): CheckedRun {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     fail(`${where} must be an object of options, got ${describe(given)}`)
   const args: string[] = []
@@ -81,6 +88,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   for (const [name, { preset }] of Object.entries(specs))
     if (preset !== undefined) values[name] = preset
   for (const [name, value] of Object.entries(given)) {
+    if (own && name === 'model') continue
     const read = readOption(name, value, where)
     args.push(...read.args)
     values[name] = read.value
@@ -102,7 +110,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   const rest = Object.entries(parsed).filter(([name]) => !left.includes(name))
   const normal = {
     ...Object.fromEntries(rest),
-    model: parsed.model ?? defaultModel(dataset),
+    model: own ? `sha256:${own.sha256}` : (parsed.model ?? defaultModel(dataset)),
     epochs,
     batchSize: parsed.batchSize ?? defaults.batchSize,
     ...record,
@@ -110,6 +118,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   }
   return {
     given: given as GivenOptions,
+    own,
     args,
     parsed: { ...parsed, epochs },
     normal: JSON.parse(JSON.stringify(normal)) as Json,
@@ -127,7 +136,7 @@ function checkModel(parsed: Parsed): void {
   if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
     methodOptions({ method, stepMode, update, backwardSteps, gradientCheckpoint }, timeSteps)
   if (validationSplit !== undefined)
-    expectLeftOut(parsed, ['limitTest'], 'with --validation-split, which tests on training data')
+    o.expectLeftOut(parsed, ['limitTest'], 'with --validation-split, which tests on training data')
 }
 
 const inRun = (error: SpikewasmError, where: string): SpikewasmError =>
@@ -155,7 +164,7 @@ function readOption(
       : `is no option of train; known are ${optionNames().join(', ')}`
     fail(`${place} ${why}`)
   }
-  const flag = flagOf(name)
+  const flag = o.flagOf(name)
   if (option.takes === '') {
     if (typeof value !== 'boolean') return refuse('true or false')
     return value ? { args: [flag], value } : { args: [], value: option.preset }
@@ -217,13 +226,23 @@ export function dataPath(name: DatasetName, folder: string | undefined): string 
   }
 }
 
-/** Arguments of `train` behind those of the run: what of it is of this machine. */
+/**
+ * Arguments of `train` behind those of the run: what of it is of this machine.
+ *
+ * @param model where its own network is
+ */
 export function placeArgs(
-  { parsed, given }: CheckedRun,
-  { data, cache, threads }: { data?: string; cache?: string; threads: number },
+  { parsed, given, own }: CheckedRun,
+  {
+    data,
+    cache,
+    threads,
+    model = own?.path,
+  }: { data?: string; cache?: string; threads: number; model?: string },
 ): string[] {
   const path = dataPath(parsed.dataset, data)
   return [
+    ...(model === undefined ? [] : ['--model', model]),
     ...(path === undefined ? [] : ['--data', path]),
     ...(cache === undefined ? [] : ['--cache', cache]),
     ...(Object.hasOwn(given, 'threads') ? [] : ['--threads', String(threads)]),
@@ -359,10 +378,18 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
     if (scale === 'log' && min <= 0) refuse(`${at}.min`, '> 0 with scale log', min)
     return choice
   }
+  const held = new Map<string, CheckedRun['own']>()
+  const ownOf = (model: unknown): CheckedRun['own'] => {
+    if (typeof model !== 'string' || !shared.isOwnModel(model)) return undefined
+    const own = held.get(model) ?? ownNetwork(resolve(dirname(path), model), `${path}: model`)
+    held.set(model, own)
+    return own
+  }
   const runs = choices.map((chosen) => {
     const about = JSON.stringify(chosen)
     const place = `${path}: the run ${about.length > 120 ? `${about.slice(0, 120)}…` : about}`
-    return { ...checkRun({ ...base, ...chosen }, place), chosen }
+    const options = { ...base, ...chosen }
+    return { ...checkRun(options, place, ownOf(Object(options).model)), chosen }
   })
   const halving = readHalving(spec.halving, `${path}: halving`)
   return { runs, varied, ...(halving && { halving, rungs: commonRungs(halving, runs, path) }) }

@@ -16,6 +16,7 @@ import { cacheSpecs, redisSpecs } from '../commands/worker.js'
 import { endSoon, listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
 import { jsonOf } from '../options.js'
+import { openNetwork } from '../own-model.js'
 import * as o from '../spec.js'
 import { answer, codeStream, printJson } from '../terminal.js'
 import { Engine, type SweepEntry } from './engine.js'
@@ -67,6 +68,9 @@ async function sweep(args: SweepArguments, file: string): Promise<void> {
   const bytes = await withFiles(() => readFileClear(file, 'sweep'))
   const spec = readSpec(bytes, file)
   const data = args.data && resolve(args.data)
+  // What cannot be imported is told before the first of many runs begins.
+  for (const path of new Set(spec.runs.map(({ own }) => own?.path)))
+    if (path) await openNetwork(path)
   const hashOf = dataHashes(data, cache)
   const entries = new Map<string, SweepEntry>()
   for (const run of spec.runs) {
@@ -189,21 +193,24 @@ async function runSweep(
       if (await folder.wasAskedToStop()) end.abort('stop')
     }
     const timers = [setInterval(show, STATUS_MS), setInterval(look, STOP_MS)]
+    let counted: (() => Promise<void>) | undefined
     if (remote) {
       const { workers } = remote
       const count = async (): Promise<void> => {
         const found = await workers().catch(() => undefined)
         if (!found) return
         const before = note
-        note = o.present([found.count === 0 && noWorkers(namespace), found.others]).join('; ')
+        const { count, others, lacking } = found
+        note = o.present([count === 0 && noWorkers(namespace), others, lacking]).join('; ')
         if (before === note) return
         isNew = true
         if (note && !table) tell(note)
       }
-      await within(5000, count())
       timers.push(setInterval(count, 10_000))
+      counted = count
     }
-    await engine.run().finally(() => timers.forEach(clearInterval))
+    const running = engine.run().finally(() => timers.forEach(clearInterval))
+    await Promise.all([running, counted && within(5000, counted())])
     if (remote && end.signal.aborted) {
       const left = engine.unfinishedTasks()
       if (end.signal.reason === 'stop') await remote.stop(left)

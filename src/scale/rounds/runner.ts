@@ -140,7 +140,7 @@ export interface ReplicaHost {
   run(
     job: wire.ReplicaJob,
     bytes: ReplicaBytes,
-    context: Pick<JobContext, 'signal' | 'limits' | 'data' | 'cache'>,
+    context: Pick<JobContext, 'signal' | 'limits' | 'data' | 'cache' | 'models'>,
   ): Promise<ReplicaDone | undefined>
   close(): Promise<void>
 }

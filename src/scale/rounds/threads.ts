@@ -44,7 +44,7 @@ export class ReplicaThreads implements ReplicaHost {
   async run(
     job: ReplicaJob,
     bytes: ReplicaBytes,
-    { signal, limits, data, cache }: Parameters<ReplicaHost['run']>[2],
+    { signal, limits, data, cache, models }: Parameters<ReplicaHost['run']>[2],
   ): Promise<ReplicaDone | undefined> {
     if (signal.aborted) return undefined
     const entry = this.take(job, limits.memoryMB)
@@ -53,7 +53,7 @@ export class ReplicaThreads implements ReplicaHost {
     const unguard = this.guard(entry, limits, signal)
     try {
       const transfer = Object.values(bytes).map(({ buffer }) => buffer as ArrayBuffer)
-      return await thread.call('run', { job, bytes, files: { data, cache } }, { transfer })
+      return await thread.call('run', { job, bytes, files: { data, cache, models } }, { transfer })
     } catch (error) {
       // What failed may have left anything behind.
       if (thread.failure || !(error instanceof SpikewasmError)) await this.drop(entry)
@@ -149,6 +149,8 @@ export interface JobFiles {
   readonly data?: string
   /** Pictures that were converted once. */
   readonly cache?: string
+  /** Networks of one's own by the SHA-256 of their files. */
+  readonly models?: ReadonlyMap<string, string>
 }
 
 /** A model, its data, and the options that a job asks for. */
