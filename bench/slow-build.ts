@@ -63,7 +63,7 @@ function burn(rounds: i32): void {
 /** Builds the engine of a copy anew. @param change of a copy of the sources, by its folder */
 function rebuild(folder: string, change: (assembly: string) => void): void {
   const root = ownRoot()
-  const tools = ['build-wasm.mjs', 'lean-module.mjs', 'unroll.mjs'].map((file) => `tools/${file}`)
+  const tools = ['build-wasm.mjs', 'unroll.mjs'].map((file) => `tools/${file}`)
   for (const part of ['assembly', 'asconfig.json', 'package.json', ...tools])
     cpSync(join(root, part), join(folder, 'source', part), { recursive: true })
   change(join(folder, 'source/assembly'))

@@ -3,10 +3,38 @@
 // nothing. One process compiles all of them: the compiler, and Binaryen within it, take seconds
 // until they run fast.
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { basename } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { main as asc } from 'assemblyscript/asc'
-import { leanModule } from './lean-module.mjs'
 import Unroll from './unroll.mjs'
+
+// One of its own: what a compiler has done in this process would change bytes.
+const fromCompiler = createRequire(
+  createRequire(import.meta.url).resolve('assemblyscript/package.json'),
+)
+const { href } = pathToFileURL(fromCompiler.resolve('binaryen'))
+const { default: binaryen } = await import(`${href}?alone`)
+
+/**
+ * The same functions, bit for bit, without the exports but those of `kept`, and without what these
+ * do not reach.
+ */
+function leanModule(bytes, kept) {
+  const module = binaryen.readBinary(bytes)
+  module.setFeatures(binaryen.Features.All)
+  const names = Array.from(
+    { length: module.getNumExports() },
+    (_, i) => binaryen.getExportInfo(module.getExportByIndex(i)).name,
+  )
+  for (const name of kept) if (!names.includes(name)) throw new Error(`the engine has no ${name}`)
+  for (const name of names) if (!kept.includes(name)) module.removeExport(name)
+  module.runPasses(['remove-unused-module-elements'])
+  if (!module.validate()) throw new Error('the lean module is not valid')
+  const lean = module.emitBinary()
+  module.dispose()
+  return lean
+}
 
 const engine = 'assembly/index.ts'
 const sources = {
@@ -31,8 +59,17 @@ function sign(outFile) {
  * pages load the file. `engine-named.wasm` has all; exported networks are made from it.
  */
 const CALLED = [
-  ...['run', 'execute', 'byteTotals', 'byteMax', 'bitSum', 'maskCounts', 'memory'],
-  ...['matmulNN', 'matmulNT', 'matmulTN', 'matmulScratch'],
+  'run',
+  'execute',
+  'byteTotals',
+  'byteMax',
+  'bitSum',
+  'maskCounts',
+  'memory',
+  'matmulNN',
+  'matmulNT',
+  'matmulTN',
+  'matmulScratch',
 ]
 
 const outFileOf = (target) =>

@@ -6,6 +6,7 @@
 // --dry-run only prints what would be done; --fast leaves stale engines unoptimised, and the next
 // build without it makes them anew.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { writeEngineSources } from './records.mjs'
@@ -25,13 +26,38 @@ function sourceOf(file) {
   return sources.get(file)
 }
 
+const bundled = [
+  'piscina',
+  '@assemblyscript/loader',
+  'assemblyscript',
+  'esbuild',
+  'valibot',
+  'uplot',
+]
+
+/**
+ * Takes out of built code what the package has no use for: the comments that name source maps, which
+ * are not packed (stack traces of a clone find them beside the files), and the comments in the
+ * declarations of the list of operations, which nobody imports from outside.
+ */
+function takeOutComments() {
+  const takeOut = (path, comments) => {
+    const text = readFileSync(path, 'utf8')
+    const bare = text.replace(comments, '')
+    if (bare !== text) writeFileSync(path, bare)
+  }
+  for (const path of ['build/src', 'build/assembly'].flatMap(filesOf))
+    if (path.endsWith('.js')) takeOut(path, /^\/\/# sourceMappingURL=.*$/m)
+  takeOut('build/assembly/opcodes.d.ts', /^ *\/\*\*.*?\*\/\n/gms)
+}
+
+/** Paths of what is built from a source, by its ends. */
+const builtFrom = (ends) => (source) =>
+  source.endsWith('.d.ts') ? [] : ends.map((end) => `build/${source.replace(/\.ts$/, end)}`)
+
 /** What is built from what, by which command. */
 function steps() {
-  const bundled = [
-    ...['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild', 'valibot', 'uplot'],
-  ]
-  const [typescript, tests] = [packageSources(), testSources()]
-  const assembly = filesOf('assembly')
+  const [typescript, tests, assembly] = [packageSources(), testSources(), filesOf('assembly')]
   const wasm = Object.entries(readJson('asconfig.json').targets).map(([target, { outFile }]) => ({
     name: `wasm ${target}`,
     inputs: [
@@ -39,7 +65,6 @@ function steps() {
       ...(target === 'bench' ? filesOf('bench/assembly') : []),
       'asconfig.json',
       'tools/build-wasm.mjs',
-      'tools/lean-module.mjs',
       'tools/unroll.mjs',
       // Its version stands in them.
       'src/base/version.ts',
@@ -54,50 +79,50 @@ function steps() {
       name: 'typescript',
       inputs: [
         ...typescript,
-        ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bare-output.mjs'],
-        ...['tools/sources.mjs', manifest('typescript-7')],
+        'tsconfig.json',
+        'tsconfig.build.json',
+        'package-lock.json',
+        'tools/build.mjs',
+        'tools/sources.mjs',
+        manifest('typescript-7'),
       ],
-      outputs: typescript
-        .filter((file) => !file.endsWith('.d.ts'))
-        .flatMap((file) => ['.js', '.d.ts', '.js.map'].map((end) => builtFrom(file, end))),
+      outputs: typescript.flatMap(builtFrom(['.js', '.d.ts', '.js.map'])),
       command: ['node_modules/typescript-7/bin/tsc', '-p', 'tsconfig.build.json'],
-      after: ['tools/bare-output.mjs', 'build/src', 'build/assembly'],
+      after: takeOutComments,
     },
     {
       name: 'tests',
       inputs: [
         ...tests,
-        ...['build-tests', 'sources'].map((name) => `tools/${name}.mjs`),
-        ...['tsconfig.json', manifest('esbuild')],
+        'tools/build-tests.mjs',
+        'tools/sources.mjs',
+        'tsconfig.json',
+        manifest('esbuild'),
       ],
-      outputs: tests
-        .filter((file) => !file.endsWith('.d.ts'))
-        .flatMap((file) => ['.js', '.js.map'].map((end) => builtFrom(file, end))),
+      outputs: tests.flatMap(builtFrom(['.js', '.js.map'])),
       command: ['tools/build-tests.mjs'],
     },
     {
       name: 'bundle',
       inputs: [
-        ...['tools/bundle.mjs', 'src/base/errors.ts', 'src/engine/threads/calls.ts'],
-        ...filesOf('src/watch'),
-        ...['page/worker', 'page/protocol', 'run/record-times'].map((f) => `src/engine/${f}.ts`),
+        'tools/bundle.mjs',
         'assembly/opcodes.ts',
+        ...['src/base', 'src/engine', 'src/watch'].flatMap(filesOf),
         ...bundled.map(manifest),
       ],
-      outputs: [
-        ...['index.js', 'worker.js', 'package.json', 'LICENSE'].map((file) => `piscina/${file}`),
-        ...['index.js', 'LICENSE', 'NOTICE'].map((file) => `loader/${file}`),
-        ...['index.js', 'LICENSE.md'].map((file) => `valibot/${file}`),
-      ]
-        .map((file) => `vendor/${file}`)
-        .concat(['script.js', 'worker.min.js', 'worker.min.d.ts'].map((file) => `page/${file}`))
-        .map((file) => `build/src/engine/${file}`)
-        .concat(['page.js', 'page.css', 'LICENSE'].map((file) => `build/src/watch/vendor/${file}`)),
+      // Folders that it makes anew, and what becomes of the worker of a page.
+      get outputs() {
+        const ofPage = ['script.js', 'worker.min.js', 'worker.min.d.ts']
+        return [
+          ...['build/src/engine/vendor', 'build/src/watch/vendor'].flatMap(filesOf),
+          ...ofPage.map((file) => `build/src/engine/page/${file}`),
+        ]
+      },
       command: ['tools/bundle.mjs'],
     },
     {
       name: 'pages',
-      inputs: [...typescript, ...['tools/page.mjs', manifest('esbuild'), manifest('typescript')]],
+      inputs: [...typescript, 'tools/page.mjs', manifest('esbuild'), manifest('typescript')],
       // All that the entries for pages reach.
       get outputs() {
         return filesOf('build/src/web')
@@ -105,10 +130,6 @@ function steps() {
       command: ['tools/page.mjs'],
     },
   ]
-}
-
-function builtFrom(source, end) {
-  return `build/${source.replace(/\.ts$/, end)}`
 }
 
 /** Removes built files that no step writes any more: a moved test would run twice. */
@@ -124,9 +145,9 @@ function removeOrphans(all) {
         }
 }
 
-const force = process.argv.includes('--force')
-const dryRun = process.argv.includes('--dry-run')
-const fast = process.argv.includes('--fast')
+const [force, dryRun, fast] = ['--force', '--dry-run', '--fast'].map((flag) =>
+  process.argv.includes(flag),
+)
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const kinds = ['wasm', 'typescript', 'tests', 'bundle', 'pages']
 for (const name of names)
@@ -137,14 +158,6 @@ for (const name of names)
 await writeEngineSources()
 const all = steps()
 const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
-
-/** Runs a program of Node. @returns its exit code */
-const run = (args) =>
-  new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { stdio: 'inherit' })
-    child.on('error', () => resolve(1))
-    child.on('close', (code) => resolve(code ?? 1))
-  })
 
 const isEngine = ({ name }) => name.startsWith('wasm ')
 let failed = 0
@@ -172,19 +185,17 @@ async function buildTogether(steps) {
   const [program] = step.command
   const command = [program, ...stale.flatMap(({ step }) => step.command.slice(1))]
   if (fast && isEngine(step)) command.push('--fast')
-  const status = (await run(command)) || (step.after && (await run(step.after))) || 0
+  const [status] = await once(spawn(process.execPath, command, { stdio: 'inherit' }), 'close')
+  if (status === 0) step.after?.()
   if (status === 0)
     for (const { step, input } of stale) stamps[step.name] = { input, output: hashOf(step.outputs) }
   writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
-  failed ||= status
+  failed ||= status ?? 1
 }
 
 /** Builds groups, one after the other. */
 async function build(groups) {
-  for (const group of groups) {
-    await buildTogether(group)
-    if (failed !== 0) return
-  }
+  for (const group of groups) if (failed === 0) await buildTogether(group)
 }
 
 // Two lanes that take about as long as each other. Pages need declarations, and the rest needs

@@ -101,11 +101,12 @@ test('a missing or changed output is built again', async () => {
   assert.equal(await build(), [])
 })
 
-test('built files whose source is gone are removed', async () => {
-  const gone = ['build/test/gone/moved.test.js', `${vendor}/piscina/old.js`]
+test('built files whose source is gone are removed, and strangers among bundled ones', async () => {
+  const [gone, stranger] = ['build/test/gone/moved.test.js', `${vendor}/piscina/old.js`]
   await mkdir(join(copy, 'build/test/gone'))
-  for (const file of gone) await writeFile(join(copy, file), '')
-  assert.equal((await build()).sort(), gone.map((file) => `remove ${file}`).sort())
+  for (const file of [gone, stranger]) await writeFile(join(copy, file), '')
+  assert.equal(await build(), ['build bundle', `remove ${gone}`])
+  assert.not.ok((await readdir(join(copy, vendor, 'piscina'))).includes('old.js'))
   assert.equal(await build(), [])
 })
 
