@@ -11,12 +11,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { median } from '../build/src/base/numbers.js'
 import { cnn, datasets, fromBytes, subset } from '../build/src/index.js'
 
-const [folder, pictures = '12800', rounds = '3', workers] = process.argv.slice(2)
+const [folder, ...numbers] = process.argv.slice(2)
 if (folder === undefined) throw new Error('usage: node tools/epoch-times.mjs <folder> …')
-const count = Number(pictures)
-const numWorkers = workers === undefined ? undefined : Number(workers)
+const [count = 12_800, rounds = 3, numWorkers] = numbers.map(Number)
 const threads = availableParallelism()
 const batchSize = 128
 
@@ -40,9 +40,8 @@ async function inMemory() {
 
 /** Seconds of two epochs, and the share of each that steps waited for their data. */
 async function epochsOf(data) {
-  const model = await cnn(data.shape, data.classes).compile({
-    ...{ input: data.shape, batchSize, threads, seed: 1 },
-  })
+  const options = { input: data.shape, batchSize, threads, seed: 1 }
+  const model = await cnn(data.shape, data.classes).compile(options)
   try {
     const { epochs } = await model.fit(data, { epochs: 2, numWorkers })
     const steps = Math.floor(data.length / batchSize)
@@ -55,14 +54,13 @@ async function epochsOf(data) {
   }
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
 const memory = await inMemory()
 const kinds = { memory: [[], []], files: [[], []] }
 const caches = await mkdtemp(join(tmpdir(), 'spikewasm-epochs-'))
 try {
   // The first model of a process takes longer.
   await epochsOf(subset(memory, 8 * batchSize))
-  for (let round = 0; round < Number(rounds); round++)
+  for (let round = 0; round < rounds; round++)
     for (const kind of round % 2 === 0 ? ['memory', 'files'] : ['files', 'memory']) {
       const data = kind === 'memory' ? memory : await filesWith(join(caches, `${round}`))
       const epochs = await epochsOf(data)

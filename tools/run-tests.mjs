@@ -3,54 +3,50 @@
 // failed"; the line before it names what was skipped and why. A file that does not load, ends early
 // or hangs has failed. docs/testing.md lists the options.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { flag, readOptions, refuse, text } from './options.mjs'
 import { runGroup } from './runner/group.mjs'
 import { endAllGroups } from './runner/processes.mjs'
 import { failuresOf, skipsOf, timesOf } from './runner/report.mjs'
 import { scheduleOf } from './runner/schedule.mjs'
+import { filesOf } from './sources.mjs'
 
 /** Seconds of processor time by file, from --save-times. */
 const TIMES = 'tools/test-times.json'
 /** A test may take this many seconds; with --long five times as many. */
 const LIMIT = 120
 
-const flag = { type: 'boolean', default: false }
-const text = { type: 'string' }
-const OPTIONS = {
-  ...{ apart: flag, fast: flag, long: flag, 'save-times': flag, times: flag, update: flag },
-  ...{ 'no-build': flag, bail: flag, grep: { ...text, default: '' }, limit: text },
-  // For tests of the runner: files *.test.mjs, which run as they are.
-  folder: { ...text, default: 'test' },
-}
-
-function refuse(message) {
-  console.log(message)
-  process.exit(1)
-}
-
-/** Options and words; ends the program at wrong ones. */
-function argumentsOf(args) {
-  try {
-    const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true })
-    const limit = Number(values.limit ?? (values.long ? 5 * LIMIT : LIMIT))
-    if (!(limit > 0)) refuse(`--limit must be seconds, got ${values.limit}`)
-    new RegExp(values.grep)
-    const words = positionals.map((part) => part.replaceAll('\\', '/'))
-    return { ...values, limit, words }
-  } catch (error) {
-    const names = Object.keys(OPTIONS).map((name) => `--${name}`)
-    return refuse(`${error.message.split('. ', 1)[0]}; there are ${names.join(', ')}`)
-  }
-}
-
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-const options = argumentsOf(process.argv.slice(2))
+const given = readOptions(
+  {
+    apart: flag,
+    bail: flag,
+    fast: flag,
+    grep: { ...text, default: '' },
+    limit: text,
+    long: flag,
+    'no-build': flag,
+    'save-times': flag,
+    times: flag,
+    update: flag,
+    // For tests of the runner: files *.test.mjs, which run as they are.
+    folder: { ...text, default: 'test' },
+  },
+  true,
+)
+const words = given.positionals.map((part) => part.replaceAll('\\', '/'))
+const limit = Number(given.limit ?? (given.long ? 5 * LIMIT : LIMIT))
+if (!(limit > 0)) refuse(`--limit must be seconds, got ${given.limit}`)
+try {
+  new RegExp(given.grep)
+} catch (error) {
+  refuse(error.message)
+}
+const options = { ...given, limit }
 
-if (!options['no-build']) {
+if (!options.noBuild) {
   const build = ['tools/build.mjs', ...(options.fast ? ['--fast'] : [])]
   const { status } = spawnSync(process.execPath, build, { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
@@ -62,15 +58,10 @@ process.env.SPIKEWASM_ALL_THREADS = '1'
 if (options.update) process.env.UPDATE_SNAPSHOTS = '1'
 if (options.long) process.env.SPIKEWASM_TEST_LONG = '1'
 
-/** Paths of a folder, sorted. */
-const filesBelow = (folder) =>
-  readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, name).replaceAll('\\', '/'))
-    .sort()
-const sources = filesBelow(options.folder).filter(
+const sources = filesOf(options.folder).filter(
   (path) =>
     /\.test\.(ts|mjs)$/.test(path) &&
-    (options.words.length === 0 || options.words.some((word) => path.includes(word))),
+    (words.length === 0 || words.some((word) => path.includes(word))),
 )
 const builtOf = (source) => source.replace(/^(.*)\.ts$/, 'build/$1.js')
 const runs = []
@@ -112,10 +103,10 @@ try {
   refuse(error.message)
 }
 
-if (options.times || options['save-times']) for (const row of timesOf(runs)) console.log(row)
-if (options['save-times']) {
+if (options.times || options.saveTimes) for (const row of timesOf(runs)) console.log(row)
+if (options.saveTimes) {
   for (const { source, processor } of runs) seconds[source] = Number(processor.toFixed(1))
-  const rows = filesBelow('test')
+  const rows = filesOf('test')
     .filter((path) => path in seconds)
     .sort((a, b) => seconds[b] - seconds[a])
     .map((path) => [path, seconds[path]])
@@ -125,7 +116,7 @@ for (const row of failuresOf(runs, options.bail)) console.log(row)
 const sum = (key) => runs.reduce((total, run) => total + run[key], 0)
 const [passed, failed] = [sum('passed'), sum('failed')]
 const isEmpty = passed + failed === 0 && !runs.some(({ skips }) => skips.length > 0)
-if (isEmpty) console.log(`no test runs: ${JSON.stringify([...options.words, options.grep])}`)
+if (isEmpty) console.log(`no test runs: ${JSON.stringify([...words, options.grep])}`)
 process.exitCode = failed > 0 || isEmpty ? 1 : 0
 console.log(skipsOf(runs))
 console.log(`${passed} passed, ${failed} failed`)

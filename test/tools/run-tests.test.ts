@@ -38,9 +38,9 @@ interface Ended {
 
 function start(folder: string, args: readonly string[], ended: (of: Ended) => void) {
   const all = [script, '--no-build', '--folder', folder, ...args]
-  return execFile(process.execPath, all, (error, stdout) => {
+  return execFile(process.execPath, all, (error, stdout, stderr) => {
     const code = error ? Number(error.code) : 0
-    ended({ code, lines: stdout.replaceAll(`${folder}/`, '').trimEnd().split('\n') })
+    ended({ code, lines: `${stdout}${stderr}`.replaceAll(`${folder}/`, '').trimEnd().split('\n') })
   })
 }
 
@@ -125,16 +125,16 @@ test('--bail ends all behind the first failure', async () => {
 test('wrong options and words are refused by name', async () => {
   const word = await runnerOn({ a: '// runs: never' })
   assert.equal(word, {
-    code: 1,
+    code: 2,
     lines: ['a.test.mjs runs: never; it must be one of apart, waits, alone'],
   })
   for (const [option, message] of [
-    ['--no', /^Unknown option '--no'; there are --apart, --fast, --long/],
+    ['--no', /^Unknown option '--no'; there are --apart, --bail, --fast/],
     ['--limit=0', /^--limit must be seconds, got 0$/],
     ['--grep=(', /Invalid regular expression/],
   ] as const) {
     const { code, lines } = await runnerOn({}, option)
-    assert.is(code, 1)
+    assert.is(code, 2)
     assert.match(lines[0], message)
   }
 })
