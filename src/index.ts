@@ -52,7 +52,7 @@ export {
   type NirReset,
   networkFromNir,
   type SaveNirOptions,
-} from './model/nir/index.js'
+} from './model/nir/load.js'
 export type { NetworkJson, NodeJson } from './network/json.js'
 export type { Apply, Composite, Exits, Module, Ops } from './network/module.js'
 export {
@@ -76,7 +76,7 @@ export {
 } from './network/optimizer.js'
 export type { InputShape, Shape, Value } from './network/value.js'
 export * from './nn/layers/index.js'
-export * from './nn/loss/index.js'
+export * from './nn/loss/kinds.js'
 export * from './nn/optimizers.js'
 export * as ops from './ops/index.js'
 export type { Callback, FitStart, Training } from './train/callback.js'

@@ -68,7 +68,9 @@ function withFiles(): typeof model.Model {
 export const Model = withFiles()
 
 export { SpikewasmError } from './base/errors.js'
-export * from './data/page.js'
+export * from './data/common.js'
+export { events } from './data/events/read-in-page.js'
+export * as datasets from './data/page-datasets.js'
 export { evaluateNet } from './edge/accuracy.js'
 export { netHeader } from './edge/header.js'
 export { netInfo, openNet } from './edge/net.js'
@@ -89,7 +91,7 @@ export {
   stepDecay,
 } from './network/optimizer.js'
 export * from './nn/layers/index.js'
-export * from './nn/loss/index.js'
+export * from './nn/loss/kinds.js'
 export * from './nn/optimizers.js'
 export * as ops from './ops/index.js'
 

@@ -79,7 +79,7 @@ export async function openNetwork(model: string): Promise<NetworkSource> {
     return { name, sha256, make }
   }
   const network = /\.nir$/i.test(model)
-    ? (await withFiles(async () => (await import('../model/nir/index.js')).networkFromNir(model)))
+    ? (await withFiles(async () => (await import('../model/nir/load.js')).networkFromNir(model)))
         .network
     : savedNetwork(bytes, model)
   return { name, sha256, make: async (sizes) => traced(network, model, sizes) }

@@ -5,7 +5,7 @@ import type { Purpose } from '../compile/context.js'
 import type { MethodOptions } from '../compile/methods.js'
 import type { Optimizer } from '../compile/optimizer-kind.js'
 import type { InputShape } from '../network/value.js'
-import type { Loss, RatePenalty } from '../nn/loss/index.js'
+import type { Loss, RatePenalty } from '../nn/loss/kinds.js'
 import type { EngineSource } from './load.js'
 
 /** Options of `compile`. All but `input` have a default. */

@@ -31,7 +31,7 @@ import { fires, kindOf } from '../network/kind.js'
 import { checkModule, type Module } from '../network/module.js'
 import { type Graph, trace } from '../network/trace.js'
 import { checkInputShape, type InputShape } from '../network/value.js'
-import { crossEntropy } from '../nn/loss/index.js'
+import { crossEntropy } from '../nn/loss/kinds.js'
 import { sgd } from '../nn/optimizers.js'
 import { Model } from './model.js'
 

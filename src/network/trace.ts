@@ -158,3 +158,17 @@ function checkPlace(name: string, modules: number): void {
   if (modules > MOST_MODULES)
     fail(`the network must have at most ${MOST_MODULES} layers and blocks, got more`)
 }
+
+const readersIn = new WeakMap<readonly GraphNode[], readonly (readonly GraphNode[])[]>()
+
+/** The nodes that read a node, each once, in their order. */
+export function readersOf({ nodes }: Pick<Graph, 'nodes'>, index: number): readonly GraphNode[] {
+  let readers = readersIn.get(nodes)
+  if (!readers) {
+    const found: GraphNode[][] = nodes.map(() => [])
+    for (const node of nodes) for (const input of new Set(node.inputs)) found[input].push(node)
+    readers = found
+    readersIn.set(nodes, readers)
+  }
+  return readers[index]
+}

@@ -14,8 +14,7 @@ import {
   labelOf,
   layerKinds,
 } from '../../src/network/kind.js'
-import { readersOf } from '../../src/network/readers.js'
-import { type Graph, trace } from '../../src/network/trace.js'
+import { type Graph, readersOf, trace } from '../../src/network/trace.js'
 import type { InputShape, Value } from '../../src/network/value.js'
 import { test } from '../support/models.js'
 import {

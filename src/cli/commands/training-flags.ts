@@ -4,7 +4,7 @@ import { lossKind, lossNames } from '../../compile/loss-kind.js'
 import { type Optimizer, optimizerKind, optimizerNames } from '../../compile/optimizer-kind.js'
 import { monitors } from '../../network/optimizer.js'
 // Makes all of them known.
-import '../../nn/loss/index.js'
+import '../../nn/loss/kinds.js'
 import '../../nn/optimizers.js'
 import { methodNames } from '../../compile/methods.js'
 import * as v from '../../engine/vendor/valibot/index.js'

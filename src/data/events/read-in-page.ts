@@ -8,6 +8,7 @@ import { needsZstd } from '../recordings/aedat4.js'
 import { parseEventArchive } from '../recordings/arrays.js'
 import { formatOf, parseRecording } from '../recordings/parse.js'
 import { type EventRecording, refuse } from '../recordings/recording.js'
+import { eventFunctions } from './functions.js'
 import { npzEntries } from './npz-entries.js'
 import { bytesOf, checkReading, type ReadEventsOptions } from './options.js'
 
@@ -36,6 +37,9 @@ export async function readEvents(
     arrays.set(key, isPacked ? await inflated(data, size, `${name}: ${key}`) : data)
   return parseEventArchive(arrays, name, sensor)
 }
+
+/** As `events` in Node; `read` takes bytes and files of a page. */
+export const events = { read: readEvents, ...eventFunctions }
 
 async function inflated(data: Uint8Array, size: number, name: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []

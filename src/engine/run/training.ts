@@ -9,7 +9,7 @@ import type { TrainingSpec } from '../../compile/training.js'
 import { fires } from '../../network/kind.js'
 import { checkRate, type Names, named } from '../../network/optimizer.js'
 import type { Graph } from '../../network/trace.js'
-import type { Loss, RatePenalty } from '../../nn/loss/index.js'
+import type { Loss, RatePenalty } from '../../nn/loss/kinds.js'
 import type { Session } from '../session.js'
 
 /** Options that decide what training programs do; those of `fit`, by the same names. */

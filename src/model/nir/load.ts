@@ -1,4 +1,4 @@
-/** Models from NIR files. */
+/** Networks of other programs, in the Neuromorphic Intermediate Representation (NIR). */
 
 import { describe, fail } from '../../base/errors.js'
 import { copyOf } from '../../base/objects.js'
@@ -7,6 +7,15 @@ import { checkNirOptions, type NirOptions, nirOptionKeys } from '../../files/nir
 import { type CompileOptions, compile, compileOptionKeys } from '../compile.js'
 import type { Model } from '../model.js'
 import { type NirNetwork, networkOf } from './network.js'
+
+export type {
+  Discretisation,
+  NirConventions,
+  NirOptions,
+  NirReset,
+  SaveNirOptions,
+} from '../../files/nir/options.js'
+export type { NirNetwork } from './network.js'
 
 /** Options of `loadNir`: how time becomes steps, and those of `compile`, but for `input`. */
 export type LoadNirOptions = NirOptions & Partial<Omit<CompileOptions, 'input'>>

@@ -1,4 +1,4 @@
-/** Losses of one output: a new one is a function here, with what its record says. */
+/** Losses of one output, and penalties: a new one is a function here, with what its record says. */
 
 import { fail } from '../../base/errors.js'
 import { by, finite, oneOf, range } from '../../base/rules.js'
@@ -10,6 +10,8 @@ import { quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import * as records from '../../kernels/records/loss.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { checkNames, type Names } from '../../network/optimizer.js'
+
+export type { Loss } from '../../network/loss.js'
 
 declare module '../../network/loss.js' {
   interface Losses {

@@ -9,7 +9,7 @@ import {
   output as outputRecord,
 } from '../../kernels/records/loss.js'
 import { type Buffer, ref } from '../../kernels/records/words.js'
-import * as losses from '../../nn/loss/index.js'
+import * as losses from '../../nn/loss/kinds.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { asked, gives, makes, op, type Planning, setting, takes } from '../op.js'
 import * as is from '../options.js'
