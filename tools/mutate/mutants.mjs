@@ -77,7 +77,7 @@ function changesOf(node, textOf) {
     const name = textOf(callee)
     const [a, b, ...others] = node.arguments
     if (exchanged(name) !== name) add('function exchanged', callee, exchanged(name))
-    // Of integers with a sign or without: lt_s.
+    // Comparisons of integers may say whether there is a sign: lt_s.
     const [, compares, sign = ''] = /^([a-z]+)(_[su])?$/.exec(name) ?? []
     for (const text of (b && COMPARISONS.get(compares)) ?? [])
       add('comparison', callee, text + sign)
