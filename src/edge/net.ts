@@ -3,25 +3,8 @@
 import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { inputCount, type NetInfo, optionWords, SECTION } from './abi.js'
-import {
-  checkBytes,
-  checkFunction,
-  checkMemory,
-  checkParts,
-  infoOf,
-  type Parts,
-  readFileInfo,
-  refuse,
-  walk,
-} from './file.js'
-import {
-  infoWords,
-  labelBytes,
-  type NetAddresses,
-  readInfoStruct,
-  STRUCT_BYTES,
-  writeInfoStruct,
-} from './struct.js'
+import * as file from './file.js'
+import * as struct from './struct.js'
 
 // An exported network that predicts, in this process. Small: pages load it alone.
 
@@ -78,18 +61,18 @@ export interface NetTraining {
  */
 export async function openInference(
   bytes: Uint8Array,
-  ofStruct?: (bytes: Uint8Array<ArrayBuffer>, parts: Parts) => Promise<NetInfo>,
+  ofStruct?: (bytes: Uint8Array<ArrayBuffer>, parts: file.Parts) => Promise<NetInfo>,
 ): Promise<{ readonly net: Net; readonly calls: Calls; readonly view: Views }> {
   // A copy: nobody changes it meanwhile, and it is never shared memory.
-  const own = new Uint8Array(checkBytes(bytes))
-  const parts = walk(own)
-  const info = parts.info ?? (ofStruct ? await ofStruct(own, parts) : infoOf(parts))
-  checkParts(parts, info)
+  const own = new Uint8Array(file.checkBytes(bytes))
+  const parts = file.walk(own)
+  const info = parts.info ?? (ofStruct ? await ofStruct(own, parts) : file.infoOf(parts))
+  file.checkParts(parts, info)
   const { exports } = await instantiate(own)
   const memory = exports.memory as host.WasmMemory
   const calls = new Calls(exports)
   if (calls.value('abi_version') !== info.abi)
-    refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
+    file.refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
   const view = viewsOf(memory.buffer, info.usedBytes)
   const u8 = info.inputType === 'u8'
   const name = u8 ? 'input_u8' : 'input'
@@ -128,7 +111,7 @@ export async function instantiate(
       return new WebAssembly.Instance(new WebAssembly.Module(bytes))
     }
   } catch (error) {
-    return refuse('be a valid module that starts', `an error: ${(error as Error).message}`)
+    return file.refuse('be a valid module that starts', `an error: ${(error as Error).message}`)
   }
 }
 
@@ -144,7 +127,9 @@ export class Calls {
   /** What a function returns, from 0 to a most. */
   count(name: string, most: number): number {
     const got = this.value(name)
-    return got >= 0 && got <= most ? got : refuse(`answer ${name}() with 0 to ${most}`, String(got))
+    return got >= 0 && got <= most
+      ? got
+      : file.refuse(`answer ${name}() with 0 to ${most}`, String(got))
   }
 
   /** A function that returns nothing; if the file lacks it, one that says so. */
@@ -188,7 +173,7 @@ export const viewsOf =
     const size = type.BYTES_PER_ELEMENT
     const ends = at + length * size
     if (at === 0 || at % size !== 0 || ends > usedBytes)
-      return refuse(
+      return file.refuse(
         `have ${what} inside the ${usedBytes} bytes that it uses, at a multiple of ${size}`,
         `bytes ${at} to ${ends}`,
       )
@@ -197,7 +182,7 @@ export const viewsOf =
 
 export function checkCount(calls: Calls, name: string, expected: number): void {
   const got = calls.value(name) >>> 0
-  if (got !== expected) refuse(`answer ${name}() with ${expected}, as it says`, String(got))
+  if (got !== expected) file.refuse(`answer ${name}() with ${expected}, as it says`, String(got))
 }
 
 /**
@@ -206,7 +191,7 @@ export function checkCount(calls: Calls, name: string, expected: number): void {
  *   stripped: then `openNet` reads its struct
  */
 export function netInfo(bytes: Uint8Array): NetInfo {
-  return readFileInfo(bytes)
+  return file.readFileInfo(bytes)
 }
 
 /**
@@ -228,46 +213,50 @@ export async function openNet(bytes: Uint8Array): Promise<Net> {
 }
 
 /** What a file whose section was stripped says of itself in its memory. */
-async function infoOfStruct(bytes: Uint8Array<ArrayBuffer>, parts: Parts): Promise<NetInfo> {
+async function infoOfStruct(bytes: Uint8Array<ArrayBuffer>, parts: file.Parts): Promise<NetInfo> {
   const { exports: names } = parts
   if (!names.has('info_ptr'))
-    refuse(`have a custom section "${SECTION}", or export info_ptr`, 'neither')
-  checkMemory(parts)
-  checkFunction(parts, 'info_ptr', 'i32')
+    file.refuse(`have a custom section "${SECTION}", or export info_ptr`, 'neither')
+  file.checkMemory(parts)
+  file.checkFunction(parts, 'info_ptr', 'i32')
   const { exports } = await instantiate(bytes)
   const { buffer } = exports.memory as WebAssembly.Memory
   const view = viewsOf(buffer, buffer.byteLength)
   const address = new Calls(exports).value('info_ptr')
-  const words = view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
-  return readInfoStruct(words, new Uint8Array(buffer))
+  const words = view(Uint32Array, 'its struct', address, struct.STRUCT_BYTES / 4)
+  return struct.readInfoStruct(words, new Uint8Array(buffer))
 }
 
 /** The C struct, and what it points to, must say what the custom section says. */
 function checkStruct({ info, input, output }: Net, view: Views, address: number): void {
-  const found = view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
-  const at = (name: (typeof infoWords)[number]): number => found[infoWords.indexOf(name)]
-  const addresses: NetAddresses = {
+  const found = view(Uint32Array, 'its struct', address, struct.STRUCT_BYTES / 4)
+  const at = (name: (typeof struct.infoWords)[number]): number =>
+    found[struct.infoWords.indexOf(name)]
+  const addresses: struct.NetAddresses = {
     input: input.byteOffset,
     output: output.byteOffset,
     labels: info.labels ? at('labels') : 0,
     mean: info.mean ? at('mean') : 0,
     std: info.std ? at('std') : 0,
   }
-  const expected = new Uint32Array(writeInfoStruct(info, addresses).buffer)
-  for (const [i, word] of infoWords.entries())
+  const expected = new Uint32Array(struct.writeInfoStruct(info, addresses).buffer)
+  for (const [i, word] of struct.infoWords.entries())
     if (found[i] !== expected[i])
-      refuse(`have ${word} ${expected[i]} in its struct, as its section says`, String(found[i]))
+      file.refuse(
+        `have ${word} ${expected[i]} in its struct, as its section says`,
+        String(found[i]),
+      )
   const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
     a.length === b.length && Array.from(a).every((value, i) => value === b[i])
   if (info.labels) {
-    const texts = labelBytes(info.labels)
+    const texts = struct.labelBytes(info.labels)
     if (!same(view(Uint8Array, 'its labels', addresses.labels, texts.length), texts))
-      refuse('have the labels of its section in its memory', 'others')
+      file.refuse('have the labels of its section in its memory', 'others')
   }
   for (const name of ['mean', 'std'] as const) {
     const values = info[name] && Float32Array.from(info[name])
     if (values && !same(view(Float32Array, name, addresses[name], values.length), values))
-      refuse(`have the ${name} of its section in its memory`, 'others')
+      file.refuse(`have the ${name} of its section in its memory`, 'others')
   }
 }
 
@@ -275,11 +264,11 @@ function trainingOf(calls: Calls, view: Views, info: NetInfo): NetTraining {
   checkCount(calls, 'label_len', info.batchSize)
   const count = calls.value('params_len') >>> 0
   if (count < info.parameters)
-    refuse(`have at least ${info.parameters} numbers at params_ptr`, String(count))
+    file.refuse(`have at least ${info.parameters} numbers at params_ptr`, String(count))
   for (const { name, shape, offset } of info.state ?? []) {
     const size = shape.reduce((a, b) => a * b, 1)
     if (offset + size > count)
-      refuse(`have ${name} within its ${count} parameters`, `${size} numbers from ${offset}`)
+      file.refuse(`have ${name} within its ${count} parameters`, `${size} numbers from ${offset}`)
   }
   const options = calls.value('options_ptr')
   const numbers = optionWords.indexOf('nesterov')

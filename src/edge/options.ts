@@ -1,20 +1,8 @@
 /** Options of `exportWasm`: checked and completed. */
 
 import { describe, fail } from '../base/errors.js'
-import {
-  aFunction,
-  by,
-  checkBy,
-  complete,
-  finite,
-  integer,
-  oneOf,
-  optional,
-  type Rule,
-  type Rules,
-  range,
-  such,
-} from '../base/rules.js'
+import * as is from '../base/rules.js'
+import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 import { checkSource } from '../engine/load.js'
 import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from './abi.js'
 
@@ -36,18 +24,18 @@ export function checkExportOptions(
   { channels, classes }: { readonly channels: number; readonly classes: number },
 ): ExportSettings {
   const rules: Rules<ExportSettings> = {
-    target: oneOf([...targets, 'both'], 'simd'),
-    mode: oneOf(netModes, 'infer'),
-    weights: oneOf(weightTypes, 'f32'),
-    labels: optional(by((_, labels) => checkLabelTexts(labels, classes))),
-    mean: channelsOf(channels, 'finite numbers', finite(), options),
-    std: channelsOf(channels, 'finite numbers > 0', range('> 0'), options),
-    inputType: oneOf(inputTypes, 'f32'),
-    name: optional(text),
-    batchSize: integer(1, 1 << 16, 1),
-    synops: optional(range('≥ 0')),
-    wasm: optional(by((name, wasm) => checkSource(name, wasm, 'engine-named'))),
-    onProgress: { ...aFunction(), preset: () => {} },
+    target: is.oneOf([...targets, 'both'], 'simd'),
+    mode: is.oneOf(netModes, 'infer'),
+    weights: is.oneOf(weightTypes, 'f32'),
+    labels: is.optional(is.by((_, labels) => checkLabelTexts(labels, classes))),
+    mean: channelsOf(channels, 'finite numbers', is.finite(), options),
+    std: channelsOf(channels, 'finite numbers > 0', is.range('> 0'), options),
+    inputType: is.oneOf(inputTypes, 'f32'),
+    name: is.optional(text),
+    batchSize: is.integer(1, 1 << 16, 1),
+    synops: is.optional(is.range('≥ 0')),
+    wasm: is.optional(is.by((name, wasm) => checkSource(name, wasm, 'engine-named'))),
+    onProgress: { ...is.aFunction(), preset: () => {} },
   }
   const all = complete('exportWasm', rules, options)
   const { mode, weights, batchSize } = all
@@ -61,7 +49,7 @@ export function checkExportOptions(
   return all
 }
 
-const text = such<string>(
+const text = is.such<string>(
   `text of 1 to ${TEXT_LIMIT} characters without line ends and other control characters`,
   (value) =>
     typeof value === 'string' &&
@@ -86,8 +74,8 @@ const channelsOf = (
   { fits }: Rule<number>,
   { inputType }: ExportOptions,
 ): Rule<readonly number[] | undefined> =>
-  optional(
-    by((name, values) => {
+  is.optional(
+    is.by((name, values) => {
       if (inputType !== 'u8')
         fail(
           `${name} must be left out with inputType 'f32', got ${describe(values)}; it is for ` +

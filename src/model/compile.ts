@@ -2,17 +2,8 @@
 
 import { describe, fail, isOptions } from '../base/errors.js'
 import { copyOf } from '../base/objects.js'
-import {
-  by,
-  checkedElsewhere,
-  complete,
-  integer,
-  oneOf,
-  optional,
-  type Rules,
-  such,
-  truth,
-} from '../base/rules.js'
+import * as is from '../base/rules.js'
+import { complete, type Rules } from '../base/rules.js'
 import { type Purpose, purposes } from '../compile/context.js'
 import { checkLoss, checkPenalties, lossOfExits } from '../compile/loss-kind.js'
 import {
@@ -39,25 +30,25 @@ export type { CompileOptions } from '../engine/compile-options.js'
 
 /** What the options must be, but for what the network decides. */
 const rules: Rules<Complete> = {
-  input: by<InputShape>(checkInputShape),
-  timeSteps: integer(1, MOST_STEPS, 4),
-  batchSize: optional(integer(1, 1 << 20)),
-  threads: integer(1, 256, 1),
-  seed: integer(0, 2 ** 32 - 1, 0),
-  frames: truth(false),
-  inspect: truth(false),
-  ...checkedElsewhere<Pick<CompileOptions, 'record'>>(['record']),
-  engine: oneOf(['release', 'debug'] as const, 'release'),
-  wasm: optional(by(checkSource)),
-  worker: optional(
-    such('the address of a script', (at) => typeof at === 'string' || at instanceof URL),
+  input: is.by<InputShape>(checkInputShape),
+  timeSteps: is.integer(1, MOST_STEPS, 4),
+  batchSize: is.optional(is.integer(1, 1 << 20)),
+  threads: is.integer(1, 256, 1),
+  seed: is.integer(0, 2 ** 32 - 1, 0),
+  frames: is.truth(false),
+  inspect: is.truth(false),
+  ...is.checkedElsewhere<Pick<CompileOptions, 'record'>>(['record']),
+  engine: is.oneOf(['release', 'debug'] as const, 'release'),
+  wasm: is.optional(is.by(checkSource)),
+  worker: is.optional(
+    is.such('the address of a script', (at) => typeof at === 'string' || at instanceof URL),
   ),
-  purpose: oneOf(Object.keys(purposes) as Purpose[], 'train'),
-  revectorize: truth(false),
-  ...checkedElsewhere<MethodOptions>(methodOptionKeys),
-  optimizer: optional(by(checkOptimizer)),
-  loss: optional(by(checkLoss)),
-  penalties: optional(by(checkPenalties)),
+  purpose: is.oneOf(Object.keys(purposes) as Purpose[], 'train'),
+  revectorize: is.truth(false),
+  ...is.checkedElsewhere<MethodOptions>(methodOptionKeys),
+  optimizer: is.optional(is.by(checkOptimizer)),
+  loss: is.optional(is.by(checkLoss)),
+  penalties: is.optional(is.by(checkPenalties)),
 }
 
 type Preset = 'timeSteps' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine' | 'purpose'

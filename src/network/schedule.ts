@@ -1,17 +1,8 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
 import { checkArguments, checkInteger, describe, fail, SpikewasmError } from '../base/errors.js'
-import {
-  by,
-  checkBy,
-  complete,
-  integer,
-  oneOf,
-  type Rule,
-  type Rules,
-  range,
-  such,
-} from '../base/rules.js'
+import * as is from '../base/rules.js'
+import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 
 // Figures of an epoch by which a training is judged.
 
@@ -181,7 +172,7 @@ export const constant: () => EpochSchedule = maker('constant', 0, () =>
 )
 
 /** Whether a schedule counts epochs or steps. */
-const byRule = (preset: ScheduleBy): Rule<ScheduleBy> => oneOf(['epoch', 'step'], preset)
+const byRule = (preset: ScheduleBy): Rule<ScheduleBy> => is.oneOf(['epoch', 'step'], preset)
 
 /** Options of `cosine`; each has a default. */
 export interface CosineOptions {
@@ -206,8 +197,8 @@ export const cosine: {
   (options: CosineOptions): Schedule
 } = maker('cosine', 1, (options: CosineOptions = {}): EpochSchedule => {
   const rules: Rules<Required<CosineOptions>> = {
-    warmup: integer(0, undefined, 0),
-    min: range('0…1', 0),
+    warmup: is.integer(0, undefined, 0),
+    min: is.range('0…1', 0),
     by: byRule('epoch'),
   }
   const { warmup, min, by } = complete('cosine', rules, options)
@@ -306,10 +297,10 @@ export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
   1,
   (options = {}) => {
     const rules: Rules<Required<OneCycleOptions>> = {
-      warmup: range('0…1 (both excluded)', 0.3),
-      divFactor: range('≥ 1', 25),
-      finalDivFactor: range('≥ 1', 1e4),
-      anneal: oneOf(['cos', 'linear'], 'cos'),
+      warmup: is.range('0…1 (both excluded)', 0.3),
+      divFactor: is.range('≥ 1', 25),
+      finalDivFactor: is.range('≥ 1', 1e4),
+      anneal: is.oneOf(['cos', 'linear'], 'cos'),
       by: byRule('step'),
     }
     const all = complete('oneCycle', rules, options)
@@ -348,7 +339,7 @@ export const stepDecay: (every: number | readonly number[], factor?: number) => 
       const must = `must be an integer ≥ 1, or a list of them${order}`
       fail(`stepDecay.every ${must}, got ${describe(every)}`)
     }
-    checkBy('stepDecay.factor', range('≥ 1'), factor)
+    checkBy('stepDecay.factor', is.range('≥ 1'), factor)
     const milestones = typeof every === 'number' ? undefined : [...every]
     return made(
       'stepDecay',
@@ -389,15 +380,15 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker(
   1,
   (options = {}) => {
     const rules: Rules<Required<PlateauOptions>> = {
-      monitor: oneOf(monitors, 'testLoss'),
-      factor: such(
+      monitor: is.oneOf(monitors, 'testLoss'),
+      factor: is.such(
         'in 0…1 (both excluded), since the learning rate is multiplied with it',
-        range('0…1 (both excluded)').fits,
+        is.range('0…1 (both excluded)').fits,
         0.1,
       ),
-      patience: integer(0, undefined, 10),
-      min: range('0…1', 0),
-      threshold: range('≥ 0', 1e-4),
+      patience: is.integer(0, undefined, 10),
+      min: is.range('0…1', 0),
+      threshold: is.range('≥ 0', 1e-4),
     }
     const all = complete('plateau', rules, options)
     const { monitor, factor, patience, min, threshold } = all
@@ -473,7 +464,7 @@ const LEAST = 1.4e-45
 
 /** A number ≥ 0 that is neither too large nor 0 in float32 alone. */
 export const rate = (preset?: number): Rule<number> =>
-  by((name, value) => {
+  is.by((name, value) => {
     const got = describe(value)
     if (Number.isFinite(value) && value > 0 && !isRate(value))
       fail(`${name} must be at most ${MOST}, the largest number of float32, got ${got}`)

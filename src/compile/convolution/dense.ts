@@ -2,15 +2,7 @@
 
 import { Dense } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
-import {
-  biasGradient,
-  convDense,
-  convInputGradient,
-  convNarrow,
-  convWeightGradient,
-  narrowWeightGradient,
-  transposeWeight,
-} from '../../kernels/records/dense.js'
+import * as records from '../../kernels/records/dense.js'
 import type { Buffer, Reference } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
 import { type emitFloatSum, emitPartialSum } from '../emit/gradients.js'
@@ -66,7 +58,7 @@ const narrow: Strategy<DenseForward> = {
   cost: ({ g, steps }) => denseCycles(g, steps),
   emit(b, job) {
     const { forward, blocks } = narrowPlan(job.g, job.steps)
-    emitSized(b, job, convNarrow, blocks, { ...inputFields(job.input), ...forward })
+    emitSized(b, job, records.convNarrow, blocks, { ...inputFields(job.input), ...forward })
   },
 }
 
@@ -80,7 +72,7 @@ const direct: Strategy<DenseForward> = {
     const rows = pixelsOf(g) * steps
     const rowsPerUnit = denseRows(rows)
     const fields = { ...inputFields(job.input), rowsPerUnit }
-    emitSized(b, job, convDense, Math.ceil(rows / rowsPerUnit), fields)
+    emitSized(b, job, records.convDense, Math.ceil(rows / rowsPerUnit), fields)
   },
 }
 
@@ -122,9 +114,9 @@ export const directInputGradient: Strategy<InputGradient> = {
     const channels = roundUp(g.inC, Dense.TransposedChannels)
     const transposed = b.buffer(`${name} transposed weight`, channels * tapsOf(g) * g.outC * 4)
     const blocks = channels / Dense.TransposedChannels
-    emitSized(b, job, transposeWeight, blocks, { transposed })
+    emitSized(b, job, records.transposeWeight, blocks, { transposed })
     const rowsPerUnit = denseRows(mostRows(g, steps))
-    emitSized(b, job, convInputGradient, unitsOf(g, steps, rowsPerUnit), {
+    emitSized(b, job, records.convInputGradient, unitsOf(g, steps, rowsPerUnit), {
       delta: job.delta,
       transposed,
       rowsPerUnit,
@@ -195,7 +187,7 @@ export const narrowGradient: Strategy<WeightGradient> = {
     const { gradient, blocks } = narrowPlan(job.g, job.steps)
     const splits = evenSplits(blocks, Math.max(1, Math.min(budgets.enoughUnits, mostSplits(job))))
     inRows(b, job, splits, (parts) =>
-      emitSized(b, job, narrowWeightGradient, splits, { ...parts, ...gradient }),
+      emitSized(b, job, records.narrowWeightGradient, splits, { ...parts, ...gradient }),
     )
   },
 }
@@ -211,7 +203,7 @@ export const directGradient: Strategy<WeightGradient> = {
     const kBlocks = Math.ceil(kRowsOf(g) / kPerUnit)
     const splits = Math.max(1, Math.min(Math.ceil(budgets.enoughUnits / kBlocks), mostSplits(job)))
     inRows(b, job, splits, (parts) =>
-      emitSized(b, job, convWeightGradient, splits * kBlocks, { ...parts, kPerUnit }),
+      emitSized(b, job, records.convWeightGradient, splits * kBlocks, { ...parts, kPerUnit }),
     )
   },
 }
@@ -226,5 +218,5 @@ export function emitBiasGradient(
   accumulate: boolean,
 ): void {
   const fields = { images, outH, outW, outC, steps, delta, out, accumulate }
-  b.emit(biasGradient, Math.ceil(outC / Dense.BiasChannels), fields)
+  b.emit(records.biasGradient, Math.ceil(outC / Dense.BiasChannels), fields)
 }

@@ -8,14 +8,7 @@ import { ActivityCount, Plane } from '../../../assembly/opcodes.js'
 import { describe, fail } from '../../base/errors.js'
 import { own } from '../../base/objects.js'
 import { recordable } from '../../kernels/equations/kernel-set.js'
-import {
-  activeFloats,
-  activeSpikes,
-  maxPool,
-  maxPoolBackward,
-  maxPoolFloats,
-  recordSpikes,
-} from '../../kernels/records/activity.js'
+import * as records from '../../kernels/records/activity.js'
 import type { FieldsOf } from '../../kernels/records/schema.js'
 import { type Buffer, ref } from '../../kernels/records/words.js'
 import type { NeuronModel } from '../../network/kind.js'
@@ -65,7 +58,7 @@ export function countValues(
     if ('sources' in seen) {
       const { sources, pool } = seen
       const [, sourceH, sourceW] = sources[0].shape
-      pass.b.emit(activeSpikes, units, {
+      pass.b.emit(records.activeSpikes, units, {
         ...shared,
         mostCounted: budgets.byteCount,
         width: shape[2],
@@ -79,7 +72,7 @@ export function countValues(
     } else {
       const { address, indirect, pixelBytes, stepBytes, loopBytes } = pass.dense(seen)
       const place = { in: address, indirect, pixelBytes, stepBytes, loopBytes }
-      pass.b.emit(activeFloats, units, { ...shared, ...place })
+      pass.b.emit(records.activeFloats, units, { ...shared, ...place })
     }
   })
   const scaled = 'sources' in seen && seen.scale !== 1
@@ -161,7 +154,7 @@ export function recordMasks(
   const out = b.carried(context.carried, `${name} record`, planes * bytes, 'statistics')
   const bytesPerUnit = budgets.recordBytes
   const sizes = { planeBytes: bytes, bytesPerUnit, steps: callSteps }
-  b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), { in: masks, out, ...sizes })
+  b.emit(records.recordSpikes, Math.ceil(bytes / bytesPerUnit), { in: masks, out, ...sizes })
   return { masks: out, steps }
 }
 
@@ -207,7 +200,7 @@ export function emitMaxPool(
   const { stored, steps } = pool
   const { choice, perStep, loop, countsOfRates } = of
   const { units, pixelsPerUnit, pixels, fromPixels, fields } = sizesOf(pool, stored * 4)
-  b.emit(maxPool, units, {
+  b.emit(records.maxPool, units, {
     ...fields,
     in: input.masks,
     inCounts: (choice && !perStep) || countsOfRates ? input.counts : undefined,
@@ -228,10 +221,10 @@ export function emitMaxPool(
 export function emitMaxPoolFloats(
   b: ProgramBuilder,
   pool: MaxPool,
-  places: Pick<FieldsOf<typeof maxPoolFloats>, 'in' | 'out' | 'choice' | 'chooser'>,
+  places: Pick<FieldsOf<typeof records.maxPoolFloats>, 'in' | 'out' | 'choice' | 'chooser'>,
 ): void {
   const { units, pixelsPerUnit, fields } = sizesOf(pool, pool.stored * pool.steps)
-  b.emit(maxPoolFloats, units, { ...fields, ...places, steps: pool.steps, pixelsPerUnit })
+  b.emit(records.maxPoolFloats, units, { ...fields, ...places, steps: pool.steps, pixelsPerUnit })
 }
 
 /** Sends each gradient to the place that was chosen: from the pooled extent to the source's. */
@@ -244,5 +237,5 @@ export function emitMaxPoolBackward(
 ): void {
   const { units, pixelsPerUnit, fields } = sizesOf(pool, pool.stored * pool.steps)
   const places = { in: delta, choice, choicePerStep, out }
-  b.emit(maxPoolBackward, units, { ...fields, ...places, steps: pool.steps, pixelsPerUnit })
+  b.emit(records.maxPoolBackward, units, { ...fields, ...places, steps: pool.steps, pixelsPerUnit })
 }

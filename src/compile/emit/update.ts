@@ -8,16 +8,7 @@ import { type Kernel, KernelSet } from '../../kernels/equations/kernel-set.js'
 import { own } from '../../kernels/equations/layer.js'
 import { lowering } from '../../kernels/equations/lower.js'
 import { written } from '../../kernels/equations/written.js'
-import {
-  adam,
-  blend,
-  clear,
-  clipFinish,
-  ruleStep,
-  sgd,
-  squaredNorm,
-  stepStart,
-} from '../../kernels/records/optimizer.js'
+import * as records from '../../kernels/records/optimizer.js'
 import type { Fields, Place, RecordKind, Schema } from '../../kernels/records/schema.js'
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
@@ -37,15 +28,15 @@ export const emitThrough =
   }
 
 /** A step of SGD. `group`: where its numbers lie; default: the control block. */
-export const emitSgd = emitThrough(sgd)
+export const emitSgd = emitThrough(records.sgd)
 
 /** A step of Adam or AdamW. */
-export const emitAdam = emitThrough(adam)
+export const emitAdam = emitThrough(records.adam)
 
-const emitSquares = emitThrough(squaredNorm)
+const emitSquares = emitThrough(records.squaredNorm)
 
 /** out = keep·out + factor·in. */
-const emitBlend = emitThrough(blend)
+const emitBlend = emitThrough(records.blend)
 
 /**
  * The parameters that take steps, in as few ranges as there can be, in floats: they lie side by
@@ -136,7 +127,7 @@ export function emitMeanUpdate(b: ProgramBuilder, update: Update): void {
 
 /** Begins a step: its powers of betas, and how the moving average takes it. */
 export function emitStepStart(b: ProgramBuilder, numbers: Buffer, groupAt: number): void {
-  b.emit(stepStart, 1, { numbers, group: ref(numbers, groupAt) })
+  b.emit(records.stepStart, 1, { numbers, group: ref(numbers, groupAt) })
 }
 
 /** Scales values, a multiple of 16 each, so that the norm of all is at most that of `numbers`. */
@@ -153,7 +144,7 @@ export function emitClip(
     emitSquares(b, { ...place, count })
     unit += unitsOf(count)
   }
-  b.emit(clipFinish, 1, { numbers, partial, count: units })
+  b.emit(records.clipFinish, 1, { numbers, partial, count: units })
   const factor = ref(numbers, StepNumbers.Coefficient)
   for (const { values, count } of parts) emitBlend(b, { out: values, in: values, count, factor })
 }
@@ -173,7 +164,7 @@ export function emitAverage(
 
 /** Zeros; `floats`: a multiple of 4. */
 export function emitClear(b: ProgramBuilder, out: Place, floats: number): void {
-  b.emit(clear, unitsOf(floats), { out, floats, perUnit: budgets.updateFloats })
+  b.emit(records.clear, unitsOf(floats), { out, floats, perUnit: budgets.updateFloats })
 }
 
 // Steps of optimizers whose rules are texts: a function of the plan's table for each rule.
@@ -183,8 +174,8 @@ const ROW = 16
 /** Words for states that the record has. */
 const MOST_STATES = 4
 
-type Word = keyof typeof ruleStep.schema
-const wordOf = (name: Word): number => ruleStep.schema[name].word
+type Word = keyof typeof records.ruleStep.schema
+const wordOf = (name: Word): number => records.ruleStep.schema[name].word
 const stateName = (i: number): Word => `state${i}` as Word
 
 /** Bytes behind the address of a record's word where a number is. */
@@ -266,5 +257,5 @@ export const byText =
     b.kernels ??= new KernelSet()
     const { place } = b.kernels.take(`${rule}\n${update}`, () => functionOf(rule, update, names))
     const kept = Object.fromEntries(states.map((state, i) => [stateName(i), state]))
-    emitThrough(ruleStep)(b, { ...fields, ...kept, kernel: place, channels: ROW })
+    emitThrough(records.ruleStep)(b, { ...fields, ...kept, kernel: place, channels: ROW })
   }

@@ -1,21 +1,7 @@
 /** Functions without vectors: each vector becomes four numbers, or two of eight bytes. */
 
 import { SpikewasmError } from '../../base/errors.js'
-import {
-  type Constant,
-  type Expression,
-  type Func,
-  get,
-  isPure,
-  type Label,
-  localType,
-  newLocal,
-  type Operation,
-  parts,
-  typeOf,
-  visit,
-  withParts,
-} from '../../kernels/wasm/ir.js'
+import * as ir from '../../kernels/wasm/ir.js'
 import type { ValueType } from '../../kernels/wasm/types.js'
 import { tidy } from '../specialise/tidy.js'
 import { Helpers } from './bytes.js'
@@ -43,20 +29,20 @@ import { splitWebs } from './webs.js'
 
 // What expressions read and statements change.
 
-export const isVector = (e: Expression): boolean => typeOf(e) === 'v128'
+export const isVector = (e: ir.Expression): boolean => ir.typeOf(e) === 'v128'
 
 /** Whether an expression gives a vector or has one inside. */
-export function hasVector(e: Expression): boolean {
+export function hasVector(e: ir.Expression): boolean {
   if (isVector(e)) return true
   if ((e.kind === 'block' || e.kind === 'if') && e.label.result === 'v128') return true
-  return parts(e).some(hasVector)
+  return ir.parts(e).some(hasVector)
 }
 
 /** Locals that an expression reads, and whether it reads memory. */
-export function reads(e: Expression): { locals: number[]; memory: boolean } {
+export function reads(e: ir.Expression): { locals: number[]; memory: boolean } {
   const locals: number[] = []
   let memory = false
-  visit([e], (x) => {
+  ir.visit([e], (x) => {
     if (x.kind === 'get') locals.push(x.local)
     else if (x.kind === 'op' && x.op.reads) memory = true
   })
@@ -65,12 +51,12 @@ export function reads(e: Expression): { locals: number[]; memory: boolean } {
 
 /** Locals that statements set, and whether they may write memory. */
 export function changesOf(
-  statements: readonly Expression[],
-  helpers: ReadonlySet<Func>,
+  statements: readonly ir.Expression[],
+  helpers: ReadonlySet<ir.Func>,
 ): { locals: ReadonlySet<number>; memory: boolean } {
   const locals = new Set<number>()
   let memory = false
-  visit(statements, (e) => {
+  ir.visit(statements, (e) => {
     if (e.kind === 'set' || e.kind === 'tee') locals.add(e.local)
     else if (e.kind === 'call' ? !helpers.has(e.callee) : e.kind === 'op' && e.op.writes)
       memory = true
@@ -80,10 +66,10 @@ export function changesOf(
 
 // Locals whose four words are always the same: one number stands for all.
 
-export function uniformLocals(func: Func): ReadonlySet<number> {
-  const values: { local: number; value: Expression }[] = []
-  visit(func.body, (e) => {
-    if ((e.kind === 'set' || e.kind === 'tee') && localType(func, e.local) === 'v128')
+export function uniformLocals(func: ir.Func): ReadonlySet<number> {
+  const values: { local: number; value: ir.Expression }[] = []
+  ir.visit(func.body, (e) => {
+    if ((e.kind === 'set' || e.kind === 'tee') && ir.localType(func, e.local) === 'v128')
       values.push(e)
   })
   // All are taken to be, until one gets something else.
@@ -95,7 +81,7 @@ export function uniformLocals(func: Func): ReadonlySet<number> {
   return found
 }
 
-function isEven(e: Expression, locals: ReadonlySet<number>): boolean {
+function isEven(e: ir.Expression, locals: ReadonlySet<number>): boolean {
   switch (e.kind) {
     case 'const': {
       const bytes = e.value as Uint8Array
@@ -110,7 +96,7 @@ function isEven(e: Expression, locals: ReadonlySet<number>): boolean {
       if (/^v128\.load(8|16|32)_splat$/.test(e.op.name)) return true
       return (
         ruleOf(e.op.name)?.isEven === true &&
-        e.args.every((arg) => typeOf(arg) !== 'v128' || isEven(arg, locals))
+        e.args.every((arg) => ir.typeOf(arg) !== 'v128' || isEven(arg, locals))
       )
     default:
       return false
@@ -121,7 +107,7 @@ function isEven(e: Expression, locals: ReadonlySet<number>): boolean {
 export class Lowering {
   private readonly votes: Votes
   private readonly homes = new Map<Place, Home>()
-  private readonly labels = new Map<Label, Label>()
+  private readonly labels = new Map<ir.Label, ir.Label>()
   private readonly free = new Map<ValueType, number[]>()
   /** How often each local is read. */
   private readonly gets = new Map<number, number>()
@@ -130,7 +116,7 @@ export class Lowering {
   private taken: { type: ValueType; local: number }[] = []
 
   constructor(
-    private readonly func: Func,
+    private readonly func: ir.Func,
     private readonly helpers: Helpers,
     /** Which layers use a function of the engine. */
     private readonly usersOf: (func: string) => readonly string[] = () => [],
@@ -144,17 +130,17 @@ export class Lowering {
   run(): void {
     const { func } = this
     const uniform = uniformLocals(func)
-    visit(func.body, (e) => {
+    ir.visit(func.body, (e) => {
       if (e.kind === 'get') this.gets.set(e.local, (this.gets.get(e.local) ?? 0) + 1)
     })
     const count = func.params.length + func.locals.length
     for (let local = 0; local < count; local++)
-      if (localType(func, local) === 'v128') {
+      if (ir.localType(func, local) === 'v128') {
         const type = this.votes.of(local)
         func.locals[local - func.params.length] = type
         const one = uniform.has(local)
         const more = Array.from({ length: lanesOf(type) - 1 }, () =>
-          one ? local : newLocal(func, type),
+          one ? local : ir.newLocal(func, type),
         )
         this.homes.set(local, { type, locals: [local, ...more] })
       }
@@ -174,28 +160,28 @@ export class Lowering {
     let home = this.homes.get(place)
     if (!home) {
       const type = this.votes.of(place)
-      const locals = Array.from({ length: lanesOf(type) }, () => newLocal(this.func, type))
+      const locals = Array.from({ length: lanesOf(type) }, () => ir.newLocal(this.func, type))
       home = { type, locals }
       this.homes.set(place, home)
     }
     return home
   }
 
-  private keeper(out: Expression[], isNew = false): Keep {
+  private keeper(out: ir.Expression[], isNew = false): Keep {
     return (e, always = false) => {
       if (isSimple(e) && !always) return e
-      const type = typeOf(e) as ValueType
+      const type = ir.typeOf(e) as ValueType
       const free = isNew ? undefined : this.free.get(type)?.pop()
-      const local = free ?? newLocal(this.func, type)
+      const local = free ?? ir.newLocal(this.func, type)
       this.taken.push({ type, local })
       out.push({ kind: 'set', local, value: e })
-      return get(local, type)
+      return ir.get(local, type)
     }
   }
 
   /** Statements; the last one gives a vector to `target` where there is one. */
-  private list(body: readonly Expression[], target: Home | undefined): Expression[] {
-    const out: Expression[] = []
+  private list(body: readonly ir.Expression[], target: Home | undefined): ir.Expression[] {
+    const out: ir.Expression[] = []
     body.forEach((e, i) => {
       const before = this.taken
       this.taken = []
@@ -208,7 +194,7 @@ export class Lowering {
     return out
   }
 
-  private statement(e: Expression, out: Expression[]): void {
+  private statement(e: ir.Expression, out: ir.Expression[]): void {
     const home = e.kind === 'set' ? this.homes.get(e.local) : undefined
     if (e.kind === 'set' && home) this.give(e.value, home, out)
     else if (e.kind === 'br' && e.value && isVector(e.value)) {
@@ -220,7 +206,7 @@ export class Lowering {
   }
 
   /** Computes a vector into locals. */
-  private give(e: Expression, home: Home, out: Expression[]): void {
+  private give(e: ir.Expression, home: Home, out: ir.Expression[]): void {
     if ((e.kind === 'block' || e.kind === 'if') && !this.homes.has(e.label)) {
       this.homes.set(e.label, home)
       this.vector(e, home.type, out)
@@ -229,14 +215,14 @@ export class Lowering {
     const vector = this.vector(e, home.type, out)
     const keep = this.keeper(out)
     const { lanes } = convert(vector, home.type, keep)
-    const set = (i: number, value: Expression): void =>
+    const set = (i: number, value: ir.Expression): void =>
       void out.push({ kind: 'set', local: home.locals[i], value })
     const isOne = home.locals[1] === home.locals[0]
     if (isOne || isUniform(lanes)) {
       set(0, isUniform(lanes) ? this.unkept(lanes[0], out) : lanes[0])
       if (isOne) return
       for (let i = 1; i < lanes.length; i++)
-        set(i, lanes[0].kind === 'const' ? lanes[0] : get(home.locals[0], home.type))
+        set(i, lanes[0].kind === 'const' ? lanes[0] : ir.get(home.locals[0], home.type))
       return
     }
     // A lane that reads one set before it comes first.
@@ -250,7 +236,7 @@ export class Lowering {
   }
 
   /** The value of a local that was only just made for it, without the local. */
-  private unkept(e: Expression, out: Expression[]): Expression {
+  private unkept(e: ir.Expression, out: ir.Expression[]): ir.Expression {
     const last = out[out.length - 1]
     if (e.kind !== 'get' || last?.kind !== 'set' || last.local !== e.local) return e
     const at = this.taken.findIndex(({ local }) => local === e.local)
@@ -261,7 +247,7 @@ export class Lowering {
     return last.value
   }
 
-  private label(label: Label): Label {
+  private label(label: ir.Label): ir.Label {
     if (label.result !== 'v128') return label
     const found = this.labels.get(label) ?? { kind: label.kind, result: undefined }
     this.labels.set(label, found)
@@ -269,9 +255,9 @@ export class Lowering {
   }
 
   /** An expression that gives no vector. */
-  private scalar(e: Expression, out: Expression[]): Expression {
+  private scalar(e: ir.Expression, out: ir.Expression[]): ir.Expression {
     if (!hasVector(e)) return e
-    if (e.kind === 'op' && e.args.some(isVector)) return this.operation(e, out) as Expression
+    if (e.kind === 'op' && e.args.some(isVector)) return this.operation(e, out) as ir.Expression
     switch (e.kind) {
       case 'block':
         return { ...e, body: this.list(e.body, undefined) }
@@ -288,19 +274,19 @@ export class Lowering {
         return { ...e, condition, yes, no }
       }
       default: {
-        const items = parts(e).map((part) => ({ e: part }))
-        const inside = this.items(items, out) as Expression[]
+        const items = ir.parts(e).map((part) => ({ e: part }))
+        const inside = this.items(items, out) as ir.Expression[]
         let next = 0
-        return withParts(e, () => inside[next++])
+        return ir.withParts(e, () => inside[next++])
       }
     }
   }
 
   /** Operands in their order. What comes later does not change those before. */
-  private items(items: readonly Item[], out: Expression[]): Lowered[] {
+  private items(items: readonly Item[], out: ir.Expression[]): Lowered[] {
     const done: Lowered[] = []
     for (const { e, want, isSimple: simple } of items) {
-      const before: Expression[] = []
+      const before: ir.Expression[] = []
       let lowered: Lowered
       if (isVector(e)) lowered = this.vector(e, want, before)
       else {
@@ -322,15 +308,15 @@ export class Lowering {
   }
 
   /** A value that may be evaluated several times. */
-  private simple(e: Expression, out: Expression[]): Expression {
+  private simple(e: ir.Expression, out: ir.Expression[]): ir.Expression {
     if (e.kind !== 'tee') return this.keeper(out)(e)
     out.push({ ...e, kind: 'set' })
-    return get(e.local, typeOf(e.value) as ValueType)
+    return ir.get(e.local, ir.typeOf(e.value) as ValueType)
   }
 
-  private protect(x: Lowered, from: readonly Expression[], keep: Keep): Lowered {
+  private protect(x: Lowered, from: readonly ir.Expression[], keep: Keep): Lowered {
     const changes = changesOf(from, this.helpers.all)
-    const isSafe = (e: Expression): boolean => {
+    const isSafe = (e: ir.Expression): boolean => {
       const { locals, memory } = reads(e)
       return !locals.some((local) => changes.locals.has(local)) && !(memory && changes.memory)
     }
@@ -339,11 +325,11 @@ export class Lowering {
         return { ...x, lanes: Array(x.lanes.length).fill(keep(x.lanes[0], true)) }
       return { ...x, lanes: x.lanes.map((lane) => (isSafe(lane) ? lane : keep(lane, true))) }
     }
-    return isPure(x) && isSafe(x) ? x : keep(x, true)
+    return ir.isPure(x) && isSafe(x) ? x : keep(x, true)
   }
 
   /** @param want type of the lanes for what has none of its own */
-  private vector(e: Expression, want: LaneType | undefined, out: Expression[]): Vector {
+  private vector(e: ir.Expression, want: LaneType | undefined, out: ir.Expression[]): Vector {
     const keep = this.keeper(out)
     switch (e.kind) {
       case 'const':
@@ -367,10 +353,10 @@ export class Lowering {
           out,
         )
         const [left, right] = [x, y].map((v) => convert(v as Vector, type, keep).lanes)
-        const one = (i: number): Expression => ({
+        const one = (i: number): ir.Expression => ({
           kind: 'select',
           type,
-          args: [left[i], right[i], c as Expression],
+          args: [left[i], right[i], c as ir.Expression],
         })
         return { type, lanes: eachLane([left, right], keep, one) }
       }
@@ -396,12 +382,12 @@ export class Lowering {
 
   private read({ type, locals }: Home): Vector {
     if (locals[0] === locals[1])
-      return { type, lanes: Array(locals.length).fill(get(locals[0], type)) }
-    return { type, lanes: locals.map((local) => get(local, type)) }
+      return { type, lanes: Array(locals.length).fill(ir.get(locals[0], type)) }
+    return { type, lanes: locals.map((local) => ir.get(local, type)) }
   }
 
   /** An instruction that takes or gives vectors. */
-  private operation(e: Operation, out: Expression[], want?: LaneType): Lowered {
+  private operation(e: ir.Operation, out: ir.Expression[], want?: LaneType): Lowered {
     const pair = pairOf(e, (local) => this.gets.get(local) ?? 0)
     const name = pair?.name ?? e.op.name
     const keep = this.keeper(out)
@@ -419,7 +405,7 @@ export class Lowering {
     if (!rule && !isMemory) throw this.refusal(`the instruction ${name}`)
     const given = this.items(operands, out)
     const vectors = given.filter(isLanes).map((v) => (takes ? convert(v, takes, keep) : v))
-    const scalars = given.filter((x): x is Expression => !isLanes(x))
+    const scalars = given.filter((x): x is ir.Expression => !isLanes(x))
     if (lane) {
       const [address] = scalars
       return lane.stores
@@ -447,7 +433,7 @@ export class Lowering {
     return { type: rule.takes === rule.gives && takes ? takes : rule.gives, lanes }
   }
 
-  private natural(e: Expression | undefined): LaneType | undefined {
+  private natural(e: ir.Expression | undefined): LaneType | undefined {
     return e && isVector(e) ? this.votes.natural(e) : undefined
   }
 }
@@ -457,7 +443,7 @@ export class Lowering {
 const LOCAL_BYTES = 2
 
 /** Bytes of a constant's instruction; those that are never worth a local count as none. */
-function bytesOf(e: Constant): number {
+function bytesOf(e: ir.Constant): number {
   if (e.type === 'f32') return 5
   if (e.type === 'f64') return 9
   if (e.type !== 'i32') return 0
@@ -467,31 +453,31 @@ function bytesOf(e: Constant): number {
   return bytes
 }
 
-const keyOf = (e: Constant): string => `${e.type} ${Object.is(e.value, -0) ? '-0' : e.value}`
+const keyOf = (e: ir.Constant): string => `${e.type} ${Object.is(e.value, -0) ? '-0' : e.value}`
 
-export function shareConstants(func: Func): void {
-  const found = new Map<string, { e: Constant; count: number }>()
-  visit(func.body, (e) => {
+export function shareConstants(func: ir.Func): void {
+  const found = new Map<string, { e: ir.Constant; count: number }>()
+  ir.visit(func.body, (e) => {
     if (e.kind !== 'const') return
     const entry = found.get(keyOf(e)) ?? { e, count: 0 }
     entry.count++
     found.set(keyOf(e), entry)
   })
   const locals = new Map<string, number>()
-  const sets: Expression[] = []
+  const sets: ir.Expression[] = []
   for (const [key, { e, count }] of found) {
     const bytes = bytesOf(e)
     // Its instruction, a set, and the local itself.
     if (count * (bytes - LOCAL_BYTES) <= bytes + LOCAL_BYTES + 1) continue
-    const local = newLocal(func, e.type)
+    const local = ir.newLocal(func, e.type)
     locals.set(key, local)
     sets.push({ kind: 'set', local, value: e })
   }
   if (sets.length === 0) return
-  const one = (e: Expression): Expression => {
-    if (e.kind !== 'const') return withParts(e, one)
+  const one = (e: ir.Expression): ir.Expression => {
+    if (e.kind !== 'const') return ir.withParts(e, one)
     const local = locals.get(keyOf(e))
-    return local === undefined ? e : get(local, e.type)
+    return local === undefined ? e : ir.get(local, e.type)
   }
   func.body = [...sets, ...func.body.map(one)]
 }
@@ -508,10 +494,10 @@ export function shareConstants(func: Func): void {
  *   use it
  */
 export function lowerToScalar(
-  functions: readonly Func[],
-  kept: ReadonlySet<Func>,
+  functions: readonly ir.Func[],
+  kept: ReadonlySet<ir.Func>,
   usersOf?: (func: string) => readonly string[],
-): Func[] {
+): ir.Func[] {
   const helpers = new Helpers()
   for (const func of functions) new Lowering(func, helpers, usersOf).run()
   const all = [...functions, ...helpers.all]

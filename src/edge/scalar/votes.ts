@@ -1,21 +1,13 @@
 /** Which type the lanes of a local take, by what they are used for most. */
 
-import {
-  type Expression,
-  type Func,
-  type Label,
-  localType,
-  type Operation,
-  parts,
-  typeOf,
-} from '../../kernels/wasm/ir.js'
+import * as ir from '../../kernels/wasm/ir.js'
 import { isWide, type LaneType } from './lanes.js'
 import { laneAccess } from './memory.js'
 import { ruleOf } from './rules.js'
 import { wholeWords } from './shuffle.js'
 
 /** Something that holds a vector: a local by its number, or what a block gives. */
-export type Place = number | Label
+export type Place = number | ir.Label
 
 const types: readonly LaneType[] = ['f32', 'i32', 'f64', 'i64']
 
@@ -23,7 +15,7 @@ export class Votes {
   private readonly parents = new Map<Place, Place>()
   private readonly counts = new Map<Place, Map<LaneType, number>>()
 
-  constructor(private readonly func: Func) {
+  constructor(private readonly func: ir.Func) {
     this.list(func.body, undefined, 1)
   }
 
@@ -36,17 +28,17 @@ export class Votes {
   }
 
   /** Type of the lanes that an expression gives by itself; undefined if any will do. */
-  natural(e: Expression): LaneType | undefined {
+  natural(e: ir.Expression): LaneType | undefined {
     const found = this.source(e)
     return typeof found === 'string' || found === undefined ? found : this.of(found)
   }
 
   /** Type of the lanes that an instruction takes, other than by a load, a store. */
-  takes(e: Operation): LaneType | undefined {
+  takes(e: ir.Operation): LaneType | undefined {
     const rule = ruleOf(e.op.name)
     if (!rule) return undefined
     const found = (): (LaneType | undefined)[] =>
-      e.args.filter((arg) => typeOf(arg) === 'v128').map((arg) => this.natural(arg))
+      e.args.filter((arg) => ir.typeOf(arg) === 'v128').map((arg) => this.natural(arg))
     if (/^v128\.(and|or|xor|not|andnot|bitselect)$/.test(e.op.name))
       return found().some((type) => type && isWide(type)) ? 'i64' : 'i32'
     if (e.op.name === 'i8x16.shuffle' && wholeWords(e.lanes))
@@ -76,7 +68,7 @@ export class Votes {
   }
 
   /** Where a vector comes from: a type of lanes, a place, or memory or a constant. */
-  private source(e: Expression): LaneType | Place | undefined {
+  private source(e: ir.Expression): LaneType | Place | undefined {
     switch (e.kind) {
       case 'get':
       case 'tee':
@@ -97,24 +89,24 @@ export class Votes {
   }
 
   /** A value comes to a place. */
-  private flow(place: Place, value: Expression, weight: number): void {
+  private flow(place: Place, value: ir.Expression, weight: number): void {
     const found = this.source(value)
     if (typeof found === 'string') this.add(place, found, weight)
     else if (found !== undefined) this.unite(place, found)
   }
 
-  private list(body: readonly Expression[], result: Label | undefined, weight: number): void {
+  private list(body: readonly ir.Expression[], result: ir.Label | undefined, weight: number): void {
     body.forEach((e, i) => {
-      if (result && i === body.length - 1 && typeOf(e) === 'v128') this.flow(result, e, weight)
+      if (result && i === body.length - 1 && ir.typeOf(e) === 'v128') this.flow(result, e, weight)
       this.one(e, weight)
     })
   }
 
-  private one(e: Expression, weight: number): void {
+  private one(e: ir.Expression, weight: number): void {
     switch (e.kind) {
       case 'set':
       case 'tee':
-        if (localType(this.func, e.local) === 'v128') this.flow(e.local, e.value, weight)
+        if (ir.localType(this.func, e.local) === 'v128') this.flow(e.local, e.value, weight)
         break
       case 'select': {
         const [a, b] = e.args.map((arg) => this.source(arg))
@@ -125,7 +117,7 @@ export class Votes {
       }
       case 'br':
       case 'br_if':
-        if (e.value && typeOf(e.value) === 'v128') this.flow(e.label, e.value, weight)
+        if (e.value && ir.typeOf(e.value) === 'v128') this.flow(e.label, e.value, weight)
         break
       case 'op':
         this.consume(e, weight)
@@ -144,17 +136,17 @@ export class Votes {
       default:
         break
     }
-    for (const part of parts(e)) this.one(part, weight)
+    for (const part of ir.parts(e)) this.one(part, weight)
   }
 
-  private consume(e: Operation, weight: number): void {
+  private consume(e: ir.Operation, weight: number): void {
     const { name } = e.op
     // Words of any kind: floats are the most frequent.
     const words = name === 'i8x16.shuffle' && wholeWords(e.lanes)
     const type = words ? 'f32' : (laneAccess(e, 'f32')?.type ?? ruleOf(name)?.takes)
     if (!type) return
     for (const arg of e.args) {
-      const found = typeOf(arg) === 'v128' ? this.source(arg) : undefined
+      const found = ir.typeOf(arg) === 'v128' ? this.source(arg) : undefined
       if (found !== undefined && typeof found !== 'string') this.add(found, type, weight)
     }
   }

@@ -3,18 +3,7 @@
  * each gets the type that suits it. Constants go where they are used.
  */
 
-import {
-  type Constant,
-  type Expression,
-  ends,
-  type Func,
-  type Label,
-  localType,
-  newLocal,
-  parts,
-  visit,
-  withParts,
-} from '../../kernels/wasm/ir.js'
+import * as ir from '../../kernels/wasm/ir.js'
 
 /** For each local of vectors the number of the value that it holds; undefined in dead code. */
 type State = Map<number, number> | undefined
@@ -24,33 +13,33 @@ interface Value {
   /** Of values that meet here: those that come. */
   readonly from: number[] | undefined
   /** What was assigned. */
-  readonly set: Expression | undefined
+  readonly set: ir.Expression | undefined
 }
 
-export const splitWebs = (func: Func): void => new Webs(func).run()
+export const splitWebs = (func: ir.Func): void => new Webs(func).run()
 
 class Webs {
   private readonly values: Value[] = []
   /** Values at each get, set and tee, in the order of evaluation. */
   private readonly sites: { value: number; isGet: boolean }[] = []
   private state: State = new Map()
-  private readonly arrivals = new Map<Label, State[]>()
-  private readonly starts = new Map<Label, Map<number, number>>()
+  private readonly arrivals = new Map<ir.Label, State[]>()
+  private readonly starts = new Map<ir.Label, Map<number, number>>()
   private readonly parents: number[] = []
 
-  constructor(private readonly func: Func) {}
+  constructor(private readonly func: ir.Func) {}
 
   run(): void {
     const { func } = this
     for (let local = 0; local < func.params.length + func.locals.length; local++)
-      if (localType(func, local) === 'v128') this.state?.set(local, this.value(local))
+      if (ir.localType(func, local) === 'v128') this.state?.set(local, this.value(local))
     if (this.values.length === 0) return
     for (const e of func.body) this.find(e)
     for (const { value, isGet } of this.sites) if (isGet && value >= 0) this.use(value)
     this.rewrite()
   }
 
-  private value(local: number, from?: number[], set?: Expression): number {
+  private value(local: number, from?: number[], set?: ir.Expression): number {
     this.parents.push(this.values.length)
     return this.values.push({ local, from, set }) - 1
   }
@@ -73,8 +62,8 @@ class Webs {
     }
   }
 
-  private site(local: number, isGet: boolean, set?: Expression): void {
-    if (localType(this.func, local) !== 'v128') return
+  private site(local: number, isGet: boolean, set?: ir.Expression): void {
+    if (ir.localType(this.func, local) !== 'v128') return
     let value = this.state?.get(local) ?? -1
     if (!isGet && this.state) {
       value = this.value(local, undefined, set)
@@ -95,7 +84,7 @@ class Webs {
     return merged
   }
 
-  private branch(label: Label): void {
+  private branch(label: ir.Label): void {
     const start = this.starts.get(label)
     if (start)
       for (const [local, value] of start) {
@@ -105,7 +94,7 @@ class Webs {
     else this.arrivals.get(label)?.push(this.state && new Map(this.state))
   }
 
-  private find(e: Expression): void {
+  private find(e: ir.Expression): void {
     switch (e.kind) {
       case 'get':
         this.site(e.local, true)
@@ -136,20 +125,20 @@ class Webs {
         this.loop(e.label, e.body)
         return
       default:
-        for (const part of parts(e)) this.find(part)
+        for (const part of ir.parts(e)) this.find(part)
         this.leave(e)
     }
   }
 
-  private leave(e: Expression): void {
+  private leave(e: ir.Expression): void {
     if (e.kind === 'br' || e.kind === 'br_if') this.branch(e.label)
     if (e.kind === 'br_table') for (const label of e.labels) this.branch(label)
-    if (ends(e)) this.state = undefined
+    if (ir.ends(e)) this.state = undefined
   }
 
-  private loop(label: Label, body: readonly Expression[]): void {
+  private loop(label: ir.Label, body: readonly ir.Expression[]): void {
     const start = new Map<number, number>()
-    visit(body, (x) => {
+    ir.visit(body, (x) => {
       if (x.kind !== 'set' && x.kind !== 'tee') return
       const before = this.state?.get(x.local)
       if (before !== undefined && !start.has(x.local))
@@ -164,13 +153,13 @@ class Webs {
     const { func } = this
     const locals = new Map<number, number>()
     const taken = new Set<number>()
-    const assigned = new Map<number, (Expression | undefined)[]>()
+    const assigned = new Map<number, (ir.Expression | undefined)[]>()
     this.values.forEach(({ from, set }, value) => {
       if (from) return
       const root = this.root(value)
       assigned.set(root, [...(assigned.get(root) ?? []), set])
     })
-    const constants = new Map<number, Constant>()
+    const constants = new Map<number, ir.Constant>()
     for (const [root, sets] of assigned) {
       const constant = sets.length === 1 && sets[0] ? constantOf(sets[0]) : undefined
       if (constant) constants.set(root, constant)
@@ -178,16 +167,16 @@ class Webs {
     const localOf = (local: number, value: number): number => {
       if (value < 0) return local
       const root = this.root(value)
-      const found = locals.get(root) ?? (taken.has(local) ? newLocal(func, 'v128') : local)
+      const found = locals.get(root) ?? (taken.has(local) ? ir.newLocal(func, 'v128') : local)
       taken.add(local)
       locals.set(root, found)
       return found
     }
     let next = 0
-    const one = (e: Expression): Expression => {
-      const inside = withParts(e, one)
+    const one = (e: ir.Expression): ir.Expression => {
+      const inside = ir.withParts(e, one)
       if (inside.kind !== 'get' && inside.kind !== 'set' && inside.kind !== 'tee') return inside
-      if (localType(func, inside.local) !== 'v128') return inside
+      if (ir.localType(func, inside.local) !== 'v128') return inside
       const { value } = this.sites[next++]
       const constant = value < 0 ? undefined : constants.get(this.root(value))
       if (constant) return inside.kind === 'set' ? { kind: 'drop', value: constant } : constant
@@ -200,7 +189,7 @@ class Webs {
 const splats = { i8x16: Int8Array, i16x8: Int16Array, i32x4: Int32Array, f32x4: Float32Array }
 
 /** A vector that is known. */
-function constantOf(e: Expression): Constant | undefined {
+function constantOf(e: ir.Expression): ir.Constant | undefined {
   if (e.kind === 'const') return e
   if (e.kind !== 'op' || e.args[0]?.kind !== 'const') return undefined
   const numbers = splats[/^(.*)\.splat$/.exec(e.op.name)?.[1] as keyof typeof splats]

@@ -4,22 +4,12 @@
  * one record; what holds for all entries may become a constant.
  */
 
-import {
-  type Constant,
-  type Expression,
-  type Func,
-  isPure,
-  type Label,
-  type Operation,
-  typeOf,
-  visit,
-  withParts,
-} from '../../kernels/wasm/ir.js'
+import * as ir from '../../kernels/wasm/ir.js'
 import type { ValueType } from '../../kernels/wasm/types.js'
 import { type Constants, type Entry, type Facts, fold, loads, same, type Value } from './fold.js'
 import { effects } from './tidy.js'
 
-type Loop = Extract<Expression, { kind: 'block' | 'loop' }>
+type Loop = Extract<ir.Expression, { kind: 'block' | 'loop' }>
 
 /** Values of the locals; undefined where control does not come. */
 type Locals = Value[] | undefined
@@ -28,7 +18,7 @@ type Locals = Value[] | undefined
 export function analyse(
   entries: readonly Entry[],
   constants: Constants,
-  opaque: ReadonlySet<Func> = new Set(),
+  opaque: ReadonlySet<ir.Func> = new Set(),
 ): Facts {
   const facts: Facts = {
     of: new Map(),
@@ -37,7 +27,7 @@ export function analyse(
     escaped: new Set(),
   }
   for (const entry of entries) {
-    const turns = new Set<Expression>()
+    const turns = new Set<ir.Expression>()
     // What calls return is unknown at first; then it is what they returned.
     const first = new Run(entry, constants, opaque, new Map(), turns)
     first.solve()
@@ -53,7 +43,7 @@ const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' 
 /** Locals that a loop assigns. */
 function assigned(loop: Loop): ReadonlySet<number> {
   const found = new Set<number>()
-  visit(loop.body, (e) => {
+  ir.visit(loop.body, (e) => {
     if (e.kind === 'set' || e.kind === 'tee') found.add(e.local)
   })
   return found
@@ -61,34 +51,34 @@ function assigned(loop: Loop): ReadonlySet<number> {
 
 /** One entry and the functions that it calls. */
 class Run {
-  private readonly args = new Map<Func, Value[]>()
-  private readonly queue: Func[] = []
+  private readonly args = new Map<ir.Func, Value[]>()
+  private readonly queue: ir.Func[] = []
   private locals: Locals
-  private readonly arrivals = new Map<Label, { locals: Value[]; value: Value }>()
+  private readonly arrivals = new Map<ir.Label, { locals: Value[]; value: Value }>()
   /** Loops whose first turn runs by itself. */
-  private readonly single = new Set<Label>()
+  private readonly single = new Set<ir.Label>()
   private facts: Facts | undefined
   private returned: { value: Value } | undefined
-  private func!: Func
+  private func!: ir.Func
 
   constructor(
     private readonly entry: Entry,
     private readonly constants: Constants,
-    private readonly opaque: ReadonlySet<Func>,
-    private readonly known: ReadonlyMap<Func, Value>,
+    private readonly opaque: ReadonlySet<ir.Func>,
+    private readonly known: ReadonlyMap<ir.Func, Value>,
     /** Loops that may run more than once. */
-    private readonly turns: Set<Expression>,
+    private readonly turns: Set<ir.Expression>,
   ) {}
 
   /** Finds the arguments of all functions. */
   solve(): void {
     this.args.set(this.entry.func, [...this.entry.args])
     this.queue.push(this.entry.func)
-    while (this.queue.length > 0) this.run(this.queue.pop() as Func)
+    while (this.queue.length > 0) this.run(this.queue.pop() as ir.Func)
   }
 
-  results(): Map<Func, Value> {
-    const results = new Map<Func, Value>()
+  results(): Map<ir.Func, Value> {
+    const results = new Map<ir.Func, Value>()
     for (const func of this.args.keys()) results.set(func, this.run(func))
     return results
   }
@@ -102,7 +92,7 @@ class Run {
     }
   }
 
-  private run(func: Func): Value {
+  private run(func: ir.Func): Value {
     const before = { locals: this.locals, returned: this.returned, func: this.func }
     this.func = func
     this.locals = [...(this.args.get(func) as Value[]), ...func.locals.map(zero)]
@@ -145,7 +135,7 @@ class Run {
     return a.map((value, i) => this.join(value, b[i]))
   }
 
-  private arrive(label: Label, value: Value): void {
+  private arrive(label: ir.Label, value: Value): void {
     if (!this.locals || (label.kind === 'loop' && !this.single.has(label))) return
     const before = this.arrivals.get(label)
     const locals = before ? this.joinLocals(before.locals, this.locals) : [...this.locals]
@@ -153,34 +143,34 @@ class Run {
   }
 
   /** Runs statements; the value of the last one where it is that of the list. */
-  private list(body: readonly Expression[], wanted: boolean): Value {
+  private list(body: readonly ir.Expression[], wanted: boolean): Value {
     let value: Value
     for (const e of body) value = this.one(e)
     return wanted ? value : undefined
   }
 
-  private one(e: Expression): Value {
+  private one(e: ir.Expression): Value {
     if (!this.locals) return undefined
     const value = this.evaluate(e)
     if (this.facts) this.note(e, value)
     return value
   }
 
-  private note(e: Expression, value: Value): void {
+  private note(e: ir.Expression, value: Value): void {
     const facts = this.facts as Facts
     const fact = facts.of.get(e)
     if (!fact) facts.of.set(e, { value, ways: undefined })
     else if (!same(fact.value, value)) fact.value = undefined
   }
 
-  private noteWay(e: Expression, way: number): void {
+  private noteWay(e: ir.Expression, way: number): void {
     const of = this.facts?.of
     const ways = of?.get(e)?.ways
     if (ways) ways.add(way)
     else of?.set(e, { value: undefined, ways: new Set([way]) })
   }
 
-  private evaluate(e: Expression): Value {
+  private evaluate(e: ir.Expression): Value {
     switch (e.kind) {
       case 'const':
         return e.type === 'v128' ? undefined : e.value
@@ -238,7 +228,7 @@ class Run {
     }
   }
 
-  private select(e: Extract<Expression, { kind: 'select' }>): Value {
+  private select(e: Extract<ir.Expression, { kind: 'select' }>): Value {
     const [a, b, condition] = e.args.map((x) => this.one(x))
     if (!condition) this.noteWay(e, 0)
     if (condition !== 0) this.noteWay(e, 1)
@@ -246,7 +236,7 @@ class Run {
   }
 
   /** The value behind a block: that of its end, and those that branches to its label bring. */
-  private joined(label: Label, value: Value): Value {
+  private joined(label: ir.Label, value: Value): Value {
     const arrival = this.arrivals.get(label)
     this.arrivals.delete(label)
     if (!arrival) return value
@@ -287,7 +277,7 @@ class Run {
     this.arrivals.delete(e.label)
     if (!arrival) return true
     const [first] = e.body
-    if (e.body.length > 1 || first.kind !== 'if' || !isPure(first.condition)) return false
+    if (e.body.length > 1 || first.kind !== 'if' || !ir.isPure(first.condition)) return false
     const { locals, facts } = this
     this.locals = [...arrival.locals]
     this.facts = undefined
@@ -308,7 +298,7 @@ class Run {
     return this.list(e.body, true)
   }
 
-  private branch(e: Extract<Expression, { kind: 'if' }>): Value {
+  private branch(e: Extract<ir.Expression, { kind: 'if' }>): Value {
     const condition = this.one(e.condition)
     if (!this.locals) return undefined
     const wanted = e.label.result !== undefined
@@ -334,7 +324,7 @@ class Run {
     return this.joined(e.label, value)
   }
 
-  private table(e: Extract<Expression, { kind: 'br_table' }>): undefined {
+  private table(e: Extract<ir.Expression, { kind: 'br_table' }>): undefined {
     const value = e.value && this.one(e.value)
     const index = this.one(e.index)
     const last = e.labels.length - 1
@@ -347,7 +337,7 @@ class Run {
     this.locals = undefined
   }
 
-  private operation(e: Operation): Value {
+  private operation(e: ir.Operation): Value {
     const args = e.args.map((x) => this.one(x))
     const { name, reads } = e.op
     if (!reads) return fold(name, args)
@@ -368,7 +358,7 @@ class Run {
     return Number.isNaN(value) ? undefined : value
   }
 
-  private call(e: Extract<Expression, { kind: 'call' }>): Value {
+  private call(e: Extract<ir.Expression, { kind: 'call' }>): Value {
     const args = e.args.map((x) => this.one(x))
     if (!this.locals) return undefined
     const { callee } = e
@@ -391,19 +381,19 @@ class Run {
 // Functions with what is known put in: constants, and only those ways that are taken.
 
 /** A block around statements; no branch goes to its end. */
-export function sequence(body: readonly Expression[]): Expression {
+export function sequence(body: readonly ir.Expression[]): ir.Expression {
   if (body.length === 1) return body[0]
   const last = body[body.length - 1]
-  const label: Label = { kind: 'block', result: last && typeOf(last) }
+  const label: ir.Label = { kind: 'block', result: last && ir.typeOf(last) }
   return { kind: 'block', label, body }
 }
 
-const drop = (value: Expression): Expression => ({ kind: 'drop', value })
+const drop = (value: ir.Expression): ir.Expression => ({ kind: 'drop', value })
 
-function constant(e: Expression, value: Value): Constant | undefined {
-  const type = typeOf(e)
+function constant(e: ir.Expression, value: Value): ir.Constant | undefined {
+  const type = ir.typeOf(e)
   if (value === undefined || type === undefined || type === 'v128') return undefined
-  return { kind: 'const', type, value } as Constant
+  return { kind: 'const', type, value } as ir.Constant
 }
 
 /** Puts the facts into the functions that run. */
@@ -411,23 +401,23 @@ export function rewrite(facts: Facts): void {
   for (const func of facts.functions) rewriteFunction(func, facts)
 }
 
-function rewriteFunction(func: Func, { of }: Facts): void {
-  const list = (body: readonly Expression[]): Expression[] => {
+function rewriteFunction(func: ir.Func, { of }: Facts): void {
+  const list = (body: readonly ir.Expression[]): ir.Expression[] => {
     const end = body.findIndex((e) => !of.has(e))
     return end < 0 ? body.map(one) : [...body.slice(0, end).map(one), { kind: 'unreachable' }]
   }
   /** Labels of loops that have one turn, and of the blocks that they become. */
-  const ends = new Map<Label, Label>()
-  const one = (e: Expression): Expression => {
+  const ends = new Map<ir.Label, ir.Label>()
+  const one = (e: ir.Expression): ir.Expression => {
     const fact = of.get(e)
     if (!fact) return { kind: 'unreachable' }
     if (e.kind === 'loop' && fact.ways?.size === 1 && fact.ways.has(1)) {
-      const label: Label = { kind: 'block', result: undefined }
+      const label: ir.Label = { kind: 'block', result: undefined }
       ends.set(e.label, label)
       return { kind: 'block', label, body: list(e.body) }
     }
     const known = constant(e, fact.value)
-    const inside = taken(relabel(withParts(e, one, list), ends), fact.ways)
+    const inside = taken(relabel(ir.withParts(e, one, list), ends), fact.ways)
     if (!known || e.kind === 'tee') return inside
     return sequence([...effects(inside), known])
   }
@@ -435,40 +425,41 @@ function rewriteFunction(func: Func, { of }: Facts): void {
 }
 
 /** Branches to loops that have become blocks. */
-function relabel(e: Expression, ends: ReadonlyMap<Label, Label>): Expression {
+function relabel(e: ir.Expression, ends: ReadonlyMap<ir.Label, ir.Label>): ir.Expression {
   if (e.kind === 'br' || e.kind === 'br_if') return { ...e, label: ends.get(e.label) ?? e.label }
   if (e.kind !== 'br_table') return e
   return { ...e, labels: e.labels.map((label) => ends.get(label) ?? label) }
 }
 
 /** An expression without the ways that are not taken. */
-function taken(e: Expression, ways: ReadonlySet<number> | undefined): Expression {
+function taken(e: ir.Expression, ways: ReadonlySet<number> | undefined): ir.Expression {
   if (!ways) return e
   const [way] = ways
   switch (e.kind) {
     case 'if': {
       if (ways.size > 1) return e
       const body = way ? e.yes : e.no
-      const block: Expression = { kind: 'block', label: e.label, body }
+      const block: ir.Expression = { kind: 'block', label: e.label, body }
       return sequence([...effects(e.condition), block])
     }
     case 'select':
-      if (ways.size > 1 || !e.args.every(isPure)) return e
+      if (ways.size > 1 || !e.args.every(ir.isPure)) return e
       return e.args[way ? 0 : 1]
     case 'br_if': {
       if (ways.size > 1) return e
       if (way) {
         // The condition is computed behind the value, so what it does cannot go before it.
-        if (e.value && !isPure(e.condition)) return sequence([drop(e), { kind: 'unreachable' }])
-        const br: Expression = { kind: 'br', label: e.label, value: e.value }
+        if (e.value && !ir.isPure(e.condition)) return sequence([drop(e), { kind: 'unreachable' }])
+        const br: ir.Expression = { kind: 'br', label: e.label, value: e.value }
         return sequence([...effects(e.condition), br])
       }
-      if (e.value && !isPure(e.condition)) return e
+      if (e.value && !ir.isPure(e.condition)) return e
       return e.value ?? sequence(effects(e.condition))
     }
     case 'br_table': {
       const { labels, index, value } = e
-      if (ways.size === 1 && isPure(index)) return { ...e, kind: 'br' as const, label: labels[way] }
+      if (ways.size === 1 && ir.isPure(index))
+        return { ...e, kind: 'br' as const, label: labels[way] }
       return { kind: 'br_table' as const, labels: shortTable(labels, ways), index, value }
     }
     default:
@@ -477,7 +468,7 @@ function taken(e: Expression, ways: ReadonlySet<number> | undefined): Expression
 }
 
 /** The labels of a table up to the last that is taken, which is where all others go. */
-function shortTable(labels: readonly Label[], ways: ReadonlySet<number>): Label[] {
+function shortTable(labels: readonly ir.Label[], ways: ReadonlySet<number>): ir.Label[] {
   const last = Math.max(...ways)
   return labels.slice(0, last + 1).map((label, i) => (ways.has(i) ? label : labels[last]))
 }

@@ -1,15 +1,6 @@
 /** A module's bytes → functions as trees. */
 
-import {
-  type Constant,
-  type Expression,
-  type Func,
-  get,
-  type Label,
-  localType,
-  newLocal,
-  typeOf,
-} from './ir.js'
+import * as ir from './ir.js'
 import {
   choosing,
   Reader,
@@ -34,11 +25,11 @@ import {
 // Functions whose code is read when it is asked for.
 
 /** A function of the engine; a network uses a part of them. */
-export class Decoded implements Func {
-  readonly label: Label
-  read: ((func: Func) => void) | undefined
+export class Decoded implements ir.Func {
+  readonly label: ir.Label
+  read: ((func: ir.Func) => void) | undefined
   #locals: ValueType[] = []
-  #body: readonly Expression[] = []
+  #body: readonly ir.Expression[] = []
 
   constructor(
     public name: string,
@@ -57,7 +48,7 @@ export class Decoded implements Func {
     this.#locals = locals
   }
 
-  get body(): readonly Expression[] {
+  get body(): readonly ir.Expression[] {
     this.#decode()
     return this.#body
   }
@@ -82,29 +73,32 @@ const [NOP, CALL_INDIRECT, TYPED_SELECT, GLOBAL_GET] = [0x01, 0x11, 0x1c, 0x23]
  *
  * @param table what is in the table
  */
-export function decodeModule(bytes: Uint8Array, table: readonly Func[] = []): Map<string, Func> {
+export function decodeModule(
+  bytes: Uint8Array,
+  table: readonly ir.Func[] = [],
+): Map<string, ir.Func> {
   const { functions, names } = decode(bytes, table)
   for (const [name, index] of names) functions[index].name = name
   return new Map(Array.from(names, ([name, index]) => [name, functions[index]]))
 }
 
 /** All functions of such a module, in their order. */
-export const decodeFunctions = (bytes: Uint8Array): Func[] => decode(bytes, []).functions
+export const decodeFunctions = (bytes: Uint8Array): ir.Func[] => decode(bytes, []).functions
 
 function decode(
   bytes: Uint8Array,
-  table: readonly Func[],
+  table: readonly ir.Func[],
 ): { readonly functions: Decoded[]; readonly names: ReadonlyMap<string, number> } {
   const signatures: Signature[] = []
-  const indirect = new Map<Signature, Func>()
-  const throughTable = (type: number): Func => {
+  const indirect = new Map<Signature, ir.Func>()
+  const throughTable = (type: number): ir.Func => {
     const signature = signatures[type]
     const known = indirect.get(signature) ?? choosing(signature, table)
     indirect.set(signature, known)
     return known
   }
   const functions: Decoded[] = []
-  const globals: Constant[] = []
+  const globals: ir.Constant[] = []
   const names = new Map<string, number>()
   for (const { id, contents } of sectionsOf(bytes)) {
     const each = (read: (i: number) => void): void => {
@@ -139,11 +133,11 @@ function decode(
 
 class BodyDecoder {
   /** Blocks around what is read. */
-  private readonly labels: Label[] = []
+  private readonly labels: ir.Label[] = []
   /** Statements of the innermost one. */
-  private body: Expression[] = []
+  private body: ir.Expression[] = []
   /** Values that no instruction has taken yet. */
-  private stack: Expression[] = []
+  private stack: ir.Expression[] = []
   /** Nothing reaches what comes: it is read, but left out. */
   private isDead = false
   /** Locals that `spill` has made; nothing else assigns them. */
@@ -151,10 +145,10 @@ class BodyDecoder {
 
   constructor(
     private readonly r: Reader,
-    private readonly functions: readonly Func[],
-    private readonly func: Func,
-    private readonly globals: readonly Constant[],
-    private readonly throughTable: (type: number) => Func,
+    private readonly functions: readonly ir.Func[],
+    private readonly func: ir.Func,
+    private readonly globals: readonly ir.Constant[],
+    private readonly throughTable: (type: number) => ir.Func,
   ) {}
 
   decode(): void {
@@ -169,9 +163,9 @@ class BodyDecoder {
   }
 
   /** Statements up to an end or an else; the last one gives a value if there is a result. */
-  private list(label: Label, result: ValueType | undefined) {
+  private list(label: ir.Label, result: ValueType | undefined) {
     const { body: before, stack: values, isDead: wasDead } = this
-    const body: Expression[] = []
+    const body: ir.Expression[] = []
     Object.assign(this, { body, stack: [] })
     this.labels.push(label)
     let code = this.r.byte()
@@ -182,15 +176,15 @@ class BodyDecoder {
     return { body, isElse: code === ELSE }
   }
 
-  private block(kind: Label['kind']): void {
+  private block(kind: ir.Label['kind']): void {
     const result = this.blockType()
     this.spill()
-    const label: Label = { kind, result: kind === 'loop' ? undefined : result }
+    const label: ir.Label = { kind, result: kind === 'loop' ? undefined : result }
     this.value({ kind, label, body: this.list(label, result).body })
   }
 
   private conditional(): void {
-    const label: Label = { kind: 'block', result: this.blockType() }
+    const label: ir.Label = { kind: 'block', result: this.blockType() }
     const condition = this.pop()
     this.spill()
     const { body: yes, isElse } = this.list(label, label.result)
@@ -198,17 +192,17 @@ class BodyDecoder {
     this.value({ kind: 'if', label, condition, yes, no })
   }
 
-  private push(e: Expression): void {
+  private push(e: ir.Expression): void {
     if (!this.isDead) this.stack.push(e)
   }
 
-  private pop(): Expression {
+  private pop(): ir.Expression {
     return this.popMany(1)[0]
   }
 
-  private popMany(count: number): Expression[] {
+  private popMany(count: number): ir.Expression[] {
     const { stack, isDead } = this
-    if (isDead) return Array<Expression>(count).fill({ kind: 'unreachable' })
+    if (isDead) return Array<ir.Expression>(count).fill({ kind: 'unreachable' })
     return stack.splice(stack.length - count)
   }
 
@@ -216,7 +210,7 @@ class BodyDecoder {
    * Adds what gives no value. Values that wait below it were computed before, so they move into
    * locals.
    */
-  private statement(e: Expression): void {
+  private statement(e: ir.Expression): void {
     this.spill()
     if (!this.isDead) this.body.push(e)
   }
@@ -225,21 +219,21 @@ class BodyDecoder {
     const { stack, body } = this
     stack.forEach((value, i) => {
       if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
-      const type = typeOf(value) as ValueType
-      const local = newLocal(this.func, type)
+      const type = ir.typeOf(value) as ValueType
+      const local = ir.newLocal(this.func, type)
       this.spilled.add(local)
       body.push({ kind: 'set', local, value })
       stack[i] = { kind: 'get', local, type }
     })
   }
 
-  private value(e: Expression): void {
-    if (typeOf(e)) this.push(e)
+  private value(e: ir.Expression): void {
+    if (ir.typeOf(e)) this.push(e)
     else this.statement(e)
   }
 
   /** A statement behind which nothing is reached, up to the end of the block. */
-  private last(e: Expression): void {
+  private last(e: ir.Expression): void {
     this.statement(e)
     this.stack.length = 0
     this.isDead = true
@@ -250,7 +244,7 @@ class BodyDecoder {
     return code === 0x40 ? undefined : valueType(code)
   }
 
-  private label(): Label {
+  private label(): ir.Label {
     return this.labels[this.labels.length - 1 - this.r.u32()]
   }
 
@@ -306,7 +300,7 @@ class BodyDecoder {
       },
       [codes.get]: (d) => {
         const local = d.r.u32()
-        d.push(get(local, localType(d.func, local)))
+        d.push(ir.get(local, ir.localType(d.func, local)))
       },
       [codes.set]: (d) => d.statement({ kind: 'set', local: d.r.u32(), value: d.pop() }),
       [codes.tee]: (d) => d.push({ kind: 'tee', local: d.r.u32(), value: d.pop() }),
@@ -315,7 +309,7 @@ class BodyDecoder {
 
   private select(): void {
     const [a, b, condition] = this.popMany(3)
-    this.push({ kind: 'select', type: typeOf(a) as ValueType, args: [a, b, condition] })
+    this.push({ kind: 'select', type: ir.typeOf(a) as ValueType, args: [a, b, condition] })
   }
 
   private plain(code: number): void {

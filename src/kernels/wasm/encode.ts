@@ -1,14 +1,6 @@
 /** Functions as trees → a module's bytes. */
 
-import {
-  type Constant,
-  type Expression,
-  type Func,
-  type Label,
-  type Operation,
-  parts,
-  typeOf,
-} from './ir.js'
+import * as ir from './ir.js'
 import { codes, constantCodes, ELSE, END, instruction, typeCodes, type ValueType } from './types.js'
 
 /** Bytes of memory at an address when the module is instantiated. */
@@ -19,11 +11,11 @@ export interface Segment {
 
 export interface ModuleParts {
   /** All functions, those that are called included. */
-  readonly functions: readonly Func[]
+  readonly functions: readonly ir.Func[]
   /** Functions by the names under which a host finds them. */
-  readonly exports: ReadonlyMap<string, Func>
+  readonly exports: ReadonlyMap<string, ir.Func>
   /** Runs when the module is instantiated. */
-  readonly start: Func | undefined
+  readonly start: ir.Func | undefined
   /** Pages of 64 KiB, the least and the most. */
   readonly pages: number
   readonly segments: readonly Segment[]
@@ -119,7 +111,7 @@ export function encodeModule(parts: ModuleParts): Uint8Array {
   const w = new Writer()
   w.byte(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00)
   const indices = new Map(functions.map((f, i) => [f, i]))
-  const indexOf = (f: Func): number => {
+  const indexOf = (f: ir.Func): number => {
     const index = indices.get(f)
     if (index === undefined) throw new Error(`function ${f.name} is not part of the module`)
     return index
@@ -169,15 +161,15 @@ export function encodeModule(parts: ModuleParts): Uint8Array {
 }
 
 /** Functions of which each has another type, and the index of a function's type. */
-function collectTypes(functions: readonly Func[]) {
-  const types = new Map<string, Func>()
-  const key = ({ params, result }: Func): string => `${params.join()}:${result ?? ''}`
+function collectTypes(functions: readonly ir.Func[]) {
+  const types = new Map<string, ir.Func>()
+  const key = ({ params, result }: ir.Func): string => `${params.join()}:${result ?? ''}`
   for (const f of functions) if (!types.has(key(f))) types.set(key(f), f)
   const indices = new Map([...types.keys()].map((name, i) => [name, i]))
-  return { types: [...types.values()], typeIndex: (f: Func) => indices.get(key(f)) as number }
+  return { types: [...types.values()], typeIndex: (f: ir.Func) => indices.get(key(f)) as number }
 }
 
-function encodeBody(w: Writer, func: Func, indexOf: (f: Func) => number): void {
+function encodeBody(w: Writer, func: ir.Func, indexOf: (f: ir.Func) => number): void {
   const groups: { type: ValueType; count: number }[] = []
   for (const type of func.locals) {
     const last = groups[groups.length - 1]
@@ -195,21 +187,21 @@ function encodeBody(w: Writer, func: Func, indexOf: (f: Func) => number): void {
 class BodyEncoder {
   constructor(
     private readonly w: Writer,
-    private readonly labels: Label[],
-    private readonly indexOf: (f: Func) => number,
+    private readonly labels: ir.Label[],
+    private readonly indexOf: (f: ir.Func) => number,
   ) {}
 
-  list(body: readonly Expression[]): void {
+  list(body: readonly ir.Expression[]): void {
     for (const e of body) this.one(e)
   }
 
-  private depth(label: Label): void {
+  private depth(label: ir.Label): void {
     const at = this.labels.lastIndexOf(label)
     if (at < 0) throw new Error('a branch leaves its function')
     this.w.u32(this.labels.length - 1 - at)
   }
 
-  private inside(label: Label, body: readonly Expression[]): void {
+  private inside(label: ir.Label, body: readonly ir.Expression[]): void {
     this.labels.push(label)
     this.list(body)
     this.labels.pop()
@@ -219,11 +211,11 @@ class BodyEncoder {
     this.w.byte(type ? typeCodes[type] : 0x40)
   }
 
-  private one(e: Expression): void {
+  private one(e: ir.Expression): void {
     const { w } = this
     if (e.kind === 'block' || e.kind === 'loop') {
       w.byte(codes[e.kind])
-      this.blockType(typeOf(e))
+      this.blockType(ir.typeOf(e))
       this.inside(e.label, e.body)
       w.byte(END)
       return
@@ -240,7 +232,7 @@ class BodyEncoder {
       w.byte(END)
       return
     }
-    this.list(parts(e))
+    this.list(ir.parts(e))
     if (e.kind === 'const') this.constant(e)
     else if (e.kind === 'op') this.operation(e)
     else if (e.kind === 'select' && e.type === 'v128') w.byte(0x1c, 1, typeCodes.v128)
@@ -255,7 +247,7 @@ class BodyEncoder {
     }
   }
 
-  private constant(e: Constant): void {
+  private constant(e: ir.Constant): void {
     const { w } = this
     if (e.type === 'v128') {
       w.byte(0xfd)
@@ -269,7 +261,7 @@ class BodyEncoder {
     else w[e.type](e.value)
   }
 
-  private operation({ op, offset, align, lanes }: Operation): void {
+  private operation({ op, offset, align, lanes }: ir.Operation): void {
     const { w } = this
     if (op.code > 0xff) {
       w.byte(op.code >> 16)

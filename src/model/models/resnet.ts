@@ -4,43 +4,34 @@
  */
 
 import type { Module } from '../../network/module.js'
-import {
-  adaptiveAvgPool2d,
-  avgPool2d,
-  batchNorm2d,
-  type Conv2d,
-  conv2d,
-  flatten,
-  identity,
-  lif,
-  linear,
-  maxPool2d,
-  type NeuronOptions,
-  relu,
-  timeMean,
-} from '../../nn/layers/index.js'
+import * as layers from '../../nn/layers/index.js'
 import { type Block, block, sequential } from '../containers.js'
 import { completeNetwork, type NetworkOptions } from './options.js'
 
 /** What passes by a block, [from, H, W] → [to, H / stride, W / stride]. */
 const shortcut = (from: number, to: number, stride: number, projection: () => Block): Module =>
-  stride === 1 && from === to ? identity() : projection()
+  stride === 1 && from === to ? layers.identity() : projection()
 
-const conv3x3 = (from: number, to: number, stride = 1): Conv2d =>
-  conv2d(from, to, 3, { stride, padding: 1, bias: false })
+const conv3x3 = (from: number, to: number, stride = 1): layers.Conv2d =>
+  layers.conv2d(from, to, 3, { stride, padding: 1, bias: false })
 
 /** The currents of a block and of its shortcut are added. */
-function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+function basicBlock(
+  from: number,
+  to: number,
+  stride: number,
+  neuron?: layers.NeuronOptions,
+): Block {
   const children = {
     conv1: conv3x3(from, to, stride),
-    bn1: batchNorm2d(to),
-    spike1: lif(neuron),
+    bn1: layers.batchNorm2d(to),
+    spike1: layers.lif(neuron),
     conv2: conv3x3(to, to),
-    bn2: batchNorm2d(to),
+    bn2: layers.batchNorm2d(to),
     shortcut: shortcut(from, to, stride, () =>
-      sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+      sequential(layers.conv2d(from, to, 1, { stride, bias: false }), layers.batchNorm2d(to)),
     ),
-    spike2: lif(neuron),
+    spike2: layers.lif(neuron),
   }
   return block(children, (m, x, { add }) => {
     const inner = m.spike1(m.bn1(m.conv1(x)))
@@ -63,10 +54,14 @@ export function resnetStages<const N extends number>(
   inChannels: number,
   channels: readonly number[],
   blocks: readonly number[],
-  neuron?: NeuronOptions,
+  neuron?: layers.NeuronOptions,
 ): Record<'conv0' | `layer${N}`, Block> {
   const stages: Record<string, Block> = {
-    conv0: sequential(conv3x3(inChannels, channels[0]), batchNorm2d(channels[0]), lif(neuron)),
+    conv0: sequential(
+      conv3x3(inChannels, channels[0]),
+      layers.batchNorm2d(channels[0]),
+      layers.lif(neuron),
+    ),
   }
   const make: MakeBlock = (...sizes) => basicBlock(...sizes, neuron)
   channels.forEach((to, i) => {
@@ -81,12 +76,12 @@ function resnet(
   channels: readonly number[],
   blocks: readonly number[],
   classifier: Block,
-  neuron?: NeuronOptions,
+  neuron?: layers.NeuronOptions,
 ): Block {
   return sequential({
     ...resnetStages(inChannels, channels, blocks, neuron),
-    avg_pool: adaptiveAvgPool2d(1),
-    flatten: flatten(),
+    avg_pool: layers.adaptiveAvgPool2d(1),
+    flatten: layers.flatten(),
     classifier,
   })
 }
@@ -98,7 +93,7 @@ function resnet(
  */
 export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
   const { inChannels, classes, neuron } = completeNetwork('resnet18', options, more)
-  const classifier = sequential(linear(512, classes))
+  const classifier = sequential(layers.linear(512, classes))
   return resnet(inChannels, [64, 128, 256, 512], [2, 2, 2, 2], classifier, neuron)
 }
 
@@ -110,7 +105,11 @@ export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
  */
 export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
   const { inChannels, classes, neuron } = completeNetwork('resnet19', options, more)
-  const classifier = sequential(linear(512, 256), lif(neuron), linear(256, classes))
+  const classifier = sequential(
+    layers.linear(512, 256),
+    layers.lif(neuron),
+    layers.linear(256, classes),
+  )
   return resnet(inChannels, [128, 256, 512], [3, 3, 2], classifier, neuron)
 }
 
@@ -120,21 +119,21 @@ export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
  */
 export function deepConv(from: number, to: number, stride = 2): Block {
   const depthwise = (step: number) =>
-    conv2d(from, from, 3, { stride: step, padding: 1, groups: from, bias: false })
+    layers.conv2d(from, from, 3, { stride: step, padding: 1, groups: from, bias: false })
   const children = {
     op: sequential(
       depthwise(stride),
-      conv2d(from, from, 1, { bias: false }),
-      batchNorm2d(from),
-      relu(),
+      layers.conv2d(from, from, 1, { bias: false }),
+      layers.batchNorm2d(from),
+      layers.relu(),
       depthwise(1),
-      conv2d(from, to, 1, { bias: false }),
-      batchNorm2d(to),
-      relu(),
+      layers.conv2d(from, to, 1, { bias: false }),
+      layers.batchNorm2d(to),
+      layers.relu(),
     ),
-    residual: conv2d(from, to, 1, { stride, bias: false }),
-    res_bn: batchNorm2d(to),
-    act: relu(),
+    residual: layers.conv2d(from, to, 1, { stride, bias: false }),
+    res_bn: layers.batchNorm2d(to),
+    act: layers.relu(),
   }
   return block(children, (m, x, { add }) => m.act(add(m.res_bn(m.residual(x)), m.op(x))))
 }
@@ -151,20 +150,20 @@ export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
   const branch = (stage: number): Block =>
     sequential(
       ...widths.slice(stage, -1).map((from, i) => deepConv(from, widths[stage + i + 1])),
-      avgPool2d(4),
+      layers.avgPool2d(4),
     )
   const children = {
     ...resnetStages<1 | 2 | 3 | 4>(inChannels, widths, [2, 2, 2, 2], neuron),
-    avg_pool: adaptiveAvgPool2d(1),
-    flatten: flatten(),
-    classifier: sequential(linear(512, classes)),
-    rates: timeMean(),
+    avg_pool: layers.adaptiveAvgPool2d(1),
+    flatten: layers.flatten(),
+    classifier: sequential(layers.linear(512, classes)),
+    rates: layers.timeMean(),
     scala1: branch(0),
     scala2: branch(1),
     scala3: branch(2),
-    fc1: linear(512, classes),
-    fc2: linear(512, classes),
-    fc3: linear(512, classes),
+    fc1: layers.linear(512, classes),
+    fc2: layers.linear(512, classes),
+    fc3: layers.linear(512, classes),
   }
   return block(children, (m, x) => {
     const first = m.layer1(m.conv0(x))
@@ -183,9 +182,9 @@ export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
  * Convolution with a bias; weights start normal with variance 2 / fanOut (He et al. 2015), biases
  * as PyTorch's default.
  */
-export function heConv(from: number, to: number, kernelSize: number, stride = 1): Conv2d {
+export function heConv(from: number, to: number, kernelSize: number, stride = 1): layers.Conv2d {
   const normal = Math.sqrt(2 / (to * kernelSize * kernelSize))
-  return conv2d(from, to, kernelSize, {
+  return layers.conv2d(from, to, kernelSize, {
     stride,
     padding: kernelSize >> 1,
     init: { normal, bias: 'default' },
@@ -199,28 +198,33 @@ export function heConv(from: number, to: number, kernelSize: number, stride = 1)
 function resnet34(stem: Readonly<Record<string, Module>>, make: MakeBlock, classes: number): Block {
   return sequential({
     ...stem,
-    maxpool: maxPool2d(3, { stride: 2, padding: 1 }),
+    maxpool: layers.maxPool2d(3, { stride: 2, padding: 1 }),
     layer1: stage(make, 64, 64, 3, 1),
     layer2: stage(make, 64, 128, 4, 2),
     layer3: stage(make, 128, 256, 6, 2),
     layer4: stage(make, 256, 512, 3, 2),
-    avgpool: adaptiveAvgPool2d(1),
-    flatten: flatten(),
-    fc: linear(512, classes),
+    avgpool: layers.adaptiveAvgPool2d(1),
+    flatten: layers.flatten(),
+    fc: layers.linear(512, classes),
   })
 }
 
 /** Blocks add currents to a stream of currents that no neuron interrupts. */
-function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+function preactBlock(
+  from: number,
+  to: number,
+  stride: number,
+  neuron?: layers.NeuronOptions,
+): Block {
   const children = {
-    sn1: lif(neuron),
+    sn1: layers.lif(neuron),
     conv1: heConv(from, to, 3, stride),
-    bn1: batchNorm2d(to),
-    sn2: lif(neuron),
+    bn1: layers.batchNorm2d(to),
+    sn2: layers.lif(neuron),
     conv2: heConv(to, to, 3),
-    bn2: batchNorm2d(to),
+    bn2: layers.batchNorm2d(to),
     downsample: shortcut(from, to, stride, () =>
-      sequential(heConv(from, to, 1, stride), batchNorm2d(to)),
+      sequential(heConv(from, to, 1, stride), layers.batchNorm2d(to)),
     ),
   }
   return block(children, (m, x, { add }) => {
@@ -236,7 +240,7 @@ function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOp
  */
 export function preactResnet34(options: NetworkOptions = {}, ...more: []): Block {
   const { inChannels, classes, neuron } = completeNetwork('preactResnet34', options, more, 1000)
-  const stem = { conv1: heConv(inChannels, 64, 7, 2), bn1: batchNorm2d(64) }
+  const stem = { conv1: heConv(inChannels, 64, 7, 2), bn1: layers.batchNorm2d(64) }
   return resnet34(stem, (...sizes) => preactBlock(...sizes, neuron), classes)
 }
 
@@ -245,16 +249,20 @@ function convNeuron(
   to: number,
   kernelSize: number,
   stride: number,
-  neuron?: NeuronOptions,
+  neuron?: layers.NeuronOptions,
 ): Block {
-  return sequential(heConv(from, to, kernelSize, stride), batchNorm2d(to), lif(neuron))
+  return sequential(
+    heConv(from, to, kernelSize, stride),
+    layers.batchNorm2d(to),
+    layers.lif(neuron),
+  )
 }
 
 /**
  * Spikes of a block and of its shortcut are added (Fang et al. 2021), so that a layer's input can
  * be 0, 1, 2, …
  */
-function sewBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+function sewBlock(from: number, to: number, stride: number, neuron?: layers.NeuronOptions): Block {
   const children = {
     convNeuron1: convNeuron(from, to, 3, stride, neuron),
     convNeuron2: convNeuron(to, to, 3, 1, neuron),

@@ -6,16 +6,7 @@
 import { checkArguments, fail } from '../../base/errors.js'
 import type { Module } from '../../network/module.js'
 import { checkInputShape, type InputShape, sizeOf } from '../../network/value.js'
-import {
-  adaptiveAvgPool2d,
-  avgPool2d,
-  batchNorm2d,
-  conv2d,
-  flatten,
-  lif,
-  linear,
-  type NeuronOptions,
-} from '../../nn/layers/index.js'
+import * as layers from '../../nn/layers/index.js'
 import { type Block, sequential } from '../containers.js'
 import { completeNetwork, type NetworkOptions } from './options.js'
 
@@ -33,16 +24,16 @@ function vgg(
   { inChannels, classes, neuron }: Required<Omit<NetworkOptions, 'neuron'>> & NetworkOptions,
 ): Block {
   let channels = inChannels
-  const layers = features.flatMap((feature): Module[] => {
-    if (feature === POOL) return [avgPool2d(2)]
-    const conv = conv2d(channels, feature, 3, { padding: 1, init })
+  const stages = features.flatMap((feature): Module[] => {
+    if (feature === POOL) return [layers.avgPool2d(2)]
+    const conv = layers.conv2d(channels, feature, 3, { padding: 1, init })
     channels = feature
-    return [conv, batchNorm2d(feature), lif(neuron)]
+    return [conv, layers.batchNorm2d(feature), layers.lif(neuron)]
   })
   return sequential({
-    feature: sequential(...layers, last),
-    flatten: flatten(),
-    classifier: sequential(linear(outputs, classes, { init })),
+    feature: sequential(...stages, last),
+    flatten: layers.flatten(),
+    classifier: sequential(layers.linear(outputs, classes, { init })),
   })
 }
 
@@ -54,7 +45,7 @@ function vgg(
 export function vgg11(options: NetworkOptions = {}, ...more: []): Block {
   const of = completeNetwork('vgg11', options, more)
   const features = [64, POOL, 128, 256, POOL, 512, 512, POOL, 512, POOL, 512, 512]
-  return vgg(features, adaptiveAvgPool2d(1), 512, of)
+  return vgg(features, layers.adaptiveAvgPool2d(1), 512, of)
 }
 
 /**
@@ -65,7 +56,7 @@ export function vgg11(options: NetworkOptions = {}, ...more: []): Block {
 export function vgg13(options: NetworkOptions = {}, ...more: []): Block {
   const of = completeNetwork('vgg13', options, more)
   const features = [64, 64, POOL, 128, 128, POOL, 256, 256, POOL, 512, 512, 512, POOL, 512]
-  return vgg(features, adaptiveAvgPool2d(1), 512, of)
+  return vgg(features, layers.adaptiveAvgPool2d(1), 512, of)
 }
 
 /** Options of `vggsnn`; each has a default. */
@@ -92,7 +83,7 @@ export function vggsnn(options: VggsnnOptions = {}, ...more: []): Block {
     )
   // Three poolings leave an eighth of the sides. From 4×4 to 3×3, PyTorch's adaptive pooling takes
   // windows of 2×2 that overlap.
-  const last = imageSize === 32 ? avgPool2d(2, { stride: 1 }) : adaptiveAvgPool2d(3)
+  const last = imageSize === 32 ? layers.avgPool2d(2, { stride: 1 }) : layers.adaptiveAvgPool2d(3)
   const features = [64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512]
   return vgg(features, last, 512 * 3 * 3, of)
 }
@@ -110,18 +101,23 @@ export function vggsnn(options: VggsnnOptions = {}, ...more: []): Block {
 export function mlp(
   input: InputShape,
   classes: number,
-  neuron: NeuronOptions = {},
+  neuron: layers.NeuronOptions = {},
   ...more: []
 ): Block {
   checkArguments('mlp', more)
   checkInputShape('mlp: input', input)
-  return sequential(flatten(), linear(sizeOf(input), 256), lif(neuron), linear(256, classes))
+  return sequential(
+    layers.flatten(),
+    layers.linear(sizeOf(input), 256),
+    layers.lif(neuron),
+    layers.linear(256, classes),
+  )
 }
 
 /** Makes networks with convolutions of so many channels, each before a pooling of 2×2. */
 export const pooledNetwork =
   (name: string, sample: string, channels: readonly number[]) =>
-  (input: InputShape, classes: number, neuron: NeuronOptions = {}, ...more: []): Block => {
+  (input: InputShape, classes: number, neuron: layers.NeuronOptions = {}, ...more: []): Block => {
     checkArguments(name, more)
     checkInputShape(`${name}: input`, input)
     const [C, H = 0, W = 0] = input
@@ -131,14 +127,14 @@ export const pooledNetwork =
         `${name}: input must be [C, H, W] of ${sample}, H and W at least ${least}, got ` +
           `[${input.join(', ')}]; mlp takes any input`,
       )
-    const layers = channels.flatMap((to, i) => [
-      conv2d([C, ...channels][i], to, 3, { padding: 1, bias: false }), // [to, H, W]
-      batchNorm2d(to),
-      lif(neuron),
-      avgPool2d(2), // [to, ⌊H/2⌋, ⌊W/2⌋]
+    const stages = channels.flatMap((to, i) => [
+      layers.conv2d([C, ...channels][i], to, 3, { padding: 1, bias: false }), // [to, H, W]
+      layers.batchNorm2d(to),
+      layers.lif(neuron),
+      layers.avgPool2d(2), // [to, ⌊H/2⌋, ⌊W/2⌋]
     ])
     const features = (channels.at(-1) ?? C) * Math.floor(H / least) * Math.floor(W / least)
-    return sequential(...layers, flatten(), linear(features, classes))
+    return sequential(...stages, layers.flatten(), layers.linear(features, classes))
   }
 
 /**

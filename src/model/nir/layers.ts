@@ -6,21 +6,13 @@ import type { NirConventions, NirOptions } from '../../files/nir/options.js'
 import { type Shape, show, sizeOf, type Value } from '../../network/value.js'
 import { conv1d } from '../../nn/layers/convolution.js'
 import { delay } from '../../nn/layers/delay.js'
-import {
-  avgPool2d,
-  conv2d,
-  flatten,
-  type Layer,
-  linear,
-  scale,
-  sumPool2d,
-} from '../../nn/layers/index.js'
+import * as layers from '../../nn/layers/index.js'
 import { expectEach, float32, shared, valuesOf, type Weights } from './builder.js'
 import type { FlatNode } from './flatten.js'
 
 /** What a node becomes. */
 export interface Step {
-  readonly layer: () => Layer
+  readonly layer: () => layers.Layer
   /** What its name ends in behind the node's; nothing for the layer that is the node. */
   readonly end?: string
   readonly weights?: Weights
@@ -70,14 +62,14 @@ const convolution =
     const bias = checkBias(fields, given, shape[0])
     expectInputShape(fields, x, dimensions)
     const options = { groups, bias: bias !== undefined }
-    const layer = (): Layer =>
+    const layer = (): layers.Layer =>
       dimensions === 1
         ? conv1d(shape[1] * groups, shape[0], kernel[0], {
             ...options,
             stride: stride[0],
             padding: padding[0],
           })
-        : conv2d(shape[1] * groups, shape[0], two(kernel), {
+        : layers.conv2d(shape[1] * groups, shape[0], two(kernel), {
             ...options,
             stride: two(stride),
             padding: two(padding),
@@ -97,13 +89,13 @@ export const stateless = {
     const factor = shared(values, shape)
     // One factor of 0 is refused by the layer, which gives it to the next one; a list is not.
     const listed = typeof factor === 'number' && Math.fround(factor) === 0
-    if (listed) return [{ layer: () => scale([...values]) }]
-    return factor === 1 ? [] : [{ layer: () => scale(factor as number | number[]) }]
+    if (listed) return [{ layer: () => layers.scale([...values]) }]
+    return factor === 1 ? [] : [{ layer: () => layers.scale(factor as number | number[]) }]
   },
   Conv1d: convolution(1),
   Conv2d: convolution(2),
-  SumPool2d: ({ fields }) => [{ layer: () => sumPool2d(...pooling(fields)) }],
-  AvgPool2d: ({ fields }) => [{ layer: () => avgPool2d(...pooling(fields)) }],
+  SumPool2d: ({ fields }) => [{ layer: () => layers.sumPool2d(...pooling(fields)) }],
+  AvgPool2d: ({ fields }) => [{ layer: () => layers.avgPool2d(...pooling(fields)) }],
   Flatten: flattening,
   Delay: ({ fields, x: { shape }, how: { dt } }) => {
     const seconds = valuesOf(fields, 'delay', shape)
@@ -170,9 +162,11 @@ function dense({ fields, x }: Place, bias: Weights[string]): Step[] {
         (sizeOf(x.shape) === inputs ? '; put a Flatten before it' : ''),
     )
   return [
-    ...(x.flat || x.shape[0] === inputs ? [] : [{ layer: () => flatten(), end: '.flatten' }]),
+    ...(x.flat || x.shape[0] === inputs
+      ? []
+      : [{ layer: () => layers.flatten(), end: '.flatten' }]),
     {
-      layer: () => linear(inputs, outputs, { bias: own !== undefined }),
+      layer: () => layers.linear(inputs, outputs, { bias: own !== undefined }),
       weights: { weight, bias: own },
     },
   ]
@@ -242,7 +236,7 @@ function flattening({ fields, x, readersTake }: Place): readonly Step[] {
       `${fields.where}: must flatten all of ${show(x)}, got start_dim ${first} and end_dim ` +
         `${last}; write start_dim 0 and end_dim -1`,
     )
-  return [{ layer: () => flatten() }]
+  return [{ layer: () => layers.flatten() }]
 }
 
 const dimensionsOf = ([, h, w]: Shape): number => (h === 1 ? (w === 1 ? 1 : 2) : 3)

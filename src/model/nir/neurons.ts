@@ -4,16 +4,7 @@ import { fail, quote } from '../../base/errors.js'
 import type { Fields } from '../../files/nir/graph.js'
 import { type NirReset, stepsOf } from '../../files/nir/options.js'
 import { type Shape, sizeOf } from '../../network/value.js'
-import {
-  type CellOptions,
-  cubaLif,
-  integrateAndFire,
-  integrator,
-  type Layer,
-  leakyIntegrator,
-  lif,
-  recurrent,
-} from '../../nn/layers/index.js'
+import * as layers from '../../nn/layers/index.js'
 import {
   expectEach,
   fieldsOf,
@@ -28,17 +19,18 @@ import { isVector, type Mapping, matrixOf, type Place, type Step } from './layer
 
 export const neurons = {
   LIF: (place) => leaking(place, false, true),
-  IF: (place) => spiking(place, (more) => integrateAndFire({ ...more, ...perStep(place) }), false),
+  IF: (place) =>
+    spiking(place, (more) => layers.integrateAndFire({ ...more, ...perStep(place) }), false),
   CubaLIF: (place) => leaking(place, true, true),
   LI: (place) => leaking(place, false, false),
   CubaLI: (place) => leaking(place, true, false),
-  I: (place) => [{ layer: () => integrator(perStep(place)) }],
+  I: (place) => [{ layer: () => layers.integrator(perStep(place)) }],
   Threshold: (place) => {
     const vThreshold = shared(thresholdsOf(place, 'threshold'), place.x.shape)
     const fires = firesOf(place)
     // Neurons that forget all of a step: what is left is lost beside any other number.
     const tau = 1 + Number.EPSILON
-    return [{ layer: () => lif({ tau, vThreshold, vReset: 0, ...fires }) }]
+    return [{ layer: () => layers.lif({ tau, vThreshold, vReset: 0, ...fires }) }]
   },
 } satisfies Readonly<Record<string, Mapping>>
 
@@ -51,34 +43,34 @@ function leaking(place: Place, cuba: boolean, fires: boolean): readonly Step[] {
   const tau = shared(mem, shape)
   if (!fires) {
     const options = { ...input, ...restOf(place), tau, ...(syn && { tauSyn: shared(syn, shape) }) }
-    return [{ layer: () => leakyIntegrator(options) }]
+    return [{ layer: () => layers.leakyIntegrator(options) }]
   }
   const own = { ...input, tau }
-  if (!syn) return spiking(place, (more) => lif({ ...more, ...own }), true)
+  if (!syn) return spiking(place, (more) => layers.lif({ ...more, ...own }), true)
   const tauSyn = shared(syn, shape)
-  return spiking(place, (more) => cubaLif({ ...more, ...own, tauSyn }), true)
+  return spiking(place, (more) => layers.cubaLif({ ...more, ...own, tauSyn }), true)
 }
 
 function spiking(
   place: Place,
-  make: (more: CellOptions) => ReturnType<typeof lif>,
+  make: (more: layers.CellOptions) => ReturnType<typeof layers.lif>,
   leaks: boolean,
 ): readonly Step[] {
   const { shape } = place.x
   const vThreshold = thresholdsOf(place, 'v_threshold')
   const vReset = resetOf(place, vThreshold)
-  const more: CellOptions = {
+  const more: layers.CellOptions = {
     vThreshold: shared(vThreshold, shape),
     ...(vReset === null ? {} : { vReset: shared(vReset, shape) }),
     ...(leaks ? restOf(place, vReset) : {}),
     ...firesOf(place),
   }
   const weights = weightBack(place)
-  const layer = (): Layer => {
+  const layer = (): layers.Layer => {
     const cell = make(more)
     if (weights === undefined) return cell
     const allToAll = weights['recurrent.V'] === undefined
-    return recurrent(cell, allToAll ? { bias: 'recurrent.bias' in weights } : { allToAll })
+    return layers.recurrent(cell, allToAll ? { bias: 'recurrent.bias' in weights } : { allToAll })
   }
   return [{ layer, weights }]
 }
@@ -106,7 +98,7 @@ function inputOf(
   { fields, x }: Place,
   tau: Values,
   tauSyn?: Values,
-): Pick<CellOptions, 'decayInput' | 'inputScale'> {
+): Pick<layers.CellOptions, 'decayInput' | 'inputScale'> {
   const r = valuesOf(fields, 'r', x.shape)
   // Files of early versions have no w_in.
   const weight = tauSyn && fields.has('w_in') ? valuesOf(fields, 'w_in', x.shape) : r.map(() => 1)
@@ -122,7 +114,7 @@ function inputOf(
 }
 
 /** What a step adds to the potential of neurons without a time constant, for an input of 1. */
-function perStep({ fields, x, how }: Place): Pick<CellOptions, 'inputScale'> {
+function perStep({ fields, x, how }: Place): Pick<layers.CellOptions, 'inputScale'> {
   const r = valuesOf(fields, 'r', x.shape)
   const scale = how.integration === 'dt' ? r.map((value) => value * how.dt) : r
   return scale.every(isOne) ? {} : scaled(fields, scale, x.shape)
@@ -174,7 +166,7 @@ function resetOf({ fields, x, how, options }: Place, vThreshold: Values): Values
 }
 
 /** When a neuron spikes; nothing where it does at its threshold too, as layers do by themselves. */
-function firesOf({ fields, how, options }: Place): Pick<CellOptions, 'fires'> {
+function firesOf({ fields, how, options }: Place): Pick<layers.CellOptions, 'fires'> {
   const noted = fields.note('fires')
   const own = noted === 'at' || noted === 'above' ? noted : undefined
   return (options.fires ?? own ?? how.fires ?? 'above') === 'above' ? { fires: 'above' } : {}

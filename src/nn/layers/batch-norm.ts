@@ -166,10 +166,9 @@ function emitStatistics(
   const moves = callSteps / steps
   const repeats = byStep(pass) || isOfMeans(options.graph, node) ? 1 : moves
   // As PyTorch: the deviation of one value is 0, whatever it is.
+  const where = `${node.name} (${labelOf(node)})`
   if ((rows / images / groups) * repeats === 1)
-    context.lone ??=
-      `${node.name} (${labelOf(node)}): expected more than 1 value per channel when ` +
-      'training, '
+    context.lone ??= `${where}: expected more than 1 value per channel when training, `
   const { buffer: partial, units } =
     tensor.moments ??
     emitNormStatistics(b, node.name, { channels: stored, groups, rows }, tensor.buffer)

@@ -2,17 +2,7 @@
 
 import { checkArguments, describe, fail } from '../../base/errors.js'
 import { defineLayer } from '../../compile/pass.js'
-import {
-  type AlifOptions,
-  type Cell,
-  type CellOptions,
-  type CellType,
-  type CubaLifOptions,
-  cellAgain,
-  cellOf,
-  type LeakyIntegratorOptions,
-  recurrenceOf,
-} from '../../network/cell.js'
+import * as cell from '../../network/cell.js'
 import { kindOf, layerOf } from '../../network/kind.js'
 import { presetOf } from '../../network/presets.js'
 import type { PerNeuron } from '../../network/value.js'
@@ -20,14 +10,14 @@ import type { Init } from '../../network/weights.js'
 import type { Equations } from './equations.js'
 import { neuronKind } from './neuron-kind.js'
 
-export const cellKind = defineLayer<Cell>(
+export const cellKind = defineLayer<cell.Cell>(
   'cell',
-  neuronKind(presetOf, ({ type }) => type, cellAgain),
+  neuronKind(presetOf, ({ type }) => type, cell.cellAgain),
 )
 
-const make = (type: CellType, options: object, more: readonly unknown[]): Cell => {
+const make = (type: cell.CellType, options: object, more: readonly unknown[]): cell.Cell => {
   checkArguments(type, more)
-  return layerOf(cellKind, cellOf(type, options))
+  return layerOf(cellKind, cell.cellOf(type, options))
 }
 
 /**
@@ -45,7 +35,7 @@ const make = (type: CellType, options: object, more: readonly unknown[]): Cell =
  * neuron (length C·H·W).
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function lif(options: CellOptions = {}, ...more: []): Cell {
+export function lif(options: cell.CellOptions = {}, ...more: []): cell.Cell {
   return make('lif', options, more)
 }
 
@@ -54,9 +44,9 @@ export function lif(options: CellOptions = {}, ...more: []): Cell {
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function integrateAndFire(
-  options: Omit<CellOptions, 'tau' | 'decayInput'> = {},
+  options: Omit<cell.CellOptions, 'tau' | 'decayInput'> = {},
   ...more: []
-): Cell {
+): cell.Cell {
   return make('integrateAndFire', options, more)
 }
 
@@ -66,7 +56,7 @@ export function integrateAndFire(
  * is such an array. `tau` is where τ starts, default 2. Methods rate and bptt can train it.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function plif(options: CellOptions = {}, ...more: []): Cell {
+export function plif(options: cell.CellOptions = {}, ...more: []): cell.Cell {
   return make('plif', options, more)
 }
 
@@ -76,7 +66,7 @@ export function plif(options: CellOptions = {}, ...more: []): Cell {
  * and i by τ. i starts at 0 for each batch and goes on while a neuron rests.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function cubaLif(options: CubaLifOptions = {}, ...more: []): Cell {
+export function cubaLif(options: cell.CubaLifOptions = {}, ...more: []): cell.Cell {
   return make('cubaLif', options, more)
 }
 
@@ -87,7 +77,7 @@ export function cubaLif(options: CubaLifOptions = {}, ...more: []): Cell {
  * subtracts vThreshold.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function alif(options: AlifOptions = {}, ...more: []): Cell {
+export function alif(options: cell.AlifOptions = {}, ...more: []): cell.Cell {
   return make('alif', options, more)
 }
 
@@ -97,7 +87,7 @@ export function alif(options: AlifOptions = {}, ...more: []): Cell {
  * spikes. v starts at 0 for each batch.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function leakyIntegrator(options: LeakyIntegratorOptions = {}, ...more: []): Cell {
+export function leakyIntegrator(options: cell.LeakyIntegratorOptions = {}, ...more: []): cell.Cell {
   return make('leakyIntegrator', options, more)
 }
 
@@ -105,7 +95,7 @@ export function leakyIntegrator(options: LeakyIntegratorOptions = {}, ...more: [
  * Integrators (I): as `leakyIntegrator` without leak, v ← v + x. [C, H, W] → [C, H, W].
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function integrator(options: { inputScale?: PerNeuron } = {}, ...more: []): Cell {
+export function integrator(options: { inputScale?: PerNeuron } = {}, ...more: []): cell.Cell {
   return make('integrator', options, more)
 }
 
@@ -143,7 +133,7 @@ export interface RecurrentOptions {
  * @param layer a spiking layer: `lif()`, `cubaLif()`, `alif()`, `neuron(…)` …
  * @throws SpikewasmError when it does not spike or is recurrent already, or for a wrong option
  */
-export function recurrent<L extends Cell | Equations>(
+export function recurrent<L extends cell.Cell | Equations>(
   layer: L,
   options: RecurrentOptions = {},
   ...more: []
@@ -157,5 +147,5 @@ export function recurrent<L extends Cell | Equations>(
       `recurrent(${kind.label?.(layer)}()) has no spikes to send; it takes cells that spike, as ` +
         'lif()',
     )
-  return { ...layer, recurrence: recurrenceOf(layer, options) }
+  return { ...layer, recurrence: cell.recurrenceOf(layer, options) }
 }

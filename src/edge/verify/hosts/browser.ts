@@ -6,16 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Job, Outcome } from '../job.js'
-import {
-  type FoundHost,
-  findProgram,
-  type Host,
-  HostFailure,
-  patience,
-  readOutcome,
-  runProgram,
-  versionOf,
-} from '../process.js'
+import * as processes from '../process.js'
 import { numbersOf, programText } from './compiled.js'
 
 const chromiums = [
@@ -149,17 +140,19 @@ async function runBrowser(
   const profile = await mkdtemp(join(job.folder, 'profile-'))
   const { address, result, stop } = await serveJob(job)
   try {
-    const options = { cwd: job.folder, seconds: patience(job), until: result }
-    const ended = runProgram(program, [...flags(profile, sandbox), address], options).then(() => {
-      throw new HostFailure('ended before the page had answered')
-    })
+    const options = { cwd: job.folder, seconds: processes.patience(job), until: result }
+    const ended = processes
+      .runProgram(program, [...flags(profile, sandbox), address], options)
+      .then(() => {
+        throw new processes.HostFailure('ended before the page had answered')
+      })
     const text = await Promise.race([result, ended])
     // Its files are removed next: it must have ended.
     await ended.catch(() => undefined)
-    if (text.startsWith('error: ')) throw new HostFailure(text.slice(7))
-    return readOutcome(text)
+    if (text.startsWith('error: ')) throw new processes.HostFailure(text.slice(7))
+    return processes.readOutcome(text)
   } catch (error) {
-    if (!sandbox || !(error instanceof HostFailure && NO_SANDBOX.test(error.complaints)))
+    if (!sandbox || !(error instanceof processes.HostFailure && NO_SANDBOX.test(error.complaints)))
       throw error
     return runBrowser(job, program, flags, false)
   } finally {
@@ -167,9 +160,9 @@ async function runBrowser(
   }
 }
 
-async function found(program: string, name: string, flags: Flags): Promise<FoundHost> {
+async function found(program: string, name: string, flags: Flags): Promise<processes.FoundHost> {
   return {
-    version: `${name} ${await versionOf(program)}`,
+    version: `${name} ${await processes.versionOf(program)}`,
     run: (job) => runBrowser(job, program, flags),
   }
 }
@@ -177,16 +170,16 @@ async function found(program: string, name: string, flags: Flags): Promise<Found
 /** CHROME_BIN, or Chromium or one of its kin on the path. */
 export function findChromium(): Promise<string | undefined> {
   const { CHROME_BIN } = process.env
-  return findProgram(...(CHROME_BIN ? [CHROME_BIN] : []), ...chromiums)
+  return processes.findProgram(...(CHROME_BIN ? [CHROME_BIN] : []), ...chromiums)
 }
 
-export const browser: Host = {
+export const browser: processes.Host = {
   name: 'browser',
   install: 'apt-get install chromium, or firefox; or CHROME_BIN=its path',
   find: async () => {
     const chromium = await findChromium()
     if (chromium !== undefined) return found(chromium, 'Chromium', chromiumFlags)
-    const firefox = await findProgram(...firefoxes)
+    const firefox = await processes.findProgram(...firefoxes)
     return firefox === undefined ? undefined : found(firefox, 'Firefox', firefoxFlags)
   },
 }

@@ -6,15 +6,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compiled, sourcesIn } from '../compile.js'
 import type { Job, JobNumbers } from '../job.js'
-import {
-  findProgram,
-  firstPath,
-  type Host,
-  refusesSimd,
-  runHost,
-  runProgram,
-  versionOf,
-} from '../process.js'
+import * as processes from '../process.js'
 import { findSimde } from './wasm2c.js'
 
 /** wasm3, from a checkout of its sources. */
@@ -23,14 +15,14 @@ export const wasm3 = compiled(
     name: 'wasm3',
     install:
       'git clone https://github.com/wasm3/wasm3, then WASM3_DIR=its folder; and a C compiler',
-    refuses: refusesSimd,
+    refuses: processes.refusesSimd,
   },
   'wasm3.c',
   async () => {
     const { WASM3_DIR: folder } = process.env
     if (folder === undefined) return undefined
     const source = join(folder, 'source')
-    const header = await firstPath(join(source, 'wasm3.h'))
+    const header = await processes.firstPath(join(source, 'wasm3.h'))
     if (header === undefined) return undefined
     const version = /M3_VERSION\s+"([^"]+)"/.exec(await readFile(header, 'utf8'))?.[1]
     return {
@@ -45,26 +37,31 @@ export const wasm3 = compiled(
  *
  * @param ahead whether the file is compiled before it runs
  */
-const edge = (name: string, ahead: boolean): Host =>
+const edge = (name: string, ahead: boolean): processes.Host =>
   compiled(
     { name, install: 'apt-get install wasmedge libwasmedge-dev gcc, or WASMEDGE_DIR=its folder' },
     'wasmedge.c',
     async () => {
       const folder = process.env.WASMEDGE_DIR
       const own = folder === undefined ? [] : [folder]
-      const program = await findProgram(...own.map((path) => `${path}/bin/wasmedge`), 'wasmedge')
+      const program = await processes.findProgram(
+        ...own.map((path) => `${path}/bin/wasmedge`),
+        'wasmedge',
+      )
       const roots = [...own, '/usr', '/usr/local', `${process.env.HOME}/.wasmedge`]
-      const header = await firstPath(...roots.map((root) => `${root}/include/wasmedge/wasmedge.h`))
+      const header = await processes.firstPath(
+        ...roots.map((root) => `${root}/include/wasmedge/wasmedge.h`),
+      )
       if (program === undefined || header === undefined) return undefined
       const root = header.replace('/include/wasmedge/wasmedge.h', '')
       const places = [`-I${root}/include`, `-L${root}/lib`, `-L${root}/lib64`]
       return {
-        version: await versionOf(program),
+        version: await processes.versionOf(program),
         more: async () => [...places, '-lwasmedge', `-Wl,-rpath,${root}/lib`],
         net: async (job) => {
           if (!ahead) return job.net
           const net = join(job.folder, 'net.so')
-          await runProgram(program, ['compile', job.net, net], { seconds: 900 })
+          await processes.runProgram(program, ['compile', job.net, net], { seconds: 900 })
           return net
         },
       }
@@ -153,7 +150,7 @@ export const wamr = compiled(
     const processor = processors[arch]
     if (!env.WAMR_DIR || !['linux', 'darwin'].includes(platform) || !processor) return undefined
     const core = join(env.WAMR_DIR, 'core')
-    const header = await firstPath(join(core, 'version.h'))
+    const header = await processes.firstPath(join(core, 'version.h'))
     if (header === undefined) return undefined
     const text = await readFile(header, 'utf8')
     const version = ['MAJOR', 'MINOR', 'PATCH']
@@ -226,16 +223,16 @@ const scripted = (
   install: string,
   script: string,
   args: readonly string[] = [],
-): Host => ({
+): processes.Host => ({
   name,
   install,
   find: async () => {
-    const program = name === 'node' ? process.execPath : await findProgram(name)
+    const program = name === 'node' ? process.execPath : await processes.findProgram(name)
     if (program === undefined) return undefined
     return {
-      version: await versionOf(program),
+      version: await processes.versionOf(program),
       run: async (job) =>
-        runHost(job, program, [...args, await writeScript(job, `${name}.mjs`, script)]),
+        processes.runHost(job, program, [...args, await writeScript(job, `${name}.mjs`, script)]),
     }
   },
 })
