@@ -204,7 +204,7 @@ export function workOf(record: PlannedRecord): number {
       : parameter !== undefined
         ? parameter * numberOf(record.fields, 'count')
         : byte * bytesOf(record)
-  // Of two kernels that a program may choose from, one runs.
+  // One of two kernels that a program may choose from runs.
   return typeof record.condition === 'object' ? work / 2 : work
 }
 

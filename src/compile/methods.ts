@@ -234,7 +234,7 @@ export const traitsOf = ({
   methods[method].modes[stepMode] as MethodTraits
 
 /**
- * Of a method's options, those that it takes: what `methodOptions` completed can be given again.
+ * The options that a method takes: what `methodOptions` completed can be given again.
  */
 export const takenOptions = (options: MethodOptions): MethodOptions =>
   pickMethodOptions(options, ['method', 'stepMode', ...methods[options.method ?? 'rate'].options])

@@ -17,7 +17,7 @@ const MOST_LAYERS = 2
 const LONGEST_CHAIN = 100
 /** Parts of a batch. */
 const PARTS = 8
-/** Of the memory at the busiest moment, what may be filled: buffers in full memory leave gaps. */
+/** Share of the memory at the busiest moment that may be filled: full memory leaves gaps. */
 const FILLED = 0.95
 
 /** How a tensor is made. */

@@ -32,9 +32,12 @@ export const noPool: Pool = { kernelSize: [1, 1], stride: [1, 1], padding: [0, 0
 
 /** The words of records for a window. */
 export const windowWords = ({ kernelSize, stride, padding }: Pool) => ({
-  ...{ kernelH: kernelSize[0], kernelW: kernelSize[1] },
-  ...{ strideH: stride[0], strideW: stride[1] },
-  ...{ padH: padding[0], padW: padding[1] },
+  kernelH: kernelSize[0],
+  kernelW: kernelSize[1],
+  strideH: stride[0],
+  strideW: stride[1],
+  padH: padding[0],
+  padW: padding[1],
 })
 
 export const isIdentity = (pool: Pool): boolean => samePool(pool, noPool)

@@ -84,7 +84,7 @@ export interface NetInfo {
   readonly parameters: number
   /** Bytes of weights, normalisation and other parameters in the file. */
   readonly weightBytes: number
-  /** Of the memory, min = max; whole pages of 65,536 bytes. */
+  /** Bytes of the memory, min = max; whole pages of 65,536 bytes. */
   readonly memoryBytes: number
   /** Bytes of memory that are used at most; everything lies below. */
   readonly usedBytes: number

@@ -75,7 +75,7 @@ interface Constant {
   readonly range: Range
   /** Numbers, without the padding behind them. */
   readonly count: number
-  /** Of weights. */
+  /** How the blocks of weights lie. */
   readonly blocks?: GroupedBlocks
   /** Elements are bytes in memory. */
   readonly bytes?: boolean
@@ -181,7 +181,7 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
     const weight = all.find(({ buffer }) => buffer === named.parameters)
     const isWeight = name === weightStandardise.name
     const parameter = parameters.find(({ offset }) => offset === weight?.offset)
-    // Of a normalisation: a number for each channel.
+    // A normalisation has a number for each channel.
     const copy =
       isWeight && parameter
         ? { count: countOf(parameter.layout), blocks: blocksOf(parameter.layout) }

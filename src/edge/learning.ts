@@ -11,7 +11,7 @@ import { layoutText } from './state.js'
 /** How a model would go on learning. */
 export interface Learning {
   readonly optimizer: Sgd
-  /** Of dropout and of SLTT-K. */
+  /** Seed of dropout and of SLTT-K. */
   readonly seed: number
   /** Training steps of the model so far. */
   readonly steps: number

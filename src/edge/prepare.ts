@@ -18,7 +18,7 @@ const MOST_BYTES = 2 ** 31
 export interface Prepared {
   readonly plan: Plan
   readonly memory: WebAssembly.Memory
-  /** Of a file that learns. */
+  /** What a file that learns begins with. */
   readonly learning?: Learning
 }
 

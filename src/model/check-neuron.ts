@@ -78,9 +78,9 @@ const STEP = 1e-6
 function table(rows: readonly NeuronCheckRow[], head: string): string {
   const cells = [
     ['of', 'against', 'largest', 'error'],
-    ...rows.map(({ of, against, largest, error }) => [
-      ...[of, against, largest.toPrecision(3), error.toExponential(1)],
-    ]),
+    ...rows.map(({ of, against, largest, error }) => {
+      return [of, against, largest.toPrecision(3), error.toExponential(1)]
+    }),
   ]
   return [head, ...columns(cells)].join('\n')
 }

@@ -247,9 +247,13 @@ export function cellOf(type: CellType, options: object, name: string = type): Ce
         fail(`${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`)
   const vRest = own.vRest === undefined ? (vReset ?? 0) : of.vRest
   return {
-    ...{ kind: 'cell', type, ...of, vRest },
+    kind: 'cell',
+    type,
+    ...of,
+    vRest,
     ...checkSurrogate(name, own),
-    ...{ learn: [...learn], recurrence: null },
+    learn: [...learn],
+    recurrence: null,
   }
 }
 

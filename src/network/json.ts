@@ -21,14 +21,14 @@ export interface NodeJson {
 
 /** A network without its weights: plain data. */
 export interface NetworkJson {
-  /** Of this layout. */
+  /** Version of this layout. */
   readonly version: 1
   /** Nodes in the order in which they run, without the input. */
   readonly nodes: readonly NodeJson[]
   /** The node that the network gives, as in `inputs`. */
   readonly output: number
   /**
-   * Of a network with several outputs: their nodes by name, the last one being `output`.
+   * Nodes by name of a network with several outputs, the last one being `output`.
    */
   readonly outputs?: readonly (readonly [name: string, node: number])[]
 }

@@ -33,8 +33,14 @@ const residualOf = {
 export type ResidualOptions = is.OptionsIn<typeof residualOf>
 
 export const dynamicsOptions = [
-  ...(['tau', 'decayInput', 'vThreshold', 'vReset', 'detachReset', 'surrogate', 'alpha'] as const),
-]
+  'tau',
+  'decayInput',
+  'vThreshold',
+  'vReset',
+  'detachReset',
+  'surrogate',
+  'alpha',
+] as const
 
 /** What spiking neurons are, and what they read. */
 export const charge = {
@@ -200,7 +206,10 @@ export function jobOf(
   const neurons: Neurons = {
     inputs: [{ tensor: tensors.asFloat(made.input, extent) }],
     // Forward and back draw the same numbers.
-    ...{ name: 'neurons', model, shape, ...reads },
+    name: 'neurons',
+    model,
+    shape,
+    ...reads,
     parameters: new Map(Array.from(model.learn, ([key, name]) => [key, placeOf(name)])),
     recurrent: model.recurrence
       ? {
@@ -215,7 +224,11 @@ export function jobOf(
 
 /** Where neurons run. */
 export const scopeOf = (b: OpBuilder['b'], { B: images, T }: Extent, timeSteps: number) => ({
-  ...{ b, images, callSteps: T, context: { images }, options: { timeSteps } },
+  b,
+  images,
+  callSteps: T,
+  context: { images },
+  options: { timeSteps },
 })
 
 /** What of neurons is counted: who asks for spikes alone has nothing counted. */
@@ -241,8 +254,10 @@ export function emitForward(o: OpBuilder, job: NeuronJob, own: string): void {
   }
   const { units } = sizesOf(scope, neurons)
   const results = {
-    ...{ masks: spiking?.buffer, out: spiking ? undefined : result.buffer },
-    ...{ counts, eligibility: made.eligibilities?.buffer },
+    masks: spiking?.buffer,
+    out: spiking ? undefined : result.buffer,
+    counts,
+    eligibility: made.eligibilities?.buffer,
     countPartials: counts && b.buffer('spike sums', units * 4, 'statistics'),
     surrogateOut: made.surrogates?.buffer,
   }

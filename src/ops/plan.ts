@@ -105,15 +105,21 @@ export class OpPlan {
     this.bytes = scratchAt + threads * scratchBytes + 64
     const { bytes, programs } = laid.encode()
     const runner = new Runner(op, this.bytes, {
-      ...{ program: programs[0], scratch: scratchAt, scratchBytes },
-      ...{ threads, isDebug: engine === 'debug', kernels: b.kernels, calls },
+      program: programs[0],
+      scratch: scratchAt,
+      scratchBytes,
+      threads,
+      isDebug: engine === 'debug',
+      kernels: b.kernels,
+      calls,
     })
     const { views, block } = runner
     new Uint8Array(runner.memory.buffer).set(bytes, programAt)
     const own = this.#all.map((tensor) => views(tensor.buffer, tensor.type, ownCount(tensor)))
     const totals = before && runner.totals()
     this.#live = {
-      ...{ runner, own },
+      runner,
+      own,
       result: this.#results((tensor) => own[this.#all.indexOf(tensor)]),
       before: (settings) => totals && before(views, totals, settings),
     }

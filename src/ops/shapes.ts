@@ -106,6 +106,8 @@ export const withSteps = (extent: Extent, T: number): Extent => resized(extent, 
 export const imageOf = ({ C, H, W }: Extent): [number, number, number] => [C, H, W]
 /** Images of steps, as the planner has them. */
 export const imagesOf = (extent: Extent) => ({
-  ...{ images: extent.B, shape: imageOf(extent) },
-  ...{ stored: storedChannels(extent.C), steps: extent.T },
+  images: extent.B,
+  shape: imageOf(extent),
+  stored: storedChannels(extent.C),
+  steps: extent.T,
 })

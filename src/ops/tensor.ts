@@ -100,7 +100,15 @@ function placed<A extends Values>(
   const own = (views: Views): A => views(buffer, type, room) as A
   const copy = (all: A): A => all.slice(0, count) as A
   return {
-    ...{ name, updated, type, shape, order, sizes, stored, check, buffer },
+    name,
+    updated,
+    type,
+    shape,
+    order,
+    sizes,
+    stored,
+    check,
+    buffer,
     pack: (values, views) => (put ? put(values as A, own(views)) : own(views).set(values)),
     unpack: (views) => (get ?? copy)(own(views)),
   }
@@ -148,8 +156,11 @@ export const spikes =
     const stored = storedChannels(C)
     const planes = Math.ceil(T / 8)
     const masks = make<Uint8Array>({
-      ...{ type: 'uint8', shape, order: '[T / 8][B][H][W][C], bit t mod 8 of a byte' },
-      ...{ sizes: [planes, B, H, W, stored], stored },
+      type: 'uint8',
+      shape,
+      order: '[T / 8][B][H][W][C], bit t mod 8 of a byte',
+      sizes: [planes, B, H, W, stored],
+      stored,
       check: (values) => reorder.checkSpikes(`${o.op}: ${naming.name}`, values as Uint8Array),
       put: (values, own) => reorder.toMasks(extent, stored, values, own),
       get: (own) => reorder.fromMasks(extent, stored, own),
@@ -174,7 +185,10 @@ export function stepBytes(extent: Extent, hasSteps = true): Make<Uint8Array> {
   const { T, B, C, H, W, shape } = extent
   const stored = storedChannels(C)
   return make<Uint8Array>({
-    ...{ type: 'uint8', shape, stored, order: `[B][H][W]${hasSteps ? '[T]' : ''}[C]` },
+    type: 'uint8',
+    shape,
+    stored,
+    order: `[B][H][W]${hasSteps ? '[T]' : ''}[C]`,
     sizes: [B, H, W, ...(hasSteps ? [T] : []), stored],
     put: (values, own) => reorder.bytesToEngine(extent, stored, values, own),
     get: (own) => reorder.bytesFromEngine(extent, stored, own),
@@ -198,7 +212,9 @@ export function weights(
     return values as unknown as Float32Array
   }
   const lies = {
-    ...{ type, shape, stored },
+    type,
+    shape,
+    stored,
     order: blocks ? `[N / ${width}][rows][${width}]` : '[stored]',
     sizes: blocks ? [stored / blockRows / width, blockRows, width] : [stored],
     put: (values: Float32Array, own: Float32Array) => pack(layout, values, own),
@@ -216,7 +232,10 @@ const lyingPlain = (
   type: ValueType = 'float32',
   stored = sizeOf(shape),
 ) => ({
-  ...{ type, shape, stored, order: shape.map((_, i) => `[axis ${i}]`).join('') },
+  type,
+  shape,
+  stored,
+  order: shape.map((_, i) => `[axis ${i}]`).join(''),
   sizes: stored === sizeOf(shape) ? shape : [stored],
 })
 
@@ -294,8 +313,14 @@ export const asFloat = (
   extent: Extent,
   input = false,
 ): plan.FloatTensor => ({
-  ...{ kind: 'float', name, shape: imageOf(extent), stored, buffer },
-  ...{ steps: extent.T, input, gradient: [] },
+  kind: 'float',
+  name,
+  shape: imageOf(extent),
+  stored,
+  buffer,
+  steps: extent.T,
+  input,
+  gradient: [],
 })
 
 /** What is read of spikes: masks and counts. */

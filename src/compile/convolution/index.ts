@@ -48,7 +48,7 @@ export const strategies = {
   weightGradient: [winogradWeight, narrowGradient, directGradient],
 } as const
 
-/** Of convolutions by groups of channels, which no other kernel can run. */
+/** Strategies by groups of channels, which no other kernel can run. */
 export const groupedStrategies = {
   forwardOnSpikes: [groupedOnSpikes, denseOnSpikes],
   forwardOnFloats: [groupedOnFloats],

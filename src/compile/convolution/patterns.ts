@@ -52,7 +52,8 @@ function axisOf(input: number, output: number, kernel: number, stride: number, p
     /** Pixels of one phase, the strides of the input. */
     pixels,
     /** Cells that taps reach before a pixel's own, and behind it. */
-    ...{ before, after },
+    before,
+    after,
     /** Outputs that taps meet. */
     outputs: Math.min(output, pixels + after),
   }

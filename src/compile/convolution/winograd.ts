@@ -169,7 +169,7 @@ export function sharedTilesPlan(g: Geometry, steps: number) {
 
 const fits = ({ g }: Task): boolean => winogradApplies(g) && winogradPays(g)
 
-/** Of a weight's gradient: as long as lists of so many of the neurons take. */
+/** A weight's gradient takes as long as lists of so many of the neurons. */
 const COST = 0.16
 
 export function emitInputGradient(b: ProgramBuilder, job: InputGradient): void {
@@ -179,7 +179,9 @@ export function emitInputGradient(b: ProgramBuilder, job: InputGradient): void {
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
     const part = {
-      ...{ g: { ...g, images }, steps, weight },
+      g: { ...g, images },
+      steps,
+      weight,
       delta: ref(delta, firstImage * outputBytes(g) * steps),
       out: ref(out, firstImage * inputBytes(g) * steps),
     }

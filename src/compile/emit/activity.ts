@@ -189,7 +189,7 @@ export interface Choice {
 
 type Spikes = Pick<SpikeTensor, 'masks' | 'counts'>
 
-/** Of spikes: `counts` are those of the input where the rate chooses. */
+/** Max pooling of spikes; `counts` are those of the input where the rate chooses. */
 export function emitMaxPool(
   b: ProgramBuilder,
   pool: MaxPool,
@@ -217,7 +217,7 @@ export function emitMaxPool(
   })
 }
 
-/** Of floats: the sums over time of `chooser` choose, or without it the values of each step. */
+/** Max pooling of floats: the sums over time of `chooser` choose, or else each step's values. */
 export function emitMaxPoolFloats(
   b: ProgramBuilder,
   pool: MaxPool,

@@ -141,7 +141,7 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
     loss: losses && { losses, delta, gradientScale: 1 / images / over, ...numbers, of: loss },
   })
   if (!losses) return
-  // Of the time mean every step's output has its share.
+  // Every step's output has its share of the time mean.
   const share = instantaneous ? 1 : 1 / gradientRows(pass, logits)
   if (delta) pass.backward(node, () => giveTensorGradient(logits, delta, rows, share))
 }

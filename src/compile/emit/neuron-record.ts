@@ -203,22 +203,38 @@ export function chargeFields(scope: NeuronScope, neurons: Neurons) {
   const learnt = Array.from(parameters.values(), (place, i) => [`learnt${i}`, place])
   const { units, pixelsPerUnit } = inUnits(pixels, stored)
   const shared = {
-    ...{ pixels, channels: stored, realChannels: shape[0], imagePixels, steps: scope.callSteps },
-    ...{ a: a.at, aPixelBytes: a.pixelBytes, aStepBytes: a.stepBytes },
+    pixels,
+    channels: stored,
+    realChannels: shape[0],
+    imagePixels,
+    steps: scope.callSteps,
+    a: a.at,
+    aPixelBytes: a.pixelBytes,
+    aStepBytes: a.stepBytes,
     given: listsOf(neurons).given,
     ...(Object.fromEntries(learnt) as { readonly [name: `learnt${number}`]: Place }),
   }
   const currents = {
     pixelsPerUnit,
-    ...{ aScale: a.scale, aShift: a.shift, aGroupBytes: a.groupBytes },
-    ...{ b: b?.at, bPixelBytes: b?.pixelBytes, bStepBytes: b?.stepBytes },
-    ...{ bScale: b?.scale, bShift: b?.shift, bGroupBytes: b?.groupBytes },
+    aScale: a.scale,
+    aShift: a.shift,
+    aGroupBytes: a.groupBytes,
+    b: b?.at,
+    bPixelBytes: b?.pixelBytes,
+    bStepBytes: b?.stepBytes,
+    bScale: b?.scale,
+    bShift: b?.shift,
+    bGroupBytes: b?.groupBytes,
     spikes: spikes?.masks,
     spikePlaneBytes: spikes && scope.context.images * imagePixels * stored,
   }
   const means = {
-    ...{ aMean: a.mean, aInvStd: a.invStd, aXhat: a.xhat },
-    ...{ bMean: b?.mean, bInvStd: b?.invStd, bXhat: b?.xhat },
+    aMean: a.mean,
+    aInvStd: a.invStd,
+    aXhat: a.xhat,
+    bMean: b?.mean,
+    bInvStd: b?.invStd,
+    bXhat: b?.xhat,
   }
   return { units, shared, currents, means }
 }
@@ -305,7 +321,9 @@ export function emitNeuronsBackward(
     ...shared,
     delta,
     ...contributionFields(contributions, channels, steps),
-    ...{ height: neurons.shape[1], width: neurons.shape[2], traces },
+    height: neurons.shape[1],
+    width: neurons.shape[2],
+    traces,
   }
   const key = (role: string): string => keyOf(role, layer, options)
   if (!neurons.recurrent) {
@@ -320,7 +338,9 @@ export function emitNeuronsBackward(
   scope.b.emit(records.recurrentBackward, scope.images, {
     ...fields,
     ...neurons.recurrent,
-    ...{ a: inputs as Place, aPixelBytes: row * steps, aStepBytes: row },
+    a: inputs as Place,
+    aPixelBytes: row * steps,
+    aStepBytes: row,
     kernel: kernelOf(scope, key('step back'), step).place,
     ahead: kernelOf(scope, key('states'), states).place,
     states: count,

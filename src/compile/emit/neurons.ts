@@ -137,7 +137,10 @@ function neuronsOf(
   const { read, floats, spikes } = readable(pass, node, given, storedChannels(shape[0]))
   const fired = spikes.at(0)
   const neurons: Neurons = {
-    ...{ name, model, shape, training: pass.training },
+    name,
+    model,
+    shape,
+    training: pass.training,
     inputs: floats.map(inputOf),
     spikes: fired && { masks: (fired.tensor as SpikeTensor).masks, scale: fired.scale },
     parameters: places,

@@ -76,7 +76,7 @@ export interface Update {
   readonly spec: TrainingSpec
   readonly buffers: TrainingBuffers & { readonly parameters: Buffer }
   readonly ranges: Readonly<ReturnType<typeof updateRanges>>
-  /** Of all parameters. */
+  /** Floats of all parameters. */
   readonly floats: number
 }
 
@@ -238,7 +238,13 @@ function functionOf(rule: string, update: string, states: readonly string[]): Ke
   const none = { pixels: 0, realChannels: 0, imagePixels: 0 }
   return {
     func: kernel({
-      ...{ name: rule, width: 2, padded: false, places, lower: lowering(g), common: [], start: [] },
+      name: rule,
+      width: 2,
+      padded: false,
+      places,
+      lower: lowering(g),
+      common: [],
+      start: [],
       words: { ...none, channels: wordOf('channels') },
       sections: [{ times: 1, steps: 1, from: 0, outputs, carry: [] }],
     }),

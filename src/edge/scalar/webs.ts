@@ -10,7 +10,7 @@ type State = Map<number, number> | undefined
 
 interface Value {
   readonly local: number
-  /** Of values that meet here: those that come. */
+  /** Values that meet here: those that come. */
   readonly from: number[] | undefined
   /** What was assigned. */
   readonly set: ir.Expression | undefined

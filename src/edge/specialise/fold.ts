@@ -23,7 +23,9 @@ const folded = [
   ...each('i32', 'rem_s rem_u clz ctz popcnt extend8_s extend16_s wrap_i64 reinterpret_f32'),
   ...each('i64', 'extend_i32_s extend_i32_u'),
   ...each('f32 f64', 'add sub mul div eq ne lt gt le ge neg abs convert_i32_s convert_i32_u'),
-  ...['f64.promote_f32', 'f32.demote_f64', 'f32.reinterpret_i32'],
+  'f64.promote_f32',
+  'f32.demote_f64',
+  'f32.reinterpret_i32',
 ]
 
 type Folds = Readonly<Record<string, ((...args: readonly Value[]) => Value) | undefined>>
@@ -101,8 +103,8 @@ export interface Fact {
   /** The value, if it is the same whenever the expression runs. */
   value: Value
   /**
-   * Of a branch with several ways, those that are taken: 0 and 1, or indices of a table. Of a loop
-   * 1 where there is one turn at most, 2 where there may be more.
+   * The ways of a branch that are taken: 0 and 1, or indices of a table. For a loop 1 where there
+   * is one turn at most, 2 where there may be more.
    */
   ways: Set<number> | undefined
 }

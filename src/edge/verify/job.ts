@@ -48,7 +48,7 @@ export const outcome = v.object({
   coldMs: v.number(),
   /** What the process holds after the first answer, in bytes; null where unknown. */
   residentBytes: v.nullable(natural),
-  /** Of the module's memory, as the host sees it. */
+  /** Bytes of the module's memory, as the host sees it. */
   memoryBytes: natural,
 })
 

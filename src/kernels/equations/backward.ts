@@ -78,7 +78,9 @@ class Backward {
   ): Section {
     const { states, after } = this.neurons.steps(steps, this.state)
     return {
-      ...{ times, steps, from },
+      times,
+      steps,
+      from,
       outputs: outputs([this.state, ...states.slice(0, -1)]),
       carry: this.state.map((leaf, i) => [leaf, after[i]] as const),
     }
@@ -112,7 +114,11 @@ class Backward {
     })
     const behind = adjoint.map((leaf, i): Carried => [leaf, of(before[i]) ?? zero])
     return {
-      ...{ times, steps, from, backwards: true, outputs: stores.reverse() },
+      times,
+      steps,
+      from,
+      backwards: true,
+      outputs: stores.reverse(),
       carry: [...(last ? [] : behind), ...added],
     }
   }
@@ -164,7 +170,11 @@ class Backward {
   private func(name: string, start: readonly Carried[], sections: readonly Section[]): Code {
     const { layer, neurons } = this
     return kernel({
-      ...{ name, words: word, width: layer.wide ? 2 : 1, padded: layer.padded, common: [] },
+      name,
+      words: word,
+      width: layer.wide ? 2 : 1,
+      padded: layer.padded,
+      common: [],
       ...{
         places: neurons.places,
         lower: this.lower,

@@ -28,7 +28,12 @@ export const functions: Readonly<Record<string, number>> = /* @__PURE__ */ Objec
 /** Names with a meaning of their own. */
 export const reserved: ReadonlySet<string> = new Set([
   ...Object.keys(functions),
-  ...['pi', 'dt', 'x', 'and', 'or', 'not'],
+  'pi',
+  'dt',
+  'x',
+  'and',
+  'or',
+  'not',
 ])
 
 const signs = { ge: '>=', gt: '>', le: '<=', lt: '<', eq: '==', ne: '!=' } as const

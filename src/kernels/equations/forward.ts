@@ -219,7 +219,9 @@ class Forward {
       ...this.spikesAfter(turn),
     ]
     return {
-      ...{ times, steps: count, from },
+      times,
+      steps: count,
+      from,
       outputs: [
         ...(options.silent ? [] : resultsOf(neurons, options, turn, sums)),
         ...(options.changes ? [changesOf(neurons, potentials)] : []),
@@ -293,7 +295,10 @@ function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }
   const { names, steps, whole } = recorded
   const rows = names.length
   const tensor = {
-    ...{ word: word.recorded, pixel: { rows: rows * steps }, step: { rows }, whole },
+    word: word.recorded,
+    pixel: { rows: rows * steps },
+    step: { rows },
+    whole,
   }
   const parameters = layer.parameters.map(({ name }) => name)
   return all.flatMap((values, step) => {

@@ -138,10 +138,10 @@ export const lowerings: Lowerings = {
   tanh(f, x) {
     const size = f.make(Wasm.f32x4Abs, x)
     const z = f.mul(x, x)
-    const p = f.poly(z, [
-      ...[-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2],
-      ...[1.33314422036e-1, -3.33332819422e-1],
-    ])
+    const p = f.poly(
+      z,
+      [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
+    )
     const near = f.add(f.mul(f.mul(p, z), x), x)
     const square = f.exp(f.add(size, size))
     const far = f.sub(f.k(1), f.div(f.k(2), f.add(square, f.k(1))))

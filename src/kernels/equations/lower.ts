@@ -78,10 +78,13 @@ export class Functions {
     const n = this.make(Wasm.f32x4Nearest, this.mul(bounded, this.k(Math.LOG2E)))
     const high = this.sub(bounded, this.mul(n, this.k(0.693359375)))
     const r = this.add(high, this.mul(n, this.k(2.1219444e-4)))
-    const p = this.poly(r, [
-      ...[1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3],
-      ...[4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
-    ])
+    const p = this.poly(
+      r,
+      [
+        1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+        5.0000001201e-1,
+      ],
+    )
     const y = this.add(this.add(this.mul(p, this.mul(r, r)), r), this.k(1))
     const power = this.make(Wasm.i32x4Shl, this.make(Wasm.i32x4TruncSatF32x4S, n), this.int(23))
     const inside = this.make(Wasm.i32x4Add, y, power)

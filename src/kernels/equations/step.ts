@@ -22,7 +22,10 @@ export interface Range {
 }
 
 export const openRange: Range = {
-  ...{ least: -Infinity, most: Infinity, withLeast: false, withMost: false },
+  least: -Infinity,
+  most: Infinity,
+  withLeast: false,
+  withMost: false,
 }
 
 /** A neuron as its equations say. */

@@ -20,8 +20,21 @@ type Entry = schema.Entry
 type RecordKind = schema.RecordKind
 
 const modules = [
-  ...[activity, schema, dense, gradient, groupNorm, grouped, lists, loss, neuron, norm, optimizer],
-  ...[patterns, signals, spikes, winograd],
+  activity,
+  schema,
+  dense,
+  gradient,
+  groupNorm,
+  grouped,
+  lists,
+  loss,
+  neuron,
+  norm,
+  optimizer,
+  patterns,
+  signals,
+  spikes,
+  winograd,
 ]
 
 const exported = modules.flatMap((module) => Object.entries<unknown>(module))

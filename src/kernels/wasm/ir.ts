@@ -70,7 +70,7 @@ export interface Func {
   readonly name: string
   params: ValueType[]
   result: ValueType | undefined
-  /** Of the whole body: a branch to it returns. */
+  /** The label of the whole body: a branch to it returns. */
   readonly label: Label
   /** Types of the locals behind the parameters. */
   locals: ValueType[]

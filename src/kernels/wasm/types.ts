@@ -225,7 +225,11 @@ const all = rows.flatMap(([first, row]) => {
     if (own === '-') return []
     return [
       {
-        ...{ name, code: first + i, params, result: result[0], immediate: immediateOf(name) },
+        name,
+        code: first + i,
+        params,
+        result: result[0],
+        immediate: immediateOf(name),
         reads: /\.load/.test(name) || name === 'memory.copy',
         writes: /\.store/.test(name) || /^memory\.(copy|fill)$/.test(name),
         traps: /\.(div|rem)_[su]$/.test(name) || /\.trunc_f/.test(name),

@@ -132,8 +132,16 @@ export interface AdexOptions {
  */
 export const adex = maker<AdexOptions>('adex', {
   defaults: {
-    ...{ C: 281, gL: 30, EL: -70.6, VT: -50.4, deltaT: 2, tauW: 144, a: 4, b: 80.5 },
-    ...{ vReset: undefined, vCut: undefined },
+    C: 281,
+    gL: 30,
+    EL: -70.6,
+    VT: -50.4,
+    deltaT: 2,
+    tauW: 144,
+    a: 4,
+    b: 80.5,
+    vReset: undefined,
+    vCut: undefined,
   },
   dt: 1,
   unit: 20,

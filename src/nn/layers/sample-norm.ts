@@ -132,9 +132,9 @@ const groupNormKind = defineLayer<GroupNorm>('groupNorm', {
 })
 
 /**
- * Of a sample: one group of all channels, with parameters for each neuron. Of each channel: as
- * many groups, with parameters for each pixel. Of each row: the same, and a row is what an image is
- * else.
+ * A whole sample is one group of all channels, with parameters for each neuron; channels are as
+ * many groups, with parameters for each pixel; rows are groups likewise, and a row is what an image
+ * is else.
  */
 const layerNormKind = defineLayer<LayerNorm>('layerNorm', {
   again: ({ shape, ...options }) => layerNorm(shape, options),

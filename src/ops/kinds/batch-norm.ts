@@ -147,10 +147,17 @@ export const batchNorm = op('batchNorm', {
         ? { buffer: at.moments, units: moments?.[0] as number }
         : norms.emitNormStatistics(b, op, { ...shape, rows }, at.input)
       norms.emitNormFinish(b, {
-        ...{ ...map, rows, units, partial, momentum, meanInvStd, totalSteps: timeSteps },
+        ...map,
+        rows,
+        units,
+        partial,
+        momentum,
+        meanInvStd,
+        totalSteps: timeSteps,
         repeats: byStep ? 1 : timeSteps / T,
         moves: byStep ? timeSteps / T : undefined,
-        ...{ mean: at.mean as Buffer, invStd: at.invStd as Buffer },
+        mean: at.mean as Buffer,
+        invStd: at.invStd as Buffer,
       })
     }
     if (at.output) emitOutput(o, input, byStep)
@@ -216,14 +223,21 @@ export const batchNormBackward = op('batchNormBackward', {
   },
   emit({ b, op, made }, at, { input, stepMode, normalised, accumulate }) {
     const { B, T, H, W, timed } = input
-    const { delta, xhat, mean, invStd, weight, weightGradient, biasGradient } = at
+    const { xhat, mean, invStd } = at
     const [rows, byStep] = [B * H * W * T, stepMode === 's']
     // A time mean has one x̂ and the mean of the steps' deviations.
     const ofMeans = normalised && byStep && !timed
     norms.emitNormBackward(b, {
-      ...{ name: op, rows, channels: made.inputGradient.stored },
+      name: op,
+      rows,
+      channels: made.inputGradient.stored,
       groups: byStep && timed ? T : 1,
-      ...{ delta, out: at.inputGradient, weight, weightGradient, biasGradient, accumulate },
+      delta: at.delta,
+      out: at.inputGradient,
+      weight: at.weight,
+      weightGradient: at.weightGradient,
+      biasGradient: at.biasGradient,
+      accumulate,
       ...(normalised ? { xhat } : { in: at.input, mean }),
       ...(ofMeans ? { meanInvStd: invStd } : { invStd }),
       inParts: (_, emit) => emit(rows, 0),
@@ -286,7 +300,10 @@ export const batchNormAllTime = op('batchNormAllTime', {
     const { buffer: partial, units } = norms.emitNormStatistics(b, op, { ...shape, rows }, at.input)
     norms.emitNormFinish(b, { ...map, rows, units, partial, repeats: 1 })
     b.emit(normAllTime, 1, {
-      ...{ ...map, realChannels: C, runningMean, runningVar },
+      ...map,
+      realChannels: C,
+      runningMean,
+      runningVar,
       frozen: b.buffer('frozen statistics', 2 * stored * 4, 'statistics'),
       totals: b.buffer('totals over time', 2 * stored * 8, 'statistics'),
       bound: norms.allTimeBound(frames ?? false),

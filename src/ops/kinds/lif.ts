@@ -41,8 +41,14 @@ export const lif = op('lif', {
     totalSteps: is.given<number>(),
     /** Names of what to compute and return. Default ['spikes', 'rates', 'eligibilities']. */
     outputs: is.outputs(
-      ...(['spikes', 'counts', 'rates', 'eligibilities', 'surrogates'] as const),
-      ...(['xhat', 'residualXhat', 'potential'] as const),
+      'spikes',
+      'counts',
+      'rates',
+      'eligibilities',
+      'surrogates',
+      'xhat',
+      'residualXhat',
+      'potential',
     ),
   },
   returns: ['spikes', 'rates', 'eligibilities'],
@@ -213,17 +219,15 @@ export const stabilizedLif = op('stabilizedLif', {
     const layer = stabilized.stabilizedLif(options)
     const scope = neurons.scopeOf(b, input, timeSteps)
     const job: Neurons = {
-      ...{ name: op, shape: imageOf(input), model: stabilized.stabilizedModel(layer) },
+      name: op,
+      shape: imageOf(input),
+      model: stabilized.stabilizedModel(layer),
       inputs: [{ tensor: asFloat(made.input, input) }],
       parameters: new Map([['vThreshold', ref(stability, 4)]]),
     }
     const share = layer.momentum / timeSteps
-    stabilized.emitStabilized(scope, job, potential, {
-      layer,
-      runningThreshold,
-      stability,
-      share,
-    })
+    const parts = { layer, runningThreshold, stability, share }
+    stabilized.emitStabilized(scope, job, potential, parts)
     const results = { masks: spikes, surrogateOut: surrogates }
     emitNeurons(scope, job, results, () => potential)
   },

@@ -166,9 +166,10 @@ const adamNumbers = {
  */
 export type AdamSettings = is.OptionsIn<typeof adamNumbers>
 
-const adamStep = ({ step, decoupled, ...rule }: is.Checked<typeof adamNumbers>) => ({
-  ...{ step, optimizer: { ...optimizers.adam(rule), kind: decoupled ? 'adamW' : 'adam' } as const },
-})
+function adamStep({ step, decoupled, ...rule }: is.Checked<typeof adamNumbers>) {
+  const kind = decoupled ? 'adamW' : 'adam'
+  return { step, optimizer: { ...optimizers.adam(rule), kind } as const }
+}
 
 /**
  * A step of Adam, or of AdamW with `decoupled`, by PyTorch's rule at step n:
@@ -227,9 +228,8 @@ export const update = op('update', {
   }),
   sets: () => setting(updateNumbers, () => {}),
   emit(o, _, { shape, optimizer, kept }) {
-    const at = ({ step, lr = optimizer.lr }: is.Checked<typeof updateNumbers>) => ({
-      ...{ step, optimizer: { ...optimizer, lr } },
-    })
+    type Numbers = is.Checked<typeof updateNumbers>
+    const at = ({ step, lr = optimizer.lr }: Numbers) => ({ step, optimizer: { ...optimizer, lr } })
     const outputs = ['parameters', ...kept].map((name) => o.made[name])
     return { outputs, ...emitStep(o, shape, kept, optimizer.kind, at) }
   },
@@ -273,7 +273,12 @@ export const clipNorm = op('clipNorm', {
     )
     emitClip(o.b, [{ values: ref(gradients), count: roundUp(sizeOf(shape), FLOATS) }], numbers)
     const norm: Buffer = {
-      ...{ name: 'norm', bytes: 4, purpose: 'input', persistent: true, first: 0, last: 0 },
+      name: 'norm',
+      bytes: 4,
+      purpose: 'input',
+      persistent: true,
+      first: 0,
+      last: 0,
       get address() {
         return numbers.address + StepNumbers.SingleNorm
       },

@@ -207,8 +207,11 @@ const adaptive = {
 const adapted = ({ input, outputSize: [H, W] }: is.Checked<typeof adaptive>) => ({
   output: resized(input, { H, W }),
   sizes: {
-    ...{ images: input.B, channels: storedChannels(input.C), steps: input.T },
-    ...{ input: [input.H, input.W] as const, output: [H, W] as const },
+    images: input.B,
+    channels: storedChannels(input.C),
+    steps: input.T,
+    input: [input.H, input.W] as const,
+    output: [H, W] as const,
   },
 })
 

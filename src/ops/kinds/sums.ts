@@ -102,8 +102,12 @@ export function emitSum(
     if (!affine) return { tensor, pool, scale }
     const [map, shift] = ['scale', 'shift'].map((role) => tensorOf(role, i).buffer)
     const norm: Norm = {
-      ...{ name: tensor.name, tensor, groups: affine === 'steps' ? input.T : 1 },
-      ...{ scale: map, shift, gradient: [] },
+      name: tensor.name,
+      tensor,
+      groups: affine === 'steps' ? input.T : 1,
+      scale: map,
+      shift,
+      gradient: [],
       claimMean: () => undefined,
       averageUnread() {},
     }
@@ -247,9 +251,9 @@ export const concat = op('concat', {
   emit({ b, made }, { output: out, outputCounts: counts }, { inputs, spikes }) {
     const to = { ...shapes.imagesOf(wholeOf(inputs)), out, masks: out, counts }
     const each = inputs.map((_, i) => made[`input${i}`] as tensors.SpikesTensor)
-    const given = each.map(({ buffer, counts }, i) => ({
-      ...{ ...shapes.imagesOf(inputs[i]), buffer, masks: buffer, counts: counts?.buffer },
-    }))
+    const given = each.map(({ buffer, counts }, i) => {
+      return { ...shapes.imagesOf(inputs[i]), buffer, masks: buffer, counts: counts?.buffer }
+    })
     if (!spikes) return emitJoin(b, to, partsOf(given, false))
     emitJoinSpikes(b, to, partsOf(given, false))
     return { before: counting(each) }

@@ -252,9 +252,9 @@ function emitWeightGradient(o: OpBuilder, of: OfWeight): Partial<Planned> {
   // A network would not know the address of a model's input.
   const indirect = convolution.isImage(name, of.image, of.input, reader !== undefined)
   const list: readonly Strategy<WeightGradient>[] = strategiesOf(job).weightGradient
-  const products = convolution.waysOf(o, list, { g, steps, indirect }, () => ({
-    ...{ ...job, input: read() },
-  }))
+  const products = convolution.waysOf(o, list, { g, steps, indirect }, () => {
+    return { ...job, input: read() }
+  })
   if (!reader) return { algorithm: convolution.takeWay(name, algorithm, products) }
   const lists = counts ? countLists(o, reader, job, timeSteps ?? 1) : patternLists(o, reader, job)
   let before = counts ? reader.check : undefined
