@@ -4,15 +4,7 @@ import { Rec } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import type { KernelSet } from '../kernels/equations/kernel-set.js'
-import {
-  type Access,
-  type AnyFields,
-  type Fields,
-  type RecordKind,
-  type Schema,
-  withPlaces,
-  wordsOf,
-} from '../kernels/records/schema.js'
+import * as schemas from '../kernels/records/schema.js'
 import type { Buffer, MemoryKind, Reference, Words } from '../kernels/records/words.js'
 
 /**
@@ -27,7 +19,7 @@ export type Phase = 'forward' | 'backward' | 'update'
 /** Always, in calls of the step mask, in all calls but the first, or when a u32 is not 0. */
 export type Condition = 'always' | 'stepMask' | 'later' | Reference
 
-export interface PlannedRecord extends RecordKind, Omit<At, 'section'> {
+export interface PlannedRecord extends schemas.RecordKind, Omit<At, 'section'> {
   readonly units: number
   /**
    * Equal parts of the units, each of which runs through the images (or whatever the units are):
@@ -36,7 +28,7 @@ export interface PlannedRecord extends RecordKind, Omit<At, 'section'> {
   readonly groups: number
   readonly words: Words
   /** What the words are made of, by the schema's names. */
-  readonly fields: AnyFields
+  readonly fields: schemas.AnyFields
   readonly phase: Phase
   /** Worker scratch of one unit. */
   readonly scratch: number
@@ -86,7 +78,7 @@ export class ProgramBuilder {
   private at: At = { section: newSection(), condition: 'always', layer: Rec.NoLayer }
   phase: Phase = 'forward'
   /** The memory that records to come mean by a place, where that may be another one. */
-  placeOf?: (place: Reference, use: Access['use']) => Reference
+  placeOf?: (place: Reference, use: schemas.Access['use']) => Reference
 
   buffer(
     name: string,
@@ -184,10 +176,10 @@ export class ProgramBuilder {
    * Adds a record. `scratch`: bytes for each worker, where its fields do not say; `groups`: see
    * `PlannedRecord`.
    */
-  emit<S extends Schema>(
-    kind: RecordKind<S>,
+  emit<S extends schemas.Schema>(
+    kind: schemas.RecordKind<S>,
     units: number,
-    given: Fields<S>,
+    given: schemas.Fields<S>,
     {
       scratch = kind.scratchOf?.(given) ?? 0,
       groups = 1,
@@ -197,8 +189,8 @@ export class ProgramBuilder {
       throw new Error(`${kind.name}: ${units} units cannot be ${groups} equal groups`)
     const { placeOf } = this
     const { name, op, work, schema } = kind
-    const fields = placeOf ? withPlaces(schema, given, placeOf) : given
-    const words = wordsOf(schema, fields, (buffer) => this.touch(buffer))
+    const fields = placeOf ? schemas.withPlaces(schema, given, placeOf) : given
+    const words = schemas.wordsOf(schema, fields, (buffer) => this.touch(buffer))
     this.countEntries(words)
     const { phase } = this
     const { section, layer, condition } = this.at

@@ -6,15 +6,7 @@ import { aFunction, by, complete, integer, optional, type Rules } from '../base/
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import { breathe } from '../engine/threads/breathe.js'
 import { checkInputShape, imageShape } from '../network/value.js'
-import {
-  type Call,
-  callsOf,
-  frameBytesOf,
-  frameCount,
-  type NetInfo,
-  shownAs,
-  sizeOf,
-} from './abi.js'
+import * as abi from './abi.js'
 import type { Net } from './net.js'
 
 /** Options of `evaluateNet`; each has a default. */
@@ -62,8 +54,8 @@ export async function evaluateNet(
   }
   const { limit = data.length, signal, onProgress } = complete('evaluateNet', rules, options)
   const count = Math.min(limit, data.length)
-  const take = sampleReader(shownAs(net.info, data), data)
-  const [call] = callsOf(net.info)
+  const take = sampleReader(abi.shownAs(net.info, data), data)
+  const [call] = abi.callsOf(net.info)
   let correct = 0
   let paused = Number.NEGATIVE_INFINITY
   for (let index = 0; index < count; index++) {
@@ -117,9 +109,9 @@ export function checkData(net: Pick<Net, 'info'>, data: Dataset, stepwise?: 'or 
 }
 
 /** Puts a sample through a network: a frame for each step, or one for all of them. */
-export function showSample(net: Net, call: Call, sample: Uint8Array): void {
+export function showSample(net: Net, call: abi.Call, sample: Uint8Array): void {
   const { info, input } = net
-  const size = frameBytesOf(info, call)
+  const size = abi.frameBytesOf(info, call)
   const view = new Uint8Array(input.buffer, input.byteOffset, size)
   if (call === 'step') net.reset()
   for (let t = 0; t < (call === 'step' ? info.timeSteps : 1); t++) {
@@ -136,10 +128,10 @@ export function showSample(net: Net, call: Call, sample: Uint8Array): void {
  *
  * @throws SpikewasmError for a number that is not finite, or that is no byte where bytes go in
  */
-export function sampleReader(info: NetInfo, data: Dataset) {
+export function sampleReader(info: abi.NetInfo, data: Dataset) {
   const isBytes = info.inputType === 'u8'
   const [channels, height, width] = info.input
-  const [frame, frames, given] = [sizeOf(info), frameCount(info), data.timeSteps ?? 1]
+  const [frame, frames, given] = [abi.sizeOf(info), abi.frameCount(info), data.timeSteps ?? 1]
   const pixels = isBytes ? data.pixels : undefined
   const sample = pixels ? new Uint8Array(given * frame) : new Float32Array(given * frame)
   const toByte = byteOf(info.mean, info.std, channels)

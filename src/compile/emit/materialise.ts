@@ -5,17 +5,7 @@ import { materialise, type TermFields } from '../../kernels/records/activity.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { budgets, inUnits } from '../budgets.js'
 import type { ProgramBuilder } from '../program.js'
-import {
-  type DenseInput,
-  type Expression,
-  type FloatTensor,
-  isIdentity,
-  type SpikeInput,
-  type SpikeTensor,
-  samePool,
-  type Term,
-  windowWords,
-} from '../tensors.js'
+import * as tensors from '../tensors.js'
 
 /**
  * Writes an expression out as floats [B][H][W][steps][stored]; `mean`: its time mean, one row per
@@ -23,14 +13,14 @@ import {
  */
 export function emitMaterialise(
   b: ProgramBuilder,
-  expression: Expression,
+  expression: tensors.Expression,
   images: number,
   steps: number,
   totalSteps: number,
   mean: boolean,
   out: Buffer,
   channels: number,
-  input: (tensor: FloatTensor) => DenseInput,
+  input: (tensor: tensors.FloatTensor) => tensors.DenseInput,
   /** Images that its sources hold. */
   allImages = images,
 ): void {
@@ -50,14 +40,14 @@ export function emitMaterialise(
 }
 
 function termFields(
-  term: Term,
+  term: tensors.Term,
   images: number,
   mean: boolean,
-  input: (tensor: FloatTensor) => DenseInput,
+  input: (tensor: tensors.FloatTensor) => tensors.DenseInput,
 ): TermFields {
   const { tensor, norm, pool, scale } = term
   const [, sourceH, sourceW] = tensor.shape
-  const shared = { scale, sourceH, sourceW, ...windowWords(pool) }
+  const shared = { scale, sourceH, sourceW, ...tensors.windowWords(pool) }
   if (tensor.kind === 'spikes')
     return {
       ...shared,
@@ -85,9 +75,9 @@ function termFields(
  * A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything
  * out.
  */
-export function plainFloat({ terms }: Expression): FloatTensor | undefined {
+export function plainFloat({ terms }: tensors.Expression): tensors.FloatTensor | undefined {
   const [{ tensor, norm, scale, pool }, ...others] = terms
-  const isPlain = others.length === 0 && !norm && scale === 1 && isIdentity(pool)
+  const isPlain = others.length === 0 && !norm && scale === 1 && tensors.isIdentity(pool)
   return isPlain && tensor.kind === 'float' ? tensor : undefined
 }
 
@@ -95,11 +85,11 @@ export function plainFloat({ terms }: Expression): FloatTensor | undefined {
  * The spike tensors of an expression that the event-driven kernel can read as they are: same shape,
  * pooling and scale; undefined when it is something else.
  */
-export function spikeSources(expression: Expression): SpikeInput | undefined {
+export function spikeSources(expression: tensors.Expression): tensors.SpikeInput | undefined {
   const [first] = expression.terms
-  const sources: SpikeTensor[] = []
+  const sources: tensors.SpikeTensor[] = []
   for (const { tensor, pool, scale } of expression.terms) {
-    if (tensor.kind !== 'spikes' || !samePool(pool, first.pool) || scale !== first.scale)
+    if (tensor.kind !== 'spikes' || !tensors.samePool(pool, first.pool) || scale !== first.scale)
       return undefined
     sources.push(tensor)
   }

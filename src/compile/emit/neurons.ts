@@ -13,15 +13,7 @@ import { neuronAxes, neuronLayout, type ParameterLayout, storedChannels } from '
 import { givePenalties } from '../loss-kind.js'
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import { type Pass, term } from '../pass.js'
-import {
-  type Expression,
-  type FloatTensor,
-  isIdentity,
-  type Shape,
-  type SpikeTensor,
-  type Term,
-  type UnitSums,
-} from '../tensors.js'
+import * as tensors from '../tensors.js'
 import { countArrivals, countNeurons, countValues, recordMasks, recordStates } from './activity.js'
 import {
   giveGradient,
@@ -31,22 +23,13 @@ import {
   neuronTimeGradient,
   sumGradient,
 } from './gradients.js'
-import {
-  emitLearnGradients,
-  emitNeurons,
-  emitNeuronsBackward,
-  emitRecurrentGradient,
-  type NeuronInput,
-  type Neurons,
-  type Places,
-  sizesOf,
-} from './neuron-record.js'
+import * as records from './neuron-record.js'
 import { floatsOf, materialise } from './write-out.js'
 
 /** How parameters lie: of each neuron [H][W][C'], a recurrent weight by its inputs. */
 export function parameterLayout(
   { name, shape }: ParameterSpec,
-  image: Shape,
+  image: tensors.Shape,
 ): ParameterLayout | undefined {
   if (shape.length !== 3 && !name.startsWith('recurrent.')) return undefined
   const one = neuronLayout(shape, image)
@@ -99,14 +82,14 @@ function checkMethod(
  * At most two float tensors and one spike tensor are read as they are; anything else is written out
  * first.
  */
-function readable(pass: Pass, node: GraphNode, x: Expression, stored: number) {
-  const split = (read: Expression) => ({
+function readable(pass: Pass, node: GraphNode, x: tensors.Expression, stored: number) {
+  const split = (read: tensors.Expression) => ({
     read,
     floats: read.terms.filter((t) => t.tensor.kind === 'float'),
     spikes: read.terms.filter((t) => t.tensor.kind === 'spikes'),
   })
-  const plain = (t: Term): boolean =>
-    isIdentity(t.pool) &&
+  const plain = (t: tensors.Term): boolean =>
+    tensors.isIdentity(t.pool) &&
     (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
   const { floats, spikes } = split(x)
   if (x.terms.every(plain) && floats.length >= 1 && floats.length <= 2 && spikes.length <= 1)
@@ -115,8 +98,8 @@ function readable(pass: Pass, node: GraphNode, x: Expression, stored: number) {
 }
 
 /** A float term as neurons read it; they average what a normalisation has normalised. */
-const inputOf = ({ tensor, norm }: Term): NeuronInput => ({
-  tensor: tensor as FloatTensor,
+const inputOf = ({ tensor, norm }: tensors.Term): records.NeuronInput => ({
+  tensor: tensor as tensors.FloatTensor,
   norm,
   xhat: norm?.claimMean(),
 })
@@ -126,23 +109,23 @@ function neuronsOf(
   pass: Pass,
   node: GraphNode,
   model: NeuronModel,
-  x: Expression,
-  places: Places,
-): { readonly neurons: Neurons; readonly read: Expression } {
+  x: tensors.Expression,
+  places: records.Places,
+): { readonly neurons: records.Neurons; readonly read: tensors.Expression } {
   const { context } = pass
   const { name, shape, index } = node
-  const given: Expression = model.recurrence
+  const given: tensors.Expression = model.recurrence
     ? { shape: x.shape, terms: [term(floatsOf(pass, node, x))] }
     : x
   const { read, floats, spikes } = readable(pass, node, given, storedChannels(shape[0]))
   const fired = spikes.at(0)
-  const neurons: Neurons = {
+  const neurons: records.Neurons = {
     name,
     model,
     shape,
     training: pass.training,
     inputs: floats.map(inputOf),
-    spikes: fired && { masks: (fired.tensor as SpikeTensor).masks, scale: fired.scale },
+    spikes: fired && { masks: (fired.tensor as tensors.SpikeTensor).masks, scale: fired.scale },
     parameters: places,
     recurrent: model.recurrence
       ? {
@@ -156,12 +139,12 @@ function neuronsOf(
 }
 
 /** What a method needs of a layer beside its spikes. */
-function resultsOf(pass: Pass, { name }: GraphNode, neurons: Neurons) {
+function resultsOf(pass: Pass, { name }: GraphNode, neurons: records.Neurons) {
   const { b, context, options, training } = pass
   const { method } = context
   const { model } = neurons
   const { size } = model.learn
-  const { bytes } = sizesOf(pass, neurons)
+  const { bytes } = records.sizesOf(pass, neurons)
   const isSpiking = model.equations.output === 'spike'
   const byRates = training && method.neuron === 'eligibility'
   // A recurrent layer's rate is no function of its input alone.
@@ -196,19 +179,22 @@ export function lowerNeurons(
   pass: Pass,
   node: GraphNode,
   model: NeuronModel,
-  x: Expression,
-  before?: { readonly places: Places; emit(neurons: Neurons, state: Place | undefined): void },
-): Expression {
+  x: tensors.Expression,
+  before?: {
+    readonly places: records.Places
+    emit(neurons: records.Neurons, state: Place | undefined): void
+  },
+): tensors.Expression {
   const { context, options } = pass
   checkMethod(node, model, pass)
   const { name, shape, index } = node
-  const places = (of: (node: number, role: string) => Reference | undefined): Places =>
+  const places = (of: (node: number, role: string) => Reference | undefined): records.Places =>
     new Map([...model.learn].map(([key, role]) => [key, of(index, role) as Place]))
   const parameters = before?.places ?? places((at, role) => context.parameter(at, role))
   const { neurons, read } = neuronsOf(pass, node, model, x, parameters)
   const isSpiking = model.equations.output === 'spike'
   const isActivation = !isSpiking && model.equations.states.length === 0
-  const { units } = sizesOf(pass, neurons)
+  const { units } = records.sizesOf(pass, neurons)
   const sums = isSpiking
     ? { buffer: pass.carried(`${name} spike counts`, units * 4, 'statistics'), units }
     : undefined
@@ -237,9 +223,9 @@ export function lowerNeurons(
     return state
   }
   const isCarried = context.outer || (before !== undefined && pass.training)
-  before?.emit(neurons, isCarried ? carry(sizesOf(pass, neurons).bytes) : undefined)
-  emitNeurons(pass, neurons, results, isCarried ? carry : undefined)
-  if (isActivation) countValues(pass, node, 'output', shape, output as FloatTensor)
+  before?.emit(neurons, isCarried ? carry(records.sizesOf(pass, neurons).bytes) : undefined)
+  records.emitNeurons(pass, neurons, results, isCarried ? carry : undefined)
+  if (isActivation) countValues(pass, node, 'output', shape, output as tensors.FloatTensor)
   if (fired && sums) addRates(pass, fired, sums, kept.eligibility)
   pass.backward(node, () => {
     if (fired) givePenalties(pass, node, fired)
@@ -257,7 +243,7 @@ export function lowerNeurons(
 function recurrentGradient(
   pass: Pass,
   node: number,
-  neurons: Neurons,
+  neurons: records.Neurons,
   presynaptic: Buffer,
   delta: Buffer,
 ): void {
@@ -268,11 +254,16 @@ function recurrentGradient(
     out: context.gradient(node, recurrentWeight(neurons.model)) as Reference,
     biasOut: context.gradient(node, 'recurrent.bias'),
   }
-  emitRecurrentGradient(pass, neurons, places, context.accumulate)
+  records.emitRecurrentGradient(pass, neurons, places, context.accumulate)
 }
 
 /** Where a layer's record leaves spikes and their sums by unit. */
-function addRates(pass: Pass, output: SpikeTensor, sums: UnitSums, eligibility?: Buffer): void {
+function addRates(
+  pass: Pass,
+  output: tensors.SpikeTensor,
+  sums: tensors.UnitSums,
+  eligibility?: Buffer,
+): void {
   const { name, shape, stored, masks, counts } = output
   const { buffer: partials, units } = sums
   const recorded = recordMasks(pass, output)
@@ -288,7 +279,7 @@ const isProbed = ({ training, context, options }: Pass): boolean =>
 function probe(
   pass: Pass,
   { name }: GraphNode,
-  fired: SpikeTensor,
+  fired: tensors.SpikeTensor,
   of: { readonly spikes: Buffer; readonly delta: Buffer; readonly eligibility: Buffer },
 ): void {
   const { shape, stored } = fired
@@ -305,17 +296,17 @@ function probe(
 function currentGradient(
   pass: Pass,
   node: GraphNode,
-  neurons: Neurons,
-  output: SpikeTensor | FloatTensor,
+  neurons: records.Neurons,
+  output: tensors.SpikeTensor | tensors.FloatTensor,
   { eligibility, surrogateOut, traces: kept, recurrent }: Results,
-  gradients: Places,
+  gradients: records.Places,
 ): { delta: Buffer; steps: number } {
   const by = pass.context.method.neuron
   const steps = by === 'eligibility' ? 1 : pass.gradientSteps
   const name = `${node.name} current gradient`
   if (kept) {
     const delta = sumGradient(pass, `${node.name} output gradient`, output, 1)
-    emitLearnGradients(pass, neurons, kept, delta, gradients)
+    records.emitLearnGradients(pass, neurons, kept, delta, gradients)
   }
   if (by !== 'time') {
     const isRate = by === 'eligibility'
@@ -338,9 +329,9 @@ function currentGradient(
   const whole = inputs !== undefined || neurons.model.equations.draws?.length
   const read = whole ? [] : neurons.inputs.map(({ tensor }) => tensor)
   pass.byImages(read, { perImage: 1, perUnit: 1 }, () => {
-    emitNeuronsBackward(pass, neurons, delta, contributions, { traces, inputs })
+    records.emitNeuronsBackward(pass, neurons, delta, contributions, { traces, inputs })
   })
-  if (traces) emitLearnGradients(pass, neurons, traces, undefined, gradients)
+  if (traces) records.emitLearnGradients(pass, neurons, traces, undefined, gradients)
   if (spikes && eligibility && fired) probe(pass, node, fired, { spikes, delta, eligibility })
   return { delta, steps }
 }

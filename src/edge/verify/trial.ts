@@ -6,16 +6,7 @@ import type { Dataset } from '../../data/datasets/dataset.js'
 import { compile } from '../../model/compile.js'
 import type { Model } from '../../model/model.js'
 import type { Module } from '../../network/module.js'
-import {
-  type Call,
-  callsOf,
-  frameBytesOf,
-  frameCount,
-  type NetInfo,
-  sampleBytesOf,
-  shownAs,
-  sizeOf,
-} from '../abi.js'
+import * as abi from '../abi.js'
 import { checkData, sampleReader } from '../accuracy.js'
 import type { ApartNet } from './apart.js'
 import { type JobNumbers, type Likeness, likenessOf } from './job.js'
@@ -40,13 +31,13 @@ const BATCH = 16
  */
 export async function askModel(
   { network, load }: Origin,
-  info: NetInfo,
-  call: Call,
+  info: abi.NetInfo,
+  call: abi.Call,
   input: Uint8Array,
 ): Promise<Float32Array> {
   const frames = call === 'step' || info.frames
   const { classes } = info
-  const samples = input.length / sampleBytesOf(info)
+  const samples = input.length / abi.sampleBytesOf(info)
   const model = await compile(network, {
     purpose: 'inference',
     input: info.input,
@@ -66,8 +57,8 @@ export async function askModel(
     await load(model)
     if (info.weights === 'int8') throughBytes(model)
     const numbers = info.inputType === 'u8' ? normalised(info, input) : floats(input)
-    const size = sizeOf(info)
-    const own = frameCount(info)
+    const size = abi.sizeOf(info)
+    const own = abi.frameCount(info)
     const outputs = new Float32Array(samples * classes)
     for (let first = 0; first < samples; first += BATCH) {
       const count = Math.min(BATCH, samples - first)
@@ -100,7 +91,7 @@ function floats(input: Uint8Array): Float32Array {
 }
 
 /** (byte / 255 − mean) / std in float64, rounded once, as the file does it. */
-function normalised(info: NetInfo, input: Uint8Array): Float32Array {
+function normalised(info: abi.NetInfo, input: Uint8Array): Float32Array {
   const [channels, height, width] = info.input
   return Float32Array.from(input, (byte, i) => {
     const c = Math.floor(i / (height * width)) % channels
@@ -156,8 +147,8 @@ export async function makeTrials(source: TrialSource): Promise<Trial[]> {
   const { net } = source
   const input = takeSamples(source)
   const trials: Trial[] = []
-  const shown = shownAs(net.info, source.data[0])
-  for (const call of callsOf(net.info)) {
+  const shown = abi.shownAs(net.info, source.data[0])
+  for (const call of abi.callsOf(net.info)) {
     const numbers = numbersOf(shown, call, input)
     const { sampleBytes } = numbers
     await net.ask(call, input.slice(0, sampleBytes), { sampleBytes })
@@ -180,7 +171,7 @@ export function takeSamples({
   samples,
 }: Pick<TrialSource, 'net' | 'data' | 'samples'>): Uint8Array {
   for (const part of data) checkData(net, part, 'or steps')
-  const info = shownAs(net.info, data[0])
+  const info = abi.shownAs(net.info, data[0])
   let left = samples
   const taken = data.map((part) => {
     const count = Math.min(left, part.length)
@@ -198,13 +189,13 @@ export function takeSamples({
 
 /** What a job of these samples has in numbers. */
 export function numbersOf(
-  info: NetInfo,
-  call: Call,
+  info: abi.NetInfo,
+  call: abi.Call,
   input: Uint8Array,
 ): Omit<JobNumbers, 'seconds'> {
   const { inputType, timeSteps, classes } = info
-  const sampleBytes = sampleBytesOf(info)
-  const frameBytes = frameBytesOf(info, call)
+  const sampleBytes = abi.sampleBytesOf(info)
+  const frameBytes = abi.frameBytesOf(info, call)
   const steps = call === 'step' ? timeSteps : 1
   const samples = input.length / sampleBytes
   return { call, inputType, samples, sampleBytes, frameBytes, steps, classes }

@@ -2,14 +2,7 @@
 
 import { type Graph, maskOf, type Node, power } from './graph.js'
 import { draw, type Noise } from './noise.js'
-import {
-  type Arithmetic,
-  type Comparison,
-  EquationError,
-  type Line,
-  type Source,
-  type Tree,
-} from './parse.js'
+import * as parse from './parse.js'
 import { isWritten, noteSides } from './step.js'
 
 /** Functions by how many arguments they take. */
@@ -37,7 +30,7 @@ export const reserved: ReadonlySet<string> = new Set([
 ])
 
 const signs = { ge: '>=', gt: '>', le: '<=', lt: '<', eq: '==', ne: '!=' } as const
-const isComparison = (kind: string): kind is Comparison => Object.hasOwn(signs, kind)
+const isComparison = (kind: string): kind is parse.Comparison => Object.hasOwn(signs, kind)
 
 /**
  * Expressions of a source as nodes; `names`: those that are known, which lines add to; `noise`:
@@ -46,22 +39,22 @@ const isComparison = (kind: string): kind is Comparison => Object.hasOwn(signs, 
 export class Evaluator {
   constructor(
     private readonly g: Graph,
-    private readonly source: Source,
+    private readonly source: parse.Source,
     readonly names: Map<string, Node>,
     private readonly noise?: Noise,
   ) {}
 
-  private error(at: number, problem: string): EquationError {
-    return new EquationError(this.source, at, problem)
+  private error(at: number, problem: string): parse.EquationError {
+    return new parse.EquationError(this.source, at, problem)
   }
 
   /** A number; conditions are 1 or 0. */
-  number(tree: Tree): Node {
+  number(tree: parse.Tree): Node {
     return this.g.number(this.value(tree))
   }
 
   /** A condition, and the number that spikes have for derivatives. */
-  private condition(tree: Tree): { readonly mask: Node; readonly spike?: Node } {
+  private condition(tree: parse.Tree): { readonly mask: Node; readonly spike?: Node } {
     const found = maskOf(this.value(tree))
     if (found) return found
     const before = tree.kind === 'name' && tree.name === 'spike'
@@ -73,7 +66,7 @@ export class Evaluator {
     )
   }
 
-  value(tree: Tree): Node {
+  value(tree: parse.Tree): Node {
     const { g } = this
     switch (tree.kind) {
       case 'number':
@@ -103,13 +96,13 @@ export class Evaluator {
     throw this.error(at, `unknown name ${name}; known are ${known}`)
   }
 
-  private binary(kind: Arithmetic | Comparison, a: Node, b: Node): Node {
+  private binary(kind: parse.Arithmetic | parse.Comparison, a: Node, b: Node): Node {
     const { g } = this
     if (isComparison(kind)) return g.make(kind, [a, b])
     return kind === 'pow' ? power(g, a, b) : g[kind](a, b)
   }
 
-  private call(name: string, args: readonly Tree[], at: number): Node {
+  private call(name: string, args: readonly parse.Tree[], at: number): Node {
     const { g } = this
     if (!Object.hasOwn(functions, name))
       throw this.error(
@@ -144,7 +137,7 @@ export class Evaluator {
    * A line `spike = condition`: derivatives go through its first comparison by the surrogate of the
    * distance; what stands behind `and` only lets spikes through.
    */
-  private spike(tree: Tree): Node {
+  private spike(tree: parse.Tree): Node {
     const { g } = this
     let first = tree
     while (first.kind === 'and') first = first.left
@@ -165,7 +158,7 @@ export class Evaluator {
   }
 
   /** What stands behind the first `and` of a condition. */
-  private others(tree: Tree): Node | undefined {
+  private others(tree: parse.Tree): Node | undefined {
     if (tree.kind !== 'and') return undefined
     const before = this.others(tree.left)
     const { mask } = this.condition(tree.right)
@@ -173,7 +166,7 @@ export class Evaluator {
   }
 
   /** Runs a line that is no rate. A condition is a number where it is the result. */
-  run({ name, tree }: Line): Node {
+  run({ name, tree }: parse.Line): Node {
     const isResult = name === undefined || name === 'output'
     const read = name === 'spike' ? this.spike(tree) : this.value(tree)
     const value = isResult ? this.g.number(read) : read

@@ -42,7 +42,7 @@ export const weightSize = ['blockWidth', 'kRows'] as const
 export const window = ['kernelH', 'kernelW', 'strideH', 'strideW', 'padH', 'padW'] as const
 
 /** Where a dense kernel reads its input. */
-const input = {
+export const input = {
   in: word.readsInput(21),
   /** Non-zero: In is the address of a word that holds the address. */
   inIndirect: word.flag(22),

@@ -2,7 +2,7 @@
 
 import { Grouped } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
-import { inputSize, outputSize, sizes, weightSize, window } from './dense.js'
+import { input, inputSize, outputSize, sizes, weightSize, window } from './dense.js'
 import * as word from './schema.js'
 import { copies, perProduct, record } from './schema.js'
 
@@ -18,18 +18,6 @@ const rows = {
   ...groups,
   /** Non-zero: each channel is a group of its own, and inC is OutC. */
   depthwise: word.flag(33),
-}
-
-const input = {
-  in: word.readsInput(21),
-  /** Non-zero: In is the address of a word that holds the address. */
-  inIndirect: word.flag(22),
-  /** Bytes from one pixel of In to the next. */
-  inPixelBytes: word.size(23),
-  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
-  inStepBytes: word.size(24),
-  /** Bytes added to In for each step of a loop over t outside (step mode s). */
-  inLoopBytes: word.number(25),
 }
 
 const forward = {

@@ -1,26 +1,8 @@
 /** A module's bytes → functions as trees. */
 
 import * as ir from './ir.js'
-import {
-  choosing,
-  Reader,
-  readConstant,
-  readGlobal,
-  readSignature,
-  type Signature,
-  sectionsOf,
-  valueType,
-} from './reader.js'
-import {
-  codes,
-  ELSE,
-  END,
-  type Instruction,
-  immediates,
-  instructionOf,
-  prefixed,
-  type ValueType,
-} from './types.js'
+import * as reader from './reader.js'
+import * as types from './types.js'
 
 // Functions whose code is read when it is asked for.
 
@@ -28,18 +10,18 @@ import {
 export class Decoded implements ir.Func {
   readonly label: ir.Label
   read: ((func: ir.Func) => void) | undefined
-  #locals: ValueType[] = []
+  #locals: types.ValueType[] = []
   #body: readonly ir.Expression[] = []
 
   constructor(
     public name: string,
-    public params: ValueType[],
-    public result: ValueType | undefined,
+    public params: types.ValueType[],
+    public result: types.ValueType | undefined,
   ) {
     this.label = { kind: 'block', result }
   }
 
-  get locals(): ValueType[] {
+  get locals(): types.ValueType[] {
     this.#decode()
     return this.#locals
   }
@@ -89,29 +71,29 @@ function decode(
   bytes: Uint8Array,
   table: readonly ir.Func[],
 ): { readonly functions: Decoded[]; readonly names: ReadonlyMap<string, number> } {
-  const signatures: Signature[] = []
-  const indirect = new Map<Signature, ir.Func>()
+  const signatures: reader.Signature[] = []
+  const indirect = new Map<reader.Signature, ir.Func>()
   const throughTable = (type: number): ir.Func => {
     const signature = signatures[type]
-    const known = indirect.get(signature) ?? choosing(signature, table)
+    const known = indirect.get(signature) ?? reader.choosing(signature, table)
     indirect.set(signature, known)
     return known
   }
   const functions: Decoded[] = []
   const globals: ir.Constant[] = []
   const names = new Map<string, number>()
-  for (const { id, contents } of sectionsOf(bytes)) {
+  for (const { id, contents } of reader.sectionsOf(bytes)) {
     const each = (read: (i: number) => void): void => {
       const count = contents.u32()
       for (let i = 0; i < count; i++) read(i)
     }
-    if (id === 1) each(() => signatures.push(readSignature(contents)))
+    if (id === 1) each(() => signatures.push(reader.readSignature(contents)))
     else if (id === 3)
       each((i) => {
         const { params, result } = signatures[contents.u32()]
         functions.push(new Decoded(`f${i}`, [...params], result))
       })
-    else if (id === 6) each(() => globals.push(readGlobal(contents)))
+    else if (id === 6) each(() => globals.push(reader.readGlobal(contents)))
     else if (id === 7)
       each(() => {
         const name = contents.name()
@@ -122,7 +104,7 @@ function decode(
     else if (id === 10)
       each((i) => {
         const size = contents.u32()
-        const body = new Reader(contents.bytes, contents.at, contents.at + size)
+        const body = new reader.Reader(contents.bytes, contents.at, contents.at + size)
         contents.at += size
         functions[i].read = (func) =>
           new BodyDecoder(body, functions, func, globals, throughTable).decode()
@@ -144,7 +126,7 @@ class BodyDecoder {
   private readonly spilled = new Set<number>()
 
   constructor(
-    private readonly r: Reader,
+    private readonly r: reader.Reader,
     private readonly functions: readonly ir.Func[],
     private readonly func: ir.Func,
     private readonly globals: readonly ir.Constant[],
@@ -156,24 +138,24 @@ class BodyDecoder {
     const groups = r.u32()
     for (let i = 0; i < groups; i++) {
       const count = r.u32()
-      const type = valueType(r.byte())
+      const type = reader.valueType(r.byte())
       for (let j = 0; j < count; j++) func.locals.push(type)
     }
     func.body = this.list(func.label, func.result).body
   }
 
   /** Statements up to an end or an else; the last one gives a value if there is a result. */
-  private list(label: ir.Label, result: ValueType | undefined) {
+  private list(label: ir.Label, result: types.ValueType | undefined) {
     const { body: before, stack: values, isDead: wasDead } = this
     const body: ir.Expression[] = []
     Object.assign(this, { body, stack: [] })
     this.labels.push(label)
     let code = this.r.byte()
-    for (; code !== END && code !== ELSE; code = this.r.byte()) this.step(code)
+    for (; code !== types.END && code !== types.ELSE; code = this.r.byte()) this.step(code)
     this.labels.pop()
     if (result) body.push(...this.stack.slice(-1))
     Object.assign(this, { body: before, stack: values, isDead: wasDead })
-    return { body, isElse: code === ELSE }
+    return { body, isElse: code === types.ELSE }
   }
 
   private block(kind: ir.Label['kind']): void {
@@ -219,7 +201,7 @@ class BodyDecoder {
     const { stack, body } = this
     stack.forEach((value, i) => {
       if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
-      const type = ir.typeOf(value) as ValueType
+      const type = ir.typeOf(value) as types.ValueType
       const local = ir.newLocal(this.func, type)
       this.spilled.add(local)
       body.push({ kind: 'set', local, value })
@@ -239,9 +221,9 @@ class BodyDecoder {
     this.isDead = true
   }
 
-  private blockType(): ValueType | undefined {
+  private blockType(): types.ValueType | undefined {
     const code = this.r.byte()
-    return code === 0x40 ? undefined : valueType(code)
+    return code === 0x40 ? undefined : reader.valueType(code)
   }
 
   private label(): ir.Label {
@@ -254,34 +236,34 @@ class BodyDecoder {
       step(this)
       return
     }
-    const constant = readConstant(this.r, code)
+    const constant = reader.readConstant(this.r, code)
     if (constant) this.push(constant)
     else this.plain(code)
   }
 
   private static readonly steps: Readonly<Record<number, ((d: BodyDecoder) => void) | undefined>> =
     {
-      [codes.unreachable]: (d) => d.last({ kind: 'unreachable' }),
+      [types.codes.unreachable]: (d) => d.last({ kind: 'unreachable' }),
       [NOP]: () => {},
-      [codes.block]: (d) => d.block('block'),
-      [codes.loop]: (d) => d.block('loop'),
-      [codes.if]: (d) => d.conditional(),
-      [codes.br]: (d) => {
+      [types.codes.block]: (d) => d.block('block'),
+      [types.codes.loop]: (d) => d.block('loop'),
+      [types.codes.if]: (d) => d.conditional(),
+      [types.codes.br]: (d) => {
         const label = d.label()
         d.last({ kind: 'br', label, value: label.result && d.pop() })
       },
-      [codes.br_if]: (d) => {
+      [types.codes.br_if]: (d) => {
         const label = d.label()
         const condition = d.pop()
         d.value({ kind: 'br_if', label, value: label.result && d.pop(), condition })
       },
-      [codes.br_table]: (d) => {
+      [types.codes.br_table]: (d) => {
         const labels = Array.from({ length: d.r.u32() + 1 }, () => d.label())
         const index = d.pop()
         d.last({ kind: 'br_table', labels, index, value: labels[0].result && d.pop() })
       },
-      [codes.return]: (d) => d.last({ kind: 'return', value: d.func.result && d.pop() }),
-      [codes.call]: (d) => {
+      [types.codes.return]: (d) => d.last({ kind: 'return', value: d.func.result && d.pop() }),
+      [types.codes.call]: (d) => {
         const callee = d.functions[d.r.u32()]
         d.value({ kind: 'call', callee, args: d.popMany(callee.params.length) })
       },
@@ -292,30 +274,30 @@ class BodyDecoder {
         const args = d.popMany(callee.params.length - 1)
         d.value({ kind: 'call', callee, args: [index, ...args] })
       },
-      [codes.drop]: (d) => d.statement({ kind: 'drop', value: d.pop() }),
-      [codes.select]: (d) => d.select(),
+      [types.codes.drop]: (d) => d.statement({ kind: 'drop', value: d.pop() }),
+      [types.codes.select]: (d) => d.select(),
       [TYPED_SELECT]: (d) => {
         d.r.take(d.r.u32())
         d.select()
       },
-      [codes.get]: (d) => {
+      [types.codes.get]: (d) => {
         const local = d.r.u32()
         d.push(ir.get(local, ir.localType(d.func, local)))
       },
-      [codes.set]: (d) => d.statement({ kind: 'set', local: d.r.u32(), value: d.pop() }),
-      [codes.tee]: (d) => d.push({ kind: 'tee', local: d.r.u32(), value: d.pop() }),
+      [types.codes.set]: (d) => d.statement({ kind: 'set', local: d.r.u32(), value: d.pop() }),
+      [types.codes.tee]: (d) => d.push({ kind: 'tee', local: d.r.u32(), value: d.pop() }),
       [GLOBAL_GET]: (d) => d.push(d.globals[d.r.u32()]),
     }
 
   private select(): void {
     const [a, b, condition] = this.popMany(3)
-    this.push({ kind: 'select', type: ir.typeOf(a) as ValueType, args: [a, b, condition] })
+    this.push({ kind: 'select', type: ir.typeOf(a) as types.ValueType, args: [a, b, condition] })
   }
 
   private plain(code: number): void {
     const { r } = this
     const full = code === 0xfc || code === 0xfd ? (code << 16) | r.u32() : code
-    if (full === prefixed.simd(12)) {
+    if (full === types.prefixed.simd(12)) {
       this.push({ kind: 'const', type: 'v128', value: r.take(16).slice() })
       return
     }
@@ -325,20 +307,20 @@ class BodyDecoder {
     this.value({ kind: 'op', op, args, offset, align, lanes })
   }
 
-  private known(code: number): Instruction {
-    const op = instructionOf(code)
+  private known(code: number): types.Instruction {
+    const op = types.instructionOf(code)
     if (!op) throw new Error(`${this.func.name}: instruction 0x${code.toString(16)} is unknown`)
     return op
   }
 
-  private immediates(op: Instruction): { offset: number; align: number; lanes: number[] } {
+  private immediates(op: types.Instruction): { offset: number; align: number; lanes: number[] } {
     const { r } = this
     const hasMemory = op.immediate === 'memory' || op.immediate === 'memoryLane'
     const align = hasMemory ? r.u32() : 0
     const offset = hasMemory ? r.u32() : 0
     if (op.name === 'memory.copy') r.take(2)
     if (op.name === 'memory.fill') r.take(1)
-    const lanes = [...r.take(immediates[op.immediate])]
+    const lanes = [...r.take(types.immediates[op.immediate])]
     return { offset, align, lanes }
   }
 }
