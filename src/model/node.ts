@@ -31,7 +31,7 @@ registerPlatform({
 
 registerExtras({
   readAhead: async (...of) => (await import('../train/read-ahead.js')).readAhead(...of),
-  goingOn: () => import('../train/resume.js'),
+  resume: () => import('../train/resume.js'),
   fromBytes: async (...of) => (await import('./load.js')).loadModel(...of),
   standardError: () => process.stderr,
   progressBar: async () => (await import('cli-progress')).SingleBar,

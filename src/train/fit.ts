@@ -16,7 +16,7 @@ import { Feed } from './feed.js'
 import { type InRounds, Loop, type LoopParts } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
 import type { History } from './records.js'
-import { extra, extras, type GoingOn } from './registered.js'
+import { extra, extras, type Resume } from './registered.js'
 import type { Setting, Snapshot } from './snapshot.js'
 
 const RESUME_IN_A_PAGE =
@@ -34,76 +34,33 @@ export async function fit(
   rounds?: InRounds,
 ): Promise<History> {
   const { data, asked } = checkedFit(session, all, options, rounds?.setting)
-  const { optimizer, validation } = asked
-  const { epochs = 1, initialEpoch, fresh } = options
-  programOf(session, 'train')
-  if (options.resume !== undefined) extra('goingOn', 'fit.resume', RESUME_IN_A_PAGE)
-  const going = await extras().goingOn?.()
-  const { resume, callbacks = [] } = options
-  const found = resume === undefined ? undefined : await going?.readSnapshot(resume, callbacks)
-  await planFit(session, asked)
-  await session.lock.ask(() => going?.prepareFingerprint(data))
-  await session.lock.ask(() => going?.prepareFingerprint(validation))
-  // Made when it is asked for: it looks at the data.
-  let known: Setting | undefined
-  const setting = ({ settingOf }: GoingOn): Setting => {
-    known ??= settingOf(session, data, asked)
-    return known
-  }
-  if (found) going?.expectSameSetting(found.about.setting, setting(going))
-  const identity = going?.identityOfFiles(data) ?? data.name
-  const progress = startOf(session, `${identity}, ${data.length} samples`, asked, found)
-  const first = found ? found.about.first : progress.epoch
-  const end = initialEpoch === undefined ? first + epochs : epochs
-  if (found) going?.expectSameEpochs(found, options)
+  const start = await startOf(session, data, asked, options)
+  const { resume, found, progress, epochs } = start
   if (found?.about.ended !== undefined) {
-    going?.restoreCallbacks(callbacks, found)
-    await going?.settle(resume)
-    going?.restoreSnapshot(session, found)
-    session.optimizer = optimizer
-    session.progress = progress
-    const { records, ended } = found.about
-    const stopped = ended === 'finished' ? {} : { stopped: ended }
-    return { epochs: [...records], aborted: false, ...stopped }
+    resume?.restoreCallbacks(options.callbacks ?? [], found)
+    await resume?.settle(options.resume)
+    takeOver(session, asked, start)
+    return historyOf(found)
   }
-  const own = rounds ? undefined : await Feed.open(session, data, progress, end, options)
-  const feed = own ?? (rounds as InRounds).feed(session, data)
+  const own = rounds ? undefined : await Feed.open(session, data, progress, epochs, options)
   try {
     const parts: LoopParts = {
       session,
-      feed,
-      options: { ...options, validation },
-      optimizer,
-      epochs: end,
+      feed: own ?? (rounds as InRounds).feed(session, data),
+      options: { ...options, validation: asked.validation },
+      optimizer: asked.optimizer,
+      epochs,
       progress,
       resumed: options.resume !== undefined,
       records: [...(found?.about.records ?? [])],
-      snapshot(loop) {
-        if (!going) return extra('goingOn', 'training.snapshot') as never
-        return going.takeSnapshot(session, {
-          version: VERSION,
-          setting: setting(going),
-          first,
-          epochs: end,
-          progress,
-          records: loop.records,
-          callbacks: going.keptOf(loop.told.callbacks),
-          callbackTensors: going.keptTensorsOf(loop.told.callbacks),
-        })
-      },
+      snapshot: (loop) => snapshotOf(session, loop, start),
     }
-    const loop = rounds
-      ? rounds.loop(parts, data, () => setting(going as GoingOn))
-      : new Loop(parts)
+    const loop = rounds ? rounds.loop(parts, data, start.setting) : new Loop(parts)
     loop.checkRate()
-    if (found) going?.restoreCallbacks(loop.told.callbacks, found)
+    if (found) resume?.restoreCallbacks(loop.told.callbacks, found)
     // From here on the model is another.
-    session.optimizer = optimizer
-    session.progress = progress
-    if (found) going?.restoreSnapshot(session, found)
-    // Gradients of batches of an epoch that does not go on are nobody's.
-    else if (progress.step === 0) session.accumulated = 0
-    if (fresh) {
+    takeOver(session, asked, start)
+    if (options.fresh) {
       session.resetOptimizer(true)
       session.steps = 0
     }
@@ -111,6 +68,85 @@ export async function fit(
   } finally {
     await own?.close()
   }
+}
+
+/** Where a training begins. */
+interface Start {
+  readonly resume: Resume | undefined
+  /** What it goes on from. */
+  readonly found: Snapshot | undefined
+  readonly progress: Progress
+  /** The epoch at which the run began, and that at which the training ends. */
+  readonly first: number
+  readonly epochs: number
+  /** All that the training's numbers depend on. */
+  readonly setting: () => Setting
+}
+
+/** Plans the model for the training, and reads what it goes on from. */
+async function startOf(
+  session: Session,
+  data: Dataset,
+  asked: Asked,
+  options: FitOptions,
+): Promise<Start> {
+  const { epochs = 1, initialEpoch, callbacks } = options
+  programOf(session, 'train')
+  if (options.resume !== undefined) extra('resume', 'fit.resume', RESUME_IN_A_PAGE)
+  const resume = await extras().resume?.()
+  const found =
+    options.resume === undefined ? undefined : await resume?.readSnapshot(options.resume, callbacks)
+  await planFit(session, asked)
+  await session.lock.ask(() => resume?.prepareFingerprint(data))
+  await session.lock.ask(() => resume?.prepareFingerprint(asked.validation))
+  // Made when it is asked for: it looks at the data.
+  let known: Setting | undefined
+  const setting = (): Setting => {
+    known ??= (resume as Resume).settingOf(session, data, asked)
+    return known
+  }
+  if (found) resume?.expectSameSetting(found.about.setting, setting())
+  const identity = resume?.identityOfFiles(data) ?? data.name
+  const progress = progressOf(session, `${identity}, ${data.length} samples`, asked, found)
+  const first = found ? found.about.first : progress.epoch
+  const end = initialEpoch === undefined ? first + epochs : epochs
+  if (found) resume?.expectSameEpochs(found, options)
+  return { resume, found, progress, first, epochs: end, setting }
+}
+
+/** The model is that of the training from here on. */
+function takeOver(
+  session: Session,
+  { optimizer }: Asked,
+  { resume, found, progress }: Start,
+): void {
+  session.optimizer = optimizer
+  session.progress = progress
+  if (found) resume?.restoreSnapshot(session, found)
+  // Gradients of batches of an epoch that does not go on are nobody's.
+  else if (progress.step === 0) session.accumulated = 0
+}
+
+/** @throws SpikewasmError in a page, which has no files */
+function snapshotOf(session: Session, { told, records }: Loop, start: Start): Snapshot {
+  const { resume, first, epochs, progress } = start
+  if (!resume) return extra('resume', 'training.snapshot') as never
+  return resume.takeSnapshot(session, {
+    version: VERSION,
+    setting: start.setting(),
+    first,
+    epochs,
+    progress,
+    records,
+    callbacks: resume.keptOf(told.callbacks),
+    callbackTensors: resume.keptTensorsOf(told.callbacks),
+  })
+}
+
+/** The history of a run that had ended. */
+function historyOf({ about: { records, ended } }: Snapshot): History {
+  const stopped = ended === 'finished' ? {} : { stopped: ended }
+  return { epochs: [...records], aborted: false, ...stopped }
 }
 
 /** What `fit` is asked for, complete. */
@@ -145,8 +181,8 @@ export function planFit(session: Session, asked: Asked): Promise<void> {
   return session.replan(methodOf(session, asked), spec)
 }
 
-/** Where the training begins. Amid an epoch nobody can go on with other data: it begins anew. */
-function startOf(
+/** Amid an epoch nobody can go on with other data: it begins anew. */
+function progressOf(
   session: Session,
   of: string,
   { initialEpoch, fresh, rounds }: Asked,

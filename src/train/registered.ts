@@ -11,13 +11,13 @@ import type { SaveNirOptions } from '../files/nir/options.js'
 import type { readAhead } from './read-ahead.js'
 
 /** What `fit` asks of snapshots, and of going on from them. */
-export type GoingOn = typeof import('./resume.js')
+export type Resume = typeof import('./resume.js')
 
 export interface Extras {
   /** Threads that read batches; undefined where none pay. */
   readAhead: typeof readAhead
   /** Snapshots of trainings, and going on from them. */
-  goingOn(): Promise<GoingOn>
+  resume(): Promise<Resume>
   /** A model from the bytes of its file. */
   fromBytes(bytes: Uint8Array, options?: LoadOptions): Promise<{ readonly session: Session }>
   /** Where `progress` writes. */
