@@ -22,17 +22,17 @@ import { activityNumber, wantActivity } from './sample-spikes.js'
 export interface LayerOperations {
   /** Kind of the layer: `conv2d`, `neuron`, … */
   readonly kind: string
-  /** Of a layer with weights: products with values that are not all 0 and ±1. */
+  /** A layer with weights: products with values that are not all 0 and ±1. */
   readonly effectiveMacs?: number
-  /** Of a layer with weights: additions of a weight, because each value it reads is 0 or ±1. */
+  /** A layer with weights: additions of a weight, because each value it reads is 0 or ±1. */
   readonly effectiveAcs?: number
-  /** Of a layer with weights: operations if no weight and no value were 0. */
+  /** A layer with weights: operations if no weight and no value were 0. */
   readonly dense?: number
   /** Share of the weights that are 0. */
   readonly connectionSparsity?: number
-  /** Of neurons and relu: share of the outputs, over all steps, that are 0. */
+  /** Neurons and relu: share of the outputs, over all steps, that are 0. */
   readonly activationSparsity?: number
-  /** Of neurons and integrators: how often a potential was another than a step before. */
+  /** Neurons and integrators: how often a potential was another than a step before. */
   readonly membraneUpdates?: number
 }
 
@@ -122,7 +122,7 @@ function convFan(
   return { dense: places * C * groupOut, active }
 }
 
-/** Of a weight [out][size]. */
+/** Fan-out of each input of a weight [out][size]. */
 function fullFan(weight: ArrayLike<number> | undefined, size: number, out: number): Fan {
   const active = new Float64Array(size)
   if (!weight) active.fill(out)
@@ -132,7 +132,7 @@ function fullFan(weight: ArrayLike<number> | undefined, size: number, out: numbe
   return { dense: size * out, active }
 }
 
-/** Of a weight of all neurons [size][size], or of each neuron by itself [size]. */
+/** Fan-out of a weight of all neurons [size][size], or of each neuron by itself [size]. */
 function recurrentFan({ data, size: numbers }: Weight, size: number): Fan {
   if (numbers > size) return fullFan(data, size, size)
   const active = new Float64Array(size).map((_, i) => (data?.[i] === 0 ? 0 : 1))
@@ -248,56 +248,28 @@ export class OperationCounts {
   /** What was counted since it was made. */
   async result(): Promise<Operations> {
     await this.collect()
-    const { session, samples } = this
-    const { nodes } = session.graph
+    const { nodes } = this.session.graph
     const layers: Record<string, LayerOperations> = {}
-    const sums = { macs: 0, acs: 0, dense: 0, updates: 0, active: 0, outputs: 0 }
-    const weights = { zero: 0, all: 0 }
+    const sums = noSums()
     const put = (node: GraphNode, found: Omit<LayerOperations, 'kind'>): void => {
       layers[node.name] = { ...layers[node.name], kind: node.kind, ...found }
     }
-    const sparsity = (active: number, size: number): number => {
-      const all = size * session.timeSteps * samples
-      sums.active += active
-      sums.outputs += all
-      return 1 - active / all
-    }
-    for (const [probe, { counts, others }] of this.values) {
+    for (const [probe, taken] of this.values) {
       const node = nodes[probe.node]
       if (probe.of === 'output') {
-        const active = counts.reduce((a, b) => a + b, 0)
-        put(node, { activationSparsity: sparsity(active, sizeOf(node.shape)) })
-        continue
-      }
-      const recurrent = probe.of === 'recurrent'
-      const { layer } = node
-      const role = recurrent && layer && 'recurrence' in layer ? recurrentWeight(layer) : 'weight'
-      const weight = weightOf(session, node, role)
-      const size = sizeOf(node.shape)
-      const fan = recurrent
-        ? recurrentFan(weight, size)
-        : fanOf(node, weight, nodes[node.inputs[0]].shape)
-      const effective = effectiveOf(probe, counts, fan.active) / samples
-      const products = probe.scaled || others
-      const dense = fan.dense * session.timeSteps
-      weights.zero += weight.zero
-      weights.all += weight.size
-      sums.dense += dense
-      if (products) sums.macs += effective
-      else sums.acs += effective
-      put(node, {
-        effectiveMacs: products ? effective : 0,
-        effectiveAcs: products ? 0 : effective,
-        dense,
-        connectionSparsity: weight.zero / weight.size,
-      })
+        const active = taken.counts.reduce((a, b) => a + b, 0)
+        const activationSparsity = this.sparsity(active, sizeOf(node.shape), sums)
+        put(node, { activationSparsity })
+      } else put(node, this.synapses(node, probe, taken, sums))
     }
     for (const [probe, { changes, spikes }] of this.neurons) {
-      const node = nodes[probe.node]
-      sums.updates += changes / samples
-      put(node, {
-        ...(probe.spiking && { activationSparsity: sparsity(spikes, probe.neurons) }),
-        membraneUpdates: changes / samples,
+      const membraneUpdates = changes / this.samples
+      sums.updates += membraneUpdates
+      put(nodes[probe.node], {
+        ...(probe.spiking && {
+          activationSparsity: this.sparsity(spikes, probe.neurons, sums),
+        }),
+        membraneUpdates,
       })
     }
     return {
@@ -306,7 +278,7 @@ export class OperationCounts {
       dense: sums.dense,
       membraneUpdates: sums.updates,
       activationSparsity: sums.outputs > 0 ? 1 - sums.active / sums.outputs : 0,
-      connectionSparsity: weights.all > 0 ? weights.zero / weights.all : 0,
+      connectionSparsity: sums.weights > 0 ? sums.zero / sums.weights : 0,
       energy: {
         microjoules: (sums.macs * MAC_PICOJOULES + sums.acs * AC_PICOJOULES) / 1e6,
         macPicojoules: MAC_PICOJOULES,
@@ -316,7 +288,60 @@ export class OperationCounts {
       layers,
     }
   }
+
+  /** Share of so many outputs of a sample and step that were 0. */
+  private sparsity(active: number, size: number, sums: Sums): number {
+    const all = size * this.session.timeSteps * this.samples
+    sums.active += active
+    sums.outputs += all
+    return 1 - active / all
+  }
+
+  /** What a layer's weights did with the values that it reads. */
+  private synapses(
+    node: GraphNode,
+    probe: ValueCounts,
+    { counts, others }: Taken,
+    sums: Sums,
+  ): Omit<LayerOperations, 'kind'> {
+    const { session } = this
+    const { layer } = node
+    const recurrent = probe.of === 'recurrent'
+    const role = recurrent && layer && 'recurrence' in layer ? recurrentWeight(layer) : 'weight'
+    const weight = weightOf(session, node, role)
+    const fan = recurrent
+      ? recurrentFan(weight, sizeOf(node.shape))
+      : fanOf(node, weight, session.graph.nodes[node.inputs[0]].shape)
+    const effective = effectiveOf(probe, counts, fan.active) / this.samples
+    const products = probe.scaled || others
+    const dense = fan.dense * session.timeSteps
+    sums.zero += weight.zero
+    sums.weights += weight.size
+    sums.dense += dense
+    if (products) sums.macs += effective
+    else sums.acs += effective
+    return {
+      effectiveMacs: products ? effective : 0,
+      effectiveAcs: products ? 0 : effective,
+      dense,
+      connectionSparsity: weight.zero / weight.size,
+    }
+  }
 }
+
+/** Sums over all layers. */
+const noSums = () => ({
+  macs: 0,
+  acs: 0,
+  dense: 0,
+  updates: 0,
+  active: 0,
+  outputs: 0,
+  zero: 0,
+  weights: 0,
+})
+
+type Sums = ReturnType<typeof noSums>
 
 interface Weight {
   readonly size: number
