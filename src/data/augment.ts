@@ -75,17 +75,62 @@ const rules: Rules<Required<AugmentOptions>> = {
 export function augment(dataset: Dataset, options: AugmentOptions, ...more: []): Dataset {
   expectDataset('augment: dataset', dataset)
   const all = complete('augment', rules, options, more)
-  const { pixels, name, shape, timeSteps } = dataset
-  const { crop, paddingMode, flip, autoAugment: auto, cutout } = all
+  const pixels = checked(dataset, all)
+  const { name, shape } = dataset
+  const table = normalizationTable(pixels.normalization, shape)
+  // A data set that changes by itself has its own draws; equal ones would undo each other.
+  const own = changesOf(dataset)
+  const change = changing(pixels, shape, sampleFloats(dataset), all, own === undefined ? 0 : SALT)
+  const augmented: Dataset = {
+    ...likeThat(dataset),
+    read(index, out, context) {
+      if (!context) return dataset.read(index, out)
+      checkRoom(name, out.length, sampleFloats(dataset))
+      const [label, image] = change(index, context)
+      normalize(out, image, 0, image.length, table)
+      return label
+    },
+  }
+  noteBytes(augmented, {
+    normalization: pixels.normalization,
+    read(index, out, context) {
+      if (!context) return pixels.read(index, out)
+      const [label, image] = change(index, context)
+      out.set(image)
+      return label
+    },
+  })
+  const { crop, paddingMode, flip, autoAugment, cutout } = all
+  const sent: AugmentOptions = {
+    crop,
+    flip,
+    cutout,
+    autoAugment,
+    // Left out where it changes nothing: the same samples are the same data.
+    ...(paddingMode === 'reflect' && crop > 0 && { paddingMode }),
+  }
+  const plain = (of: Plain) => ({ kind: 'augmented', of, options: sent })
+  const changes = own === undefined ? sent : { ...sent, of: own }
+  return madeFrom(dataset, augmented, plain, changes, hashOf(dataset))
+}
+
+const SALT = 0x9e3779b9
+
+type Checked = Required<AugmentOptions>
+type Pixels = NonNullable<Dataset['pixels']>
+
+/** @throws SpikewasmError for a data set that cannot be changed so */
+function checked(
+  { pixels, name, shape, timeSteps }: Dataset,
+  { crop, paddingMode, autoAugment: auto }: Checked,
+): Pixels {
   const [channels, height, width] = imageShape(shape)
   if (!pixels)
     fail(
       `augment: dataset must hold byte images, got "${name}" without any; make it with ` +
         'fromBytes and augment it once',
     )
-  const reflect = paddingMode === 'reflect'
-  const beyond = reflect ? 'reflected' : 0
-  if (reflect && !(crop < Math.min(height, width)))
+  if (paddingMode === 'reflect' && !(crop < Math.min(height, width)))
     fail(
       `augment.crop must be less than the sides of a picture where paddingMode is "reflect", ` +
         `got ${crop} for ${height}×${width}`,
@@ -99,63 +144,40 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
         `got true for ${got}; leave it out`,
     )
   }
-  const size: ImageSize = { height, width, channels }
-  const table = normalizationTable(pixels.normalization, shape)
-  const random = new RandomStream(Purpose.Augment)
-  const bufferA = new Uint8Array(sampleFloats(dataset))
-  const bufferB = new Uint8Array(bufferA.length)
+  return pixels
+}
 
-  // A data set that changes by itself has its own draws; equal ones would undo each other.
-  const own = changesOf(dataset)
-  const salt = own === undefined ? 0 : 0x9e3779b9
-  /**
-   * The bytes of a sample in training: one of the buffers, until the next call. All frames of a
-   * sample change alike.
-   */
-  const changed = (index: number, context: ReadContext): [label: number, image: Uint8Array] => {
-    const label = pixels.read(index, bufferA, context)
+/**
+ * Gives the bytes of a sample in training: one of two buffers, until the next call. All frames of a
+ * sample change alike.
+ */
+function changing(
+  pixels: Pixels,
+  shape: Dataset['shape'],
+  bytes: number,
+  { crop, paddingMode, flip, autoAugment: auto, cutout }: Checked,
+  salt: number,
+): (index: number, context: ReadContext) => [label: number, image: Uint8Array] {
+  const [channels, height, width] = imageShape(shape)
+  const size: ImageSize = { height, width, channels }
+  const beyond = paddingMode === 'reflect' ? 'reflected' : 0
+  const random = new RandomStream(Purpose.Augment)
+  const buffers: Uint8Array[] = [new Uint8Array(bytes), new Uint8Array(bytes)]
+  return (index, context) => {
+    let [image, other] = buffers
+    const label = pixels.read(index, image, context)
     random.start((context.seed ^ salt) >>> 0, context.epoch, index)
-    let image: Uint8Array = bufferA
-    let other: Uint8Array = bufferB
     if (crop > 0 || flip) {
       const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const mirror = flip && random.below(2) === 1
-      move(bufferB, bufferA, size, { dx, dy, mirror, beyond })
-      image = bufferB
-      other = bufferA
+      move(other, image, size, { dx, dy, mirror, beyond })
+      ;[image, other] = [other, image]
     }
     if (auto) image = autoAugment(image, other, size, random)
     if (cutout > 0) blacken(image, size, random.below(width), random.below(height), cutout)
     return [label, image]
   }
-  const augmented: Dataset = {
-    ...likeThat(dataset),
-    read(index, out, context) {
-      if (!context) return dataset.read(index, out)
-      checkRoom(name, out.length, bufferA.length)
-      const [label, image] = changed(index, context)
-      normalize(out, image, 0, image.length, table)
-      return label
-    },
-  }
-  noteBytes(augmented, {
-    normalization: pixels.normalization,
-    read(index, out, context) {
-      if (!context) return pixels.read(index, out)
-      const [label, image] = changed(index, context)
-      out.set(image)
-      return label
-    },
-  })
-  const sent: AugmentOptions = {
-    ...{ crop, flip, cutout, autoAugment: auto },
-    // Left out where it changes nothing: the same samples are the same data.
-    ...(reflect && crop > 0 && { paddingMode }),
-  }
-  const plain = (of: Plain) => ({ kind: 'augmented', of, options: sent })
-  const changes = own === undefined ? sent : { ...sent, of: own }
-  return madeFrom(dataset, augmented, plain, changes, hashOf(dataset))
 }
 
 /**

@@ -63,7 +63,7 @@ export interface PlainPictures
   readonly kind: 'pictures'
   readonly name: string
   readonly files: FileTable
-  /** Of a sample, [H, W]. */
+  /** The size of a sample, [H, W]. */
   readonly crop: readonly [number, number]
   /** Whether all pictures must become as large as the first one. */
   readonly alike: boolean
@@ -72,18 +72,63 @@ export interface PlainPictures
   readonly cache: CacheOf | undefined
 }
 
-/** The data set; `loadCodecs` must have been awaited. */
-export function openPictures(plain: PlainPictures): Dataset {
-  const { name, files, channels, crop, size, classes, classNames, normalization } = plain
-  const { training } = plain
-  const [height, width] = crop
-  const length = files.labels.length
-  const count = channels * height * width
-  const table = normalizationTable(normalization, [channels, height, width])
-  const random = new RandomStream(Purpose.Augment)
-  let cache: SampleCache | undefined
+/** Pictures of a data set, decoded and made as large as its samples. */
+class PictureReader {
+  private readonly random = new RandomStream(Purpose.Augment)
+  private cache: SampleCache | undefined
 
-  const decoded = (index: number): Bytes => {
+  constructor(private readonly plain: PlainPictures) {}
+
+  /** [C][H][W] */
+  read(index: number, context: ReadContext | undefined): Uint8Array {
+    const { training, channels, crop } = this.plain
+    const moves = context && Object.keys(training).length > 0
+    const { data } = moves ? this.augmented(index, context) : this.centre(index)
+    return planes(data, channels, crop[0] * crop[1])
+  }
+
+  private augmented(index: number, { seed, epoch }: ReadContext): Bytes {
+    const { random } = this
+    const { training, crop, size } = this.plain
+    random.start(seed, epoch, index)
+    const { resizedCrop } = training
+    let picture: Bytes
+    if (resizedCrop) {
+      const source = typeof size === 'object' ? this.cached(index) : this.decoded(index)
+      picture = randomResizedCrop(source, crop, resizedCrop, random)
+    } else {
+      const { data, ...sizes } = this.centre(index)
+      picture = { ...sizes, data: data.slice() }
+    }
+    if (training.flip && random.below(2) === 1) flip(picture, 'across')
+    if (training.verticalFlip && random.below(2) === 1) flip(picture, 'down')
+    if (training.colorJitter) colorJitter(picture, training.colorJitter, random)
+    return picture
+  }
+
+  private centre(index: number): Bytes {
+    return centreCrop(this.cached(index), this.plain.crop)
+  }
+
+  /** What the cache keeps: the picture of a size that is a pair, else the sample. */
+  private cached(index: number): Bytes {
+    const { plain } = this
+    const { size, crop, channels } = plain
+    const isPair = typeof size === 'object'
+    if (plain.cache) this.cache ??= SampleCache.open(plain.cache)
+    const data = this.cache?.read(index)
+    const [height, width] = isPair ? size : crop
+    if (data) return { data, width, height, channels }
+    const decoded = this.decoded(index)
+    const whole = size === undefined ? decoded : resizeTo(decoded, size)
+    if (plain.alike) expectSize(whole, crop, plain.files, index)
+    const made = isPair ? whole : centreCrop(whole, crop)
+    this.cache?.write(index, made.data)
+    return made
+  }
+
+  private decoded(index: number): Bytes {
+    const { files, channels } = this.plain
     const path = join(files.folder, pathOf(files, index))
     let bytes: Uint8Array
     try {
@@ -97,67 +142,41 @@ export function openPictures(plain: PlainPictures): Dataset {
     }
     return toChannels(decodePicture(bytes, path), channels)
   }
-  const sized = (picture: Bytes): Bytes => (size === undefined ? picture : resizeTo(picture, size))
-  /** A pair says what is kept; else it is the sample. */
-  const keepsSized = typeof size === 'object'
-  const [keptHeight, keptWidth] = keepsSized ? size : crop
-  const kept = (index: number): Bytes => {
-    if (plain.cache) cache ??= SampleCache.open(plain.cache)
-    const found = cache?.read(index)
-    if (found) return { data: found, width: keptWidth, height: keptHeight, channels }
-    const whole = sized(decoded(index))
-    if (plain.alike) expectSize(whole, crop, files, index)
-    const made = keepsSized ? whole : centreCrop(whole, crop)
-    cache?.write(index, made.data)
-    return made
-  }
-  const still = (index: number): Bytes => centreCrop(kept(index), crop)
-  const moved = (index: number, seed: number, epoch: number): Bytes => {
-    random.start(seed, epoch, index)
-    const { resizedCrop } = training
-    let picture: Bytes
-    if (resizedCrop) {
-      const source = keepsSized ? kept(index) : decoded(index)
-      picture = randomResizedCrop(source, crop, resizedCrop, random)
-    } else {
-      const { data, ...sizes } = still(index)
-      picture = { ...sizes, data: data.slice() }
-    }
-    if (training.flip && random.below(2) === 1) flip(picture, 'across')
-    if (training.verticalFlip && random.below(2) === 1) flip(picture, 'down')
-    if (training.colorJitter) colorJitter(picture, training.colorJitter, random)
-    return picture
-  }
-  const changes = Object.keys(training).length > 0
-  const seen = (index: number, context: ReadContext | undefined): Uint8Array => {
-    const { data } = context && changes ? moved(index, context.seed, context.epoch) : still(index)
-    return planes(data, channels, height * width)
-  }
+}
+
+/** The data set; `loadCodecs` must have been awaited. */
+export function openPictures(plain: PlainPictures): Dataset {
+  const { name, files, channels, crop, classes, classNames, normalization, training } = plain
+  const { labels } = files
+  const shape = [channels, ...crop] as const
+  const count = channels * crop[0] * crop[1]
+  const table = normalizationTable(normalization, shape)
+  const reader = new PictureReader(plain)
   const dataset: Dataset = {
     name,
-    length,
-    shape: [channels, height, width],
+    length: labels.length,
+    shape,
     classes,
     classNames,
     read(index, out, context) {
-      checkRead(name, index, length, out.length, count)
-      normalize(out, seen(index, context), 0, count, table)
-      return files.labels[index]
+      checkRead(name, index, labels.length, out.length, count)
+      normalize(out, reader.read(index, context), 0, count, table)
+      return labels[index]
     },
     pixels: {
       normalization,
       read(index, out, context) {
-        checkRead(name, index, length, out.length, count)
-        out.set(seen(index, context))
-        return files.labels[index]
+        checkRead(name, index, labels.length, out.length, count)
+        out.set(reader.read(index, context))
+        return labels[index]
       },
     },
   }
-  const changing = changes ? { pictures: training } : undefined
+  const changes = Object.keys(training).length > 0 ? { pictures: training } : undefined
   return withPlain(
     dataset,
     () => plain,
-    changing,
+    changes,
     () => hashOf(plain),
   )
 }
