@@ -10,6 +10,7 @@ import { traitsOf } from '../compile/methods.js'
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/datasets/dataset.js'
 import { cosineOf } from '../engine/memory/arena.js'
+import type { StateDict } from '../engine/memory/state.js'
 import { nonFinite } from '../engine/run/non-finite.js'
 import type { Session } from '../engine/session.js'
 import { type CompileOptions, compile } from '../model/compile.js'
@@ -224,17 +225,79 @@ const POINTS = 6
  *   finite.
  */
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
+  const run = runOf(options)
+  checkRun(run)
+  const { network, data, name, timeSteps, methods, batchSize, steps, optimizer } = run
+  const parameters = await checkModels(run)
+  const { shape: input, name: dataset } = data.train
+  let activity: Activity | undefined
+  const training: TrainingDiagnosis[] = []
+  const costs: Cost[] = []
+  const fill = stream(data.train, batchSize, run.seed)
+  for (const T of timeSteps)
+    await using(referenceModel(run, T), async (bptt) => {
+      await using(calmModel(run, T, variants[claimed.rate]!), async (rate) => {
+        training.push(await train(bptt, rate, fill, run))
+      })
+      const state = bptt.stateDict()
+      if (T === Math.max(...timeSteps))
+        await using(calmModel(run, T, { record: true, purpose: 'inference' }), async (model) => {
+          model.loadStateDict(state)
+          if (model.session.settings.record.length > 0)
+            activity = await activityOf(model, data.test)
+        })
+      for (const method of methods) costs.push(await costOf(run, T, method, state, fill))
+    })
+  costs.sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method))
+  return {
+    setup: {
+      network: name,
+      dataset,
+      input,
+      parameters,
+      batchSize,
+      steps,
+      learningRate: optimizer.lr,
+      probes: PROBES,
+      timeSteps,
+      methods,
+      threads: run.threads,
+      seed: run.seed,
+      ...(run.processes ? { baseBytes: (await measureProcess(undefined)).peakBytes } : {}),
+      layers: layerTitles(network(), input, training[0]),
+    },
+    training,
+    costs,
+    ...(activity && { activity }),
+  }
+}
+
+type Run = Required<DiagnoseOptions>
+
+/** The options, complete. */
+function runOf(options: DiagnoseOptions): Run {
+  const { timeSteps: frames } = options.data.train
   const {
     network,
     data,
     name = 'network',
-    timeSteps = data.train.timeSteps === undefined ? [1, 2, 4, 8, 16] : [data.train.timeSteps],
+    timeSteps = frames === undefined ? [1, 2, 4, 8, 16] : [frames],
     methods = variantNames,
     batchSize = 32,
     steps = 200,
+    optimizer = sgd(),
+    threads = 1,
+    seed = 0,
+    onProgress = () => undefined,
   } = options
-  const { optimizer = sgd(), threads = 1, seed = 0, onProgress = () => undefined } = options
   const processes = checkBoolean('diagnose.processes', options.processes, false)
+  const training = { batchSize, steps, optimizer, threads, seed }
+  return { network, data, name, timeSteps, methods, ...training, processes, onProgress }
+}
+
+/** @throws SpikewasmError for options out of range, and for data with other frames */
+function checkRun({ data, timeSteps, methods, batchSize, steps }: Run): void {
+  const { timeSteps: frames, name: dataset, length } = data.train
   const different = (list: readonly unknown[]): boolean =>
     list.length > 0 && new Set(list).size === list.length
   if (!different(timeSteps))
@@ -246,34 +309,27 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     )
   if (!(Number.isInteger(steps) && steps >= 1))
     fail(`diagnose.steps must be an integer ≥ 1, got ${steps}`)
-  if (!(batchSize <= data.train.length))
+  if (!(batchSize <= length))
     fail(
-      'diagnose.batchSize must be at most the number of training samples, ' +
-        `${data.train.length}, got ${batchSize}`,
+      `diagnose.batchSize must be at most the number of training samples, ${length}, got ` +
+        `${batchSize}`,
     )
-  const { shape: input, timeSteps: frames } = data.train
   if (frames !== undefined && (timeSteps.length !== 1 || timeSteps[0] !== frames))
     fail(
-      `diagnose.timeSteps must be [${frames}], the frames of a sample of ${data.train.name}, got ` +
+      `diagnose.timeSteps must be [${frames}], the frames of a sample of ${dataset}, got ` +
         `[${timeSteps.join(', ')}]; leave it out`,
     )
   for (const T of timeSteps)
     for (const method of [claimed.reference, ...methods]) expectSteps(T, method)
-  const build = (module: Module, T: number, how: Partial<CompileOptions>): Promise<Model> =>
-    compile(module, {
-      ...{ input, batchSize, threads, seed, timeSteps: T },
-      ...(frames === undefined ? {} : { frames: true }),
-      ...how,
-    })
-  /** The same weights take part each time. */
-  const buildCalm = (T: number, how: Partial<CompileOptions>): Promise<Model> =>
-    build(withoutRandomness(network()), T, how)
-  const buildReference = (T: number): Promise<Model> =>
-    buildCalm(T, { inspect: true, ...variants[claimed.reference] })
-  const buildTimed = (T: number, method: Variant): Promise<Model> =>
-    build(network(), T, variants[method]!)
+}
 
-  // A model that does not fit in memory fails now, not after minutes of training.
+/**
+ * A model that does not fit in memory fails now, not after minutes of training.
+ *
+ * @returns the number of parameters
+ */
+async function checkModels(run: Run): Promise<number> {
+  const { data, timeSteps, methods } = run
   let parameters = 0
   const check = (model: Model): void => {
     checkDataset(model.session, data.train)
@@ -281,56 +337,71 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     parameters = model.parameterCount
   }
   for (const T of timeSteps) {
-    await using(buildReference(T), check)
-    for (const method of methods) await using(buildTimed(T, method), check)
+    await using(referenceModel(run, T), check)
+    for (const method of methods) await using(timedModel(run, T, method), check)
   }
+  return parameters
+}
 
-  let activity: Activity | undefined
-  const training: TrainingDiagnosis[] = []
-  const costs: Cost[] = []
-  const fill = stream(data.train, batchSize, seed)
-  for (const T of timeSteps)
-    await using(buildReference(T), async (bptt) => {
-      await using(buildCalm(T, variants[claimed.rate]!), async (rate) => {
-        const how = { data, steps, optimizer, onProgress }
-        training.push(await train(bptt, rate, fill, how))
-      })
-      const state = bptt.stateDict()
-      if (T === Math.max(...timeSteps))
-        await using(buildCalm(T, { record: true, purpose: 'inference' }), async (model) => {
-          model.loadStateDict(state)
-          if (model.session.settings.record.length > 0)
-            activity = await activityOf(model, data.test)
-        })
-      for (const method of methods) {
-        onProgress(`T ${T}: time of ${method}`)
-        await using(buildTimed(T, method), async (model) => {
-          model.loadStateDict(state)
-          const cost = await measureCost(model, (slot) => fill(0, slot))
-          const { images, labels } = model.session.slot(0)
-          const job = processes && {
-            network: describeNetwork(network(), input),
-            ...{ input, method, timeSteps: T, frames: model.frames, batchSize, threads, seed },
-            ...{ state: model.stateDict(), milliseconds: durations.process },
-            ...{ images: images.slice(), labels: Int32Array.from(labels) },
-          }
-          const process = job && { process: await measureProcess(job) }
-          costs.push({ method, timeSteps: T, ...cost, ...process })
-        })
-      }
+function modelOf(
+  { data, batchSize, threads, seed }: Run,
+  network: Module,
+  timeSteps: number,
+  how: Partial<CompileOptions>,
+): Promise<Model> {
+  const { shape: input, timeSteps: frames } = data.train
+  return compile(network, {
+    input,
+    batchSize,
+    threads,
+    seed,
+    timeSteps,
+    ...(frames === undefined ? {} : { frames: true }),
+    ...how,
+  })
+}
+
+/** The same weights take part each time. */
+const calmModel = (run: Run, T: number, how: Partial<CompileOptions>): Promise<Model> =>
+  modelOf(run, withoutRandomness(run.network()), T, how)
+
+const referenceModel = (run: Run, T: number): Promise<Model> =>
+  calmModel(run, T, { inspect: true, ...variants[claimed.reference] })
+
+const timedModel = (run: Run, T: number, method: Variant): Promise<Model> =>
+  modelOf(run, run.network(), T, variants[method]!)
+
+async function costOf(
+  run: Run,
+  timeSteps: number,
+  method: Variant,
+  state: StateDict,
+  fill: Fill,
+): Promise<Cost> {
+  const { network, data, batchSize, threads, seed, processes, onProgress } = run
+  const { shape: input } = data.train
+  onProgress(`T ${timeSteps}: time of ${method}`)
+  return await using(timedModel(run, timeSteps, method), async (model) => {
+    model.loadStateDict(state)
+    const cost = await measureCost(model, (slot) => fill(0, slot))
+    if (!processes) return { method, timeSteps, ...cost }
+    const { images, labels } = model.session.slot(0)
+    const process = await measureProcess({
+      network: describeNetwork(network(), input),
+      input,
+      method,
+      timeSteps,
+      frames: model.frames,
+      batchSize,
+      threads,
+      seed,
+      state: model.stateDict(),
+      milliseconds: durations.process,
+      images: images.slice(),
+      labels: Int32Array.from(labels),
     })
-  costs.sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method))
-  return {
-    setup: {
-      ...{ network: name, dataset: data.train.name, input, parameters, batchSize, steps },
-      ...{ learningRate: optimizer.lr, probes: PROBES, timeSteps, methods, threads, seed },
-      ...(processes ? { baseBytes: (await measureProcess(undefined)).peakBytes } : {}),
-      layers: layerTitles(network(), input, training[0]),
-    },
-    training,
-    costs,
-    ...(activity && { activity }),
-  }
+    return { method, timeSteps, ...cost, process }
+  })
 }
 
 /** @throws SpikewasmError for more steps than a method trains with, or none */
@@ -348,9 +419,8 @@ async function train(
   bptt: Model,
   rate: Model,
   fill: Fill,
-  how: Required<Pick<DiagnoseOptions, 'data' | 'steps' | 'optimizer' | 'onProgress'>>,
+  { data, steps, optimizer, onProgress }: Run,
 ): Promise<TrainingDiagnosis> {
-  const { data, steps, optimizer, onProgress } = how
   const points: Point[] = []
   const measured = new Set(
     Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))),
@@ -419,13 +489,13 @@ function layerTitles(
   return titles
 }
 
-async function using(
+async function using<T>(
   compiled: Promise<Model>,
-  body: (model: Model) => void | Promise<void>,
-): Promise<void> {
+  body: (model: Model) => T | Promise<T>,
+): Promise<T> {
   const model = await compiled
   try {
-    await body(model)
+    return await body(model)
   } finally {
     await model.dispose()
   }
