@@ -9,7 +9,7 @@ import { loadEngine } from '../../src/engine/load.js'
 import { collect } from '../../src/engine/memory/collect.js'
 import { breathe } from '../../src/engine/threads/breathe.js'
 import { endThreads, mostThreads, patience } from '../../src/engine/threads/idle-threads.js'
-import { poolExecutor } from '../../src/engine/threads/pool.js'
+import { PoolExecutor } from '../../src/engine/threads/pool.js'
 import * as api from '../../src/index.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
@@ -203,7 +203,7 @@ counted('they wait for a moment only, and no more of them than there should be',
     (initial) => new WebAssembly.Memory({ initial, maximum: 2, shared: true }),
   )
   patience.ms = 500
-  for (const memory of memories) await poolExecutor(module, memory, threads).dispose(true)
+  for (const memory of memories) await new PoolExecutor(module, memory, threads).dispose(true)
   await breathe()
   const ends = started.map((worker) => once(worker, 'exit'))
   assert.is(ends.length, 2 * threads)
@@ -214,7 +214,7 @@ counted('they wait for a moment only, and no more of them than there should be',
 
 counted('an executor that is done runs no more', async () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
-  const executor = poolExecutor(await loadEngine('engine-threads'), memory, 2)
+  const executor = new PoolExecutor(await loadEngine('engine-threads'), memory, 2)
   await executor.dispose(true)
   await executor.dispose()
   const run = { program: 0, scratch: 0, scratchBytes: 0, spins: 0, timeoutMs: 10 }

@@ -1,7 +1,7 @@
 /** What a page says to its workers and makes of their answers: test/engine/page-workers.txt. */
 import { test } from 'uvu'
 import { Control, Fault } from '../../assembly/opcodes.js'
-import { sharedExecutor } from '../../src/engine/page/shared.js'
+import { SharedExecutor } from '../../src/engine/page/shared.js'
 import { PageWorker } from '../../src/engine/page/start.js'
 import { platform, registerPlatform } from '../../src/engine/platform.js'
 import '../../src/model/node.js'
@@ -90,7 +90,7 @@ function executorOf(threads: number) {
     if (argument?.go) shared.go = argument.go
     post.call(this, message, transfer)
   }
-  const executor = sharedExecutor({} as never, memory, threads, 'w.js')
+  const executor = new SharedExecutor({} as never, memory, threads, 'w.js')
   FakeWorker.prototype.postMessage = post
   const go = shared.go!
   const words = (): void => {

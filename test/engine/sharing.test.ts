@@ -7,7 +7,7 @@ import { layOut } from '../../src/compile/emit/encode.js'
 import { assignAddresses } from '../../src/compile/memory.js'
 import { ProgramBuilder } from '../../src/compile/program.js'
 import { instantiateEngine, loadEngine } from '../../src/engine/load.js'
-import { poolExecutor } from '../../src/engine/threads/pool.js'
+import { PoolExecutor } from '../../src/engine/threads/pool.js'
 import { trace } from '../../src/kernels/records/gradient.js'
 import type { Buffer } from '../../src/kernels/records/words.js'
 
@@ -59,7 +59,7 @@ function countingProgram(workers: number) {
 for (const workers of [2, 3, 5])
   test(`${workers} workers run every unit once`, async () => {
     const { memory, program, scratch, cases, counts } = countingProgram(workers)
-    const pool = poolExecutor(await loadEngine('engine-threads'), memory, workers)
+    const pool = new PoolExecutor(await loadEngine('engine-threads'), memory, workers)
     for (let round = 0; round < 20; round++) {
       await pool.run({ program, workers, scratch, scratchBytes: 64, spins: 100, timeoutMs: 60_000 })
       for (const c of cases)

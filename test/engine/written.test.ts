@@ -328,9 +328,6 @@ test('places in memory, words, addresses', () => {
     '== places',
     brief(merged(areas)),
     ...[7, 20, 28, 100].map((most) => brief(inParts(merged(areas), most))),
-    brief(
-      argumentsOf({ program: 1, workers: 2, scratch: 3, scratchBytes: 4, spins: 5, timeoutMs: 6 }),
-    ),
     ...addressesOf(new URL(file), 'x.wasm').map(String),
     brief([cosineOf([1, 2], [2, 4]), cosineOf([1, 0], [1, 1]), cosineOf([0], [1])]),
   )

@@ -47,9 +47,9 @@ export const nodePlatform: Platform = {
   sharesMemory: (threads) => threads > 1,
   async executors(workers) {
     if (workers === 1) return localExecutor
-    const { poolExecutor, workerFile } = await import('../threads/pool.js')
+    const { PoolExecutor, workerFile } = await import('../threads/pool.js')
     await expectPackageFile(workerFile)
-    return poolExecutor
+    return (...of) => new PoolExecutor(...of)
   },
   address(where) {
     if (where instanceof URL) return where

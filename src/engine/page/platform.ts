@@ -4,7 +4,7 @@ import { lend } from '../memory/memories.js'
 import { type Platform, registerPlatform } from '../platform.js'
 import { breathe } from '../threads/breathe.js'
 import { hostBytes, MirrorExecutor } from './mirror.js'
-import { sharedExecutor } from './shared.js'
+import { SharedExecutor } from './shared.js'
 
 /** Whether memory can be shared with workers. */
 const isIsolated = (): boolean =>
@@ -51,7 +51,7 @@ export const pagePlatform: Platform = {
   async executors(_workers, script) {
     // The plan has just been made: before threads start, the page draws and answers.
     await breathe()
-    return (module, memory, workers) => sharedExecutor(module, memory, workers, script)
+    return (module, memory, workers) => new SharedExecutor(module, memory, workers, script)
   },
   apart() {
     if (isIsolated()) return undefined

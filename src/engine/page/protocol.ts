@@ -13,7 +13,7 @@ export const Go = {
   Pending: 0,
   /** What to do: `Kind`. */
   Kind: 1,
-  /** Arguments, in the order of `argumentsOf`. */
+  /** Program, workers, scratch, its bytes, spins, milliseconds; then the kernels. */
   Arguments: 2,
   /** The id of the kernels that the run needs; 0: none. */
   Kernels: 8,
@@ -25,16 +25,6 @@ export const Go = {
 } as const
 
 export const Kind = { Run: 0, Time: 1, End: 2 } as const
-
-/** Arguments of a run as words. */
-export const argumentsOf = (run: RunArguments): number[] => [
-  run.program,
-  run.workers,
-  run.scratch,
-  run.scratchBytes,
-  run.spins,
-  run.timeoutMs,
-]
 
 /** The first message to a worker: the name of a lock, which is its own for as long as it lives. */
 export type Lock = string

@@ -1,9 +1,8 @@
 /** Workers of a page over one shared memory. The page itself never waits. */
 
-import { Control, Fault } from '../../../assembly/opcodes.js'
 import type { RecordTime } from '../run/record-times.js'
-import type { Executor, RunArguments } from '../threads/executor.js'
-import { argumentsOf, Go, Kind, type SharedNews } from './protocol.js'
+import { type Executor, poison, problemOf, type RunArguments } from '../threads/executor.js'
+import { Go, Kind, type SharedNews } from './protocol.js'
 import { PageWorker } from './start.js'
 import type { PageCalls } from './worker.js'
 
@@ -18,107 +17,107 @@ interface Running {
 /**
  * One worker for each thread; one alone where a run takes no more. Nothing runs on the calling
  * thread.
- *
- * @param url of the workers' script; default: part of this code
  */
-export function sharedExecutor(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  threads: number,
-  url?: string | URL,
-): Executor {
-  const go = new Int32Array(new SharedArrayBuffer(4 * Go.Line * (threads + 1)))
-  const control = new Int32Array(memory.buffer)
-  let running: Running | undefined
-  let failure: Error | undefined
-  let times: readonly RecordTime[] = []
-  // Workers that wait for one that is gone leave their barriers within 0.1 s.
-  const poison = (): void => {
-    Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
-    Atomics.notify(control, Control.Epoch / 4)
-  }
-  const fail = (error: Error): void => {
-    // The memory may be another model's by then.
-    if (failure) return
-    failure = error
-    poison()
-    running?.reject(failure)
-    running = undefined
-  }
-  const finish = (): void => {
-    if (!running) return
-    const { workers, timeoutMs } = running
-    const faults = Array.from({ length: workers }, (_, w) => go[Go.Line * (w + 1) + Go.Fault])
-    if (faults.includes(Fault.TimedOut))
-      fail(new Error(`a worker did not reach a barrier within ${timeoutMs / 1000} s`))
-    else if (faults.some((fault) => fault !== Fault.None)) fail(new Error('another worker failed'))
-    else {
-      running.resolve()
-      running = undefined
+export class SharedExecutor implements Executor {
+  readonly ready: Promise<unknown>
+  private readonly go: Int32Array
+  private readonly control: Int32Array
+  private readonly workers: readonly PageWorker<PageCalls>[]
+  private running: Running | undefined
+  private failure: Error | undefined
+  /** Set before a run that is timed ends. */
+  private times!: readonly RecordTime[]
+  /** The last kernels that workers have got. */
+  private kernels: number | undefined
+  private disposed: Promise<void> | undefined
+
+  /** @param url of the workers' script; default: part of this code */
+  constructor(
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    threads: number,
+    url?: string | URL,
+  ) {
+    const go = new Int32Array(new SharedArrayBuffer(4 * Go.Line * (threads + 1)))
+    this.go = go
+    this.control = new Int32Array(memory.buffer)
+    const onNews = (news: SharedNews): void => {
+      if (news === 'done') this.finish()
+      else this.times = news
     }
-  }
-  const onNews = (news: SharedNews): void => {
-    if (news === 'done') finish()
-    else times = news
-  }
-  const workers = Array.from({ length: threads }, (_, worker) => {
-    const side = new PageWorker<PageCalls>(url)
-    // A kernel that traps ends its work.
-    side.call('work', { module, memory, go, worker }, { onNews }).catch(fail)
-    return side
-  })
-  const ready = Promise.all(workers.map((worker) => worker.ready))
-  // Who waits for a run, or for `ready`, is told.
-  ready.catch(() => undefined)
-  const wake = (worker: number): void => {
-    const at = Go.Line * (worker + 1) + Go.Started
-    Atomics.add(go, at, 1)
-    Atomics.notify(go, at)
-  }
-  /** The last kernels that workers were told of. */
-  let told: number | undefined
-  const tell = ({ kernels }: RunArguments): void => {
-    go[Go.Kernels] = kernels?.id ?? 0
-    if (!kernels || kernels.id === told) return
-    told = kernels.id
-    for (const worker of workers) worker.call('take', kernels).catch(fail)
-  }
-  const start = (kind: number, run: RunArguments): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (failure) {
-        reject(failure)
-        return
-      }
-      const { workers, timeoutMs } = run
-      running = { workers, timeoutMs, resolve, reject }
-      tell(run)
-      go.set([kind, ...argumentsOf(run)], Go.Kind)
-      Atomics.store(go, Go.Pending, workers)
-      for (let worker = 0; worker < workers; worker++) wake(worker)
+    this.workers = Array.from({ length: threads }, (_, worker) => {
+      const side = new PageWorker<PageCalls>(url)
+      // A kernel that traps ends its work.
+      side.call('work', { module, memory, go, worker }, { onNews }).catch(this.fail)
+      return side
     })
-  let disposed: Promise<void> | undefined
-  return {
-    ready,
-    async run(run) {
-      await ready
-      await start(Kind.Run, run)
-    },
-    async time(run) {
-      await ready
-      await start(Kind.Time, { ...run, workers: 1 })
-      return times
-    },
-    dispose() {
-      disposed ??= endAll()
-      return disposed
-    },
+    this.ready = Promise.all(this.workers.map((worker) => worker.ready))
+    // Who waits for a run, or for `ready`, is told.
+    this.ready.catch(() => undefined)
   }
 
-  async function endAll(): Promise<void> {
-    fail(new Error('the workers were ended'))
+  run(run: RunArguments): Promise<void> {
+    return this.start(Kind.Run, run)
+  }
+
+  async time(run: RunArguments): Promise<readonly RecordTime[]> {
+    await this.start(Kind.Time, { ...run, workers: 1 })
+    return this.times
+  }
+
+  dispose(): Promise<void> {
+    this.disposed ??= this.end()
+    return this.disposed
+  }
+
+  private async start(kind: number, run: RunArguments): Promise<void> {
+    const { go } = this
+    await this.ready
+    const { program, workers, scratch, scratchBytes, spins, timeoutMs, kernels } = run
+    return new Promise((resolve, reject) => {
+      if (this.failure) throw this.failure
+      this.running = { workers, timeoutMs, resolve, reject }
+      if (kernels && kernels.id !== this.kernels) {
+        this.kernels = kernels.id
+        for (const worker of this.workers) worker.call('take', kernels).catch(this.fail)
+      }
+      const words = [program, workers, scratch, scratchBytes, spins, timeoutMs]
+      go.set([kind, ...words, kernels?.id ?? 0], Go.Kind)
+      Atomics.store(go, Go.Pending, workers)
+      for (let worker = 0; worker < workers; worker++) this.wake(worker)
+    })
+  }
+
+  private wake(worker: number): void {
+    const at = Go.Line * (worker + 1) + Go.Started
+    Atomics.add(this.go, at, 1)
+    Atomics.notify(this.go, at)
+  }
+
+  private finish(): void {
+    if (!this.running) return
+    const { workers, timeoutMs, resolve } = this.running
+    const faults = Array.from({ length: workers }, (_, w) => this.go[Go.Line * (w + 1) + Go.Fault])
+    const problem = problemOf(faults, timeoutMs)
+    if (problem) this.fail(problem)
+    else resolve()
+    this.running = undefined
+  }
+
+  private readonly fail = (error: Error): void => {
+    // The memory may be another model's by then.
+    if (this.failure) return
+    this.failure = error
+    poison(this.control)
+    this.running?.reject(error)
+    this.running = undefined
+  }
+
+  private async end(): Promise<void> {
+    this.fail(new Error('the workers were ended'))
     // One that sleeps would hear of it late: Chromium waits for two seconds.
-    Atomics.store(go, Go.Kind, Kind.End)
-    for (const worker of workers.keys()) wake(worker)
-    await Promise.all(workers.map((worker) => worker.end()))
+    Atomics.store(this.go, Go.Kind, Kind.End)
+    for (const worker of this.workers.keys()) this.wake(worker)
+    await Promise.all(this.workers.map((worker) => worker.end()))
   }
 }

@@ -103,8 +103,16 @@ async function work(
 
 let own: { readonly memory: WebAssembly.Memory; readonly engine: Engine } | undefined
 
-function open(setup: OwnSetup): void {
-  own = zeroed(setup)
+/** Makes the memory that there is large enough, or another one. */
+function open({ module, bytes, shared }: OwnSetup): void {
+  const pages = Math.ceil(bytes / PAGE)
+  let memory = own?.memory
+  if (memory && shared !== memory.buffer instanceof ArrayBuffer) {
+    const missing = pages - memory.buffer.byteLength / PAGE
+    if (missing > 0) memory.grow(missing)
+    new Uint8Array(memory.buffer).fill(0)
+  } else memory = new WebAssembly.Memory({ initial: pages, maximum: MAX_PAGES, shared })
+  own = { memory, engine: instanceOf(module, memory) }
 }
 
 /** Does what the page asks for with the worker's own memory. */
@@ -128,21 +136,6 @@ function perform(
     copy.set(all.subarray(reads[i], reads[i] + reads[i + 1]), at)
   transfer.push(copy.buffer)
   return { fault, times, bytes: copy.buffer }
-}
-
-/** The memory that there is, made large enough, or another one. */
-function zeroed({ module, bytes, shared }: OwnSetup) {
-  const pages = Math.ceil(bytes / PAGE)
-  const before = own?.memory
-  const fits = before !== undefined && shared === !(before.buffer instanceof ArrayBuffer)
-  const missing = fits ? Math.max(0, pages - before.buffer.byteLength / PAGE) : pages
-  if (!fits) {
-    const memory = new WebAssembly.Memory({ initial: missing, maximum: MAX_PAGES, shared })
-    return { memory, engine: instanceOf(module, memory) }
-  }
-  if (missing > 0) before.grow(missing)
-  new Uint8Array(before.buffer).fill(0)
-  return { memory: before, engine: instanceOf(module, before) }
 }
 
 const calls = { work, take, open, perform }

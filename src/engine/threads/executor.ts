@@ -3,6 +3,7 @@
  * shared memory. The platform makes it.
  */
 
+import { Control, Fault } from '../../../assembly/opcodes.js'
 import type { Kernels } from '../../kernels/equations/kernel-set.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import type { RecordTime } from '../run/record-times.js'
@@ -49,4 +50,18 @@ export interface Mirror {
    * optimizer that only a snapshot holds, or these buffers.
    */
   refresh(what: 'all' | 'seen' | readonly Buffer[]): Promise<void>
+}
+
+/** A worker failed or is gone: those that wait for it leave their barriers within 0.1 s. */
+export function poison(control: Int32Array): void {
+  Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
+  Atomics.notify(control, Control.Epoch / 4)
+}
+
+/** What is wrong with a run that left workers with these faults. */
+export function problemOf(faults: readonly number[], timeoutMs: number): Error | undefined {
+  if (faults.includes(Fault.TimedOut))
+    return new Error(`a worker did not reach a barrier within ${timeoutMs / 1000} s`)
+  if (faults.some((fault) => fault !== Fault.None)) return new Error('another worker failed')
+  return undefined
 }

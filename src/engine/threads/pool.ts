@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads'
 import { Control, Fault } from '../../../assembly/opcodes.js'
 import { localExecutor } from '../load.js'
 import { Piscina } from '../vendor/piscina/index.js'
-import type { Executor } from './executor.js'
+import { type Executor, poison, problemOf, type RunArguments } from './executor.js'
 import { leaveThreads, type ThreadPool, takeThreads } from './idle-threads.js'
 import type { WorkerData, WorkerTask } from './worker.js'
 
@@ -100,66 +100,68 @@ class Workers implements ThreadPool {
  * Workers that a model has left over this memory, or new ones. What one worker runs stays on the
  * calling thread.
  */
-export function poolExecutor(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  threads: number,
-): Executor {
-  const left = takeThreads(module, memory, threads) as Workers | undefined
-  const workers = left ?? new Workers(module, memory, threads)
-  workers.memory = memory
-  const control = new Int32Array(memory.buffer)
-  // The first worker that fails makes the others leave their barriers within 0.1 s.
-  const poison = (): void => {
-    Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
-    Atomics.notify(control, Control.Epoch / 4)
+export class PoolExecutor implements Executor {
+  private readonly workers: Workers
+  private readonly control: Int32Array
+  private local: Executor | undefined
+  private disposed: Promise<void> | undefined
+  /** Whether all that ran has ended well. */
+  private isWell = true
+
+  constructor(
+    private readonly module: WebAssembly.Module,
+    private readonly memory: WebAssembly.Memory,
+    threads: number,
+  ) {
+    const left = takeThreads(module, memory, threads) as Workers | undefined
+    this.workers = left ?? new Workers(module, memory, threads)
+    this.workers.memory = memory
+    this.control = new Int32Array(memory.buffer)
   }
-  const runAll = async (run: Parameters<Executor['run']>[0]): Promise<void> => {
+
+  async run(run: RunArguments): Promise<void> {
+    // The threads may be those of another model by now.
+    if (this.disposed) throw new Error('its threads have ended')
+    this.isWell = false
+    if (run.workers === 1) {
+      this.local ??= localExecutor(this.module, this.memory)
+      await this.local.run(run)
+    } else await this.runAll(run)
+    this.isWell = true
+  }
+
+  dispose(leavesThreads = false): Promise<void> {
+    this.disposed ??= this.end(leavesThreads)
+    return this.disposed
+  }
+
+  private async runAll(run: RunArguments): Promise<void> {
     const tasks = Array.from({ length: run.workers }, (_, worker) =>
-      workers.run({ ...run, worker }).catch((error: unknown) => {
-        poison()
+      this.workers.run({ ...run, worker }).catch((error: unknown) => {
+        poison(this.control)
         throw error
       }),
     )
     const results = await Promise.allSettled(tasks)
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) throw failed.reason
-    if (results.some((result) => result.status === 'fulfilled' && result.value === Fault.TimedOut))
-      throw new Error(`a worker did not reach a barrier within ${run.timeoutMs / 1000} s`)
-    if (results.some((result) => result.status === 'fulfilled' && result.value !== Fault.None))
-      throw new Error('another worker failed')
+    const problem = problemOf(await Promise.all(tasks), run.timeoutMs)
+    if (problem) throw problem
   }
-  let disposed: Promise<void> | undefined
-  let local: Executor | undefined
-  /** Whether all that ran has ended well. */
-  let isWell = true
-  const canBeLeft = (): boolean =>
-    isWell &&
-    workers.isWhole &&
-    memory.buffer.byteLength === workers.bytes &&
-    Atomics.load(control, Control.Poison / 4) === Fault.None
-  return {
-    async run(run) {
-      // The threads may be those of another model by now.
-      if (disposed) throw new Error('its threads have ended')
-      isWell = false
-      if (run.workers === 1) {
-        local ??= localExecutor(module, memory)
-        await local.run(run)
-      } else await runAll(run)
-      isWell = true
-    },
-    dispose(leavesThreads = false) {
-      if (disposed) return disposed
-      if (leavesThreads && canBeLeft()) {
-        workers.memory = undefined
-        leaveThreads(workers, memory)
-        disposed = Promise.resolve()
-      } else {
-        poison()
-        disposed = workers.end()
-      }
-      return disposed
-    },
+
+  private async end(leavesThreads: boolean): Promise<void> {
+    const { workers, memory, control } = this
+    const canBeLeft =
+      this.isWell &&
+      workers.isWhole &&
+      memory.buffer.byteLength === workers.bytes &&
+      Atomics.load(control, Control.Poison / 4) === Fault.None
+    if (leavesThreads && canBeLeft) {
+      workers.memory = undefined
+      leaveThreads(workers, memory)
+      return
+    }
+    poison(control)
+    await workers.end()
   }
 }
