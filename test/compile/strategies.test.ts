@@ -51,7 +51,12 @@ test('forward on floats and gradients of a weight: narrow for first layers, else
   ]
   assert.equal(names(layer(3, 32, 64, 3)), ['narrow', 'narrow'])
   assert.equal(names(layer(3, 224, 64, 7, 2)), ['direct', 'narrow'])
+  assert.equal(names(layer(1, 28, 16, 3)), ['narrow', 'narrow'])
   assert.equal(names(layer(64, 32, 64, 3)), ['direct', 'direct'])
+  assert.equal(names(layer(64, 32, 64, 5)), ['direct', 'direct'])
+  assert.equal(names(layer(3, 32, 64, 1)), ['direct', 'direct'], '1×1')
+  assert.equal(names(layer(1, 28, 4, 3)), ['direct', 'direct'], 'few outputs')
+  assert.equal(names(layer(3, 4, 64, 3)), ['direct', 'direct'], 'few pixels')
 })
 
 test('gradients: Winograd for 3×3 kernels of stride 1, whose input has an address and all steps', () => {

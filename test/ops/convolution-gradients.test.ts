@@ -18,11 +18,11 @@ import {
   expectKernels,
   inputGradientReference,
   randomConv,
-  runWith,
   sameBits,
   shapesOf,
   weightGradientReference,
 } from '../support/ops-convolution.js'
+import { expectStrict, runStrictly } from '../support/strict.js'
 
 /** Gradients of which most are 0, where the reference would take long. */
 function sparse(r: RandomShapes, count: number, some: number): Float32Array {
@@ -51,9 +51,9 @@ function inputGradient(
       const { options, outputs, weights } = shapesOf(c)
       const [w, dy] = [r.floats(weights), sparse(r, outputs, some)]
       const given = { ...options, algorithm: algorithm as 'auto', engine: engineOf(r) } as const
-      const plan = ops.conv2dInputGradient.plan(given)
-      expectKernels(plan, kernels)
-      expectNear('gradient', plan.run(w, dy), inputGradientReference(c, w, dy))
+      const make = () => ops.conv2dInputGradient.plan(given)
+      const dx = runStrictly(r, make, [w, dy], kernels)
+      expectNear('gradient', dx, inputGradientReference(c, w, dy))
       return { options: given }
     })
   })
@@ -192,12 +192,11 @@ function weightGradient(
       const x = read(r, c)
       const engine = engineOf(r)
       const given = { ...options, ...x.options, algorithm, accumulate, engine } as never
-      const plan = ops.conv2dWeightGradient.plan(given)
-      expectKernels(plan, kernels)
       const dy = sparse(r, outputs, some)
       const sum = r.floats(weights)
       const before = accumulate ? sum.slice() : undefined
-      const dw = runWith(plan, [...x.given, dy, ...(accumulate ? [sum] : [])])
+      const make = () => ops.conv2dWeightGradient.plan(given)
+      const dw = runStrictly(r, make, [...x.given, dy, ...(accumulate ? [sum] : [])], kernels)
       if (accumulate) assert.is(dw, sum)
       expectNear('gradient', dw, weightGradientReference(c, x.seen, dy, before), 2e-5)
       return { options: given }
@@ -303,6 +302,105 @@ weightGradient(
   { algorithm: 'direct' },
   (r, c) => readSpikes(r, c, true),
 )
+
+/** B, T, C, N, and sizes of the image, the kernel, the stride and the padding. */
+type Edge = readonly [number, number, number, number, Pair, Pair?, Pair?, Pair?]
+type Pair = readonly [number, number]
+
+/** Shapes at the edges of tiles, chunks of channels, strips and lists, which few random ones have. */
+const edges: Record<string, readonly Edge[]> = {
+  winograd: [
+    [17, 1, 36, 48, [4, 4]],
+    [2, 1, 8, 32, [24, 27]],
+    [11, 1, 12, 20, [29, 26]],
+    [70, 1, 20, 8, [3, 13]],
+    [3, 1, 20, 132, [5, 6]],
+    [1, 1, 8, 160, [67, 66]],
+    [2, 1, 256, 512, [4, 4]],
+    [9, 2, 36, 48, [4, 4]],
+    [5, 5, 12, 136, [13, 14]],
+    [2, 7, 20, 132, [5, 6]],
+  ],
+  'winograd stride': [
+    [2, 3, 44, 12, [16, 15], [3, 3], [2, 2]],
+    [2, 5, 36, 160, [16, 18], [3, 3], [2, 2]],
+    [3, 2, 20, 132, [7, 16], [3, 3], [2, 2]],
+    [1, 9, 8, 16, [33, 31], [3, 3], [2, 2]],
+  ],
+  direct: [
+    [3, 1, 40, 20, [7, 9], [4, 3], [3, 2], [0, 2]],
+    [30, 2, 3, 5, [2, 3], [2, 2], [1, 1], [1, 0]],
+    [2, 3, 12, 40, [10, 9], [5, 5], [1, 3], [2, 2]],
+  ],
+  narrow: [
+    [6, 1, 1, 8, [112, 112], [7, 7], [2, 2], [3, 3]],
+    [2, 2, 3, 40, [30, 21], [7, 4], [2, 1], [3, 2]],
+    [2, 2, 5, 40, [30, 21], [7, 4], [2, 2], [3, 2]],
+  ],
+  lists: [
+    [3, 4, 4, 8, [28, 28], [5, 5], [1, 1], [2, 2]],
+    [2, 10, 40, 20, [7, 9], [4, 3], [3, 2], [0, 2]],
+    [7, 2, 4, 16, [4, 4], [4, 4], [1, 1], [0, 0]],
+    [3, 1, 12, 20, [2, 600]],
+  ],
+  patterns: [
+    [2, 9, 40, 40, [7, 9], [4, 3], [3, 2], [0, 2]],
+    [2, 3, 8, 12, [12, 11], [7, 7], [1, 1], [3, 3]],
+    [2, 4, 8, 20, [40, 31]],
+    [1, 5, 4, 8, [33, 50], [5, 3], [2, 2], [2, 0]],
+    [1, 4, 4, 4, [3, 700]],
+    [3, 6, 12, 512, [2, 60]],
+    [1, 255, 4, 4, [2, 3], [2, 2], [1, 1], [1, 0]],
+    [3, 5, 10004, 4, [1, 1], [1, 1], [1, 1], [0, 0]],
+  ],
+}
+
+for (const [algorithm, shapes] of Object.entries(edges))
+  test(`${algorithm}: shapes at the edges of what it divides into units`, () => {
+    const onWeight = algorithm !== 'winograd stride'
+    for (const [i, [B, T, C, N, [H, W], ...window]] of shapes.entries()) {
+      const [kernel = [3, 3], stride = [1, 1], padding = [1, 1]] = window
+      const byCounts = algorithm === 'lists'
+      const isTimed = T > 1 && !byCounts
+      const sizes = { B, C, N, H, W, kernel, stride, padding, groups: 1 }
+      const c: ConvCase = { ...sizes, T: isTimed ? T : 1, timed: isTimed }
+      const r = randomShapes(i)
+      const { options, inputs, outputs, weights } = shapesOf(c)
+      const dy = r.floats(outputs)
+      const given = { ...options, algorithm } as never
+      if (algorithm.startsWith('winograd') || algorithm === 'direct') {
+        const w = r.floats(weights)
+        const dx = runStrictly(r, () => ops.conv2dInputGradient.plan(given), [w, dy])
+        expectNear('input', dx, inputGradientReference(c, w, dy))
+      }
+      if (!onWeight) continue
+      const spikes = byCounts ? r.bytes(inputs, T) : r.spikes(inputs)
+      const reads = byCounts ? { counts: true, timeSteps: T } : { spikes: algorithm === 'patterns' }
+      const isFloats = !byCounts && !reads.spikes
+      const x = isFloats ? r.floats(inputs) : spikes
+      const make = () => ops.conv2dWeightGradient.plan(Object.assign(reads, given))
+      const dw = runStrictly(r, make, [x, dy])
+      const seen = byCounts ? Float64Array.from(x, (n) => n / T) : x
+      expectNear('weight', dw, weightGradientReference(c, seen, dy))
+    }
+  })
+
+test('weight gradient: of an input that counts by a factor', () => {
+  for (const [algorithm, C, N, groups, batch] of [
+    ['winograd', 16, 32, 1, 2],
+    ['winograd', 8, 8, 1, 64],
+    ['direct', 16, 20, 1, 2],
+    ['narrow', 3, 20, 1, 2],
+    ['grouped', 12, 12, 3, 2],
+    ['grouped', 12, 12, 12, 2],
+  ] as const) {
+    const r = randomShapes(C)
+    const shapes = { input: [batch, C, 13, 12], weight: [N, C / groups, 3, 3], groups, algorithm }
+    const plan = ops.conv2dWeightGradient.plan({ ...shapes, padding: 1 })
+    const [x, delta] = [C, N].map((channels) => r.floats(batch * channels * 13 * 12))
+    expectStrict(plan, [x, delta], r, { scale: 0.5 })
+  }
+})
 
 test('weight gradient: with the mean of floats over time', () => {
   forShapes(200, (r) => {

@@ -23,6 +23,7 @@ import {
   sameBits,
   shapesOf,
 } from '../support/ops-convolution.js'
+import { expectStrict, runStrictly } from '../support/strict.js'
 
 /** Floats in, one kernel. */
 function floats(name: string, kernels: string, limits: ConvLimits, algorithm = name): void {
@@ -34,9 +35,7 @@ function floats(name: string, kernels: string, limits: ConvLimits, algorithm = n
       const b = r.chance(0.5) ? r.floats(c.N) : undefined
       const some = { algorithm: algorithm as 'auto', bias: b !== undefined }
       const given = { ...options, ...some, engine: engineOf(r) } as const
-      const conv = ops.conv2d.plan(given)
-      const y = b ? conv.run(x, w, b) : conv.run(x, w)
-      expectKernels(conv, kernels)
+      const y = runStrictly(r, () => ops.conv2d.plan(given), [x, w, ...(b ? [b] : [])], kernels)
       const sizes = forwardSizes(c, x, w, b)
       expectRounded('output', y, forwardReference(c, x, w, b), sizes)
       return { options: given }
@@ -44,7 +43,7 @@ function floats(name: string, kernels: string, limits: ConvLimits, algorithm = n
   })
 }
 
-floats('direct', 'ConvDense', { kernel: [1, 4], C: [1, 20], N: [1, 36] })
+floats('direct', 'ConvDense', { kernel: [1, 5], stride: [1, 3], C: [1, 20], N: [1, 36] })
 floats('narrow', 'ConvNarrow', {
   B: [1, 2],
   C: [1, 4],
@@ -131,9 +130,8 @@ function spikes(
         bias: b !== undefined,
         engine: engineOf(r),
       } as const
-      const conv = ops.conv2d.plan(given)
-      const y = runWith(conv, [...input.x, w, ...(b ? [b] : [])])
-      expectKernels(conv, kernels)
+      const arrays = [...input.x, w, ...(b ? [b] : [])]
+      const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, kernels)
       const sizes = forwardSizes(c, input.seen, w, b)
       expectRounded('output', y, forwardReference(c, input.seen, w, b), sizes)
       return { options: given }
@@ -141,7 +139,8 @@ function spikes(
   })
 }
 
-spikes('lists', 'SpikeLists SpikeConv', { C: [1, 20], N: [1, 36] })
+const any = { T: [1, 16], kernel: [1, 5], stride: [1, 3] } as const
+spikes('lists', 'SpikeLists SpikeConv', { C: [1, 20], N: [1, 36], ...any })
 spikes('lists of sums', 'SpikeLists SpikeConv', {}, { algorithm: 'lists', summed: true })
 const manyRows = { B: [16, 18], C: [1, 5], N: [1, 9], H: [4, 6], W: [4, 6], same: true } as const
 const rows: ConvLimits = { ...manyRows, T: [1, 5], kernel: [3, 3], stride: [1, 1] }
@@ -217,14 +216,113 @@ test('spikes: bytes', () => {
       bias: true,
       engine: engineOf(r),
     } as const
-    const conv = ops.conv2d.plan(given)
-    const y = runWith(conv, [...input.x, w, scales, b])
-    expectKernels(conv, 'SpikeForwardBytes')
-    assert.is(conv.algorithm, 'bytes')
+    const arrays = [...input.x, w, scales, b]
+    const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, 'SpikeForwardBytes')
     const floats = Float64Array.from(w, (q, i) => q * scales[Math.floor(i / (weights / c.N))])
     expectNear('output', y, forwardReference(c, input.seen, floats, b))
     return { options: given }
   })
+})
+
+/** A convolution of padding 0 without groups. */
+const plain = (of: Pick<ConvCase, 'T' | 'B' | 'C' | 'H' | 'W' | 'N' | 'kernel'>): ConvCase => ({
+  ...of,
+  timed: true,
+  stride: [1, 1],
+  padding: [0, 0],
+  groups: 1,
+})
+
+for (const [claim, c] of [
+  ['many channels and blocks', { T: 4, B: 2, C: 132, H: 3, W: 4, N: 96, kernel: [3, 3] }],
+  ['the longest field', { T: 3, B: 1, C: 10912, H: 2, W: 3, N: 4, kernel: [2, 3] }],
+] as const)
+  test(`spikes: ${claim} that lists can number`, () => {
+    const r = randomShapes(1)
+    const { options, inputs, weights } = shapesOf(plain(c))
+    const [x, w] = [r.spikes(inputs), r.floats(weights)]
+    const given = { ...options, spikes: true, algorithm: 'lists' } as const
+    const y = runStrictly(r, () => ops.conv2d.plan(given), [x, w], 'SpikeLists SpikeConv')
+    expectRounded('output', y, forwardReference(plain(c), x, w), forwardSizes(plain(c), x, w))
+  })
+
+/** Up to 255 neurons are factors of a list's entries; of more each has an entry. */
+const windows = [
+  [1, 2],
+  [7, 7],
+  [16, 8],
+  [1, 129],
+  [10, 13],
+  [15, 17],
+  [16, 16],
+] as const
+
+for (const weightType of ['float32', 'int8'] as const)
+  test(`spikes: sums over windows of up to 256 neurons, weights ${weightType}`, () => {
+    for (const [i, [h, w]] of windows.entries())
+      for (const N of [4, 8, 16, 32])
+        for (const [value, rate] of [
+          [127, 1],
+          [-128, 1],
+          [-128, 0.5],
+        ]) {
+          const r = randomShapes(i)
+          const x = r.spikes(5 * 20 * h * w, rate)
+          const isInt8 = weightType === 'int8'
+          const weights = new (isInt8 ? Int8Array : Float32Array)(N * 20).fill(value)
+          const scales = r.floats(N, 0.01)
+          const given = {
+            input: [1, 5, 20, h, w],
+            weight: [N, 20, 1, 1],
+            spikes: true,
+            pool: { kernelSize: [h, w] },
+            algorithm: isInt8 ? 'auto' : 'lists',
+            weightType,
+          } as never
+          const arrays = isInt8 ? [x, weights, scales] : [x, weights]
+          const y = runStrictly(r, () => ops.conv2d.plan(given), arrays)
+          const mean = Math.fround(1 / (h * w))
+          const expected = Array.from(y, (_, at) => {
+            const step = x.subarray(Math.floor(at / N) * 20 * h * w).subarray(0, 20 * h * w)
+            const sum = value * step.reduce((a, b) => a + b, 0)
+            return Math.fround(sum * (isInt8 ? Math.fround(scales[at % N] * mean) : mean))
+          })
+          assert.equal(Array.from(y), expected, `window ${h}×${w}, ${N} outputs`)
+        }
+  })
+
+test('floats: an input that is the same at each step may lie there once', () => {
+  const [T, H, W] = [3, 13, 12]
+  for (const [algorithm, C, groups] of [
+    ['direct', 8, 1],
+    ['narrow', 3, 1],
+    ['grouped', 12, 3],
+  ] as const) {
+    const r = randomShapes(C)
+    const given = { input: [2, T, C, H, W], weight: [12, C / groups, 3, 3], padding: 1, groups }
+    const size = C * H * W
+    const x = r.floats(2 * T * size)
+    const first = x.map((_, i) => x[Math.floor(i / (T * size)) * T * size + (i % size)])
+    const [w, delta] = [r.floats((12 * C * 9) / groups), r.floats(2 * T * 12 * H * W)]
+    const still = { inStepBytes: 0 }
+    expectStrict(ops.conv2d.plan({ ...given, algorithm }), [first, w], r, still, [x, w])
+    // By groups, lines of images that lie apart are summed apart.
+    if (groups > 1) continue
+    const back = ops.conv2dWeightGradient.plan({ ...given, algorithm })
+    expectStrict(back, [first, delta], r, still, [x, delta])
+  }
+})
+
+test('floats: a row alone has the bits that it has among others', () => {
+  for (const N of [4, 8, 16, 64])
+    for (const C of [5, 256, 257, 700])
+      for (const rows of [1, 6, 11]) {
+        const r = randomShapes(rows)
+        const [x, w] = [r.floats((rows + 4) * C), r.floats(N * C)]
+        const run = (B: number) =>
+          ops.linear({ input: [B, C], weight: [N, C] }, x.slice(0, B * C), w)
+        expectSameBits(`${rows} rows`, run(rows), run(rows + 4).slice(0, rows * N))
+      }
 })
 
 test('bytes of −128: sums of more of them than 16 bits hold', () => {
@@ -266,6 +364,7 @@ for (const [algorithm, limits] of [
       const given = { ...options, spikes: true, algorithm, engine: engineOf(r) } as const
       const conv = ops.conv2d.plan({ ...given, moments: true })
       const { output, moments } = conv.run(x, w)
+      expectStrict(conv, [x, w], r)
       expectSameBits('output', output, ops.conv2d(given, x, w))
       const y = forwardReference(c, x, w)
       const found = Array.from({ length: c.N }, (_, n) =>
