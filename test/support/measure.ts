@@ -16,20 +16,6 @@ export function relativeError(value: ArrayLike<number>, reference: ArrayLike<num
   return Math.sqrt(difference) / (norm > 0 ? Math.sqrt(norm) : 1)
 }
 
-/**
- * ‖value − sums‖ / ‖Σ|terms|‖: the rounding of sums of numbers of both signs. Measured against the
- * sums themselves it would have no bound, because they can cancel.
- */
-export function summingError(
-  value: ArrayLike<number>,
-  { sums, magnitudes }: { sums: ArrayLike<number>; magnitudes: ArrayLike<number> },
-): number {
-  if (value.length !== sums.length) return Number.NaN
-  let difference = 0
-  for (let i = 0; i < sums.length; i++) difference += (value[i]! - sums[i]!) ** 2
-  return Math.sqrt(difference) / (norm(magnitudes) || 1)
-}
-
 export function norm(values: ArrayLike<number>): number {
   let sum = 0
   for (let i = 0; i < values.length; i++) sum += values[i] ** 2
