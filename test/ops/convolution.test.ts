@@ -142,7 +142,7 @@ function spikes(
 const any = { T: [1, 16], kernel: [1, 5], stride: [1, 3] } as const
 spikes('lists', 'SpikeLists SpikeConv', { C: [1, 20], N: [1, 36], ...any })
 spikes('lists of sums', 'SpikeLists SpikeConv', {}, { algorithm: 'lists', summed: true })
-const manyRows = { B: [16, 18], C: [1, 5], N: [1, 9], H: [4, 6], W: [4, 6], same: true } as const
+const manyRows = { B: [16, 18], C: [1, 5], N: [1, 40], H: [4, 6], W: [4, 6], same: true } as const
 const rows: ConvLimits = { ...manyRows, T: [1, 5], kernel: [3, 3], stride: [1, 1] }
 spikes('rows', 'SpikeForward', rows)
 spikes('rows of sums', 'SpikeForward', { ...rows, T: [1, 2] }, { algorithm: 'rows', summed: true })

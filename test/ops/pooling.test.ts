@@ -10,6 +10,7 @@ import {
   type RandomShapes,
   randomShapes,
 } from '../support/ops.js'
+import { bySomeBudgets, expectStrict } from '../support/strict.js'
 
 const channels = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33] as const
 
@@ -120,8 +121,9 @@ for (const spikes of [false, true])
       const outputs = spikes
         ? (['output', 'choice', 'counts'] as const)
         : (['output', 'choice'] as const)
-      const pool = ops.maxPool2d.plan({ ...options, outputs })
+      const pool = bySomeBudgets(r, () => ops.maxPool2d.plan({ ...options, outputs }))
       const y = pool.run(x) as Record<string, Uint8Array>
+      expectStrict(pool, [x], r)
       const byRate = !spikes && choice === 'rate' && e.T > 1
       const kernels = byRate ? ['TimeSum', 'MaxPoolFloats'] : [spikes ? 'MaxPool' : 'MaxPoolFloats']
       assert.equal(pool.kernels, kernels)
@@ -152,8 +154,9 @@ test('maxPool2dBackward, by rate and by step', () => {
     const values = r.floats(T * BC * H * W)
     const chosen = largest(e, values, choice === 'step').choice
     const delta = r.floats(T * BC * h * w)
-    const pool = ops.maxPool2dBackward.plan(options)
+    const pool = bySomeBudgets(r, () => ops.maxPool2dBackward.plan(options))
     const y = pool.run(delta, chosen)
+    expectStrict(pool, [delta, chosen], r)
     assert.equal(pool.kernels, ['MaxPoolBackward'])
     const expected = new Float64Array(T * BC * H * W)
     for (let plane = 0; plane < T * BC; plane++)
@@ -240,8 +243,10 @@ test('add: floats, spikes, scaled, pooled, normalised, of one step or all, and t
     const timed = terms.some((of) => of.timed)
     const mean = r.chance(0.4)
     const options = { terms: terms.map(({ term }) => term), mean, engine: engineOf(r) }
-    const sum = ops.add.plan(options)
-    const y = sum.run(...terms.flatMap(({ arrays }) => arrays))
+    const sum = bySomeBudgets(r, () => ops.add.plan(options))
+    const given = terms.flatMap(({ arrays }) => arrays)
+    const y = sum.run(...given)
+    expectStrict(sum, given, r)
     assert.equal(sum.kernels, ['Materialise'])
     const isStill = mean || !timed
     const all = terms[0].value.length
@@ -266,12 +271,14 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     const options = { input: e.input, ...asOptions(window), engine: engineOf(r) }
     const count = T * BC * H * W
     const x = spikes ? r.spikes(count) : r.floats(count)
-    const pool = ops.avgPool2d.plan({ ...options, spikes })
+    const pool = bySomeBudgets(r, () => ops.avgPool2d.plan({ ...options, spikes }))
     const y = pool.run(x)
+    expectStrict(pool, [x], r)
     assert.equal(pool.kernels, ['Materialise'])
-    const back = ops.avgPool2dBackward.plan(options)
+    const back = bySomeBudgets(r, () => ops.avgPool2dBackward.plan(options))
     const delta = r.floats(T * BC * h * w)
     const dx = back.run(delta)
+    expectStrict(back, [delta], r)
     assert.equal(back.kernels, ['GradientSum'])
     const [output, inputGradient] = [new Float64Array(delta.length), new Float64Array(count)]
     const factor = 1 / (window.k[0] * window.k[1])
@@ -292,6 +299,22 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     expectNear('mean', [...rates, 1], [...means, 1])
     return { options }
   })
+})
+
+test('avgPool2d: means of the most spikes over windows of 255, 256, 257 and more neurons', () => {
+  for (const [h, w] of [
+    [15, 17],
+    [16, 16],
+    [1, 257],
+    [2, 129],
+    [17, 16],
+  ])
+    for (const C of [4, 8, 20]) {
+      const options = { input: [1, 255, C, h, w], kernelSize: [h, w], spikes: true } as const
+      const spikes = new Uint8Array(255 * C * h * w).fill(1)
+      const y = ops.avgPool2d({ ...options, mean: true }, spikes)
+      expectNear(`${h}×${w}×${C}`, y, new Float32Array(C).fill(1))
+    }
 })
 
 test('gradientSum: scaled, through windows, of one step or all', () => {
@@ -329,8 +352,9 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
       }
     })
     const options = { input, terms, engine: engineOf(r) }
-    const sum = ops.gradientSum.plan(options)
+    const sum = bySomeBudgets(r, () => ops.gradientSum.plan(options))
     const y = sum.run(...arrays)
+    expectStrict(sum, arrays, r)
     assert.equal(sum.kernels, ['GradientSum'])
     expectNear('inputGradient', [...y, 1], [...expected, 1])
     return { options }
