@@ -46,51 +46,47 @@ import {
   npzFile,
   structuredNpy,
 } from '../support/event-files.js'
-import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { each, expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('data/event-tables.json')
 
 const list = (seed: number, side: number, count = 80): Event[] =>
   Array.from({ length: count }, (_, i) => [
-    ...([(i * 7 + seed * 5) % side, (i * i * 3 + seed) % side] as const),
-    ...([100 + 70 * i + (i % 3), (i + seed) & 1] as const),
+    (i * 7 + seed * 5) % side,
+    (i * i * 3 + seed) % side,
+    100 + 70 * i + (i % 3),
+    (i + seed) & 1,
   ])
 const recordingOf = (of: readonly Event[], width: number, height: number): EventRecording => {
   const at = (place: number): number[] => of.map((event) => event[place])
   return events.from({ x: at(0), y: at(1), t: at(2), p: at(3), sensor: [width, height] })
 }
 const recording = recordingOf(list(1, 6), 7, 6)
-const each = (calls: readonly (() => unknown)[]) => () =>
-  Promise.all(calls.map((call) => outcomeOf(call)))
 
 const cuts: readonly EventDatasetOptions[] = [
-  ...([{}, { timeSteps: 3 }, { timeSteps: 4, splitBy: 'time' }] as EventDatasetOptions[]),
-  ...([
-    { timeSteps: 4, splitBy: 'timeBins', overlap: 0.5 },
-    { timeSteps: 3, splitBy: 'eventBins' },
-  ] as EventDatasetOptions[]),
-  ...([
-    { timeSteps: 3, timeWindow: 700 },
-    { timeSteps: 3, timeWindow: 700, rest: 'last' },
-  ] as EventDatasetOptions[]),
-  ...([
-    { timeSteps: 30, timeWindow: 700, overlap: 100 },
-    { timeSteps: 2, timeWindow: 700, startTime: 0 },
-  ] as EventDatasetOptions[]),
-  ...([
-    { timeSteps: 3, eventCount: 20 },
-    { timeSteps: 3, eventCount: 20, rest: 'last', overlap: 5 },
-  ] as EventDatasetOptions[]),
-  ...([
-    { timeSteps: 9, eventCount: 20 },
-    { timeSteps: 2, binary: true },
-    { timeSteps: 2, size: 3 },
-  ] as EventDatasetOptions[]),
-  ...([
-    { timeSteps: 2, size: [2, 5], resize: 'official' },
-    { timeSteps: 2, denoise: 100 },
-  ] as EventDatasetOptions[]),
+  {},
+  { timeSteps: 3 },
+  { timeSteps: 4, splitBy: 'time' },
+
+  { timeSteps: 4, splitBy: 'timeBins', overlap: 0.5 },
+  { timeSteps: 3, splitBy: 'eventBins' },
+
+  { timeSteps: 3, timeWindow: 700 },
+  { timeSteps: 3, timeWindow: 700, rest: 'last' },
+
+  { timeSteps: 30, timeWindow: 700, overlap: 100 },
+  { timeSteps: 2, timeWindow: 700, startTime: 0 },
+
+  { timeSteps: 3, eventCount: 20 },
+  { timeSteps: 3, eventCount: 20, rest: 'last', overlap: 5 },
+
+  { timeSteps: 9, eventCount: 20 },
+  { timeSteps: 2, binary: true },
+  { timeSteps: 2, size: 3 },
+
+  { timeSteps: 2, size: [2, 5], resize: 'official' },
+  { timeSteps: 2, denoise: 100 },
   { timeSteps: 2, size: [3, 3], binary: true, denoise: 1000 },
 ]
 const moves: readonly EventDatasetOptions['augment'][] = [

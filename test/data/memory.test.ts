@@ -23,7 +23,7 @@ import { datasets } from '../../src/data/index.js'
 import { isOfFiles, openPlain, readingNs } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import { testRandom } from '../support/engine.js'
-import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { each, expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('data/memory.json')
@@ -467,15 +467,13 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
     new Uint8Array(4),
     new Uint8Array([0, 0, 8, 2]),
   ]
-  const all = (calls: readonly (() => unknown)[]) => () =>
-    Promise.all(calls.map((c) => outcomeOf(c)))
   const record = (label: number): number[] => [label, 5, ...bytes(3072, label)]
   const names = ['a\nb\nc', 'a\nb', 'a\n b \r\nc\n\n', '']
   await expectOutcomes(
     hashes,
     'files',
     {
-      digits: all(
+      digits: each(
         lists.map((bytes) => async () => {
           const { train, test } = await digits(bytes)
           return [await allOf(train), await outcomeOf(() => allOf(test))]
@@ -486,9 +484,9 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
         return Promise.all([train, test].map((part) => allOf(subset(part, 200))))
       },
       'digits from': withOdd((from) => digits(from as string)),
-      idx: all(heads.map((bytes) => () => parseIdx(bytes, 2, 'it'))),
-      'bytes of idx': all(heads.map((bytes) => () => idxBytes(bytes, 2, 'it'))),
-      cifar: all(
+      idx: each(heads.map((bytes) => () => parseIdx(bytes, 2, 'it'))),
+      'bytes of idx': each(heads.map((bytes) => () => idxBytes(bytes, 2, 'it'))),
+      cifar: each(
         [
           [],
           record(3),
@@ -500,7 +498,7 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
           ([1, 2] as const).map((n) => () => parseCifar(new Uint8Array(list), n, 10, 'it')),
         ),
       ),
-      'names of classes': all(names.map((text) => () => parseClassNames(file(text), 3, 'it'))),
+      'names of classes': each(names.map((text) => () => parseClassNames(file(text), 3, 'it'))),
     },
     process.cwd(),
   )

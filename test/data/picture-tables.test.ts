@@ -46,7 +46,7 @@ import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import { type Dataset, datasets, type PictureOptions, type Split } from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
-import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('data/picture-tables.json')
@@ -66,8 +66,6 @@ const streamOf = (seed: number): RandomStream => {
   random.start(seed, 1, 2)
   return random
 }
-const each = (calls: readonly (() => unknown)[]) => () =>
-  Promise.all(calls.map((call) => outcomeOf(call)))
 
 test('sizes and colours', async () => {
   const all = [picture(9, 13, 3), picture(13, 8, 1), picture(1, 40, 3), picture(40, 1, 1)]
@@ -91,11 +89,7 @@ test('sizes and colours', async () => {
     { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.1 },
   ]
   const four = { ...picture(3, 4, 4), channels: 4 as const }
-  const boxes = [
-    [0, 0, 9, 9],
-    [2, 1, 7, 5],
-    [3, 3, 4, 4],
-  ].map(([left, top, right, bottom]) => ({
+  const boxes = lists('0x0x9x9 2x1x7x5 3x3x4x4').map(([left, top, right, bottom]) => ({
     left,
     top,
     right,
@@ -104,31 +98,16 @@ test('sizes and colours', async () => {
   await expectOutcomes(hashes, 'pictures', {
     'sizes of the shorter side': over((of) => [1, 5, 9, 13, 20].map((size) => resizeTo(of, size))),
     'sizes as pairs': over((of) =>
-      [
-        [9, 13],
-        [3, 4],
-        [20, 2],
-        [1, 1],
-      ].map((size) => resizeTo(of, size as [number, number])),
+      lists('9x13 3x4 20x2 1x1').map((size) => resizeTo(of, size as [number, number])),
     ),
     middles: over((of) =>
-      [
-        [9, 13],
-        [8, 12],
-        [7, 10],
-        [10, 14],
-        [12, 1],
-        [1, 41],
-        [2, 3],
-      ].map((size) => centreCrop(of, size as [number, number])),
+      lists('9x13 8x12 7x10 10x14 12x1 1x41 2x3').map((size) =>
+        centreCrop(of, size as [number, number]),
+      ),
     ),
     boxes: () =>
       boxes.map((box) =>
-        [
-          [9, 9],
-          [4, 6],
-          [17, 3],
-        ].map((to) => resize(all[0], box, to as [number, number], 3)),
+        lists('9x9 4x6 17x3').map((to) => resize(all[0], box, to as [number, number], 3)),
       ),
     'random parts': crops({}),
     'random parts of a scale': crops({ scale: [0.3, 0.9] }, [3, 3]),
@@ -170,57 +149,13 @@ const jpeg = (width: number, height: number, length: number): Uint8Array => {
 }
 
 test('what is decoded and refused by its head', async () => {
-  const sizes: [number, number, number][] = [
-    ...([
-      [0, 1, 100],
-      [1, 0, 100],
-      [1, 1, 23],
-      [1, 1, 24],
-      [8192, 8192, 30],
-      [8193, 8192, 30],
-    ] as const),
-    ...([
-      [8192, 8192, 8128],
-      [8256, 30, 29],
-      [8256, 31, 30],
-      [4096, 1, 25],
-    ] as const),
-    ...([
-      [512, 24, 31],
-      [512, 24, 32],
-      [512, 40, 31],
-      [512, 40, 32],
-      [512, 41, 32],
-    ] as const),
-  ].map(([...size]) => size as [number, number, number])
-  const frames = Array.from(
-    { length: 18 },
-    (_, i) =>
-      new Uint8Array([
-        0xff,
-        0xd8,
-        0xff,
-        0xbf + i,
-        0,
-        8,
-        1,
-        0,
-        2,
-        0,
-        3,
-        4,
-        0xff,
-        0xc0,
-        0,
-        9,
-        8,
-        0,
-        7,
-        0,
-        5,
-        1,
-      ]),
-  )
+  const sizes = [
+    '0x1x100 1x0x100 1x1x23 1x1x24 8192x8192x30 8193x8192x30',
+    '8192x8192x8128 8256x30x29 8256x31x30 4096x1x25',
+    '512x24x31 512x24x32 512x40x31 512x40x32 512x41x32',
+  ].flatMap((some) => lists(some) as [number, number, number][])
+  const frame = [0xff, 0xd8, 0xff, 0xbf, 0, 8, 1, 0, 2, 0, 3, 4, 0xff, 0xc0, 0, 9, 8, 0, 7, 0, 5, 1]
+  const frames = Array.from({ length: 18 }, (_, i) => Uint8Array.from(frame.with(3, 0xbf + i)))
   const names = readdirSync(fixtures)
     .filter((name) => /[.](png|jpg)$/.test(name))
     .sort()

@@ -108,24 +108,4 @@ test('an empty recording gives frames of zeros', () => {
   assert.equal(steps, [3, 3, 1, 1, 1, 2, 2])
 })
 
-test('wrong options are refused by name', () => {
-  const cut = (options: unknown) => () => events.toFrames(recording, options as SliceOptions)
-  for (const [options, message] of [
-    [{}, /exactly one of framesNumber.*got none/],
-    [{ framesNumber: 3, timeWindow: 5 }, /got framesNumber and timeWindow/],
-    [{ framesNumber: 0 }, /framesNumber must be an integer from 1/],
-    [{ framesNumber: 3n }, /framesNumber must be an integer/],
-    [{ framesNumber: 3, splitBy: 'size' }, /splitBy must be one of number, time/],
-    [{ timeWindow: Number.NaN }, /timeWindow must be microseconds > 0/],
-    [{ timeWindow: 10, overlap: 10 }, /overlap must be below 10/],
-    [{ nTimeBins: 3, overlap: 1 }, /overlap must be below 1/],
-    [{ duration: 10, overlap: 1 }, /overlap belongs to timeWindow/],
-    [{ timeWindow: 1e-9 }, /slices of the recording must be an integer from 1/],
-    [{ framesNumber: 3, frames: 1 }, /frames is not an option/],
-    [null, /exactly one of|must be an object/],
-  ] as const)
-    assert.throws(cut(options), message)
-  assert.throws(() => events.toFrames(null as never, { framesNumber: 1 }), /must be a recording/)
-})
-
 test.run()

@@ -21,7 +21,7 @@ import {
 import { droppedBy, streamOf } from '../../src/data/recordings/transforms.js'
 import { events } from '../../src/index.js'
 import { testRandom } from '../support/engine.js'
-import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('events/tables.json')
@@ -42,8 +42,6 @@ function made(seed: number, count = 90, [width, height]: Sensor = [9, 7]): Event
 }
 const recording = made(1)
 const several = [recording, made(2, 1), made(3, 0), made(4, 17, [1, 1]), made(5, 40, [3, 20])]
-const each = (calls: readonly (() => unknown)[]) => () =>
-  Promise.all(calls.map((call) => outcomeOf(call)))
 const over = (call: (of: EventRecording) => unknown) => each(several.map((of) => () => call(of)))
 
 const ways: readonly SliceOptions[] = [
@@ -146,12 +144,7 @@ test('changes of recordings', async () => {
     denoise: over((of) => list.map((time) => events.denoise(of, time))),
     'denoise by default': over((of) => events.denoise({ ...of, t: of.t.map((t) => 50 * t) })),
     downsample: over((of) =>
-      [
-        [1, 1],
-        [2, 5],
-        [7, 9],
-        [30, 30],
-      ].map((size) => events.downsample(of, size as [number, number])),
+      lists('1x1 2x5 7x9 30x30').map((size) => events.downsample(of, size as [number, number])),
     ),
     timeJitter: drawn((of, draw) => events.timeJitter(of, { ...draw, std: 90 })),
     'timeJitter, clipped': drawn((of, d) =>
@@ -429,12 +422,7 @@ test('files of recordings', async () => {
 })
 
 test('frames are made smaller as by the official code', async () => {
-  const sizes = [
-    [9, 7, 4, 3],
-    [5, 8, 5, 2],
-    [4, 4, 7, 9],
-    [12, 1, 5, 1],
-  ]
+  const sizes = lists('9x7x4x3 5x8x5x2 4x4x7x9 12x1x5x1')
   const resized =
     ([height, width, rows, columns]: number[], at: number) =>
     () => {

@@ -203,38 +203,14 @@ test('readFileClear: a pipe or a device is refused, not waited for', () =>
       )
   }))
 
-test('unpack: gzip is unpacked, anything else kept, damage named', async () => {
-  const plain = new Uint8Array([5, 6, 7])
-  assert.is(await unpack(plain, 'a'), plain)
-  assert.equal([...(await unpack(gzipSync(plain), 'a'))], [5, 6, 7])
-  await expectRefusal(
-    () => unpack(gzipSync(plain).subarray(0, 15), 'a.gz'),
-    /^a\.gz: must be valid gzip/,
-  )
-})
-
-test('unpack: larger than the file may be, or than files are, stops at once', async () => {
-  const zeros = new Uint8Array(80_000_000)
-  const bomb = gzipSync(zeros)
-  assert.ok(bomb.length < 100_000)
-  const most = 60_000_000 + 4 * bomb.length
-  assert.is(
-    await messageOf(() => unpack(bomb, 'a.gz')),
-    `a.gz: must unpack to at most ${most} bytes, 4 times its size and some, got more; if you ` +
-      'trust it, unpack it with gunzip',
-  )
-  for (const expected of [1000, () => 1000])
-    assert.is(
-      await messageOf(() => unpack(bomb, 'a.gz', expected)),
-      'a.gz: must unpack to at most 1000 bytes, got more; download it again',
-    )
-  const small = gzipSync(zeros.subarray(0, 500_000))
-  for (const expected of [500_000, () => 500_000])
-    assert.is((await unpack(small, 'a.gz', expected)).length, 500_000)
+test('unpack: the error of what says the size is the error', async () => {
   const refuse = (): number => {
     throw new SpikewasmError('no such file')
   }
-  assert.is(await messageOf(() => unpack(small, 'a.gz', refuse)), 'no such file')
+  assert.is(
+    await messageOf(() => unpack(gzipSync(Uint8Array.of(5)), 'a.gz', refuse)),
+    'no such file',
+  )
 })
 
 test.run()

@@ -42,16 +42,11 @@ import {
   type Tensor,
 } from '../../src/files/tensor.js'
 import { collectUnpacked, gunzip, isGzip } from '../../src/files/unpack.js'
-import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 import { withFolder } from './temporary.js'
 
 const hashes = new Hashes('files/tables.json')
-const each = (calls: readonly (() => unknown)[]) => async (): Promise<unknown[]> => {
-  const found: unknown[] = []
-  for (const call of calls) found.push(await outcomeOf(call))
-  return found
-}
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 
 /** A tensor of each type. */
@@ -166,19 +161,29 @@ test('headers of safetensors', async () => {
     bytes.set(text(rest), 8)
     return bytes
   }
-  const header = (entries: readonly [number, number][], data: number): Uint8Array => {
-    const json = JSON.stringify(
-      Object.fromEntries(
-        entries.map(([a, b], i) => [
-          `t${i}`,
-          { dtype: 'U8', shape: [b - a], data_offsets: [a, b] },
-        ]),
-      ),
-    )
+  /** Tensors of bytes from one place to another: '0x3 3x5'. */
+  const header = (parts: string, data: number): Uint8Array => {
+    const entries = (parts ? lists(parts) : []).map(([a, b], i): [string, object] => [
+      `t${i}`,
+      { dtype: 'U8', shape: [b - a], data_offsets: [a, b] },
+    ])
+    const json = JSON.stringify(Object.fromEntries(entries))
     return new Uint8Array([...file(json.length, 0, json), ...new Uint8Array(data)])
   }
-  const many = (count: number, more = ''): string =>
-    `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join()}${more}}`
+  const layouts: readonly [string, number][] = [
+    ['0x3 3x5', 5],
+    ['3x5 0x3', 5],
+    ['0x3 4x5', 5],
+    ['0x3 2x5', 5],
+    ['0x3', 5],
+    ['1x5', 5],
+    ['0x0 0x5', 5],
+    ['', 0],
+    ['', 1],
+    ['0x0 5x5 0x5', 5],
+  ]
+  const many = (count: number): string =>
+    `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join()}}`
   await expectOutcomes(hashes, 'header', {
     dtype: field('dtype'),
     shape: field('shape'),
@@ -221,60 +226,10 @@ test('headers of safetensors', async () => {
       ),
     ),
     'holes and overlaps': each(
-      (
-        [
-          [
-            [
-              [0, 3],
-              [3, 5],
-            ],
-            5,
-          ],
-          [
-            [
-              [3, 5],
-              [0, 3],
-            ],
-            5,
-          ],
-          [
-            [
-              [0, 3],
-              [4, 5],
-            ],
-            5,
-          ],
-          [
-            [
-              [0, 3],
-              [2, 5],
-            ],
-            5,
-          ],
-          [[[0, 3]], 5],
-          [[[1, 5]], 5],
-          [
-            [
-              [0, 0],
-              [0, 5],
-            ],
-            5,
-          ],
-          [[], 0],
-          [[], 1],
-          [
-            [
-              [0, 0],
-              [5, 5],
-              [0, 5],
-            ],
-            5,
-          ],
-        ] as [[number, number][], number][]
-      ).map(
-        ([entries, data]) =>
+      layouts.map(
+        ([parts, data]) =>
           () =>
-            parseSafetensors(header(entries, data), 'it'),
+            parseSafetensors(header(parts, data), 'it'),
       ),
     ),
     shown: () =>
@@ -443,14 +398,7 @@ test('samples: arrays and pictures of every shape', async () => {
       ),
     )
   const normalization = { scale: 255, mean: [0.5], std: [0.25] }
-  const sizes = [
-    [3, 19, 23],
-    [1, 19, 23],
-    [2, 19, 23],
-    [3, 23, 19],
-    [3, 19, 22],
-    [2, 3, 19, 23],
-  ].map((shape) => ({
+  const sizes = lists('3x19x23 1x19x23 2x19x23 3x23x19 3x19x22 2x3x19x23').map((shape) => ({
     shape,
     normalization: {
       scale: 9,
@@ -490,10 +438,7 @@ test('samples: arrays and pictures of every shape', async () => {
     ),
     'without normalization': each([read(new Uint8Array(6), 'a.bin', { shape: [3, 1, 2] })]),
     'for other channels': each(
-      [
-        [0, 1],
-        [0, 1, 2, 3],
-      ].map((mean) =>
+      lists('0x1 0x1x2x3').map((mean) =>
         read(new Uint8Array(6), 'a.bin', {
           ...target,
           normalization: { scale: 1, mean, std: [1, 1, 1] },
@@ -501,10 +446,7 @@ test('samples: arrays and pictures of every shape', async () => {
       ),
     ),
     'of other channels': each(
-      [
-        [1, 1],
-        [1, 1, 1, 1],
-      ].map((std) =>
+      lists('1x1 1x1x1x1').map((std) =>
         read(new Uint8Array(6), 'a.bin', {
           ...target,
           normalization: { scale: 1, mean: [1, 1, 1], std },

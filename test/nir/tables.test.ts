@@ -32,7 +32,7 @@ import {
 import { networkOf } from '../../src/model/nir/network.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
-import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 import { netOf } from '../support/net.js'
 
@@ -56,8 +56,7 @@ const array = (...shape: number[]): Tree =>
     Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i % 7) - 2.5),
     shape,
   )
-const arrays = (sizes: string): Tree[] =>
-  sizes.split(' ').map((shape) => array(...shape.split('x').map(Number)))
+const arrays = (sizes: string): Tree[] => lists(sizes).map((shape) => array(...shape))
 
 /** A graph of nodes in a row. */
 function row(
@@ -205,8 +204,6 @@ const ways: readonly NirOptions[] = [
   { dt, integration: 'dt' },
   {},
 ]
-const tried = (calls: readonly (() => unknown)[]) => () =>
-  Promise.all(calls.map((call) => outcomeOf(call)))
 
 test('every kind of node, by every option', async () => {
   for (const [name, [input, type, fields]] of Object.entries(kinds)) {
@@ -226,12 +223,12 @@ test('every kind of node, by every option', async () => {
       noted('subtract', 'at'),
     ].map((of) => row(input, { n: of }))
     await expectOutcomes(hashes, 'node', {
-      [name]: tried(
+      [name]: each(
         graphs.flatMap((tree) =>
           ways.flatMap((way) => [false, true].map((keep) => () => read(tree, way, keep))),
         ),
       ),
-      [`${name} of other sizes`]: tried(
+      [`${name} of other sizes`]: each(
         [[3], [4], [2, 9], [2, 3, 3], [1, 4], [4, 1], [1, 1, 4]].map(
           (sizes) => () => read(row(sizes, { n: node(type, fields) }), { dt }),
         ),
@@ -244,7 +241,7 @@ test('every field of every kind of node, with other values', async () => {
   for (const [name, [input, type, fields]] of Object.entries(kinds))
     for (const key of [...Object.keys(fields), 'type'])
       await expectOutcomes(hashes, `node ${name}`, {
-        [key]: tried(
+        [key]: each(
           values.map((value) => () => {
             const { [key]: _, ...others } = fields
             const of = node(type, value === undefined ? others : { ...others, [key]: value })
@@ -290,7 +287,7 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
   const lifNode = node(type, fields)
   const square = node('Linear', { weight: array(3, 3) })
   const affine = node('Affine', { weight: array(3, 3), bias: list(1, 2, 3) })
-  const each = node('Scale', { scale: list(1, 2, 3) })
+  const scaled = node('Scale', { scale: list(1, 2, 3) })
   const inner = withValue(row([3], { m: lifNode }), ['version'], undefined).members.get(
     'node',
   ) as Group
@@ -299,30 +296,30 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
   const cases: Record<string, Group> = {
     'back through a matrix': back(square),
     'back with a bias': back(affine),
-    'back by itself': back(each),
+    'back by itself': back(scaled),
     'back through a neuron': back(lifNode),
     'back through a graph': back(inner),
     'back to itself': wired('input a, a a, a output', { a: lifNode }),
     'back to a matrix': wired('input a, a a, a output', { a: square }),
-    'two ways': wired('input a, input b, a output, b output', { a: each, b: square }),
-    'one way twice': wired('input a, input a, a output', { a: each }),
-    'no way': wired('input a, b output', { a: each, b: each }),
-    'no way out': wired('input a, input b, a output', { a: each, b: each }),
-    'no edges': wired('', { a: each }),
-    'a graph': row([3], { a: inner, b: each, c: inner }),
-    'a graph that passes on': row([3], { a: passing, b: each }),
-    'into the input': wired('input a, a input, a output', { a: each }),
-    'out of the output': wired('input a, a output, output a', { a: each }),
+    'two ways': wired('input a, input b, a output, b output', { a: scaled, b: square }),
+    'one way twice': wired('input a, input a, a output', { a: scaled }),
+    'no way': wired('input a, b output', { a: scaled, b: scaled }),
+    'no way out': wired('input a, input b, a output', { a: scaled, b: scaled }),
+    'no edges': wired('', { a: scaled }),
+    'a graph': row([3], { a: inner, b: scaled, c: inner }),
+    'a graph that passes on': row([3], { a: passing, b: scaled }),
+    'into the input': wired('input a, a input, a output', { a: scaled }),
+    'out of the output': wired('input a, a output, output a', { a: scaled }),
     'two inputs': wired('input a, i a, a output', {
-      a: each,
+      a: scaled,
       i: node('Input', { shape: whole(3) }),
     }),
-    'two outputs': wired('input a, a o, a output', { a: each, o: node('Output', {}) }),
-    'another shape of the output': row([3], { a: each }, whole(4)),
-    'the shape of the output': row([3], { a: each }, whole(3, 1)),
-    'names that layers cannot have': row([3], { 'a.b': each, a: square, '': each }),
-    'a long name': row([3], { ['n'.repeat(500)]: each }),
-    'a longer name': row([3], { ['n'.repeat(501)]: each }),
+    'two outputs': wired('input a, a o, a output', { a: scaled, o: node('Output', {}) }),
+    'another shape of the output': row([3], { a: scaled }, whole(4)),
+    'the shape of the output': row([3], { a: scaled }, whole(3, 1)),
+    'names that layers cannot have': row([3], { 'a.b': scaled, a: square, '': scaled }),
+    'a long name': row([3], { ['n'.repeat(500)]: scaled }),
+    'a longer name': row([3], { ['n'.repeat(501)]: scaled }),
   }
   await expectOutcomes(
     hashes,
@@ -330,7 +327,7 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
     Object.fromEntries(
       Object.entries(cases).map(([name, tree]) => [
         name,
-        tried([() => read(tree), () => read(tree, {}, true)]),
+        each([() => read(tree), () => read(tree, {}, true)]),
       ]),
     ),
   )
@@ -340,16 +337,16 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
     return row([3], { m: tree })
   }
   const many = (count: number): Group =>
-    row([3], Object.fromEntries(Array.from({ length: count }, (_, i) => [`n${i}`, each])))
+    row([3], Object.fromEntries(Array.from({ length: count }, (_, i) => [`n${i}`, scaled])))
   await expectOutcomes(hashes, 'graph', {
-    depths: tried([15, 16, 17].map((count) => () => graphOf(depths(count), 'it').version)),
-    'most nodes': tried(
+    depths: each([15, 16, 17].map((count) => () => graphOf(depths(count), 'it').version)),
+    'most nodes': each(
       [2498, 2499].map((count) => () => graphOf(many(count), 'it').graph.nodes.size),
     ),
-    versions: tried(
+    versions: each(
       ['0.1', '1.0', '1.0.4', '1.9.dev+x', '2.0', '1', '1.1234567', 'x1.0', '1.0.'].map(
         (version) => () =>
-          graphOf(withValue(row([3], { a: each }), ['version'], texts([version], [])), 'it')
+          graphOf(withValue(row([3], { a: scaled }), ['version'], texts([version], [])), 'it')
             .version,
       ),
     ),
@@ -359,7 +356,7 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
     const paths = pathsOf(tree)
     await expectOutcomes(hashes, 'file', {
       [name]: () => ways.map((way) => read(tree, way)),
-      [`${name} with other values`]: tried(
+      [`${name} with other values`]: each(
         paths.flatMap((path, i) =>
           values
             .filter((_, k) => k === 0 || (i + k) % 3 === 0)

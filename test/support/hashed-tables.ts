@@ -62,6 +62,17 @@ export const withOdd =
     return found
   }
 
+/** The outcomes of calls, one after the other. */
+export const each = (calls: readonly (() => unknown)[]) => async (): Promise<unknown[]> => {
+  const found: unknown[] = []
+  for (const call of calls) found.push(await outcomeOf(call))
+  return found
+}
+
+/** Lists of numbers: '3x19 6' are [3, 19] and [6]. */
+export const lists = (text: string): number[][] =>
+  text.split(' ').map((list) => list.split('x').map(Number))
+
 /** Adds the hash of each call's outcome. @param hidden folder whose name is left out of messages */
 export async function expectOutcomes(
   hashes: Hashes,
