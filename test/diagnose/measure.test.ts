@@ -1,3 +1,4 @@
+import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { methodNames, stepModesOf } from '../../src/compile/methods.js'
 import { Batches, datasets } from '../../src/data/index.js'
@@ -28,11 +29,10 @@ import {
 } from '../../src/nn/layers/index.js'
 import { sgd } from '../../src/nn/optimizers.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
-import { test } from 'uvu'
 
 const data = await datasets.digits()
 
-/** Of the package. */
+/** The durations of the package, for the test that looks at times. */
 const { warmUp, measure } = durations
 /** Nearly all of the tests look at no times. */
 const SHORT = { warmUp: 10, measure: 10 }
@@ -289,9 +289,8 @@ const wrong: [options: Partial<DiagnoseOptions>, message: RegExp][] = [
 ]
 
 for (const [options, message] of wrong)
-  test(`refuses ${JSON.stringify(options)}`, async () => {
-    await expectRefusal(() => diagnose({ ...common, steps: 1, ...options }), message)
-  })
+  test(`refuses ${JSON.stringify(options)}`, () =>
+    expectRefusal(() => diagnose({ ...common, steps: 1, ...options }), message))
 
 test('a network without its dropout: identities at every depth, and no compile of the old block', async () => {
   const inner = sequential(linear(8, 6), dropout(0.4))

@@ -73,8 +73,8 @@ const data = api.fromArrays({ images: x, labels: [0, 1], shape: [1, 4, 4], class
 /** What a method takes first, so that the second argument is looked at. */
 const good: Readonly<Record<string, unknown>> = { trainStep: x, predict: x, fit: data }
 
-test('every method of a model with arguments that make no sense', async () => {
-  await withFolder(async (folder) => {
+test('every method of a model with arguments that make no sense', () =>
+  withFolder(async (folder) => {
     const start = process.cwd()
     process.chdir(folder)
     try {
@@ -99,8 +99,7 @@ test('every method of a model with arguments that make no sense', async () => {
     } finally {
       process.chdir(start)
     }
-  })
-})
+  }))
 
 test('every option with values that make no sense; the model works afterwards', async () => {
   const model = await compileTiny()

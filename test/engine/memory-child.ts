@@ -43,7 +43,7 @@ const methods = [
   { method: 'sltt' },
 ] as const
 
-/** Of this process alone: the resource usage that Node tells may be that of who started it. */
+/** The peak of this process alone: the usage that Node tells may be that of who started it. */
 const peakMiB = (): number =>
   Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024)
 

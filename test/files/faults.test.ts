@@ -179,7 +179,7 @@ async function operationsOf(parent: string): Promise<readonly string[]> {
   return faulty.operations
 }
 
-/** Of an operation: its verb, and whether it is about a lock, the manifest, a folder or a file. */
+/** The kind of an operation: its verb, and whether it is about a lock, the manifest, a folder or a file. */
 const kindOf = (what: string): string =>
   `${what.split(' ')[0]} ${what.match(/run\.lock|manifest|$/)} ${what.endsWith(' ')}`
 

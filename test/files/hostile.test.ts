@@ -56,7 +56,7 @@ test('names that do not match: ten are listed, odd ones escaped and cut', async 
   assert.not.match(message, /[\p{Cc}\u202e]/u)
 })
 
-/** Of any characters, halves of pairs among them, and often of odd ones. */
+/** Texts of any characters, halves of pairs among them, and often odd ones. */
 const anyText = fc
   .array(fc.oneof(fc.integer({ max: 0x10ffff, min: 0 }), fc.integer({ max: 0x2100, min: 0 })))
   .map((codes) => String.fromCodePoint(...codes))

@@ -192,9 +192,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   ],
 ]
 for (const [what, run, message] of wrong)
-  test(`refused: ${what}`, async () => {
-    await expectRefusal(async () => void (await run()), message)
-  })
+  test(`refused: ${what}`, () => expectRefusal(async () => void (await run()), message))
 
 test('esdResnet18 has the parameters of its authors, and compiles', async () => {
   const model = await modelOf(api.esdResnet18(), { input: [3, 32, 32], timeSteps: 2, batchSize: 1 })

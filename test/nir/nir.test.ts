@@ -433,7 +433,7 @@ else
     const { final, testAccuracy, samples, spikes } = parseLines(stdout).at(-1)!
     assert.is(final, true)
     assert.ok((testAccuracy as number) >= 0.97, `${testAccuracy}`)
-    // Of the 100 recordings a plain float32 simulation gives these.
+    // A plain float32 simulation gives these for the 100 recordings.
     if (samples !== 100) return
     assert.is(testAccuracy, 0.98)
     const wanted = [544_084, 1_177_617, 929_243, 731_172, 34_635]

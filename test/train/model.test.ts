@@ -105,8 +105,8 @@ test('initialisation: uniform in ±1/√fanIn, normalisations at one and zero, �
   assert.ok(Math.abs(1 / (1 + Math.exp(-state['layer1.main.2.w'].data[0])) - 1 / 2) < 1e-6, 'τ = 2')
 })
 
-test('save and load: the same bits, the same steps afterwards', async () => {
-  await withFolder(async (folder) => {
+test('save and load: the same bits, the same steps afterwards', () =>
+  withFolder(async (folder) => {
     const path = join(folder, 'weights.safetensors')
     const [model, other] = [
       await compileIt(),
@@ -127,11 +127,10 @@ test('save and load: the same bits, the same steps afterwards', async () => {
     await step(model, 2)
     await step(other, 2)
     expectSameBits('state after another step', model.stateDict(), other.stateDict())
-  })
-})
+  }))
 
-test('load: messages for files that are missing, broken or of another network', async () => {
-  await withFolder(async (folder) => {
+test('load: messages for files that are missing, broken or of another network', () =>
+  withFolder(async (folder) => {
     const at = (name: string): string => join(folder, name)
     const model = await compileIt()
     const before = model.stateDict()
@@ -148,8 +147,7 @@ test('load: messages for files that are missing, broken or of another network', 
       [() => model.save(at('no/such/folder/x.safetensors')), /x\.safetensors/],
     ])
     expectSameBits('state', before, model.stateDict())
-  })
-})
+  }))
 
 test('loadStateDict: what is no state, or of another network, is told whole, and changes nothing', async () => {
   const model = await compileIt()
@@ -283,9 +281,8 @@ for (const [options, expected] of [
   ],
   [{ input: [3, 5, 8] }, /^head \(linear\): expects 595 features, got 680/],
 ] as const)
-  test(`compile(${JSON.stringify(options)}) says what is wrong`, async () => {
-    await expectRefusal(() => compileIt(options as Partial<api.CompileOptions>), expected)
-  })
+  test(`compile(${JSON.stringify(options)}) says what is wrong`, () =>
+    expectRefusal(() => compileIt(options as Partial<api.CompileOptions>), expected))
 
 test('a batch that is too large: the message says how much it needs and the largest batch that fits, which does', async () => {
   const text = `conv 32 3 padding=1, norm, lif, conv 32 3 padding=1, lif, flatten, linear 10`

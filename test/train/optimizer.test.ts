@@ -1,7 +1,7 @@
 /** SGD against its rule in float64, and the schedules. */
 
 import * as assert from 'uvu/assert'
-import { constant, cosine, type SgdOptions, sgd, stepDecay } from '../../src/index.js'
+import { type SgdOptions, sgd } from '../../src/index.js'
 import { named } from '../../src/network/optimizer.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
@@ -65,22 +65,6 @@ test('update: false leaves parameters and momentum alone, and gives the same gra
   assert.equal(wet, dry)
   assert.equal(model.gradients(), gradients)
   assert.not.equal(model.stateDict(), before)
-})
-
-test('schedules', () => {
-  const epochs = [0, 1, 2, 5, 9]
-  const close = (a: number, b: number): boolean => Math.abs(a - b) < 1e-12
-  for (const e of epochs) {
-    assert.ok(close(cosine()(e, 10), 0.5 * (1 + Math.cos((e / 10) * Math.PI))), `cosine at ${e}`)
-    assert.is(constant()(e, 10), 1)
-  }
-  assert.is(cosine()(0, 10), 1)
-  assert.ok(close(cosine()(5, 10), 0.5))
-  assert.equal(
-    [0, 1, 2, 3, 4, 5].map((e) => stepDecay(2, 4)(e, 6)),
-    [1, 1, 0.25, 0.25, 0.0625, 0.0625],
-  )
-  assert.ok(close(stepDecay(30)(60, 90), 0.01))
 })
 
 test('names: stars stand for any characters, as a regular expression says', () => {

@@ -101,8 +101,8 @@ for (const threads of [1, 2])
     })
 
 for (const threads of [1, 2])
-  test(`threads=${threads}: onEpoch may call what it awaits, and training goes on as without (seed ${seed})`, async () => {
-    await withFolder(async (folder) => {
+  test(`threads=${threads}: onEpoch may call what it awaits, and training goes on as without (seed ${seed})`, () =>
+    withFolder(async (folder) => {
       const [plain, model] = [await compileToy({ threads }), await compileToy({ threads })]
       await plain.fit(train, { epochs: 3 })
       const results: unknown[] = []
@@ -129,8 +129,7 @@ for (const threads of [1, 2])
       await late
       assert.equal(results, [0, 0, 0])
       expectSameBits(`state seed=${seed}`, plain.stateDict(), model.stateDict())
-    })
-  })
+    }))
 
 for (const threads of [1, 2])
   test(`threads=${threads}: onStep may read, and set parameters before it returns, but run nothing (seed ${seed})`, async () => {

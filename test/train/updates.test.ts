@@ -211,8 +211,8 @@ test('the last batches of an epoch make a step, however few', async () => {
   assert.equal(norms, [false, false, true, false, true])
 })
 
-test('averages: validation, the best weights and the folder use them; parameters stay', async () => {
-  await withFolder(async (folder) => {
+test('averages: validation, the best weights and the folder use them; parameters stay', () =>
+  withFolder(async (folder) => {
     const [plain, model, probe] = [await compileToy(), await compileToy(), await compileToy()]
     const options: api.FitOptions = { epochs: 2, optimizer: api.adam({ lr: 0.01 }) }
     await expectRefusal(() => model.averages(), /keeps no moving average; call fit with/)
@@ -235,11 +235,10 @@ test('averages: validation, the best weights and the folder use them; parameters
     // Without ema it goes on, and keeps none.
     await model.fit(train, options)
     await expectRefusal(() => model.averages(), /no moving average/)
-  })
-})
+  }))
 
-test('evaluate, predict and save with averages: as a model of them; parameters stay', async () => {
-  await withFolder(async (folder) => {
+test('evaluate, predict and save with averages: as a model of them; parameters stay', () =>
+  withFolder(async (folder) => {
     const [model, probe] = [await compileToy(), await compileToy()]
     const path = join(folder, 'averages.safetensors')
     const { images } = toy(9, 3)
@@ -275,11 +274,10 @@ test('evaluate, predict and save with averages: as a model of them; parameters s
       'predict.averages must be true or false, got 1',
     )
     expectSameBits('parameters', model.stateDict(), before)
-  })
-})
+  }))
 
-test('best.safetensors holds the averages of the best epoch, and restoreBest brings them back', async () => {
-  await withFolder(async (folder) => {
+test('best.safetensors holds the averages of the best epoch, and restoreBest brings them back', () =>
+  withFolder(async (folder) => {
     const dir = join(folder, 'run')
     const seen: { model: api.StateDict; averages: api.StateDict }[] = []
     const options: api.FitOptions = {
@@ -317,8 +315,7 @@ test('best.safetensors holds the averages of the best epoch, and restoreBest bri
       expectSameBits(`averages, ${at}`, seen[best].averages, again.averages())
       await again.dispose()
     }
-  })
-})
+  }))
 
 test('averages with a step within each time step take every one of them', async () => {
   // Images of zeros: the first weight decays by one factor in each step, and does nothing else.
