@@ -42,9 +42,13 @@ export function codeStream(stream: Stream): Stream {
   return Object.create(stream, { write: { value: write } }) as Stream
 }
 
-/** A line that says what is done now, in place of the one before; '' takes it away. */
-export const overwrite = (stream: Stream, text: string): void =>
-  void codeStream(stream).write(`\r\u001b[K${printable(text)}`)
+/**
+ * A line that says what is done now, in place of the one before, where standard error is a
+ * terminal; '' takes it away.
+ */
+export function overwrite(text: string): void {
+  if (process.stderr.isTTY) codeStream(process.stderr).write(`\r\u001b[K${printable(text)}`)
+}
 
 export const printJson = (value: object): void =>
   void process.stdout.write(`${JSON.stringify(value)}\n`)

@@ -23,7 +23,7 @@ import { FAILED } from '../mistakes.js'
 import { modelByName, wide as wideSpecs } from '../options.js'
 import * as o from '../spec.js'
 import { flagOf } from '../spec.js'
-import { overwrite } from '../terminal.js'
+import { overwrite as progress } from '../terminal.js'
 
 // Where the results of `spikewasm bench` go: the terminal and files.
 
@@ -83,11 +83,6 @@ async function placeOf(path: string): Promise<string> {
 /** Prints lines, unless standard output is for JSON. */
 export function printer({ json }: ResultPaths): (text: string) => void {
   return (text) => void (json !== true && process.stdout.write(`${text}\n`))
-}
-
-/** One line on standard error that says what is measured now; on a terminal alone. */
-export const progress = (text: string): void => {
-  if (process.stderr.isTTY) overwrite(process.stderr, text)
 }
 
 /** Tells what failed, on standard error. */

@@ -88,9 +88,7 @@ async function run(args: o.ArgumentsOf<typeof diagnoseSpecs>): Promise<void> {
       `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,
     )
   const made = await openOutFolder(out, '--out')
-  const isSeen = !json && process.stderr.isTTY
-  /** What is going on, in one line. */
-  const show = (text: string): void => void (isSeen && overwrite(process.stderr, text))
+  const show = json ? () => {} : overwrite
   try {
     const { shape: input, classes } = data.train
     const sizes = { input, classes, timeSteps: timeSteps?.at(-1) ?? data.train.timeSteps ?? 4 }

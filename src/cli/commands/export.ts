@@ -23,7 +23,7 @@ import { commandOf, expectLeftOut, flagOf, pick, present } from '../spec.js'
 import { answer, percent, shareBar, tableText } from '../terminal.js'
 import { expectNir, type GivenModel, givenModel, isNirFile, withModel } from '../which-model.js'
 import * as own from './export-options.js'
-import { optimizerOf, takenHere } from './training-options.js'
+import { methodFor, optimizerOf, takenHere } from './training-options.js'
 
 type ExportArguments = own.ExportArguments
 
@@ -214,16 +214,13 @@ function asked<T>(
     fail('--classes must be given with --input where no data set is named, got none')
   const trains = args.mode === 'train'
   if (run && trains) expectLearns(run)
-  // What belongs to the method that the model was trained by.
-  const sameMethod = args.method === undefined
   const options: CompileOptions = {
     purpose: trains ? 'train' : 'inference',
     input,
     frames: own.frames,
-    method: args.method ?? own.method,
-    // The step mode belongs to the method that it was chosen for.
-    stepMode: args.stepMode ?? (sameMethod ? own.stepMode : undefined),
-    ...(trains && sameMethod ? takenHere(own) : {}),
+    ...methodFor(args, own),
+    // Like the step mode they belong to the method that the model was trained by.
+    ...(trains && args.method === undefined ? takenHere(own) : {}),
     // K belongs to the T that it was chosen for.
     ...(args.timeSteps !== undefined && { backwardSteps: undefined }),
     timeSteps: args.timeSteps ?? own.timeSteps ?? 4,

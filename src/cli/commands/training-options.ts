@@ -148,6 +148,12 @@ export function describeTraining({ record, optimizer, fit }: TrainingSetup): str
   ]).join(', ')
 }
 
+/** How gradients are computed; a step mode belongs to the method that it was chosen for. */
+export const methodFor = (args: MethodOptions, own: MethodOptions): MethodOptions =>
+  args.method === undefined
+    ? { method: own.method, stepMode: args.stepMode ?? own.stepMode }
+    : pick(args, 'method', 'stepMode')
+
 /** Options of a method that it does not take are complete in a run's folder; they do nothing. */
 export function takenHere(run: MethodOptions): MethodOptions {
   const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)

@@ -59,14 +59,12 @@ async function verify(
   { hosts, seconds, json, ...args }: VerifyArguments,
 ): Promise<void> {
   const { info } = net
-  const show = (text: string): void =>
-    void (process.stderr.isTTY && overwrite(process.stderr, text))
   // Before the samples are computed: a wrong name is told at once.
   await findHosts(hosts, info)
   const trials = await trialsOf(net, args)
-  const onHost = (name: string): void => show(`${name} …`)
+  const onHost = (name: string): void => overwrite(`${name} …`)
   const result = await verifyNet(bytes, info, trials, { hosts, seconds, onHost })
-  show('')
+  overwrite('')
   if (json) printJson(summary(path, info, trials, result))
   else process.stdout.write(resultText(path, info, trials, result))
   if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
