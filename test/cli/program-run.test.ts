@@ -23,7 +23,10 @@ import { run } from './in-process.js'
 const data = fromArrays({
   inputs: Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)),
   labels: [0, 1, 0, 1, 0, 1, 0, 1],
-  ...{ shape: [4], classes: 2, classNames: ['no', 'yes'], name: 'tiny' },
+  shape: [4],
+  classes: 2,
+  classNames: ['no', 'yes'],
+  name: 'tiny',
 })
 const compileTiny = (): Promise<Model> =>
   sequential(linear(4, 3), lif(), linear(3, 2)).compile({ input: [4], batchSize: 4, timeSteps: 3 })

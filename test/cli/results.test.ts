@@ -35,10 +35,17 @@ test('files of figures, and paths that are refused', async () => {
     await mkdir(join(folder, 'sub'))
     await writeFile(join(folder, 'file'), '')
     const paths: ResultPaths[] = [
-      ...[{}, { json: true }, { json: 'a.json' }, { json: 'a.JSON', markdown: 'a.bigger.json' }],
-      ...[{ json: 'a.json', markdown: 'sub/../a.json' }, { markdown: 'none/a.md' }],
-      ...[{ markdown: 'file/a.md' }, { markdown: 'sub' }, { markdown: '' }],
-      ...[{ saveBaseline: 'b.json', markdown: 'b.json' }, { json: 'a.mjs' }],
+      {},
+      { json: true },
+      { json: 'a.json' },
+      { json: 'a.JSON', markdown: 'a.bigger.json' },
+      { json: 'a.json', markdown: 'sub/../a.json' },
+      { markdown: 'none/a.md' },
+      { markdown: 'file/a.md' },
+      { markdown: 'sub' },
+      { markdown: '' },
+      { saveBaseline: 'b.json', markdown: 'b.json' },
+      { json: 'a.mjs' },
     ] as ResultPaths[]
     for (const one of paths) await told(`check ${JSON.stringify(one)}`, () => checkPaths(one))
     const print = (text: string): void => void written.push(`printed ${text}`)

@@ -6,11 +6,29 @@ import { idOf } from '../../src/cli/commands/train-run.js'
 import type { RunOptions } from '../../src/cli/run-folder.js'
 
 const plain: RunOptions = {
-  ...{ version: '1', model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8] },
-  ...{ classes: 10, timeSteps: 4, tau: 1.25, method: 'rate', stepMode: 'm', epochs: 3 },
-  ...{ update: 'afterwards', backwardSteps: 4, gradientCheckpoint: 'none', batchSize: 32 },
-  ...{ optimizer: 'sgd', lr: 0.2, momentum: 0.9, weightDecay: 5e-4, schedule: 'cosine' },
-  ...{ loss: 'crossEntropy', seed: 0, threads: 1 },
+  version: '1',
+  model: 'cnn',
+  dataset: 'digits',
+  augment: false,
+  input: [1, 8, 8],
+  classes: 10,
+  timeSteps: 4,
+  tau: 1.25,
+  method: 'rate',
+  stepMode: 'm',
+  epochs: 3,
+  update: 'afterwards',
+  backwardSteps: 4,
+  gradientCheckpoint: 'none',
+  batchSize: 32,
+  optimizer: 'sgd',
+  lr: 0.2,
+  momentum: 0.9,
+  weightDecay: 5e-4,
+  schedule: 'cosine',
+  loss: 'crossEntropy',
+  seed: 0,
+  threads: 1,
 }
 const id = (options: Partial<RunOptions>): string => idOf({ ...plain, ...options })
 

@@ -38,12 +38,24 @@ function sweepOf(count: number, varied: readonly string[]): SweepStatus {
     const epoch = state === 'waiting' ? 0 : state === 'finished' ? 8 : 3
     const accuracy = epoch === 0 || state === 'failed' ? null : ((7 * i) % 11) / 11
     const result = {
-      ...{ epochs: epoch, testAccuracy: accuracy, testLoss: i / 8, trainLoss: i / 9 },
-      ...{ weightsSha256: String(i).padStart(64, '0'), stopped: null, seconds: i },
+      epochs: epoch,
+      testAccuracy: accuracy,
+      testLoss: i / 8,
+      trainLoss: i / 9,
+      weightsSha256: String(i).padStart(64, '0'),
+      stopped: null,
+      seconds: i,
     }
     return {
-      ...{ id: `${i}`.padEnd(24, 'abcdef'), options: {}, chosen, state, epoch, epochs: 8 },
-      ...{ share: epoch / 8, testAccuracy: accuracy, tasks: [] },
+      id: `${i}`.padEnd(24, 'abcdef'),
+      options: {},
+      chosen,
+      state,
+      epoch,
+      epochs: 8,
+      share: epoch / 8,
+      testAccuracy: accuracy,
+      tasks: [],
       ...(state === 'finished' && { result }),
       ...(state === 'failed' && { error: `step ${i}: the loss is NaN; `.repeat(12) }),
     }

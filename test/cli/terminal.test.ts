@@ -190,7 +190,10 @@ test('what a sweep’s folder holds', () =>
     const result = { epochs: 1, testAccuracy: 0.5, testLoss: 1, trainLoss: 1, weightsSha256: evil }
     const known = { options: chosen, chosen, epoch: 1, epochs: 1, share: 1, tasks: [] }
     const status = {
-      ...{ format: 1, title: evil, pid: null, varied: [evil, 'lr'] },
+      format: 1,
+      title: evil,
+      pid: null,
+      varied: [evil, 'lr'],
       rows: [
         { id: evil, ...known, state: 'finished', testAccuracy: 0.5, result },
         { id: 'b', ...known, state: 'failed', testAccuracy: null, error: evil },

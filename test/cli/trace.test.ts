@@ -40,7 +40,9 @@ test('show --trace draws what a model records', () =>
     assert.equal(
       traces,
       [4, 0].map((neuron) => ({
-        ...{ layer: '2', neuron, title: `layer 2, neuron ${neuron}` },
+        layer: '2',
+        neuron,
+        title: `layer 2, neuron ${neuron}`,
         potential: of(potential, neuron),
         threshold: of(threshold, neuron),
         spikes: of(spike, neuron),
