@@ -11,9 +11,9 @@ import type { JobKind } from '../../scale/worker.js'
 import { prepare, takenHere } from '../commands/training-options.js'
 import { cacheFor, defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
-import { lackOf, networkByName, openNetwork } from '../own-model.js'
+import { lackOf, networkByName, type OwnNetwork, openNetwork } from '../own-model.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
-import { dataPath } from '../sweep/spec.js'
+import { dataPath, NAME } from '../sweep/spec.js'
 import type { RoundsArguments } from './flags.js'
 
 // Who trains the replicas of `train --replicas`: this process, or workers at a Redis.
@@ -70,11 +70,12 @@ export const replicaHost = (place: ReplicaPlace) =>
 /** The kind of jobs that replicas of `train --replicas` are. */
 export const roundsKind: JobKind<ReplicaJob, Json> = {
   ...kindOf(replicaHost({})),
-  lacks: ({ options }, models) => lackOf(ownOf(readJobOptions(options)), models),
+  lacks: ({ options }, models) => lackOf(ownOf(Object(options)), models),
 }
 
-const ownOf = ({ model: name, modelSha256: sha256 }: RunOptions) =>
-  sha256 === undefined ? undefined : { name, sha256 }
+/** Options that are wrong are refused when the job is done, as all others are. */
+const ownOf = ({ model: name, modelSha256: sha256 }: RunOptions): OwnNetwork | undefined =>
+  NAME.test(name) && /^[0-9a-f]{64}$/.test(`${sha256}`) ? { name, sha256: `${sha256}` } : undefined
 
 /** @throws SpikewasmError for options that are none of a run, or that name a place of files */
 export function readJobOptions(options: unknown): RunOptions {
