@@ -84,54 +84,13 @@ const viewOf = (bytes: Uint8Array, from = 0, to = bytes.length): Buffer =>
 export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
   const { client } = place
   const headKey = (name: string): string => place.key('head', checked(name))
-  const chunkKey = (name: string, { nonce }: Pick<Head, 'nonce'>, i: number): string =>
-    place.key('bytes', name, nonce, String(i))
-
   const headOf = async (name: string): Promise<Head | undefined> => {
     // More of it would not be a head.
-    const text = await client.getrange(headKey(name), 0, MOST_HEAD).catch((error) => {
-      if (isOtherType(error)) return ''
-      throw error
-    })
-    try {
-      const { nonce, bytes, chunks, sha256 } = JSON.parse(text) as Head
-      const counts = [bytes, chunks].every((n) => Number.isSafeInteger(n) && n >= 0)
-      if (counts && chunks <= 4096 && /^[0-9a-f]{16}$/.test(nonce) && typeof sha256 === 'string')
-        return { nonce, bytes, chunks, sha256 }
-    } catch {
-      // Not of ours: as if there were none.
-    }
-    return undefined
-  }
-  /** undefined while a writer replaces them. */
-  const bytesOf = async (
-    name: string,
-    head: Head,
-    limit: BytesLimit,
-  ): Promise<Uint8Array | undefined> => {
-    checkFits(name, head.bytes, limit)
-    const keys = Array.from({ length: head.chunks }, (_, i) => chunkKey(name, head, i))
-    const sizes = await Promise.all(keys.map((key) => client.strlen(key))).catch((error) => {
-      if (isOtherType(error)) throw damaged(name, head, 'something else')
-      throw error
-    })
-    if (head.bytes > 0 && sizes.includes(0)) return undefined
-    const total = sizes.reduce((sum, size) => sum + size, 0)
-    if (total !== head.bytes) throw damaged(name, head, String(total))
-    const whole = new Uint8Array(total)
-    let at = 0
-    for (const [i, key] of keys.entries())
-      for (let from = 0; from < sizes[i]; from += MOST_VALUE) {
-        const end = Math.min(sizes[i], from + MOST_VALUE)
-        const part = await client.getrangeBuffer(key, from, end - 1)
-        if (part.length !== end - from) return undefined
-        whole.set(part, at)
-        at += part.length
-      }
-    return whole
+    const text = client.getrange(headKey(name), 0, MOST_HEAD)
+    return parseHead(await text.catch((error) => (isOtherType(error) ? '' : Promise.reject(error))))
   }
   const dropChunks = async (name: string, head: Head | undefined): Promise<void> => {
-    const keys = Array.from({ length: head?.chunks ?? 0 }, (_, i) => chunkKey(name, head!, i))
+    const keys = head ? chunkKeys(place, name, head) : []
     if (keys.length > 0) await client.unlink(...keys)
   }
   return {
@@ -141,10 +100,10 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       const chunks = Math.max(1, Math.ceil(bytes.length / chunk))
       const nonce = randomBytes(8).toString('hex')
       const head: Head = { nonce, bytes: bytes.length, chunks, sha256: sha256Of(bytes) }
-      for (let i = 0; i < chunks; i++) {
+      for (const [i, key] of chunkKeys(place, name, head).entries()) {
         const part = viewOf(bytes, i * chunk, Math.min(bytes.length, (i + 1) * chunk))
         // They outlive their head.
-        await client.set(chunkKey(name, head, i), part, 'EX', seconds + 60)
+        await client.set(key, part, 'EX', seconds + 60)
       }
       await client.set(headKey(name), JSON.stringify(head), 'EX', seconds)
       await dropChunks(name, before)
@@ -153,7 +112,7 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       for (let tries = 0; tries < TRIES; tries++) {
         const head = await headOf(name)
         if (!head) return undefined
-        const whole = await bytesOf(name, head, limit)
+        const whole = await bytesOf(place, name, head, limit)
         if (whole && sha256Of(whole) === head.sha256) return whole
       }
       return undefined
@@ -164,6 +123,51 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       await dropChunks(name, head)
     },
   }
+}
+
+const chunkKeys = (place: RedisPlace, name: string, { nonce, chunks }: Head): string[] =>
+  Array.from({ length: chunks }, (_, i) => place.key('bytes', name, nonce, String(i)))
+
+/** @returns undefined for what is none of ours: as if there were none */
+function parseHead(text: string): Head | undefined {
+  try {
+    const { nonce, bytes, chunks, sha256 } = JSON.parse(text) as Head
+    const counts = [bytes, chunks].every((n) => Number.isSafeInteger(n) && n >= 0)
+    if (counts && chunks <= 4096 && /^[0-9a-f]{16}$/.test(nonce) && typeof sha256 === 'string')
+      return { nonce, bytes, chunks, sha256 }
+  } catch {
+    // Not even JSON.
+  }
+  return undefined
+}
+
+/** @returns undefined while a writer replaces them */
+async function bytesOf(
+  place: RedisPlace,
+  name: string,
+  head: Head,
+  limit: BytesLimit,
+): Promise<Uint8Array | undefined> {
+  const { client } = place
+  checkFits(name, head.bytes, limit)
+  const keys = chunkKeys(place, name, head)
+  const sizes = await Promise.all(keys.map((key) => client.strlen(key))).catch((error) => {
+    throw isOtherType(error) ? damaged(name, head, 'something else') : error
+  })
+  if (head.bytes > 0 && sizes.includes(0)) return undefined
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+  if (total !== head.bytes) throw damaged(name, head, String(total))
+  const whole = new Uint8Array(total)
+  let at = 0
+  for (const [i, key] of keys.entries())
+    for (let from = 0; from < sizes[i]; from += MOST_VALUE) {
+      const end = Math.min(sizes[i], from + MOST_VALUE)
+      const part = await client.getrangeBuffer(key, from, end - 1)
+      if (part.length !== end - from) return undefined
+      whole.set(part, at)
+      at += part.length
+    }
+  return whole
 }
 
 const ENDING = '.spikewasm-bytes'

@@ -176,109 +176,161 @@ const shareOf = ({ memoryMB }: JobLimits): BytesLimit => ({
 /** The key in Redis that asks to stop a job. */
 export const stopKey = (place: RedisPlace, id: string): string => place.key('stop', id)
 
-export async function startWorker(place: RedisPlace, options: WorkerOptions) {
-  const { kinds, concurrency, lockMs = 30_000, onNews = () => {}, version } = options
-  const { bull, namespace: prefix } = place
-  const store = options.store ?? redisStore(place)
-  const { models = new Map<string, string>(), onAside = onNews } = options
-  const active = new Map<string, AbortController>()
-  /** Jobs that were left to others, and what was told of them. */
-  const left = new Map<string, Job>()
-  const toldLeft = new Set<string>()
-  let [done, closing] = [0, false]
-  // The process may be ended before its jobs are.
-  const folders = new Set<string>()
-  const leave = (): void => {
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+/** What a worker does now, what it has done, and what it has left to others. */
+class Desk {
+  done = 0
+  closing = false
+  readonly active = new Map<string, AbortController>()
+  readonly left = new Map<string, Job>()
+  /** What was told of jobs that were left. */
+  readonly told = new Set<string>()
+  /** Of jobs: the process may be ended before they are. */
+  readonly folders = new Set<string>()
+  readonly clear = (): void => {
+    for (const folder of this.folders) rmSync(folder, { recursive: true, force: true })
   }
-  globalThis.process.once('exit', leave)
+}
 
-  const process = async (kind: AnyKind, job: Job, token: string | undefined): Promise<unknown> => {
-    const id = job.id ?? ''
-    const name = `${kind.kind} ${id}`
-    const end = new AbortController()
-    active.set(name, end)
-    const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
-    folders.add(scratch)
-    const ask = async (): Promise<void> => {
-      if ((await place.client.exists(stopKey(place, id))) === 1) end.abort('stopped')
-    }
-    const poll = setInterval(oneAtATime(ask), STOP_MS)
+interface Assignment {
+  readonly kind: AnyKind
+  readonly job: Job
+  /** What the worker is told by the queue, to give the job back. */
+  readonly token: string | undefined
+}
+
+/** Does a job, and sees to its folder and to its end. */
+async function process(
+  place: RedisPlace,
+  options: WorkerOptions & Pick<JobContext, 'store'>,
+  desk: Desk,
+  { kind, job, token }: Assignment,
+): Promise<unknown> {
+  const { id = '' } = job
+  const { onNews = () => {} } = options
+  const name = `${kind.kind} ${id}`
+  const end = new AbortController()
+  desk.active.set(name, end)
+  const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
+  desk.folders.add(scratch)
+  const ask = async (): Promise<void> => {
+    if ((await place.client.exists(stopKey(place, id))) === 1) end.abort('stopped')
+  }
+  const poll = setInterval(oneAtATime(ask), STOP_MS)
+  try {
+    // Its entry is too large, so it is looked at when this fails.
+    if (id === LEFT_OUT) throw new Error('too much to read')
+    if (desk.closing) end.abort('worker ends')
+    const payload = kind.check(readEnvelope(job.data, kind.kind))
+    leaveOrTake(options, desk, { name, kind, job, payload, end })
+    onNews(`${name}: begins, attempt ${job.attemptsMade + 1}`)
     let telling = Promise.resolve()
-    try {
-      // Its entry is too large, so it is looked at when this fails.
-      if (id === LEFT_OUT) throw new Error('too much to read')
-      if (closing) end.abort('worker ends')
-      const payload = kind.check(readEnvelope(job.data, kind.kind))
-      const lack = kind.lacks?.(payload, models)
-      if (lack !== undefined) {
-        left.set(name, job)
-        if (toldLeft.size < toldLeft.add(lack).size) onAside(lack)
-        end.abort('left to others')
-        throw new Error(lack)
-      }
-      left.delete(name)
-      onNews(`${name}: begins, attempt ${job.attemptsMade + 1}`)
-      const { data, cache, limits } = options
-      const result = await kind.run(payload, {
-        ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, limits },
-        ...{ data, cache, models, place, concurrency, most: shareOf(limits) },
-        progress(value) {
-          telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
-        },
-        tell: (line) => onNews(`${name}: ${line}`),
-      })
-      await telling
-      done++
-      onNews(`${name}: done`)
-      return result
-    } catch (error) {
-      const reason = end.signal.aborted ? (end.signal.reason as EndReason) : undefined
-      const isLeft = reason === 'left to others'
-      if (!isLeft) onNews(`${name}: ${reason ?? (error as Error).message}`)
-      if (isLeft || reason === 'worker ends') {
-        // Another one goes on with it, and no attempt is counted.
-        await job.moveToDelayed(Date.now() + (isLeft ? LEFT_MS : 100), token)
-        throw new bull.DelayedError()
-      }
-      if (reason === 'stopped') throw new bull.UnrecoverableError('stopped')
-      if (error instanceof SpikewasmError) throw new bull.UnrecoverableError(error.message)
-      throw error
-    } finally {
-      clearInterval(poll)
-      active.delete(name)
-      await rm(scratch, { recursive: true, force: true }).catch(() => undefined)
-      folders.delete(scratch)
-    }
-  }
-
-  const workers = kinds.map((kind): Worker => {
-    const worker = new bull.Worker(
-      queueOf(kind.kind, version),
-      (job, token) => process(kind, job, token),
-      {
-        ...{ connection: place.connect(), prefix, concurrency },
-        lockDuration: lockMs,
-        stalledInterval: Math.max(500, Math.round(lockMs * 0.6)),
-        maxStalledCount: MOST_DEATHS,
-        drainDelay: 2,
+    const result = await kind.run(payload, {
+      ...options,
+      id,
+      place,
+      scratch,
+      attempt: job.attemptsMade + 1,
+      signal: end.signal,
+      most: shareOf(options.limits),
+      progress(value) {
+        telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
       },
-    )
-    // A lost connection is told once, by the place.
-    refuseDamaged(place, worker, (id, why) => onNews(`${kind.kind} ${plainText(id, 100)}: ${why}`))
-    const ended = (job: Job | undefined): void => {
-      if (job?.id === undefined) return
-      const { id, data, parent } = job
-      const remove = (): Promise<void> => job.remove()
-      kind.ended?.({ id, data, parent: parent?.id, remove }, place).catch(() => undefined)
-    }
-    worker.on('completed', ended)
-    worker.on('failed', ended)
-    worker.on('lockRenewalFailed', (ids) => {
-      for (const id of ids) active.get(`${kind.kind} ${id}`)?.abort('lock lost')
+      tell: (line) => onNews(`${name}: ${line}`),
     })
-    return worker
+    await telling
+    desk.done++
+    onNews(`${name}: done`)
+    return result
+  } catch (error) {
+    const reason = end.signal.aborted ? (end.signal.reason as EndReason) : undefined
+    if (reason !== 'left to others') onNews(`${name}: ${reason ?? (error as Error).message}`)
+    throw await failureOf(place, job, token, error, reason)
+  } finally {
+    clearInterval(poll)
+    desk.active.delete(name)
+    await rm(scratch, { recursive: true, force: true }).catch(() => undefined)
+    desk.folders.delete(scratch)
+  }
+}
+
+/** @throws Error where the job is left to others; that is told once */
+function leaveOrTake(
+  { models = new Map(), onNews = () => {}, onAside = onNews }: WorkerOptions,
+  { left, told }: Desk,
+  of: { name: string; kind: AnyKind; job: Job; payload: unknown; end: AbortController },
+): void {
+  const lack = of.kind.lacks?.(of.payload, models)
+  left.delete(of.name)
+  if (lack === undefined) return
+  left.set(of.name, of.job)
+  if (told.size < told.add(lack).size) onAside(lack)
+  of.end.abort('left to others')
+  throw new Error(lack)
+}
+
+/** What the queue is told of a job that was not done. */
+async function failureOf(
+  { bull }: RedisPlace,
+  job: Job,
+  token: string | undefined,
+  error: unknown,
+  reason: EndReason | undefined,
+): Promise<unknown> {
+  if (reason === 'left to others' || reason === 'worker ends') {
+    // Another one goes on with it, and no attempt is counted.
+    const ms = reason === 'worker ends' ? 100 : LEFT_MS
+    await job.moveToDelayed(Date.now() + ms, token)
+    return new bull.DelayedError()
+  }
+  if (reason === 'stopped') return new bull.UnrecoverableError('stopped')
+  return error instanceof SpikewasmError ? new bull.UnrecoverableError(error.message) : error
+}
+
+/** Takes jobs of a kind. */
+function listen(
+  place: RedisPlace,
+  { concurrency, lockMs = 30_000, version, onNews = () => {} }: WorkerOptions,
+  { active }: Desk,
+  kind: AnyKind,
+  work: (of: Assignment) => Promise<unknown>,
+): Worker {
+  const worker = new place.bull.Worker(
+    queueOf(kind.kind, version),
+    (job, token) => work({ kind, job, token }),
+    {
+      connection: place.connect(),
+      prefix: place.namespace,
+      concurrency,
+      lockDuration: lockMs,
+      stalledInterval: Math.max(500, Math.round(lockMs * 0.6)),
+      maxStalledCount: MOST_DEATHS,
+      drainDelay: 2,
+    },
+  )
+  // A lost connection is told once, by the place.
+  refuseDamaged(place, worker, (id, why) => onNews(`${kind.kind} ${plainText(id, 100)}: ${why}`))
+  const ended = (job: Job | undefined): void => {
+    if (job?.id === undefined) return
+    const { id, data, parent } = job
+    const remove = (): Promise<void> => job.remove()
+    kind.ended?.({ id, data, parent: parent?.id, remove }, place).catch(() => undefined)
+  }
+  worker.on('completed', ended)
+  worker.on('failed', ended)
+  worker.on('lockRenewalFailed', (ids) => {
+    for (const id of ids) active.get(`${kind.kind} ${id}`)?.abort('lock lost')
   })
+  return worker
+}
+
+export async function startWorker(place: RedisPlace, options: WorkerOptions) {
+  const { kinds, version } = options
+  const own = { ...options, store: options.store ?? redisStore(place) }
+  const desk = new Desk()
+  const { active, left, folders } = desk
+  globalThis.process.once('exit', desk.clear)
+  const work = (of: Assignment): Promise<unknown> => process(place, own, desk, of)
+  const workers = kinds.map((kind) => listen(place, options, desk, kind, work))
   const queues = kinds.map(({ kind }) => place.queue(queueOf(kind, version)))
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
   const lookAside = asideOf(place, options)
@@ -291,7 +343,7 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
       return active.size
     },
     get done() {
-      return done
+      return desk.done
     },
     /** Whether nothing waits in Redis for any of its kinds, and nothing is being done. */
     async isIdle() {
@@ -304,14 +356,14 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
     },
     /** Gives active jobs back, which keep their checkpoints, and ends. */
     async close() {
-      closing = true
+      desk.closing = true
       clearInterval(aside)
       for (const end of active.values()) end.abort('worker ends')
       const ends = Promise.all(workers.map((worker) => worker.close()))
       await withinReach(place, END_MS, ends)
       await within(1000, Promise.all(kinds.map((kind) => kind.close?.())))
       await within(1000, Promise.all(queues.map((queue) => queue.close())))
-      if (folders.size === 0) globalThis.process.off('exit', leave)
+      if (folders.size === 0) globalThis.process.off('exit', desk.clear)
     },
   }
 }
