@@ -4,7 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Job } from 'bullmq'
 import * as assert from 'uvu/assert'
-import { remoteExecutor, stopJobs } from '../../src/cli/sweep/remote.js'
+import { RemoteExecutor, stopJobs } from '../../src/cli/sweep/remote.js'
 import { checkRun } from '../../src/cli/sweep/spec.js'
 import { adam, flatten, lif, linear, type Model, sequential } from '../../src/index.js'
 import { readJob } from '../../src/scale/damaged.js'
@@ -116,7 +116,7 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
     return { name, id: name, run, data: '0'.repeat(16) }
   }
   const executor = () =>
-    remoteExecutor({ place, who: 'x', runFolder: (id) => id, onTrouble: () => {} })
+    new RemoteExecutor({ place, who: 'x', runFolder: (id) => id, onTrouble: () => {} })
   const { signal } = new AbortController()
   const wait = (of: ReturnType<typeof executor>, digit: string) =>
     messageOf(() => of.execute(taskOf(digit), () => {}, signal))

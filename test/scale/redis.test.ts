@@ -14,7 +14,7 @@ import { createTar } from 'nanotar'
 import * as assert from 'uvu/assert'
 import type { TaskNews } from '../../src/cli/sweep/engine.js'
 import { filesName } from '../../src/cli/sweep/job.js'
-import { remoteExecutor } from '../../src/cli/sweep/remote.js'
+import { RemoteExecutor } from '../../src/cli/sweep/remote.js'
 import { checkRun } from '../../src/cli/sweep/spec.js'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { envelopeOf, folderStore, redisStore } from '../../src/scale/store.js'
@@ -185,7 +185,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
     await store.put(filesName(task.name), files)
     const trouble: string[] = []
     const executor = (who: string, own = store) =>
-      remoteExecutor({
+      new RemoteExecutor({
         ...{ place, who, store: own, runFolder: () => join(folder, who) },
         onTrouble: (line) => trouble.push(line),
       })

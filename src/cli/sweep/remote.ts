@@ -1,7 +1,7 @@
 /** Runs of a sweep as jobs in Redis: this process trains nothing and waits. */
 
-import { createHash } from 'node:crypto'
 import { totalmem } from 'node:os'
+import type { Queue, QueueEvents } from 'bullmq'
 import { plainText, SpikewasmError } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
 import { readRunFile } from '../../files/folder/read.js'
@@ -20,6 +20,7 @@ import {
 } from '../../scale/store.js'
 import { oneAtATime, stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
+import { sha256Of } from '../own-model.js'
 import type { Executor, Task, TaskNews } from './engine.js'
 import { filesName, payloadOf, RUNS, unpackRun, writeRun } from './job.js'
 import { checkResult, type RunResult } from './page.js'
@@ -53,8 +54,6 @@ export interface RemoteOptions {
   onTrouble(line: string): void
 }
 
-export type RemoteExecutor = ReturnType<typeof remoteExecutor>
-
 /** Removes jobs that wait, and asks workers to end those that run, of whatever version. */
 export async function stopJobs(place: RedisPlace, names: readonly string[]): Promise<void> {
   for (const version of [VERSION, ...(await otherVersions(place, RUNS))]) {
@@ -76,96 +75,90 @@ export async function stopJobs(place: RedisPlace, names: readonly string[]): Pro
 /** The largest file of a run that is taken. */
 const most = { bytes: totalmem() / 2, of: 'half of the memory of this machine' }
 
-export function remoteExecutor(options: RemoteOptions) {
-  const { place, runFolder, onTrouble, who } = options
-  const store = options.store ?? redisStore(place)
-  const queue = place.queue(queueOf(RUNS))
-  const events = place.events(queueOf(RUNS))
-  const pending = new Map<string, Pending>()
+/** The damaged entry that stands in the place of a job. */
+const asDamage = (error: unknown): DamagedEntry => {
+  if (error instanceof DamagedEntry) return error
+  throw error
+}
 
-  const look = async (name: string): Promise<void> => {
-    const of = pending.get(name)
-    if (!of?.isThere) return
-    // The state first: a job that ends in between is then read with its result.
-    const state = await queue.getJobState(name)
-    const job = await readJob(place, queue, name).catch((error: unknown) => {
-      if (error instanceof DamagedEntry) return error
-      throw error
+/** Runs that are waited for. */
+export class RemoteExecutor implements Executor {
+  private readonly place: RedisPlace
+  private readonly store: BlobStore
+  private readonly queue: Queue
+  private readonly events: QueueEvents
+  private readonly pending = new Map<string, Pending>()
+  private readonly timer: NodeJS.Timeout
+
+  constructor(private readonly options: RemoteOptions) {
+    const { place } = options
+    this.place = place
+    this.store = options.store ?? redisStore(place)
+    this.queue = place.queue(queueOf(RUNS))
+    this.events = place.events(queueOf(RUNS))
+    const lookAtAll = oneAtATime(async () => {
+      const names = [...this.pending.keys()]
+      for (let i = 0; i < names.length; i += AT_ONCE)
+        // Where the connection is lost: later.
+        await Promise.allSettled(names.slice(i, i + AT_ONCE).map((name) => this.look(name)))
     })
-    if (!pending.has(name)) return
-    const fail = (error: Error): void => {
-      pending.delete(name)
-      of.reject(error)
-      if (state !== 'completed') void unclaim(name).catch(() => undefined)
-    }
-    if (!job) fail(new RunStopped('removed'))
-    else if (job instanceof DamagedEntry) {
-      // One that waits is refused by the worker that takes it.
-      if (state === 'completed' || state === 'failed') fail(job)
-    } else if (state === 'failed') {
-      const why = String(job.failedReason)
-      fail(why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400)))
-    } else if (state === 'completed')
-      try {
-        const result = checkResult(job.returnvalue, `the job ${name}`)
-        pending.delete(name)
-        await fetchFiles(of.task, result)
-        of.resolve(result)
-      } catch (error) {
-        fail(error as Error)
+    this.timer = setInterval(lookAtAll, LOOK_MS)
+    const hear = ({ jobId }: { jobId: string }): void =>
+      void this.look(jobId).catch(() => undefined)
+    this.events.on('completed', hear)
+    this.events.on('failed', hear)
+    this.events.on('progress', ({ jobId, data }) => {
+      const of = this.pending.get(jobId)
+      if (of) tellNews(of, data)
+    })
+  }
+
+  readonly execute: Executor['execute'] = (task, onNews, signal) => {
+    let end = (): void => {}
+    return new Promise<RunResult>((resolve, reject) => {
+      const of: Pending = { task, onNews, resolve, reject, isThere: false }
+      this.pending.set(task.name, of)
+      end = () => {
+        this.pending.delete(task.name)
+        // Files that are being fetched may wait for a Redis that is gone.
+        reject(new RunStopped('left'))
       }
-    else {
-      of.onNews(state === 'active' ? 'works' : 'waits')
-      if (state === 'active') tellNews(of, job.progress)
-    }
+      if (signal.aborted) return end()
+      signal.addEventListener('abort', end, { once: true })
+      this.submit(of).catch((error: Error) => {
+        if (this.pending.delete(task.name)) reject(error)
+      })
+    }).finally(() => signal.removeEventListener('abort', end))
   }
 
-  /** Sweeps that wait for a run: the last one to have its files takes them away. */
-  const claims = (name: string): string => place.key('wanted', name)
-  const claim = async (name: string): Promise<void> => {
-    await place.client.sadd(claims(name), who)
-    await place.client.expire(claims(name), KEPT_SECONDS)
-  }
-  /** @returns whether others still wait for it */
-  const unclaim = async (name: string): Promise<boolean> => {
-    await place.client.srem(claims(name), who)
-    return (await place.client.exists(claims(name))) === 1
+  readonly mayStart = (): boolean => true
+
+  /** Workers that listen, and what is to be said of who does not do the jobs; '' for nothing. */
+  async workers() {
+    await noteVersion(this.place, RUNS)
+    const [workers, others, lacking] = await Promise.all([
+      this.queue.getWorkers(),
+      whoStandsAside(this.place, RUNS),
+      this.lacking(),
+    ])
+    return { count: workers.length, others, lacking }
   }
 
-  /** A copy of what the run has left, as a local sweep would have it. */
-  const fetchFiles = async ({ name, id, until }: Task, result: RunResult): Promise<void> => {
-    try {
-      const folder = runFolder(id)
-      const { weightsSha256 } = result
-      if ((await weightsHash(folder)) !== weightsSha256) {
-        const bytes = await store.get(filesName(name), most)
-        const files = bytes && unpackRun(bytes, filesName(name))
-        const weights = files?.[runFiles.weights]
-        if (!files || !weights)
-          throw new Error(
-            'they are no longer there: another sweep has fetched them, or they are more than a ' +
-              'week old, or workers have another --shared than the sweep',
-          )
-        if (hashOf(weights) !== weightsSha256)
-          throw new Error('they are others than its result says')
-        await writeRun(folder, files)
-      }
-      const isWanted = await unclaim(name)
-      // The next part of a run that goes on needs them.
-      if (!isWanted && until === undefined) await store.remove(filesName(name))
-    } catch (error) {
-      onTrouble(`the files of run ${name} were not fetched: ${(error as Error).message}`)
-    }
+  /** Ends jobs of these names, wherever they are. */
+  readonly stop = (names: readonly string[]): Promise<void> =>
+    within(20_000, stopJobs(this.place, names))
+
+  async close(): Promise<void> {
+    clearInterval(this.timer)
+    await within(3000, Promise.all([this.queue.close(), this.events.close()]))
   }
 
-  /** Networks that are waited for and that no worker has. */
-  const lacking = async (): Promise<string> => {
-    const all = new Map(
-      [...pending.values()].map(({ task }) => [task.run.own?.sha256, task.run.own]),
-    )
+  /** What is to be said of networks that are waited for and that no worker has. */
+  private async lacking(): Promise<string> {
+    const owns = [...this.pending.values()].map(({ task }) => task.run.own)
     const missing: string[] = []
-    for (const own of all.values())
-      if (own && !(await hasModel(place, own.sha256)))
+    for (const own of new Map(owns.map((each) => [each?.sha256, each])).values())
+      if (own && !(await hasModel(this.place, own.sha256)))
         missing.push(`${own.name} (SHA-256 ${own.sha256})`)
     return missing.length === 0
       ? ''
@@ -173,33 +166,96 @@ export function remoteExecutor(options: RemoteOptions) {
           'one with --models FOLDER'
   }
 
-  const lookAtAll = oneAtATime(async () => {
-    const names = [...pending.keys()]
-    for (let i = 0; i < names.length; i += AT_ONCE)
-      // Where the connection is lost: later.
-      await Promise.allSettled(names.slice(i, i + AT_ONCE).map(look))
-  })
-  const timer = setInterval(lookAtAll, LOOK_MS)
-  const hear = ({ jobId }: { jobId: string }): void => void look(jobId).catch(() => undefined)
-  events.on('completed', hear)
-  events.on('failed', hear)
-  events.on('progress', ({ jobId, data }) => {
-    const of = pending.get(jobId)
-    if (of) tellNews(of, data)
-  })
+  private async look(name: string): Promise<void> {
+    const of = this.pending.get(name)
+    if (!of?.isThere) return
+    // The state first: a job that ends in between is then read with its result.
+    const state = await this.queue.getJobState(name)
+    const job = await readJob(this.place, this.queue, name).catch(asDamage)
+    if (!this.pending.has(name)) return
+    const hasEnded = state === 'completed' || state === 'failed'
+    if (!job) this.fail(of, state, new RunStopped('removed'))
+    else if (job instanceof DamagedEntry) {
+      // One that waits is refused by the worker that takes it.
+      if (hasEnded) this.fail(of, state, job)
+    } else if (state === 'failed') {
+      const why = String(job.failedReason)
+      const error =
+        why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400))
+      this.fail(of, state, error)
+    } else if (state === 'completed')
+      try {
+        const result = checkResult(job.returnvalue, `the job ${name}`)
+        this.pending.delete(name)
+        await this.fetchFiles(of.task, result)
+        of.resolve(result)
+      } catch (error) {
+        this.fail(of, state, error as Error)
+      }
+    else {
+      of.onNews(state === 'active' ? 'works' : 'waits')
+      if (state === 'active') tellNews(of, job.progress)
+    }
+  }
 
-  const isUseless = async (name: string): Promise<boolean> => {
-    if ((await queue.getJobState(name)) === 'failed') return true
-    const found = await readJob(place, queue, name).catch((error: unknown) => error)
+  private fail({ task, reject }: Pending, state: string, error: Error): void {
+    this.pending.delete(task.name)
+    reject(error)
+    if (state !== 'completed') void this.unclaim(task.name).catch(() => undefined)
+  }
+
+  /** Sweeps that wait for a run: the last one to have its files takes them away. */
+  private claims(name: string): string {
+    return this.place.key('wanted', name)
+  }
+
+  /** @returns whether others still wait for it */
+  private async unclaim(name: string): Promise<boolean> {
+    await this.place.client.srem(this.claims(name), this.options.who)
+    return (await this.place.client.exists(this.claims(name))) === 1
+  }
+
+  /** A copy of what the run has left, as a local sweep would have it. */
+  private async fetchFiles({ name, id, until }: Task, { weightsSha256 }: RunResult): Promise<void> {
+    try {
+      const folder = this.options.runFolder(id)
+      if ((await weightsHash(folder)) !== weightsSha256) {
+        const bytes = await this.store.get(filesName(name), most)
+        const files = bytes && unpackRun(bytes, filesName(name))
+        const weights = files?.[runFiles.weights]
+        if (!files || !weights)
+          throw new Error(
+            'they are no longer there: another sweep has fetched them, or they are more than a ' +
+              'week old, or workers have another --shared than the sweep',
+          )
+        if (sha256Of(weights) !== weightsSha256)
+          throw new Error('they are others than its result says')
+        await writeRun(folder, files)
+      }
+      const isWanted = await this.unclaim(name)
+      // The next part of a run that goes on needs them.
+      if (!isWanted && until === undefined) await this.store.remove(filesName(name))
+    } catch (error) {
+      const { message } = error as Error
+      this.options.onTrouble(`the files of run ${name} were not fetched: ${message}`)
+    }
+  }
+
+  private async isUseless(name: string): Promise<boolean> {
+    if ((await this.queue.getJobState(name)) === 'failed') return true
+    const found = await readJob(this.place, this.queue, name).catch((error: unknown) => error)
     return found instanceof DamagedEntry
   }
-  const submit = async (of: Pending): Promise<void> => {
+
+  private async submit(of: Pending): Promise<void> {
     const { name } = of.task
-    await place.client.del(stopKey(place, name))
-    await claim(name)
+    const { client } = this.place
+    await client.del(stopKey(this.place, name))
+    await client.sadd(this.claims(name), this.options.who)
+    await client.expire(this.claims(name), KEPT_SECONDS)
     // One that has failed before is tried again; all others are there already, done or not.
-    if (await isUseless(name)) await queue.remove(name)
-    await queue.add('run', envelopeOf(RUNS, payloadOf(of.task)), {
+    if (await this.isUseless(name)) await this.queue.remove(name)
+    await this.queue.add('run', envelopeOf(RUNS, payloadOf(of.task)), {
       jobId: name,
       attempts: ATTEMPTS,
       backoff: { type: 'exponential', delay: BACKOFF_MS },
@@ -207,50 +263,14 @@ export function remoteExecutor(options: RemoteOptions) {
       removeOnFail: { age: KEPT_SECONDS },
     })
     of.isThere = true
-    await look(name)
-  }
-
-  const execute: Executor['execute'] = (task, onNews, signal) => {
-    let end = (): void => {}
-    return new Promise<RunResult>((resolve, reject) => {
-      const of: Pending = { task, onNews, resolve, reject, isThere: false }
-      pending.set(task.name, of)
-      end = () => {
-        pending.delete(task.name)
-        // Files that are being fetched may wait for a Redis that is gone.
-        reject(new RunStopped('left'))
-      }
-      if (signal.aborted) return end()
-      signal.addEventListener('abort', end, { once: true })
-      submit(of).catch((error: Error) => {
-        if (pending.delete(task.name)) reject(error)
-      })
-    }).finally(() => signal.removeEventListener('abort', end))
-  }
-  return {
-    mayStart: () => true,
-    execute,
-    /** Workers that listen, and what is to be said of who does not do the jobs; '' for nothing. */
-    async workers() {
-      await noteVersion(place, RUNS)
-      const found = await Promise.all([queue.getWorkers(), whoStandsAside(place, RUNS), lacking()])
-      return { count: found[0].length, others: found[1], lacking: found[2] }
-    },
-    /** Ends jobs of these names, wherever they are. */
-    stop: (names: readonly string[]) => within(20_000, stopJobs(place, names)),
-    async close() {
-      clearInterval(timer)
-      await within(3000, Promise.all([queue.close(), events.close()]))
-    },
+    await this.look(name)
   }
 }
-
-const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 /** The hash of the weights that a run's folder has already. */
 async function weightsHash(folder: string): Promise<string | undefined> {
   const bytes = await readRunFile(folder, runFiles.weights).catch(() => undefined)
-  return bytes && hashOf(bytes)
+  return bytes && sha256Of(bytes)
 }
 
 /** How far a worker says it is. */

@@ -32,7 +32,7 @@ import {
   sweepPage,
   sweepTable,
 } from './page.js'
-import { type RemoteExecutor, remoteExecutor } from './remote.js'
+import { RemoteExecutor } from './remote.js'
 import { dataHashes, readSpec, runId, type SweepSpec } from './spec.js'
 
 const sweepSpecs = {
@@ -158,7 +158,7 @@ async function runSweep(
       place = await RedisPlace.open(redis, { namespace, onTrouble: tell })
       const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
       const who = hashId([hostname(), resolve(out)])
-      remote = remoteExecutor({ place, store, runFolder, who, onTrouble: tell })
+      remote = new RemoteExecutor({ place, store, runFolder, who, onTrouble: tell })
     }
     const executor = remote ?? localExecutor(entries, { jobs, data, cache, runFolder })
     const engine = new Engine({
@@ -195,9 +195,8 @@ async function runSweep(
     const timers = [setInterval(show, STATUS_MS), setInterval(look, STOP_MS)]
     let counted: (() => Promise<void>) | undefined
     if (remote) {
-      const { workers } = remote
       const count = async (): Promise<void> => {
-        const found = await workers().catch(() => undefined)
+        const found = await remote?.workers().catch(() => undefined)
         if (!found) return
         const before = note
         const { count, others, lacking } = found
