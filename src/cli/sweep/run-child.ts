@@ -41,6 +41,7 @@ const GRACE_MS = 20_000
 const LOOK_MS = 500
 /** The longest time that a timer of Node knows. */
 const MOST_SECONDS = 2 ** 31 / 1000 - 1
+
 /**
  * Trains in a new process until the run, or the epoch that was asked for, has ended.
  *
@@ -59,32 +60,64 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
     ],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  const refuse = (why: string): void => {
-    child.fail(new LimitExceeded(why))
-    void child.kill()
-  }
   const timers: NodeJS.Timeout[] = []
-  const late = (): void =>
-    refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`)
-  if (limits.seconds <= MOST_SECONDS) timers.push(setTimeout(late, limits.seconds * 1000))
-  const checkMemory = (memoryMB: number): void => {
-    if (memoryMB > limits.memoryMB)
-      refuse(
-        `the run took ${Math.round(memoryMB)} MB of memory, more than its limit of ` +
-          `${Math.round(limits.memoryMB)} MB (--memory-limit)`,
-      )
-  }
-  const look = setInterval(() => {
-    void memoryOf(child.child).then((memoryMB) => memoryMB !== undefined && checkMemory(memoryMB))
-  }, LOOK_MS)
+  const { checkMemory, release } = watchLimits(child, limits)
   const end = (): void => {
     const isLost = signal?.reason === 'lock lost'
     child.child.kill(isLost ? 'SIGKILL' : 'SIGTERM')
     if (!isLost) timers.push(setTimeout(() => void child.kill(), GRACE_MS))
   }
   signal?.addEventListener('abort', end, { once: true })
+  try {
+    const order = { args, untilEpoch, untilStep, data, model }
+    const summary = await child
+      .call('train', order, { onNews: follower(run, checkMemory) })
+      .catch((error: Error) => {
+        // Why it is gone is seen below.
+        if (!(error instanceof Gone)) throw error
+      })
+    const how = await child.end()
+    if (signal?.aborted) throw new RunStopped(String(signal.reason))
+    if (summary && how === 0) return summary
+    const text = child.lastWords(3)
+    const by = typeof how === 'number' ? `code ${how}` : how
+    throw new Error(`the run's process ended with ${by}${text && `: ${text}`}`)
+  } finally {
+    await child.end()
+    for (const timer of timers) clearTimeout(timer)
+    release()
+    signal?.removeEventListener('abort', end)
+  }
+}
+
+/** Ends a process that takes more than it may. */
+function watchLimits(child: Child<TrainCalls>, { memoryMB: most, seconds }: JobLimits) {
+  const refuse = (why: string): void => {
+    child.fail(new LimitExceeded(why))
+    void child.kill()
+  }
+  const late = (): void =>
+    refuse(`the run took longer than its limit of ${seconds} s (--time-limit)`)
+  const timer = seconds <= MOST_SECONDS ? setTimeout(late, seconds * 1000) : undefined
+  const checkMemory = (memoryMB: number | undefined): void => {
+    if (memoryMB !== undefined && memoryMB > most)
+      refuse(
+        `the run took ${Math.round(memoryMB)} MB of memory, more than its limit of ` +
+          `${Math.round(most)} MB (--memory-limit)`,
+      )
+  }
+  const look = setInterval(() => void memoryOf(child.child).then(checkMemory), LOOK_MS)
+  const release = (): void => {
+    clearTimeout(timer)
+    clearInterval(look)
+  }
+  return { checkMemory, release }
+}
+
+/** Makes of what a process says where the run is. */
+function follower(run: ChildRun, checkMemory: (memoryMB: number) => void) {
   let last: RunNews | undefined
-  const onNews = (news: ChildNews): void => {
+  return (news: ChildNews): void => {
     run.onChild?.(news)
     if (news.kind === 'step') {
       const { kind: _, ...of } = news
@@ -96,24 +129,6 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
       last = { ...last, epoch, step: 0, testAccuracy }
       run.onNews?.(last)
     }
-  }
-  try {
-    const order = { args, untilEpoch, untilStep, data, model }
-    const summary = await child.call('train', order, { onNews }).catch((error: Error) => {
-      // Why it is gone is seen below.
-      if (!(error instanceof Gone)) throw error
-    })
-    const how = await child.end()
-    if (signal?.aborted) throw new RunStopped(String(signal.reason))
-    if (summary && how === 0) return summary
-    const text = child.lastWords(3)
-    const by = typeof how === 'number' ? `code ${how}` : how
-    throw new Error(`the run's process ended with ${by}${text && `: ${text}`}`)
-  } finally {
-    await child.end()
-    for (const timer of timers) clearTimeout(timer)
-    clearInterval(look)
-    signal?.removeEventListener('abort', end)
   }
 }
 
