@@ -1,17 +1,21 @@
 /**
- * Whole networks at full size against the paper's official PyTorch code: one rate-based step from
- * its state on its batch.
+ * Whole networks at full size against others' PyTorch code: one step from its state on its batch.
+ * The paper's official code by its rate-based method, the code of the authors of OTTT and SLTT by
+ * theirs.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { input, methods } from '../src/bench/networks.js'
+import { fail } from '../src/base/errors.js'
+import { compileWith, describeRates, input, methods } from '../src/bench/networks.js'
 import type { Column } from '../src/bench/report.js'
 import { cosineOf } from '../src/engine/memory/arena.js'
 import type { StateDict } from '../src/engine/memory/state.js'
 import { parseSafetensors, toFloat32 } from '../src/files/safetensors.js'
+import * as sw from '../src/index.js'
 import type { Model } from '../src/model/model.js'
-import { compileNetwork, type TrainingBatch } from './beside.js'
-import { checkOfficial, runCode } from './official-code.js'
+import { encodeBatch } from './beside.js'
+import { checkCode, codesOf, runCode } from './codes.js'
+import { coarseBatch, compileOnline, ONLINE_STEPS, type OnlineCode } from './online-networks.js'
 import type { BenchOptions } from './options.js'
 import { type Section, withFolder } from './section.js'
 
@@ -27,14 +31,15 @@ const SEEDS = 3
  * front of a normalisation, which subtracts it.
  */
 const VANISHING = 1e-5
+/** Largest 1 − cosine of a gradient with the authors': roundings give 1e-10, another network 1e-2. */
+const SAME_GRADIENT = 1e-6
+/** A difference of eligibilities (at most 1.25) that rounding does not make. */
+const MOVED = 1e-3
 
 const MAX_POOLING =
   'sewResnet34: the official rate pass pools rates and breaks their ties by rounding, ' +
   'ours sends the gradient to the neuron with the highest rate, the first of equals; so ' +
   'gradients around the max pooling (convNeuron1, layer1) differ by definition.'
-
-/** A difference of eligibilities (at most 1.25) that rounding does not make. */
-const MOVED = 1e-3
 
 /** What the scripts of bench/peers write for `agreement`. */
 function readGolden(path: string) {
@@ -88,9 +93,9 @@ function compareGradients(model: Model, { names, values }: Golden) {
 }
 
 /**
- * Neurons whose number of spikes differs, of how many, and the first layer with a flipped spike. A
- * spike can also come a step later, where the number stays; the potentials of the steps behind it,
- * and so the eligibility, tell.
+ * Neurons whose number of spikes differs, and the first layer with a flipped spike. A spike can
+ * also come a step later, where the number stays; the potentials of the steps behind it, and so the
+ * eligibility, tell.
  */
 function compareSpikes(model: Model, { names, values }: Golden) {
   let [different, neurons, first] = [0, 0, '']
@@ -102,113 +107,149 @@ function compareSpikes(model: Model, { names, values }: Golden) {
     const flipped = counts.filter(
       (_, i) => isOther(i) || Math.abs(eligibility![i] - theirs[i]) > MOVED,
     ).length
-    if (first === '' && flipped > 0) first = `${flipped} in ${layer}`
+    if (first === '' && flipped > 0) first = `: flipped, first ${flipped} in ${layer}`
     different += counts.filter((_, i) => isOther(i)).length
     neurons += counts.length
   }
-  return { different, neurons, first }
+  const text = neurons === 0 ? '' : `${different} of ${neurons}${first}`
+  return { different, text, isFlipped: first !== '' }
 }
 
-/**
- * One step of a model from another code's state on its batch.
- * @param run makes the other step and writes it into a file
- * @param given the batch; default: that of the file
- */
-export const stepAgainst = <R extends { readonly loss: number }>(
-  model: Model,
-  run: (out: string) => R,
-  given?: TrainingBatch,
-) =>
-  withFolder(async (folder) => {
-    const out = join(folder, 'step.safetensors')
-    const theirs = run(out)
-    const golden = readGolden(out)
-    model.loadStateDict(golden.before)
-    const x = given?.x ?? golden.values('input')
-    const y = given?.y ?? Array.from(golden.values('target'))
-    const { loss } = await model.trainStep(x, y, { update: false })
-    return {
-      ...{ theirs, golden },
-      output: largestDifference(model.output(), golden.values('output')),
-      loss: Math.abs(loss - theirs.loss) / theirs.loss,
-      gradient: compareGradients(model, golden),
-    }
-  })
+interface Theirs {
+  readonly loss: number
+  /** What the authors' code tells: number of parameters, shapes of one image's outputs. */
+  readonly parameters: number
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+}
 
-/** What such a step was found to differ by, as columns have it. */
-export const stepColumns = [
-  ['output', ({ output }) => output.toExponential(1)],
-  ['loss', ({ loss }) => loss.toExponential(1)],
-  ['1 − cosine', ({ gradient }) => gradient.distance.toExponential(1)],
-  ['parameter', ({ gradient }) => gradient.parameter],
-  ['noise', ({ gradient }) => gradient.noise.toExponential(1)],
-] as const satisfies readonly Column<
-  Pick<Awaited<ReturnType<typeof stepAgainst>>, 'output' | 'loss' | 'gradient'>
->[]
-
-async function compareOne(name: string, seed: number, options: BenchOptions) {
-  const { timeSteps, threads } = options
-  const settings = { batchSize: BATCH, inspect: true }
-  const model = await compileNetwork(name, methods[0], timeSteps, threads, settings)
-  try {
-    const settings = { model: name, input, batch: BATCH, 'time-steps': timeSteps, seed }
-    const found = await stepAgainst(model, (out) =>
-      runCode<{ loss: number }>('official', options, 'agreement', { ...settings, out }),
+/** @throws SpikewasmError where our network is not that of the authors */
+function checkSame(code: OnlineCode, { session, parameterCount }: Model, theirs: Theirs): void {
+  const nodes = session.graph.nodes.filter(({ kind }) => kind === 'conv2d' || kind === 'linear')
+  const own = nodes.map(({ name, kind, shape }) => [
+    name,
+    kind === 'linear' ? shape.slice(0, 1) : shape,
+  ])
+  const [ours, other] = [Object.fromEntries(own), theirs.shapes].map((all) => JSON.stringify(all))
+  if (parameterCount !== theirs.parameters || ours !== other)
+    fail(
+      `bench.${code}: our network must be theirs, got ${parameterCount} parameters and ` +
+        `${ours}, theirs ${theirs.parameters} and ${other}; use the newest commit of their code`,
     )
-    const { different, neurons, first } = compareSpikes(model, found.golden)
-    const count = `${different} of ${neurons}`
-    const verdict = first === '' ? count : `${count}: flipped, first ${first}`
-    return { name, seed, ...found, different, isFlipped: first !== '', verdict }
+}
+
+/** One step of our network from their state on their batch. @param name of a network of the paper */
+async function compareOne(
+  code: 'official' | OnlineCode,
+  name: string,
+  seed: number,
+  options: BenchOptions,
+) {
+  const { threads, timeSteps = 4 } = options
+  const isOfficial = code === 'official'
+  const [choice] = methods
+  const setting = { model: name, choice, timeSteps, threads, batchSize: BATCH, inspect: true }
+  const model = await (isOfficial ? compileWith(sw, setting) : compileOnline(code, threads, BATCH))
+  const given = isOfficial ? undefined : coarseBatch(BATCH)
+  try {
+    return await withFolder(async (folder) => {
+      const out = join(folder, 'step.safetensors')
+      const own = isOfficial ? { model: name, input } : {}
+      const steps = isOfficial ? timeSteps : ONLINE_STEPS
+      const settings = { ...own, batch: BATCH, 'time-steps': steps, seed, out }
+      const bytes = given && encodeBatch(given)
+      const theirs = runCode<Theirs>(code, options, 'agreement', settings, bytes)
+      if (!isOfficial) checkSame(code, model, theirs)
+      const golden = readGolden(out)
+      model.loadStateDict(golden.before)
+      const x = given?.x ?? golden.values('input')
+      const y = given?.y ?? Array.from(golden.values('target'))
+      const { loss } = await model.trainStep(x, y, { update: false })
+      const gradient = compareGradients(model, golden)
+      if (!isOfficial && !(gradient.distance < SAME_GRADIENT))
+        fail(
+          `bench.${code}: gradients must be theirs, got 1 − cosine ${gradient.distance} for ` +
+            `${gradient.parameter}; use the newest commit of their code`,
+        )
+      return {
+        name,
+        timeSteps: steps,
+        seed,
+        output: largestDifference(model.output(), golden.values('output')),
+        loss: Math.abs(loss - theirs.loss) / theirs.loss,
+        gradient,
+        spikes: compareSpikes(model, golden),
+        rates: describeRates(model.firingRates()),
+      }
+    })
   } finally {
     await model.dispose()
   }
 }
 
-export async function compareOfficial(section: Section): Promise<void> {
+type Row = Awaited<ReturnType<typeof compareOne>>
+
+const columns: readonly Column<Row>[] = [
+  ['network', ({ name }) => name],
+  ['T', ({ timeSteps }) => String(timeSteps)],
+  ['seed', ({ seed }) => String(seed)],
+  ['output', ({ output }) => output.toExponential(1)],
+  ['loss', ({ loss }) => loss.toExponential(1)],
+  ['1 − cosine', ({ gradient }) => gradient.distance.toExponential(1)],
+  ['parameter', ({ gradient }) => gradient.parameter],
+  ['noise', ({ gradient }) => gradient.noise.toExponential(1)],
+  ['spikes', ({ spikes }) => spikes.text],
+  ['rate', ({ rates }) => rates],
+]
+
+const notes = [
+  'From its fresh network; rate m for the official code. Of the code of authors the number of ' +
+    'parameters and the shapes of all layers are equal, or this is an error. output: largest ' +
+    'difference over largest output. loss: relative. 1 − cosine: of the gradient that is least ' +
+    'parallel, parameter: which that is.',
+  'noise: biases right before a normalisation have a true gradient of zero; the largest of ' +
+    'either side over the gradient of its weight.',
+  'spikes: neurons whose number of spikes differs; first: neurons with a flipped spike in the ' +
+    'first layer that has some.',
+  'A potential within rounding of the threshold can flip one, which normalisation and the layers ' +
+    `behind spread: the row then says little about gradients, and another seed follows, ${SEEDS} ` +
+    'at most.',
+]
+
+/**
+ * @throws SpikewasmError that says how to get a checkout that is missing, or that a network is not
+ *   theirs
+ */
+export async function compareCodes(section: Section): Promise<void> {
   const { options, progress } = section
-  const { model, quick, timeSteps } = options
-  const { torch } = checkOfficial(options)
-  const rows: Awaited<ReturnType<typeof compareOne>>[] = []
-  const models = model === undefined ? DEFAULT_MODELS.slice(0, quick ? 1 : undefined) : [model]
-  for (const name of models)
-    for (let [seed, again] = [0, true]; again && seed < SEEDS; seed++) {
-      progress(`agreement ${name} seed ${seed}`)
-      const row = await compareOne(name, seed, options)
-      rows.push(row)
-      again = row.isFlipped
-      const { output, gradient, different, verdict } = row
-      const entry = (what: string, unit: string, value: number): void =>
-        section.entry(
-          `agreement | ${name} | T ${timeSteps} | batch ${BATCH} | seed ${seed} | ${what}`,
-          unit,
-          value,
-          [`spikes that differ: ${verdict}`, `PyTorch ${torch}`],
-        )
-      entry('output', 'relative difference', output)
-      entry(`gradient, worst: ${gradient.parameter}`, '1 − cosine', gradient.distance)
-      entry('spikes', 'neurons', different)
-    }
+  const { model, quick } = options
+  const codes = codesOf(options)
+  const [{ torch }] = codes.map((code) => checkCode(code, options))
+  const rows: Row[] = []
+  const usual = DEFAULT_MODELS.slice(0, quick ? 1 : undefined)
+  for (const code of codes)
+    for (const name of code !== 'official' ? [code] : model === undefined ? usual : [model])
+      for (let [seed, again] = [0, true]; again && seed < SEEDS; seed++) {
+        progress(`agreement ${name} seed ${seed}`)
+        rows.push(await compareOne(code, name, seed, options))
+        again = rows.at(-1)!.spikes.isFlipped
+      }
+  for (const { name, timeSteps, seed, output, gradient, spikes } of rows)
+    for (const [what, unit, value] of [
+      ['output', 'relative difference', output],
+      [`gradient, worst: ${gradient.parameter}`, '1 − cosine', gradient.distance],
+      ['spikes', 'neurons', spikes.different],
+    ] as const)
+      section.entry(
+        `agreement | ${name} | T ${timeSteps} | batch ${BATCH} | seed ${seed} | ${what}`,
+        unit,
+        value,
+        [`spikes that differ: ${spikes.text}`, `PyTorch ${torch}`],
+      )
+  const isPooled = rows.some(({ name }) => name === 'sewResnet34')
   section.table(
-    `One step against the official code on PyTorch ${torch}: rate m, T = ` +
-      `${timeSteps}, batch ${BATCH}, 3×32×32 noise`,
-    [
-      'From its fresh network. output: largest difference over largest output. loss: ' +
-        'relative. 1 − cosine: of the gradient that is least parallel, parameter: which that is.',
-      'noise: biases right before a normalisation have a true gradient of zero; the ' +
-        'largest of either side over the gradient of its weight.',
-      'spikes: neurons whose number of spikes differs; first: neurons with a flipped ' +
-        'spike in the first layer that has some.',
-      'A potential within rounding of the threshold can flip one, which normalisation ' +
-        'and the layers behind spread: the row then says little about gradients, and another ' +
-        `seed follows, ${SEEDS} at most.`,
-      ...(models.includes('sewResnet34') ? [MAX_POOLING] : []),
-    ],
-    [
-      ['network', ({ name }) => name],
-      ['seed', ({ seed }) => String(seed)],
-      ...stepColumns,
-      ['spikes', ({ verdict }) => verdict],
-    ],
+    `One step against others' code on PyTorch ${torch}: batch ${BATCH}, 3×32×32 noise`,
+    isPooled ? [...notes, MAX_POOLING] : notes,
+    columns,
     rows,
   )
 }

@@ -4,6 +4,7 @@
  */
 import '../src/model/node.js'
 import { Command } from 'commander'
+import { fail } from '../src/base/errors.js'
 import type { Group } from '../src/bench/report.js'
 import { benchCommand } from '../src/cli/commands/bench.js'
 import { complain, FAILED, guardOutput } from '../src/cli/mistakes.js'
@@ -21,14 +22,19 @@ import { Section } from './section.js'
 const benches: Readonly<
   Record<DeveloperSection, () => Promise<(section: Section) => Promise<void>>>
 > = {
-  outside: async () => (await import('./outside.js')).benchOutside,
   edge: async () => (await import('./edge.js')).benchEdge,
   single: async () => (await import('./single.js')).benchSingle,
   official: async () => (await import('./official.js')).benchOfficial,
-  online: async () => (await import('./online.js')).benchOnline,
-  curves: async () => (await import('./curves.js')).benchCurves,
-  accuracy: async () => (await import('./accuracy.js')).benchAccuracy,
-  agreement: async () => (await import('./agreement.js')).compareOfficial,
+  agreement: async () => (await import('./agreement.js')).compareCodes,
+}
+
+/** Sections that were, and what does their work now. */
+const gone: Readonly<Record<string, string>> = {
+  accuracy: 'spikewasm train and bench/peers/official.py train, as docs/speed.md shows',
+  outside: '--only steps, on one thread and more; model.profile() tells the kernels of a step',
+  online: '--only official and --only agreement, with --ottt DIR or --sltt DIR',
+  curves:
+    '--only official with --model, --time-steps, --batch-size and --threads; ours: --only steps',
 }
 
 /** The sections that are wanted, a group each: they have no benchmarks with names of their own. */
@@ -59,13 +65,16 @@ export async function runBench(args: readonly string[]): Promise<void> {
     .helpOption('-h, --help', 'show options and their defaults')
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-  benchCommand(command, {
-    sections: developerSections,
-    groups,
-  })
+  benchCommand(command, { sections: developerSections, groups })
   addOptions(command, developerSpecs)
   guardOutput(command, 'bench')
   try {
+    const old = Object.keys(gone).find((name) => args[args.indexOf('--only') + 1] === name)
+    if (old !== undefined)
+      fail(
+        `--only must be one of ${developerSections.join(', ')} and those of spikewasm bench, got ` +
+          `${JSON.stringify(old)}, which is gone; use ${gone[old]}`,
+      )
     await command.parseAsync(args, { from: 'user' })
   } catch (error) {
     process.exitCode = complain(error, command, FAILED)

@@ -4,28 +4,57 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { median } from '../src/base/numbers.js'
+import { SpikewasmError } from '../src/base/errors.js'
+import type { Call } from '../src/bench/compare/turns.js'
 import { summarise } from '../src/bench/loops.js'
 import { describeRates } from '../src/bench/networks.js'
 import { type Column, deviation, digits } from '../src/bench/report.js'
-import type { NetInfo } from '../src/edge/abi.js'
-import { netInfo } from '../src/edge/net.js'
+import type { ExportOptions, NetInfo, NetTarget } from '../src/edge/abi.js'
+import { exportWasm } from '../src/edge/export.js'
+import { netInfo, openNet } from '../src/edge/net.js'
 import { sectionsOf } from '../src/kernels/wasm/reader.js'
+import type { CompileOptions } from '../src/model/compile.js'
+import type { Model } from '../src/model/model.js'
 import { sizeOf } from '../src/network/value.js'
-import { turnsMs } from './alternate.js'
-import { type Builds, buildsOf, networkNames, T, trainNetwork } from './edge/networks.js'
-import { benchSpeed, type SpeedRow, speedColumns, speedNotes } from './edge/speed.js'
-import { besideOnnx, type OnnxResult } from './onnx.js'
-import { installPeers, peersFolder } from './peers.js'
+import { type Comparison, compareCalls, counted, turnsMs } from './alternate.js'
+import { networkNames, T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
 import { type Section, withFolder } from './section.js'
 
 const PAGE = 65536
 const CODE_SECTION = 10
-const PRODUCT = 'onnxruntime-web'
-/** Below this share the file does not hold the same network: roundings change few classes. */
-const LEAST_SAME = 0.95
+/** Images whose outputs are compared before anything is timed. */
+const CHECKED = 4
 
-type Network = Awaited<ReturnType<typeof trainNetwork>>
+/** Files of a network, beside what each is timed, and how they are exported. */
+const files: readonly {
+  readonly label: string
+  readonly beside?: 'predict' | 'simd f32'
+  readonly export: Omit<ExportOptions, 'target'> & { readonly target?: NetTarget }
+  /** For files that go on learning, which cnn alone is exported as. */
+  readonly compile?: Partial<CompileOptions>
+}[] = [
+  { label: 'simd f32', beside: 'predict', export: {} },
+  { label: 'scalar f32', beside: 'simd f32', export: { target: 'scalar' } },
+  { label: 'simd int8', beside: 'simd f32', export: { weights: 'int8' } },
+  {
+    label: 'train, batch 16',
+    export: { mode: 'train', batchSize: 16 },
+    compile: { purpose: 'train', batchSize: 16 },
+  },
+]
+
+/** What is measured of a file. */
+interface Row {
+  readonly network: TrainedNetwork
+  readonly label: string
+  readonly bytes: number
+  /** Bytes above the network's own numbers, and of the code; functions; pages of memory. */
+  readonly sizes: Readonly<Record<'above' | 'code' | 'functions' | 'pages', number>>
+  /** Beside another way: a is its own. */
+  readonly speed?: Comparison & { readonly beside: string }
+  /** Milliseconds from the file to the first class in fresh processes. */
+  readonly first?: ReturnType<typeof summarise>
+}
 
 /**
  * Bytes of the network's own numbers: 4 for each parameter; in a file that learns also 4 for each
@@ -36,220 +65,193 @@ export function ownBytes({ weights, weightBytes, parameters, state }: NetInfo): 
   return 4 * (state ? state.reduce((sum, { shape }) => sum + sizeOf(shape), 0) : parameters)
 }
 
-interface SizeRow {
-  readonly name: string
-  readonly label: string
-  /** In bytes, but for the last two. */
-  readonly sizes: Readonly<
-    Record<'bytes' | 'numbers' | 'above' | 'code' | 'functions' | 'pages', number>
-  >
-}
-
-/** A row and an entry for a file. */
-function sizeRow(section: Section, name: string, label: string, file: Uint8Array): SizeRow {
+function sizesOf(file: Uint8Array): Row['sizes'] {
   const info = netInfo(file)
-  const [bytes, numbers] = [file.length, ownBytes(info)]
-  const [above, pages] = [bytes - numbers, info.memoryBytes / PAGE]
   const contents = [...sectionsOf(file)].find(({ id }) => id === CODE_SECTION)?.contents
-  const code = contents ? contents.end - contents.at : 0
-  const functions = contents?.u32() ?? 0
-  section.entry(`edge size | ${name} | ${label} | above its numbers`, 'bytes', above, [
-    `file ${bytes} bytes, code ${code} bytes, memory ${pages} pages, ${functions} functions`,
-  ])
-  return { name, label, sizes: { bytes, numbers, above, code, functions, pages } }
+  return {
+    above: file.length - ownBytes(info),
+    code: contents ? contents.end - contents.at : 0,
+    functions: contents?.u32() ?? 0,
+    pages: info.memoryBytes / PAGE,
+  }
 }
 
-const sizeColumns: readonly Column<SizeRow>[] = [
-  ['network', ({ name }) => name],
-  ['file', ({ label }) => label],
-  ...(['bytes', 'numbers', 'above', 'code', 'functions', 'pages'] as const).map(
-    (key): Column<SizeRow> => [key, ({ sizes }) => sizes[key].toLocaleString('en')],
-  ),
-]
+/** Files by their labels. What cannot be exported leaves a note. */
+async function exportAll(network: TrainedNetwork, notes: Set<string>) {
+  const { name } = network
+  const builds = new Map<string, Uint8Array>()
+  for (const { label, export: options, compile } of files) {
+    if (compile && name !== 'cnn') continue
+    const model = await network.compile(compile)
+    try {
+      builds.set(label, await exportWasm(model, { name, ...options }))
+    } catch (error) {
+      if (!(error instanceof SpikewasmError)) throw error
+      notes.add(`${name}, ${label}, was left out: ${error.message}`)
+    } finally {
+      await model.dispose()
+    }
+  }
+  return builds
+}
+
+/**
+ * A call copies an image in, runs, and asks for the class.
+ * @throws Error where a file of float32 gives other bits than `predict`
+ */
+async function inferCall(bytes: Uint8Array, { name, images }: TrainedNetwork, model?: Model) {
+  const net = await openNet(bytes)
+  for (const image of model ? images.slice(0, CHECKED) : []) {
+    net.input.set(image)
+    net.infer()
+    const { logits } = await model!.predict(image)
+    if (!logits.every((value, i) => Object.is(value, net.output[i])))
+      throw new Error(`${name}: infer() and predict give different outputs`)
+  }
+  return counted((i) => {
+    net.input.set(images[i % images.length])
+    net.infer()
+    net.predictedClass()
+  })
+}
+
+/** Each file in turns with the one beside it. @param ms for each pair */
+async function measureSpeed(
+  network: TrainedNetwork,
+  builds: ReadonlyMap<string, Uint8Array>,
+  ms: number,
+) {
+  const model = await network.compile()
+  try {
+    const calls = new Map<string, Call>()
+    calls.set(
+      'predict',
+      counted((i) => model.predict(network.images[i % network.images.length])),
+    )
+    const found = new Map<string, NonNullable<Row['speed']>>()
+    for (const { label, beside } of files) {
+      const [bytes, other] = [builds.get(label), calls.get(beside ?? '')]
+      if (!bytes || !other || beside === undefined) continue
+      const call = await inferCall(bytes, network, label.endsWith('f32') ? model : undefined)
+      calls.set(label, call)
+      found.set(label, { beside, ...(await compareCalls(call, other, ms)) })
+    }
+    return found
+  } finally {
+    await model.dispose()
+  }
+}
 
 const execute = promisify(execFile)
 const child = fileURLToPath(new URL('./edge/cold-child.js', import.meta.url))
 
-/** From files on the disk to the first class, each time in a fresh process. */
-interface ColdRow {
-  readonly name: string
-  readonly label: string
-  readonly times: ReturnType<typeof summarise>
-  /** Milliseconds of the import before it. */
-  readonly before: number
-}
-
-/** Programs with their arguments, whose last line is JSON { ms, importMs }; writes what they read. */
-async function coldStarts(
-  network: Network,
-  builds: Builds,
-  folder: string,
-): Promise<[label: string, args: readonly string[]][]> {
-  const image = join(folder, 'image.f32')
-  writeFileSync(image, network.images[0])
-  const files = [...builds].map(([label, bytes]): [string, string[]] => {
-    const path = join(folder, `${label.replace(' ', '-')}.wasm`)
-    writeFileSync(path, bytes)
-    return [label, [child, 'file', path, image]]
-  })
-  const weights = join(folder, 'weights.safetensors')
-  const model = await network.compile()
-  await model.save(weights)
-  await model.dispose()
-  const { name, input } = network
-  return [...files, ['library', [child, 'library', name, input.join(','), weights, image]]]
-}
-
-/** One round after the other, each with one process of every kind, and each in another order. */
-async function measureColdStarts(
-  section: Section,
-  name: string,
-  starts: Awaited<ReturnType<typeof coldStarts>>,
+/** First images of fresh processes: in each round one of every file, each time in another order. */
+async function measureFirst(
+  image: Float32Array,
+  builds: ReadonlyMap<string, Uint8Array>,
   rounds: number,
-): Promise<ColdRow[]> {
-  const samples = starts.map(([label]) => ({ label, ms: [] as number[], before: [] as number[] }))
-  for (let round = 0; round < rounds; round++)
-    for (const [i] of starts.entries()) {
-      const at = (round + i) % starts.length
-      const { stdout } = await execute(process.execPath, [...starts[at][1]])
-      const { ms, importMs } = JSON.parse(stdout.trim().split('\n').at(-1)!)
-      samples[at].ms.push(ms)
-      samples[at].before.push(importMs)
-    }
-  return samples.map(({ label, ms, before: imports }) => {
-    const [times, before] = [summarise(ms), median(imports)]
-    const about = [`${ms.length} processes, import before it ${digits(before)} ms`]
-    const entry = `edge cold start | ${name} | ${label}`
-    section.entry(entry, 'ms', times.median, about, deviation(times.spread))
-    return { name, label, times, before }
+) {
+  const samples = [...builds.keys()].map((label) => ({ label, ms: [] as number[] }))
+  await withFolder(async (folder) => {
+    const pathOf = (label: string): string => join(folder, label.replaceAll(' ', '-'))
+    for (const [label, bytes] of builds) writeFileSync(pathOf(label), bytes)
+    writeFileSync(pathOf('image'), image)
+    for (let round = 0; round < rounds; round++)
+      for (const i of samples.keys()) {
+        const { label, ms } = samples[(round + i) % samples.length]
+        const args = [child, pathOf(label), pathOf('image')]
+        const { stdout } = await execute(process.execPath, args)
+        ms.push(Number(stdout))
+      }
   })
+  return new Map(samples.map(({ label, ms }) => [label, summarise(ms)]))
 }
 
-const coldColumns: readonly Column<ColdRow>[] = [
-  ['network', ({ name }) => name],
-  ['what', ({ label }) => label],
-  ['ms', ({ times }) => digits(times.median)],
-  ['spread', ({ times }) => deviation(times.spread)],
-  ['fastest ms', ({ times }) => digits(times.best)],
-  ['import ms', ({ before }) => (before > 0 ? digits(before) : '–')],
-]
-
-interface PeerRow {
-  readonly network: Network
-  readonly result: OnnxResult
-}
-
-/** A row and entries. */
-function peerRow(section: Section, network: Network, result: OnnxResult): PeerRow {
-  const { name, rates, images } = network
-  const { web, version } = result
-  if (web.same < LEAST_SAME * images.length)
-    throw new Error(`${name}: ${PRODUCT} gives other classes, ${web.same} are the same`)
-  const about = [`${PRODUCT} ${version}, rate ${describeRates(rates)}`]
-  const entry = `edge speed | ${name} | `
-  section.entry(`${entry}infer / ${PRODUCT}`, 'ratio', web.ratio, about, deviation(web.spread))
-  section.entry(`${entry}${PRODUCT}`, 'ms', web.b, about)
-  return { network, result }
-}
-
-const peerColumns: readonly Column<PeerRow>[] = [
-  ['network', ({ network }) => network.name],
-  ['version', ({ result }) => result.version],
-  ['ratio', ({ result }) => digits(result.web.ratio)],
-  ['spread', ({ result }) => deviation(result.web.spread)],
-  ['ours µs', ({ result }) => digits(1000 * result.web.a)],
-  ['theirs µs', ({ result }) => digits(1000 * result.web.b)],
-  ['classes', ({ network, result }) => `${result.web.same} of ${network.images.length}`],
-  ['difference', ({ result }) => result.web.difference.toExponential(1)],
-  ['ONNX bytes', ({ result }) => result.bytes.toLocaleString('en')],
-  ['rate', ({ network }) => describeRates(network.rates)],
-]
-
-interface Rows {
-  readonly sizes: SizeRow[]
-  readonly speed: SpeedRow[]
-  readonly cold: ColdRow[]
-  readonly peers: PeerRow[]
-}
-
-/** Everything about one network; `folder` is its own. */
+/** Everything about one network. */
 async function benchNetwork(
-  section: Section,
-  network: Network,
+  { options, progress }: Section,
+  network: TrainedNetwork,
   notes: Set<string>,
-  { sizes, speed, cold, peers }: Rows,
-  folder: string,
-): Promise<void> {
-  const { options, progress } = section
-  const { name, large } = network
+): Promise<Row[]> {
+  const { name, large, images } = network
   const ms = turnsMs(options.quick)
   progress(`edge ${name}: export`)
-  const { infer: builds, train } = await buildsOf(network, options.quick, notes)
-  for (const [label, bytes] of [...builds, ...train])
-    sizes.push(sizeRow(section, name, label, bytes))
-  speed.push(...(await benchSpeed(section, network, builds, ms, notes)))
-  const starts = await coldStarts(network, builds, folder)
-  const simd = builds.get('simd f32')
-  if (options.peers && !large && simd) {
-    progress(`edge ${name} beside others`)
-    const settings = { what: 'infer', threads: 1, ms } as const
-    peers.push(peerRow(section, network, await besideOnnx(network, settings, folder, simd)))
-    const [net, image] = ['net.onnx', 'image.f32'].map((file) => join(folder, file))
-    const shape = JSON.stringify([1, ...network.input])
-    starts.push([PRODUCT, [join(peersFolder, 'ort.mjs'), net, image, shape]])
-  }
+  const builds = await exportAll(network, notes)
+  progress(`edge ${name}: speed`)
+  const speed = await measureSpeed(network, builds, ms)
   progress(`edge ${name}: first images`)
   // Fewer processes where they read many bytes.
   const rounds = options.quick ? 2 : large ? 7 : 15
-  cold.push(...(await measureColdStarts(section, name, starts, rounds)))
+  const inferring = new Map([...builds].filter(([label]) => !label.startsWith('train')))
+  const first = await measureFirst(images[0], inferring, rounds)
+  return [...builds].map(([label, file]) => ({
+    network,
+    label,
+    bytes: file.length,
+    sizes: sizesOf(file),
+    speed: speed.get(label),
+    first: first.get(label),
+  }))
+}
+
+const micro = (ms?: number): string => (ms === undefined ? '–' : digits(1000 * ms))
+
+const columns: readonly Column<Row>[] = [
+  ['network', ({ network }) => network.name],
+  ['what', ({ label }) => label],
+  ['bytes', ({ bytes }) => bytes.toLocaleString('en')],
+  ...(['above', 'code', 'functions', 'pages'] as const).map(
+    (key): Column<Row> => [key, ({ sizes }) => sizes[key].toLocaleString('en')],
+  ),
+  ['µs', ({ speed }) => micro(speed?.a)],
+  ['beside', ({ speed }) => speed?.beside ?? ''],
+  ['its µs', ({ speed }) => micro(speed?.b)],
+  ['ratio', ({ speed }) => (speed ? digits(speed.ratio) : '–')],
+  ['spread', ({ speed }) => (speed ? deviation(speed.spread) : '')],
+  ['first ms', ({ first }) => (first ? digits(first.median) : '–')],
+  ['fastest', ({ first }) => (first ? digits(first.best) : '–')],
+  ['rate', ({ network }) => describeRates(network.rates)],
+]
+
+function addEntries(section: Section, { network, label, sizes, speed, first }: Row): void {
+  const name = `edge | ${network.name} | ${label}`
+  const about = [`rate ${describeRates(network.rates)}`]
+  section.entry(`${name} | above its numbers`, 'bytes', sizes.above)
+  if (speed) {
+    section.entry(`${name} | time`, 'ms', speed.a, about)
+    const { ratio, spread, beside } = speed
+    section.entry(`${name} / ${beside}`, 'ratio', ratio, about, deviation(spread))
+  }
+  if (first) section.entry(`${name} | first image`, 'ms', first.median, [], deviation(first.spread))
 }
 
 export async function benchEdge(section: Section): Promise<void> {
   const { options, progress } = section
-  if (options.peers) installPeers(progress)
-  const rows: Rows = { sizes: [], speed: [], cold: [], peers: [] }
+  const rows: Row[] = []
   const notes = new Set<string>()
   for (const name of networkNames(options)) {
     progress(`edge ${name}: training first`)
     const network = await trainNetwork(name, options.quick, options.threads)
     const { input, data, images } = network
     notes.add(`${name}: [${input.join(', ')}], ${data}, ${images.length} images.`)
-    await withFolder((folder) => benchNetwork(section, network, notes, rows, folder))
+    rows.push(...(await benchNetwork(section, network, notes)))
   }
-  const table: Section['table'] = (...of) => section.table(...of)
-  table(
-    'Exported networks: sizes',
+  for (const row of rows) addEntries(section, row)
+  section.table(
+    `Exported networks, T ${T}, one image, one thread`,
     [
-      'numbers: 4 bytes for each parameter, in files that learn for each running statistic too; ' +
-        'with int8 what the file keeps of them. above: the rest of the file; most of it is code.',
-      'functions: those in the file. pages: memory, 65,536 bytes each.',
+      'bytes: of the file; above: over 4 for each parameter, in files that learn for each running ' +
+        'statistic too, with int8 over what the file keeps; most of it is code. functions: those ' +
+        'in the file. pages: memory, 65,536 bytes each.',
+      'µs: a call copies another image in, infers and asks for the class; beside: another way in ' +
+        'turns with it, in blocks a b b a, and its µs; ratio: median over the rounds. predict: ' +
+        'model.predict, batchSize 1, purpose inference.',
+      'first ms: median and fastest of fresh processes, from the file on the disk to the first ' +
+        'class: read, compile, instantiate, infer.',
+      'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',
       ...notes,
     ],
-    sizeColumns,
-    rows.sizes,
+    columns,
+    rows,
   )
-  const speedTitle = `Exported networks: speed on V8, T ${T}, one image, one thread`
-  table(speedTitle, speedNotes, speedColumns, rows.speed)
-  table(
-    `Exported networks: first image of a process, T ${T}, one thread`,
-    [
-      'Median and fastest of fresh processes, each kind in turn. A file: read, compile, ' +
-        'instantiate, first infer(). library: compile, load, predict. import ms: what importing ' +
-        'the JavaScript takes before; a file needs none.',
-    ],
-    coldColumns,
-    rows.cold,
-  )
-  if (rows.peers.length > 0)
-    table(
-      `Exported networks beside ${PRODUCT}, T ${T}, one image, one thread`,
-      [
-        'The same network as an ONNX file: unrolled over T, normalisation folded into the weights. ' +
-          'Calls in blocks, in turns, in one process.',
-        'ratio: ours / theirs, median over the rounds. classes: images with the same class as ' +
-          'predict. difference: the largest of an output; a rounding that flips a spike shows here.',
-      ],
-      peerColumns,
-      rows.peers,
-    )
 }

@@ -1,51 +1,53 @@
 /**
- * Training steps beside those of the paper's official PyTorch code, also in bfloat16 and compiled:
- * the same batch, the same number of threads.
+ * Training steps beside those of others' PyTorch code, the same batch and number of threads: the
+ * paper's official code, also in bfloat16, compiled and with a tuned allocator, and the code of the
+ * authors of OTTT and SLTT.
  */
 
-import { summarise } from '../src/bench/loops.js'
-import { measureFresh } from '../src/bench/memory.js'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   batchOf,
+  compileWith,
   describeMethod,
   input,
   type MethodChoice,
   makeBatch,
   methods,
 } from '../src/bench/networks.js'
-import { type Column, digits } from '../src/bench/report.js'
-import { traitsOf } from '../src/compile/methods.js'
+import type { Column } from '../src/bench/report.js'
+import { parseState } from '../src/files/state.js'
+import * as sw from '../src/index.js'
 import type { Model } from '../src/model/model.js'
 import {
   addBeside,
   type Beside,
   besideColumns,
   besideNotes,
-  compileNetwork,
   encodeBatch,
   measureBeside,
   type StepBudget,
   stepBudget,
   stepSettings,
-  timeSteps,
-  train,
 } from './beside.js'
-import { checkOfficial, howToGet, onlineMethods, type PeerStep, runCode } from './official-code.js'
-import { onlineSteps } from './online.js'
+import { type Code, checkCode, codesOf, howToAdd, type PeerStep, runCode } from './codes.js'
+import { coarseBatch, compileOnline, ONLINE_STEPS } from './online-networks.js'
 import type { BenchOptions } from './options.js'
-import type { Section } from './section.js'
+import { blasNotes } from './peers.js'
+import { type Section, withFolder } from './section.js'
 
-/** The official code, or another method of ours. */
-type Against =
-  | {
-      readonly code: 'rate' | 'bptt'
-      readonly dtype?: 'bfloat16' | 'float32'
-      /** Through torch.compile. */
-      readonly compile?: boolean
-      /** With an allocator that keeps large blocks. */
-      readonly tuned?: boolean
-    }
-  | { readonly own: MethodChoice }
+/** What theirs is. */
+interface Against {
+  readonly code: Code
+  /** How the official code trains. */
+  readonly method?: 'rate' | 'bptt'
+  /** By autocast. */
+  readonly bfloat16?: boolean
+  /** Through torch.compile. */
+  readonly compile?: boolean
+  /** With an allocator that keeps large blocks. */
+  readonly tuned?: boolean
+}
 
 interface Row {
   readonly model: string
@@ -55,118 +57,111 @@ interface Row {
   readonly ours: MethodChoice
   readonly against: Against
   readonly threads?: number
+  /** Images in a quick run; absent: it has no such row. */
+  readonly quick?: number
 }
 
-const [rateM, rateS, bpttM] = methods
+const byName = (name: string): MethodChoice =>
+  methods.find((choice) => describeMethod(choice) === name)!
 
-const resnet18 = { model: 'resnet18', input, batch: 16, timeSteps: 4, ours: rateM } as const
+/** Rows of ResNet-18: T, our method, and theirs. */
+const row = (timeSteps: number, ours: string, against: Omit<Against, 'code'>): Row => ({
+  model: 'resnet18',
+  input,
+  batch: 16,
+  timeSteps,
+  ours: byName(ours),
+  against: { code: 'official', ...against },
+})
+const plain = row(4, 'rate m', { method: 'rate' })
+const online = (code: 'ottt' | 'sltt'): Row => ({
+  ...row(ONLINE_STEPS, code, {}),
+  model: 'their VGG',
+  batch: 32,
+  against: { code },
+  quick: 4,
+})
+
 const rows: readonly Row[] = [
-  { ...resnet18, against: { code: 'rate' } },
-  { ...resnet18, against: { code: 'rate', tuned: true } },
-  { ...resnet18, timeSteps: 8, against: { code: 'rate' } },
-  { ...resnet18, against: { code: 'rate', dtype: 'bfloat16' } },
-  { ...resnet18, against: { code: 'rate', compile: true } },
-  { ...resnet18, against: { code: 'bptt' } },
-  { ...resnet18, timeSteps: 8, against: { code: 'bptt' } },
-  { ...resnet18, timeSteps: 8, against: { code: 'bptt', tuned: true } },
-  { ...resnet18, ours: bpttM, against: { code: 'bptt' } },
-  { ...resnet18, timeSteps: 8, ours: bpttM, against: { code: 'bptt' } },
-  { ...resnet18, ours: rateS, against: { own: rateM } },
-  { ...resnet18, model: 'vgg11', batch: 32, against: { code: 'rate' } },
-  {
-    ...{ ...resnet18, model: 'cnn', input: [1, 28, 28], batch: 64 },
-    ...{ against: { code: 'rate' }, threads: 1 },
-  },
+  { ...plain, quick: 16 },
+  row(4, 'rate m', { method: 'rate', tuned: true }),
+  row(8, 'rate m', { method: 'rate' }),
+  row(4, 'rate m', { method: 'rate', bfloat16: true }),
+  row(4, 'rate m', { method: 'rate', compile: true }),
+  row(4, 'rate m', { method: 'bptt' }),
+  row(8, 'rate m', { method: 'bptt' }),
+  row(8, 'rate m', { method: 'bptt', tuned: true }),
+  row(4, 'bptt m', { method: 'bptt' }),
+  row(8, 'bptt m', { method: 'bptt' }),
+  { ...plain, model: 'vgg11', batch: 32 },
+  { ...plain, model: 'cnn', input: [1, 28, 28], batch: 64, threads: 1, quick: 64 },
+  online('ottt'),
+  online('sltt'),
 ]
 
-export function chooseRows({ model, quick }: BenchOptions): readonly Row[] {
-  if (model === undefined)
-    return quick ? [rows[0], ...rows.filter((row) => row.model === 'cnn')] : rows
-  const known = rows.filter((row) => row.model === model)
-  return known.length > 0 ? known : [{ ...rows[0], model, batch: batchOf(model) }]
+/**
+ * Rows for the codes that are given. `--model`, `--time-steps` or `--batch-size` choose those of a
+ * network, or make one of each method of the official code.
+ */
+export function chooseRows(options: BenchOptions): readonly Row[] {
+  const { quick, timeSteps, batchSize } = options
+  const codes = codesOf(options)
+  const known = rows.filter(({ against }) => codes.includes(against.code))
+  if (options.model === undefined && timeSteps === undefined && batchSize === undefined)
+    return quick
+      ? known.filter((row) => row.quick).map((row) => ({ ...row, batch: row.quick! }))
+      : known
+  const { model = 'resnet18' } = options
+  const own = known.filter((row) => row.model === model)
+  if (timeSteps === undefined && batchSize === undefined && own.length > 0) return own
+  return (['rate', 'bptt'] as const).map((method) => ({
+    ...row(timeSteps ?? 4, `${method} m`, { method }),
+    model,
+    batch: batchSize ?? batchOf(model),
+  }))
 }
 
-export function describeAgainst(against: Against): string {
-  if ('own' in against) return `our ${describeMethod(against.own)}`
-  const { code, dtype, compile, tuned } = against
-  const parts = [code, dtype === 'bfloat16' && 'bf16', compile && 'compiled', tuned && 'tuned']
+export function describeAgainst({ code, method, bfloat16, compile, tuned }: Against): string {
+  const parts = [method ?? code, bfloat16 && 'bf16', compile && 'compiled', tuned && 'tuned']
   return parts.filter(Boolean).join(' ')
 }
 
-const compileRow = (row: Row, choice: MethodChoice, threads: number): Promise<Model> =>
-  compileNetwork(row.model, choice, row.timeSteps, threads, {
-    input: row.input,
-    batchSize: row.batch,
-  })
-
-/** A step of the official code. @param batchSize default: the row's */
-function runStep<R>(
-  { model, input: shape, batch, timeSteps: T, against }: Row,
-  options: BenchOptions,
-  budget: StepBudget,
-  batchSize = batch,
-): R {
-  const { code, dtype, compile = false, tuned } = against as Extract<Against, { code: string }>
-  const settings = {
-    ...{ model, method: code, dtype, compile: Number(compile), tuned, input: shape },
-    ...{ batch: batchSize, 'time-steps': T, ...stepSettings(budget) },
-  }
-  return runCode(
-    'official',
-    options,
-    'step',
-    settings,
-    encodeBatch(makeBatch(batchSize, [...shape])),
-  )
-}
-
-/** Why a row cannot be, in one line; undefined where it can. */
-function missing(row: Row, options: BenchOptions, bfloat16: string): string | undefined {
-  const { against } = row
-  if ('own' in against) return undefined
-  if (against.dtype === 'bfloat16' && bfloat16 === 'none')
-    return 'this processor has no instructions for bfloat16 that PyTorch uses'
-  if (!against.compile) return undefined
-  const trial = { trainingSteps: 0, minSteps: 1, seconds: 0 }
-  return runStep<{ leftOut?: string }>(row, options, trial, 2).leftOut
-}
-
-async function measureRow(row: Row, options: BenchOptions, budget: StepBudget): Promise<Beside> {
-  const { against, ours } = row
+/** Our network; that of the authors of a method from their own fresh weights. */
+async function compileRow(row: Row, options: BenchOptions): Promise<Model> {
+  const { model: name, input: shape, batch: batchSize, timeSteps, ours: choice, against } = row
   const { threads } = options
-  const batch = makeBatch(row.batch, row.input)
-  const own = async (choice: MethodChoice) => {
-    const model = await compileRow(row, choice, threads)
-    try {
-      await train(model, batch, budget)
-      return summarise(await timeSteps(model, batch, budget))
-    } finally {
-      await model.dispose()
-    }
+  const { code } = against
+  if (code === 'official')
+    return compileWith(sw, { model: name, choice, timeSteps, threads, batchSize, input: shape })
+  const model = await compileOnline(code, threads, batchSize)
+  await withFolder((folder) => {
+    const out = join(folder, 'network.safetensors')
+    runCode(code, options, 'state', { out })
+    model.loadStateDict(parseState(readFileSync(out), out))
+  })
+  return model
+}
+
+async function measureRow(row: Row, options: BenchOptions, budget: StepBudget) {
+  const { model: name, input: shape, batch: size, timeSteps: T, against } = row
+  const { code, method, bfloat16, compile = false, tuned } = against
+  const batch = code === 'official' ? makeBatch(size, shape) : coarseBatch(size)
+  const own = code === 'official' && {
+    model: name,
+    method,
+    dtype: bfloat16 ? 'bfloat16' : 'float32',
+    compile: Number(compile),
+    input: shape,
   }
-  const model = await compileRow(row, ours, threads)
+  const settings = { ...own, tuned, batch: size, 'time-steps': T, ...stepSettings(budget) }
+  const model = await compileRow(row, options)
   try {
-    const found =
-      'own' in against
-        ? await measureBeside(model, batch, budget, traitsOf(against.own), () => own(against.own))
-        : await measureBeside(model, batch, budget, against.code, () =>
-            runStep<PeerStep>(row, options, budget),
-          )
-    return { ...found, residentMiB: await ownPeakMiB(row, threads) }
+    return await measureBeside(model, batch, budget, () =>
+      runCode<PeerStep>(code, options, 'step', settings, encodeBatch(batch)),
+    )
   } finally {
     await model.dispose()
   }
-}
-
-/** Peak of ours in a process of its own, for the shape that fresh-child.ts trains. */
-async function ownPeakMiB(
-  { model, batch, input: shape, timeSteps: T, ours, against }: Row,
-  threads: number,
-): Promise<number | undefined> {
-  if ('own' in against || model === 'cnn' || batch !== batchOf(model) || shape !== input)
-    return undefined
-  const job = { model, method: describeMethod(ours), timeSteps: T, threads }
-  return (await measureFresh(job)).rss / 2 ** 20
 }
 
 interface Result {
@@ -190,51 +185,42 @@ const columns: readonly Column<Result>[] = [
 
 export async function benchOfficial(section: Section): Promise<void> {
   const { options } = section
-  const { torch, bfloat16, matmul, peak: best } = checkOfficial(options)
+  const codes = codesOf(options)
+  const checks = codes.map((code) => checkCode(code, options))
+  const [{ torch }] = checks
   const budget = stepBudget(options)
   const results: Result[] = []
-  const leftOut: string[] = []
-  // Where libopenblas is missing a reference BLAS stands in for it; convolutions do not use it.
-  if (matmul < best / 4)
-    leftOut.push(
-      `PyTorch has a slow BLAS: ${digits(matmul)} GFLOP/s of matmul and nn.Linear, where ` +
-        `convolutions reach ${digits(best)}; install OpenBLAS (libopenblas0) for fair figures.`,
-    )
+  const remarks = blasNotes(checks[0])
   for (const row of chooseRows(options)) {
-    const { model, timeSteps: T, batch } = row
+    const { model, timeSteps: T, batch, ours } = row
     const threads = Math.min(row.threads ?? options.threads, options.threads)
     const against = describeAgainst(row.against)
     section.progress(`official ${model} T=${T} against ${against}`)
-    const why = missing(row, { ...options, threads }, bfloat16)
-    if (why !== undefined) {
+    const found = await measureRow(row, { ...options, threads }, budget)
+    if ('leftOut' in found) {
       results.push({ row, threads })
-      leftOut.push(`Left out: ${model} against ${against}: ${why}`)
+      remarks.push(`Left out: ${model} against ${against}: ${found.leftOut}`)
       continue
     }
-    const found = await measureRow(row, { ...options, threads }, budget)
     results.push({ row, threads, found })
-    const name =
-      `official | ${model} | T ${T} | batch ${batch} | threads ${threads} | ` +
-      `${describeMethod(row.ours)} against ${against}`
-    addBeside(section, name, found, 'own' in row.against ? against : 'official code', torch)
+    const size = `T ${T} | batch ${batch} | threads ${threads}`
+    const name = `official | ${model} | ${size} | ${describeMethod(ours)} against ${against}`
+    addBeside(section, name, found, torch)
   }
-  const given = onlineMethods.filter((method) => options[method] !== undefined)
-  for (const method of options.model === undefined ? onlineMethods : [])
-    if (!given.includes(method))
-      leftOut.push(
-        `Left out: ${method} against its authors' code, for want of --${method} DIR; get it by ` +
-          howToGet[method],
-      )
-  const notes = [
-    'Forward, backward and SGD on one batch of noise, the same for both; ' +
-      `${budget.trainingSteps} steps that train, then at least ${budget.minSteps} timed ones at ` +
-      'learning rate 0. ours: our method and step mode. against: method of theirs, step mode ' +
-      `m, or another of ours. bf16: autocast, which this processor runs by way of ${bfloat16}. ` +
-      'tuned: with an allocator that keeps large blocks.',
-    ...besideNotes,
-    ...leftOut,
-  ]
-  const title = `Training steps beside the official code on PyTorch ${torch}`
-  section.table(title, notes, columns, results)
-  if (options.model === undefined && given.length > 0) await onlineSteps(section, given)
+  const missing = (['ottt', 'sltt'] as const).filter((code) => !codes.includes(code))
+  section.table(
+    `Training steps beside others' code on PyTorch ${torch}`,
+    [
+      'Forward, backward and SGD on one batch of noise, the same for both; ' +
+        `${budget.trainingSteps} steps that train, then at least ${budget.minSteps} timed ones at ` +
+        'learning rate 0. ours: our method and step mode. against: method of the official code, ' +
+        "step mode m, or the code of a method's authors with their network, weights and loss. " +
+        'bf16: autocast. tuned: with an allocator that keeps large blocks.',
+      ...besideNotes,
+      ...remarks,
+      ...(options.model === undefined ? missing.map(howToAdd) : []),
+    ],
+    columns,
+    results,
+  )
 }

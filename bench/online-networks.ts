@@ -3,7 +3,7 @@
  * (github.com/qymeng94/SLTT) on images of 32×32, with the parameter names of their code.
  */
 
-import { classes } from '../src/bench/networks.js'
+import { classes, makeBatch } from '../src/bench/networks.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -18,9 +18,16 @@ import {
   scale,
   sequential,
 } from '../src/index.js'
-import type { OnlineMethod } from './official-code.js'
+import { compile } from '../src/model/compile.js'
+import type { Model } from '../src/model/model.js'
+import type { TrainingBatch } from './beside.js'
+import type { Code } from './codes.js'
+
+export type OnlineCode = Exclude<Code, 'official'>
 
 const [IN_CHANNELS, PIXELS] = [3, 32]
+/** T of both. */
+export const ONLINE_STEPS = 6
 
 /** Inputs of the classifier: one pixel of so many channels. */
 const LAST = 512
@@ -76,7 +83,37 @@ function slttVgg(): Block {
 export const onlineInput = [IN_CHANNELS, PIXELS, PIXELS] as const
 
 /** Makes the network of a method's authors. */
-export const onlineNetworks: Readonly<Record<OnlineMethod, () => Block>> = {
+export const onlineNetworks: Readonly<Record<OnlineCode, () => Block>> = {
   ottt: otttVgg,
   sltt: slttVgg,
+}
+
+export const compileOnline = (
+  method: OnlineCode,
+  threads: number,
+  batchSize: number,
+): Promise<Model> =>
+  compile(onlineNetworks[method](), {
+    input: onlineInput,
+    method,
+    timeSteps: ONLINE_STEPS,
+    threads,
+    batchSize,
+    seed: 0,
+  })
+
+/**
+ * Noise of 4×4 cells, each 8×8 pixels. Noise of single pixels cancels in pooling, and the deep
+ * layers of OTTT's network, which does not normalise, would be silent.
+ */
+export function coarseBatch(size: number): TrainingBatch {
+  const [C, H, W] = onlineInput
+  const cell = 8
+  const { x: cells, y } = makeBatch(size, [C, H / cell, W / cell])
+  const x = Float32Array.from({ length: size * C * H * W }, (_, i) => {
+    const [plane, row, column] = [Math.floor(i / (H * W)), Math.floor(i / W) % H, i % W]
+    const [down, across] = [Math.floor(row / cell), Math.floor(column / cell)]
+    return cells[(plane * (H / cell) + down) * (W / cell) + across]
+  })
+  return { x, y }
 }

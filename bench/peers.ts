@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { SpikewasmError } from '../src/base/errors.js'
+import { digits } from '../src/bench/report.js'
 
 export const peersFolder: string = fileURLToPath(new URL('../../bench/peers/', import.meta.url))
 
@@ -15,12 +16,13 @@ export function installPeers(progress: (text: string) => void): void {
     encoding: 'utf8',
     shell: process.platform === 'win32',
   } as const
-  const args = ['install', '--no-package-lock', '--no-audit', '--no-fund']
+  // The script of onnxruntime-node fetches libraries for GPUs, and fails where it cannot.
+  const args = ['install', '--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund']
   const { status, stderr, error } = spawnSync('npm', args, options)
   if (status !== 0)
     throw new SpikewasmError(
-      'bench.peers needs the packages of bench/peers, but npm install failed there: ' +
-        `${(error?.message ?? stderr).trim()}; run it by hand or leave --peers out`,
+      '--only single needs the packages of bench/peers, but npm install failed there: ' +
+        `${(error?.message ?? stderr).trim()}; run it by hand`,
     )
 }
 
@@ -59,6 +61,20 @@ export function runPeer(
   const last = stderr?.trim().split('\n').at(-1)
   return { why: error?.message ?? (signal ? `it was killed by ${signal}` : last || 'it failed') }
 }
+
+/**
+ * What is wrong with a PyTorch's BLAS. Debian's falls back to a reference BLAS of about 6 GFLOP/s
+ * where libopenblas is missing; convolutions do not use it.
+ * @param matmul GFLOP/s of a product of matrices
+ * @param peak of the fastest of it and two convolutions
+ */
+export const blasNotes = ({ matmul, peak }: { matmul: number; peak: number }): string[] =>
+  matmul < peak / 8
+    ? [
+        `PyTorch has a slow BLAS: ${digits(matmul)} GFLOP/s of matmul and nn.Linear, where ` +
+          `convolutions reach ${digits(peak)}; install OpenBLAS (libopenblas0) for fair figures.`,
+      ]
+    : []
 
 /** What a program wrote as JSON, the last line last. */
 export const linesOf = <T>(output: string): T[] =>

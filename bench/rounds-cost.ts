@@ -48,8 +48,13 @@ export interface CostOf {
 }
 
 const presets = {
-  ...{ spread: 0.05, fixedSeconds: 0.06, byteSeconds: 3e-9, handleSeconds: 4e-9 },
-  ...{ outerSeconds: 34e-9, addSeconds: 10e-9, sharing: 1 },
+  spread: 0.05,
+  fixedSeconds: 0.06,
+  byteSeconds: 3e-9,
+  handleSeconds: 4e-9,
+  outerSeconds: 34e-9,
+  addSeconds: 10e-9,
+  sharing: 1,
 }
 const complete = (of: CostOf) => ({ ...presets, ...of })
 
@@ -105,7 +110,14 @@ export function roundCost(of: CostOf) {
     (outerSeconds + addSeconds * K) * sizes.parameters
   const seconds = compute + waiting + transfer + gathering + fixedSeconds
   return {
-    ...{ bytesDown, bytesUp, bytesChange, compute, waiting, transfer, gathering, seconds },
+    bytesDown,
+    bytesUp,
+    bytesChange,
+    compute,
+    waiting,
+    transfer,
+    gathering,
+    seconds,
     bytesOfRedis: K * (bytesDown + 2 * bytesUp) + weights,
     /** How much faster than one machine that trains the same samples. */
     speedup: (K * H * stepSeconds) / seconds,

@@ -2,12 +2,14 @@
  * One image through networks with the rates of trained ones: `predict` on one thread and on more,
  * beside onnxruntime and PyTorch on the same weights.
  */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { chooseModels, describeRates } from '../src/bench/networks.js'
 import { type Column, deviation, digits } from '../src/bench/report.js'
-import { turnsMs } from './alternate.js'
+import { type Comparison, turnsMs } from './alternate.js'
+import { chainOf } from './edge/chain.js'
 import { T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
-import { besideOnnx, type OnnxResult } from './onnx.js'
-import { installPeers, linesOf, runPeer } from './peers.js'
+import { blasNotes, installPeers, linesOf, runPeer } from './peers.js'
 import { type Section, withFolder } from './section.js'
 
 const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
@@ -17,6 +19,72 @@ const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
  */
 const LEAST_LIKENESS = 0.8
 
+/** What is measured of a network. */
+interface Settings {
+  /** For a pair of ways. */
+  readonly ms: number
+  /** The largest number of threads of `predict`. */
+  readonly threads: number
+  readonly revectorize?: boolean
+}
+
+/** onnxruntime (b) beside ours (a), on one thread. */
+interface Sides extends Comparison {
+  /** Correlation with the outputs of `predict`, what all images have in common aside. */
+  readonly likeness: number
+}
+
+/** What onnx.mjs writes. */
+interface OnnxResult {
+  readonly version: string
+  readonly web: Sides
+  /** The same beside native ONNX Runtime, of `predict`, where it could be installed. */
+  readonly native?: Sides
+  /** For each number of threads from 2: time by the clock over that of one thread, in turns. */
+  readonly threads: readonly number[]
+  /** Workers that the largest number of threads uses. */
+  readonly workers: number
+}
+
+/** Writes what the programs read. */
+async function writeNetwork(
+  network: TrainedNetwork,
+  settings: Settings,
+  folder: string,
+): Promise<void> {
+  const model = await network.compile()
+  try {
+    const { chain, numbers } = chainOf(model)
+    const images = new Float32Array(network.images.flatMap((image) => [...image]))
+    const { logits } = await model.predict(images)
+    const files = {
+      'chain.json': JSON.stringify(chain),
+      'numbers.f32': numbers,
+      'images.f32': images,
+      'logits.f32': logits,
+      'settings.json': JSON.stringify({ model: network.name, T, ...settings }),
+    }
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+    await model.save(join(folder, 'weights.safetensors'))
+  } finally {
+    await model.dispose()
+  }
+}
+
+/** @param folder gets what other programs read */
+async function besideOnnx(
+  network: TrainedNetwork,
+  settings: Settings,
+  folder: string,
+): Promise<OnnxResult> {
+  await writeNetwork(network, settings, folder)
+  const result = runPeer(process.execPath, ['onnx.mjs', folder])
+  if ('output' in result) return linesOf<OnnxResult>(result.output).at(-1)!
+  throw new Error(
+    `bench/peers/onnx.mjs failed; delete bench/peers/node_modules and try again\n${result.why}`,
+  )
+}
+
 /** What single.py writes. */
 interface TorchResult {
   readonly torch: string
@@ -25,6 +93,9 @@ interface TorchResult {
   /** Processor milliseconds of an image on one thread, and by the clock on all. */
   readonly one: number
   readonly all: number
+  /** GFLOP/s, as `blasNotes` has them. */
+  readonly matmul: number
+  readonly peak: number
 }
 
 interface Row {
@@ -42,45 +113,48 @@ const overBest = ({ threads }: OnnxResult): number =>
 /** A number of something that may not be there. */
 const orDash = (value: number | undefined): string => (value === undefined ? '–' : digits(value))
 
-const columnsFor = (threads: number): readonly Column<Row>[] => [
+/** Ratios of ours to what runs the same network. */
+const ratios: readonly (readonly [
+  head: string,
+  of: string,
+  ratio: (row: Row) => number | undefined,
+])[] = [
+  ['/ onnx', 'onnxruntime-web', ({ onnx }) => onnx.web.ratio],
+  ['/ native', 'onnxruntime-node', ({ onnx }) => onnx.native?.ratio],
+  ['/ PyTorch', 'PyTorch', ({ onnx, torch }) => torch && onnx.web.a / torch.one],
+  ['/ tuned', 'PyTorch, tuned allocator', ({ onnx, tuned }) => tuned && onnx.web.a / tuned.one],
+]
+
+const columns: readonly Column<Row>[] = [
   ['network', ({ network }) => network.name],
   ['ours ms', ({ onnx }) => digits(onnx.web.a)],
   ['onnx ms', ({ onnx }) => digits(onnx.web.b)],
-  ['ours / onnx', ({ onnx }) => digits(onnx.web.ratio)],
   ['spread', ({ onnx }) => deviation(onnx.web.spread)],
   ['native onnx ms', ({ onnx }) => orDash(onnx.native?.b)],
-  ['ours / native', ({ onnx }) => orDash(onnx.native?.ratio)],
   ['PyTorch ms', ({ torch }) => orDash(torch?.one)],
   ['tuned ms', ({ tuned }) => orDash(tuned?.one)],
-  ['ours / PyTorch', ({ onnx, torch }) => orDash(torch && onnx.web.a / torch.one)],
-  [`PyTorch ${threads} threads ms`, ({ torch }) => orDash(torch?.all)],
+  ...ratios.map(([head, , ratio]): Column<Row> => [head, (row) => orDash(ratio(row))]),
+  ['PyTorch N ms', ({ torch }) => orDash(torch?.all)],
   ['N / best', ({ onnx }) => digits(overBest(onnx))],
   ['workers', ({ onnx }) => String(onnx.workers)],
   ['rate', ({ network }) => describeRates(network.rates)],
 ]
 
-function addEntries(section: Section, { network, onnx, torch }: Row): void {
+function addEntries(section: Section, row: Row): void {
+  const { network, onnx, torch } = row
   const versions = `onnxruntime-web ${onnx.version}${torch ? `, PyTorch ${torch.torch}` : ''}`
-  const alike = [onnx.web.likeness, ...(torch ? [torch.likeness] : [])].map(digits).join(', ')
-  const about = `correlation of outputs ${alike}, rate ${describeRates(network.rates)}`
-  const { a, ratio, spread } = onnx.web
-  const figures: readonly [what: string, value: number | undefined, range?: string][] = [
-    ['predict / onnxruntime-web', ratio, deviation(spread)],
-    ['predict / onnxruntime-node', onnx.native?.ratio],
-    ['predict / PyTorch', torch && a / torch.one],
-    ['N threads / best of 1 to N', onnx.threads.length > 0 ? overBest(onnx) : undefined],
+  const alike = [onnx.web, ...(torch ? [torch] : [])].map(({ likeness }) => digits(likeness))
+  const about = [
+    `${versions}, correlation of outputs ${alike.join(', ')}, rate ${describeRates(network.rates)}`,
   ]
-  const entry = (what: string, unit: string, value: number, range?: string): void =>
-    section.entry(
-      `single | ${network.name} | ${what}`,
-      unit,
-      value,
-      [`${versions}, ${about}`],
-      range,
-    )
-  entry('predict', 'ms', a)
-  for (const [what, value, range] of figures)
-    if (value !== undefined) entry(what, 'ratio', value, range)
+  const name = `single | ${network.name} | predict`
+  section.entry(name, 'ms', onnx.web.a, about, deviation(onnx.web.spread))
+  for (const [, other, ratio] of ratios) {
+    const value = ratio(row)
+    if (value !== undefined) section.entry(`${name} / ${other}`, 'ratio', value, about)
+  }
+  if (onnx.threads.length > 0)
+    section.entry(`${name}, N threads / best of 1 to N`, 'ratio', overBest(onnx), about)
 }
 
 function checkAlike(name: string, product: string, { likeness }: { likeness: number }): void {
@@ -88,47 +162,58 @@ function checkAlike(name: string, product: string, { likeness }: { likeness: num
     throw new Error(`${name}: ${product} gives other outputs, their correlation is ${likeness}`)
 }
 
+/** A network beside all others; what is missing leaves a note. */
+async function measureNetwork(
+  { options, progress }: Section,
+  name: string,
+  notes: Set<string>,
+): Promise<Row> {
+  const { quick, threads, python, revectorize } = options
+  progress(`single ${name}: training first`)
+  const network = await trainNetwork(name, quick, threads)
+  return withFolder(async (folder) => {
+    progress(`single ${name}: onnxruntime`)
+    const settings = { ms: turnsMs(quick), threads, revectorize } as const
+    const onnx = await besideOnnx(network, settings, folder)
+    checkAlike(name, 'onnxruntime-web', onnx.web)
+    if (onnx.native) checkAlike(name, 'onnxruntime-node', onnx.native)
+    else notes.add('No native onnxruntime beside it: onnxruntime-node is not installed.')
+    progress(`single ${name}: PyTorch`)
+    const [torch, tuned] = [false, true].map((tuned) => {
+      const result = runPeer(python, ['single.py', folder], { tuned })
+      if ('output' in result) return linesOf<TorchResult>(result.output).at(-1)
+      notes.add(`${name}: no PyTorch${tuned ? ', tuned,' : ''} beside it (${result.why}).`)
+      return undefined
+    })
+    if (torch) checkAlike(name, 'PyTorch', torch)
+    for (const note of torch ? blasNotes(torch) : []) notes.add(note)
+    return { network, onnx, torch, tuned }
+  })
+}
+
 export async function benchSingle(section: Section): Promise<void> {
   const { options, progress } = section
-  const { quick, model, threads, python, revectorize } = options
+  const { quick, model, threads } = options
   installPeers(progress)
   const rows: Row[] = []
   const notes = new Set<string>()
   for (const name of chooseModels(model, quick, quick ? ['cnn'] : DEFAULT_MODELS)) {
-    progress(`single ${name}: training first`)
-    const network = await trainNetwork(name, quick, threads)
-    await withFolder(async (folder) => {
-      progress(`single ${name}: onnxruntime-web`)
-      const settings = { what: 'predict', ms: turnsMs(quick), threads, revectorize } as const
-      const onnx = await besideOnnx(network, settings, folder)
-      checkAlike(name, 'onnxruntime-web', onnx.web)
-      if (onnx.native) checkAlike(name, 'onnxruntime-node', onnx.native)
-      else notes.add('No native onnxruntime beside it: onnxruntime-node is not installed.')
-      progress(`single ${name}: PyTorch`)
-      const [torch, tuned] = [false, true].map((tuned) => {
-        const result = runPeer(python, ['single.py', folder], { tuned })
-        if ('output' in result) return linesOf<TorchResult>(result.output).at(-1)
-        if (!tuned) notes.add(`${name}: no PyTorch beside it (${result.why}).`)
-        return undefined
-      })
-      if (torch) checkAlike(name, 'PyTorch', torch)
-      rows.push({ network, onnx, torch, tuned })
-      addEntries(section, rows.at(-1)!)
-    })
+    rows.push(await measureNetwork(section, name, notes))
+    addEntries(section, rows.at(-1)!)
   }
   section.table(
     `predict of one image, T ${T}`,
     [
-      'ms: processor time of an image on one thread. ours / onnx: in turns, in one process; ' +
-        'onnxruntime-web runs the network unrolled over T, on one thread, with SIMD; native: ' +
-        'onnxruntime-node runs the same, in turns too. PyTorch: eager, the same layers and ' +
-        'weights, in a process of its own; tuned: with an allocator that keeps large blocks.',
+      'ms: processor time of an image on one thread. onnx: onnxruntime-web runs the network ' +
+        'unrolled over T, on one thread, with SIMD, in turns with ours; native: onnxruntime-node ' +
+        'runs the same, in turns too. PyTorch: eager, the same layers and weights, in a process of ' +
+        'its own; tuned: with an allocator that keeps large blocks. / onnx: ours divided by it.',
       `N / best: time by the clock on ${threads} threads over the best of 1 to ${threads}, in ` +
-        'turns; workers: how many of the threads it used.',
+        `turns; workers: how many of the threads it used. PyTorch N: on ${threads} threads.`,
       'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',
       ...notes,
     ],
-    columnsFor(threads),
+    columns,
     rows,
   )
 }

@@ -32,24 +32,9 @@ export const targets: readonly (readonly [op: string, benchmark: string])[] = [
   ['ConvNarrow', 'conv2d image 3x32x32-64 k3 B4'],
 ]
 
-/**
- * Benchmarks that are called slower where the kernel of one is: those of that kernel, at whatever
- * shape; networks, which may use it; and the rest, which may be false alarms.
- */
-export function accused(
-  rows: readonly { readonly name: string; readonly verdict: string }[],
-  benchmark: string,
-): Record<'own' | 'network' | 'else', number> {
-  const counts = { own: 0, network: 0, else: 0 }
-  // The op, and its algorithm if the name has one.
-  const kernel = /^\w+( [a-z]\w*)? /i.exec(benchmark)?.[0] ?? benchmark
-  for (const { name, verdict } of rows) {
-    if (verdict !== 'slower') continue
-    if (name.startsWith(kernel)) counts.own++
-    else counts[/^(train|predict) /.test(name) ? 'network' : 'else']++
-  }
-  return counts
-}
+/** Whether a benchmark is of the same kernel as another: the op, and its algorithm if it has one. */
+export const isOf = (name: string, benchmark: string): boolean =>
+  name.startsWith(/^\w+( [a-z]\w*)? /i.exec(benchmark)?.[0] ?? benchmark)
 
 const BURN = `
 /** Takes time: a chain of dependent operations. */

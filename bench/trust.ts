@@ -15,8 +15,9 @@ import type { Campaign } from '../src/bench/compare/campaign.js'
 import { compareAgainst } from '../src/bench/compare/command.js'
 import type { CompareOptions } from '../src/bench/compare/options.js'
 import { change } from '../src/bench/compare/result.js'
+import { percent } from '../src/bench/report.js'
 import { exitOnSignals } from '../src/cli/interrupt.js'
-import { accused, copyBuild, moveCode, slowDown, targets } from './slow-build.js'
+import { copyBuild, isOf, moveCode, slowDown, targets } from './slow-build.js'
 
 interface TrustArguments {
   readonly runs: number
@@ -24,33 +25,26 @@ interface TrustArguments {
   readonly seconds: number
   readonly hog: boolean
   readonly baseline: boolean
-  readonly sameBytes: boolean
   readonly filter?: string
 }
 
 /** Statements of functions that move the code of an equal build, at most. */
 const MOST_DEAD = 400
 
-const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
-
 /** A process that keeps one processor at full load. */
 const startHog = (): ChildProcess =>
   spawn(process.execPath, ['-e', 'while (true);'], { stdio: 'ignore' })
 
 /** One line of a run. */
-function describeRun(label: string, campaign: Campaign): string {
-  const { rows, failed, seconds, others, processes } = campaign
-  const count = (verdict: string): number => rows.filter((row) => row.verdict === verdict).length
-  const named = rows
-    .filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
-    .map(({ name, verdict, interval }) => `${verdict}: ${name} ${change(interval?.effect ?? 0)}`)
-  return [
-    `${label}: ${seconds.toFixed(0)} s, ${processes} processes, others ${others.toFixed(2)}`,
-    `${count('same')} same, ${count('undecided')} undecided of ${rows.length}`,
-    ...named,
+const describeRun = (label: string, { rows, failed, seconds, others }: Campaign): string =>
+  [
+    `${label}: ${seconds.toFixed(0)} s, others ${percent(others)}`,
+    `${rows.filter(({ verdict }) => verdict === 'same').length} same of ${rows.length}`,
+    ...rows
+      .filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
+      .map(({ name, verdict, interval }) => `${verdict}: ${name} ${change(interval?.effect ?? 0)}`),
     ...[...failed].map(([name, reason]) => `failed: ${name}: ${reason}`),
   ].join('; ')
-}
 
 /** Compares equal builds. @returns runs with a false alarm */
 async function compareEqual(
@@ -66,8 +60,7 @@ async function compareEqual(
   let alarms = 0
   try {
     for (let run = 1; run <= args.runs; run++) {
-      if (!args.baseline && !args.sameBytes)
-        moveCode(copy, 1 + Math.floor(MOST_DEAD * Math.random()))
+      if (!args.baseline) moveCode(copy, 1 + Math.floor(MOST_DEAD * Math.random()))
       const { campaign } = args.baseline
         ? await compareBaseline(baseline, options)
         : await compareAgainst(copy, options)
@@ -139,15 +132,14 @@ async function compareSlower(
     const hog = args.hog ? startHog() : undefined
     try {
       const { campaign } = await compareAgainst(ownRoot(), { ...options, root: slow })
-      const slower = accused(campaign.rows, target[1])
-      const isFound = slower.own > 0
+      const isFound = campaign.rows.some(({ name, verdict }) => {
+        return verdict === 'slower' && isOf(name, target[1])
+      })
       found += Number(isFound)
       const label = `slower ${run} (${target[1]}, by ${(100 * effect).toFixed(1)} %)`
-      const others = `also ${slower.network} networks and ${slower.else} other benchmarks slower`
-      console.log(`${isFound ? 'FOUND' : 'MISSED'} ${describeRun(label, campaign)}; ${others}`)
+      console.log(`${isFound ? 'FOUND' : 'MISSED'} ${describeRun(label, campaign)}`)
     } finally {
       hog?.kill('SIGKILL')
-      await wait(100)
     }
   }
   return `${found} of ${made}`
@@ -163,7 +155,6 @@ async function main(): Promise<void> {
     .option('--seconds <n>', 'budget of a comparison', number, 100)
     .option('--hog', 'another process keeps one processor at full load', false)
     .option('--baseline', 'compare with a baseline that is made first, without a hog', false)
-    .option('--same-bytes', 'equal builds are equal byte by byte: their code does not move', false)
     .option('--filter <text>', 'only benchmarks whose name contains the text')
     .parse()
   const args = program.opts<TrustArguments>()

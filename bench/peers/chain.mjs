@@ -1,7 +1,27 @@
-// Writes a network (bench/edge/chain.ts) as an ONNX model, unrolled over its time steps:
-// neurons are a few operations a step; all other layers compute the T steps as a batch, and once
-// where nothing has changed from step to step yet.
-import { FLOAT, integers, model, node, tensor } from './protobuf.mjs'
+// Writes a network (bench/edge/chain.ts) as an ONNX model, unrolled over its time steps: neurons are
+// a few operations a step; all other layers compute the T steps as a batch, and once where nothing
+// has changed from step to step yet.
+import { join } from 'node:path'
+import protobuf from 'protobufjs'
+
+const Model = protobuf.loadSync(join(import.meta.dirname, 'onnx.proto')).lookupType('onnx.Model')
+/** Types of tensors and attributes. */
+const [FLOAT, INT64, INT, INTS] = [1, 7, 2, 7]
+
+const attributeOf = ([name, value]) =>
+  Array.isArray(value) ? { name, ints: value, type: INTS } : { name, i: value, type: INT }
+const tensor = (name, dims, data) => ({
+  name,
+  dims,
+  dataType: data instanceof Float32Array ? FLOAT : INT64,
+  rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+})
+const value = (name, shape) => ({
+  name,
+  type: {
+    tensorType: { elemType: FLOAT, shape: { dim: shape.map((dimValue) => ({ dimValue })) } },
+  },
+})
 
 /** The ONNX model of a chain. `numbers`: Float32Array that its weights are in. */
 export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
@@ -9,29 +29,25 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
   const constants = []
   let count = 0
   const fresh = () => `t${count++}`
-  const emit = (type, inputs, attributes, output = fresh()) => {
-    nodes.push(node(type, inputs, [output], attributes))
-    return output
+  const emit = (opType, input, attributes = {}, output = [fresh()]) => {
+    const attribute = Object.entries(attributes).map(attributeOf)
+    nodes.push({ opType, input, output, attribute })
+    return output[0]
   }
-  const constant = ({ at, shape }) => {
+  const constant = (dims, data) => {
     const name = fresh()
-    const size = shape.reduce((a, b) => a * b, 1)
-    constants.push(tensor(name, shape, numbers.slice(at, at + size)))
+    constants.push(tensor(name, dims, data))
     return name
   }
-  const scalar = (value) => {
-    const name = fresh()
-    constants.push(tensor(name, [], Float32Array.of(value)))
-    return name
-  }
+  const weights = ({ at, shape }) =>
+    constant(shape, numbers.slice(at, at + shape.reduce((a, b) => a * b, 1)))
+  const scalar = (number) => constant([], Float32Array.of(number))
 
   /** What comes in at each step: [1, …] each. */
   const steps = (x, still) => {
     if (still) return Array(T).fill(x)
     const outputs = Array.from({ length: T }, fresh)
-    const ones = fresh()
-    constants.push(integers(ones, Array(T).fill(1)))
-    nodes.push(node('Split', [x, ones], outputs, { axis: 0 }))
+    emit('Split', [x, constant([T], new BigInt64Array(T).fill(1n))], { axis: 0 }, outputs)
     return outputs
   }
   const neuron = (currents, keep, threshold) => {
@@ -40,8 +56,7 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
     let v
     for (const [t, current] of currents.entries()) {
       const u = v === undefined ? current : emit('Add', [emit('Mul', [v, leak]), current])
-      const fires = emit('GreaterOrEqual', [u, theta])
-      const spike = emit('Cast', [fires], { to: FLOAT })
+      const spike = emit('Cast', [emit('GreaterOrEqual', [u, theta])], { to: FLOAT })
       spikes.push(spike)
       const reset = () => (threshold === 1 ? spike : emit('Mul', [spike, theta]))
       if (t < T - 1) v = emit('Sub', [u, reset()])
@@ -49,39 +64,45 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
     return T === 1 ? spikes[0] : emit('Concat', spikes, { axis: 0 })
   }
 
+  /** Each kind of layer: what it makes of the first of its inputs. */
+  const kinds = {
+    conv: ({ weight, bias, stride, padding }, [x]) =>
+      emit('Conv', [x, weights(weight), weights(bias)], {
+        kernel_shape: weight.shape.slice(2),
+        strides: stride,
+        pads: [...padding, ...padding],
+      }),
+    linear: ({ weight, bias }, [x]) =>
+      emit('Gemm', [x, weights(weight), weights(bias)], { transB: 1 }),
+    avgPool: ({ kernel, stride }, [x]) =>
+      emit('AveragePool', [x], { kernel_shape: kernel, strides: stride }),
+    flatten: (_, [x]) => emit('Flatten', [x], { axis: 1 }),
+    // What stands still is added at each step of the other.
+    add: (_, names) => names.reduce((a, b) => emit('Add', [a, b])),
+    neuron: ({ keep, threshold }, [x], still) => neuron(steps(x, still), keep, threshold),
+  }
+
   /** What each layer gives: its name, and whether it is the same at all steps. */
   const values = []
   for (const layer of layers) {
     const inputs = layer.inputs.map((i) => (i < 0 ? { name: 'x', still: true } : values[i]))
-    const [{ name: x }] = inputs
-    let still = inputs.every((input) => input.still)
-    let name
-    if (layer.op === 'conv') {
-      const { weight, bias, stride, padding } = layer
-      const attributes = {
-        kernel_shape: weight.shape.slice(2),
-        strides: [...stride],
-        pads: [...padding, ...padding],
-      }
-      name = emit('Conv', [x, constant(weight), constant(bias)], attributes)
-    } else if (layer.op === 'linear') {
-      name = emit('Gemm', [x, constant(layer.weight), constant(layer.bias)], { transB: 1 })
-    } else if (layer.op === 'avgPool') {
-      const attributes = { kernel_shape: [...layer.kernel], strides: [...layer.stride] }
-      name = emit('AveragePool', [x], attributes)
-    } else if (layer.op === 'flatten') {
-      name = emit('Flatten', [x], { axis: 1 })
-    } else if (layer.op === 'add') {
-      // Of two: what stands still is added at each step.
-      const names = inputs.map((input) => input.name)
-      name = names.reduce((a, b) => emit('Add', [a, b]))
-    } else if (layer.op === 'neuron') {
-      name = neuron(steps(x, still), layer.keep, layer.threshold)
-      still = false
-    } else throw new Error(`a network has no layer ${layer.op}`)
-    values.push({ name, still })
+    const still = inputs.every((input) => input.still)
+    const names = inputs.map(({ name }) => name)
+    const name = kinds[layer.op](layer, names, still)
+    values.push({ name, still: still && layer.op !== 'neuron' })
   }
-  const x = values.at(-1).name
-  emit('ReduceMean', [x], { axes: [0], keepdims: 1 }, 'y')
-  return model([1, ...input], [1, classes], nodes, constants)
+  emit('ReduceMean', [values.at(-1).name], { axes: [0], keepdims: 1 }, ['y'])
+  return Model.encode(
+    Model.fromObject({
+      irVersion: 8,
+      opsetImport: [{ version: 13 }],
+      graph: {
+        name: 'graph',
+        node: nodes,
+        initializer: constants,
+        input: [value('x', [1, ...input])],
+        output: [value('y', [1, classes])],
+      },
+    }),
+  ).finish()
 }

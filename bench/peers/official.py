@@ -1,27 +1,23 @@
 """Drives the paper's official PyTorch code on the CPU, for `npm run bench`.
 
-  official.py check      nothing: are PyTorch and the two checkouts usable, and does the processor have bfloat16?
+  official.py check      nothing: are PyTorch and the two checkouts usable, and how fast is this PyTorch?
   official.py step       times training steps on a batch from standard input: float32 images, then int32 labels;
                          with --compile through torch.compile, or says why that does not take the code (leftOut)
   official.py agreement  writes to --out (safetensors) a fresh network's state, a batch of noise and what a rate-based step makes of it
   official.py train      trains on the files in --data: Fashion-MNIST (IDX) with --input 1 28 28, else CIFAR-10 (binary); one line an epoch.
-                         --weights starts from a state (safetensors), --order takes the images of each epoch in a given order
 """
 import glob, gzip, json, math, statistics, sys, time
 
 try:
     import numpy as np, torch, torch.nn as nn
-    from peer_parts import all_gflops, answer, gradients_of, load, read_batch, read_options, save, state_of, time_steps
+    from peer_parts import answer, check_speed, gradients_of, read_batch, read_options, save, state_of, time_steps
     o = read_options(__doc__, ['check', 'step', 'agreement', 'train'], dict(
         official=dict(required=True, help='checkout of github.com/Tab-ct/rate-based-backpropagation'),
         spikingjelly=dict(required=True, help='checkout of github.com/fangwei123456/spikingjelly, 0.0.0.0.14'),
         model=dict(default='resnet18'), method=dict(choices=['rate', 'bptt'], default='rate'),
         dtype=dict(choices=['float32', 'bfloat16'], default='float32', help='bfloat16: autocast'),
         input=dict(type=int, nargs=3, default=[3, 32, 32], help='channels, height, width'),
-        data={}, mean=dict(type=float, nargs='+', help='of the bytes divided by 255, for each channel; default: of the data set'),
-        std=dict(type=float, nargs='+', help='with it --data holds train.bin and test.bin, rows of a label and of bytes [C][H][W]'),
-        weights=dict(help='safetensors: parameters and running statistics to start from'),
-        order=dict(help='int32: for each epoch a permutation of the training images')), time_steps=4, batch=16, epochs=3, width=16, compile=0, limit_train=0, limit_test=0)
+        data={}), time_steps=4, batch=16, epochs=3, width=16, compile=0, limit_train=0, limit_test=0)
     sys.path[:0] = [o.spikingjelly, o.official]
     from spikingjelly.activation_based import functional
     from model import preact_resnet, resnet, sew_resnet, vgg
@@ -81,22 +77,10 @@ def train_step(net, evaluator, optimizer, x, y, run=None):
     return loss.item()
 
 
-def bfloat16_support():
-    """How the processor multiplies bfloat16: amx, avx512_bf16 or avx512 (by way of float32); none where autocast would only be slower."""
-    if getattr(torch.cpu, '_is_amx_tile_supported', bool)():
-        return 'amx'
-    if getattr(torch.cpu, '_is_avx512_bf16_supported', bool)():
-        return 'avx512_bf16'
-    return 'avx512' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 'none'
-
-
-def check():
-    rates = all_gflops(seconds=0.1)
-    return dict(bfloat16=bfloat16_support(), matmul=rates[0], peak=max(rates))
-
-
 def step(net, evaluator):
     x, y = read_batch(o.batch, o.input)
+    if o.dtype == 'bfloat16' and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return dict(leftOut='this processor has no instructions for bfloat16 that PyTorch uses')
     net.train()
     optimizer, run = make_optimizer(net), None
     try:
@@ -108,7 +92,7 @@ def step(net, evaluator):
         # A compiler's own complaint tells most; else the message begins with what it is about and ends in advice.
         telling = [line for line in lines if 'error: ' in line][:1] or lines[:2]
         return dict(leftOut=f'{type(error).__name__}: {" ".join(telling)}'[:300])
-    return time_steps(o, optimizer, lambda: train_step(net, evaluator, optimizer, x, y, run), getattr(torch, o.dtype))
+    return time_steps(o, optimizer, lambda: train_step(net, evaluator, optimizer, x, y, run))
 
 
 def agreement(net, evaluator):
@@ -142,34 +126,21 @@ def read_rows(pattern):
     return rows[:, 1:].reshape(-1, *o.input), rows[:, 0].long()
 
 
-def load_weights(net):
-    """What is not in the file must be counters of BatchNorm alone."""
-    missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
-    missing = [name for name in missing if not name.endswith('num_batches_tracked')]
-    if missing or unexpected:
-        sys.exit(f'--weights {o.weights}: missing {missing}, unexpected {unexpected}')
-
-
 def train(net, evaluator):
     """As `spikewasm train` does by default: its normalisation, cosine schedule, weight decay 5e-4, no augmentation."""
-    if o.std:
-        parts, mean, deviation = [read_rows('train'), read_rows('test')], o.mean, o.std
-    elif o.input[0] == 3:
+    if o.input[0] == 3:
         parts, mean, deviation = [read_rows('data_batch_*'), read_rows('test_batch')], [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]
     else:
         parts, mean, deviation = [read_idx('train'), read_idx('t10k')], [0.286], [0.353]
     (images, labels), (test_images, test_labels) = [(x[:n or None], y[:n or None]) for (x, y), n in zip(parts, (o.limit_train, o.limit_test))]
     mean, deviation = [torch.tensor(v).view(-1, 1, 1) for v in (mean, deviation)]
     normalise = lambda x: (x.float() / 255 - mean) / deviation
-    if o.weights:
-        load_weights(net)
-    orders = torch.from_numpy(np.fromfile(o.order, np.int32).astype(np.int64)).view(o.epochs, -1) if o.order else None
     optimizer = make_optimizer(net, 5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=o.epochs)
     for epoch in range(o.epochs):
         net.train()
         start = time.perf_counter()
-        order, losses = torch.randperm(len(images)) if orders is None else orders[epoch], []
+        order, losses = torch.randperm(len(images)), []
         for i in range(0, len(images) - o.batch + 1, o.batch):
             batch = order[i:i + o.batch]
             losses.append(train_step(net, evaluator, optimizer, normalise(images[batch]), labels[batch]))
@@ -189,4 +160,4 @@ def with_network(run):
     return run(make_network(), CustomEvaluator(nn.CrossEntropyLoss(), o.method, o.time_steps))
 
 
-answer(o, dict(check=check, **{run.__name__: (lambda run=run: with_network(run)) for run in (step, agreement, train)}))
+answer(o, dict(check=check_speed, **{run.__name__: (lambda run=run: with_network(run)) for run in (step, agreement, train)}))

@@ -10,7 +10,7 @@ import sys
 
 try:
     import torch, torch.nn as nn, torch.nn.functional as F
-    from peer_parts import answer, gradients_of, read_batch, read_options, save, state_of, time_steps
+    from peer_parts import answer, check_speed, gradients_of, read_batch, read_options, save, state_of, time_steps
     o = read_options(__doc__, ['check', 'state', 'step', 'agreement'], dict(
         method=dict(choices=['ottt', 'sltt'], required=True), spikingjelly=dict(help='SpikingJelly 0.0.0.0.12, for SLTT'),
         code=dict(required=True, help='checkout of github.com/pkuxmq/OTTT-SNN or github.com/qymeng94/SLTT')), time_steps=6, batch=32)
@@ -97,4 +97,4 @@ def with_network(run):
     return dict(run(net), parameters=sum(p.numel() for p in net.parameters()))
 
 
-answer(o, dict(check=dict, **{run.__name__: (lambda run=run: with_network(run)) for run in (state, step, agreement)}))
+answer(o, dict(check=check_speed, **{run.__name__: (lambda run=run: with_network(run)) for run in (state, step, agreement)}))

@@ -5,6 +5,7 @@ import json, math, statistics, sys, time
 try:
     import numpy as np, torch
     import torch.nn.functional as F
+    from peer_parts import check_speed
 except ImportError as error:
     sys.exit(f'{error}; this Python has no PyTorch')
 
@@ -75,4 +76,4 @@ with torch.inference_mode():
     one = measure(time.process_time)
     torch.set_num_threads(settings['threads'])
     measure(time.perf_counter)
-    print(json.dumps(dict(torch=torch.__version__, likeness=likeness, one=one, all=measure(time.perf_counter))))
+    print(json.dumps(dict(torch=torch.__version__, likeness=likeness, one=one, all=measure(time.perf_counter), **check_speed())))

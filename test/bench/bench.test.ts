@@ -15,25 +15,30 @@ import { run as runHere } from '../cli/in-process.js'
 const run = (...args: string[]) => runHere([...args, '--no-revectorize'], { program: runBench })
 
 test('the sections of the repository: listed, and mistakes are one line and exit code 2', async () => {
-  const { code, stdout } = await run('--only', 'curves', '--list')
-  assert.equal([code, stdout], [0, 'curves\n'])
+  const { code, stdout } = await run('--only', 'official', '--list')
+  assert.equal([code, stdout], [0, 'official\n'])
   const names = (await run('--list', '--quick')).stdout.trimEnd().split('\n')
-  assert.ok(names.some((name) => name.startsWith('lif ')) && !names.includes('curves'))
+  assert.ok(names.some((name) => name.startsWith('lif ')) && !names.includes('official'))
   for (const [args, message] of [
     [
       ['--only', 'kernel'],
-      /^spikewasm: --only must be one of kernels, steps, inference, memory, outside, edge, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
+      /^spikewasm: --only must be one of kernels, steps, inference, memory, edge, single, official, agreement, got "kernel"\n$/,
     ],
+    [
+      ['--only', 'curves'],
+      /^spikewasm: --only must be one of edge, .*got "curves", which is gone; use --only official with --model, /,
+    ],
+    [
+      ['--only', 'online'],
+      /got "online", which is gone; use --only official and --only agreement, /,
+    ],
+    [['--only', 'outside'], /got "outside", which is gone; use --only steps, .*model\.profile\(\)/],
     [['--threads', '0'], /^spikewasm: --threads must be an integer from 1 to 256, got "0"\n$/],
     [
       ['--steps', '10001'],
       /^spikewasm: --steps must be an integer from 1 to 10000, got "10001"\n$/,
     ],
-    [['--epochs', '0'], /^spikewasm: --epochs must be an integer from 1 to 10000, got "0"\n$/],
-    [
-      ['--limit', 'few'],
-      /^spikewasm: --limit must be an integer from 1 to 2147483648, got "few"\n$/,
-    ],
+    [['--only', 'accuracy'], /got "accuracy", which is gone; use spikewasm train and /],
     [
       ['--time-steps', '2.5'],
       /^spikewasm: --time-steps must be an integer from 1 to 255, got "2\.5"\n$/,
@@ -50,11 +55,9 @@ test('options of the comparison with the official code', () => {
   assert.equal(plain.sections, ['kernels', 'steps', 'inference', 'memory'])
   assert.equal(
     [plain.official, plain.spikingjelly, plain.python, plain.steps, plain.timeSteps],
-    [undefined, undefined, 'python3', undefined, 4],
+    [undefined, undefined, 'python3', undefined, undefined],
   )
-  const edge = parseOptions(['--only', 'edge', '--peers'])
-  assert.equal([edge.sections, edge.peers, plain.peers], [['edge'], true, false])
-  for (const section of ['official', 'agreement', 'curves', 'accuracy'] as const) {
+  for (const section of ['official', 'agreement'] as const) {
     const given = parseOptions(
       `--only ${section} --official a --spikingjelly b --python c --model vgg11 --threads 1 --steps 3 --time-steps 6 --quick`.split(
         ' ',
@@ -77,14 +80,16 @@ test('the comparison with the official code says what is missing', async () => {
     mkdirSync(join(official, 'model'), { recursive: true })
     writeFileSync(join(official, 'model/model_setting.py'), '')
     mkdirSync(join(spikingjelly, 'spikingjelly/activation_based'), { recursive: true })
-    const folders =
-      /must be checkouts of the paper's code and of SpikingJelly 0\.0\.0\.0\.14, got .*; get them by git clone .* && git clone .*\n$/
+    const code =
+      /--official must be a checkout of the paper's code, got .*; get it by git clone https.*\n$/
+    const jelly =
+      /--spikingjelly must be a checkout of SpikingJelly 0\.0\.0\.0\.14, .* got none; get it by git clone .*\n$/
     const both = ['--official', official, '--spikingjelly', spikingjelly]
-    for (const section of ['official', 'agreement', 'accuracy'])
+    for (const section of ['official', 'agreement'])
       for (const [args, message] of [
-        [[], folders],
-        [['--official', official], folders],
-        [['--official', spikingjelly, '--spikingjelly', official], folders],
+        [[], code],
+        [['--official', official], jelly],
+        [['--official', spikingjelly, '--spikingjelly', official], code],
         [
           [...both, '--model', 'mlp'],
           /^spikewasm: --model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/,

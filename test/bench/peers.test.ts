@@ -10,10 +10,10 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runBench } from '../../bench/command.js'
-import { chooseCurves, threadCounts } from '../../bench/curves.js'
 import { chooseRows, describeAgainst } from '../../bench/official.js'
 import { onlineInput, onlineNetworks } from '../../bench/online-networks.js'
 import { parseOptions } from '../../bench/options.js'
+import { blasNotes, runPeer } from '../../bench/peers.js'
 import { compile } from '../../src/model/compile.js'
 import { trace } from '../../src/network/trace.js'
 import { run as runHere } from '../cli/in-process.js'
@@ -38,7 +38,8 @@ test('rows: the harder peers are there, a quick run has two rows', () => {
     'resnet18 8 rate m bptt',
     'resnet18 4 bptt m bptt',
     'resnet18 8 bptt m bptt',
-    'resnet18 4 rate s our rate m',
+    'resnet18 4 rate m rate tuned',
+    'resnet18 8 rate m bptt tuned',
   ])
     assert.ok(all.includes(row), `${row} in ${all.join(', ')}`)
   const quick = chooseRows(optionsOf('--only official --quick'))
@@ -48,37 +49,60 @@ test('rows: the harder peers are there, a quick run has two rows', () => {
   )
 })
 
-test('curves: T 1–32, batch 1–64, width, and threads up to those of the options', () => {
-  const curves = chooseCurves(optionsOf('--only curves --threads 3'))
-  const values = Object.fromEntries(curves.map((curve) => [curve.axis, curve.values]))
-  assert.equal(values.timeSteps, [1, 2, 4, 8, 16, 32])
-  assert.equal(values.batch, [1, 2, 4, 8, 16, 32, 64])
-  assert.equal(values.threads, [1, 2, 3])
-  assert.equal(values.width, [8, 16, 32, 64, 128])
-  assert.equal([1, 2, 4, 6].map(threadCounts), [[1], [1, 2], [1, 2, 4], [1, 2, 4, 6]])
-  const [named] = chooseCurves(optionsOf('--only curves --model vgg11'))
-  assert.is(named.setting.model, 'vgg11')
+test('rows: of a network, of a T and batch, and of the codes that are given', () => {
+  const rowsOf = (text: string) =>
+    chooseRows(optionsOf(`--only official ${text}`)).map(
+      ({ model, timeSteps, batch, ours, against }) =>
+        `${model} T${timeSteps} B${batch} ${ours.method}, ${describeAgainst(against)}`,
+    )
+  assert.equal(rowsOf('--model vgg11'), ['vgg11 T4 B32 rate, rate'])
+  assert.equal(rowsOf('--model vgg13 --time-steps 2'), [
+    'vgg13 T2 B16 rate, rate',
+    'vgg13 T2 B16 bptt, bptt',
+  ])
+  assert.equal(rowsOf('--batch-size 8'), ['resnet18 T4 B8 rate, rate', 'resnet18 T4 B8 bptt, bptt'])
+  const online = ['their VGG T6 B32 ottt, ottt', 'their VGG T6 B32 sltt, sltt']
+  assert.equal(rowsOf('--ottt a --sltt b'), online)
+  assert.equal(rowsOf('--ottt a --quick'), ['their VGG T6 B4 ottt, ottt'])
+  assert.equal(rowsOf('--official a --sltt b').at(-1), online[1])
 })
 
-test('curves: ours alone without the checkouts, with densities and limits', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+/** Runs a script of Node as a peer. */
+const peer = (script: string, options = {}) => runPeer(process.execPath, ['-e', script], options)
+
+test('a peer that ends badly is said to be so: by a signal, by its last words, by neither', () => {
+  if (process.platform !== 'win32')
+    for (const signal of ['SIGKILL', 'SIGSEGV'])
+      assert.equal(peer(`process.kill(process.pid, '${signal}'); setTimeout(() => {}, 9e3)`), {
+        why: `it was killed by ${signal}`,
+      })
+  assert.equal(peer("console.error('one\\nlast'); process.exitCode = 3"), { why: 'last' })
+  assert.equal(peer('process.exitCode = 1'), { why: 'it failed' })
+  assert.equal(peer("process.stdout.write('{}')"), { output: '{}' })
+})
+
+test('a peer chooses its OpenBLAS itself, and gets the tuned allocator where that is asked', () => {
+  const names = ['OPENBLAS_CORETYPE', 'GOTO_NUM_THREADS', 'MALLOC_MMAP_THRESHOLD_', 'KEPT_BY_TEST']
+  const tell = `console.log(${JSON.stringify(names)}.map((name) => process.env[name] ?? '-').join())`
+  Object.assign(process.env, {
+    OPENBLAS_CORETYPE: 'Haswell',
+    GOTO_NUM_THREADS: '1',
+    KEPT_BY_TEST: 'a',
+  })
   try {
-    const json = join(folder, 'out.json')
-    const { status, stdout, stderr } = run(
-      ...['--only', 'curves', '--quick', '--threads', '1', '--json', json],
-    )
-    assert.is(status, 0, stderr)
-    for (const text of ['over T', 'over batch', 'over threads', 'over width', 'Ours alone', 'rate'])
-      assert.ok(stdout.includes(text), text)
-    const entries = JSON.parse(readFileSync(json, 'utf8')) as { name: string; value: number }[]
-    const names = new Set(entries.map(({ name }) => name))
-    assert.is(names.size, entries.length, 'names must be unique')
-    // Two methods on four curves of two points, of threads one.
-    assert.is(entries.length, 2 * (2 + 2 + 1 + 2))
-    assert.ok(entries.every(({ value }) => value > 0))
+    assert.equal(peer(tell), { output: '-,-,-,a\n' })
+    assert.equal(peer(tell, { tuned: true }), { output: '-,-,4294967296,a\n' })
   } finally {
-    rmSync(folder, { recursive: true })
+    for (const name of names) delete process.env[name]
   }
+})
+
+test('a PyTorch without OpenBLAS is told, with what its matmul reaches', () => {
+  assert.equal(blasNotes({ matmul: 17, peak: 130 }), [])
+  assert.match(
+    blasNotes({ matmul: 6.1, peak: 131 }).join(),
+    /slow BLAS: 6\.10 GFLOP\/s of matmul .* reach 131; install OpenBLAS/,
+  )
 })
 
 test('networks of the authors of OTTT and SLTT: names, shapes and sizes', async () => {
@@ -93,39 +117,45 @@ test('networks of the authors of OTTT and SLTT: names, shapes and sizes', async 
         `${method}: ${name}`,
       )
     const model = await compile(onlineNetworks[method](), {
-      ...{ input: onlineInput, method, timeSteps: 1, batchSize: 1 },
+      input: onlineInput,
+      method,
+      timeSteps: 1,
+      batchSize: 1,
     })
     assert.is(model.parameterCount, parameters, method)
     await model.dispose()
   }
 })
 
-test('online: it says which checkout is missing and where it comes from', async () => {
+test('the code of authors: it says which checkout is missing and where it comes from', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
-    const [ottt, sltt, jelly] = ['ottt', 'sltt', 'jelly'].map((name) => join(folder, name))
+    const [ottt, sltt] = ['ottt', 'sltt'].map((name) => join(folder, name))
     const file = (path: string): void => {
       mkdirSync(join(path, '..'), { recursive: true })
       writeFileSync(path, '')
     }
     file(join(ottt, 'models/spiking_vgg.py'))
     file(join(sltt, 'models/spiking_vgg_bn.py'))
-    file(join(jelly, 'spikingjelly/clock_driven/neuron.py'))
     const python = join(folder, 'nothing')
     const noPython =
       /^spikewasm: bench\.python: .*nothing could not run the authors' code: .*ENOENT; .*PyTorch.*--python/
-    for (const [args, message] of [
-      [
-        [],
-        /^spikewasm: --ottt must be a checkout of its authors' code, got none; get it by git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
-      ],
-      [['--ottt', sltt], /^spikewasm: --ottt must be .*got .*sltt; get it by/],
-      [['--ottt', ottt, '--python', python], noPython],
-    ] as const) {
-      const { code, stderr } = await refused('--only', 'online', ...args)
-      assert.is(code, 2, args.join(' '))
-      assert.match(stderr, message)
-    }
+    for (const section of ['official', 'agreement'])
+      for (const [args, message] of [
+        [
+          ['--ottt', sltt],
+          /^spikewasm: --ottt must be a checkout of its authors' code, got .*sltt; get it by git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
+        ],
+        [
+          ['--sltt', sltt],
+          /^spikewasm: --spikingjelly-12 must be a checkout of SpikingJelly 0\.0\.0\.0\.12, .*got none; get it by git clone .*1171f524\n$/,
+        ],
+        [['--ottt', ottt, '--python', python], noPython],
+      ] as const) {
+        const { code, stderr } = await refused('--only', section, ...args)
+        assert.is(code, 2, args.join(' '))
+        assert.match(stderr, message)
+      }
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -140,7 +170,7 @@ const {
   BENCH_PYTHON: python = 'python3',
 } = process.env
 
-test('official --quick: rows with ratio and limit, and what was left out', () => {
+test('official --quick: rows with both sides, and what was left out', () => {
   if (official === undefined || spikingjelly === undefined)
     return skip('BENCH_OFFICIAL and BENCH_SPIKINGJELLY must name checkouts')
   const checkouts = ['--official', official, '--spikingjelly', spikingjelly, '--python', python]
@@ -153,21 +183,19 @@ test('official --quick: rows with ratio and limit, and what was left out', () =>
     ...checkouts,
   )
   assert.is(status, 0, stderr)
-  for (const text of ['× limit', 'resnet18', 'cnn', 'Left out: ottt', 'Left out: sltt'])
+  for (const text of ['theirs ms', 'resnet18', 'cnn', 'Left out: ottt', 'Left out: sltt'])
     assert.ok(stdout.includes(text), text)
 })
 
-test('online --quick: both networks are theirs, and so are their gradients', () => {
+test('the networks of OTTT and SLTT are theirs, and so are their gradients', () => {
   if (ottt === undefined || sltt === undefined || spikingjelly12 === undefined)
     return skip('BENCH_OTTT, BENCH_SLTT and BENCH_SPIKINGJELLY_12 must name checkouts')
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     const json = join(folder, 'out.json')
-    const checkouts = ['--ottt', ottt, '--sltt', sltt, '--spikingjelly-12', spikingjelly12]
-    const { status, stderr } = run(
-      ...['--only', 'online', '--quick', '--steps', '1', '--python', python, '--json', json],
-      ...checkouts,
-    )
+    const given = ['--ottt', ottt, '--sltt', sltt, '--spikingjelly-12', spikingjelly12]
+    const args = ['--only', 'agreement', '--quick', '--python', python, '--json', json]
+    const { status, stderr } = run(...args, ...given)
     assert.is(status, 0, stderr)
     const entries = JSON.parse(readFileSync(json, 'utf8')) as { name: string; value: number }[]
     const distances = entries.filter(({ name }) => name.includes('gradient'))
