@@ -51,7 +51,7 @@ export class Batches {
   private readonly asked: Required<BatchesOptions>
   private readonly sample: Float32Array
   private readonly target: Float32Array
-  /** Of the epoch; made when a batch of it is needed. */
+  /** Order of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
   /** Planes and pixels of a sample that is to lie pixel by pixel. */

@@ -60,7 +60,7 @@ export const datasets = {
    * read, decoded and resized when they are asked for, ahead of the steps of `fit`, and kept in
    * `cache`. Needs the decoders `@jsquash/jpeg` and `@jsquash/png`.
    *
-   * Of `<class>/…` alone `train` has all pictures, as torchvision's `ImageFolder`, and asking for
+   * From `<class>/…` alone `train` has all pictures, as torchvision's `ImageFolder`, and asking for
    * `test` is an error; with `trainShare` they are divided.
    * @param path that holds the parts, or the classes
    * @throws SpikewasmError naming the folder, file or option that is not as it must be

@@ -80,7 +80,7 @@ export class Ring {
   }
 
   /**
-   * Of a side that makes: begins the next batch that nobody has begun and that is of use; waits
+   * For a side that makes: begins the next batch that nobody has begun and that is of use; waits
    * for room.
    */
   begin(): number {
@@ -121,7 +121,7 @@ export class Ring {
     return Atomics.load(words, Word.Wanted) === batch + 1
   }
 
-  /** Of the side that takes: it goes on to a batch, and needs none before it. */
+  /** For the side that takes: it goes on to a batch, and needs none before it. */
   goOn(batch: number): void {
     if (Atomics.exchange(this.memory.words, Word.Taken, batch) !== batch)
       Atomics.notify(this.memory.words, Word.Taken)

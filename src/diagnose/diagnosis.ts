@@ -179,10 +179,10 @@ export interface LayerActivity {
   readonly neurons: number
   /** How many of the neurons the raster shows, at equal distances. */
   readonly rows: number
-  /** Of one sample: row (1 …) and time step (1 …) of each spike. */
+  /** One sample: row (1 …) and time step (1 …) of each spike. */
   readonly spikeRows: readonly number[]
   readonly spikeSteps: readonly number[]
-  /** Of that sample: spikes per neuron, 0…1, at each step. */
+  /** That sample: spikes per neuron, 0…1, at each step. */
   readonly sampleRates: readonly number[]
   /** The same, mean over all samples. */
   readonly rates: readonly number[]

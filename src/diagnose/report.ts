@@ -18,7 +18,7 @@ import {
 
 /** Where the diagnosis was made. */
 export interface Origin {
-  /** Of the package. */
+  /** The version of the package. */
   readonly version: string
   readonly node: string
   readonly processor: string
@@ -145,7 +145,7 @@ const gradientTable = (diagnosis: Diagnosis): Table =>
 /** Learning rates of SGD for which the methods make steps as large. */
 function learningRateTable({ setup }: Diagnosis): Table {
   const { learningRate, timeSteps: all } = setup
-  // Of the variants, those whose gradients have another size than their method's.
+  // The variants whose gradients have another size than their method's.
   const rows: [string, Method, number?][] = [
     ...methodNames.map((name): [string, Method] => [name, name]),
     ...variantNames.flatMap((name): typeof rows => {

@@ -62,7 +62,7 @@ export class Session implements Arena {
   /** Held by the operation that runs. A worker that is gone has nothing to tell any more. */
   readonly lock = new Lock((all) => this.refresh(all ? 'all' : 'seen')?.catch(() => undefined))
   optimizer: Optimizer = sgd()
-  /** Of the steps to come; see `StepSource`. */
+  /** Numbers of the steps to come; see `StepSource`. */
   clipNorm: number | undefined
   ema = 0
   accumulated = 0
@@ -289,7 +289,7 @@ export class Session implements Arena {
     return program === 'update' ? norm : {}
   }
 
-  /** Of the plan's memory; to be used by whoever holds the lock. */
+  /** Runs programs of the plan's memory; to be used by whoever holds the lock. */
   get executor(): Executor {
     return (this.holding as Holding).executor
   }

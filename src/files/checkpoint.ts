@@ -17,7 +17,7 @@ export interface CheckpointContent {
   readonly about: unknown
 }
 
-/** Of the layout of the file; another number is refused. */
+/** Version of the layout of the file; another number is refused. */
 const VERSION = '1'
 
 /** The lines, as a tensor of bytes: a text of the header has bounds. */

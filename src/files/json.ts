@@ -56,7 +56,7 @@ export function parseJson(
 }
 
 /**
- * Of valid JSON, what `parseJson` checks before it parses: who writes a file asks whether it can be
+ * In valid JSON, what `parseJson` checks before it parses: who writes a file asks whether it can be
  * read.
  *
  * @throws SpikewasmError for what is larger than the limits

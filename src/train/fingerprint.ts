@@ -41,7 +41,7 @@ export function fingerprint(data: Dataset): string {
 export const identityOfFiles = (data: Dataset): string | undefined =>
   hashOf(data) && fingerprint(data)
 
-/** Of data whose samples must be got first: does so, and notes the hash for `fingerprint`. */
+/** For data whose samples must be got first: does so, and notes the hash for `fingerprint`. */
 export async function prepareFingerprint(data: Dataset | undefined): Promise<void> {
   if (!data?.prepare || fingerprints.has(data)) return
   const count = isOurs(data) ? data.length : Math.min(LOOKED_AT, data.length)

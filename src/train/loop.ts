@@ -150,7 +150,7 @@ export interface LoopParts {
   readonly progress: Progress
   /** Whether it was asked to go on. */
   readonly resumed: boolean
-  /** Of epochs before, for a run that goes on. */
+  /** Records of epochs before, for a run that goes on. */
   readonly records: EpochRecord[]
   readonly snapshot: (loop: Loop) => Snapshot
 }

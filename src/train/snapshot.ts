@@ -133,7 +133,7 @@ function jsonOnce(value: object): string {
 export type Setting = Readonly<Record<string, unknown>>
 
 interface About {
-  /** Of the package that wrote it. */
+  /** Version of the package that wrote it. */
   readonly version: string
   readonly setting: Setting
   /** The first epoch of the run, and the one at which it ends. */

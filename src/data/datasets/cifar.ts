@@ -103,7 +103,7 @@ const CIFAR100: Flavour = {
 /** What `datasets.cifar10` takes. */
 export interface CifarOptions {
   /**
-   * Of a folder of jpg or png files: a folder for converted pictures, as that of
+   * With a folder of jpg or png files: a folder for converted pictures, as that of
    * `datasets.imageFolder`. Default: they are decoded in each epoch. The binary form needs none.
    */
   readonly cache?: string
@@ -216,7 +216,7 @@ async function findFiles(
   return { files, where: path }
 }
 
-/** Of an archive, unpacked: all images there are, with names, headers and padding. */
+/** Bytes of an archive, unpacked: all images there are, with names, headers and padding. */
 const mostBytes = ({ labelBytes }: Flavour): number => IMAGES * (labelBytes + 3072) + (1 << 20)
 
 function isWanted(name: string, { trainFiles, testFile, namesFile }: Flavour): boolean {

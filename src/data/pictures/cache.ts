@@ -12,7 +12,7 @@ import { fail, SpikewasmError } from '../../base/errors.js'
 import { warn } from '../../engine/platform.js'
 import { makeFolder } from '../../files/files.js'
 
-/** Of the layout, and of how samples are converted: files of others are not read. */
+/** Version of the layout, and of how samples are converted: files of others are not read. */
 const CACHE_VERSION = 1
 const MAGIC = 'spikewasm cache\n'
 const HEAD = 128
@@ -47,8 +47,8 @@ function headOf({ key, samples, size }: CacheOf): Uint8Array {
 }
 
 /**
- * Of a sample's bytes and its place; never 0, which stands for a sample that is not there. One that
- * lies in another's place is damaged too.
+ * A check of a sample's bytes and its place; never 0, which stands for a sample that is not
+ * there. One that lies in another's place is damaged too.
  */
 function checksum(bytes: Uint8Array, index: number): [number, number] {
   let [a, b] = [0x811c9dc5 ^ Math.imul(index, 0x9e3779b1), 0x9747b28c ^ bytes.length]

@@ -101,7 +101,7 @@ export function classNamesOf(
 }
 
 const TITLE = 'imageNet'
-/** Of the training pictures, by which published networks normalise. */
+/** Figures of the training pictures, by which published networks normalise. */
 const MEAN = [0.485, 0.456, 0.406]
 const STD = [0.229, 0.224, 0.225]
 

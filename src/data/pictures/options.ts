@@ -31,7 +31,7 @@ export interface PictureOptions {
   readonly crop?: number | readonly [number, number]
   /** 3 (default): red, green, blue. 1: grey. */
   readonly channels?: 1 | 3
-  /** Of bytes divided by 255, for each channel; default: 0.5. */
+  /** Statistics of bytes divided by 255, for each channel; default: 0.5. */
   readonly mean?: readonly number[]
   /** Likewise; default: 0.5. */
   readonly std?: readonly number[]
@@ -57,7 +57,7 @@ export interface PictureOptions {
 /** What `datasets.imageFolder` takes. */
 export interface ImageFolderOptions extends PictureOptions {
   /**
-   * Of a folder of classes alone: the share of each class that is for training, above 0, at most 1;
+   * In a folder of classes alone, the share of each class that is for training, above 0, at most 1;
    * the rest is the test part. Default 1: all pictures are in `train`, and there is no test part.
    */
   readonly trainShare?: number

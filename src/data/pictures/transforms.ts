@@ -176,7 +176,7 @@ export function centreCrop(picture: Bytes, [height, width]: readonly [number, nu
   return { data: out, width, height, channels }
 }
 
-/** Of a random-resized crop. */
+/** How a random-resized crop is drawn. */
 export interface ResizedCrop {
   /** Share of the area, from and to; default [0.08, 1]. */
   readonly scale?: readonly [number, number]

@@ -51,7 +51,7 @@ export function xxHash32(bytes: Uint8Array): number {
 }
 
 const MAGIC = 0x184d2204
-/** Of a frame that programs put in for themselves: sixteen numbers from here. */
+/** Numbers of a frame that programs put in for themselves: sixteen from here. */
 const SKIPPABLE = 0x184d2a50
 
 /**

@@ -159,7 +159,7 @@ export function firingRates(arena: Arena, last: LastRun): Record<string, number>
 
 /** What ran last, for the views of it. */
 export interface LastRun {
-  /** Of its program; empty before the first run. */
+  /** Probes of its program; empty before the first run. */
   readonly probes: readonly RateProbe[]
   readonly states: readonly StateProbe[]
   /** Images without repeats. */

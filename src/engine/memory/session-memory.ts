@@ -323,7 +323,7 @@ export async function end(
 
 /** What lives on between runs: all that can be read of a model. */
 function lasting({ buffers, named }: Plan): { readonly address: number; readonly bytes: number }[] {
-  // Of the optimizer's arrays only averages can be read without running.
+  // Averages alone can be read of the optimizer's arrays without running.
   const unread = Object.entries(named.training?.states ?? {})
     .filter(([name]) => name !== 'average')
     .map(([, buffer]) => buffer)

@@ -24,7 +24,7 @@ export interface Progress {
   data?: string
 }
 
-/** Of an epoch without a step. */
+/** Sums of an epoch without a step. */
 export const noSums = (): EpochSums => ({ steps: 0, loss: 0, correct: 0, seen: 0, rates: {} })
 
 /** Adds what more steps have found. @param among of so many the means are taken */

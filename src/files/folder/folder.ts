@@ -34,7 +34,7 @@ const LEFT_BEHIND = /^(\.run\.\d+\.[\w-][\w.-]*|run\.lock\.\w+\.old)$/
 const LOCK_LEFT_BEHIND = /^\.run\.lock\.[0-9a-f]+\.tmp$/
 const OLD_MS = 3_600_000
 
-/** Of systems that do not open or flush folders. */
+/** Errors of systems that do not open or flush folders. */
 const CANNOT_SYNC = ['EINVAL', 'EISDIR', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']
 
 /** The folder of one writer. */

@@ -107,7 +107,7 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
 
 /**
  * A file of a run's folder, as the last commit has left it, whether or not somebody writes there.
- * Of a folder without a manifest: the file as it is.
+ * In a folder without a manifest, the file as it is.
  *
  * @throws SpikewasmError when there is none, or it is not what the manifest says
  */

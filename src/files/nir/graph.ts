@@ -25,7 +25,7 @@ export interface NirGraph {
 
 /** A whole file. */
 export interface NirFile {
-  /** Of the `nir` package that wrote it, such as '1.0.4'. */
+  /** Version of the `nir` package that wrote it, such as '1.0.4'. */
   readonly version: string
   readonly graph: NirGraph
 }

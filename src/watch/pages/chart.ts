@@ -45,7 +45,7 @@ export interface Series {
   readonly dash?: boolean
   /** Which pattern the line has, among those that differ much; default 0, a whole line. */
   readonly pattern?: number
-  /** Of points; default 'circle'. */
+  /** Mark of points; default 'circle'. */
   readonly symbol?: ChartSymbol
   /** Whether points are hollow. */
   readonly open?: boolean

@@ -331,7 +331,7 @@ function confusionHtml(
   )
 }
 
-/** Of many classes: which were taken for which. */
+/** For many classes: which were taken for which. */
 function pairsOf(confusion: readonly (readonly number[])[], names: readonly string[]): Table {
   const pairs = confusion.flatMap((counts, label) =>
     counts.flatMap((count, answer) =>

@@ -50,7 +50,7 @@ export interface StepPoint {
   /** Epochs so far, with the share of the one that runs. */
   readonly at: number
   readonly loss: number
-  /** Of the epoch so far, 0…1; null where there are no labels. */
+  /** Mean of the epoch so far, 0…1; null where there are no labels. */
   readonly accuracy: number | null
   readonly learningRate: number
   readonly stepMs: number
