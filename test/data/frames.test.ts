@@ -8,6 +8,7 @@ import { expectRefusal } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
 import { own, test } from '../support/models.js'
+import { netOf } from '../support/net.js'
 
 const T = 3
 const shape = [2, 4, 5] as const
@@ -27,13 +28,8 @@ const data = api.fromArrays({
   classes,
 })
 
-const network = () =>
-  api.sequential(
-    api.conv2d(2, 4, 3, { padding: 1 }),
-    api.lif({ vThreshold: 0.3 }),
-    api.flatten(),
-    api.linear(80, classes),
-  )
+const text = `conv 4 3 padding=1, lif vThreshold=0.3, flatten, linear ${classes}`
+const network = () => netOf(shape, text)
 const compiled = (frames = true, timeSteps = T): Promise<api.Model> =>
   api.compile(network(), { input: shape, batchSize: 6, timeSteps, frames, seed: 2 })
 
@@ -78,21 +74,14 @@ for (const [timeSteps, B] of [
     const y = [...api.permutation(B, 2, 0)]
     const x = read(all, y)
     const make = () =>
-      api
-        .sequential(
-          api.conv2d(3, 4, 3, { padding: 1 }),
-          api.lif({ vThreshold: 0.3 }),
-          api.flatten(),
-          api.linear(80, classes),
-        )
-        .compile({
-          input: [3, 4, 5],
-          batchSize: B,
-          timeSteps: timeSteps ?? 4,
-          seed: 2,
-          method: 'bptt',
-          frames: timeSteps !== undefined,
-        })
+      netOf([3, 4, 5], text).compile({
+        input: [3, 4, 5],
+        batchSize: B,
+        timeSteps: timeSteps ?? 4,
+        seed: 2,
+        method: 'bptt',
+        frames: timeSteps !== undefined,
+      })
     const [fitted, stepped] = [await make(), await make()]
     const net = await api.openNet(await api.exportWasm(stepped, { mode: 'train', batchSize: B }))
     await fitted.fit(all, { optimizer: stepped.optimizer, numWorkers: 0 })

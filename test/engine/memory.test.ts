@@ -26,6 +26,7 @@ import {
 import { initialValues } from '../../src/network/kind.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 import { skip } from '../support/runner.js'
 
 const run = promisify(execFile)
@@ -153,7 +154,7 @@ test('what can be read of a disposed model stays, whoever gets its memory', asyn
 
 // Too large to be copied for a model that may be garbage.
 const compileLarge = (seed: number, threads = 1): Promise<Model> =>
-  sequential(flatten(), linear(192, 3072), lif(), linear(3072, 5)).compile({
+  netOf([3, 8, 8], 'flatten, linear 3072, lif, linear 5').compile({
     input: [3, 8, 8],
     batchSize: 6,
     timeSteps: 2,
@@ -205,12 +206,12 @@ test('what a model begins with is made when it is first needed', async () => {
 })
 
 test('weights that are made in parts are those that are made at once', async () => {
-  const model = await sequential(
-    conv2d(64, 48, 7, { groups: 2 }),
-    flatten(),
-    linear(192, 500),
-    lif(),
-  ).compile({ input: [64, 8, 8], batchSize: 1, timeSteps: 1, seed: 3 })
+  const model = await netOf([64, 8, 8], 'conv 48 7 groups=2, flatten, linear 500, lif').compile({
+    input: [64, 8, 8],
+    batchSize: 1,
+    timeSteps: 1,
+    seed: 3,
+  })
   const state = model.stateDict()
   for (const [i, parameter] of model.session.plan.parameters.entries())
     assert.equal(state[parameter.name].data, initialValues(parameter, 3, i))

@@ -3,19 +3,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { medianTimes } from '../../src/engine/run/last-run.js'
 import type { RecordTime } from '../../src/engine/run/record-times.js'
-import {
-  adam,
-  conv2d,
-  type FitOptions,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import { adam, type FitOptions, type Model, sgd } from '../../src/index.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 import { compileToy, toy } from '../support/toy.js'
 
 const input = [2, 8, 8] as const
@@ -28,13 +19,9 @@ const y = labels(batchSize, 4, 8)
  * all of each weight away at the first step, and then they are silent.
  */
 async function fading(): Promise<Model> {
-  const net = sequential(
-    conv2d(2, 20, 3, { padding: 1 }),
-    lif({ vThreshold: 0.02 }),
-    conv2d(20, 18, 3, { stride: 2, padding: 1 }),
-    lif(),
-    flatten(),
-    linear(18 * 16, 4),
+  const net = netOf(
+    input,
+    'conv 20 3 padding=1, lif vThreshold=0.02, conv 18 3 stride=2 padding=1, lif, flatten, linear 4',
   )
   const model = await net.compile({ input, batchSize, timeSteps: 4, seed: 5 })
   model.optimizer = sgd({ lr: 1, momentum: 0, weightDecay: 0.9999, decay: 'all' })

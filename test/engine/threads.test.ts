@@ -4,23 +4,16 @@ import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits, firstDifference, labels, uniform } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 
 const input = [3, 11, 9] as const
 const batchSize = 7
 
 const network = () =>
-  api.sequential(
-    api.conv2d(3, 17, 3, { padding: 1 }),
-    api.batchNorm2d(17),
-    api.lif(),
-    api.maxPool2d(2),
-    api.conv2d(17, 33, 3, { padding: 1, bias: false }),
-    api.batchNorm2d(33),
-    api.lif(),
-    api.dropout(0.3),
-    api.avgPool2d(2),
-    api.flatten(),
-    api.linear(132, 10),
+  netOf(
+    input,
+    `conv 17 3 padding=1, norm, lif, maxPool2d 2, conv 33 3 padding=1 bias=false, norm,
+    lif, dropout 0.3, avgPool2d 2, flatten, linear 10`,
   )
 
 async function trainFive(options: Partial<api.CompileOptions>, seed = 5): Promise<api.StateDict> {

@@ -11,6 +11,7 @@ import { inParts, merged } from '../../src/engine/page/mirror.js'
 import { argumentsOf } from '../../src/engine/page/protocol.js'
 import * as api from '../../src/index.js'
 import { labels, uniform } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 const written: string[] = []
@@ -47,24 +48,14 @@ const y = labels(batchSize, 3, 5)
 type Options = Partial<api.CompileOptions>
 const networks = {
   plain: () =>
-    api.sequential(
-      ...[
-        api.conv2d(2, 9, 3, { padding: 1 }),
-        api.lif({ vThreshold: 0.5 }),
-        api.flatten(),
-        api.linear(36, 17),
-      ],
-      ...[api.batchNorm1d(17), api.lif({ vThreshold: 0.3 }), api.linear(17, 3)],
+    netOf(
+      [2, 2, 2],
+      'conv 9 3 padding=1, lif vThreshold=0.5, flatten, linear 17, norm, lif vThreshold=0.3, linear 3',
     ),
   cells: () =>
-    api.sequential(
-      api.flatten(),
-      api.linear(8, 9),
-      api.alif(),
-      api.linear(9, 5),
-      api.recurrent(api.cubaLif()),
-      api.linear(5, 3),
-    ),
+    netOf([2, 2, 2], 'flatten, linear 9, alif, linear 5, hears, linear 3', {
+      hears: () => api.recurrent(api.cubaLif()),
+    }),
 }
 
 const compile = (network: keyof typeof networks, options: Options): Promise<api.Model> =>

@@ -12,6 +12,7 @@ import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
+import { compileNet } from '../support/net.js'
 import { Op } from '../support/operations.js'
 import { usualModes } from '../support/tables.js'
 
@@ -194,38 +195,23 @@ test('passes of one image: the program of the pass runs for the samples alone', 
 
 test('sums of spikes at one step: no sample depends on those beside it', async () => {
   // In training the kernel is chosen by the spikes of the whole batch.
-  for (const [window, purpose] of [
-    [2, 'train'],
-    [2, 'inference'],
-    [16, 'train'],
-    [16, 'inference'],
-  ] as const) {
-    const net = api.sequential(
-      api.conv2d(1, 16, 3, { padding: 1 }),
-      api.lif({ vThreshold: 0.3 }),
-      api.avgPool2d(window),
-      api.conv2d(16, 24, 1),
-      api.lif({ vThreshold: 0.1 }),
-      api.flatten(),
-      api.linear(24 * (32 / window) ** 2, 5),
-    )
-    const model = await modelOf(net, {
-      input: [1, 32, 32],
-      timeSteps: 1,
-      batchSize: 6,
-      purpose,
-    })
-    const { train, evaluate } = model.session.plan.programs
-    const chooses = (program = evaluate) => program?.records.some(({ op }) => op === Op.Choose)
-    assert.equal([chooses(train), chooses()], [purpose === 'train', false])
-    const loud = samplesFor(model, 6, 1)
-    const quiet = loud.map((sample, i) => (i === 0 ? sample : sample.map((v) => v / 100)))
-    const { logits } = await model.predict(loud[0])
-    assert.ok(Object.values(model.firingRates()).every((rate) => rate > 0))
-    for (const batch of [loud, quiet])
-      assert.equal((await model.predict(together(batch))).logits.subarray(0, 5), logits)
-    await model.dispose()
-  }
+  for (const window of [2, 16])
+    for (const purpose of ['train', 'inference'] as const) {
+      const text = `conv 16 3 padding=1, lif vThreshold=0.3, avgPool2d ${window},
+        conv 24 1, lif vThreshold=0.1, flatten, linear 5`
+      const of = { input: [1, 32, 32], timeSteps: 1, batchSize: 6, purpose } as const
+      const model = await compileNet(text, of)
+      const { train, evaluate } = model.session.plan.programs
+      const chooses = (program = evaluate) => program?.records.some(({ op }) => op === Op.Choose)
+      assert.equal([chooses(train), chooses()], [purpose === 'train', false])
+      const loud = samplesFor(model, 6, 1)
+      const quiet = loud.map((sample, i) => (i === 0 ? sample : sample.map((v) => v / 100)))
+      const { logits } = await model.predict(loud[0])
+      assert.ok(Object.values(model.firingRates()).every((rate) => rate > 0))
+      for (const batch of [loud, quiet])
+        assert.equal((await model.predict(together(batch))).logits.subarray(0, 5), logits)
+      await model.dispose()
+    }
 })
 
 test('training and its profile after predict are those without it', async () => {

@@ -78,12 +78,7 @@ const comesBack = (): api.Module =>
   api.block(
     {
       first: api.sequential(api.conv2d(2, 4, 3, { padding: 1 }), api.recurrent(api.lif(neuron))),
-      end: api.sequential(
-        api.conv2d(4, 3, 3, { padding: 1 }),
-        api.lif(neuron),
-        api.flatten(),
-        api.linear(147, 3),
-      ),
+      end: netOf([4, 7, 7], 'conv 3 3 padding=1, lif vThreshold=0.3, flatten, linear 3'),
     },
     (m, image, { add }) => {
       const a = m.first(image)
@@ -99,13 +94,7 @@ const joined = (floats: boolean) => (): api.Module =>
       c: api.lif(neuron),
       d: api.sequential(api.conv2d(11, 8, 3, { padding: 1 }), api.lif(neuron)),
       e: api.sequential(api.conv2d(8, 8, 3, { padding: 1 }), api.alif(neuron)),
-      end: api.sequential(
-        api.conv2d(8, 6, 1),
-        api.maxPool2d(2),
-        api.dropout(0.3),
-        api.flatten(),
-        api.linear(54, 3),
-      ),
+      end: netOf([8, 7, 7], 'conv 6 1, maxPool2d 2, dropout 0.3, flatten, linear 3'),
     },
     (m, image, { add, concat }) => {
       const [a, b] = [m.a(image), m.b(image)]

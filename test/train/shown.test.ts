@@ -2,11 +2,13 @@
  * What a report looks at, and what a dashboard tells a page, as text, against shown.txt. The clock
  * stands still but for steps.
  */
-import { own, test } from '../support/models.js'
+
 import * as api from '../../src/index.js'
 import type { EpochRecord } from '../../src/train/records.js'
 import { atDistances, examine, examiner } from '../../src/train/report/examine.js'
 import { endingOf, titleOf } from '../../src/train/report/make.js'
+import { own, test } from '../support/models.js'
+import { netOf } from '../support/net.js'
 import {
   compareLines,
   hashOf,
@@ -41,15 +43,7 @@ function dataOf(length: number, more: object = {}): api.Dataset {
     },
   }
 }
-const { conv2d, flatten, lif, linear, sequential } = api
-const net = () =>
-  sequential(
-    conv2d(2, 9, 3, { padding: 1 }),
-    lif(),
-    flatten(),
-    linear(108, 3),
-    lif({ vThreshold: 0.2 }),
-  )
+const net = () => netOf([2, 3, 4], 'conv 9 3 padding=1, lif, flatten, linear 3, lif vThreshold=0.2')
 const targets = { size: 3, read: (i: number, out: Float32Array) => void out.fill(i / 10) }
 
 test('what a report looks at', async () => {
