@@ -50,7 +50,7 @@ const lists = ['index.ts', 'all.ts', 'cells.ts', 'elementwise.ts', 'membranes.ts
 const generated = /^assembly\/generated\//
 
 /** How long functions, files and lines may be, and of how many files a folder. */
-const most = { functionLines: 293, lines: 600, columns: 100, files: 25 }
+const most = { functionLines: 60, lines: 600, columns: 100, files: 25 }
 
 /** One list, which is searched rather than read. */
 const longFiles = ['assembly/opcodes.ts']
