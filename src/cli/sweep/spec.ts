@@ -315,15 +315,20 @@ const rangeRules: r.Rules<Exclude<Choice, readonly unknown[]>> = {
   integer: r.truth(false),
 }
 
+type Refusal = (where: string, expected: string, got: unknown) => never
+
+const refusal =
+  (path: string): Refusal =>
+  (where, expected, got) =>
+    fail(`${path}: ${where} must be ${expected}, got ${got === undefined ? 'none' : describe(got)}`)
+
 /** @throws SpikewasmError for what is no sweep; it says what is wrong where */
 export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
   const value = parseJsonBytes(bytes, path, 'the sweep', { length: 1_000_000, once: duplicateKey })
-  const refuse = (where: string, expected: string, got: unknown): never => {
-    fail(`${path}: ${where} must be ${expected}, got ${got === undefined ? 'none' : describe(got)}`)
-  }
+  const refuse: Refusal = refusal(path)
   const nameOf = (key: string): string => `${path}: ${key}`
   const spec = r.complete(nameOf('the sweep'), rules, value as object, [], nameOf)
-  const { base = {}, grid, random, count, seed = 0 } = spec
+  const { base = {}, grid, random } = spec
   if ((grid === undefined) === (random === undefined))
     fail(
       `${path}: the sweep must have one of grid, such as {"lr": [0.05, 0.1]}, and random with ` +
@@ -339,6 +344,33 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
     if (!optionNames().includes(name)) checkRun({ [name]: 0 }, `${path}: ${where}`)
     if (Object.hasOwn(base, name)) refuse(`base.${name}`, `left out: it is in ${where}`, base[name])
   }
+  const choices = choicesOf(spec, varies, path)
+  const held = new Map<string, CheckedRun['own']>()
+  const ownOf = (model: unknown): CheckedRun['own'] => {
+    if (typeof model !== 'string' || !shared.isOwnModel(model)) return undefined
+    const own = held.get(model) ?? ownNetwork(resolve(dirname(path), model), `${path}: model`)
+    held.set(model, own)
+    return own
+  }
+  const runs = choices.map((chosen) => {
+    const about = JSON.stringify(chosen)
+    const place = `${path}: the run ${about.length > 120 ? `${about.slice(0, 120)}…` : about}`
+    const options = { ...base, ...chosen }
+    return { ...checkRun(options, place, ownOf(Object(options).model)), chosen }
+  })
+  const halving = readHalving(spec.halving, `${path}: halving`)
+  return { runs, varied, ...(halving && { halving, rungs: commonRungs(halving, runs, path) }) }
+}
+
+/** What each run has of its own: all of the grid, or so many at random. */
+function choicesOf(
+  { grid, count, seed = 0 }: { grid?: object; count?: number; seed?: number },
+  varies: Readonly<Record<string, unknown>>,
+  path: string,
+): Record<string, unknown>[] {
+  const varied = Object.keys(varies)
+  const where = grid === undefined ? 'random' : 'grid'
+  const refuse: Refusal = refusal(path)
   const list = (name: string, of: unknown): readonly unknown[] => {
     if (!Array.isArray(of) || of.length === 0)
       return refuse(`${where}.${name}`, 'a list of values, one at least', of)
@@ -372,27 +404,13 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
   }
   function rangeOf(name: string, of: unknown): Choice {
     const at = `random.${name}`
-    const choice = r.complete(nameOf(at), rangeRules, of as object)
+    const choice = r.complete(`${path}: ${at}`, rangeRules, of as object)
     const { min, max, scale } = choice
     if (min >= max) refuse(`${at}.max`, `more than min, ${min}`, max)
     if (scale === 'log' && min <= 0) refuse(`${at}.min`, '> 0 with scale log', min)
     return choice
   }
-  const held = new Map<string, CheckedRun['own']>()
-  const ownOf = (model: unknown): CheckedRun['own'] => {
-    if (typeof model !== 'string' || !shared.isOwnModel(model)) return undefined
-    const own = held.get(model) ?? ownNetwork(resolve(dirname(path), model), `${path}: model`)
-    held.set(model, own)
-    return own
-  }
-  const runs = choices.map((chosen) => {
-    const about = JSON.stringify(chosen)
-    const place = `${path}: the run ${about.length > 120 ? `${about.slice(0, 120)}…` : about}`
-    const options = { ...base, ...chosen }
-    return { ...checkRun(options, place, ownOf(Object(options).model)), chosen }
-  })
-  const halving = readHalving(spec.halving, `${path}: halving`)
-  return { runs, varied, ...(halving && { halving, rungs: commonRungs(halving, runs, path) }) }
+  return choices
 }
 
 /** @throws SpikewasmError where runs have different numbers of epochs: they cannot be compared */
