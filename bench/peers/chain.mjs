@@ -23,8 +23,8 @@ const value = (name, shape) => ({
   },
 })
 
-/** The ONNX model of a chain. `numbers`: Float32Array that its weights are in. */
-export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
+/** Collects the nodes and constants of a graph; what makes one returns its name. */
+function emitter() {
   const nodes = []
   const constants = []
   let count = 0
@@ -39,6 +39,29 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
     constants.push(tensor(name, dims, data))
     return name
   }
+  return { nodes, constants, fresh, emit, constant }
+}
+
+/** A model of one input x and one output y. */
+const encode = ({ nodes, constants }, input, classes) =>
+  Model.encode(
+    Model.fromObject({
+      irVersion: 8,
+      opsetImport: [{ version: 13 }],
+      graph: {
+        name: 'graph',
+        node: nodes,
+        initializer: constants,
+        input: [value('x', [1, ...input])],
+        output: [value('y', [1, classes])],
+      },
+    }),
+  ).finish()
+
+/** The ONNX model of a chain. `numbers`: Float32Array that its weights are in. */
+export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
+  const graph = emitter()
+  const { fresh, emit, constant } = graph
   const weights = ({ at, shape }) =>
     constant(shape, numbers.slice(at, at + shape.reduce((a, b) => a * b, 1)))
   const scalar = (number) => constant([], Float32Array.of(number))
@@ -92,17 +115,5 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
     values.push({ name, still: still && layer.op !== 'neuron' })
   }
   emit('ReduceMean', [values.at(-1).name], { axes: [0], keepdims: 1 }, ['y'])
-  return Model.encode(
-    Model.fromObject({
-      irVersion: 8,
-      opsetImport: [{ version: 13 }],
-      graph: {
-        name: 'graph',
-        node: nodes,
-        initializer: constants,
-        input: [value('x', [1, ...input])],
-        output: [value('y', [1, classes])],
-      },
-    }),
-  ).finish()
+  return encode(graph, input, classes)
 }
