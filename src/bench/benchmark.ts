@@ -102,6 +102,10 @@ export function selectionOf(args: SelectionArguments): Selection {
     sections: shapes ? ['kernels'] : only === undefined ? sections : [only],
     threads: threads ?? Math.min(4, availableParallelism()),
     kernelThreads: threads ?? 1,
-    ...{ model, timeSteps, batchSize, densities: density && [...new Set(density)], shapes },
+    model,
+    timeSteps,
+    batchSize,
+    densities: density && [...new Set(density)],
+    shapes,
   }
 }

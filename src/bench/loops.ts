@@ -91,7 +91,13 @@ export async function measureEach(names: readonly string[], context: Context): P
 }
 
 const head = [
-  ...['benchmark', 'time', 'spread', 'rate, usual work', 'of limit', 'limit beside', 'density'],
+  'benchmark',
+  'time',
+  'spread',
+  'rate, usual work',
+  'of limit',
+  'limit beside',
+  'density',
   'conditions',
 ]
 const lesser = ['limit beside', 'spread', 'density', 'conditions']

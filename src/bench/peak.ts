@@ -145,11 +145,3 @@ export const limits: Readonly<Record<Exclude<Limit, 'memory'>, () => LimitRate>>
   /** The same of weights of one byte. */
   'byte-adds': () => additions('addBytes'),
 }
-
-/** GFLOP/s of multiplications and additions, the highest seen so far in this process. */
-export function peakGflops(milliseconds = 30): number {
-  const [limit, end] = [multiplyAdds(), performance.now() + milliseconds]
-  do limit.look()
-  while (performance.now() < end)
-  return limit.best
-}

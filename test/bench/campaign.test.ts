@@ -129,7 +129,7 @@ test('without time to confirm, the screen accuses at a stricter level', async ()
       { seconds: 3 },
     )
   assert.equal((await hurried(1)).verdicts, { a: 'slower' })
-  // Of 95 %, this interval lies beyond the threshold too.
+  // At 95 % this interval lies beyond the threshold too.
   const { verdicts, campaign } = await hurried(5)
   assert.equal(verdicts, { a: 'undecided' })
   checkRows(campaign.rows)

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { makeBaseline } from '../../src/bench/compare/baseline.js'
 import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js'
 import { compareAgainst, runComparison } from '../../src/bench/compare/command.js'
 import type { CompareOptions } from '../../src/bench/compare/options.js'
@@ -128,11 +129,23 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
   assert.ok(notes.some((note) => note.startsWith('skipped: loop 5: the other build')))
 })
 
+test('a baseline with a benchmark that fails is none', async () => {
+  const odd = [{ number: 0, does: 'throw', build: 'both' }] as const
+  const failing = makeBaseline(optionsOf({ count: 1, odd }))
+  assert.match(await mistakeOf(failing), /^benchmark "loop 0" failed: Error: cannot run/)
+})
+
 test('one benchmark is measured, however long a process took to start', async () => {
   const job = {
-    ...{ weights: {}, cases },
-    ...{ selection: { count: 3 }, builds: [ownRoot()], calibrate: false, wide: false },
-    ...{ filter: undefined, names: undefined, measured: {}, seconds: 1e-3, seed: 1 },
+    weights: {},
+    cases,
+    selection: { count: 3 },
+    builds: [ownRoot()],
+    calibrate: false,
+    wide: false,
+    measured: {},
+    seconds: 1e-3,
+    seed: 1,
   }
   const { measured, isWhole } = await runChild(job, { patienceMs: 60_000 })
   assert.equal([measured.length, isWhole], [1, true])

@@ -65,7 +65,7 @@ test('a slower loop is found on fresh processes, and nothing else', async () => 
 const baselinePath = join(folder, 'base.json')
 
 test('a baseline is saved, read, and compared with', async () => {
-  // Of three processes, one that is disturbed would leave it undecided.
+  // Among three processes, one that is disturbed would leave it undecided.
   const made = await makeBaseline(optionsOf({ count: 1 }), 5)
   assert.equal(
     made.benchmarks.map(({ name, processes }) => [name, processes.length]),

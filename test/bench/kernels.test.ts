@@ -4,9 +4,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Benchmark, type SelectionArguments, selectionOf } from '../../src/bench/benchmark.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
-import { thisBuild } from '../../src/bench/compare/builds.js'
+import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js'
 import { measureEach } from '../../src/bench/loops.js'
 import { ofLong } from '../support/long.js'
+
+const thisBuild = async () => loadBuild(await findBuild(ownRoot(), 'this build'), 'this')
 
 const listAll = (args: SelectionArguments): readonly Benchmark[] =>
   listBenchmarks(selectionOf({ threads: 1, timeSteps: 3, batchSize: 1, ...args }))

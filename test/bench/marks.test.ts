@@ -5,7 +5,12 @@ import type { Measured } from '../../src/bench/compare/process.js'
 import { bestRate, marksOf, othersOf } from '../../src/bench/conditions.js'
 
 const measuredOf = (more: Partial<Measured> & { readonly rate?: number } = {}): Measured => ({
-  ...{ name: 'x', times: [], isSteady: true, densities: [], others: 0, spentMs: 100 },
+  name: 'x',
+  times: [],
+  isSteady: true,
+  densities: [],
+  others: 0,
+  spentMs: 100,
   calibration: { multiplyAdd: Math.log(more.rate ?? 1) },
   ...more,
 })

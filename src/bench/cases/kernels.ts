@@ -45,7 +45,7 @@ const [DENSITIES, QUICK_DENSITIES] = [
   [0.05, 0.1, 0.2, 0.4],
   [0.1, 0.4],
 ]
-/** Of ResNet-18. */
+/** As many as ResNet-18 has. */
 const PARAMETERS = 11_173_962
 
 export function kernelBenchmarks(selection: Selection): Benchmark[] {

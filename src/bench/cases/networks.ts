@@ -1,6 +1,5 @@
 /** Training steps of every method, and predictions. */
 
-import type { Model } from '../../model/model.js'
 import type { Benchmark, Build, Prepared, Selection } from '../benchmark.js'
 import {
   batchOf,
@@ -53,8 +52,11 @@ export const inferenceBenchmarks = (selection: Selection): Benchmark[] =>
     return onThreads(selection, name, { ...setting, purpose: 'inference' })
   })
 
-/** A model with trained weights, the same ones in all builds. */
-export async function trainedModel(build: Build, setting: Setting, quick: boolean): Promise<Model> {
+/**
+ * Steps at learning rate 0, so that weights and with them firing rates stay what they are: trained,
+ * and the same ones in all builds.
+ */
+async function prepare(build: Build, setting: Setting, quick: boolean): Promise<Prepared> {
   const state = await trainedWeights(setting.model, quick)
   const model = await compileWith(build.sw, setting)
   try {
@@ -63,12 +65,6 @@ export async function trainedModel(build: Build, setting: Setting, quick: boolea
     await model.dispose()
     throw error
   }
-  return model
-}
-
-/** Steps at learning rate 0, so that weights and with them firing rates stay what they are. */
-async function prepare(build: Build, setting: Setting, quick: boolean): Promise<Prepared> {
-  const model = await trainedModel(build, setting, quick)
   const { x, y } = makeBatch(setting.batchSize)
   return {
     run: setting.purpose ? () => model.predict(x) : () => model.trainStep(x, y, { lr: 0 }),

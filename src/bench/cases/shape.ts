@@ -55,7 +55,7 @@ export const outputOf = ({ H, W, kernel, stride, padding }: ConvolutionShape): [
   Math.floor((W + 2 * padding - kernel) / stride) + 1,
 ]
 
-/** Of one call: bytes of a tensor, and multiplications and additions in 1e9. */
+/** Bytes of a tensor, and multiplications and additions in 1e9, that one call may have. */
 const [MOST_BYTES, MOST_GFLOP] = [2 ** 30, 200]
 /** A linear layer gets so many times the images of other kernels. */
 export const LINEAR_ROWS = 16

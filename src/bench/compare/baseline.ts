@@ -10,14 +10,13 @@ import { buffer } from 'node:stream/consumers'
 import { fail } from '../../base/errors.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { readFileClear, writeFileAtomic } from '../../files/files.js'
-import { othersOf } from '../conditions.js'
 import { obstacleBetween, originSchema } from './builds.js'
-import { type Campaign, runCampaign } from './campaign.js'
+import { type Campaign, measureAll, runCampaign } from './campaign.js'
 import { type CompareOptions, courseOf, jobOf, ownOrigin, rootOf } from './options.js'
-import { addProcess, type Figures, type Measured, type SharedJob } from './process.js'
+import type { Measured } from './process.js'
 import { difference, type Estimate, estimate } from './statistics.js'
 
-/** Of the file; another one cannot be read. */
+/** The file's schema; another one cannot be read. */
 const SCHEMA = 1
 const FORMAT = 'spikewasm baseline'
 /** Processes that a baseline is made of. */
@@ -80,44 +79,19 @@ export async function makeBaseline(
   processes = PROCESSES,
 ): Promise<Baseline> {
   const job = await jobOf(options, [rootOf(options)], true)
-  const found = await measureAll(job, options, processes)
-  if (found.size === 0) fail('bench.saveBaseline must have something to measure, got nothing')
+  const { rows, failed, others } = await measureAll({ ...courseOf(options), job }, processes)
+  for (const [name, why] of failed) fail(`benchmark "${name}" failed: ${why}`)
   return {
     format: FORMAT,
     schema: SCHEMA,
     origin: await ownOrigin(options),
-    others: rounded(othersOf([...found.values()].flat())),
-    benchmarks: [...found].map(([name, list]) => {
-      const density = list.find(({ densities }) => densities[0])?.densities[0]
-      return { name, ...(density && { density }), processes: list.map(processTimes) }
+    others: rounded(others),
+    benchmarks: rows.flatMap(({ name, measured }) => {
+      const density = measured.find(({ densities }) => densities[0])?.densities[0]
+      const processes = measured.map(processTimes)
+      return measured.length === 0 ? [] : { name, ...(density && { density }), processes }
     }),
   }
-}
-
-/** Figures of so many processes, by name. */
-async function measureAll(
-  job: SharedJob,
-  options: CompareOptions,
-  processes: number,
-): Promise<Figures> {
-  const { seconds, patience, seed, progress } = courseOf(options)
-  const found: Figures = new Map()
-  const start = performance.now()
-  for (let i = 0; i < processes; i++) {
-    const left = seconds - (performance.now() - start) / 1000
-    if (left < 0.5 && i > 1) break
-    let done = 0
-    const onBegin = (name: string): void =>
-      progress(`baseline ${i + 1}/${processes}, ${++done}: ${name}`)
-    // The start of a process takes a part of its share.
-    const share = Math.max(0.5, left / (processes - i) - 0.5)
-    const given = { ...job, seconds: share, seed: seed + 7919 * i }
-    const { failed } = await addProcess(found, given, { patienceMs: 1000 * patience, onBegin })
-    progress('')
-    const [failure] = failed
-    if (failure !== undefined) fail(`benchmark "${failure[0]}" failed: ${failure[1]}`)
-  }
-  return found
 }
 
 export const writeBaseline = (path: string, baseline: Baseline): Promise<void> =>

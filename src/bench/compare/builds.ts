@@ -72,10 +72,6 @@ export async function loadBuild({ version, main, ops }: BuildFiles, name: string
   }
 }
 
-/** The build that this file belongs to. */
-export const thisBuild = async (): Promise<Build> =>
-  loadBuild(await findBuild(ownRoot(), 'this build'), 'this')
-
 const text = v.pipe(v.string(), v.maxLength(400))
 
 export const originSchema = v.object({

@@ -5,13 +5,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { bestRate, type Mark, marksOf, othersOf } from '../conditions.js'
-import {
-  addProcess,
-  type Figures,
-  type Measured,
-  type runChild,
-  type SharedJob,
-} from './process.js'
+import { type Measured, runChild, type SharedJob } from './process.js'
 import {
   type Estimate,
   hull,
@@ -34,6 +28,9 @@ import {
  * different assumptions; the interval holds all of them. Undefined: nothing to compare with.
  */
 export type Judge = (name: string, measured: readonly Measured[]) => readonly Estimate[] | undefined
+
+/** What processes found, by name. */
+type Figures = Map<string, Measured[]>
 
 export interface CampaignOptions {
   readonly job: SharedJob
@@ -95,6 +92,19 @@ const [LEAST_SECONDS, MOST_SECONDS] = [0.4, 3]
 const START_SECONDS = 1
 const MOST_LOOKS = looks[looks.length - 1]
 
+/**
+ * Figures without verdicts, of processes that have all of the time: what a baseline is made of. It
+ * ends when a benchmark fails.
+ */
+export async function measureAll(
+  options: Omit<CampaignOptions, 'judge' | 'isOtherFixed'>,
+  processes: number,
+): Promise<Campaign> {
+  const run = new Run({ ...options, judge: () => undefined, isOtherFixed: true })
+  await run.screen(processes, true)
+  return run.result()
+}
+
 export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   const run = new Run(options)
   await run.screen()
@@ -128,16 +138,18 @@ class Run {
     return this.options.seconds - (this.clock() - this.start) / 1000
   }
 
-  async screen(): Promise<void> {
-    const end = (1 - SCREEN_SHARE) * this.options.seconds
-    for (let whole = 0; whole < SCREENS && this.processes < SCREENS + MOST_BROKEN; ) {
-      if (this.processes > 0 && this.left() <= 0) break
-      const seconds = (this.left() - end) / (SCREENS - whole) - this.startSeconds
+  /** @param isAll nothing comes behind it; then at least two processes show how they differ */
+  async screen(count = SCREENS, isAll = false): Promise<void> {
+    const end = isAll ? 0 : (1 - SCREEN_SHARE) * this.options.seconds
+    for (let whole = 0; whole < count && this.processes < count + MOST_BROKEN; ) {
+      if (this.processes > Number(isAll) && this.left() <= 0) break
+      const seconds = (this.left() - end) / (count - whole) - this.startSeconds
       const names = this.processes > 0 ? this.names.filter((n) => this.isOpen(n)) : undefined
       if (names?.length === 0) break
-      const stage = `screen ${whole + 1}/${SCREENS}`
+      const stage = `screen ${whole + 1}/${count}`
       // A process that ended early has looked at a part.
       whole += Number(await this.process(this.screened, names, Math.max(1, seconds), stage))
+      if (isAll && this.failed.size > 0) break
     }
   }
 
@@ -152,17 +164,19 @@ class Run {
     seconds: number,
     stage: string,
   ): Promise<boolean> {
-    const { job, seed, patience, progress, runProcess } = this.options
+    const { job, seed, patience, progress, runProcess = runChild } = this.options
     const before = this.clock()
     let done = 0
     const onBegin = (name: string): void =>
       progress(`${stage}, ${++done}/${names?.length ?? '…'}: ${name}`)
-    const outcome = await addProcess(
-      into,
-      { ...job, names, seconds, seed: seed + 7919 * this.processes++ },
+    // Names with few figures come first.
+    const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
+    const outcome = await runProcess(
+      { ...job, names, measured, seconds, seed: seed + 7919 * this.processes++ },
       { patienceMs: 1000 * patience, onBegin },
-      runProcess,
     )
+    for (const found of outcome.measured)
+      into.set(found.name, [...(into.get(found.name) ?? []), found])
     progress('')
     if (this.names.length === 0) this.names = outcome.names
     if (this.names.length === 0)
@@ -291,7 +305,9 @@ class Run {
     const open = this.names.filter((name) => this.isOpen(name))
     return {
       rows: open.map((name) => this.row(name, bestRate(all))),
-      ...{ skipped, failed, processes },
+      skipped,
+      failed,
+      processes,
       seconds: (this.clock() - this.start) / 1000,
       others: othersOf(all),
     }

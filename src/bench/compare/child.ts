@@ -156,7 +156,12 @@ async function timed(
   const behind = calibrate(calibratesAll)
   const [multiplyAdd, eventAdds, copy] = before.map((rate, i) => (rate + behind[i]) / 2)
   return {
-    ...{ name, ...turns, work, threads, looks, limitUnit: limit?.unit },
+    name,
+    ...turns,
+    work,
+    threads,
+    looks,
+    limitUnit: limit?.unit,
     densities: prepared.map(({ density }) => density),
     calibration: { multiplyAdd, eventAdds, copy },
     others: others(),

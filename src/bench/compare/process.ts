@@ -163,20 +163,3 @@ export async function runChild(job: Job, options: ChildOptions): Promise<Outcome
   }
   return outcome
 }
-
-/** What processes found, by name. */
-export type Figures = Map<string, Measured[]>
-
-/** Runs one more process, and adds what it finds. Names with few figures come first. */
-export async function addProcess(
-  into: Figures,
-  job: Omit<Job, 'measured'>,
-  options: ChildOptions,
-  run = runChild,
-): Promise<Outcome> {
-  const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
-  const outcome = await run({ ...job, measured }, options)
-  for (const found of outcome.measured)
-    into.set(found.name, [...(into.get(found.name) ?? []), found])
-  return outcome
-}

@@ -50,6 +50,17 @@ function sideOf({ name, measured }: Row, side: 0 | 1, { known }: Sides) {
 
 const order: readonly Verdict[] = ['slower', 'undecided', 'faster', 'same']
 
+const head = [
+  'benchmark',
+  'this ms',
+  'other ms',
+  'effect',
+  'interval',
+  'verdict',
+  'marks',
+  'density',
+]
+
 export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
   const { rows, failed, skipped, others, processes, seconds } = campaign
   const effectOf = ({ interval }: Row): number => interval?.effect ?? Number.NEGATIVE_INFINITY
@@ -70,10 +81,7 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
         `${processes} processes in ${seconds.toFixed(0)} s. Others took ` +
           `${(100 * others).toFixed(0)} % of the processors.`,
       ],
-      head: [
-        ...['benchmark', 'this ms', 'other ms', 'effect', 'interval', 'verdict', 'marks'],
-        'density',
-      ],
+      head,
       rows: sorted.map((row) => {
         const [mine, other] = [sideOf(row, 0, sides), sideOf(row, 1, sides)]
         return [

@@ -36,9 +36,9 @@ export interface Turns {
 
 /** Milliseconds since some moment. */
 export interface Clock {
-  /** Of the wall. */
+  /** By the wall's clock. */
   wall(): number
-  /** Of this process on a processor; undefined where the system counts too coarsely. */
+  /** The time that this process had a processor; undefined where the system counts too coarsely. */
   processor?(): number
 }
 
