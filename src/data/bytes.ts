@@ -119,7 +119,12 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   const normalization = checkNormalization(options.normalization, channels)
   const table = normalizationTable(normalization, shape)
   const dataset: Dataset = {
-    ...{ name, length: labels.length, shape, timeSteps, classes, classNames },
+    name,
+    length: labels.length,
+    shape,
+    timeSteps,
+    classes,
+    classNames,
     read(index, out) {
       checkRead(name, index, labels.length, out.length, size)
       normalize(out, images, index * size, size, table)

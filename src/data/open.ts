@@ -30,7 +30,12 @@ type Made = Plain & { readonly of?: Plain }
 
 /** Nanoseconds for a number of a sample, beside those of the data set that it is made of. */
 const nanoseconds: Readonly<Record<string, number>> = {
-  ...{ arrays: 1, bytes: 1, subset: 0, augmented: 5, encoded: 10, events: 30 },
+  arrays: 1,
+  bytes: 1,
+  subset: 0,
+  augmented: 5,
+  encoded: 10,
+  events: 30,
   // Decoding takes some 20 to 30 on one processor.
   pictures: 25,
 }

@@ -31,7 +31,12 @@ const WARM_UP_STEPS = 2
 async function measure(job: ProcessJob): Promise<ProcessCost> {
   const { network, input, method, timeSteps, frames, batchSize, threads, seed } = job
   const model = await compile(compositeOf(network, 'the network'), {
-    ...{ input, timeSteps, frames, batchSize, threads, seed },
+    input,
+    timeSteps,
+    frames,
+    batchSize,
+    threads,
+    seed,
     ...variants[method],
   })
   model.loadStateDict(job.state)

@@ -369,7 +369,8 @@ export class Loop implements Training {
     const info: StepInfo = {
       ...{ epoch, epochs, step, steps: feed.length, loss, meanLoss: meanLoss(sums, feed) },
       ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
-      ...{ learningRate: rate.learningRate, milliseconds },
+      learningRate: rate.learningRate,
+      milliseconds,
       ...(gradientNorm === undefined ? {} : { gradientNorm }),
     }
     return this.told.step(info, this)

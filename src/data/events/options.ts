@@ -409,6 +409,9 @@ export async function bytesOf(
  * flipped and rolled by up to 5 pixels in training.
  */
 export const cifar10DvsOfficial: EventDatasetOptions = {
-  ...{ timeSteps: 10, splitBy: 'number', size: 48, resize: 'official' },
+  timeSteps: 10,
+  splitBy: 'number',
+  size: 48,
+  resize: 'official',
   augment: { flip: true, roll: 5 },
 }

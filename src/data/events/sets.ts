@@ -138,7 +138,16 @@ const listed = (names: readonly string[]): string =>
   names.length === 0 ? 'no folders' : listNames(names)
 
 const cifarNames = [
-  ...['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'],
+  'airplane',
+  'automobile',
+  'bird',
+  'cat',
+  'deer',
+  'dog',
+  'frog',
+  'horse',
+  'ship',
+  'truck',
 ]
 
 /**
@@ -177,9 +186,17 @@ async function shared(
 }
 
 const gestures = [
-  ...['hand clapping', 'right hand wave', 'left hand wave', 'right arm clockwise'],
-  ...['right arm counter-clockwise', 'left arm clockwise', 'left arm counter-clockwise'],
-  ...['arm roll', 'air drums', 'air guitar', 'other gestures'],
+  'hand clapping',
+  'right hand wave',
+  'left hand wave',
+  'right arm clockwise',
+  'right arm counter-clockwise',
+  'left arm clockwise',
+  'left arm counter-clockwise',
+  'arm roll',
+  'air drums',
+  'air guitar',
+  'other gestures',
 ]
 
 /**

@@ -85,7 +85,9 @@ export function sensorOf(dataset: Dataset): Sensor | undefined {
 /** Options that samples follow from. */
 const cutBy = ({ options, sensor }: PlainEvents): object => ({
   ...options,
-  ...{ sensor: options.sensor ?? sensor, augment: undefined, cache: undefined },
+  sensor: options.sensor ?? sensor,
+  augment: undefined,
+  cache: undefined,
 })
 
 /**

@@ -49,7 +49,12 @@ export type EventFormat = 'nmnist' | 'aedat2' | 'aedat3' | 'aedat4' | 'npy' | 'n
 
 /** Endings of files of events, and what they hold. AEDAT files say their version themselves. */
 export const eventEndings: Readonly<Record<string, EventFormat>> = {
-  ...{ bin: 'nmnist', bs2: 'nmnist', aedat: 'aedat2', aedat4: 'aedat4', npy: 'npy', npz: 'npz' },
+  bin: 'nmnist',
+  bs2: 'nmnist',
+  aedat: 'aedat2',
+  aedat4: 'aedat4',
+  npy: 'npy',
+  npz: 'npz',
 }
 
 /**

@@ -63,7 +63,12 @@ export interface Slices {
 }
 
 const ways = [
-  ...['framesNumber', 'duration', 'timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'],
+  'framesNumber',
+  'duration',
+  'timeWindow',
+  'eventCount',
+  'nTimeBins',
+  'nEventBins',
 ] as const
 /** What else there is, and the ways that it belongs to. */
 const belongs = {

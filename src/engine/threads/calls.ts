@@ -142,7 +142,9 @@ function plainError(thrown: unknown): PlainError {
   const { name, message, stack, cause } = thrown
   const { code } = thrown as { readonly code?: unknown }
   return {
-    ...{ name, message, stack },
+    name,
+    message,
+    stack,
     ...(code !== undefined && { code }),
     ...(cause instanceof Error && { cause: plainError(cause) }),
   }

@@ -82,7 +82,9 @@ export class Hdf5Thread {
     clearTimeout(this.ending)
     // The library prints its errors: they are ours to tell.
     this.thread ??= await Thread.start<Hdf5Calls>(workerFile, {
-      ...{ execArgv: [], stdout: true, stderr: true },
+      execArgv: [],
+      stdout: true,
+      stderr: true,
       resourceLimits: { maxOldGenerationSizeMb: 2048 },
     })
     const { thread } = this

@@ -36,8 +36,21 @@ export const KEPT_SECONDS = 24 * 3600
 
 /** Keys of a queue of BullMQ. */
 const ofQueue = [
-  ...['meta', 'id', 'wait', 'active', 'waiting-children', 'marker', 'events', 'stalled'],
-  ...['stalled-check', 'completed', 'failed', 'delayed', 'prioritized', 'pc', 'paused'],
+  'meta',
+  'id',
+  'wait',
+  'active',
+  'waiting-children',
+  'marker',
+  'events',
+  'stalled',
+  'stalled-check',
+  'completed',
+  'failed',
+  'delayed',
+  'prioritized',
+  'pc',
+  'paused',
 ]
 /** Behind the key of a job: itself, and what its children have answered. */
 const ofJob = ['', ':dependencies', ':processed', ':failed', ':unsuccessful']

@@ -368,7 +368,11 @@ function worstHtml(sample: WorstSample, names: readonly string[]): string {
 /** Spikes of a sample, and potentials where there are some. */
 function spikeFigures({ about, rasters, traces }: Spikes): Figure[] {
   const figure = (id: string, title: string, caption: string, charts: Figure['charts']) => ({
-    ...{ id, title, caption, charts, columns: charts.length > 4 ? 4 : 2 },
+    id,
+    title,
+    caption,
+    charts,
+    columns: charts.length > 4 ? 4 : 2,
   })
   const raster = figure(
     'raster',

@@ -65,7 +65,12 @@ export const columns = ['at', 'loss', 'accuracy', 'learningRate', 'stepMs'] as c
 export type StepCurves = { [K in (typeof columns)[number]]: StepPoint[K][] } & { rates: number[][] }
 
 export const noSteps: StepCurves = {
-  ...{ at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] },
+  at: [],
+  loss: [],
+  accuracy: [],
+  learningRate: [],
+  stepMs: [],
+  rates: [],
 }
 
 /** How far a run is. */

@@ -15,7 +15,10 @@ export interface Trace {
 export function traceChart({ title, potential, threshold, spikes }: Trace): Chart {
   const x = potential.map((_, t) => t)
   const fired: Series | undefined = spikes && {
-    ...{ name: 'spike', mode: 'points', symbol: 'triangle', x },
+    name: 'spike',
+    mode: 'points',
+    symbol: 'triangle',
+    x,
     y: potential.map((value, t) => (spikes[t] ? value : null)),
   }
   return {
