@@ -167,6 +167,14 @@ function resultsOf(pass: Pass, { name }: GraphNode, neurons: records.Neurons) {
   }
 }
 
+/** What a layer gives: spikes and their counts, or floats. */
+function outputOf(pass: Pass, { name, shape }: GraphNode, model: NeuronModel, units: number) {
+  if (model.equations.output !== 'spike')
+    return { output: pass.floatTensor(name, shape, pass.callSteps) }
+  const sums = { buffer: pass.carried(`${name} spike counts`, units * 4, 'statistics'), units }
+  return { output: pass.spikeTensor(name, shape, model.leak, sums), sums }
+}
+
 type Results = ReturnType<typeof resultsOf>
 
 /**
@@ -195,12 +203,7 @@ export function lowerNeurons(
   const isSpiking = model.equations.output === 'spike'
   const isActivation = !isSpiking && model.equations.states.length === 0
   const { units } = records.sizesOf(pass, neurons)
-  const sums = isSpiking
-    ? { buffer: pass.carried(`${name} spike counts`, units * 4, 'statistics'), units }
-    : undefined
-  const output = isSpiking
-    ? pass.spikeTensor(name, shape, model.leak, sums)
-    : pass.floatTensor(name, shape, pass.callSteps)
+  const { output, sums } = outputOf(pass, node, model, units)
   const fired = output.kind === 'spikes' ? output : undefined
   const kept = resultsOf(pass, node, neurons)
   const results = {
