@@ -4,34 +4,13 @@ import * as assert from 'uvu/assert'
 import { Control } from '../../assembly/opcodes.js'
 import { activeFloats, activeSpikes, recordSpikes } from '../../src/kernels/records/activity.js'
 import { source } from '../../src/kernels/records/spikes.js'
-import { TestEngine, testRandom, variants } from '../support/engine.js'
-import { putRecord } from '../support/records.js'
-
-const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
-const CASES = 40
-
-type Random = () => number
-const integer = (random: Random, low: number, high: number): number =>
-  low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V =>
-  values[integer(random, 0, values.length - 1)]
-
-function each(name: string, body: (random: Random, engine: TestEngine, what: string) => void) {
-  for (const variant of variants)
-    test(`${name} (${variant})`, () => {
-      const engine = new TestEngine(variant, 64)
-      for (let n = 0; n < CASES; n++) {
-        engine.reset()
-        const what = `case ${n}, seed ${base}`
-        body(testRandom(base * 6151 + n), engine, what)
-        engine.checkGuards(what)
-      }
-    })
-}
+import type { TestEngine } from '../support/engine.js'
+import type { RandomShapes } from '../support/ops.js'
+import { putRecord, testCases } from '../support/records.js'
 
 /** Some images are padding, or run in a later pass. Returns how many of `images` count. */
-function setValid(random: Random, engine: TestEngine, images: number): number {
-  const [valid, first] = [integer(random, 0, images + 2), integer(random, 0, 2)]
+function setValid(r: RandomShapes, engine: TestEngine, images: number): number {
+  const [valid, first] = [r.int(0, images + 2), r.int(0, 2)]
   engine.ints(Control.Valid, 1)[0] = valid
   engine.ints(Control.FirstImage, 1)[0] = first
   return Math.max(0, Math.min(images, valid - first))
@@ -49,27 +28,36 @@ function outputs(engine: TestEngine, size: number, units: number) {
   }
 }
 
-each('floats that are not 0', (random, engine, what) => {
-  const [images, pixels, C] = [integer(random, 1, 4), integer(random, 1, 9), integer(random, 1, 9)]
-  const T = integer(random, 1, 5)
+testCases('floats that are not 0', 80, (r, engine) => {
+  const [images, pixels, C] = [r.int(1, 4), r.int(1, 9), r.int(1, 9)]
+  const T = r.int(1, 5)
   // Beside each other, with room behind a pixel, or the same at every step.
-  const [still, gap] = [random() < 0.4, one(random, [0, 0, 3])]
-  const loop = random() < 0.3 ? integer(random, 1, 2) : 0
+  const [still, gap] = [r.chance(0.4), r.pick([0, 0, 3])]
+  const loop = r.chance(0.3) ? r.int(1, 2) : 0
   const rows = still ? 1 : T
   const pixelFloats = rows * C + gap
   const loopFloats = images * pixels * pixelFloats
-  const values = random() < 0.5 ? [0, 1, -1] : [0, 0.5, 1, -1]
-  const x = Float32Array.from({ length: loopFloats * (loop + 1) }, () => one(random, values))
-  const per = integer(random, 1, pixels)
+  const values = r.chance(0.5) ? [0, 1, -1] : [0, 0.5, 1, -1]
+  const x = Float32Array.from({ length: loopFloats * (loop + 1) }, () => r.pick(values))
+  const per = r.int(1, pixels)
   const units = Math.ceil(pixels / per)
-  const valid = setValid(random, engine, images)
+  const valid = setValid(r, engine, images)
   const { out, others, counts, other } = outputs(engine, pixels * C, units)
   const place = engine.putFloats(x)
-  const indirect = random() < 0.5
+  const indirect = r.chance(0.5)
   const record = putRecord(engine, activeFloats, units, {
-    ...{ out, others, images, pixels, channels: C, steps: T, pixelsPerUnit: per, indirect },
+    out,
+    others,
+    images,
+    pixels,
+    channels: C,
+    steps: T,
+    pixelsPerUnit: per,
+    indirect,
     in: indirect ? engine.putInts([place]) : place,
-    ...{ pixelBytes: pixelFloats * 4, stepBytes: still ? 0 : C * 4, loopBytes: loopFloats * 4 },
+    pixelBytes: pixelFloats * 4,
+    stepBytes: still ? 0 : C * 4,
+    loopBytes: loopFloats * 4,
   })
   const expected = new Array<number>(pixels * C).fill(0)
   let isOther = false
@@ -85,53 +73,70 @@ each('floats that are not 0', (random, engine, what) => {
           if (v !== 0) expected[i]++
           if (v !== 0 && Math.abs(v) !== 1) isOther = true
         }
-    assert.equal(counts(), expected, `${what}, run ${run}`)
-    assert.is(other(), isOther, what)
+    assert.equal(counts(), expected, `run ${run}`)
+    assert.is(other(), isOther, 'other values')
   }
 })
 
-each('spikes, through windows too', (random, engine, what) => {
-  // Of many images with nearly all their spikes counters of bytes pass 127, and are carried over.
-  const many = random() < 0.3
-  const images = many ? 80 : one(random, [1, 2, 3, 40])
-  const C = 4 * integer(random, 1, 6)
-  const T = integer(random, 1, 11)
-  const plain = random() < 0.4
+testCases('spikes, through windows too', 80, (r, engine) => {
+  // Many images with nearly all their spikes: counters of bytes pass 127, and are carried over.
+  const many = r.chance(0.3)
+  const images = many ? 80 : r.pick([1, 2, 3, 40])
+  const C = 4 * r.int(1, 6)
+  const T = r.int(1, 11)
+  const plain = r.chance(0.4)
   // A window of one pixel, with a stride along one side.
-  const small = plain || random() < 0.5
-  const upward = random() < 0.5
-  const [sourceH, sourceW] = [integer(random, 1, 5), integer(random, 1, 5)]
+  const small = plain || r.chance(0.5)
+  const upward = r.chance(0.5)
+  const [sourceH, sourceW] = [r.int(1, 5), r.int(1, 5)]
   const size = (strides: boolean): [number, number, number] => {
-    const kernel = small ? 1 : integer(random, 1, 3)
-    return [kernel, strides ? integer(random, 1, 3) : 1, integer(random, 0, kernel >> 1)]
+    const kernel = small ? 1 : r.int(1, 3)
+    return [kernel, strides ? r.int(1, 3) : 1, r.int(0, kernel >> 1)]
   }
   const [kernelH, strideH, padH] = size(!small || (!plain && upward))
   const [kernelW, strideW, padW] = size(!small || (!plain && !upward))
   const H = Math.floor((sourceH + 2 * padH - kernelH) / strideH) + 1
   const W = Math.floor((sourceW + 2 * padW - kernelW) / strideW) + 1
   if (H < 1 || W < 1) return
-  const count = small ? 1 : integer(random, 1, 3)
+  const count = small ? 1 : r.int(1, 3)
   const planeBytes = images * sourceH * sourceW * C
   const planes = Math.ceil(T / 8)
-  const rate = many ? 0.9 : one(random, [0.02, 0.3])
+  const rate = many ? 0.9 : r.pick([0.02, 0.3])
   const sources = Array.from({ length: count }, () => {
     const masks = new Uint8Array(planes * planeBytes)
     for (let t = 0; t < T; t++)
       for (let i = 0; i < planeBytes; i++)
-        if (random() < rate) masks[(t >> 3) * planeBytes + i] |= 1 << (t & 7)
+        if (r.chance(rate)) masks[(t >> 3) * planeBytes + i] |= 1 << (t & 7)
     return masks
   })
   const table = engine.alloc(count * source.bytes)
   for (const [i, masks] of sources.entries())
     engine.writeFields(table + i * source.bytes, source.schema, { masks: engine.putBytes(masks) })
-  const per = integer(random, 1, H * W)
+  const per = r.int(1, H * W)
   const units = Math.ceil((H * W) / per)
-  const valid = setValid(random, engine, images)
+  const valid = setValid(r, engine, images)
   const { out, others, counts, other } = outputs(engine, H * W * C, units)
   const record = putRecord(engine, activeSpikes, units, {
-    ...{ out, others, images, pixels: H * W, channels: C, steps: T, pixelsPerUnit: per, width: W },
-    ...{ sources: table, sourceCount: count, planeBytes, sourceH, sourceW, kernelH, kernelW },
-    ...{ strideH, strideW, padH, padW, mostCounted: many ? 255 : one(random, [1, 16, 255]) },
+    out,
+    others,
+    images,
+    pixels: H * W,
+    channels: C,
+    steps: T,
+    pixelsPerUnit: per,
+    width: W,
+    sources: table,
+    sourceCount: count,
+    planeBytes,
+    sourceH,
+    sourceW,
+    kernelH,
+    kernelW,
+    strideH,
+    strideW,
+    padH,
+    padW,
+    mostCounted: many ? 255 : r.pick([1, 16, 255]),
   })
   engine.run(record, engine.alloc(per * C + 16))
   const expected = new Array<number>(H * W * C).fill(0)
@@ -153,15 +158,15 @@ each('spikes, through windows too', (random, engine, what) => {
         if (spikes > 1) twice = true
       }
     }
-  assert.equal(counts(), expected, what)
-  assert.is(other(), twice, what)
+  assert.equal(counts(), expected)
+  assert.is(other(), twice, 'other values')
 })
 
-each('spikes of calls, put together', (random, engine, what) => {
-  const [T, calls] = [integer(random, 1, 9), integer(random, 1, 5)]
-  const size = 4 * integer(random, 1, 17)
-  const per = 4 * integer(random, 1, 10)
-  const all = Array.from({ length: calls * T * size }, () => random() < 0.4)
+testCases('spikes of calls, put together', 80, (r, engine) => {
+  const [T, calls] = [r.int(1, 9), r.int(1, 5)]
+  const size = 4 * r.int(1, 17)
+  const per = 4 * r.int(1, 10)
+  const all = Array.from({ length: calls * T * size }, () => r.chance(0.4))
   const planes = Math.ceil((calls * T) / 8)
   const out = engine.alloc(planes * size)
   for (let call = 0; call < calls; call++) {
@@ -170,7 +175,11 @@ each('spikes of calls, put together', (random, engine, what) => {
       for (let i = 0; i < size; i++)
         if (all[(call * T + t) * size + i]) masks[(t >> 3) * size + i] |= 1 << (t & 7)
     const record = putRecord(engine, recordSpikes, Math.ceil(size / per), {
-      ...{ in: engine.putBytes(masks), out, planeBytes: size, bytesPerUnit: per, steps: T },
+      in: engine.putBytes(masks),
+      out,
+      planeBytes: size,
+      bytesPerUnit: per,
+      steps: T,
     })
     engine.run(record, 0, call * T)
   }
@@ -179,7 +188,7 @@ each('spikes of calls, put together', (random, engine, what) => {
     const [t, i] = [Math.floor(k / size), k % size]
     if (spike) expected[(t >> 3) * size + i] |= 1 << (t & 7)
   }
-  assert.equal(engine.bytes(out, expected.length).slice(), expected, what)
+  assert.equal(engine.bytes(out, expected.length).slice(), expected)
 })
 
 test.run()

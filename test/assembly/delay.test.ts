@@ -2,55 +2,31 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { delay, delaySpikes } from '../../src/kernels/records/signals.js'
-import { TestEngine, testRandom, variants } from '../support/engine.js'
-import { putRecord } from '../support/records.js'
+import type { RandomShapes } from '../support/ops.js'
+import { putRecord, testCases } from '../support/records.js'
 
-const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
-const CASES = 30
-
-type Random = () => number
-const integer = (random: Random, low: number, high: number): number =>
-  low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V =>
-  values[integer(random, 0, values.length - 1)]
 const list = <V>(count: number, make: (i: number) => V): V[] =>
   Array.from({ length: count }, (_, i) => make(i))
-const numbers = (random: Random, count: number): Float32Array =>
-  Float32Array.from(list(count, () => 4 * random() - 2))
-
-/** Runs a body over random cases in every build of the engine; checks the guards behind each. */
-function each(name: string, body: (random: Random, engine: TestEngine, what: string) => void) {
-  for (const variant of variants)
-    test(`${name} (${variant})`, () => {
-      const engine = new TestEngine(variant, 64)
-      for (let n = 0; n < CASES; n++) {
-        engine.reset()
-        const what = `case ${n}, seed ${base}`
-        body(testRandom(base * 7919 + n), engine, what)
-        engine.checkGuards(what)
-      }
-    })
-}
 
 /** Calls of a loop over t outside, and what each channel waits. */
-function makeDelay(random: Random) {
-  const [C, pixels, per] = [4 * integer(random, 1, 4), integer(random, 1, 7), integer(random, 1, 4)]
-  const calls = one(random, [1, 1, 3])
-  const T = integer(random, 1, calls > 1 ? 4 : 17)
-  const by = integer(random, 0, 11)
-  const delays = random() < 0.5 ? list(C, () => integer(random, 0, 11)) : undefined
+function makeDelay(r: RandomShapes) {
+  const [C, pixels, per] = [4 * r.int(1, 4), r.int(1, 7), r.int(1, 4)]
+  const calls = r.pick([1, 1, 3])
+  const T = r.int(1, calls > 1 ? 4 : 17)
+  const by = r.int(0, 11)
+  const delays = r.chance(0.5) ? list(C, () => r.int(0, 11)) : undefined
   const of = (c: number): number => delays?.[c] ?? by
   const most = Math.max(1, by, ...(delays ?? []))
   return { C, pixels, per, calls, T, by, delays, of, most }
 }
 
-each('delays of floats, there and back', (random, engine, what) => {
-  const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(random)
-  const still = calls === 1 && random() < 0.2
-  const back = calls === 1 && random() < 0.4
+testCases('delays of floats, there and back', 60, (r, engine) => {
+  const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(r)
+  const still = calls === 1 && r.chance(0.2)
+  const back = calls === 1 && r.chance(0.4)
   const rows = still ? 1 : T
   const history = calls > 1 ? engine.alloc(pixels * most * C * 4) : undefined
-  const signal = list(calls, () => numbers(random, pixels * rows * C))
+  const signal = list(calls, () => r.floats(pixels * rows * C, 2))
   const value = (p: number, t: number, c: number): number =>
     t < 0 || t >= calls * T
       ? 0
@@ -58,10 +34,18 @@ each('delays of floats, there and back', (random, engine, what) => {
   for (let call = 0; call < calls; call++) {
     const out = engine.alloc(pixels * T * C * 4)
     const record = putRecord(engine, delay, Math.ceil(pixels / per), {
-      ...{ in: engine.putFloats(signal[call]), out, inRows: rows, most, history },
+      in: engine.putFloats(signal[call]),
+      out,
+      inRows: rows,
+      most,
+      history,
       by: delays ? undefined : by,
       delays: delays && engine.putInts(delays),
-      ...{ pixels, channels: C, steps: T, pixelsPerUnit: per, back },
+      pixels,
+      channels: C,
+      steps: T,
+      pixelsPerUnit: per,
+      back,
     })
     engine.run(record, 0, call * T)
     const expected = Float32Array.from(
@@ -70,7 +54,7 @@ each('delays of floats, there and back', (random, engine, what) => {
         return value(Math.floor(i / (T * C)), t + (back ? of(c) : -of(c)), c)
       }),
     )
-    assert.equal(engine.floats(out, expected.length).slice(), expected, `${what}, call ${call}`)
+    assert.equal(engine.floats(out, expected.length).slice(), expected, `call ${call}`)
   }
 })
 
@@ -82,11 +66,11 @@ function masksOf(T: number, size: number, spike: (i: number, t: number) => boole
   return masks
 }
 
-each('delays of spikes', (random, engine, what) => {
-  const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(random)
+testCases('delays of spikes', 60, (r, engine) => {
+  const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(r)
   const size = pixels * C
   const history = calls > 1 ? engine.alloc(size * Math.ceil(most / 8)) : undefined
-  const signal = list(calls * T, () => list(size, () => random() < 0.4))
+  const signal = list(calls * T, () => list(size, () => r.chance(0.4)))
   const counts = engine.alloc(size)
   const total = new Uint8Array(size)
   for (let call = 0; call < calls; call++) {
@@ -94,18 +78,26 @@ each('delays of spikes', (random, engine, what) => {
     const out = engine.alloc(planes * size)
     const input = masksOf(T, size, (i, t) => signal[call * T + t][i])
     const record = putRecord(engine, delaySpikes, Math.ceil(pixels / per), {
-      ...{ in: engine.putBytes(input), out, most, history, counts },
+      in: engine.putBytes(input),
+      out,
+      most,
+      history,
+      counts,
       by: delays ? undefined : by,
       delays: delays && engine.putInts(delays),
-      ...{ pixels, channels: C, steps: T, pixelsPerUnit: per },
-      ...{ planeBytes: size, inPlaneBytes: size },
+      pixels,
+      channels: C,
+      steps: T,
+      pixelsPerUnit: per,
+      planeBytes: size,
+      inPlaneBytes: size,
     })
     engine.run(record, 0, call * T)
     const spike = (i: number, t: number): boolean => signal[call * T + t - of(i % C)]?.[i] ?? false
     const expected = masksOf(T, size, spike)
     for (let t = 0; t < T; t++) for (let i = 0; i < size; i++) if (spike(i, t)) total[i]++
-    assert.equal(engine.bytes(out, expected.length).slice(), expected, `${what}, call ${call}`)
-    assert.equal(engine.bytes(counts, size).slice(), total, `${what}, counts of call ${call}`)
+    assert.equal(engine.bytes(out, expected.length).slice(), expected, `call ${call}`)
+    assert.equal(engine.bytes(counts, size).slice(), total, `counts of call ${call}`)
   }
 })
 

@@ -1,5 +1,4 @@
 /** Gradients of what neurons learn, and of a weight to themselves, against loops over neurons. */
-
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -12,47 +11,32 @@ import { storedChannels } from '../../src/compile/layout.js'
 import { neuron } from '../../src/index.js'
 import { equationsModel } from '../../src/nn/layers/equations.js'
 import { withBudgets } from '../support/budgets.js'
-import { isFor, TestEngine, variants } from '../support/engine.js'
-import { type RandomShapes, randomShapes } from '../support/ops.js'
-import { EnginePrograms } from '../support/records.js'
+import type { RandomShapes } from '../support/ops.js'
+import { EnginePrograms, type Order, testCases } from '../support/records.js'
 
-interface Case {
-  readonly random: RandomShapes
-  readonly engine: TestEngine
-  readonly b: EnginePrograms
-  readonly run: () => void
-}
+/** Several units, even over few neurons. */
+const few = { unitFloats: 24 }
 
-const each = (name: string, check: (of: Case) => void): void => {
-  for (const variant of variants)
-    test(`${name} (${variant})`, () => {
-      const engine = new TestEngine(variant, 64)
-      for (let seed = 1; seed <= 120; seed++) {
-        if (!isFor(variant, seed)) continue
-        engine.reset()
-        const b = new EnginePrograms(engine)
-        const run = (): void => b.run((n) => Array.from({ length: n }, (_, i) => n - 1 - i))
-        withBudgets({ unitFloats: 24 }, () => check({ random: randomShapes(seed), engine, b, run }))
-        engine.checkGuards(`seed ${seed}`)
-      }
-    })
-}
+const descending: Order = (units) => Array.from({ length: units }, (_, i) => units - 1 - i)
 
 /** Whole numbers [rows][stored], whose sums are exact; 0 in padding. */
-const whole = (random: RandomShapes, rows: number, c: number): Float32Array => {
+const whole = (r: RandomShapes, rows: number, c: number): Float32Array => {
   const stored = storedChannels(c)
-  return Float32Array.from({ length: rows * stored }, (_, i) =>
-    i % stored < c ? random.int(-3, 3) : 0,
-  )
+  return Float32Array.from({ length: rows * stored }, (_, i) => (i % stored < c ? r.int(-3, 3) : 0))
 }
 
 const scopeOf = (b: EnginePrograms, images: number, callSteps = 1): NeuronScope => ({
-  ...{ b, images, callSteps, context: { images }, options: { timeSteps: callSteps } },
+  b,
+  images,
+  callSteps,
+  context: { images },
+  options: { timeSteps: callSteps },
 })
 
-each('sums over neurons, of a channel, over images', ({ random, engine, b, run }) => {
-  const shape = [random.int(1, 9), random.int(1, 4), random.int(1, 5)] as const
-  const [images, hasDelta] = [random.int(1, 4), random.chance(0.5)]
+testCases('sums over neurons, of a channel, over images', 120, (r, engine) => {
+  const b = new EnginePrograms(engine)
+  const shape = [r.int(1, 9), r.int(1, 4), r.int(1, 5)] as const
+  const [images, hasDelta] = [r.int(1, 4), r.chance(0.5)]
   const [c, h, w] = shape
   // One for each neuron that is no number of channels.
   const all = h * w > 1 ? c * h * w : 1
@@ -63,18 +47,20 @@ each('sums over neurons, of a channel, over images', ({ random, engine, b, run }
   )
   const stored = storedChannels(c)
   const image = h * w * stored
-  const traces = whole(random, images * h * w * 3, c)
-  const delta = hasDelta ? whole(random, images * h * w, c) : undefined
+  const traces = whole(r, images * h * w * 3, c)
+  const delta = hasDelta ? whole(r, images * h * w, c) : undefined
   const sizes = { p: 1, q: stored, r: all > 1 ? image : 1 }
   const gradients = Object.entries(sizes).map(([name, n]) => [name, b.buffer(name, n * 4)] as const)
-  emitLearnGradients(
-    scopeOf(b, images),
-    { name: '', model: equationsModel(layer), shape } as Neurons,
-    b.put('traces', traces),
-    delta && b.put('delta', delta),
-    new Map(gradients),
+  withBudgets(few, () =>
+    emitLearnGradients(
+      scopeOf(b, images),
+      { name: '', model: equationsModel(layer), shape } as Neurons,
+      b.put('traces', traces),
+      delta && b.put('delta', delta),
+      new Map(gradients),
+    ),
   )
-  run()
+  b.run(descending)
   for (const [row, [name, { address }]] of gradients.entries()) {
     const n = sizes[name as 'p']
     const expected = new Float32Array(n)
@@ -86,17 +72,18 @@ each('sums over neurons, of a channel, over images', ({ random, engine, b, run }
   }
 })
 
-each('a weight of spikes of the step before, or of traces', ({ random, engine, b, run }) => {
-  const shape = [random.int(1, 9), random.int(1, 2), random.int(1, 3)] as const
-  const [images, T, isTrace] = [random.int(1, 3), random.int(1, 4), random.chance(0.5)]
-  const [oneToOne, accumulate] = [random.chance(0.4), random.chance(0.5)]
+testCases('a weight of spikes of the step before, or of traces', 120, (r, engine) => {
+  const b = new EnginePrograms(engine)
+  const shape = [r.int(1, 9), r.int(1, 2), r.int(1, 3)] as const
+  const [images, T, isTrace] = [r.int(1, 3), r.int(1, 4), r.chance(0.5)]
+  const [oneToOne, accumulate] = [r.chance(0.4), r.chance(0.5)]
   const pixels = shape[1] * shape[2]
   const stored = storedChannels(shape[0])
   const n = pixels * stored
-  const [x, delta] = [0, 1].map(() => whole(random, images * pixels * T, shape[0]))
+  const [x, delta] = [0, 1].map(() => whole(r, images * pixels * T, shape[0]))
   if (!isTrace) for (const [i, value] of x.entries()) x[i] = Number(value > 0)
-  const expected = whole(random, oneToOne ? pixels : pixels * n, shape[0])
-  const bias = oneToOne ? undefined : whole(random, pixels, shape[0])
+  const expected = whole(r, oneToOne ? pixels : pixels * n, shape[0])
+  const bias = oneToOne ? undefined : whole(r, pixels, shape[0])
   const buffers = {
     out: b.put('out', expected),
     biasOut: bias && b.put('bias', bias),
@@ -104,8 +91,9 @@ each('a weight of spikes of the step before, or of traces', ({ random, engine, b
     delta: b.put('delta', delta),
   }
   const neurons = { shape, recurrent: oneToOne ? { oneToOne } : undefined } as Neurons
-  emitRecurrentGradient(scopeOf(b, images, T), neurons, buffers, accumulate)
-  run()
+  const scope = scopeOf(b, images, T)
+  withBudgets(few, () => emitRecurrentGradient(scope, neurons, buffers, accumulate))
+  b.run(descending)
   if (!accumulate) for (const values of [expected, bias]) values?.fill(0)
   const at = (image: number, t: number, i: number): number =>
     ((image * pixels + Math.floor(i / stored)) * T + t) * stored + (i % stored)

@@ -5,16 +5,12 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { TestEngine, variants } from '../support/engine.js'
+import { expectRounded, randomShapes } from '../support/ops.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const NAN = 0xff
 
-type Random = () => number
-const integer = (random: Random, low: number, high: number): number =>
-  low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V =>
-  values[integer(random, 0, values.length - 1)]
 const range = (low: number, high: number): number[] =>
   Array.from({ length: high - low + 1 }, (_, i) => low + i)
 
@@ -74,18 +70,18 @@ for (const variant of variants) {
 
   for (const product of Object.keys(products) as Product[]) {
     test(`${variant} ${product} equals the sums at and around every tile size (seed ${base})`, () => {
-      const random = testRandom(base + 1)
+      const r = randomShapes(base + 1)
       const sizes = [
-        ...SIDES.map((m) => [m, one(random, SIDES), one(random, DEPTHS)]),
-        ...SIDES.map((n) => [one(random, SIDES), n, one(random, DEPTHS)]),
-        ...DEPTHS.map((k) => [one(random, SIDES), one(random, SIDES), k]),
+        ...SIDES.map((m) => [m, r.pick(SIDES), r.pick(DEPTHS)]),
+        ...SIDES.map((n) => [r.pick(SIDES), n, r.pick(DEPTHS)]),
+        ...DEPTHS.map((k) => [r.pick(SIDES), r.pick(SIDES), k]),
         [257, 17, 5],
         [130, 9, 513],
         [1, 1, 1],
       ]
       for (const [m, n, k] of sizes) {
-        const a = Array.from({ length: m * k }, () => integer(random, -8, 8))
-        const b = Array.from({ length: k * n }, () => integer(random, -8, 8))
+        const a = Array.from({ length: m * k }, () => r.int(-8, 8))
+        const b = Array.from({ length: k * n }, () => r.int(-8, 8))
         const expected = reference(product, a, b, m, n, k)
         const actual = run(engine, product, a, b, m, n, k)
         for (let i = 0; i < m * n; i++)
@@ -98,20 +94,14 @@ for (const variant of variants) {
     })
 
     test(`${variant} ${product} rounds as float32 sums do, and always the same way (seed ${base})`, () => {
-      const random = testRandom(base + 2)
-      const [m, n, k] = [integer(random, 5, 40), integer(random, 9, 40), integer(random, 257, 700)]
-      const a = Float32Array.from({ length: m * k }, () => random() - 0.5)
-      const b = Float32Array.from({ length: k * n }, () => random() - 0.5)
+      const r = randomShapes(base + 2)
+      const [m, n, k] = [r.int(5, 40), r.int(9, 40), r.int(257, 700)]
+      const a = r.floats(m * k, 0.5)
+      const b = r.floats(k * n, 0.5)
       const actual = run(engine, product, a, b, m, n, k)
       const expected = reference(product, a, b, m, n, k)
       const size = reference(product, a.map(Math.abs), b.map(Math.abs), m, n, k)
-      for (let i = 0; i < m * n; i++) {
-        const error = Math.abs(actual[i] - expected[i]) / size[i]
-        assert.ok(
-          error < 1e-6,
-          `m=${m} n=${n} k=${k} element ${i}: error ${error} of the sum of sizes`,
-        )
-      }
+      expectRounded(`m=${m} n=${n} k=${k}`, actual, expected, size)
       assert.equal(run(engine, product, a, b, m, n, k), actual)
     })
   }

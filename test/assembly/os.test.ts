@@ -8,73 +8,55 @@ import { Control } from '../../assembly/opcodes.js'
 import { exit, selfDistillation } from '../../src/kernels/records/loss.js'
 import { stabilizedSums, stabilizedThreshold } from '../../src/kernels/records/neuron.js'
 import { normAllTime } from '../../src/kernels/records/norm.js'
-import { TestEngine, testRandom, variants } from '../support/engine.js'
-import { putRecord } from '../support/records.js'
+import { expectNear } from '../support/ops.js'
+import { putRecord, testCases } from '../support/records.js'
 
-const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
-const CASES = 30
-
-type Random = () => number
-const integer = (random: Random, low: number, high: number): number =>
-  low + Math.floor(random() * (high - low + 1))
-const one = <V>(random: Random, values: readonly V[]): V =>
-  values[integer(random, 0, values.length - 1)]
 const list = <V>(count: number, make: (i: number) => V): V[] =>
   Array.from({ length: count }, (_, i) => make(i))
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 
-function near(what: string, got: ArrayLike<number>, expected: ArrayLike<number>, limit = 1e-5) {
-  assert.is(got.length, expected.length, what)
-  for (let i = 0; i < got.length; i++)
-    if (!(Math.abs(got[i] - expected[i]) <= limit * Math.max(1, Math.abs(expected[i]))))
-      throw new Error(`${what}, number ${i}: got ${got[i]}, expected ${expected[i]}`)
-}
-
-function each(name: string, body: (random: Random, engine: TestEngine, what: string) => void) {
-  for (const variant of variants)
-    test(`${name} (${variant})`, () => {
-      const engine = new TestEngine(variant, 64)
-      for (let n = 0; n < CASES; n++) {
-        engine.reset()
-        const what = `case ${n}, seed ${base}`
-        body(testRandom(base * 4243 + n), engine, what)
-        engine.checkGuards(what)
-      }
-    })
-}
-
-each('all-time normalisation, over the steps of a batch', (random, engine, what) => {
-  const real = integer(random, 1, 9)
-  const C = 4 * Math.ceil(real / 4) + one(random, [0, 4])
+testCases('all-time normalisation, over the steps of a batch', 60, (r, engine) => {
+  const real = r.int(1, 9)
+  const C = 4 * Math.ceil(real / 4) + r.pick([0, 4])
   // Groups of statistics in a call, each of which may stand for several steps that are alike.
-  const [groups, calls] = one(random, [
-    [1, integer(random, 1, 4)],
-    [integer(random, 1, 4), 1],
+  const [groups, calls] = r.pick([
+    [1, r.int(1, 4)],
+    [r.int(1, 4), 1],
   ])
-  const moves = groups === 1 && calls === 1 ? integer(random, 1, 3) : undefined
+  const moves = groups === 1 && calls === 1 ? r.int(1, 3) : undefined
   const steps = groups * calls * (moves ?? 1)
-  const [epsilon, momentum, bound] = [0.0625, 0.25, one(random, [1.5, 20])]
+  const [epsilon, momentum, bound] = [0.0625, 0.25, r.pick([1.5, 20])]
   const numbers = (least: number, most: number): Float32Array =>
-    Float32Array.from(list(C, () => least + (most - least) * random()))
-  const isAffine = random() < 0.8
-  const byLayer = random() < 0.4
+    r.floats(C, (most - least) / 2).map((v) => v + (most + least) / 2)
+  const isAffine = r.chance(0.8)
+  const byLayer = r.chance(0.4)
   const [weight, bias] = [numbers(-1, 2), numbers(-1, 1)]
   const [mean0, var0] = [numbers(-1, 1), numbers(0.2, 2)]
   const [runningMean, runningVar] = [engine.putFloats(mean0), engine.putFloats(var0)]
   const shared = {
-    ...{ channels: C, realChannels: real, groups, runningMean, runningVar },
+    channels: C,
+    realChannels: real,
+    groups,
+    runningMean,
+    runningVar,
     weight: isAffine ? engine.putFloats(weight) : undefined,
     bias: isAffine ? engine.putFloats(bias) : undefined,
-    ...{ frozen: engine.alloc(2 * C * 4), totals: engine.alloc(2 * C * 8) },
-    ...{ used: engine.alloc(groups * 2 * C * 4), byLayer },
-    ...{ epsilon, momentum, bound, totalSteps: steps, moves },
+    frozen: engine.alloc(2 * C * 4),
+    totals: engine.alloc(2 * C * 8),
+    used: engine.alloc(groups * 2 * C * 4),
+    byLayer,
+    epsilon,
+    momentum,
+    bound,
+    totalSteps: steps,
+    moves,
   }
   const [means, squares] = [new Float64Array(C), new Float64Array(C)]
   const frozen = Array.from(var0, (v) => 1 / Math.sqrt(v + epsilon))
   for (let call = 0; call < calls; call++) {
-    const rows = (): Float32Array => Float32Array.from(list(groups * C, () => 2 * random() - 1))
+    const rows = (): Float32Array => r.floats(groups * C)
     const [mu, scale, shift] = [rows(), rows(), rows()]
-    const invStd = Float32Array.from(list(groups * C, () => 0.4 + 1.5 * random()))
+    const invStd = rows().map((v) => 1.15 + 0.75 * v)
     const places = { scale: engine.putFloats(scale), shift: engine.putFloats(shift) }
     const own = { mean: engine.putFloats(mu), invStd: engine.putFloats(invStd) }
     engine.run(putRecord(engine, normAllTime, 1, { ...shared, ...own, ...places }), 0, call)
@@ -97,41 +79,41 @@ each('all-time normalisation, over the steps of a batch', (random, engine, what)
         expected.shift[i] = (isAffine ? bias[c] : 0) - mean0[c] * expected.scale[i]
       }
     }
-    near(`${what} scale`, engine.floats(places.scale, groups * C), expected.scale)
-    near(`${what} used`, engine.floats(shared.used, groups * 2 * C), expected.used)
-    near(`${what} shift`, engine.floats(places.shift, groups * C), expected.shift)
+    expectNear('scale', engine.floats(places.scale, groups * C), expected.scale)
+    expectNear('used', engine.floats(shared.used, groups * 2 * C), expected.used)
+    expectNear('shift', engine.floats(places.shift, groups * C), expected.shift)
     const last = call === calls - 1
     const moved = (from: Float32Array, to: (c: number) => number): number[] =>
       Array.from(from, (v, c) => (last ? v + momentum * (to(c) - v) : v))
-    near(
-      `${what} running mean`,
+    expectNear(
+      'running mean',
       engine.floats(runningMean, C),
       moved(mean0, (c) => means[c]),
     )
-    near(
-      `${what} running variance`,
+    expectNear(
+      'running variance',
       engine.floats(runningVar, C),
       moved(var0, (c) => Math.max(0, squares[c] - means[c] ** 2)),
     )
   }
 })
 
-each('the threshold that follows potentials, a step at a time', (random, engine, what) => {
-  const real = integer(random, 2, 9)
-  const C = 4 * Math.ceil(real / 4) + one(random, [0, 4])
-  const [pixels, steps] = [integer(random, 2, 50), integer(random, 1, 9)]
+testCases('the threshold that follows potentials, a step at a time', 60, (r, engine) => {
+  const real = r.int(2, 9)
+  const C = 4 * Math.ceil(real / 4) + r.pick([0, 4])
+  const [pixels, steps] = [r.int(2, 50), r.int(1, 9)]
   // Steps at which all potentials are the same, and at which one is beyond all bounds.
-  const [flat, infinite] = [integer(random, -3, steps - 1), integer(random, -3, steps - 1)]
-  const pixelsPerUnit = integer(random, 1, pixels)
+  const [flat, infinite] = [r.int(-3, steps - 1), r.int(-3, steps - 1)]
+  const pixelsPerUnit = r.int(1, pixels)
   const units = Math.ceil(pixels / pixelsPerUnit)
-  const [threshold, share] = [Math.fround(0.5 + random()), 0.125]
+  const [threshold, share] = [Math.fround(1 + r.floats(1, 0.5)[0]), 0.125]
   const [moments, stability] = [engine.alloc(units * 16), engine.alloc(8)]
   const runningThreshold = engine.putFloats([1.5])
   let [running, ratio] = [1.5, 0]
   const shared = { pixels, realChannels: real, moments }
   for (let t = 0; t < steps; t++) {
-    const same = t === 0 ? 0.375 : Math.sqrt(random())
-    const u = Float32Array.from(list(pixels * C, () => (t === flat ? same : 3 * random() - 1)))
+    const same = t === 0 ? 0.375 : r.floats(1)[0]
+    const u = r.floats(pixels * C, 1.5).map((v) => (t === flat ? same : v + 0.5))
     if (t === infinite) u[real - 1] = Infinity
     const all = [...u].filter((_, i) => i % C < real)
     const mean = sum(all) / all.length
@@ -145,30 +127,27 @@ each('the threshold that follows potentials, a step at a time', (random, engine,
     const decide = { ...shared, threshold, units, stability, runningThreshold, share }
     engine.run(putRecord(engine, stabilizedThreshold, 1, decide), 0, t)
     const [foundRatio, found] = engine.floats(stability, 2)
-    assert.is(Number.isFinite(foundRatio), Number.isFinite(ratio), what)
-    if (Number.isFinite(ratio)) near(`${what} ratio`, [foundRatio], [ratio], 1e-4)
-    assert.is(Number.isFinite(found), Number.isFinite(now), what)
-    if (Number.isFinite(now)) near(`${what} θ`, [found], [now], 1e-4)
-    near(`${what} running θ`, engine.floats(runningThreshold, 1), [running], 1e-4)
+    assert.is(Number.isFinite(foundRatio), Number.isFinite(ratio))
+    if (Number.isFinite(ratio)) expectNear('ratio', [foundRatio], [ratio], 1e-4)
+    assert.is(Number.isFinite(found), Number.isFinite(now))
+    if (Number.isFinite(now)) expectNear('θ', [found], [now], 1e-4)
+    expectNear('running θ', engine.floats(runningThreshold, 1), [running], 1e-4)
   }
 })
 
-each('self-distillation, with gradients by finite differences', (random, engine, what) => {
-  const [images, exits, classes] = [
-    integer(random, 1, 5),
-    integer(random, 2, 4),
-    integer(random, 2, 7),
-  ]
+testCases('self-distillation, with gradients by finite differences', 60, (r, engine) => {
+  const [images, exits, classes] = [r.int(1, 5), r.int(2, 4), r.int(2, 7)]
   const C = 4 * Math.ceil(classes / 4)
-  const valid = integer(random, 1, images)
-  const [alpha, beta, temperature] = [0.75, 0.5, one(random, [1, 3])]
-  const labels = list(images, () => integer(random, 0, classes - 1))
+  const valid = r.int(1, images)
+  const [alpha, beta, temperature] = [0.75, 0.5, r.pick([1, 3])]
+  const labels = list(images, () => r.int(0, classes - 1))
   // Half of the outputs are right, so that there are teachers and samples without one.
   const z = list(exits, () =>
     list(images, (b) =>
-      list(classes, (c) => 3 * random() + (random() < 0.5 && c === labels[b] ? 3 : 0)).map(
-        Math.fround,
-      ),
+      list(
+        classes,
+        (c) => 1.5 + r.floats(1, 1.5)[0] + (r.chance(0.5) && c === labels[b] ? 3 : 0),
+      ).map(Math.fround),
     ),
   )
   const softmax = (row: readonly number[], scale: number): number[] => {
@@ -206,15 +185,24 @@ each('self-distillation, with gradients by finite differences', (random, engine,
   const last = z[exits - 1]
   const predicted = last.map((row) => row.indexOf(Math.max(...row)))
   const record = putRecord(engine, selfDistillation, 1, {
-    ...{ predictions: engine.putInts(predicted), losses, images, channels: C, classes },
-    ...{ gradientScale: 1 / images, exits: table, exitCount: exits, alpha, beta, temperature },
+    predictions: engine.putInts(predicted),
+    losses,
+    images,
+    channels: C,
+    classes,
+    gradientScale: 1 / images,
+    exits: table,
+    exitCount: exits,
+    alpha,
+    beta,
+    temperature,
   })
   engine.run(record, engine.alloc(8 * classes))
   const expected = list(images, (b) => (b < valid ? sum(z.map((rows) => lossOf(rows[b], b))) : 0))
-  near(`${what} losses`, engine.floats(losses, images), expected)
-  near(`${what} loss`, engine.floats(Control.Loss, 1), [sum(expected) / valid])
+  expectNear('losses', engine.floats(losses, images), expected)
+  expectNear('loss', engine.floats(Control.Loss, 1), [sum(expected) / valid])
   const correct = predicted.slice(0, valid).filter((p, b) => p === labels[b]).length
-  assert.is(engine.ints(Control.Correct, 1)[0], correct, what)
+  assert.is(engine.ints(Control.Correct, 1)[0], correct)
   const step = 1e-5
   for (const [k, rows] of z.entries()) {
     const gradient = rows.flatMap((row, b) =>
@@ -224,7 +212,7 @@ each('self-distillation, with gradients by finite differences', (random, engine,
         return (at(step) - at(-step)) / (2 * step) / valid
       }),
     )
-    near(`${what} exit ${k}`, engine.floats(deltas[k], images * C), gradient, 1e-4)
+    expectNear(`exit ${k}`, engine.floats(deltas[k], images * C), gradient, 1e-4)
   }
 })
 

@@ -22,10 +22,24 @@ const file = fileURLToPath(new URL('../../wasm/engine-named.wasm', import.meta.u
 
 /** Loops that take most of a training step and gain by it. */
 const joined = [
-  ...['sumRows8', 'sumRows16', 'sumRows32', 'sumTimes32', 'sumBytes32'],
-  ...['winogradProduct', 'winogradOuter', 'listSum', 'listAddTwice'],
-  ...['patternSum1', 'patternSum2', 'patternSum3'],
-  ...['micro', 'microAdd', 'narrowTile', 'narrowGradientTile', 'normSums16', 'normProducts16'],
+  'sumRows8',
+  'sumRows16',
+  'sumRows32',
+  'sumTimes32',
+  'sumBytes32',
+  'winogradProduct',
+  'winogradOuter',
+  'listSum',
+  'listAddTwice',
+  'patternSum1',
+  'patternSum2',
+  'patternSum3',
+  'micro',
+  'microAdd',
+  'narrowTile',
+  'narrowGradientTile',
+  'normSums16',
+  'normProducts16',
 ]
 
 /** Optimises the whole engine at once, on one thread, so that V8's lines keep their order. */

@@ -1,13 +1,46 @@
 /** Records by name for tests of kernels: filled one by one, or as a strategy emits them. */
 
+import { test } from 'uvu'
 import { type PlannedRecord, ProgramBuilder } from '../../src/compile/program.js'
 import type { AnyFields, Fields, RecordKind, Schema } from '../../src/kernels/records/schema.js'
 import type { Buffer, Table, WordValue } from '../../src/kernels/records/words.js'
-import { type Fields as EngineFields, f32, type TestEngine, type Words } from './engine.js'
+import {
+  type Fields as EngineFields,
+  f32,
+  isFor,
+  TestEngine,
+  variants,
+  type Words,
+} from './engine.js'
+import { type RandomShapes, randomShapes } from './ops.js'
 
 /** A record's fields; addresses are numbers, or `undefined` for none. */
 export type Addressed<S extends Schema> = {
   readonly [K in keyof Fields<S>]: Fields<S>[K] | number
+}
+
+const firstSeed = Number(process.env.SPIKEWASM_TEST_SEED ?? 0) * 7919 + 1
+
+/** Random cases of kernels, in both builds of the engine; the guards behind each are whole. */
+export function testCases(
+  name: string,
+  count: number,
+  check: (r: RandomShapes, engine: TestEngine) => void,
+): void {
+  for (const variant of variants)
+    test(`${name} (${variant})`, () => {
+      const engine = new TestEngine(variant, 64)
+      for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+        if (!isFor(variant, seed)) continue
+        engine.reset()
+        try {
+          check(randomShapes(seed), engine)
+          engine.checkGuards('all buffers')
+        } catch (error) {
+          throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error })
+        }
+      }
+    })
 }
 
 /** The fields of a record, as the engine writes them. */
