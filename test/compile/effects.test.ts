@@ -12,47 +12,33 @@ import { SpikewasmError } from '../../src/base/errors.js'
 import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
 import type { PlannedRecord } from '../../src/compile/program.js'
-import { standardTraining } from '../../src/compile/training.js'
+import { standardTraining, type TrainingSpec } from '../../src/compile/training.js'
 import { instantiateEngine } from '../../src/engine/load.js'
 import {
-  adaptiveAvgPool2d,
   alif,
-  avgPool2d,
   type Block,
-  batchNorm2d,
   block,
   conv2d,
-  delay,
-  dropout,
   flatten,
-  groupNorm,
-  type Layer,
-  layerNorm,
-  leakyIntegrator,
   lif,
   linear,
   type Method,
-  maxPool2d,
   mse,
-  plif,
   ratePenalty,
   recurrent,
-  relu,
-  scale,
   selfDistillation,
   sequential,
-  stabilizedLif,
   tet,
   timeMean,
 } from '../../src/index.js'
 import { kinds } from '../../src/kernels/records/index.js'
 import { accesses } from '../../src/kernels/records/schema.js'
 import type { Buffer as PlannedBuffer } from '../../src/kernels/records/words.js'
-import type { Module } from '../../src/network/module.js'
 import { trace } from '../../src/network/trace.js'
 import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'
+import { netOf } from '../support/net.js'
 import { nameOf, Op } from '../support/operations.js'
 
 const seed = Number(process.env.SEED ?? 53)
@@ -190,7 +176,7 @@ class Machine {
     const readable: Range[] = [
       control,
       { from: encodedAt, to: encodedAt + encoded.bytes.length },
-      ...[...named.images, ...named.labels, ...named.targets].map(rangeOf),
+      ...named.images.concat(named.labels, named.targets).map(rangeOf),
       ...effects.filter(({ reads }) => reads),
     ]
     const writable: Range[] = [
@@ -249,20 +235,108 @@ function checkPlan(
   for (const [op, times] of machine.checked) checked.set(op, (checked.get(op) ?? 0) + times)
 }
 
-const planOptions = (
-  network: Block,
-  input: readonly [number, number, number],
-  method: Method,
-  timeSteps = 4,
-): PlanOptions => ({
-  ...methodOptions({ method }, timeSteps),
-  graph: trace(network, input),
-  input,
-  frames: false,
-  inspect: false,
-  timeSteps,
-  batchSize: 4,
+/** A network behind its input, the methods that train it, and what its plans have beside that. */
+type Case = readonly [network: string, methods: string, ...more: Partial<PlanOptions>[]]
+
+const each = Array.from({ length: 80 }, (_, i) => 1 + i / 100)
+const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
+const branches = { a: conv2d(3, 8, 3), b: sequential(conv2d(3, 5, 3), lif()), spikes: lif() }
+/** What texts call by names of their own. */
+const own = {
+  resting: () => alif({ tauSyn: 2, refractory: 1, vThreshold: each }),
+  learning: () => alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }),
+  fedBack: () => recurrent(lif()),
+  floatsAndSpikes: () => block(branches, (m, x, { concat }) => concat(m.a(x), m.b(x))),
+  spikes: () => block(branches, (m, x, { concat }) => concat([m.spikes(m.a(x)), m.b(x)])),
+}
+
+const depthwise = '1x8x8: conv 16 3 padding=1, lif, conv 16 3 padding=1 groups=16'
+const cells = (cell: string): string =>
+  `2x6x6: conv 5 3, ${cell}, maxPool2d 2, flatten, linear 6, leakyIntegrator`
+const between = (joined: string): string =>
+  `3x6x6: ${joined}, delay 0x1x2x0x1x2x0x1x2x0x1x2x3, conv 8 2, delay 2, groupNorm 2, layerNorm 3x3,
+  layerNorm 3, scale 1x2x3x4x5x6x7x8, lif, adaptiveAvgPool2d 2, layerNorm 8x2x2, flatten, linear 3`
+
+const training = (more: Partial<TrainingSpec>): Partial<PlanOptions> => ({
+  training: { ...standardTraining, ...more },
 })
+const groups = [['1.bias', '3.bias']]
+const all = { clip: true, accumulate: true, average: true, frozen: ['3.weight'] }
+const optimizers = ['sgd', 'adam', 'rmsprop'].flatMap((rule) =>
+  [{ rule }, { rule, groups }, { rule, groups, ...all }].map(training),
+)
+const penalties = [{ ...ratePenalty({ weight: 1, target: 0.5 }), layers: ['1'] }]
+const losses = [tet(), mse(), mse({ targets: 'values', of: 'counts' })].map((loss) => ({
+  ...training({ loss, penalties }),
+  timeSteps: 5,
+}))
+const recorded = [3, 300].map((timeSteps) => ({
+  purpose: 'inference' as const,
+  record: ['1'],
+  backwardSteps: timeSteps,
+  timeSteps,
+}))
+
+const cases: Readonly<Record<string, readonly Case[]>> = {
+  'larger networks, which have kernels of their own': [
+    [
+      `3x32x32: conv 16 3 padding=1, lif, conv 16 3 padding=1, norm, lif, conv 32 3 padding=1,
+      maxPool2d 2, norm, lif, conv 32 3 padding=1 groups=2, lif,
+      conv 16 3 padding=1 stride=2 standardise=true, lif, flatten, linear 5`,
+      'rate bptt',
+      { batchSize: 2 },
+    ],
+  ],
+  'a depthwise convolution on spikes and a learnable tau': [
+    [`${depthwise}, lif, flatten, linear 3`, 'rate sltt'],
+    [`${depthwise}, plif, flatten, linear 3`, 'bptt'],
+  ],
+  'traces, in one call of several steps and in several': [
+    [
+      '2x6x6: conv 8 3, lif, conv 8 3 stride=2, lif, flatten, linear 3',
+      'ottt',
+      { timeSteps: 3 },
+      { timeSteps: 5 },
+    ],
+  ],
+  'relu, by its counts and by its output': [
+    ['2x6x6: conv 8 3, relu, conv 8 3, relu, flatten, linear 3', 'rate bptt sltt'],
+  ],
+  'dropout, of spikes and of currents': [
+    [
+      '2x6x6: conv 8 3, lif, dropout 0.3, conv 8 3, dropout 0.3, lif, flatten, linear 3',
+      'rate bptt sltt',
+    ],
+  ],
+  cells: [
+    [cells('resting'), 'bptt rate sltt', { timeSteps: 5 }],
+    [cells('learning'), 'bptt rate', { timeSteps: 5 }],
+    [cells('lif tau=2x3x4x5x6 vReset=0'), 'bptt rate', { timeSteps: 5 }],
+    [cells('fedBack'), 'bptt ottt', { timeSteps: 5 }],
+  ],
+  'layers between neurons': [
+    [between('floatsAndSpikes'), 'rate bptt'],
+    [between('spikes'), 'rate bptt'],
+  ],
+  'optimizers, with all that belongs to their steps': [
+    ['2x4x4: flatten, linear 9, lif, linear 3', 'rate sltt', ...optimizers],
+  ],
+  'losses and penalties on rates': [
+    ['2x4x4: conv 5 3, lif, flatten, linear 3', 'bptt', ...losses],
+    ['2x4x4: conv 5 3, lif, flatten, linear 3', 'rate', ...losses.slice(1)],
+  ],
+  'stabilised neurons': [
+    [
+      '2x6x6: conv 5 3, norm, stabilizedLif vReset=0, flatten, linear 3',
+      'os',
+      { timeSteps: 1 },
+      { timeSteps: 3 },
+    ],
+  ],
+  'calls that record spikes': [
+    ['2x4x4: conv 5 3, lif, avgPool2d 2, relu, flatten, linear 3', 'sltt', ...recorded],
+  ],
+}
 
 /** How many records of each operation were checked, in all tests together. */
 const checked = new Map<number, number>()
@@ -285,168 +359,34 @@ test(`records of ${PLANS} random plans do to memory what their fields say`, () =
   }
 })
 
-test('so do those of larger networks, which have kernels of their own', () => {
-  const random = testRandom(seed)
-  const input = [3, 32, 32] as const
-  const network = sequential(
-    conv2d(3, 16, 3, { padding: 1 }),
-    lif(),
-    conv2d(16, 16, 3, { padding: 1 }),
-    batchNorm2d(16),
-    lif(),
-    conv2d(16, 32, 3, { padding: 1 }),
-    maxPool2d(2),
-    batchNorm2d(32),
-    lif(),
-    conv2d(32, 32, 3, { padding: 1, groups: 2 }),
-    lif(),
-    conv2d(32, 16, 3, { padding: 1, stride: 2, standardise: true }),
-    lif(),
-    flatten(),
-    linear(16 * 8 * 8, 5),
-  )
-  for (const method of ['rate', 'bptt'] as const)
-    checkPlan({ ...planOptions(network, input, method), batchSize: 2 }, 'larger', random, checked)
-})
-
-test('so do those of a depthwise convolution on spikes and of a learnable tau', () => {
-  const random = testRandom(seed)
-  const input = [1, 8, 8] as const
-  const network = (neurons: Module): Block =>
-    sequential(
-      conv2d(1, 16, 3, { padding: 1 }),
-      lif(),
-      conv2d(16, 16, 3, { padding: 1, groups: 16 }),
-      neurons,
-      flatten(),
-      linear(16 * 8 * 8, 3),
-    )
-  checkPlan(planOptions(network(lif()), input, 'rate'), 'depthwise', random, checked)
-  checkPlan(planOptions(network(lif()), input, 'sltt'), 'depthwise', random, checked)
-  checkPlan(planOptions(network(plif()), input, 'bptt'), 'plif', random, checked)
-})
-
-test('so do those of traces, in one call of several steps and in several', () => {
-  const input = [2, 6, 6] as const
-  const network = sequential(
-    conv2d(2, 8, 3),
-    lif(),
-    conv2d(8, 8, 3, { stride: 2 }),
-    lif(),
-    flatten(),
-    linear(8, 3),
-  )
-  for (const timeSteps of [3, 5])
-    checkPlan(planOptions(network, input, 'ottt', timeSteps), 'traces', testRandom(seed), checked)
-})
-
-test('so do those of relu, by its counts and by its output', () => {
-  const input = [2, 6, 6] as const
-  const network = sequential(
-    conv2d(2, 8, 3),
-    relu(),
-    conv2d(8, 8, 3),
-    relu(),
-    flatten(),
-    linear(32, 3),
-  )
-  for (const method of ['rate', 'bptt', 'sltt'] as const)
-    checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
-})
-
-test('so do those of dropout, of spikes and of currents', () => {
-  const input = [2, 6, 6] as const
-  const layers = [conv2d(2, 8, 3), lif(), dropout(0.3), conv2d(8, 8, 3), dropout(0.3), lif()]
-  const network = sequential(...layers, flatten(), linear(32, 3))
-  for (const method of ['rate', 'bptt', 'sltt'] as const)
-    checkPlan(planOptions(network, input, method), 'dropout', testRandom(seed), checked)
-})
-
-test('so do those of cells', () => {
-  const input = [2, 6, 6] as const
-  const network = (cell: Layer): Block =>
-    sequential(conv2d(2, 5, 3), cell, maxPool2d(2), flatten(), linear(20, 6), leakyIntegrator())
-  const each = Array.from({ length: 80 }, (_, i) => 1 + i / 100)
-  const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
-  const check = (cell: Layer, method: Method): void =>
-    checkPlan(planOptions(network(cell), input, method, 5), 'cells', testRandom(seed), checked)
-  for (const method of ['bptt', 'rate', 'sltt'] as const)
-    check(alif({ tauSyn: 2, refractory: 1, vThreshold: each }), method)
-  for (const method of ['bptt', 'rate'] as const) {
-    check(alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }), method)
-    check(lif({ tau: [2, 3, 4, 5, 6], vReset: 0 }), method)
-  }
-  for (const method of ['bptt', 'ottt'] as const) check(recurrent(lif()), method)
-})
-
-test('so do those of layers between neurons', () => {
-  const input = [3, 6, 6] as const
-  const parts = { a: conv2d(3, 8, 3), b: sequential(conv2d(3, 5, 3), lif()), spikes: lif() }
-  const network = (floats: boolean): Block =>
-    sequential(
-      block(parts, (m, x, { concat }) =>
-        floats ? concat(m.a(x), m.b(x)) : concat([m.spikes(m.a(x)), m.b(x)]),
-      ),
-      delay([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3]),
-      conv2d(13, 8, 2),
-      delay(2),
-      groupNorm(2, 8),
-      layerNorm([3, 3]),
-      layerNorm(3),
-      scale([1, 2, 3, 4, 5, 6, 7, 8]),
-      lif(),
-      adaptiveAvgPool2d(2),
-      layerNorm([8, 2, 2]),
-      flatten(),
-      linear(32, 3),
-    )
-  for (const floats of [true, false])
-    for (const method of ['rate', 'bptt'] as const)
-      checkPlan(planOptions(network(floats), input, method), 'layers', testRandom(seed), checked)
-})
-
-test('so do those of optimizers, with all that belongs to their steps', () => {
-  const network = sequential(flatten(), linear(32, 9), lif(), linear(9, 3))
-  const all = { clip: true, accumulate: true, average: true, frozen: ['3.weight'] }
-  const groups = [['1.bias', '3.bias']]
-  for (const rule of ['sgd', 'adam', 'rmsprop'])
-    for (const training of [{ rule }, { rule, groups }, { rule, groups, ...all }])
-      for (const method of ['rate', 'sltt'] as const)
-        checkPlan(
-          {
-            ...planOptions(network, [2, 4, 4], method),
-            training: { ...standardTraining, ...training },
-          },
-          JSON.stringify(training),
-          testRandom(seed),
-          checked,
-        )
-})
-
-test('so do those of losses and of penalties on rates', () => {
-  const input = [2, 4, 4] as const
-  const network = sequential(conv2d(2, 5, 3), lif(), flatten(), linear(20, 3))
-  const penalties = [{ ...ratePenalty({ weight: 1, target: 0.5 }), layers: ['1'] }]
-  for (const loss of [tet(), mse(), mse({ targets: 'values', of: 'counts' })])
-    for (const method of ['bptt', 'rate'] as const) {
-      if (loss.kind === 'tet' && method === 'rate') continue
-      const training = { ...standardTraining, loss, penalties }
-      const options = { ...planOptions(network, input, method, 5), training }
-      checkPlan(options, `${loss.kind} ${method}`, testRandom(seed), checked)
+/** Checks the plan of each method of a network, with each of `more`. */
+function checkPlans(
+  network: Block,
+  input: readonly [number, number, number],
+  methods: string,
+  ...more: readonly Partial<PlanOptions>[]
+): void {
+  const graph = trace(network, input)
+  const plain = { graph, input, frames: false, inspect: false, timeSteps: 4, batchSize: 4 }
+  for (const method of methods.split(' ') as Method[])
+    for (const given of more.length > 0 ? more : [{}]) {
+      const { timeSteps, purpose } = { ...plain, ...given }
+      const completed = methodOptions({ method }, timeSteps, purpose !== 'inference')
+      const options = { ...completed, ...plain, ...given }
+      checkPlan(options, JSON.stringify(given), testRandom(seed), checked)
     }
-})
+}
 
-test('so do those of stabilised neurons, and of several outputs', () => {
-  const input = [2, 6, 6] as const
-  const chain = sequential(
-    conv2d(2, 5, 3),
-    batchNorm2d(5),
-    stabilizedLif({ vReset: 0 }),
-    flatten(),
-    linear(80, 3),
-  )
-  for (const timeSteps of [1, 3])
-    checkPlan(planOptions(chain, input, 'os', timeSteps), 'stabilised', testRandom(seed), checked)
+for (const [what, rows] of Object.entries(cases))
+  test(`so do those of ${what}`, () => {
+    for (const [row, ...rest] of rows) {
+      const [sizes, text] = row.split(': ')
+      const input = sizes.split('x').map(Number) as [number, number, number]
+      checkPlans(netOf(input, text, own), input, ...rest)
+    }
+  })
+
+test('so do those of several outputs', () => {
   const children = {
     body: sequential(conv2d(2, 5, 3), lif()),
     rates: timeMean(),
@@ -458,21 +398,7 @@ test('so do those of stabilised neurons, and of several outputs', () => {
     const spikes = m.body(x)
     return { early: m.early(m.flatten(m.rates(spikes))), output: m.head(m.flatten(spikes)) }
   })
-  const training = { ...standardTraining, loss: selfDistillation() }
-  for (const method of ['rate', 'bptt'] as const) {
-    const options = { ...planOptions(forked, input, method), training }
-    checkPlan(options, `distillation ${method}`, testRandom(seed), checked)
-  }
-})
-
-test('so do those that record spikes in calls', () => {
-  const network = sequential(conv2d(2, 5, 3), lif(), avgPool2d(2), relu(), flatten(), linear(5, 3))
-  for (const timeSteps of [3, 300]) {
-    const purpose = 'inference' as const
-    const options = { ...planOptions(network, [2, 4, 4], 'sltt', 3), timeSteps, purpose }
-    const recorded = { ...options, record: ['1'], backwardSteps: timeSteps }
-    checkPlan(recorded, `recorded ${timeSteps}`, testRandom(seed), checked)
-  }
+  checkPlans(forked, [2, 6, 6], 'rate bptt', training({ loss: selfDistillation() }))
 })
 
 /** No network adds up single numbers; `ops.sum` does. */
