@@ -26,24 +26,54 @@ export function goodJob(options: object, more: object = {}): JobEnvelope {
 /** The job of a replica, as `train --redis` writes it. */
 export const goodRound = (more: object = {}): JobEnvelope =>
   envelopeOf('rounds', {
-    ...{ run: '0123456789abcdef01234567', round: 3, replica: 1, setting: 'a'.repeat(64) },
+    run: '0123456789abcdef01234567',
+    round: 3,
+    replica: 1,
+    setting: 'a'.repeat(64),
     parts: { seed: '01234567' },
     rounds: {
-      ...{ replicas: 2, syncEvery: 20, outerLr: 0.7, outerMomentum: 0.9 },
-      ...{ compress: 'int8', innerState: 'keep' },
+      replicas: 2,
+      syncEvery: 20,
+      outerLr: 0.7,
+      outerMomentum: 0.9,
+      compress: 'int8',
+      innerState: 'keep',
     },
-    ...{ epoch: 1, first: 20, rates: [[20, 0.1, 0.5]], steps: 160, clipNorm: 1, begun: true },
+    epoch: 1,
+    first: 20,
+    rates: [[20, 0.1, 0.5]],
+    steps: 160,
+    clipNorm: 1,
+    begun: true,
     where: 'redis',
     options: {
-      ...{ model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8], classes: 10 },
-      ...{ timeSteps: 4, tau: 1, method: 'rate', stepMode: 'm', update: 'afterwards' },
-      ...{ backwardSteps: 4, gradientCheckpoint: 'none', epochs: 2, batchSize: 32, seed: 0 },
-      ...{ optimizer: 'sgd', lr: 0.1, momentum: 0.9, weightDecay: 0, schedule: 'cosine' },
+      model: 'cnn',
+      dataset: 'digits',
+      augment: false,
+      input: [1, 8, 8],
+      classes: 10,
+      timeSteps: 4,
+      tau: 1,
+      method: 'rate',
+      stepMode: 'm',
+      update: 'afterwards',
+      backwardSteps: 4,
+      gradientCheckpoint: 'none',
+      epochs: 2,
+      batchSize: 32,
+      seed: 0,
+      loss: 'crossEntropy',
+      optimizer: 'sgd',
+      lr: 0.1,
+      momentum: 0.9,
+      weightDecay: 0,
+      schedule: 'cosine',
     },
     ...more,
   })
 
-const good: Readonly<Record<Kind, readonly JobEnvelope[]>> = {
+/** Jobs of ours, which a worker takes. */
+export const good: Readonly<Record<Kind, readonly JobEnvelope[]>> = {
   runs: [
     goodJob({}),
     goodJob({ epochs: 9, lr: 0.1, method: 'bptt', threads: 2 }, { until: 3, from: 1 }),
@@ -151,7 +181,7 @@ export interface FuzzResult {
 const forbidden = /^--(out|resume|load|data|cache|overwrite|dashboard|no-report)\b|[/\\\0\n]|\.\./
 
 /** What a worker looks at before it does a job. */
-const checks: Readonly<Record<Kind, (job: unknown) => void>> = {
+export const checks: Readonly<Record<Kind, (job: unknown) => void>> = {
   runs(job) {
     const { id, run, data } = checkJob(readEnvelope(job, 'runs'))
     if (runId(run, data) !== id) throw new Error('another id')

@@ -113,9 +113,8 @@ test('a job names a network by name and hash, and a path is refused', () =>
       `${runKind.lacks?.(checkJob(payload), new Map())}`,
       /my-net\.mjs \(SHA-256 \w{64}\) are/,
     )
-    // Of rounds, too.
-    const { options: some } = goodRound().payload as { options: object }
-    const own = { ...some, loss: 'crossEntropy' }
+    // The jobs of rounds too.
+    const { options: own } = goodRound().payload as { options: object }
     const named = { ...own, model: 'my-net.mjs', modelSha256: sha256 }
     const lacks = (held: ReadonlyMap<string, string>) =>
       roundsKind.lacks?.({ options: named } as never, held)

@@ -197,7 +197,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
     first = one.execute(task, (what) => news.push(what), signal)
     const second = two.execute(task, () => {}, signal)
     const claims = place.key('wanted', task.name)
-    while ((await place.client.scard(claims)) < 2) await pause(20)
+    while (news.length === 0 || (await place.client.scard(claims)) < 2) await pause(20)
     const far = { epoch: 1, epochs: 2, step: 0, steps: 4 }
     const done: AnyKind = {
       kind: 'runs',
