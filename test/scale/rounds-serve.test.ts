@@ -1,16 +1,7 @@
 /** Rounds of a program's own network at a real Redis. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  adam,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  SpikewasmError,
-  sequential,
-} from '../../src/index.js'
+import { adam, type Model, SpikewasmError } from '../../src/index.js'
 import {
   type FitRoundsAtOptions,
   type FitRoundsOptions,
@@ -21,31 +12,36 @@ import {
 import { RedisPlace } from '../../src/scale/redis.js'
 import { queueOf } from '../../src/scale/store.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusal, messageOf } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { noRedis, startRedis } from '../support/redis.js'
+import { test } from '../support/models.js'
+import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
 import { testUnless } from '../support/runner.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { compileSmall, toy } from '../support/toy.js'
 
-const missing = noRedis()
-const check = testUnless(missing)
+const check = testUnless(noRedis(), test)
+
+/** A test with a Redis of its own. */
+const atRedis = (name: string, body: (redis: TestRedis) => Promise<void>): void =>
+  check(name, async () => {
+    const redis = await startRedis()
+    await body(redis).finally(() => redis.stop())
+  })
 
 const train = toy(90, 1).data
-const compileToy = (): Promise<Model> =>
-  sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses)).compile({
-    ...{ input: toyShape, batchSize: 8, timeSteps: 3 },
-  })
+/** Models of a program. */
+const compiled = (count: number): Promise<Model[]> =>
+  Promise.all(Array.from({ length: count }, () => compileSmall({ timeSteps: 3 })))
 const options: FitRoundsOptions = {
   epochs: 2,
   optimizer: adam({ lr: 0.01 }),
   rounds: { replicas: 2, syncEvery: 2, compress: 'bfloat16' },
 }
 
-check('workers of a program give the bits of fitRounds; another training is refused', async () => {
-  const redis = await startRedis()
-  const models = await Promise.all([compileToy(), compileToy(), compileToy(), compileToy()])
-  const [alone, here, one, two] = models
-  try {
+atRedis(
+  'workers of a program give the bits of fitRounds; another training is refused',
+  async (redis) => {
+    const [alone, here, one, two] = await compiled(4)
     await fitRounds(alone, train, options)
     const at = (namespace: string): FitRoundsAtOptions => ({
       ...options,
@@ -61,46 +57,34 @@ check('workers of a program give the bits of fitRounds; another training is refu
     assert.equal(rounds, [0, 1, 2, 3, 4, 5])
     assert.is(workers[0].done + workers[1].done, 12)
     const other = { ...at('own'), optimizer: adam({ lr: 0.02 }) }
-    const message = await messageOf(() => fitRoundsAt(here, train, other))
-    assert.match(message, /replica \d has failed: .*got one that differs in optimizer; give both/)
+    const message = /replica \d has failed: .*got one that differs in optimizer; give both/
+    await expectRefusal(() => fitRoundsAt(here, train, other), message)
     await Promise.all(workers.map((worker) => worker.close()))
-  } finally {
-    await Promise.all(models.map((model) => model.dispose()))
-    await redis.stop()
-  }
+  },
+)
+
+atRedis('what a Redis loses amid a run is stored once more', async (redis) => {
+  const [alone, here, one] = await compiled(3)
+  await fitRounds(alone, train, options)
+  const news: string[] = []
+  const place = { url: redis.url, namespace: 'lost', onNews: (line: string) => news.push(line) }
+  const at = { ...options, redis: place }
+  const worker = await serveRounds(one, train, at)
+  const { Redis } = await import('ioredis')
+  const client = new Redis(redis.url)
+  // The states of replicas are there, and nowhere else but in the process that averages.
+  const onRound = ({ round }: { round: number }) => (round === 1 ? client.flushall() : undefined)
+  await fitRoundsAt(here, train, { ...at, onRound })
+  expectSameBits('weights', here.stateDict(), alone.stateDict())
+  assert.match(news.join('\n'), /Redis has lost the bytes of a round; round 3 is done once more/)
+  client.disconnect()
+  await worker.close()
 })
 
-check('what a Redis loses amid a run is stored once more', async () => {
-  const redis = await startRedis()
-  const models = await Promise.all([compileToy(), compileToy(), compileToy()])
-  const [alone, here, one] = models
-  try {
-    await fitRounds(alone, train, options)
-    const news: string[] = []
-    const place = { url: redis.url, namespace: 'lost', onNews: (line: string) => news.push(line) }
-    const at = { ...options, redis: place }
-    const worker = await serveRounds(one, train, at)
-    const { Redis } = await import('ioredis')
-    const client = new Redis(redis.url)
-    // The states of replicas are there, and nowhere else but in the process that averages.
-    const onRound = ({ round }: { round: number }) => (round === 1 ? client.flushall() : undefined)
-    await fitRoundsAt(here, train, { ...at, onRound })
-    expectSameBits('weights', here.stateDict(), alone.stateDict())
-    assert.match(news.join('\n'), /Redis has lost the bytes of a round; round 3 is done once more/)
-    client.disconnect()
-    await worker.close()
-  } finally {
-    await Promise.all(models.map((model) => model.dispose()))
-    await redis.stop()
-  }
-})
-
-check(
+atRedis(
   'a replica that does not end is done by another worker, and the first one is told',
-  async () => {
-    const redis = await startRedis()
-    const models = await Promise.all([compileToy(), compileToy(), compileToy()])
-    const [alone, here, one] = models
+  async (redis) => {
+    const [alone, here, one] = await compiled(3)
     const place = await RedisPlace.open(redis.url, { namespace: 'late' })
     try {
       await fitRounds(alone, train, options)
@@ -135,17 +119,14 @@ check(
       await Promise.all([first.close(), worker.close()])
     } finally {
       await place.close()
-      await Promise.all(models.map((model) => model.dispose()))
-      await redis.stop()
     }
   },
 )
 
-check(
+atRedis(
   'a Redis that loses everything: a round is done 20 times more, and then it is said',
-  async () => {
-    const redis = await startRedis()
-    const here = await compileToy()
+  async (redis) => {
+    const [here] = await compiled(1)
     const place = await RedisPlace.open(redis.url, { namespace: 'gone' })
     try {
       const news: string[] = []
@@ -171,39 +152,28 @@ check(
       assert.equal(left, [])
     } finally {
       await place.close()
-      await here.dispose()
-      await redis.stop()
     }
   },
 )
 
-check('what Redis holds is checked as hostile input, and a worker lives on', async () => {
-  const redis = await startRedis()
-  const [here, one] = await Promise.all([compileToy(), compileToy()])
-  try {
-    const at = { ...options, redis: { url: redis.url, namespace: 'hostile' } }
-    const worker = await serveRounds(one, train, at)
-    const { Queue } = await import('bullmq')
-    const { Redis } = await import('ioredis')
-    const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
-    const queue = new Queue(queueOf('rounds'), { connection, prefix: 'hostile' })
-    const jobs = await Promise.all(
-      [
-        null,
-        'x',
-        { kind: 'rounds' },
-        { protocol: 1, version: '9', kind: 'rounds', payload: {} },
-      ].map((data) => queue.add('replica', data)),
-    )
-    await fitRoundsAt(here, train, at)
-    for (const job of jobs) assert.is(await job.getState(), 'failed')
-    await queue.close()
-    connection.disconnect()
-    await worker.close()
-  } finally {
-    await Promise.all([here.dispose(), one.dispose()])
-    await redis.stop()
-  }
+atRedis('what Redis holds is checked as hostile input, and a worker lives on', async (redis) => {
+  const [here, one] = await compiled(2)
+  const at = { ...options, redis: { url: redis.url, namespace: 'hostile' } }
+  const worker = await serveRounds(one, train, at)
+  const { Queue } = await import('bullmq')
+  const { Redis } = await import('ioredis')
+  const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
+  const queue = new Queue(queueOf('rounds'), { connection, prefix: 'hostile' })
+  const jobs = await Promise.all(
+    [null, 'x', { kind: 'rounds' }, { protocol: 1, version: '9', kind: 'rounds', payload: {} }].map(
+      (data) => queue.add('replica', data),
+    ),
+  )
+  await fitRoundsAt(here, train, at)
+  for (const job of jobs) assert.is(await job.getState(), 'failed')
+  await queue.close()
+  connection.disconnect()
+  await worker.close()
 })
 
 test.run()

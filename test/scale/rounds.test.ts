@@ -1,37 +1,23 @@
 /** Trainings in rounds of replicas, on this machine: against batches as large, and their parts. */
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  adamW,
-  batchNorm2d,
-  checkpoint,
-  conv2d,
-  cosine,
-  type FitOptions,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import { adamW, checkpoint, cosine, type FitOptions, type Model, sgd } from '../../src/index.js'
 import {
   type Compress,
   type FitRoundsOptions,
   fitRounds,
   type Rounds,
 } from '../../src/scale/index.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, expectRefusals, withFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits } from '../support/measure.js'
-import { compileToy, toy, toyClasses } from '../support/toy.js'
+import { test } from '../support/models.js'
+import { compileToy, toy } from '../support/toy.js'
 
 const train = toy(90, 1).data
 const other = toy(21, 2).data
 
-const plain = () =>
-  sequential(conv2d(2, 5, 3, { padding: 1 }), lif(), flatten(), linear(150, toyClasses))
+const plain = 'conv 5 3 padding=1, lif, flatten, linear 4'
 const mean: Rounds = { replicas: 1, syncEvery: 3, outerLr: 1, outerMomentum: 0 }
 const fits: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.05 }), schedule: cosine() }
 
@@ -60,12 +46,11 @@ test('one replica whose mean is taken is fit, to the bit', async () => {
     assert.ok(Math.abs(record.trainLoss - trainLoss) < 1e-9)
     assert.equal(Object.keys(record.firingRates), Object.keys(firingRates))
   }
-  await Promise.all([alone.dispose(), rounds.dispose()])
 })
 
 test('rounds of one step with sgd are a training with batches of all replicas', async () => {
-  const large = await compileToy({ batchSize: 24 }, plain())
-  const rounds = await compileToy({}, plain())
+  const large = await compileToy({ batchSize: 24 }, plain)
+  const rounds = await compileToy({}, plain)
   const wanted = await large.fit(train, fits)
   const found = await fitRounds(rounds, train, {
     ...fits,
@@ -75,7 +60,6 @@ test('rounds of one step with sgd are a training with batches of all replicas', 
   const [a, b] = [wanted.epochs[1], found.epochs[1]]
   assert.ok(Math.abs(a.trainLoss - b.trainLoss) < 1e-5)
   assert.is(a.trainAccuracy, b.trainAccuracy)
-  await Promise.all([large.dispose(), rounds.dispose()])
 })
 
 test('running statistics are the mean of the replicas', async () => {
@@ -101,7 +85,6 @@ test('running statistics are the mean of the replicas', async () => {
         },
       ],
     })
-    await one.dispose()
   }
   const name = meanName(two)
   const found = [...two.stateDict()[name].data]
@@ -111,7 +94,6 @@ test('running statistics are the mean of the replicas', async () => {
     const alone = second[i] - 0.9 * first[i]
     assert.ok(Math.abs(value - (first[i] + alone) / 2) < 1e-6, `${value}`)
   }
-  await two.dispose()
 })
 
 const meanName = (model: Model): string => {
@@ -123,46 +105,31 @@ const meanName = (model: Model): string => {
 for (const compress of ofLong<readonly Compress[]>(['int8'], ['none', 'bfloat16', 'int8']))
   test(`${compress}: any number of threads, and a stop at any round, give the same bits`, async () => {
     const rounds: Rounds = { replicas: 2, syncEvery: 2, compress }
-    const options: FitRoundsOptions = { ...fits, epochs: 2, rounds }
+    const options: FitRoundsOptions = { ...fits, validation: other, rounds }
     const whole = await compileToy({ threads: 2 })
-    const history = await fitRounds(whole, train, { ...options, validation: other })
+    const history = await fitRounds(whole, train, options)
     assert.is(history.epochs.length, 2)
     await withFolder(async (folder) => {
       const dir = join(folder, 'run')
+      const saved = { ...options, callbacks: [checkpoint({ dir, every: 1, report: false })] }
       const stop = new AbortController()
       let told = 0
       const stopped = await compileToy()
       const halfway = await fitRounds(stopped, train, {
-        ...options,
-        validation: other,
+        ...saved,
         signal: stop.signal,
-        callbacks: [checkpoint({ dir, every: 1, report: false })],
         onRound: () => void (++told === 2 && stop.abort()),
       })
       assert.ok(halfway.aborted)
       assert.is(told, 2)
       const resumed = await compileToy()
-      await fitRounds(resumed, train, {
-        ...options,
-        validation: other,
-        resume: dir,
-        callbacks: [checkpoint({ dir, every: 1, report: false })],
-      })
+      await fitRounds(resumed, train, { ...saved, resume: dir })
       expectSameBits('weights', resumed.stateDict(), whole.stateDict())
       // Other rounds are another training.
-      const message = await messageOf(() =>
-        fitRounds(stopped, train, {
-          ...options,
-          validation: other,
-          rounds: { ...rounds, outerLr: 0.5 },
-          resume: dir,
-          callbacks: [checkpoint({ dir, every: 1, report: false })],
-        }),
-      )
-      assert.match(message, /rounds\.outerLr 0\.7 instead of 0\.5/)
-      await Promise.all([stopped.dispose(), resumed.dispose()])
+      const others = { ...saved, rounds: { ...rounds, outerLr: 0.5 }, resume: dir }
+      const instead = /rounds\.outerLr 0\.7 instead of 0\.5/
+      await expectRefusal(() => fitRounds(stopped, train, others), instead)
     })
-    await whole.dispose()
   })
 
 test('a training in rounds learns', async () => {
@@ -174,57 +141,47 @@ test('a training in rounds learns', async () => {
     validation: other,
   })
   assert.ok((epochs.at(-1)?.testAccuracy ?? 0) > 0.9, JSON.stringify(epochs.at(-1)))
-  await model.dispose()
 })
 
 test('a step that no number comes of, and a norm of a single value, are errors', async () => {
   const optimizer = sgd({ lr: 1e38 })
   const rounds: Rounds = { replicas: 2, syncEvery: 2 }
-  const [model, narrow] = await Promise.all([
-    compileToy(),
-    compileToy(
-      { batchSize: 1, timeSteps: 1 },
-      sequential(conv2d(2, 3, [6, 5]), batchNorm2d(3), flatten(), linear(3, 4)),
-    ),
-  ])
-  const message = await messageOf(() => fitRounds(model, train, { epochs: 1, optimizer, rounds }))
-  assert.match(message, /^step 2 of epoch 1, replica 0: /)
-  assert.match(
-    await messageOf(() => fitRounds(narrow, train, { epochs: 1, rounds })),
-    /got batchSize 1 with one value of each channel/,
+  const model = await compileToy()
+  const narrow = await compileToy(
+    { batchSize: 1, timeSteps: 1 },
+    'conv 3 6x5, norm, flatten, linear 4',
   )
-  await Promise.all([model.dispose(), narrow.dispose()])
+  const one = { epochs: 1, rounds }
+  await expectRefusals([
+    [() => fitRounds(model, train, { ...one, optimizer }), /^step 2 of epoch 1, replica 0: /],
+    [() => fitRounds(narrow, train, one), /got batchSize 1 with one value of each channel/],
+  ])
 })
 
 test('options that rounds cannot have are refused, and nothing is changed', async () => {
   const model = await compileToy()
   const before = model.stateDict()
+  const few = { replicas: 2, syncEvery: 1 }
   const wrong: [object, RegExp][] = [
     [{}, /rounds\.replicas must be an integer from 1 to 1024, got undefined/],
-    [{ rounds: { replicas: 2.5, syncEvery: 1 } }, /rounds\.replicas must be .*got 2\.5/],
-    [{ rounds: { replicas: 2, syncEvery: 0 } }, /rounds\.syncEvery must be .*got 0/],
-    [
-      { rounds: { replicas: 2, syncEvery: 1, outerLr: Number.NaN } },
-      /outerLr must be > 0, got NaN/,
-    ],
-    [{ rounds: { replicas: 2, syncEvery: 1, outerMomentum: 1 } }, /outerMomentum must lie in 0…1/],
-    [{ rounds: { replicas: 2, syncEvery: 1, compress: 'zip' } }, /none, bfloat16, int8, got "zip"/],
-    [{ rounds: { replicas: 2, syncEvery: 1, outerlr: 1 } }, /outerlr/],
-    [
-      { rounds: { replicas: 12, syncEvery: 1 } },
-      /a batch of 8 samples for each of the 12 replicas/,
-    ],
-    [{ rounds: { replicas: 2, syncEvery: 1 }, ema: 0.9 }, /fit\.ema must be left out in rounds/],
-    [{ rounds: { replicas: 2, syncEvery: 1 }, accumulate: 2 }, /fit\.accumulate must be left out/],
-    [{ rounds: { replicas: 2, syncEvery: 1 }, dropLast: false }, /fit\.dropLast must be true/],
+    [{ rounds: { ...few, replicas: 2.5 } }, /rounds\.replicas must be .*got 2\.5/],
+    [{ rounds: { ...few, syncEvery: 0 } }, /rounds\.syncEvery must be .*got 0/],
+    [{ rounds: { ...few, outerLr: Number.NaN } }, /outerLr must be > 0, got NaN/],
+    [{ rounds: { ...few, outerMomentum: 1 } }, /outerMomentum must lie in 0…1/],
+    [{ rounds: { ...few, compress: 'zip' } }, /none, bfloat16, int8, got "zip"/],
+    [{ rounds: { ...few, outerlr: 1 } }, /outerlr/],
+    [{ rounds: { ...few, replicas: 12 } }, /a batch of 8 samples for each of the 12 replicas/],
+    [{ rounds: few, ema: 0.9 }, /fit\.ema must be left out in rounds/],
+    [{ rounds: few, accumulate: 2 }, /fit\.accumulate must be left out/],
+    [{ rounds: few, dropLast: false }, /fit\.dropLast must be true/],
   ]
-  for (const [options, message] of wrong)
-    assert.match(
-      await messageOf(async () => fitRounds(model, train, options as FitRoundsOptions)),
+  await expectRefusals(
+    wrong.map(([options, message]) => [
+      async () => fitRounds(model, train, options as FitRoundsOptions),
       message,
-    )
+    ]),
+  )
   expectSameBits('weights', model.stateDict(), before)
-  await model.dispose()
 })
 
 test.run()
