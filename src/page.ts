@@ -5,6 +5,7 @@
 
 // These first: bundles then hold alike code side by side, which packs 2 % smaller (`npm run size`).
 import './edge/net.js'
+import './files/safetensors.js'
 import './compile/convolution/index.js'
 import './model/models/resnet.js'
 import './engine/page/platform.js'
