@@ -2,39 +2,11 @@
  * What a plan keeps between runs is only what it says. Each op runs on values A, on B, and on A
  * again, which gives the bits of the first run.
  */
-import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
-import { expectSameBits, type RandomShapes, randomShapes } from '../support/ops.js'
-import type { Example } from './examples/example.js'
-
-const folder = new URL('examples/', import.meta.url)
-const files = readdirSync(folder).filter((name) => name.endsWith('.js') && name !== 'example.js')
-const found = await Promise.all(
-  files.map((name) => import(new URL(name, folder).href) as Promise<{ examples: Example[] }>),
-)
-const examples = found.flatMap((file) => file.examples)
-
-type AnyPlan = ops.PlanInfo & { run(): unknown }
-
-/** Numbers that any tensor of an example may hold. */
-function valuesOf(r: RandomShapes, { name, type, shape }: ops.TensorInfo): ops.Values {
-  const count = shape.reduce((a, b) => a * b, 1)
-  if (name === 'nonFinite') return new Int32Array(count)
-  if (type === 'uint8') return r.spikes(count)
-  if (type === 'int8') return Int8Array.from({ length: count }, () => r.int(-128, 127))
-  if (type === 'int32') return Int32Array.from({ length: count }, () => r.int(0, 2))
-  const floats = r.floats(count, 2)
-  return /var|invStd/i.test(name) ? floats.map((v) => Math.abs(v) + 0.1) : floats
-}
-
-/** Fills all tensors, results too: a run must not depend on those. */
-function runOn(plan: AnyPlan, seed: number): unknown {
-  const r = randomShapes(seed)
-  for (const tensor of Object.values(plan.tensors)) plan.write(tensor.name, valuesOf(r, tensor))
-  return structuredClone(plan.run())
-}
+import { type AnyPlan, examples, runOn } from '../support/op-examples.js'
+import { expectSameBits, randomShapes } from '../support/ops.js'
 
 for (const { name, plan: planned } of examples)
   test(`${name}: A, B, and A again`, () => {

@@ -3,13 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
 import { stillOf } from '../support/frames.js'
-import {
-  expectNear,
-  expectSameBits,
-  forShapes,
-  type RandomShapes,
-  randomShapes,
-} from '../support/ops.js'
+import { expectNear, forShapes, type RandomShapes, randomShapes } from '../support/ops.js'
 import {
   averages,
   type ConvCase,
@@ -551,37 +545,6 @@ test('counts above the number of steps are refused', () => {
         assert.throws(() => plan.run(), more)
       }
     }
-  }
-})
-
-test('two threads: the same bits', async () => {
-  const r = randomShapes(5)
-  const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
-  const shapes = { weight: [12, 9, 3, 3], padding: 1 } as const
-  for (const [input, options] of [
-    [[4, 9, 8, 8], {}],
-    [[4, 2, 9, 8, 8], {}],
-    [[4, 2, 9, 8, 8], { algorithm: 'direct' }],
-    [[4, 9, 8, 8], { counts: true, timeSteps: 1 }],
-    [[4, 2, 9, 8, 8], { spikes: true }],
-    [[4, 2, 9, 8, 8], { spikes: true, algorithm: 'patterns' }],
-  ] as const) {
-    const output = [...input.slice(0, -3), 12, 8, 8]
-    const dy = r.floats(size(output))
-    const x =
-      'spikes' in options || 'counts' in options ? r.spikes(size(input)) : r.floats(size(input))
-    const given: ops.OptionsOf<typeof ops.conv2dWeightGradient> = { ...shapes, input, ...options }
-    const two = await ops.conv2dWeightGradient({ ...given, threads: 2 }, x, dy)
-    expectSameBits(JSON.stringify(options), two, ops.conv2dWeightGradient(given, x, dy))
-  }
-  for (const input of [
-    [4, 9, 8, 8],
-    [2, 3, 9, 8, 8],
-  ]) {
-    const dy = r.floats(size([...input.slice(0, -3), 12, 8, 8]))
-    const w = r.floats(size(shapes.weight))
-    const two = await ops.conv2dInputGradient({ ...shapes, input, threads: 2 }, w, dy)
-    expectSameBits('input', two, ops.conv2dInputGradient({ ...shapes, input }, w, dy))
   }
 })
 

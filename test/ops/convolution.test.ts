@@ -493,26 +493,6 @@ test('linear over features of few channels as a model reads them', () => {
   for (const other of others) expectNear('output', other, first)
 })
 
-test('two threads: the same bits', async () => {
-  const r = randomShapes(3)
-  for (const options of [
-    { input: [5, 3, 9, 7, 7], weight: [17, 9, 3, 3], padding: 1, spikes: true },
-    { input: [2, 3, 9, 7, 7], weight: [17, 9, 3, 3], padding: 1 },
-    { input: [4, 3, 8, 7, 7], weight: [8, 4, 3, 3], groups: 2, spikes: true },
-    { input: [1, 3, 9, 8, 8], weight: [17, 9, 3, 3], spikes: true, pool: { kernelSize: 2 } },
-    { input: [4, 3, 9, 7, 7], weight: [17, 9, 3, 3], spikes: true, moments: true },
-  ] as const) {
-    const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
-    const x = 'spikes' in options ? r.spikes(size(options.input)) : r.floats(size(options.input))
-    const w = r.floats(size(options.weight))
-    const one: unknown = ops.conv2d.plan(options as ops.OptionsOf<typeof ops.conv2d>).run(x, w)
-    const two: unknown = await ops.conv2d
-      .plan({ ...(options as ops.OptionsOf<typeof ops.conv2d>), threads: 2 })
-      .run(x, w)
-    expectSameBits(JSON.stringify(options), two, one)
-  }
-})
-
 test('wrong options are refused by name', () => {
   const plan = (options: object): unknown =>
     ops.conv2d.plan({ input: [2, 1, 4, 6, 6], weight: [8, 4, 3, 3], ...options } as never)

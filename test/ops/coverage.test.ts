@@ -4,14 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { kinds } from '../../src/kernels/records/index.js'
 import * as ops from '../../src/ops/index.js'
-import type { Example } from './examples/example.js'
-
-const folder = new URL('examples/', import.meta.url)
-const files = readdirSync(folder).filter((name) => name.endsWith('.js') && name !== 'example.js')
-const found = await Promise.all(
-  files.map((name) => import(new URL(name, folder).href) as Promise<{ examples: Example[] }>),
-)
-const examples = found.flatMap((file) => file.examples)
+import { examples } from '../support/op-examples.js'
 
 /** Operations of programs, by name. */
 const operations = kinds.map(({ name }) => name)

@@ -4,13 +4,7 @@ import * as assert from 'uvu/assert'
 import { rmsprop } from '../../src/index.js'
 import * as ops from '../../src/ops/index.js'
 import { stillOf } from '../support/frames.js'
-import {
-  expectNear,
-  expectSameBits,
-  forShapes,
-  type RandomShapes,
-  randomShapes,
-} from '../support/ops.js'
+import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
 
 const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
 
@@ -431,29 +425,6 @@ test('clear and sum', () => {
     assert.equal(clear.kernels, ['Clear'])
     return { options }
   })
-})
-
-test('two threads: the same bits', async () => {
-  const r = randomShapes(2)
-  const two = { threads: 2 }
-  const [p, g] = [r.floats(70_000), r.floats(70_000)]
-  const of = (): [Float32Array, Float32Array, Float32Array] => [p.slice(), g, g.slice()]
-  expectSameBits(
-    'sgd',
-    await ops.sgd({ shape: [70_000], ...two }, ...of()),
-    ops.sgd({ shape: [70_000] }, ...of()),
-  )
-  const logits = r.floats(4 * 9 * 10)
-  const target = Int32Array.from({ length: 9 }, (_, b) => b)
-  const input = [9, 4, 10]
-  expectSameBits(
-    'crossEntropy',
-    await ops.crossEntropy({ input, ...two }, logits, target),
-    ops.crossEntropy({ input }, logits, target),
-  )
-  const cleared = g.slice()
-  await ops.clear({ shape: [70_000], ...two }, cleared)
-  assert.ok(cleared.every((v) => v === 0))
 })
 
 test('wrong options, arrays and settings are refused by name', () => {

@@ -11,14 +11,7 @@ import {
   randomDynamics,
   surrogatesOf,
 } from '../support/neurons.js'
-import {
-  expectNear,
-  expectSameBits,
-  forShapes,
-  inEveryRun,
-  type RandomShapes,
-  randomShapes,
-} from '../support/ops.js'
+import { expectNear, forShapes, inEveryRun, type RandomShapes } from '../support/ops.js'
 
 /** Rounding errors of float32 stay below it. */
 const MARGIN = 3e-4
@@ -507,28 +500,6 @@ test('lifBackward, time: the gradient of a network of lines', () => {
     return { options: asked }
   })
   for (const [kind, count] of Object.entries(seen)) assert.ok(count >= 3, `${kind}: ${count}`)
-})
-
-test('two threads have the same bits', async () => {
-  for (let seed = 1; seed <= 4; seed++) {
-    const r = randomShapes(seed)
-    const input = [4, 5, 20, 12, 12]
-    const size = 4 * 20 * 144
-    const [x, delta] = [r.floats(5 * size, 2), r.floats(5 * size)]
-    const neuron = seed % 2 ? {} : { vReset: 0, detachReset: false }
-    const options = { ...neuron, input, threads: 2 } as const
-    const forward = ops.lif.plan(options)
-    const back = ops.lifBackward.plan({ ...options, mode: 'time' })
-    try {
-      const one = ops.lif({ ...neuron, input }, x)
-      expectSameBits('lif', await forward.run(x), one)
-      const gradient = ops.lifBackward({ ...neuron, input, mode: 'time' }, delta, x)
-      expectSameBits('lifBackward', await back.run(delta, x), gradient)
-    } finally {
-      await forward.dispose()
-      await back.dispose()
-    }
-  }
 })
 
 test('wrong shapes and options are refused by name', () => {

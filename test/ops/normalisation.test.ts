@@ -274,26 +274,6 @@ test('running statistics stay where a variance is not finite, and that is told',
   assert.ok(running[0][1] !== 2 && running[1][1] !== 4)
 })
 
-test('two threads: the same bits', async () => {
-  for (const seed of [1, 2, 3]) {
-    const r = randomShapes(seed)
-    const options = { input: [3, 4, 24, 9, 9], stepMode: r.pick(['m', 's'] as const) }
-    const x = r.floats(3 * 4 * 24 * 81)
-    const v = Array.from({ length: 4 }, () => r.floats(24).map((u) => u + 1))
-    const outputs = ['output', 'mean', 'invStd'] as const
-    const one = ops.batchNorm({ ...options, outputs }, x, v[0].slice(), v[1].slice(), v[2], v[3])
-    const two = ops.batchNorm({ ...options, outputs, threads: 2 }, x, v[0], v[1], v[2], v[3])
-    expectSameBits('forward', await two, one)
-    const back = { ...options, threads: 2 }
-    const arrays = [x.map((u) => -u), x, one.mean, one.invStd, v[2]] as const
-    expectSameBits(
-      'backward',
-      await ops.batchNormBackward(back, ...arrays),
-      ops.batchNormBackward(options, ...arrays),
-    )
-  }
-})
-
 test('wrong options are refused by name', () => {
   const input = [2, 3, 4, 4]
   const plan = (options: object) => () => ops.batchNorm.plan({ input, ...options } as never)

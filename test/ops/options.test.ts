@@ -2,13 +2,13 @@
  * Every option, shape and setting of every op with many values: what is planned, and the messages
  * for what is not, against options.txt. The options to begin with are those of the examples.
  */
-import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control } from '../../assembly/opcodes.js'
 import { alif, leakyIntegrator, lif, recurrent } from '../../src/index.js'
 import * as ops from '../../src/ops/index.js'
 import { OpPlan } from '../../src/ops/plan.js'
+import { examples } from '../support/op-examples.js'
 import {
   compareLines,
   hashOf,
@@ -18,7 +18,6 @@ import {
   plainLine,
   textOf,
 } from '../support/outcomes.js'
-import type { Example } from './examples/example.js'
 
 type Options = Readonly<Record<string, unknown>>
 type Plan = ops.PlanInfo & { run(...given: readonly unknown[]): unknown }
@@ -27,11 +26,8 @@ interface Op {
   plan(options: Options): Plan
 }
 
-const folder = new URL('examples/', import.meta.url)
-const files = readdirSync(folder).filter((name) => name.endsWith('.js') && name !== 'example.js')
-
 /** Options of the examples, by their names. */
-async function given(): Promise<[string, Op, Options][]> {
+function given(): [string, Op, Options][] {
   const all = Object.values(ops).filter((op) => 'opName' in op) as unknown as Op[]
   const found: [string, Op, Options][] = []
   let example = ''
@@ -42,12 +38,9 @@ async function given(): Promise<[string, Op, Options][]> {
       return plans[i](options)
     }
   try {
-    for (const file of files) {
-      const { examples } = (await import(new URL(file, folder).href)) as { examples: Example[] }
-      for (const { name, plan } of examples) {
-        example = name
-        plan()
-      }
+    for (const { name, plan } of examples) {
+      example = name
+      plan()
     }
   } finally {
     for (const [i, op] of all.entries()) op.plan = plans[i]
@@ -111,7 +104,7 @@ const known = (message: string): string[] => message.split('known are ')[1]?.spl
 
 const lines: Line[] = []
 const seen = new Set<string>()
-for (const [name, op, options] of await given())
+for (const [name, op, options] of given())
   test(name, () => {
     lines.push(
       plainLine(`${name}: ${op.opName} ${textOf(options)} ${hashOf(planned(op, options))}`),

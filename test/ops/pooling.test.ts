@@ -3,13 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
 import { placeOf, stillOf } from '../support/frames.js'
-import {
-  expectNear,
-  expectSameBits,
-  forShapes,
-  type RandomShapes,
-  randomShapes,
-} from '../support/ops.js'
+import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
 import { bySomeBudgets, expectStrict } from '../support/strict.js'
 
 const channels = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33] as const
@@ -360,33 +354,6 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
     return { options }
   })
   assert.is(seen.size, 8)
-})
-
-test('two threads: the same bits', async () => {
-  const r = randomShapes(3)
-  const input = [4, 3, 24, 17, 17]
-  const windows = { input, kernelSize: 3, stride: 2, padding: 1 }
-  const x = r.floats(3 * 4 * 24 * 17 * 17)
-  const spikes = r.spikes(x.length)
-  const terms = [{ input }, { input, spikes: true, scale: 2 }]
-  const two = { threads: 2 }
-  const outputs = ['output', 'choice'] as const
-  const one = ops.maxPool2d({ ...windows, outputs }, x)
-  expectSameBits('floats', await ops.maxPool2d({ ...windows, outputs, ...two }, x), one)
-  const delta = one.output as Float32Array
-  const pairs = [
-    [
-      ops.maxPool2d({ ...windows, spikes: true, ...two }, spikes),
-      ops.maxPool2d({ ...windows, spikes: true }, spikes),
-    ],
-    [
-      ops.maxPool2dBackward({ ...windows, ...two }, delta, one.choice),
-      ops.maxPool2dBackward(windows, delta, one.choice),
-    ],
-    [ops.add({ terms, ...two }, x, spikes), ops.add({ terms }, x, spikes)],
-    [ops.avgPool2dBackward({ ...windows, ...two }, delta), ops.avgPool2dBackward(windows, delta)],
-  ]
-  for (const [i, [a, b]] of pairs.entries()) expectSameBits(`${i}`, await a, await b)
 })
 
 test('floats that are not numbers are passed over', () => {

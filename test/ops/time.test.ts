@@ -225,25 +225,6 @@ test('dropout: seeds and streams draw other neurons, the same ones again', () =>
   assert.is(ops.dropout({ input, stream: 2 }, x, { seed: 1 }).join(), draws[4])
 })
 
-test('two threads have the same bits', async () => {
-  const input = [4, 6, 33, 20, 20]
-  const size = 6 * 33 * 400
-  const x = Float32Array.from({ length: 4 * size }, (_, i) => Math.sin(i))
-  const one = { sum: ops.timeSum({ input }, x), trace: ops.trace({ input }, x, undefined) }
-  const sum = ops.timeSum.plan({ input, threads: 2 })
-  const trace = ops.trace.plan({ input, threads: 2 })
-  const dropout = ops.dropout.plan({ input, threads: 2 })
-  const relu = ops.relu.plan({ input, outputs: ['counts', 'output'], threads: 2 })
-  try {
-    expectSameBits('timeSum', await sum.run(x), one.sum)
-    expectSameBits('trace', await trace.run(x), one.trace)
-    expectSameBits('dropout', await dropout.run(x), ops.dropout({ input }, x))
-    expectSameBits('relu', await relu.run(x), ops.relu({ input, outputs: ['counts', 'output'] }, x))
-  } finally {
-    for (const plan of [sum, trace, dropout, relu]) await plan.dispose()
-  }
-})
-
 test('wrong shapes and options are refused by name', () => {
   const input = [3, 2, 4]
   const relu = ops.relu.plan({ input, outputs: ['counts'] })

@@ -2,13 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
-import {
-  expectNear,
-  expectSameBits,
-  forShapes,
-  type RandomShapes,
-  randomShapes,
-} from '../support/ops.js'
+import { expectNear, forShapes, type RandomShapes } from '../support/ops.js'
 import { engineOf, expectKernels, runWith } from '../support/ops-convolution.js'
 
 /** A weight of a convolution, by groups too, or of a linear layer. */
@@ -98,17 +92,6 @@ test('weightStandardiseGradient: as central differences of the reference', () =>
     }
     return { options }
   })
-})
-
-test('two threads: the same bits', async () => {
-  const r = randomShapes(2)
-  const options = { weight: [40, 5, 3, 3], gain: true } as const
-  const [w, gain, d] = [r.floats(1800), r.floats(40), r.floats(1800)]
-  const y = ops.weightStandardise(options, w, gain)
-  expectSameBits('output', await ops.weightStandardise({ ...options, threads: 2 }, w, gain), y)
-  const one = ops.weightStandardiseGradient(options, w, gain, d.slice())
-  const two = await ops.weightStandardiseGradient({ ...options, threads: 2 }, w, gain, d.slice())
-  expectSameBits('gradient', two, one)
 })
 
 test('wrong shapes are refused by name', () => {
