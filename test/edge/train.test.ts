@@ -16,31 +16,24 @@ import { exportWasm } from '../../src/edge/export.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
 import { layoutText, readState } from '../../src/edge/state.js'
 import {
-  avgPool2d,
-  batchNorm2d,
   type CompileOptions,
   cnn,
   compile,
-  conv2d,
-  dropout,
   type FitOptions,
-  flatten,
   fromArrays,
-  lif,
-  linear,
   type Method,
   type Model,
   type Module,
   mlp,
   residual,
   type StepMode,
-  sequential,
   sgd,
 } from '../../src/index.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { numbers } from '../support/exported.js'
-import { differingState, learn, makeBatch } from '../support/learning.js'
+import { differingState, learnSame, makeBatch } from '../support/learning.js'
 import { isLong, ofLong } from '../support/long.js'
+import { compileNet, netOf } from '../support/net.js'
 import { tinyInfo } from '../support/tiny-net.js'
 
 const ways: readonly [Method, StepMode, steps: number][] = [
@@ -52,16 +45,11 @@ const ways: readonly [Method, StepMode, steps: number][] = [
   ['ottt', 's', 15],
 ]
 
+const conv = 'conv 12 3 padding=1 bias=false, norm, lif'
 const blocks = (): Module =>
-  sequential(
-    conv2d(2, 12, 3, { padding: 1, bias: false }),
-    batchNorm2d(12),
-    lif(),
-    residual(sequential(conv2d(12, 12, 3, { padding: 1, bias: false }), batchNorm2d(12), lif())),
-    avgPool2d(2),
-    flatten(),
-    linear(12 * 16, 5),
-  )
+  netOf([2, 8, 8], `${conv}, block, avgPool2d 2, flatten, linear 5`, {
+    block: (channels) => residual(netOf([channels, 8, 8], conv)),
+  })
 
 const networks: Readonly<Record<string, [() => Module, CompileOptions['input']]>> = {
   mlp: [() => mlp([1, 4, 4], 10), [1, 4, 4]],
@@ -85,8 +73,7 @@ for (const [name, [network, input]] of Object.entries(networks))
         const options = { input, batchSize, method, stepMode, timeSteps: 3, seed: batchSize }
         const model = await compile(network(), options)
         model.optimizer = sgd({ lr: 0.05, weightDecay: 1e-3 })
-        const { state, results, outputs } = await learn(model, numbers(7), steps)
-        assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+        await learnSame(model, numbers(7), steps)
       }
     })
   }
@@ -103,9 +90,7 @@ for (const [name, [network, input]] of Object.entries(networks))
     const some = ways.filter((_, i) => fewScalar[name].includes(i))
     for (const [method, stepMode] of ofLong(some, name === 'blocks' ? ways : ways.slice(0, 2))) {
       const model = await compile(network(), { input, batchSize: 3, method, stepMode })
-      const learnt = await learn(model, numbers(7), 4, { target: 'scalar' })
-      const { state, results, outputs } = learnt
-      assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 }, method)
+      await learnSame(model, numbers(7), 4, { target: 'scalar', title: method })
     }
   })
 
@@ -125,8 +110,7 @@ test('random networks, dropout and frames among them, learn the same', async () 
       continue // OTTT does not take every layer.
     }
     model.optimizer = sgd({ lr: 0.01 })
-    const { state, results, outputs } = await learn(model, random, 6)
-    assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 }, `seed ${seed}`)
+    await learnSame(model, random, 6, { title: `seed ${seed}` })
   }
 })
 
@@ -149,15 +133,13 @@ for (const [method, stepMode, timeSteps, withFrames] of [...calls, ...(isLong ? 
       const options = { input, frames, batchSize: 3, method, stepMode, timeSteps, seed: 5 }
       const model = await compile(network, options)
       model.optimizer = sgd({ lr: 0.05 })
-      const { state, results, outputs } = await learn(model, numbers(9), 5)
-      assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+      await learnSame(model, numbers(9), 5)
     }
   })
 
 for (const backwardSteps of [3, 5])
   test(`dropout and the ${backwardSteps} steps of SLTT-K go on where the model is`, async () => {
-    const network = sequential(flatten(), linear(32, 20), lif(), dropout(0.3), linear(20, 4))
-    const model = await compile(network, {
+    const model = await compileNet('flatten, linear 20, lif, dropout 0.3, linear 4', {
       input: [2, 4, 4],
       batchSize: 4,
       timeSteps: 6,
@@ -171,8 +153,7 @@ for (const backwardSteps of [3, 5])
       const { x, labels } = makeBatch(model, random)
       await model.trainStep(x, labels)
     }
-    const { state, results } = await learn(model, random, 30)
-    assert.equal({ state, results }, { state: 0, results: 0 })
+    await learnSame(model, random, 30)
   })
 
 test('a file computes currents again where the model does', async () => {
@@ -184,8 +165,7 @@ test('a file computes currents again where the model does', async () => {
     gradientCheckpoint: 'layers',
     seed: 2,
   })
-  const { state, results, outputs } = await learn(model, numbers(8), 4)
-  assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+  await learnSame(model, numbers(8), 4)
 })
 
 test('all of the optimizer is taken along, and a host may change it', async () => {
@@ -201,26 +181,30 @@ test('all of the optimizer is taken along, and a host may change it', async () =
   assert.equal([...(training?.options ?? [])], [...Float32Array.of(0.02, 0.8, 0.01, 0)])
   assert.is(training?.nesterov[0], 1)
   const lr = (step: number): number => 0.1 / (step + 1)
-  const { state, results, outputs } = await learn(model, numbers(5), 10, { lr })
-  assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+  await learnSame(model, numbers(5), 10, { lr })
 })
 
+/** A cnn as a file that learns, with a batch in it. */
+async function trainable(batchSize: number) {
+  const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize, seed: 4 })
+  const net = await openNet(await exportWasm(model, { mode: 'train', batchSize }))
+  const { training } = net
+  assert.ok(training)
+  const { x, labels } = makeBatch(model, numbers(2))
+  net.input.set(x)
+  training.labels.set(labels)
+  return { model, net, training, x, labels }
+}
+
 test('what a file has learnt goes back into a model', async () => {
-  const options = { input: [1, 8, 8] as const, batchSize: 4, seed: 4 }
-  const model = await compile(cnn([1, 8, 8], 10), options)
-  const bytes = await exportWasm(model, { mode: 'train', batchSize: 4 })
-  const net = await openNet(bytes)
-  const params = net.training?.params as Float32Array
-  assert.is(differingState(readState(bytes, params), model.stateDict()), 0)
-  const { x: file, labels } = makeBatch(model, numbers(1))
-  net.input.set(file)
-  net.training?.labels.set(labels)
-  net.training?.trainStep()
-  const state = readState(bytes, params)
+  const { model, net, training, x } = await trainable(4)
+  assert.is(differingState(readState(net.info, training.params), model.stateDict()), 0)
+  training.trainStep()
+  const state = readState(net.info, training.params)
   assert.ok(differingState(state, model.stateDict()) > 1000)
   model.loadStateDict(state)
   net.infer()
-  const { logits } = await model.predict(file.subarray(0, 64))
+  const { logits } = await model.predict(x.subarray(0, 64))
   assert.equal(net.output, logits)
 })
 
@@ -249,32 +233,21 @@ test('batches of bytes are scaled inside', async () => {
 })
 
 test('infer changes nothing that is learnt, nor the last results', async () => {
-  const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 1 })
-  const net = await openNet(await exportWasm(model, { mode: 'train' }))
-  const { training } = net
-  assert.ok(training)
-  const { x: file, labels } = makeBatch(model, numbers(2))
-  net.input.set(file)
-  training.labels.set(labels)
+  const { net, training } = await trainable(1)
   training.trainStep()
-  const before = [training.params.slice(), training.loss(), training.correct()]
+  const results = () => [training.params.slice(), training.loss(), training.correct()]
+  const before = results()
   net.infer()
-  assert.equal([training.params.slice(), training.loss(), training.correct()], before)
+  assert.equal(results(), before)
 })
 
 test('a label out of range changes nothing, numbers that are not finite spoil nothing', async () => {
-  const model = await compile(mlp([1, 4, 4], 10), { input: [1, 4, 4], batchSize: 2 })
-  const net = await openNet(await exportWasm(model, { mode: 'train', batchSize: 2 }))
-  const { training } = net
-  assert.ok(training)
-  const { x: file, labels } = makeBatch(model, numbers(2))
+  const { net, training, x, labels } = await trainable(2)
   const before = training.params.slice()
-  net.input.set(file)
   for (const wrong of [-1, 10]) {
     training.labels.set([labels[0], wrong])
     training.trainStep()
-    assert.ok(Number.isNaN(training.loss()))
-    assert.is(training.correct(), 0)
+    assert.equal([training.loss(), training.correct()], [Number.NaN, 0])
     assert.equal(training.params, before)
   }
   training.labels.set(labels)
@@ -282,7 +255,7 @@ test('a label out of range changes nothing, numbers that are not finite spoil no
   training.trainStep()
   assert.ok(Number.isNaN(training.loss()))
   assert.ok(training.params.every(Number.isFinite))
-  net.input.set(file)
+  net.input.set(x)
   training.trainStep()
   assert.ok(training.loss() > 0)
 })
@@ -317,39 +290,37 @@ test('the layout in the section says where each number lies', () => {
 
 test('readState names what does not fit', async () => {
   const model = await compile(mlp([1, 4, 4], 10), { input: [1, 4, 4], batchSize: 1 })
-  const infer = await exportWasm(model)
   const train = await exportWasm(model, { mode: 'train' })
-  assert.throws(
-    () => readState(infer, new Float32Array(9)),
-    /must be of mode train, got mode infer/,
-  )
-  assert.throws(() => readState(train, new Float32Array(9)), /must hold params_len numbers/)
-  assert.throws(() => readState(train, [] as never), /must be a Float32Array/)
-  const damaged = (layout: string, shape: number[]): void => {
-    const state = [{ name: 'w', shape, offset: 0, layout }]
-    readState({ ...netInfo(train), state }, new Float32Array(9))
-  }
-  const none: readonly unknown[] = [undefined, null, 'net.wasm', 5]
-  for (const net of none)
+  const info = netInfo(train)
+  const damaged = (layout: string, shape = [9]) => ({
+    ...info,
+    state: [{ name: 'w', shape, offset: 0, layout }],
+  })
+  const nine = new Float32Array(9)
+  const cases: readonly (readonly [net: unknown, message: RegExp, params?: unknown])[] = [
+    [await exportWasm(model), /must be of mode train, got mode infer/],
+    [train, /must hold params_len numbers/],
+    [train, /must be a Float32Array/, []],
+    ...[undefined, null, 'net.wasm', 5].map(
+      (net) => [net, /^readState\.net must be the bytes of a file of mode train/] as const,
+    ),
+    [{ mode: 'train', state: [{}] }, /^readState\.net must have abi/],
+    [{ ...info, state: [{}] }, /^readState\.net must have state, a list/],
+    [damaged('rows'), /the layout of w must be .* got "rows"/],
+    ...['block 0 1 input 1 taps 1 1', 'axes', 'axes 3 1', 'axes 3 1 3', 'axes 9'].map(
+      (layout) => [damaged(layout), /the layout of w must be/] as const,
+    ),
+    [
+      damaged('block 1000000000 0 input 0 taps 1 0', [1 << 28, 1 << 28]),
+      /must hold params_len numbers/,
+    ],
+  ]
+  for (const [net, message, params = nine] of cases)
     assert.throws(
-      () => readState(net as never, new Float32Array(9)),
-      (error: Error) =>
-        error instanceof SpikewasmError &&
-        error.message.startsWith('readState.net must be the bytes of a file of mode train'),
+      () => readState(net as never, params as never),
+      (error: Error) => error instanceof SpikewasmError && message.test(error.message),
+      String(message),
     )
-  assert.throws(
-    () => readState({ mode: 'train', state: [{}] } as never, new Float32Array(9)),
-    /^readState\.net must have abi/,
-  )
-  assert.throws(
-    () => readState({ ...netInfo(train), state: [{}] } as never, new Float32Array(9)),
-    /^readState\.net must have state, a list/,
-  )
-  assert.throws(() => damaged('rows', [9]), /the layout of w must be .* got "rows"/)
-  for (const layout of ['block 0 1 input 1 taps 1 1', 'axes', 'axes 3 1', 'axes 3 1 3', 'axes 9'])
-    assert.throws(() => damaged(layout, [9]), /the layout of w must be/)
-  const endless = 'block 1000000000 0 input 0 taps 1 0'
-  assert.throws(() => damaged(endless, [1 << 28, 1 << 28]), /must hold params_len numbers/)
 })
 
 test('a trainable cnn has at most 45 KB over its weights and statistics', async () => {
@@ -384,8 +355,7 @@ test('what fit did beside plain steps is refused by name, or the file is right',
   // A file goes on from the parameters, with the bits of the model's own steps.
   await model.fit(data, { optimizer, ema: 0.9 })
   assert.not.equal(model.averages(), model.stateDict())
-  const { state, results, outputs } = await learn(model, numbers(7), 4)
-  assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
+  await learnSame(model, numbers(7), 4)
 })
 
 test.run()
