@@ -7,35 +7,18 @@ import * as assert from 'uvu/assert'
 import { dequantise, quantise, standardised } from '../../src/compile/emit/standardise.js'
 import { placesOf, unpack } from '../../src/compile/layout.js'
 import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
-import {
-  adaptiveAvgPool2d,
-  avgPool2d,
-  type Block,
-  batchNorm2d,
-  cnn,
-  conv2d,
-  flatten,
-  lif,
-  linear,
-  maxPool2d,
-  mlp,
-  relu,
-  residual,
-  resnet18,
-  type StateDict,
-  sequential,
-  vgg11,
-} from '../../src/index.js'
+import * as api from '../../src/index.js'
 import { weightStandardise } from '../../src/kernels/records/norm.js'
 import { trace } from '../../src/network/trace.js'
 import { TestEngine, testRandom } from '../support/engine.js'
+import { netOf } from '../support/net.js'
 import { nameOf, Op } from '../support/operations.js'
 import { PlanRunner } from '../support/plan-runner.js'
 import { putRecord } from '../support/records.js'
 
 type Size = readonly [number, number, number]
 
-function optionsOf(network: Block, input: Size, more: Partial<PlanOptions> = {}): PlanOptions {
+function optionsOf(network: api.Block, input: Size, more: Partial<PlanOptions> = {}): PlanOptions {
   const timeSteps = more.timeSteps ?? 4
   return {
     graph: trace(network, input),
@@ -66,10 +49,10 @@ function exactWeight(shape: readonly number[], random: () => number): Float32Arr
 }
 
 /** A state dict for a network, with normalisations that make neurons fire. */
-function stateOf(options: PlanOptions, seed: number, anyWeight = false): StateDict {
+function stateOf(options: PlanOptions, seed: number, anyWeight = false): api.StateDict {
   const random = testRandom(seed)
   const { parameters, statistics } = makePlan({ ...options, weights: 'f32' }, 1)
-  const state: StateDict = {}
+  const state: api.StateDict = {}
   for (const { name, layout } of [...parameters, ...statistics]) {
     const { shape } = layout
     const length = shape.reduce((a, b) => a * b, 1)
@@ -96,29 +79,23 @@ const namesOf = (plan: PlanRunner['plan']): { bytes: string[]; floats: string[] 
   floats: plan.parameters.filter(({ role }) => role === 'weight').map(({ name }) => name),
 })
 
-const sew = (): Block => {
-  const conv = (from: number, to: number, stride = 1) => [
-    conv2d(from, to, 3, { padding: 1, stride, bias: false }),
-    batchNorm2d(to),
-    lif(),
-  ]
-  return sequential(
-    ...conv(3, 12),
-    residual(sequential(...conv(12, 12), ...conv(12, 12))),
-    residual(sequential(...conv(12, 12), ...conv(12, 12))),
-    ...conv(12, 40, 2),
-    residual(sequential(...conv(40, 40))),
-    adaptiveAvgPool2d(1),
-    flatten(),
-    linear(40, 6),
+const conv = (to: number, stride = 1): string =>
+  `conv ${to} 3 padding=1 stride=${stride} bias=false, norm, lif`
+const sew = (): api.Block =>
+  netOf(
+    [3, 11, 9],
+    `${conv(12)}, twice, twice, ${conv(40, 2)}, once, adaptiveAvgPool2d 1, flatten, linear 6`,
+    {
+      twice: () => api.residual(netOf([12, 11, 9], `${conv(12)}, ${conv(12)}`)),
+      once: () => api.residual(netOf([40, 6, 5], conv(40))),
+    },
   )
-}
 
-const networks: readonly (readonly [name: string, () => Block, Size, floats: number])[] = [
-  ['cnn', () => cnn([1, 12, 12], 10), [1, 12, 12], 1],
-  ['mlp', () => mlp([1, 8, 8], 10), [1, 8, 8], 1],
-  ['resnet18', resnet18, [3, 16, 16], 1],
-  ['vgg11', vgg11, [3, 16, 16], 1],
+const networks: readonly (readonly [name: string, () => api.Block, Size, floats: number])[] = [
+  ['cnn', () => api.cnn([1, 12, 12], 10), [1, 12, 12], 1],
+  ['mlp', () => api.mlp([1, 8, 8], 10), [1, 8, 8], 1],
+  ['resnet18', api.resnet18, [3, 16, 16], 1],
+  ['vgg11', api.vgg11, [3, 16, 16], 1],
   ['sums of spikes', sew, [3, 11, 9], 1],
 ]
 
@@ -147,7 +124,7 @@ for (const [name, make, input, floats] of networks)
     })
 
 /** Normalisations' weights, which are vectors. */
-const countNorms = (state: StateDict): number =>
+const countNorms = (state: api.StateDict): number =>
   Object.keys(state).filter((name) => name.endsWith('running_mean')).length
 
 test('streams and step mode s: the bits of the floats', () => {
@@ -168,9 +145,9 @@ test('streams and step mode s: the bits of the floats', () => {
 
 test('any weights: near the floats that the bytes stand for', () => {
   const input: Size = [1, 8, 8]
-  const options = optionsOf(mlp(input, 10), input)
+  const options = optionsOf(api.mlp(input, 10), input)
   const state = stateOf(options, 3, true)
-  const rounded: StateDict = { ...state }
+  const rounded: api.StateDict = { ...state }
   for (const [name, { shape, data }] of Object.entries(state))
     if (name === '3.weight') rounded[name] = { shape, data: dequantise(quantise(data, shape[0])) }
   const exact = new PlanRunner(options, rounded)
@@ -183,19 +160,19 @@ test('any weights: near the floats that the bytes stand for', () => {
 
 test('what dense kernels or groups read stays float; gains go into the bytes', () => {
   const input: Size = [3, 8, 8]
-  const network = sequential({
-    first: conv2d(3, 8, 3, { padding: 1, standardise: true }),
-    a: lif(),
-    depthwise: conv2d(8, 8, 3, { padding: 1, groups: 8 }),
-    b: lif(),
-    pooled: maxPool2d(2),
-    scaled: conv2d(8, 16, 3, { padding: 1, standardise: true }),
-    floats: relu(),
-    dense: conv2d(16, 8, 1),
-    c: lif(),
-    mean: avgPool2d(2),
-    flat: flatten(),
-    last: linear(32, 5),
+  const network = api.sequential({
+    first: api.conv2d(3, 8, 3, { padding: 1, standardise: true }),
+    a: api.lif(),
+    depthwise: api.conv2d(8, 8, 3, { padding: 1, groups: 8 }),
+    b: api.lif(),
+    pooled: api.maxPool2d(2),
+    scaled: api.conv2d(8, 16, 3, { padding: 1, standardise: true }),
+    floats: api.relu(),
+    dense: api.conv2d(16, 8, 1),
+    c: api.lif(),
+    mean: api.avgPool2d(2),
+    flat: api.flatten(),
+    last: api.linear(32, 5),
   })
   const options = optionsOf(network, input)
   const bytes = new PlanRunner({ ...options, weights: 'int8' }, stateOf(options, 4))
@@ -217,7 +194,7 @@ test('what dense kernels or groups read stays float; gains go into the bytes', (
 })
 
 test('plans of floats have no bytes, and those of bytes are the same twice', () => {
-  const options = optionsOf(cnn([1, 12, 12], 10), [1, 12, 12])
+  const options = optionsOf(api.cnn([1, 12, 12], 10), [1, 12, 12])
   assert.is(makePlan(options, 1).byteWeights.length, 0)
   const encoded = () => makePlan({ ...options, weights: 'int8' }, 1).encoded.bytes
   assert.equal(encoded(), encoded())
@@ -252,7 +229,7 @@ test('standardised: what the engine writes, to rounding', () => {
   const engine = new TestEngine('engine')
   const random = testRandom(2)
   const options = optionsOf(
-    sequential(conv2d(5, 12, 3, { standardise: true }), lif(), flatten(), linear(12, 2)),
+    netOf([5, 3, 3], 'conv 12 3 standardise=true, lif, flatten, linear 2'),
     [5, 3, 3],
   )
   const { layout } = makePlan(options, 1).parameters.find(({ name }) => name === '0.weight')!

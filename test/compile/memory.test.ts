@@ -3,25 +3,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assignAddresses, assignAddressesByWorker } from '../../src/compile/memory.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
-import {
-  adaptiveAvgPool2d,
-  avgPool2d,
-  type Block,
-  batchNorm2d,
-  block,
-  conv2d,
-  dropout,
-  flatten,
-  lif,
-  linear,
-  maxPool2d,
-  residual,
-  scale,
-  sequential,
-} from '../../src/index.js'
+import { type Block, block, lif, residual } from '../../src/index.js'
 import type { Buffer } from '../../src/kernels/records/words.js'
 import { trace } from '../../src/network/trace.js'
 import { testRandom } from '../support/engine.js'
+import { netOf } from '../support/net.js'
 import { overlaps } from '../support/overlaps.js'
 import { usualModes } from '../support/tables.js'
 
@@ -54,75 +40,44 @@ function plan(
 }
 
 const cnn = (): Block =>
-  sequential(
-    conv2d(3, 20, 3, { padding: 1, bias: false }),
-    batchNorm2d(20),
-    lif(),
-    conv2d(20, 36, 3, { padding: 1, bias: false }),
-    batchNorm2d(36),
-    lif(),
-    avgPool2d(2),
-    conv2d(36, 36, 3, { padding: 1, bias: false }),
-    batchNorm2d(36),
-    lif(),
-    adaptiveAvgPool2d(1),
-    flatten(),
-    linear(36, 10),
+  netOf(
+    [3, 12, 12],
+    `conv 20 3 padding=1 bias=false, norm, lif, conv 36 3 padding=1 bias=false, norm, lif,
+    avgPool2d 2, conv 36 3 padding=1 bias=false, norm, lif, adaptiveAvgPool2d 1, flatten, linear 10`,
   )
 
 const networks: Record<string, Block> = {
   cnn: cnn(),
-  'cnn of odd sizes': sequential(
-    conv2d(3, 5, [3, 2], { stride: 2 }),
-    lif(),
-    maxPool2d(2),
-    dropout(),
-    conv2d(5, 33, 2),
-    lif(),
-    flatten(),
-    linear(66, 3),
+  'cnn of odd sizes': netOf(
+    [3, 12, 12],
+    'conv 5 3x2 stride=2, lif, maxPool2d 2, dropout, conv 33 2, lif, flatten, linear 3',
   ),
-  'scaled, standardised': sequential(
-    conv2d(3, 17, 3, { standardise: true }),
-    lif(),
-    scale(2.74),
-    avgPool2d(2),
-    flatten(),
-    linear(425, 7),
+  'scaled, standardised': netOf(
+    [3, 12, 12],
+    'conv 17 3 standardise=true, lif, scale 2.74, avgPool2d 2, flatten, linear 7',
   ),
-  'by groups': sequential(
-    conv2d(3, 6, 3, { groups: 3, padding: 1 }),
-    lif(),
-    conv2d(6, 6, 3, { groups: 6, stride: 2, bias: false }),
-    batchNorm2d(6),
-    lif(),
-    conv2d(6, 24, 1),
-    batchNorm2d(24),
-    lif(),
-    conv2d(24, 32, 3, { groups: 2, padding: 1, standardise: true }),
-    lif(),
-    avgPool2d(2),
-    conv2d(32, 32, 2, { groups: 32 }),
-    lif(),
-    flatten(),
-    linear(32, 5),
+  'by groups': netOf(
+    [3, 12, 12],
+    `conv 6 3 groups=3 padding=1, lif, conv 6 3 groups=6 stride=2 bias=false, norm, lif, conv 24 1,
+    norm, lif, conv 32 3 groups=2 padding=1 standardise=true, lif, avgPool2d 2, conv 32 2 groups=32,
+    lif, flatten, linear 5`,
   ),
-  residual: sequential(
-    conv2d(3, 16, 3, { padding: 1 }),
-    batchNorm2d(16),
-    lif(),
-    residual(sequential(conv2d(16, 16, 3, { padding: 1 }), batchNorm2d(16), lif())),
-    block(
-      {
-        main: sequential(conv2d(16, 40, 3, { padding: 1, stride: 2 }), batchNorm2d(40)),
-        side: sequential(conv2d(16, 40, 1, { stride: 2 }), batchNorm2d(40)),
-        out: lif(),
-      },
-      (m, x, { add }) => m.out(add(m.main(x), m.side(x))),
-    ),
-    adaptiveAvgPool2d(1),
-    flatten(),
-    linear(40, 10),
+  residual: netOf(
+    [3, 12, 12],
+    `conv 16 3 padding=1, norm, lif, skipped, strided, adaptiveAvgPool2d 1, flatten,
+    linear 10`,
+    {
+      skipped: () => residual(netOf([16, 12, 12], 'conv 16 3 padding=1, norm, lif')),
+      strided: () =>
+        block(
+          {
+            main: netOf([16, 12, 12], 'conv 40 3 padding=1 stride=2, norm'),
+            side: netOf([16, 12, 12], 'conv 40 1 stride=2, norm'),
+            out: lif(),
+          },
+          (m, x, { add }) => m.out(add(m.main(x), m.side(x))),
+        ),
+    },
   ),
 }
 
