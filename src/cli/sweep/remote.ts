@@ -83,7 +83,7 @@ const asDamage = (error: unknown): DamagedEntry => {
 
 /** Runs that are waited for. */
 export class RemoteExecutor implements Executor {
-  private readonly place: RedisPlace
+  readonly place: RedisPlace
   private readonly store: BlobStore
   private readonly queue: Queue
   private readonly events: QueueEvents

@@ -58,6 +58,7 @@ type SweepArguments = o.ArgumentsOf<typeof sweepSpecs>
 /** How often the status is written, and shown. */
 const STATUS_MS = 1000
 const STOP_MS = 500
+const WORKERS_MS = 10_000
 
 async function sweep(args: SweepArguments, file: string): Promise<void> {
   const { out = '', cache, jobs, redis, dryRun } = args
@@ -121,121 +122,176 @@ function durationText(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`
 }
 
+/** The terminal of a sweep: messages, and a table that is drawn anew where it is one. */
+class Screen {
+  readonly table: ReturnType<typeof liveTable> | undefined
+  /** Whether there is something to show. */
+  isNew = true
+  /** Who does not do the runs, where that is to be known. */
+  note = ''
+
+  constructor(json: boolean) {
+    if (!json && process.stdout.isTTY) this.table = liveTable(codeStream(process.stdout))
+  }
+
+  readonly renew = (): void => {
+    this.isNew = true
+  }
+
+  /** A message does not stand amid the table. */
+  write(text: string): void {
+    this.table?.clear()
+    process.stderr.write(`${text}\n`)
+    this.renew()
+  }
+
+  /** The last status that was written. */
+  written: Promise<void> = Promise.resolve()
+
+  /** Shows and writes how things stand, where that is new. */
+  show(
+    statusNow: () => known.SweepStatus,
+    folder: known.SweepFolder,
+    server: PageServer | undefined,
+  ): void {
+    if (!this.isNew) return
+    this.isNew = false
+    const status = statusNow()
+    server?.send('sweep', sweepBody(status))
+    this.table?.draw(status, this.note)
+    this.written = this.written.then(() => folder.writeStatus(status)).catch(() => undefined)
+  }
+
+  readonly tell = (line = 'connected again'): void => this.write(`spikewasm: ${line}`)
+}
+
+type RunArguments = SweepArguments & { readonly out: string }
+
 async function runSweep(
   file: string,
   bytes: Uint8Array,
   spec: SweepSpec,
   entries: readonly SweepEntry[],
-  args: SweepArguments & { readonly out: string },
+  args: RunArguments,
 ): Promise<void> {
-  const { redis, json, namespace, data, cache, jobs, out, dashboard } = args
-  const { varied } = spec
+  const { json, out, dashboard, jobs, data, cache, namespace } = args
   const folder = await known.openSweep(out)
   const end = new AbortController()
+  const { signal } = end
   // Each run that is waited for listens.
-  setMaxListeners(0, end.signal)
-  const table = !json && process.stdout.isTTY ? liveTable(codeStream(process.stdout)) : undefined
-  let isNew = true
-  /** A message does not stand amid the table. */
-  const write = (text: string): void => {
-    table?.clear()
-    process.stderr.write(`${text}\n`)
-    isNew = true
-  }
-  const tell = (line = 'connected again'): void => write(`spikewasm: ${line}`)
+  setMaxListeners(0, signal)
+  const screen = new Screen(json)
   const interrupt = listenForInterrupt((name) => {
-    write(`${name}: stopping; runs write checkpoints; again ends at once`)
+    screen.write(`${name}: stopping; runs write checkpoints; again ends at once`)
     end.abort('interrupt')
   })
-  let place: RedisPlace | undefined
   let remote: RemoteExecutor | undefined
   let server: PageServer | undefined
   try {
     await folder.writeSpec(bytes)
-    const results = await folder.results()
     const { runFolder, keepResult: keep } = folder
-    if (redis !== undefined) {
-      place = await RedisPlace.open(redis, { namespace, onTrouble: tell })
-      const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
-      const who = hashId([hostname(), resolve(out)])
-      remote = new RemoteExecutor({ place, store, runFolder, who, onTrouble: tell })
-    }
+    const results = await folder.results()
+    remote = await openRemote(args, folder, screen)
     const executor = remote ?? localExecutor(entries, { jobs, data, cache, runFolder })
-    const engine = new Engine({
-      ...{ spec, entries, results, executor, signal: end.signal, keep },
-      onChange: () => {
-        isNew = true
-      },
-      onEnded: (row) => tellEnded(row, varied, json),
-    })
+    const onEnded = (row: known.SweepRow): void => tellEnded(row, spec.varied, json)
+    const drive = { spec, entries, results, executor, signal, keep }
+    const engine = new Engine({ ...drive, onChange: screen.renew, onEnded })
     const title = `Sweep ${basename(file)}`
-    const statusNow = (pid: number | null = process.pid): known.SweepStatus => ({
-      ...{ format: 1, title, pid, varied, rows: engine.rows() },
-    })
-    if (dashboard !== undefined) {
-      const html = await liveSweepPage(statusNow())
-      const whole = (): [string, unknown] => ['sweep', sweepBody(statusNow())]
-      server = await servePage({ html, whole }, dashboard)
-      write(`dashboard: ${server.url}`)
+    const statusNow = (pid: number | null = process.pid): known.SweepStatus => {
+      return { format: 1, title, pid, varied: spec.varied, rows: engine.rows() }
     }
-    /** Who does not do the runs, where that is to be known. */
-    let note = ''
-    let writing = folder.writeStatus(statusNow())
-    const show = (): void => {
-      if (!isNew) return
-      isNew = false
-      const status = statusNow()
-      server?.send('sweep', sweepBody(status))
-      table?.draw(status, note)
-      writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
-    }
-    const look = async (): Promise<void> => {
-      if (await folder.wasAskedToStop()) end.abort('stop')
-    }
-    const timers = [setInterval(show, STATUS_MS), setInterval(look, STOP_MS)]
-    let counted: (() => Promise<void>) | undefined
-    if (remote) {
-      const count = async (): Promise<void> => {
-        const found = await remote?.workers().catch(() => undefined)
-        if (!found) return
-        const before = note
-        const { count, others, lacking } = found
-        note = o.present([count === 0 && noWorkers(namespace), others, lacking]).join('; ')
-        if (before === note) return
-        isNew = true
-        if (note && !table) tell(note)
-      }
-      timers.push(setInterval(count, 10_000))
-      counted = count
-    }
-    const running = engine.run().finally(() => timers.forEach(clearInterval))
-    await Promise.all([running, counted && within(5000, counted())])
-    if (remote && end.signal.aborted) {
-      const left = engine.unfinishedTasks()
-      if (end.signal.reason === 'stop') await remote.stop(left)
-      else if (left.length > 0)
-        // Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too.
-        tell(
-          `${left.length} jobs stay in Redis, and workers go on with them; the same command ` +
-            'waits for them again, and sweep stop ends them',
-        )
-    }
+    if (dashboard !== undefined) server = await serveSweep(statusNow, dashboard, screen)
+    await folder.writeStatus(statusNow())
+    const show = (): void => screen.show(statusNow, folder, server)
+    const count = remote && workerCount(remote, namespace, screen)
+    await runShown(engine, show, folder, end, count)
+    if (remote && signal.aborted)
+      await leaveJobs(remote, engine.unfinishedTasks(), signal.reason, screen)
     const status = statusNow(null)
-    await writing
+    await screen.written
     await folder.writeStatus(status)
     await folder.writePage(await sweepPage(status))
-    table?.draw(status)
+    screen.table?.draw(status)
     await server?.close('end', sweepBody(status))
-    finish(status, folder, { json, isDrawn: table !== undefined })
+    finish(status, folder, { json, isDrawn: screen.table !== undefined })
     if (interrupt.exitCode !== 0) process.exitCode = interrupt.exitCode
   } finally {
     interrupt.release()
     await server?.close('end', '').catch(() => undefined)
     await remote?.close()
-    await place?.close()
+    await remote?.place.close()
     await folder.close()
-    if (place) endSoon()
+    if (remote) endSoon()
   }
+}
+
+/** Who does the runs on other machines, where `--redis` asks for them. */
+async function openRemote(
+  { redis, namespace, shared, out }: RunArguments,
+  { runFolder }: known.SweepFolder,
+  { tell: onTrouble }: Screen,
+): Promise<RemoteExecutor | undefined> {
+  if (redis === undefined) return
+  const store = shared === undefined ? undefined : await folderStore(resolve(shared))
+  const place = await RedisPlace.open(redis, { namespace, onTrouble })
+  const who = hashId([hostname(), resolve(out)])
+  return new RemoteExecutor({ place, store, runFolder, who, onTrouble })
+}
+
+/** Drives the runs to their end; looks meanwhile who does them and whether they are to stop. */
+async function runShown(
+  engine: Engine,
+  show: () => void,
+  folder: known.SweepFolder,
+  end: AbortController,
+  count: (() => Promise<void>) | undefined,
+): Promise<void> {
+  const look = async (): Promise<void> => {
+    if (await folder.wasAskedToStop()) end.abort('stop')
+  }
+  const timers = [setInterval(show, STATUS_MS), setInterval(look, STOP_MS)]
+  if (count) timers.push(setInterval(count, WORKERS_MS))
+  const running = engine.run().finally(() => timers.forEach(clearInterval))
+  await Promise.all([running, count && within(5000, count())])
+}
+
+/** Looks who does the jobs, and notes and tells what is lacking, where that has changed. */
+const workerCount = (remote: RemoteExecutor, namespace: string, screen: Screen) => async () => {
+  const found = await remote.workers().catch(() => undefined)
+  if (!found) return
+  const { count, others, lacking } = found
+  const note = o.present([count === 0 && noWorkers(namespace), others, lacking]).join('; ')
+  if (note === screen.note) return
+  screen.note = note
+  screen.renew()
+  if (note && !screen.table) screen.tell(note)
+}
+
+/** Leaves jobs that have not ended: `sweep stop` ends them, Ctrl-C the waiting alone. */
+async function leaveJobs(
+  remote: RemoteExecutor,
+  left: readonly string[],
+  why: unknown,
+  screen: Screen,
+): Promise<void> {
+  if (why === 'stop') await remote.stop(left)
+  else if (left.length > 0)
+    screen.tell(
+      `${left.length} jobs stay in Redis, and workers go on with them; the same command ` +
+        'waits for them again, and sweep stop ends them',
+    )
+}
+
+/** The live page of a sweep. */
+async function serveSweep(
+  statusNow: () => known.SweepStatus,
+  port: number,
+  screen: Screen,
+): Promise<PageServer> {
+  const html = await liveSweepPage(statusNow())
+  const server = await servePage({ html, whole: () => ['sweep', sweepBody(statusNow())] }, port)
+  screen.write(`dashboard: ${server.url}`)
+  return server
 }
 
 const noWorkers = (namespace: string): string =>
