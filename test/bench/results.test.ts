@@ -1,13 +1,13 @@
-/** What `bench` writes of its figures, and where it refuses to: test/cli/results.txt. */
+/** What `bench` writes of its figures, and where it refuses to: test/bench/results.txt. */
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import { emptyReport, type Report } from '../../src/bench/report.js'
-import { checkPaths, type ResultPaths, writeResults } from '../../src/cli/commands/bench.js'
+import { checkPaths, type ResultPaths, writeResults } from '../../src/bench/results.js'
+import { run } from '../cli/in-process.js'
 import { removeFolder } from '../files/temporary.js'
 import { expectSnapshot } from '../support/snapshot.js'
-import { run } from './in-process.js'
 
 const report = (): Report => ({
   ...emptyReport(),
@@ -62,9 +62,9 @@ test('files of figures, and paths that are refused', async () => {
     await removeFolder(folder)
   }
   expectSnapshot(
-    'cli/results.txt',
+    'bench/results.txt',
     `${written.join('\n').replaceAll(folder, 'FOLDER')}\n`,
-    'cli/results',
+    'bench/results',
   )
 })
 
