@@ -1,7 +1,7 @@
 /** `spikewasm info` */
 
 import { availableParallelism, cpus } from 'node:os'
-import { fail, listNames, plainText } from '../../base/errors.js'
+import { fail, plainText } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
 import { type Purpose, purposes } from '../../compile/context.js'
 import { type MethodOptions, methodNames, methodOptions } from '../../compile/methods.js'
@@ -16,11 +16,9 @@ import type { NetInfo } from '../../edge/abi.js'
 import { type EngineVariant, loadEngine } from '../../engine/load.js'
 import { wideVectors } from '../../engine/revectorize.js'
 import { compile } from '../../model/compile.js'
-import { type NeuronEntry, of } from '../../model/neurons.js'
-import { type Graph, trace } from '../../network/trace.js'
+import { neuronFacts, neuronText } from '../../model/neuron-facts.js'
+import { trace } from '../../network/trace.js'
 import { imageShape } from '../../network/value.js'
-import type { Layer } from '../../nn/layers/index.js'
-import { stabilizedModel } from '../../nn/layers/stabilized-lif.js'
 import { datasets, defaultThreads, isOfEvents } from '../datasets.js'
 import * as shared from '../options.js'
 import * as o from '../spec.js'
@@ -191,7 +189,7 @@ async function planModel(args: InfoArguments) {
       workers: Object.fromEntries(workers),
     }
     const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
-    const summary = [model.summary(), ...neuronTexts(facts.neurons)].join('\n\n')
+    const summary = [model.summary(), ...facts.neurons.map(neuronText)].join('\n\n')
     const program = programOf(args.program, purposesOf, (purpose) => {
       const spec = { graph, input: imageShape(input), inspect: false, purpose }
       return makePlan({ ...methodOf(purpose), ...spec, ...sizes }, threads)
@@ -229,59 +227,3 @@ async function compiles(variant: EngineVariant): Promise<boolean> {
     throw error
   }
 }
-
-/** Neurons that are alike, as the JSON has them. */
-export interface NeuronFacts extends NeuronEntry {
-  readonly layers: readonly string[]
-  /** Whether their own spikes come back at the next step. */
-  readonly recurrent: boolean
-}
-
-function entryOf(layer: Layer): NeuronEntry | undefined {
-  if (layer.kind === 'stabilizedLif') {
-    const { equations, parameters, init, alpha } = stabilizedModel(layer)
-    const { text } = equations
-    const { surrogate } = layer
-    const shared = { learn: [], dt: 1, solver: 'euler', seed: 0 } as const
-    return { text, parameters, init, surrogate, alpha, ...shared }
-  }
-  if (layer.kind === 'cell' || layer.kind === 'equations') return of({ ...layer, recurrence: null })
-}
-
-/** Each kind of neurons of a network, with the layers that have it. */
-export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
-  const kinds = new Map<string, NeuronFacts & { readonly layers: string[] }>()
-  for (const { name, layer } of nodes) {
-    const entry = layer && entryOf(layer)
-    if (!entry) continue
-    const recurrent = 'recurrence' in layer && layer.recurrence !== null
-    const key = JSON.stringify([recurrent, entry])
-    const kind = kinds.get(key) ?? { layers: [], recurrent, ...entry }
-    kinds.set(key, kind)
-    kind.layers.push(name)
-  }
-  return [...kinds.values()]
-}
-
-/** The text of a kind, and its numbers. */
-function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
-  const { parameters, learn, init, surrogate, alpha, dt, solver } = entry
-  const lines = text.split('\n').map((line) => plainText(line.trim(), Number.POSITIVE_INFINITY))
-  const numbers = o.present([
-    ...Object.entries(parameters).map(([name, value]) => {
-      const shown = typeof value === 'number' ? value : `${value.length} numbers`
-      return `${name} = ${shown}${learn.includes(name) ? ' (learnt)' : ''}`
-    }),
-    ...Object.entries(init).map(([name, value]) => `${name} starts at ${value}`),
-    dt !== 1 && `dt = ${dt}`,
-    solver !== 'euler' && solver,
-    /\bspike\s*=[^=]/.test(text) && `surrogate ${plainText(surrogate)}, alpha = ${alpha}`,
-  ])
-  const back = recurrent ? '; their spikes come back at the next step' : ''
-  const about = o.present([...lines, numbers.length > 0 && `# ${numbers.join(', ')}`])
-  return [`neurons of ${listNames(layers)}${back}`, ...about.map((line) => `  ${line}`)]
-}
-
-/** Neurons as a person reads them. */
-export const neuronTexts = (facts: readonly NeuronFacts[]): string[] =>
-  facts.map((kind) => linesOf(kind).join('\n'))
