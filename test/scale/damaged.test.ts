@@ -6,7 +6,7 @@ import type { Job } from 'bullmq'
 import * as assert from 'uvu/assert'
 import { RemoteExecutor, stopJobs } from '../../src/cli/sweep/remote.js'
 import { checkRun } from '../../src/cli/sweep/spec.js'
-import { adam, flatten, lif, linear, type Model, sequential } from '../../src/index.js'
+import { adam } from '../../src/index.js'
 import { readJob } from '../../src/scale/damaged.js'
 import {
   type FitRoundsOptions,
@@ -14,22 +14,15 @@ import {
   fitRoundsAt,
   serveRounds,
 } from '../../src/scale/index.js'
-import type { RedisPlace } from '../../src/scale/redis.js'
 import { envelopeOf, queueOf } from '../../src/scale/store.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { messageOf } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import type { TestRedis } from '../support/redis.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { compileSmall, toy } from '../support/toy.js'
 
 const { test, withRedis, at, openQueue } = redisSuite('damaged')
-let redis: TestRedis
-let place: RedisPlace
-test.before(() => {
-  ;({ redis, place } = at)
-})
 
 const limits = { memoryMB: 1e6, seconds: 1000 }
 
@@ -53,16 +46,16 @@ withRedis('each damaged entry fails once, and what is beside it is done', async 
   const names = Object.keys(damages)
   for (const name of names) {
     const damaged = await add(name, 'x')
-    await place.client.hset(queue.toKey(name), damages[name][0])
+    await at.place.client.hset(queue.toKey(name), damages[name][0])
     await (await add(`good-${name}`, name)).promote()
     await damaged.promote()
   }
   // Nobody has written these at all.
-  await place.client.set(queue.toKey('text'), 'x')
-  await place.client.lpush(queue.toKey('wait'), 'text', 'nothing')
+  await at.place.client.set(queue.toKey('text'), 'x')
+  await at.place.client.lpush(queue.toKey('wait'), 'text', 'nothing')
   const news: string[] = []
   // The lock of an entry outlasts the test: nothing here waits until it has stalled.
-  const worker = await startWorker(place, {
+  const worker = await startWorker(at.place, {
     ...{ kinds: [echo], concurrency: 2, limits, lockMs: 1e6 },
     onNews: (line) => news.push(line),
   })
@@ -88,14 +81,14 @@ withRedis('each damaged entry fails once, and what is beside it is done', async 
     // Whoever asks for one of them hears the same; what is no damage goes through.
     const read = (id: string): Promise<string> =>
       messageOf(async () => {
-        throw (await readJob(place, queue, id)) ?? new Error('nothing is there')
+        throw (await readJob(at.place, queue, id)) ?? new Error('nothing is there')
       })
-    await place.client.hset(queue.toKey('good-cut'), 'opts', '{')
+    await at.place.client.hset(queue.toKey('good-cut'), 'opts', '{')
     assert.match(await read('good-cut'), /^the entry "good-cut" of .*: its opts must be an object/)
-    await place.client.hset(queue.toKey('good-cut'), 'opts', '{}')
+    await at.place.client.hset(queue.toKey('good-cut'), 'opts', '{}')
     assert.match(await read('text'), /no job of spikewasm: it cannot be read: WRONGTYPE/)
     assert.is(await read('none'), 'nothing is there')
-    assert.is((await readJob(place, queue, 'cut'))?.id, 'cut')
+    assert.is((await readJob(at.place, queue, 'cut'))?.id, 'cut')
     assert.match((await queue.getJob('nothing'))?.failedReason ?? '', /^the job /)
     const told = news.filter((line) => line.startsWith('echoes text: the entry "text" of the '))
     assert.is(told.length, 1)
@@ -116,7 +109,7 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
     return { name, id: name, run, data: '0'.repeat(16) }
   }
   const executor = () =>
-    new RemoteExecutor({ place, who: 'x', runFolder: (id) => id, onTrouble: () => {} })
+    new RemoteExecutor({ place: at.place, who: 'x', runFolder: (id) => id, onTrouble: () => {} })
   const { signal } = new AbortController()
   const wait = (of: ReturnType<typeof executor>, digit: string) =>
     messageOf(() => of.execute(taskOf(digit), () => {}, signal))
@@ -130,35 +123,31 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
   const said = wait(first, 'a')
   const other = wait(first, 'b')
   const there = async (digit: string): Promise<void> => {
-    while (!(await place.client.hget(queue.toKey(digit.repeat(24)), 'data'))) await pause(20)
+    while (!(await at.place.client.hget(queue.toKey(digit.repeat(24)), 'data'))) await pause(20)
   }
   await Promise.all([there('a'), there('b')])
-  await place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
-  const worker = await startWorker(place, { kinds: [stranger], concurrency: 1, limits })
+  await at.place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
+  const worker = await startWorker(at.place, { kinds: [stranger], concurrency: 1, limits })
   try {
     const refused =
       /^the entry "a{24}" of the queue runs@\S+ in Redis is no job of spikewasm: its data/
     assert.match(await soon(said), refused)
-    await stopJobs(place, ['b'.repeat(24)])
+    await stopJobs(at.place, ['b'.repeat(24)])
     await soon(other)
   } finally {
     await Promise.all([worker.close(), first.close()])
   }
   // One that was damaged after it had ended says so, and then it is a job again.
-  await place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
+  await at.place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
   const second = executor()
   const again = wait(second, 'a')
   while ((await queue.getJobState('a'.repeat(24))) !== 'waiting') await pause(20)
-  await stopJobs(place, ['a'.repeat(24)])
+  await stopJobs(at.place, ['a'.repeat(24)])
   assert.match(await soon(again), /removed/)
   await second.close()
 })
 
 const train = toy(90, 1).data
-const compileToy = (): Promise<Model> =>
-  sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses)).compile({
-    ...{ input: toyShape, batchSize: 8, timeSteps: 3 },
-  })
 const options: FitRoundsOptions = {
   epochs: 1,
   optimizer: adam({ lr: 0.01 }),
@@ -167,32 +156,27 @@ const options: FitRoundsOptions = {
 
 for (const what of ['a replica', 'a replica with its parent', 'the parent'] as const)
   withRedis(`a round whose job was damaged is done once more: ${what}`, async () => {
-    const models = await Promise.all([compileToy(), compileToy(), compileToy()])
-    const [alone, here, one] = models
-    try {
-      await fitRounds(alone, train, options)
-      const namespace = `rounds${what.length}`
-      const news: string[] = []
-      const redisOf = { url: redis.url, namespace, onNews: (line: string) => news.push(line) }
-      const at = { ...options, redis: redisOf }
-      const training = fitRoundsAt(here, train, at)
-      let ids: string[] = []
-      while (ids.length < 2) {
-        ids = await place.client.lrange(`${namespace}:${queueOf('rounds')}:wait`, 0, -1)
-        await pause(20)
-      }
-      const key = `${namespace}:${queueOf('rounds')}:${ids[0]}`
-      const parentKey = `${await place.client.hget(key, 'parentKey')}`
-      const damage = { data: '{"', ...(what === 'a replica' ? {} : { parent: '"' }) }
-      await place.client.hset(what === 'the parent' ? parentKey : key, damage)
-      const worker = await serveRounds(one, train, at)
-      await soon(training)
-      expectSameBits('weights', here.stateDict(), alone.stateDict())
-      assert.match(news.join('\n'), /Redis has lost .*; round 1 is done once more/)
-      await worker.close()
-    } finally {
-      await Promise.all(models.map((model) => model.dispose()))
+    const [alone, here, one] = await Promise.all([compileSmall(), compileSmall(), compileSmall()])
+    await fitRounds(alone, train, options)
+    const namespace = `rounds${what.length}`
+    const news: string[] = []
+    const redisOf = { url: at.redis.url, namespace, onNews: (line: string) => news.push(line) }
+    const own = { ...options, redis: redisOf }
+    const training = fitRoundsAt(here, train, own)
+    let ids: string[] = []
+    while (ids.length < 2) {
+      ids = await at.place.client.lrange(`${namespace}:${queueOf('rounds')}:wait`, 0, -1)
+      await pause(20)
     }
+    const key = `${namespace}:${queueOf('rounds')}:${ids[0]}`
+    const parentKey = `${await at.place.client.hget(key, 'parentKey')}`
+    const damage = { data: '{"', ...(what === 'a replica' ? {} : { parent: '"' }) }
+    await at.place.client.hset(what === 'the parent' ? parentKey : key, damage)
+    const worker = await serveRounds(one, train, own)
+    await soon(training)
+    expectSameBits('weights', here.stateDict(), alone.stateDict())
+    assert.match(news.join('\n'), /Redis has lost .*; round 1 is done once more/)
+    await worker.close()
   })
 
 test.run()

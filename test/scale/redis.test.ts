@@ -20,18 +20,13 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { envelopeOf, folderStore, redisStore } from '../../src/scale/store.js'
 import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../files/temporary.js'
-import { freePort, startRedis, type TestRedis } from '../support/redis.js'
+import { freePort, startRedis } from '../support/redis.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { skip } from '../support/runner.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
 const { test, withRedis, at, openQueue } = redisSuite('redis')
-let redis: TestRedis
-let place: RedisPlace
-test.before(() => {
-  ;({ redis, place } = at)
-})
 
 const add = (queue: Queue, id: string, payload: object, more: object = {}): Promise<Job> =>
   queue.add('job', envelopeOf(queue.name.split('@')[0], payload as never), { jobId: id, ...more })
@@ -52,18 +47,18 @@ const any = { bytes: Number.POSITIVE_INFINITY, of: 'any' }
 withRedis('bytes come back whole, in pieces too, and expire', async () => {
   const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
   for (const chunk of [1000, 1 << 20]) {
-    const store = redisStore(place, chunk)
+    const store = redisStore(at.place, chunk)
     await store.put('some.bytes', bytes)
     assert.equal(await store.get('some.bytes', any), bytes)
     await store.put('some.bytes', bytes.subarray(0, 3))
     assert.equal(await store.get('some.bytes', any), bytes.slice(0, 3))
     // Nothing of the longer ones is left.
-    assert.is((await place.client.keys('spikewasm:store:*')).length, 2)
-    for (const key of await place.client.keys('spikewasm:store:*'))
-      assert.ok((await place.client.ttl(key)) > 0)
+    assert.is((await at.place.client.keys('spikewasm:store:*')).length, 2)
+    for (const key of await at.place.client.keys('spikewasm:store:*'))
+      assert.ok((await at.place.client.ttl(key)) > 0)
     await store.remove('some.bytes')
     assert.is(await store.get('some.bytes', any), undefined)
-    assert.is((await place.client.keys('spikewasm:store:*')).length, 0)
+    assert.is((await at.place.client.keys('spikewasm:store:*')).length, 0)
     await store.put('empty', new Uint8Array(0), 1)
     assert.equal(await store.get('empty', any), new Uint8Array(0))
     await store.remove('empty')
@@ -115,7 +110,7 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
   await add(queue, 'hopeless', { n: 1, fails: 9 }, backoff)
   await queue.add('job', { protocol: 99 }, { jobId: 'stranger', ...backoff })
   const small = { memoryMB: 1.000001, seconds: 9 }
-  const worker = await startWorker(place, { kinds: [counted], concurrency: 1, limits: small })
+  const worker = await startWorker(at.place, { kinds: [counted], concurrency: 1, limits: small })
   try {
     assert.equal((await ended(queue, 'twice')).returnvalue, { twice: 8, attempt: 1 })
     assert.equal((await ended(queue, 'shaky')).returnvalue, { twice: 2, attempt: 3 })
@@ -148,16 +143,16 @@ withRedis(
     }
     const news: string[] = []
     const options = { kinds: [waiting], concurrency: 2, limits }
-    const start = () => startWorker(place, { ...options, onNews: (line) => news.push(line) })
+    const start = () => startWorker(at.place, { ...options, onNews: (line) => news.push(line) })
     // What is not even JSON is in nobody's way.
     const broken = await add(queue, 'broken', {}, { delay: 1e6 })
-    await place.client.hset(queue.toKey('broken'), 'data', '{no JSON')
+    await at.place.client.hset(queue.toKey('broken'), 'data', '{no JSON')
     await broken.promote()
     const first = await start()
     await add(queue, 'stopped', {})
     await add(queue, 'given-back', {})
     while (first.active < 2) await pause(20)
-    await place.client.set(stopKey(place, 'stopped'), '1', 'EX', 60)
+    await at.place.client.set(stopKey(at.place, 'stopped'), '1', 'EX', 60)
     assert.is((await ended(queue, 'stopped')).failedReason, 'stopped')
     await first.close()
     assert.ok(['waiting', 'delayed'].includes(await queue.getJobState('given-back')))
@@ -180,13 +175,13 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
       ...{ epochs: 1, testAccuracy: 1, testLoss: 0, trainLoss: 0, stopped: null, seconds: 1 },
       weightsSha256: createHash('sha256').update(weights).digest('hex'),
     }
-    const store = redisStore(place)
+    const store = redisStore(at.place)
     const files = createTar([{ name: 'weights.safetensors', data: weights }])
     await store.put(filesName(task.name), files)
     const trouble: string[] = []
     const executor = (who: string, own = store) =>
       new RemoteExecutor({
-        ...{ place, who, store: own, runFolder: () => join(folder, who) },
+        ...{ place: at.place, who, store: own, runFolder: () => join(folder, who) },
         onTrouble: (line) => trouble.push(line),
       })
     let first = Promise.resolve<unknown>(undefined)
@@ -196,8 +191,8 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
     const news: TaskNews[] = []
     first = one.execute(task, (what) => news.push(what), signal)
     const second = two.execute(task, () => {}, signal)
-    const claims = place.key('wanted', task.name)
-    while (news.length === 0 || (await place.client.scard(claims)) < 2) await pause(20)
+    const claims = at.place.key('wanted', task.name)
+    while (news.length === 0 || (await at.place.client.scard(claims)) < 2) await pause(20)
     const far = { epoch: 1, epochs: 2, step: 0, steps: 4 }
     const done: AnyKind = {
       kind: 'runs',
@@ -210,7 +205,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
         return result
       },
     }
-    const worker = await startWorker(place, { kinds: [done], concurrency: 1, limits })
+    const worker = await startWorker(at.place, { kinds: [done], concurrency: 1, limits })
     try {
       assert.equal(await Promise.all([first, second]), [result, result])
       assert.equal(trouble, [])
@@ -222,7 +217,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
       for (const who of ['one', 'two'])
         assert.is(await weightsHash(join(folder, who)), result.weightsSha256)
       assert.is(await store.get(filesName(task.name), any), undefined)
-      assert.is(await place.client.exists(claims), 0)
+      assert.is(await at.place.client.exists(claims), 0)
     } finally {
       await Promise.all([worker.close(), one.close(), two.close()])
     }
@@ -232,7 +227,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
 /** A process with a worker of naps. @param end the signal that it gives itself amid its first one */
 async function napper(end?: NodeJS.Signals): Promise<{ child: ChildProcess; said: () => string }> {
   const path = fileURLToPath(new URL('./worker-child.js', import.meta.url))
-  const args = [path, redis.url, ...(end ? [end] : [])]
+  const args = [path, at.redis.url, ...(end ? [end] : [])]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (more: string) => {
@@ -255,9 +250,9 @@ withRedis(
           // The first three are those of which two are left to another worker.
           for (const [i, id] of ids.entries()) await add(queue, id, { ms: i < 3 ? 700 : 50 })
           while (!nappers.every(({ said }) => said().includes('naps'))) await pause(20)
-          await redis.kill()
+          await at.redis.kill()
           await pause(300)
-          await redis.start()
+          await at.redis.start()
           const jobs = await Promise.all(ids.map((id) => ended(queue, id)))
           for (const { failedReason, returnvalue, id } of jobs) {
             assert.is(failedReason ?? null, null, id)

@@ -98,17 +98,13 @@ let alone: Promise<Wanted> | undefined
 
 /** The same training here, without Redis. */
 const wanted = (): Promise<Wanted> => {
-  alone ??= (async () => {
-    let found: Wanted | undefined
-    await withFolder(async (folder) => {
-      const out = join(folder, 'run')
-      const { code, stdout, stderr } = await runHere([...training, '--out', out])
-      assert.is(code, 0, stderr)
-      assert.is(parseLines(stdout).length, 5)
-      found = { hash: await weightsHash(out), records: await figures(out) }
-    })
-    return found as Wanted
-  })()
+  alone ??= withFolder(async (folder) => {
+    const out = join(folder, 'run')
+    const { code, stdout, stderr } = await runHere([...training, '--out', out])
+    assert.is(code, 0, stderr)
+    assert.is(parseLines(stdout).length, 5)
+    return { hash: await weightsHash(out), records: await figures(out) }
+  })
   return alone
 }
 
@@ -130,41 +126,47 @@ async function expectNothingStays(url: string, namespace: string): Promise<void>
   }
 }
 
-check('deaths of workers, of Redis and of its own process change no bit of a run', async () => {
+/** A Redis of its own, an empty folder, and workers, which are killed behind the test. */
+const scene = async (
+  body: (redis: TestRedis, workers: Started[], folder: string) => Promise<void>,
+): Promise<void> => {
   const redis = await startRedis()
   const workers: Started[] = []
   try {
-    await withFolder(async (folder) => {
-      const out = join(folder, 'run')
-      workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
-      await Promise.all(workers.map((one) => one.says('waiting for')))
-      const place = ['--redis', redis.url, '--namespace', 'deaths']
-      const first = start([main, ...training, ...place, '--out', out])
-      // In the middle of a replica.
-      await workers[0].says('begins')
-      await workers[0].kill()
-      workers[0] = worker(redis, 'deaths', 2)
-      await first.says('"epoch":1')
-      await first.kill()
-      // What it has left there is forgotten.
-      await soon(expectNothingStays(redis.url, 'deaths'), 120)
-      const train = start([main, 'train', '--resume', out, ...place, '--json'])
-      await train.says('"epoch":2')
-      await redis.kill()
-      await redis.start()
-      assert.is(await train.ended, 0, train.said())
-      assert.is(await weightsHash(out), (await wanted()).hash)
-      assert.equal(await figures(out), (await wanted()).records)
-    })
+    await withFolder((folder) => body(redis, workers, folder))
   } finally {
     await Promise.all(workers.map((one) => one.kill()))
     await redis.stop()
   }
-})
+}
+
+check('deaths of workers, of Redis and of its own process change no bit of a run', () =>
+  scene(async (redis, workers, folder) => {
+    const out = join(folder, 'run')
+    workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
+    await Promise.all(workers.map((one) => one.says('waiting for')))
+    const place = ['--redis', redis.url, '--namespace', 'deaths']
+    const first = start([main, ...training, ...place, '--out', out])
+    // In the middle of a replica.
+    await workers[0].says('begins')
+    await workers[0].kill()
+    workers[0] = worker(redis, 'deaths', 2)
+    await first.says('"epoch":1')
+    await first.kill()
+    // What it has left there is forgotten.
+    await soon(expectNothingStays(redis.url, 'deaths'), 120)
+    const train = start([main, 'train', '--resume', out, ...place, '--json'])
+    await train.says('"epoch":2')
+    await redis.kill()
+    await redis.start()
+    assert.is(await train.ended, 0, train.said())
+    assert.is(await weightsHash(out), (await wanted()).hash)
+    assert.equal(await figures(out), (await wanted()).records)
+  }),
+)
 
 check('replicas are trained where the data have another path; other data are refused', () =>
-  withFolder(async (folder) => {
-    const redis = await startRedis()
+  scene(async (redis, workers, folder) => {
     const [here, there, other] = ['here', 'there/images', 'other/images']
     for (const [path, seed] of [
       [here, 1],
@@ -177,138 +179,113 @@ check('replicas are trained where the data have another path; other data are ref
       ...['--batch-size', '5', '--threads', '1', '--replicas', '2', '--sync-every', '2', '--json'],
     ]
     const at = (name: string) => ['--redis', redis.url, '--namespace', name]
-    const workers = [
+    workers.push(
       start([main, 'worker', ...at('same'), '--data', join(folder, 'there')]),
       start([main, 'worker', ...at('other'), '--data', join(folder, 'other')]),
-    ]
-    try {
-      const alone = await runHere([...train, '--out', 'alone'], { cwd: folder })
-      assert.is(alone.code, 0, alone.stderr)
-      const done = await runHere([...train, '--out', 'out', ...at('same')], { cwd: folder })
-      assert.is(done.code, 0, done.stderr)
-      const [a, b] = await Promise.all(
-        ['alone', 'out'].map((name) => weightsHash(join(folder, name))),
-      )
-      assert.is(b, a)
-      const refused = await runHere([...train, ...at('other')], { cwd: folder })
-      assert.is(refused.code, 1)
-      assert.match(
-        refused.stderr,
-        /one that differs in data\.samples, validation\.samples; give both/,
-      )
-    } finally {
-      await Promise.all(workers.map((worker) => worker.kill()))
-      await redis.stop()
-    }
+    )
+    const alone = await runHere([...train, '--out', 'alone'], { cwd: folder })
+    assert.is(alone.code, 0, alone.stderr)
+    const done = await runHere([...train, '--out', 'out', ...at('same')], { cwd: folder })
+    assert.is(done.code, 0, done.stderr)
+    const [a, b] = await Promise.all(
+      ['alone', 'out'].map((name) => weightsHash(join(folder, name))),
+    )
+    assert.is(b, a)
+    const refused = await runHere([...train, ...at('other')], { cwd: folder })
+    assert.is(refused.code, 1)
+    assert.match(
+      refused.stderr,
+      /one that differs in data\.samples, validation\.samples; give both/,
+    )
   }),
 )
 
-check('weights go through a folder that all workers see, or who has none says so', async () => {
-  const redis = await startRedis()
-  const workers: Started[] = []
-  try {
-    await withFolder(async (folder) => {
-      const [out, shared] = [join(folder, 'run'), join(folder, 'shared')]
-      await mkdir(shared)
-      workers.push(worker(redis, 'folder', 30, shared), worker(redis, 'folder', 30, shared))
-      await Promise.all(workers.map((one) => one.says('waiting for')))
-      const place = ['--redis', redis.url, '--namespace', 'folder', '--shared', shared]
-      const train = runHere([...training, ...place, '--out', out])
-      let isOver = false
-      const over = train.finally(() => {
-        isOver = true
-      })
-      while (!isOver && (await figures(out).catch(() => [])).length === 0) await pause(20)
-      const held = await readdir(shared)
-      const open = await RedisPlace.open(redis.url, { namespace: 'folder' })
-      const inRedis = await open.client.keys('folder:store:*')
-      await open.close()
-      const { code, stderr } = await over
-      assert.is(code, 0, stderr)
-      assert.is(await weightsHash(out), (await wanted()).hash)
-      assert.ok(
-        held.some((name) => name.endsWith('.spikewasm-bytes')),
-        held.join(),
-      )
-      assert.equal(inRedis, [])
-      assert.equal(await readdir(shared), [])
-      const other = await runHere([...training, ...place.slice(0, -2), '--out', join(folder, 'b')])
-      assert.is(other.code, 1)
-      assert.match(other.stderr, /in Redis, and this worker does so in a folder \(--shared\)/)
+check('weights go through a folder that all workers see, or who has none says so', () =>
+  scene(async (redis, workers, folder) => {
+    const [out, shared] = [join(folder, 'run'), join(folder, 'shared')]
+    await mkdir(shared)
+    workers.push(worker(redis, 'folder', 30, shared), worker(redis, 'folder', 30, shared))
+    await Promise.all(workers.map((one) => one.says('waiting for')))
+    const place = ['--redis', redis.url, '--namespace', 'folder', '--shared', shared]
+    const train = runHere([...training, ...place, '--out', out])
+    let isOver = false
+    const over = train.finally(() => {
+      isOver = true
     })
-  } finally {
-    await Promise.all(workers.map((one) => one.kill()))
-    await redis.stop()
-  }
-})
+    while (!isOver && (await figures(out).catch(() => [])).length === 0) await pause(20)
+    const held = await readdir(shared)
+    const open = await RedisPlace.open(redis.url, { namespace: 'folder' })
+    const inRedis = await open.client.keys('folder:store:*')
+    await open.close()
+    const { code, stderr } = await over
+    assert.is(code, 0, stderr)
+    assert.is(await weightsHash(out), (await wanted()).hash)
+    assert.ok(
+      held.some((name) => name.endsWith('.spikewasm-bytes')),
+      held.join(),
+    )
+    assert.equal(inRedis, [])
+    assert.equal(await readdir(shared), [])
+    const other = await runHere([...training, ...place.slice(0, -2), '--out', join(folder, 'b')])
+    assert.is(other.code, 1)
+    assert.match(other.stderr, /in Redis, and this worker does so in a folder \(--shared\)/)
+  }),
+)
 
-check('who is told to end while Redis is gone ends, and the run goes on later', async () => {
-  const redis = await startRedis()
-  const workers: Started[] = []
-  try {
-    await withFolder(async (folder) => {
-      const out = join(folder, 'run')
-      workers.push(worker(redis, 'gone', 5))
-      await workers[0].says('waiting for')
-      const place = ['--redis', redis.url, '--namespace', 'gone']
-      // It has not ended before it is told to.
-      const short = ['--epochs', '500', '--limit-train', '320']
-      const train = start([main, ...training, ...short, ...place, '--out', out])
-      await train.says('"epoch":1')
-      await redis.kill()
-      await Promise.all([train, workers[0]].map((one) => one.says('is lost')))
-      for (const { child } of [train, workers[0]]) child.kill('SIGTERM')
-      assert.is(await soon(workers[0].ended, 60), 143, workers[0].said())
-      assert.is(await soon(train.ended, 60), 143, train.said())
-      await redis.start()
-      workers[0] = worker(redis, 'gone', 5)
-      const second = start([main, 'train', '--resume', out, ...place, '--json'])
-      await second.says('"epoch":')
-      for (const { child } of [second, workers[0]]) child.kill('SIGTERM')
-      assert.is(await soon(workers[0].ended, 60), 143, workers[0].said())
-      assert.is(await soon(second.ended, 60), 143, second.said())
-    })
-  } finally {
-    await Promise.all(workers.map((one) => one.kill()))
-    await redis.stop()
-  }
-})
+check('who is told to end while Redis is gone ends, and the run goes on later', () =>
+  scene(async (redis, workers, folder) => {
+    const out = join(folder, 'run')
+    workers.push(worker(redis, 'gone', 5))
+    await workers[0].says('waiting for')
+    const place = ['--redis', redis.url, '--namespace', 'gone']
+    // It has not ended before it is told to.
+    const short = ['--epochs', '500', '--limit-train', '320']
+    const train = start([main, ...training, ...short, ...place, '--out', out])
+    await train.says('"epoch":1')
+    await redis.kill()
+    await Promise.all([train, workers[0]].map((one) => one.says('is lost')))
+    for (const { child } of [train, workers[0]]) child.kill('SIGTERM')
+    assert.is(await soon(workers[0].ended, 60), 143, workers[0].said())
+    assert.is(await soon(train.ended, 60), 143, train.said())
+    await redis.start()
+    workers[0] = worker(redis, 'gone', 5)
+    const second = start([main, 'train', '--resume', out, ...place, '--json'])
+    await second.says('"epoch":')
+    for (const { child } of [second, workers[0]]) child.kill('SIGTERM')
+    assert.is(await soon(workers[0].ended, 60), 143, workers[0].said())
+    assert.is(await soon(second.ended, 60), 143, second.said())
+  }),
+)
 
-longCheck('a replica that does not end is done by another worker', async () => {
-  const redis = await startRedis()
-  const workers: Started[] = []
-  try {
-    await withFolder(async (folder) => {
-      const out = join(folder, 'run')
-      // Its lock outlives the test: nothing but the bound can help.
-      workers.push(worker(redis, 'late', 600))
-      await workers[0].says('waiting for')
-      const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '5']
-      const train = start([main, ...training, ...place, '--out', out])
-      await workers[0].says('begins')
-      workers[0].child.kill('SIGSTOP')
-      workers.push(worker(redis, 'late', 600))
-      assert.is(await train.ended, 0, train.said())
-      assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
-      assert.is(await weightsHash(out), (await wanted()).hash)
-    })
-  } finally {
-    await Promise.all(workers.map((one) => one.kill()))
-    await redis.stop()
-  }
-})
+longCheck('a replica that does not end is done by another worker', () =>
+  scene(async (redis, workers, folder) => {
+    const out = join(folder, 'run')
+    // Its lock outlives the test: nothing but the bound can help.
+    workers.push(worker(redis, 'late', 600))
+    await workers[0].says('waiting for')
+    const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '5']
+    const train = start([main, ...training, ...place, '--out', out])
+    await workers[0].says('begins')
+    workers[0].child.kill('SIGSTOP')
+    workers.push(worker(redis, 'late', 600))
+    assert.is(await train.ended, 0, train.said())
+    assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
+    assert.is(await weightsHash(out), (await wanted()).hash)
+  }),
+)
 
 test('flags of rounds that would do nothing, or that are out of range, are refused', async () => {
-  const wrong: [string[], RegExp][] = [
-    [['--sync-every', '2'], /--sync-every needs --replicas/],
-    [['--replicas', '2'], /--replicas needs --sync-every/],
-    [['--replicas', '2', '--sync-every', '2', '--outer-lr', '0'], /--outer-lr must be > 0, got 0/],
-    [['--replicas', '2', '--sync-every', '2', '--shared', 'x'], /--shared needs --redis/],
-    [['--redis', 'redis://127.0.0.1:1'], /--redis needs --replicas/],
-    [['--replicas', '2', '--sync-every', '2', '--ema', '0.9'], /--ema must be left out in rounds/],
+  const both = '--replicas 2 --sync-every 2'
+  const wrong: [string, RegExp][] = [
+    ['--sync-every 2', /--sync-every needs --replicas/],
+    ['--replicas 2', /--replicas needs --sync-every/],
+    [`${both} --outer-lr 0`, /--outer-lr must be > 0, got 0/],
+    [`${both} --shared x`, /--shared needs --redis/],
+    ['--redis redis://127.0.0.1:1', /--redis needs --replicas/],
+    [`${both} --ema 0.9`, /--ema must be left out in rounds/],
   ]
   for (const [args, message] of wrong) {
-    const { code, stderr } = await runHere(['train', '--limit-train', '96', ...args])
+    const { code, stderr } = await runHere(['train', '--limit-train', '96', ...args.split(' ')])
     assert.is(code, 1)
     assert.match(stderr, message)
   }

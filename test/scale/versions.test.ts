@@ -10,25 +10,18 @@ import * as assert from 'uvu/assert'
 import { VERSION } from '../../src/base/version.js'
 import { checkpointName, filesName } from '../../src/cli/sweep/job.js'
 import { stopJobs } from '../../src/cli/sweep/remote.js'
-import { adam, flatten, lif, linear, sequential } from '../../src/index.js'
+import { adam } from '../../src/index.js'
 import { fitRoundsAt } from '../../src/scale/index.js'
-import type { RedisPlace } from '../../src/scale/redis.js'
 import { envelopeOf, noteVersion, otherVersions } from '../../src/scale/store.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
-import type { TestRedis } from '../support/redis.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { compileSmall, toy } from '../support/toy.js'
 
 const { test, withRedis, at, openQueue } = redisSuite('versions')
-let redis: TestRedis
-let place: RedisPlace
-test.before(() => {
-  ;({ redis, place } = at)
-})
 
 const OTHER = '9.9.9'
 
@@ -47,15 +40,15 @@ const waitFor = (isSo: () => boolean | Promise<boolean>): Promise<void> =>
 
 withRedis('a worker leaves jobs of another version to others, and says so once', async () => {
   const [own, theirs] = [VERSION, OTHER].map((version) => openQueue('echoes', version))
-  await noteVersion(place, 'echoes', OTHER)
+  await noteVersion(at.place, 'echoes', OTHER)
   const made = { ...envelopeOf('echoes', 'theirs'), version: OTHER }
   const foreign = await theirs.add('job', made, { attempts: 4 })
   // What others may have written there is never shown.
-  await place.client.sadd('spikewasm:versions:echoes', '\u001b[2J', '../x', `1${'0'.repeat(99)}`)
-  assert.equal(await otherVersions(place, 'echoes'), [OTHER])
+  await at.place.client.sadd('spikewasm:versions:echoes', '\u001b[2J', '../x', `1${'0'.repeat(99)}`)
+  assert.equal(await otherVersions(at.place, 'echoes'), [OTHER])
   const [news, aside]: string[][] = [[], []]
   const start = (version?: string) =>
-    startWorker(place, {
+    startWorker(at.place, {
       ...{ kinds: [echo('echoes')], concurrency: 1, limits, version },
       onNews: (line) => news.push(line),
       onAside: (line) => aside.push(line),
@@ -65,10 +58,11 @@ withRedis('a worker leaves jobs of another version to others, and says so once',
     const mine = await own.add('job', envelopeOf('echoes', 'mine'))
     await waitFor(() => mine.isCompleted())
     assert.is(await worker.isIdle(), true)
-    const at = { state: await foreign.getState(), made: (await theirs.getJob(`${foreign.id}`))! }
-    assert.equal([at.state, at.made.attemptsMade, at.made.attemptsStarted], ['waiting', 0, 0])
+    assert.is(await foreign.getState(), 'waiting')
+    const made = (await theirs.getJob(`${foreign.id}`))!
+    assert.equal([made.attemptsMade, made.attemptsStarted], [0, 0])
     assert.equal(aside, [
-      `jobs of echoes at ${redis.url} are of spikewasm 9.9.9; this worker is of spikewasm ` +
+      `jobs of echoes at ${at.redis.url} are of spikewasm 9.9.9; this worker is of spikewasm ` +
         `${VERSION} and leaves them to others, because another version may compute other bits; ` +
         'to do them, end it and install the same: npm install spikewasm@9.9.9',
     ])
@@ -88,11 +82,11 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     const spec = join(folder, 'sweep.json')
     const base = { epochs: 1, limitTrain: 64, limitTest: 10, timeSteps: 1, threads: 1 }
     await writeFile(spec, JSON.stringify({ base, grid: { seed: [1] } }))
-    const wrong = await startWorker(place, {
+    const wrong = await startWorker(at.place, {
       ...{ kinds: [echo('runs')], concurrency: 2, limits, version: OTHER },
     })
     const out = join(folder, 'out')
-    const args = [main, 'sweep', spec, '--out', out, '--redis', redis.url]
+    const args = [main, 'sweep', spec, '--out', out, '--redis', at.redis.url]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -127,12 +121,12 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     const theirs = openQueue('runs', OTHER)
     const name = 'a'.repeat(24)
     await theirs.add('run', {}, { jobId: name })
-    await stopJobs(place, [name])
+    await stopJobs(at.place, [name])
     assert.is(await theirs.getJobState(name), 'unknown')
     // A worker that ends when nothing waits for it says whom it has left.
     await theirs.add('run', {}, { jobId: name })
-    const once = ['worker', '--redis', redis.url, '--kinds', 'rounds,runs', '--once']
-    const { code, stderr, stdout } = await run([...once, '--namespace', place.namespace])
+    const once = ['worker', '--redis', at.redis.url, '--kinds', 'rounds,runs', '--once']
+    const { code, stderr, stdout } = await run([...once, '--namespace', at.place.namespace])
     assert.is(code, 0, stderr)
     assert.match(stderr, /^spikewasm: jobs of runs at \S+ are of spikewasm 9\.9\.9; [^\n]+\n$/)
     assert.match(stdout, /ended after 1 jobs/)
@@ -140,19 +134,17 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
 )
 
 withRedis('so does a training in rounds', async () => {
-  const wrong = await startWorker(place, {
+  const wrong = await startWorker(at.place, {
     ...{ kinds: [echo('rounds')], concurrency: 2, limits, version: OTHER },
   })
-  const model = await sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses)).compile({
-    ...{ input: toyShape, batchSize: 8, timeSteps: 3 },
-  })
+  const model = await compileSmall()
   const news: string[] = []
   const end = new AbortController()
   const optimizer = adam({ lr: 0.01 })
   try {
     const training = fitRoundsAt(model, toy(90, 1).data, {
       ...{ epochs: 1, optimizer, rounds: { replicas: 2, syncEvery: 2 }, signal: end.signal },
-      redis: { url: redis.url, onNews: (line) => news.push(line) },
+      redis: { url: at.redis.url, onNews: (line) => news.push(line) },
     })
     // The clock that counts how long nobody has come goes fast, instead of the test waiting so long.
     const now = performance.now.bind(performance)
@@ -175,7 +167,6 @@ withRedis('so does a training in rounds', async () => {
     )
   } finally {
     await wrong.close()
-    await model.dispose()
   }
 })
 

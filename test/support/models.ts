@@ -14,6 +14,10 @@ export async function own(model: Promise<Model>): Promise<Model> {
 export const modelOf = (network: Module, options: CompileOptions): Promise<Model> =>
   own(compile(network, options))
 
+export async function disposeModels(): Promise<void> {
+  await Promise.all(open.splice(0).map((model) => model.dispose()))
+}
+
 /** `test` of uvu. */
 export const test = Object.assign(
   (name: string, body: Callback) =>
@@ -21,7 +25,7 @@ export const test = Object.assign(
       try {
         await body(context)
       } finally {
-        await Promise.all(open.splice(0).map((model) => model.dispose()))
+        await disposeModels()
       }
     }),
   { run: define.run },

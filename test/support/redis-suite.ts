@@ -4,6 +4,7 @@ import type { Queue } from 'bullmq'
 import { suite } from 'uvu'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { queueOf } from '../../src/scale/store.js'
+import { disposeModels } from './models.js'
 import { noRedis, startRedis, type TestRedis } from './redis.js'
 import { testUnless } from './runner.js'
 
@@ -24,6 +25,7 @@ export function redisSuite(name: string) {
   const test = suite(name)
   const at = {} as AtRedis
   const queues: Queue[] = []
+  test.after.each(disposeModels)
   if (!reason) {
     test.before(async () => {
       at.redis = await startRedis()
