@@ -79,7 +79,7 @@ export const limits = o.under('Data', [], {
 export const modelOfData = o.under('Network', ['model'], {
   model: o.parsed<string>(
     '<name>',
-    'network by name, or of your own: a module (./my-net.mjs), a model file, the folder of a run',
+    'network by name or file: ./my-net.mjs, a model file, the folder of a run',
     `one of ${modelNames.join(', ')}, or a path, such as ./my-net.mjs`,
     (given) => given,
     v.pipe(

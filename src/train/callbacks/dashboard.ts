@@ -56,6 +56,7 @@ export function dashboardOf(options: DashboardOptions, texts: RunTexts): Callbac
   const { name, port } = complete('dashboard', rules, options)
   return exclusive({
     name,
+    steps: true,
     begin: (start) => new Dashboard(start, options.onListen ?? say, port, texts),
   })
 }

@@ -65,13 +65,15 @@ export type FitHooks = Pick<Callback, 'onFitStart' | 'onStep' | 'onEpoch' | 'onF
 interface ExclusiveCallback extends Omit<Callback, keyof FitHooks> {
   /** Hooks for a training that starts, before its `onFitStart`. */
   begin(start: FitStart, training: Training): FitHooks | Promise<FitHooks>
+  /** Whether its hooks have `onStep`: the loop stops behind no step for others. */
+  readonly steps?: boolean
 }
 
 /**
  * A callback for one `fit` after the other, with hooks made anew for each: a second one at the same
  * time is refused before it begins, and touches nothing of the first.
  */
-export function exclusive({ begin, ...callback }: ExclusiveCallback): Callback {
+export function exclusive({ begin, steps, ...callback }: ExclusiveCallback): Callback {
   const { name, restore } = callback
   let user: Training | undefined
   let hooks: FitHooks = {}
@@ -91,10 +93,7 @@ export function exclusive({ begin, ...callback }: ExclusiveCallback): Callback {
       hooks = await begin(start, training)
       await hooks.onFitStart?.(start, training)
     },
-    // Absent where no step is asked for: the loop then stops for none.
-    get onStep() {
-      return hooks.onStep?.bind(hooks)
-    },
+    ...(steps && { onStep: (info, training) => hooks.onStep?.(info, training) }),
     onEpoch: (record, training) => hooks.onEpoch?.(record, training),
     async onFitEnd(history, training) {
       // It also ends a fit that was refused.

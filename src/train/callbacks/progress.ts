@@ -41,6 +41,7 @@ export function progress(options: ProgressOptions = {}, ...more: []): Callback {
   const { name } = complete('progress', rules, options, more)
   return exclusive({
     name,
+    steps: true,
     async begin({ epochs }, training) {
       const stream = options.stream ?? extras().standardError?.() ?? console_
       const ink = inkFor(stream)

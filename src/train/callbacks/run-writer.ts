@@ -82,6 +82,7 @@ export function runWriter(parts: RunWriterParts): Callback {
   return exclusive({
     name: 'checkpoint',
     last: true,
+    steps: true,
     begin(start) {
       run = new RunWriter(parts, start, start.resumed && restored ? restored.best : null)
       restored = undefined
