@@ -58,8 +58,12 @@ function recordsOf(layer: 'conv2d' | 'linear', part: string, options: Options): 
 
 /** Sums of gradients, and the loss, are other ops; evaluation counts inputs beside. */
 const others = [
-  ...[Op.GradientSum, Op.TimeSum, Op.Output, Op.CrossEntropy],
-  ...[Op.ActiveFloats, Op.ActiveSpikes],
+  Op.GradientSum,
+  Op.TimeSum,
+  Op.Output,
+  Op.CrossEntropy,
+  Op.ActiveFloats,
+  Op.ActiveSpikes,
 ]
 
 const network = sequential(
@@ -257,7 +261,7 @@ test('the bits of a network', async () => {
     const y = ops.linear({ ...last, bias: true }, i, w5, of('5.bias'))
     expectSameBits('output', y, model.output())
 
-    // Of one image, the gradient of a bias is the output's.
+    // With one image the gradient of a bias is the output's.
     const dy = gradients['5.bias'].data
     const d5 = ops.weightStandardiseGradient(
       flat,

@@ -498,9 +498,6 @@ test('wrong options are refused by name', () => {
     ops.conv2d.plan({ input: [2, 1, 4, 6, 6], weight: [8, 4, 3, 3], ...options } as never)
   const spiking = { spikes: true }
   const wrong: [object, RegExp][] = [
-    [{ pool: { kernelSize: 2 } }, /pool is of spikes; set spikes: true/],
-    [{ sources: 2 }, /sources is of spikes/],
-    [{ moments: true }, /moments is of spikes/],
     [{ weightType: 'int8' }, /weightType 'int8' is of spikes/],
     [{ ...spiking, weightType: 'int4' }, /must be 'float32' or 'int8', got "int4"/],
     [{ ...spiking, weightType: 'int8', moments: true }, /are not trained/],
@@ -513,7 +510,6 @@ test('wrong options are refused by name', () => {
     [{ ...spiking, algorithm: 'products', moments: true }, /'products' writes none/],
     [{ ...spiking, algorithm: 'rows' }, /'rows' is not made for this.*: lists, products/],
     [{ ...spiking, algorithm: 'narrow' }, /must be one of auto, rows, lists, products/],
-    [{ algorithm: 'narrow' }, /'narrow' is not made for this convolution.*: direct/],
     [{ spikes: 'yes' }, /spikes must be true or false, got "yes"/],
     [{ weight: [8, 4, 3, 3], groups: 2 }, /takes 8 channels/],
   ]

@@ -341,10 +341,8 @@ test('update: rmsprop by its text, one step after the other', () => {
   forShapes(120, (r) => {
     const shape = r.pick([[r.int(1, 40)], [2, 3, r.int(1, 5), 3]])
     const count = shape.reduce((a, b) => a * b, 1)
-    const { alpha, momentum, eps, weightDecay } = {
-      ...{ alpha: r.pick([0.99, 0.5]), momentum: r.pick([0, 0.9]) },
-      ...{ eps: r.pick([1e-3, 0.1]), weightDecay: r.pick([0, 0.1]) },
-    }
+    const [alpha, momentum] = [r.pick([0.99, 0.5]), r.pick([0, 0.9])]
+    const [eps, weightDecay] = [r.pick([1e-3, 0.1]), r.pick([0, 0.1])]
     const optimizer = rmsprop({ lr: 0.5, alpha, momentum, eps, weightDecay })
     const options = { shape, optimizer, engine: engineOf(r) }
     const plan = ops.update.plan(options)
@@ -440,24 +438,17 @@ test('wrong options, arrays and settings are refused by name', () => {
   const wrong: [() => unknown, RegExp][] = [
     [matmul({ b: [4, 3] }), /a \[2, 3\] has K = 3, but b \[4, 3\] has K = 4/],
     [matmul({ a: [2] }), /matmul.a must be a shape \[M, K\], got \[2\]/],
-    [matmul({ b: undefined }), /matmul.b must be a shape \[K, N\], got undefined/],
     [matmul({ transpose: ['NN'] }), /transpose must be one of NN, NT, TN, got \["NN"\]/],
     [matmul({ transpose: 'TT' }), /transpose must be one of NN, NT, TN, got "?TT/],
     [matmul({ threads: 2 }), /matmul runs on one thread; leave threads out, got 2/],
     [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[B, T, C\] or/],
     [() => ops.timeMean.plan({ input, timeSteps: 3 }), /timeSteps is of logits \[B, C\]/],
-    [loss({ mseWeight: 2 }), /mseWeight must lie in 0…1, got 2/],
-    [loss({ labelSmoothing: 1 }), /labelSmoothing must lie in 0…1 \(1 excluded\), got 1/],
     [loss({ of: 'counts', instantaneous: true }), /a loss of counts is not instantaneous/],
-    [() => ops.mse.plan({ input, over: 'x' } as never), /over must be 'images' or/],
     [() => ops.mse.plan({ input, targets: 'values', correctRate: 1 }), /of targets 'labels'/],
-    [() => ops.tet.plan({ input, lambda: 2 }), /tet.lambda must lie in 0…1, got 2/],
     [
       () => ops.ratePenalty.plan({ input: [2, 3], timeSteps: 2, weight: -1 }),
       /ratePenalty.weight must be ≥ 0, got -1/,
     ],
-    [loss({ over: 'x' }), /over must be 'images' or 'imagesAndSteps'/],
-    [loss({ instantaneous: 1 }), /instantaneous must be true or false/],
     [loss({ input: [2, 33, 3], instantaneous: true }), /at most 32 time steps, got 33/],
     [loss({ outputs: 'loss' }), /outputs must be a list of some of loss, gradient/],
     [run({}, undefined, new Int32Array([0, 3])), /target must hold classes from 0 to 2, got 3 at/],
@@ -470,17 +461,11 @@ test('wrong options, arrays and settings are refused by name', () => {
       run({ instantaneous: true }, { gradientSteps: [4] }),
       /a list of steps from 0 to 3, got \[4\]/,
     ],
-    [() => ops.sgd.plan({ shape: [2], lr: -1 }), /sgd.lr must be ≥ 0, got -1/],
     [() => ops.sgd.plan({ shape: [2], nesterov: true, momentum: 0 }), /needs a momentum > 0/],
     [() => ops.sgd.plan({ lr: 1 } as never), /sgd.shape must be a shape/],
-    [() => ops.adam.plan({ shape: [2], step: 0 }), /adam.step must be an integer ≥ 1, got 0/],
-    [() => ops.adam.plan({ shape: [2], eps: 0 }), /adam.eps must be > 0, got 0/],
-    [() => ops.clipNorm.plan({ shape: [2], maxNorm: 0 }), /clipNorm.maxNorm must be > 0, got 0/],
-    [() => ops.ema.plan({ shape: [2], decay: 1 }), /ema.decay must lie in 0…1 \(1 excluded\)/],
     [() => step.run({ lr: Number.NaN }), /sgd.lr must be ≥ 0, got NaN/],
     [() => step.run({ rate: 1 } as never), /run.rate is not an option/],
     [() => ops.clear.plan({ shape: [0] }), /clear.shape must hold integers >= 1/],
-    [() => ops.sum.plan({ shape: [] }), /sum.shape must be a shape/],
     [() => ops.sum({ shape: [2] }, new Float32Array(3)), /values must be a Float32Array of shape/],
   ]
   for (const [call, message] of wrong) assert.throws(call, message)

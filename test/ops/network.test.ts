@@ -311,7 +311,10 @@ for (const method of ['rate', 'bptt'] as const)
     const back1 = rate
       ? ops.batchNormBackward(
           { input: still1, normalised: true },
-          ...[delta1, neurons1.xhat, invStd, weight1],
+          delta1,
+          neurons1.xhat,
+          invStd,
+          weight1,
         )
       : ops.batchNormBackward({ input: still1 }, delta1, current1, mean, invStd, weight1)
     same('1.weight', back1.weightGradient)

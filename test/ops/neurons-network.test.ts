@@ -52,7 +52,11 @@ function chargeOptions(layer: Cell, fields: object, images: number, { kernels }:
   const [h, w] = present(fields, 'height') ? [n.height, n.width] : [n.pixels / images, 1]
   const one = [images, n.realChannels, h, w]
   return {
-    ...{ ...neuron, detachReset, surrogate, alpha, learnable: layer.type === 'plif' },
+    ...neuron,
+    detachReset,
+    surrogate,
+    alpha,
+    learnable: layer.type === 'plif',
     input: still ? one : one.toSpliced(1, 0, n.steps),
     ...(still && { timeSteps: n.steps }),
     affine: affine('aScale', 'aGroupBytes'),

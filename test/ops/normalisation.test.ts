@@ -277,18 +277,10 @@ test('running statistics stay where a variance is not finite, and that is told',
 test('wrong options are refused by name', () => {
   const input = [2, 3, 4, 4]
   const plan = (options: object) => () => ops.batchNorm.plan({ input, ...options } as never)
-  const back = (options: object) => () => ops.batchNormBackward.plan({ input, ...options } as never)
   const wrong: [() => unknown, RegExp][] = [
     [plan({ input: [2] }), /batchNorm.input must be a shape/],
-    [plan({ eps: 0 }), /eps must be > 0/],
-    [plan({ momentum: 2 }), /momentum must lie in 0…1/],
-    [plan({ training: 1 }), /training must be true or false/],
-    [plan({ stepMode: 'x' }), /stepMode must be 'm' or 's', got "x"/],
-    [plan({ timeSteps: 0 }), /timeSteps must be an integer from 1 to 255/],
     [plan({ input: [3, ...input], timeSteps: 4 }), /timeSteps is of inputs without T/],
-    [plan({ outputs: [] }), /outputs must be a list of some of output, mean/],
     [plan({ outputs: ['output', 'x'] }), /outputs must be a list of some/],
-    [plan({ outputs: ['output', 'output'] }), /outputs must be a list of some/],
     [plan({ outputs: ['mean'], training: false }), /'mean' needs training/],
     [plan({ outputs: ['meanInvStd'] }), /'meanInvStd' needs training in step mode s/],
     [
@@ -304,9 +296,6 @@ test('wrong options are refused by name', () => {
       /moments are of training with statistics over all steps/,
     ],
     [plan({ afine: true }), /afine is not an option/],
-    [back({ normalised: 1 }), /normalised must be true or false/],
-    [back({ stepMode: 'x' }), /stepMode must be/],
-    [back({ accumulate: 0 }), /accumulate must be true or false/],
     [
       () => ops.batchNorm.plan({ input }).run(new Float32Array(95)),
       /input must be a Float32Array of shape \[2, 3, 4, 4\]/,

@@ -92,7 +92,7 @@ function batchNormBackward(found: Found): Planned {
   const [, h, w] = shape
   const reduce = besideOf(found, Op.NormBackwardReduce) as Fields
   const finish = besideOf(found, Op.NormBackwardFinish) as Fields
-  // Of statistics over all time, which are those of the steps before.
+  // Statistics over all time are those of the steps before.
   if (finish.used !== undefined) return undefined
   const T = (finish.rows as number) / (images * h * w)
   return ops.batchNormBackward.plan({

@@ -6,7 +6,8 @@ import type { Example } from './example.js'
 const input = [2, 3, 5, 4, 4]
 const own = {
   text: 'tau > 1; u = u - u/tau + x; spike = u > 1; u = u - spike',
-  ...{ parameters: { tau: 2 }, learn: ['tau'] },
+  parameters: { tau: 2 },
+  learn: ['tau'],
 }
 const swish = { text: 'x * sigmoid(b*x)', parameters: { b: [1, 2, 3, 4, 5] }, learn: ['b'] }
 
