@@ -8,41 +8,21 @@ import { dequantise, quantise } from '../../src/compile/emit/standardise.js'
 import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import { exportWasm } from '../../src/edge/export.js'
-import {
-  avgPool2d,
-  type Block,
-  batchNorm2d,
-  cnn,
-  conv2d,
-  flatten,
-  lif,
-  linear,
-  mlp,
-  type StateDict,
-  sequential,
-} from '../../src/index.js'
+import { type Block, cnn, mlp, type StateDict } from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
 import { TestEngine, testRandom } from '../support/engine.js'
+import { netOf } from '../support/net.js'
 import { PlanRunner } from '../support/plan-runner.js'
 
 type Size = readonly [number, number, number]
 
 /** Weights with channels of the input and the output that need padding, by groups and without. */
 const mixed = (): Block =>
-  sequential(
-    conv2d(3, 10, 3, { padding: 1 }),
-    batchNorm2d(10),
-    lif(),
-    conv2d(10, 20, 3, { padding: 1, groups: 2 }),
-    batchNorm2d(20),
-    lif(),
-    conv2d(20, 20, 3, { padding: 1, groups: 20 }),
-    lif({ vThreshold: 0.3 }),
-    avgPool2d(2),
-    conv2d(20, 36, 3, { standardise: true }),
-    lif(),
-    flatten(),
-    linear(36 * 4, 7),
+  netOf(
+    [3, 8, 8],
+    `conv 10 3 padding=1, norm, lif, conv 20 3 padding=1 groups=2, norm, lif,
+    conv 20 3 padding=1 groups=20, lif vThreshold=0.3, avgPool2d 2, conv 36 3 standardise=true, lif,
+    flatten, linear 7`,
   )
 
 const networks: readonly (readonly [name: string, () => Block, Size, ratio: number])[] = [

@@ -19,21 +19,7 @@ import { STRUCT_BYTES } from '../../src/edge/struct.js'
 import { synapticOperations } from '../../src/edge/synops.js'
 import { engineBytes } from '../../src/engine/load.js'
 import type { StateDict } from '../../src/engine/memory/state.js'
-import {
-  avgPool2d,
-  type Block,
-  batchNorm2d,
-  compile,
-  conv2d,
-  dropout,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  mlp,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import { type Block, compile, type Model, mlp, sgd } from '../../src/index.js'
 import { type Expression, type Func, get, i32, operation } from '../../src/kernels/wasm/ir.js'
 import { type Reader, sectionsOf } from '../../src/kernels/wasm/reader.js'
 import { type ModelName, models } from '../../src/model/models/registry.js'
@@ -41,26 +27,19 @@ import { trace } from '../../src/network/trace.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'
+import { compileNet, netOf } from '../support/net.js'
 import { textOf } from '../support/wasm-text.js'
 
 const hashes = new Hashes('edge/contents.json')
 
+const input = [3, 8, 8] as const
 /** Weights of every kind: padded, of groups, of one channel each, standardised. */
 const mixed = (): Block =>
-  sequential(
-    conv2d(3, 10, 3, { padding: 1 }),
-    batchNorm2d(10),
-    lif(),
-    conv2d(10, 20, 3, { padding: 1, groups: 2 }),
-    lif(),
-    conv2d(20, 20, 3, { padding: 1, groups: 20 }),
-    lif(),
-    avgPool2d(2),
-    conv2d(20, 36, 3, { standardise: true }),
-    lif(),
-    dropout(0.3),
-    flatten(),
-    linear(36 * 4, 7),
+  netOf(
+    input,
+    `conv 10 3 padding=1, norm, lif, conv 20 3 padding=1 groups=2, lif,
+    conv 20 3 padding=1 groups=20, lif, avgPool2d 2, conv 36 3 standardise=true, lif, dropout 0.3,
+    flatten, linear 7`,
   )
 
 type Case = readonly [
@@ -87,6 +66,24 @@ const cases: Readonly<Record<string, Case>> = {
     { fixed: false },
   ],
 }
+
+const planOptions = (
+  network: Block,
+  input: readonly [number, number, number],
+  methods: Case[1],
+  timeSteps: number,
+  more: Partial<PlanOptions>,
+): PlanOptions => ({
+  ...methodOptions(methods, timeSteps),
+  graph: trace(network, input),
+  input,
+  frames: false,
+  inspect: false,
+  timeSteps,
+  batchSize: 1,
+  fixed: true,
+  ...more,
+})
 
 function stateOf(options: PlanOptions): StateDict {
   const random = testRandom(8)
@@ -115,20 +112,16 @@ function segmentsOf(bytes: Uint8Array): number[][] {
 
 for (const [name, [network, methods, purpose, given, more]] of Object.entries(cases))
   test(`${name}: information, addresses, segments, memory`, async () => {
-    const input = [3, 8, 8] as const
     const settings = checkExportOptions(given, { channels: 3, classes: 7 }) as ExportSettings
-    const options: PlanOptions = {
-      ...methodOptions(methods, 3),
-      ...{ graph: trace(network, input), input, frames: false, inspect: false, timeSteps: 3 },
-      ...{ batchSize: 1, purpose, fixed: true, weights: settings.weights },
-      ...more,
-    }
+    const { weights } = settings
+    const options = planOptions(network, input, methods, 3, { purpose, weights, ...more })
     const state = stateOf({ ...options, weights: 'f32' })
     const learning =
       settings.mode === 'train'
         ? {
             optimizer: sgd({ lr: 0.1, momentum: 0.5, weightDecay: 0.25, nesterov: true }),
-            ...{ seed: 5, steps: 77 },
+            seed: 5,
+            steps: 77,
           }
         : undefined
     const prepared = await prepare(options, state, learning)
@@ -162,7 +155,11 @@ for (const [name, [network, methods, purpose, given, more]] of Object.entries(ca
 /** A function of an engine that only loads: words of its record, and from where these point. */
 function toyEngine(): Map<string, Func> {
   const made = (name: string, params: number, body: Func['body']): Func => ({
-    ...{ name, params: Array(params).fill('i32'), result: undefined, locals: [], body },
+    name,
+    params: Array(params).fill('i32'),
+    result: undefined,
+    locals: [],
+    body,
     label: { kind: 'block', result: undefined },
   })
   const load = (address: Expression, offset = 0): Expression =>
@@ -198,20 +195,15 @@ test('code keeps the words that it reads, of records and of the control block', 
     ['stream', [Control.FirstStep]],
     ['learning', [Control.StepMask]],
   ] as const) {
-    const input = [3, 8, 8] as const
     const stepMode = purpose === 'stream' ? 's' : 'm'
-    const options: PlanOptions = {
-      ...methodOptions({ stepMode }, 3),
-      ...{ graph: trace(network, input), input, frames: false, inspect: false, timeSteps: 3 },
-      ...{ batchSize: 1, purpose, fixed: true },
-      ...more,
-    }
+    const options = planOptions(network, input, { stepMode }, 3, { purpose, ...more })
     const prepared = await prepare(options, stateOf(options))
     const programs = Object.values(prepared.plan.programs)
     const engine = toyEngine()
     const drivers = programs.map(
       ({ address }, i): Driver => ({
-        ...{ name: `program ${i}`, result: undefined },
+        name: `program ${i}`,
+        result: undefined,
         body: [call(engine, 'run', address, 0, 1, prepared.plan.workerScratchAt, 0, 0)],
       }),
     )
@@ -227,12 +219,10 @@ test('a file of more than 2 GiB is refused', async () => {
     [1, 'its input'],
   ] as const) {
     const side = batchSize > 1 ? 64 : 2400
-    const network = sequential(conv2d(3, 16, 3), lif(), flatten(), linear(16 * (side - 2) ** 2, 2))
-    const options: PlanOptions = {
-      ...methodOptions({}, 1),
-      ...{ graph: trace(network, [3, side, side]), input: [3, side, side], frames: false },
-      ...{ inspect: false, timeSteps: 1, batchSize, purpose: 'learning', fixed: false },
-    }
+    const input = [3, side, side] as const
+    const network = netOf(input, 'conv 16 3, lif, flatten, linear 2')
+    const given = { batchSize, purpose: 'learning', fixed: false } as const
+    const options = planOptions(network, input, {}, 1, given)
     const message = await messageOf(() => prepare(options, {}))
     assert.match(
       message,
@@ -257,8 +247,11 @@ test('progress, and models that are none or have too many steps', async () => {
   const messageFor = (of: unknown): Promise<string> => messageOf(() => exportWasm(of as Model))
   assert.is(await messageFor({}), 'exportWasm: the model must be what compile() gives, got {}')
   const steps = (timeSteps: number): Promise<Model> =>
-    compile(sequential(flatten(), linear(4, 2)), {
-      ...{ input: [1, 2, 2], timeSteps, batchSize: 1, purpose: 'inference' },
+    compileNet('flatten, linear 2', {
+      input: [1, 2, 2],
+      timeSteps,
+      batchSize: 1,
+      purpose: 'inference',
     })
   await exportWasm(await steps(255))
   assert.is(

@@ -3,7 +3,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { synapticOperations } from '../../src/edge/synops.js'
 import {
-  adaptiveAvgPool2d,
   avgPool2d,
   block,
   conv2d,
@@ -15,6 +14,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
+import { netOf } from '../support/net.js'
 
 const net = sequential(
   conv2d(2, 4, 3, { padding: 1 }), // 4·6·6 outputs of 2·9 inputs
@@ -41,9 +41,7 @@ test('measured: by the rate of the neurons before; pooling at most window times'
 
 test('windows of adaptive pooling: those that are not equal may be larger by one', () => {
   const pooled = (side: number, windows: number, rate: number): number => {
-    const network = sequential(
-      ...[conv2d(1, 1, 1), lif(), adaptiveAvgPool2d(windows), conv2d(1, 1, 1)],
-    )
+    const network = netOf([1, side, side], `conv 1 1, lif, adaptiveAvgPool2d ${windows}, conv 1 1`)
     const all = synapticOperations(trace(network, [1, side, side]), false, 8, { 1: rate })
     return (all - side * side) / (8 * windows * windows)
   }

@@ -2,25 +2,21 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  conv2d,
   elementwise,
   exportWasm,
-  flatten,
   fromArrays,
   type Layer,
-  lif,
-  linear,
   neuron,
   openNet,
   ops,
   relu,
-  sequential,
 } from '../../src/index.js'
 import { labelOf } from '../../src/network/kind.js'
 import type { CellGradients } from '../../src/ops/kinds/neurons.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 
 const random = testRandom(5)
 const ones = Float32Array.of(1, 1, 1)
@@ -28,14 +24,13 @@ const images = Float32Array.from({ length: 24 * 32 }, () => 2 * random() - 1)
 const data = fromArrays({
   images,
   labels: Uint8Array.from({ length: 24 }, (_, i) => i % 3),
-  ...{ classes: 3, shape: [2, 4, 4] },
+  classes: 3,
+  shape: [2, 4, 4],
 })
 
 async function trained(activation: Layer, method: 'rate' | 'bptt') {
-  const net = sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    ...[activation, conv2d(5, 4, 3), lif({ vThreshold: 0.5 }), flatten(), linear(16, 3)],
-  )
+  const text = 'conv 5 3 padding=1, activation, conv 4 3, lif vThreshold=0.5, flatten, linear 3'
+  const net = netOf([2, 4, 4], text, { activation: () => activation })
   const model = await net.compile({ input: [2, 4, 4], method, batchSize: 8, seed: 3 })
   await model.fit(data, { epochs: 2 })
   const state = model.stateDict()
@@ -101,7 +96,7 @@ const ofOne: readonly Same[] = [
   ['-y^2', (y) => -(y ** 2)],
   ['y^0', () => 1],
   ['2 - y/4*3', (y) => 2 - Math.fround(y * 0.25) * 3],
-  // Of a number that is known kernels take the faster pmin.
+  // Where a number is known kernels take the faster pmin.
   ['min(y, 0/0)', () => NaN],
   ['max(y, 0.5)', (y) => Math.max(y, 0.5)],
   ['exp(y)', (y) => (y < -87.3 ? 0 : y > 88.72 ? Infinity : Math.exp(y)), 2e-7],
