@@ -271,11 +271,9 @@ test('each instruction: its code and signature are those of WebAssembly; written
     assert.is(instruction(op.name), op)
     const lanes = { none: 0, memory: 0, lane: 1, memoryLane: 1, lanes16: 16 }[op.immediate]
     const isMemory = op.immediate.startsWith('memory')
-    const e: Expression = {
-      ...{ kind: 'op', op, offset: isMemory ? 129 : 0, align: 0 },
-      lanes: Array(lanes).fill(1),
-      args: op.params.map((type, local) => get(local, type)),
-    }
+    const operands = op.params.map((type, local) => get(local, type))
+    const offset = isMemory ? 129 : 0
+    const e = operation(op.name, operands, { offset, lanes: Array(lanes).fill(1) })
     const f = func('f', [...op.params], { result: op.result, body: [e] })
     const bytes = encodeModule(partsOf([f]))
     assert.ok(WebAssembly.validate(bytes as BufferSource), op.name)
@@ -353,87 +351,55 @@ test('a module, byte by byte', () => {
   assert.ok(WebAssembly.validate(encodeModule(partsOf([func('f', [])])) as BufferSource))
 })
 
+const reads = (id: number, item: number[]) => () =>
+  decodeModule(Uint8Array.from([...START, ...section(id, item)]))
+const writes = (e: Expression) => () => encodeModule(partsOf([func('f', [], { body: [e] })]))
+const elsewhere: Label = { kind: 'block', result: undefined }
 const refusals: readonly (readonly [run: () => unknown, message: string])[] = [
   [() => new Reader(Uint8Array.of()).byte(), 'the bytes end too early'],
-  [
-    () => decodeModule(Uint8Array.from([...START, ...section(1, [0x5f, 0])])),
-    'a type is no function',
-  ],
-  [
-    () => decodeModule(Uint8Array.from([...START, ...section(1, [0x60, 1, 0x70, 0])])),
-    'value type 0x70 is unknown',
-  ],
-  [
-    () => decodeModule(Uint8Array.from([...START, ...section(1, [0x60, 0, 2, I32, I32])])),
-    'a function gives several values',
-  ],
-  ...[
-    [0x7e, 0, 0x41, 1, 0x0b],
-    [I32, 1, 0x41, 1, 0x0b],
-    [I32, 0, 0x23, 1, 0x0b],
-  ].map(
-    (global) =>
-      [
-        () => decodeModule(Uint8Array.from([...START, ...section(6, global)])),
-        'a global is no constant',
-      ] as const,
-  ),
+  [reads(1, [0x5f, 0]), 'a type is no function'],
+  [reads(1, [0x60, 1, 0x70, 0]), 'value type 0x70 is unknown'],
+  [reads(1, [0x60, 0, 2, I32, I32]), 'a function gives several values'],
+  [reads(6, [0x7e, 0, 0x41, 1, 0x0b]), 'a global is no constant'],
+  [reads(6, [I32, 1, 0x41, 1, 0x0b]), 'a global is no constant'],
+  [reads(6, [I32, 0, 0x23, 1, 0x0b]), 'a global is no constant'],
   [() => decoded([0xff]), 'f: instruction 0xff is unknown'],
   [() => decoded([0xfd, 0x9a, 1]), 'f: instruction 0xfd009a is unknown'],
   [() => decoded([0x00, 0x25]), 'f: instruction 0x25 is unknown'],
   [() => instruction('i32.plus'), 'no instruction i32.plus'],
   [
-    () =>
-      encodeModule(
-        partsOf([func('f', [], { body: [{ kind: 'call', callee: func('g', []), args: [] }] })]),
-      ),
+    writes({ kind: 'call', callee: func('g', []), args: [] }),
     'function g is not part of the module',
   ],
-  [
-    () =>
-      encodeModule(
-        partsOf([
-          func('f', [], {
-            body: [{ kind: 'br', label: { kind: 'block', result: undefined }, value: undefined }],
-          }),
-        ]),
-      ),
-    'a branch leaves its function',
-  ],
+  [writes({ kind: 'br', label: elsewhere, value: undefined }), 'a branch leaves its function'],
 ]
 
 test('an expression with the same parts is itself; with others it is another of its kind', () => {
   const label: Label = { kind: 'block', result: 'i32' }
   const [x, y, z] = [i32(1), i32(2), i32(3)]
   const all: readonly Expression[] = [
-    ...[x, get(0, 'i32'), operation('i32.load', [x], { offset: 4, align: 2 })],
-    ...[operation('i32.add', [x, y]), { kind: 'call', callee: func('f', []), args: [x, y] }],
-    ...[
-      { kind: 'set', local: 3, value: x },
-      { kind: 'tee', local: 3, value: x },
-    ],
-    ...[
-      { kind: 'drop', value: x },
-      { kind: 'select', type: 'i32', args: [x, y, z] },
-    ],
-    ...[
-      { kind: 'block', label, body: [x, y] },
-      { kind: 'loop', label, body: [x, y] },
-    ],
+    x,
+    get(0, 'i32'),
+    operation('i32.load', [x], { offset: 4, align: 2 }),
+    operation('i32.add', [x, y]),
+    { kind: 'call', callee: func('f', []), args: [x, y] },
+    { kind: 'set', local: 3, value: x },
+    { kind: 'tee', local: 3, value: x },
+    { kind: 'drop', value: x },
+    { kind: 'select', type: 'i32', args: [x, y, z] },
+    { kind: 'block', label, body: [x, y] },
+    { kind: 'loop', label, body: [x, y] },
     { kind: 'if', label, condition: x, yes: [y], no: [z] },
-    ...[
-      { kind: 'br', label, value: x },
-      { kind: 'br', label, value: undefined },
-    ],
-    ...[
-      { kind: 'br_if', label, value: x, condition: y },
-      { kind: 'return', value: x },
-    ],
+    { kind: 'br', label, value: x },
+    { kind: 'br', label, value: undefined },
+    { kind: 'br_if', label, value: x, condition: y },
+    { kind: 'return', value: x },
     { kind: 'br_if', label, value: undefined, condition: y },
     { kind: 'br_table', labels: [label, label], index: x, value: y },
     { kind: 'br_table', labels: [label], index: x, value: undefined },
-    ...[{ kind: 'return', value: undefined }, { kind: 'unreachable' }],
-  ] as const
+    { kind: 'return', value: undefined },
+    { kind: 'unreachable' },
+  ]
   const rows = all.map((e) => {
     assert.is(
       withParts(e, (part) => part),
@@ -476,12 +442,16 @@ test('passes leave what they cannot make shorter as it is', () => {
   const store = operation('i32.store', [get(0, 'i32'), { kind: 'tee', local: 1, value: i32(1) }])
   const body: readonly Expression[] = [
     {
-      ...{ kind: 'loop', label },
+      kind: 'loop',
+      label,
       body: [store, { kind: 'br_if', label, value: undefined, condition: get(1, 'i32') }],
     },
     {
-      ...{ kind: 'if', label: { kind: 'block', result: undefined }, condition: get(0, 'i32') },
-      ...{ yes: [operation('i32.store', [get(0, 'i32'), get(1, 'i32')])], no: [] },
+      kind: 'if',
+      label: elsewhere,
+      condition: get(0, 'i32'),
+      yes: [operation('i32.store', [get(0, 'i32'), get(1, 'i32')])],
+      no: [],
     },
     { kind: 'return', value: get(0, 'i32') },
   ]
@@ -493,15 +463,8 @@ test('passes leave what they cannot make shorter as it is', () => {
 })
 
 test('what is wrong is said', () => {
-  for (const [run, message] of refusals) {
-    let got = 'no error'
-    try {
-      run()
-    } catch (error) {
-      got = (error as Error).message
-    }
-    assert.is(got, message)
-  }
+  for (const [run, message] of refusals)
+    assert.throws(run, (error: Error) => error.message === message, message)
 })
 
 const integers = [0, 1, -1, 2, 7, 31, 32, 33, 127, 128, 255, -128, 32768, 65536, 2 ** 31 - 1]
@@ -517,14 +480,10 @@ const numbersOf: Readonly<Record<string, readonly (number | bigint)[]>> = {
 
 test('known arithmetic: WebAssembly’s result of each pair of numbers, unknown where it traps', () => {
   const folded: string[] = []
-  for (const op of instructions.filter(({ code }) => code >= 0x45 && code <= 0xc4)) {
-    const { name, params, result } = op
-    const body: Expression[] = [
-      {
-        ...{ kind: 'op', op, offset: 0, align: 0, lanes: [] },
-        args: params.map((type, local) => get(local, type)),
-      },
-    ]
+  const arithmetic = instructions.filter(({ code }) => code >= 0x45 && code <= 0xc4)
+  for (const { name, params, result } of arithmetic) {
+    const operands = params.map((type, local) => get(local, type))
+    const body = [operation(name, operands)]
     const bytes = encodeModule(partsOf([func('f', [...params], { result, body })]))
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource))
     const run = exports.f as (...args: unknown[]) => number | bigint
