@@ -90,7 +90,11 @@ export function parseRedisUrl(url: string): RedisAddress {
   const shown = `${scheme}//${username && `${username}@`}${parsed.hostname}`
   return {
     url: `${shown}:${port}${db === 0 ? '' : `/${db}`}`,
-    ...{ host, port, db, ...named, tls: scheme === 'rediss:' },
+    host,
+    port,
+    db,
+    ...named,
+    tls: scheme === 'rediss:',
   }
 }
 
@@ -141,7 +145,12 @@ export class RedisPlace {
     const { host, port, db, username, tls } = address
     const password = process.env[PASSWORD]
     const options: RedisOptions & { replyMapping?: 'legacy' } = {
-      ...{ host, port, db, username, lazyConnect: true, connectTimeout: FIRST_MS },
+      host,
+      port,
+      db,
+      username,
+      lazyConnect: true,
+      connectTimeout: FIRST_MS,
       ...(password ? { password } : {}),
       ...(tls ? { tls: {} } : {}),
       Connector: boundedConnector(io.AbstractConnector),

@@ -184,7 +184,7 @@ class Desk {
   readonly left = new Map<string, Job>()
   /** What was told of jobs that were left. */
   readonly told = new Set<string>()
-  /** Of jobs: the process may be ended before they are. */
+  /** Folders of jobs, to be removed when the process is ended before them. */
   readonly folders = new Set<string>()
   readonly clear = (): void => {
     for (const folder of this.folders) rmSync(folder, { recursive: true, force: true })

@@ -20,8 +20,16 @@ import type { RoundsArguments } from './flags.js'
 
 /** Options that a worker has of its own, that are places of files, or that no number depends on. */
 export const ownOptions = [
-  ...['version', 'data', 'load', 'loadSha256', 'threads'],
-  ...['checkpointEvery', 'monitor', 'earlyStopping', 'rounds', 'network'],
+  'version',
+  'data',
+  'load',
+  'loadSha256',
+  'threads',
+  'checkpointEvery',
+  'monitor',
+  'earlyStopping',
+  'rounds',
+  'network',
 ] as const satisfies readonly (keyof RunOptions)[]
 
 /** What a job says of a run. */

@@ -49,7 +49,9 @@ const calls = {
     let told = Number.NEGATIVE_INFINITY
     let summary: TrainSummary | undefined
     const command = trainCommand(new Command('train'), {
-      ...{ goesOn: true, untilEpoch, untilStep },
+      goesOn: true,
+      untilEpoch,
+      untilStep,
       onNetwork({ name, sha256 }) {
         if (model !== undefined && sha256 !== model)
           fail(

@@ -135,7 +135,9 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
       args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads, model })],
       untilEpoch: until,
       model: run.own?.sha256,
-      ...{ data, limits, signal },
+      data,
+      limits,
+      signal,
       onNews: sparingly(context.progress),
     }
     const result = await trainAnew(folder, whole, begun, (error) => {

@@ -372,7 +372,9 @@ export const liveSweepPage = (status: SweepStatus): Promise<string> =>
     title: status.title,
     body: `<p id="told" class="note" role="status"></p>
 <div id="sweep">${sweepBody(status)}</div>\n`,
-    ...{ script, style, live: true },
+    script,
+    style,
+    live: true,
   })
 
 /** How much is shown. */
@@ -428,8 +430,13 @@ function cell(value: unknown): string {
 export function sweepCsv({ varied, rows }: SweepStatus): string {
   const head = ['id', ...varied, 'state', 'epochs', 'testAccuracy', 'testLoss', 'weightsSha256']
   const lines = bestFirst(rows).map(({ id, chosen, state, epoch, testAccuracy, result }) => [
-    ...[id, ...varied.map((name) => chosen[name]), state, epoch, testAccuracy],
-    ...[result?.testLoss, result?.weightsSha256],
+    id,
+    ...varied.map((name) => chosen[name]),
+    state,
+    epoch,
+    testAccuracy,
+    result?.testLoss,
+    result?.weightsSha256,
   ])
   return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
 }

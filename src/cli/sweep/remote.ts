@@ -279,8 +279,10 @@ function tellNews(of: Pending, progress: unknown): void {
   const counts = [epoch, epochs, step, steps]
   if (!counts.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) return
   of.onNews({
-    ...{ epoch: epoch as number, epochs: epochs as number },
-    ...{ step: step as number, steps: steps as number },
+    epoch: epoch as number,
+    epochs: epochs as number,
+    step: step as number,
+    steps: steps as number,
     testAccuracy: Number.isFinite(testAccuracy) ? (testAccuracy as number) : null,
   })
 }

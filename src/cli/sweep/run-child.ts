@@ -157,7 +157,12 @@ export async function trainIn(folder: string, run: ChildRun): Promise<RunResult>
   if (before) return before
   const args = [
     ...run.args,
-    ...['--out', folder, '--json', '--no-report', '--checkpoint-every', CHECKPOINT_EVERY],
+    '--out',
+    folder,
+    '--json',
+    '--no-report',
+    '--checkpoint-every',
+    CHECKPOINT_EVERY,
   ]
   const { stopped } = await trainInChild({ ...run, args })
   const result = await resultAt(folder)

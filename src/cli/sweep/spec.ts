@@ -36,8 +36,21 @@ export type GivenOptions = Readonly<Record<string, RunValue>>
 
 /** Options of `train` that a sweep says itself, or that name files. */
 const ownOptions = [
-  ...['out', 'overwrite', 'resume', 'json', 'dashboard', 'report', 'load', 'checkpointEvery'],
-  ...['revectorize', 'data', 'cache', 'redis', 'namespace', 'shared', 'replaceAfter'],
+  'out',
+  'overwrite',
+  'resume',
+  'json',
+  'dashboard',
+  'report',
+  'load',
+  'checkpointEvery',
+  'revectorize',
+  'data',
+  'cache',
+  'redis',
+  'namespace',
+  'shared',
+  'replaceAfter',
 ]
 
 /** What no number depends on: it may stand in `base`, but makes no other run. */

@@ -91,7 +91,11 @@ export async function serveRounds(
   const limits = { memoryMB: Number.MAX_SAFE_INTEGER, seconds: Number.MAX_SAFE_INTEGER }
   try {
     const worker = await startWorker(place, {
-      ...{ kinds: [kind], concurrency: 1, limits, store, onAside: onNews },
+      kinds: [kind],
+      concurrency: 1,
+      limits,
+      store,
+      onAside: onNews,
     })
     return {
       get done() {
