@@ -12,7 +12,7 @@ import { models } from '../../src/model/models/registry.js'
 import { withFolder } from '../files/temporary.js'
 import { testUnless } from '../support/runner.js'
 import { main, run } from './command.js'
-import { run as runHere } from './in-process.js'
+import { run as runHere, succeed } from './in-process.js'
 
 /** Windows has neither these signals nor this shell. */
 const posix = testUnless(process.platform === 'win32' && 'Windows has no signals')
@@ -39,8 +39,7 @@ posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the s
   withFolder(async (parent) => {
     const [whole, broken] = [join(parent, 'whole'), join(parent, 'broken')]
     const args = ['train', ...small, '--epochs', '150', '--method', 'sltt', '--threads', '1']
-    const alone = await runHere([...args, '--out', whole])
-    assert.is(alone.code, 0, alone.stderr)
+    await succeed([...args, '--out', whole])
     const locked = (): boolean => existsSync(join(broken, 'run.lock'))
     assert.is(await endBy('SIGTERM', [...args, '--out', broken], locked), 143)
     assert.ok((await readdir(broken)).includes('checkpoint.safetensors'))
@@ -58,8 +57,7 @@ posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the s
     }
     assert.is(code, 129)
     assert.equal((await readdir(broken)).sort(), allFiles)
-    const last = await runHere(resume)
-    assert.is(last.code, 0, last.stderr)
+    await succeed(resume)
     // Equal runs give equal files, whatever the threads.
     for (const name of ['weights.safetensors', 'best.safetensors']) {
       const [a, b] = await Promise.all([whole, broken].map((dir) => readFile(join(dir, name))))
@@ -68,8 +66,7 @@ posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the s
     const times = async (): Promise<unknown> =>
       Promise.all(allFiles.map(async (name) => (await stat(join(broken, name))).mtimeMs))
     const before = await times()
-    const again = await runHere(['train', '--resume', broken, '--json'])
-    assert.is(again.code, 0, again.stderr)
+    await succeed(['train', '--resume', broken, '--json'])
     assert.equal(await times(), before, 'a finished run stays as it is')
     await appendFile(join(broken, 'best.safetensors'), 'x')
     const damaged = await runHere(['train', '--resume', broken])
@@ -88,8 +85,7 @@ test('a layer that never fires: one line a run, on standard error', () =>
     await model.save(file)
     await model.dispose()
     const silent = ['--model', 'mlp', '--load', file, '--lr', '0', '--threads', '1', '--json']
-    const { code, stderr } = await runHere(['train', ...small, ...silent, '--epochs', '2'])
-    assert.is(code, 0, stderr)
+    const { stderr } = await succeed(['train', ...small, ...silent, '--epochs', '2'])
     assert.match(stderr, /^spikewasm: no neuron of layer 2 fired in epoch 1: [^\n]+\n$/)
   }))
 

@@ -4,17 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withFolder } from '../files/temporary.js'
 import { run as runProcess } from './command.js'
-import { run, tiny } from './in-process.js'
-
-/** One line on standard error, nothing on standard output, exit code 1, no stack. */
-async function refuses(args: readonly string[], message: RegExp, how = run): Promise<void> {
-  const { code, stdout, stderr } = await how(args)
-  const where = `${args.join(' ')} → ${code}: ${stderr}`
-  assert.is(code, 1, where)
-  assert.match(stderr, message, where)
-  assert.match(stderr, /^spikewasm: [^\n]+\n$/, where)
-  assert.is(stdout, '', where)
-}
+import { refuse, run, tiny } from './in-process.js'
 
 const cases: [args: string, message: RegExp][] = [
   ['foo', /unknown command 'foo'/],
@@ -102,13 +92,12 @@ const cases: [args: string, message: RegExp][] = [
   ['trian', /unknown command 'trian' \(Did you mean train\?\)/],
 ]
 
-for (const [args, message] of cases)
-  test(`refuses ${args}`, () => refuses(args.split(' '), message))
+for (const [args, message] of cases) test(`refuses ${args}`, () => refuse(args.split(' '), message))
 
 // What the parser and the files' readers refuse.
 test('a process of its own says the same', async () => {
   for (const [args, message] of cases.filter((_, i) => [1, 34].includes(i)))
-    await refuses(args.split(' '), message, runProcess)
+    await refuse(args.split(' '), message, runProcess)
 })
 
 test('a folder for --out that cannot be written is refused before training', () =>
@@ -129,7 +118,7 @@ test('a loss that is not a number names step and layer, and leaves what was save
     assert.is((await run(['train', ...tiny, '--out', folder])).code, 0)
     const weights = join(folder, 'weights.safetensors')
     const before = await readFile(weights)
-    await refuses(['train', ...tiny, '--out', folder], /holds a run already; --resume/)
+    await refuse(['train', ...tiny, '--out', folder], /holds a run already; --resume/)
     const args = ['train', '--lr', '1e38', '--epochs', '1', '--out', join(folder, 'other')]
     const { code, stderr } = await run(args)
     assert.is(code, 1)
@@ -146,28 +135,28 @@ test('weights that are damaged or of another network are refused', () =>
     assert.is((await run(['train', ...tiny, '--out', folder])).code, 0)
     const weights = join(folder, 'weights.safetensors')
     const bytes = await readFile(weights)
-    await refuses(
+    await refuse(
       ['eval', '--run', folder, '--model', 'mlp'],
       /state dict does not match the network; missing: 3\.weight, .*unexpected: 0\.weight/,
     )
-    await refuses(
+    await refuse(
       ['train', '--model', 'mlp', '--load', weights],
       /state dict does not match the network/,
     )
     for (const length of [0, 5, 100, bytes.length >> 1, bytes.length - 1]) {
       await writeFile(weights, bytes.subarray(0, length))
-      await refuses(['eval', '--run', folder], /weights\.safetensors/)
+      await refuse(['eval', '--run', folder], /weights\.safetensors/)
     }
-    await refuses(['eval', '--run', folder], /weights\.safetensors: must be the file that the run/)
+    await refuse(['eval', '--run', folder], /weights\.safetensors: must be the file that the run/)
     // A folder of 0.1 has no manifest.
     await rm(join(folder, 'manifest.json'))
     await writeFile(join(folder, 'options.json'), '{"version": "0.1.0", "model": "cnn"')
-    await refuses(
+    await refuse(
       ['eval', '--run', folder],
       /options\.json: must hold the options of a run, got something else .*valid JSON/,
     )
     await writeFile(join(folder, 'options.json'), '{"version": "0.1.0", "model": "transformer"}')
-    await refuses(
+    await refuse(
       ['eval', '--run', folder],
       /options\.json: must hold the options of a run, got model: /,
     )
@@ -208,7 +197,7 @@ test('labels out of range and images of another shape are refused', () =>
     await writeMnist(good, 11, (i) => i % 10)
     await writeMnist(bad, 11, (i) => (i === 13 ? 77 : i % 10))
     const train = ['train', '--dataset', 'mnist', '--epochs', '1', '--threads', '1']
-    await refuses(
+    await refuse(
       [...train, '--data', bad],
       /labels must be integers from 0 to 9, got 77 at index 13/,
     )
@@ -217,7 +206,7 @@ test('labels out of range and images of another shape are refused', () =>
     const { code, stderr } = await run([...train, '--data', good, '--out', out])
     assert.is(code, 0, stderr)
     assert.is((await run(['eval', '--run', out])).code, 0, 'the run knows where its data is')
-    await refuses(
+    await refuse(
       ['eval', '--run', out, '--dataset', 'digits'],
       /run: the model takes samples of \[1, 11, 11\], got digits test with \[1, 8, 8\]; give --dataset/,
     )

@@ -6,7 +6,7 @@ import { durations } from '../../src/diagnose/cost.js'
 import { events, loadModel } from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
 import { nmnistFile, structuredNpy } from '../support/event-files.js'
-import { parseLines, run } from './in-process.js'
+import { parseLines, run, succeed } from './in-process.js'
 import { recording, writeRecordings } from './recordings.js'
 
 test('train and eval on recordings; eval takes the cutting from the run', () =>
@@ -26,8 +26,7 @@ test('train and eval on recordings; eval takes the cutting from the run', () =>
       '--roll',
       '2',
     ]
-    const trained = await run(['train', ...own, ...cut, ...more, '--out', out])
-    assert.is(trained.code, 0, trained.stderr)
+    const trained = await succeed(['train', ...own, ...cut, ...more, '--out', out])
     const final = parseLines(trained.stdout).at(-1)!
     assert.equal([final.model, final.timeSteps], ['eventCnn', 3])
     const options = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
@@ -35,8 +34,7 @@ test('train and eval on recordings; eval takes the cutting from the run', () =>
       [options.timeWindow, options.binary, options.eventSize, options.roll, options.input],
       [9000, true, 17, 2, [2, 17, 17]],
     )
-    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
-    assert.is(tested.code, 0, tested.stderr)
+    const tested = await succeed(['eval', '--run', out, '--threads', '1', '--json'])
     assert.is(parseLines(tested.stdout).at(-1)!.testLoss, final.testLoss)
   }))
 
@@ -47,15 +45,13 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const cut = ['--dataset', 'events', '--data', data, '--time-steps', '3', '--event-size', '17']
     const one = ['--threads', '1', '--json']
     const few = ['--epochs', '1', '--batch-size', '10', '--train-share', '0.5']
-    const trained = await run(['train', ...cut, ...few, ...one, '--out', out])
-    assert.is(trained.code, 0, trained.stderr)
+    await succeed(['train', ...cut, ...few, ...one, '--out', out])
     const options = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
     assert.equal(
       [options.dataset, options.sensor, options.trainShare, options.input, options.classes],
       ['events', [34, 34], 0.5, [2, 17, 17], 10],
     )
-    const tested = await run(['eval', '--run', out, ...one])
-    assert.is(tested.code, 0, tested.stderr)
+    const tested = await succeed(['eval', '--run', out, ...one])
     const { testAccuracy, samples } = parseLines(tested.stdout).at(-1)!
     assert.is(samples, 10)
 
@@ -64,8 +60,7 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const arrays = join(folder, 'four.npy')
     await writeFile(arrays, structuredNpy(list))
     const file = join(data, '4', '1.bin')
-    const predicted = await run(['predict', '--run', out, file, arrays, '--json'])
-    assert.is(predicted.code, 0, predicted.stderr)
+    const predicted = await succeed(['predict', '--run', out, file, arrays, '--json'])
     const [first, second] = parseLines(predicted.stdout)
     assert.equal(second.logits, first.logits)
     const [x, y, t, p] = [0, 1, 2, 3].map((i) => list.map((event) => event[i]))
@@ -79,14 +74,11 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     assert.match(parseLines(still.stdout)[0].error as string, /must become frames of \[2, 17, 17\]/)
 
     for (const mode of ['infer', 'step']) {
-      const exported = await run(['export', '--run', out, '--mode', mode, '--out', net])
-      assert.is(exported.code, 0, exported.stderr)
-      const on = await run(['eval', '--on', net, '--run', out, '--json'])
-      assert.is(on.code, 0, on.stderr)
+      await succeed(['export', '--run', out, '--mode', mode, '--out', net])
+      const on = await succeed(['eval', '--on', net, '--run', out, '--json'])
       assert.is(parseLines(on.stdout)[0].testAccuracy, testAccuracy, mode)
       const hosts = ['--hosts', 'node', '--samples', '4', '--json']
-      const verified = await run(['verify', net, '--run', out, ...hosts])
-      assert.is(verified.code, 0, verified.stderr)
+      const verified = await succeed(['verify', net, '--run', out, ...hosts])
       const [{ exact, samples: shown }] = parseLines(verified.stdout)
       assert.equal([exact, shown], [true, 4])
     }
@@ -94,7 +86,7 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     // Nobody looks at the times.
     const ofUsers = { ...durations }
     Object.assign(durations, { warmUp: 10, measure: 10 })
-    const diagnosed = await run([
+    await succeed([
       ...[
         'diagnose',
         ...cut,
@@ -111,15 +103,13 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
       ...['--out', join(folder, 'diagnosis')],
     ])
     Object.assign(durations, ofUsers)
-    assert.is(diagnosed.code, 0, diagnosed.stderr)
   }))
 
 test('encoders on the command line', async () => {
   const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
   for (const encoder of ['rate', 'phase']) {
     const own = ['--encoder', encoder, '--time-steps', '3', '--json']
-    const { code, stdout, stderr } = await run(['train', ...tiny, ...own])
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed(['train', ...tiny, ...own])
     assert.is(parseLines(stdout).at(-1)!.timeSteps, 3)
   }
 })
@@ -147,8 +137,7 @@ test('show prints a still and writes a page', () =>
     const file = join(folder, 'a <b>.bin')
     await writeFile(file, nmnistFile(recording(1)))
     const page = join(folder, 'page.html')
-    const { code, stdout, stderr } = await run(['show', file, '--frames', '5', '--out', page])
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed(['show', file, '--frames', '5', '--out', page])
     assert.match(stdout, /34 × 34 pixels, 150 events \(75 ON, 75 OFF\) in 44\.7 ms/)
     assert.match(stdout, /▁|█/)
     assert.not.ok(stdout.includes('\u001b'))

@@ -40,6 +40,27 @@ export function run(
   return result
 }
 
+/** Runs a command that does what it is asked. */
+export async function succeed(...of: Parameters<typeof run>): Promise<Result> {
+  const result = await run(...of)
+  assert.is(result.code, 0, result.stderr)
+  return result
+}
+
+/** One line on standard error, nothing on standard output, exit code 1, no stack. */
+export async function refuse(
+  args: readonly string[],
+  message: RegExp,
+  how: (args: readonly string[]) => Promise<Result> = run,
+): Promise<void> {
+  const { code, stdout, stderr } = await how(args)
+  const where = `${args.join(' ')} → ${code}: ${stderr}`
+  assert.is(code, 1, where)
+  assert.match(stderr, message, where)
+  assert.match(stderr, /^spikewasm: [^\n]+\n$/, where)
+  assert.is(stdout, '', where)
+}
+
 /** Where commands listen, and for what. */
 const emitters = [
   [process, ['warning', 'uncaughtException', 'SIGINT', 'SIGTERM', 'SIGHUP']],

@@ -9,7 +9,7 @@ import { compile, datasets, type Model, mlp } from '../../src/index.js'
 import { loadModel } from '../../src/model/load.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { stripped, tinyNet } from '../support/tiny-net.js'
-import { parseLines, run, tiny } from './in-process.js'
+import { parseLines, refuse, run, succeed, tiny } from './in-process.js'
 
 const input = [1, 8, 8] as const
 const labels = ['o', ...'123456789']
@@ -23,8 +23,7 @@ async function exported(model: Model, path: string, options: ExportOptions): Pro
 }
 
 const firstLine = async (args: string[]): Promise<Record<string, unknown>> => {
-  const { code, stdout, stderr } = await run(args)
-  assert.is(code, 0, stderr)
+  const { stdout } = await succeed(args)
   return parseLines(stdout)[0]
 }
 
@@ -132,9 +131,7 @@ test('a hostile file: class 99 of 10 is an error of eval, predict and verify', (
       ['predict', '--weights', path, join(folder, 'x.bin')],
       ['verify', path, '--run', join(folder, 'run'), '--hosts', 'node'],
     ]) {
-      const { code, stderr } = await run(args)
-      assert.is(code, 1, args[0])
-      assert.match(stderr, /must answer predicted_class\(\) with 0 to 9, got 99/)
+      await refuse(args, /must answer predicted_class\(\) with 0 to 9, got 99/)
     }
   }))
 
@@ -150,18 +147,17 @@ test('what takes no exported network says what does', () =>
       ['diagnose', '--weights', path],
       ['train', '--load', path, '--limit-train', '64', '--epochs', '1'],
     ]) {
-      const { code, stderr } = await run(args)
-      assert.is(code, 1, args.join(' '))
-      assert.match(stderr, message, args.join(' '))
+      await refuse(args, message)
     }
     assert.match(await messageOf(() => loadModel(path)), message)
     const model = await compiled()
     assert.match(await messageOf(() => model.load(path)), message)
     await model.dispose()
     for (const option of ['--model mlp', '--time-steps 3', '--program single']) {
-      const { code, stderr } = await run(['info', '--weights', path, ...option.split(' ')])
-      assert.is(code, 1)
-      assert.match(stderr, / must be left out with an exported network, got /)
+      await refuse(
+        ['info', '--weights', path, ...option.split(' ')],
+        / must be left out with an exported network, got /,
+      )
     }
     const refused = await run(['predict', '--weights', path, '--tau', '2', path])
     assert.match(refused.stderr, /--tau must be left out with an exported network, got 2/)

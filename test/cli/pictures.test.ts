@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withFolder } from '../files/temporary.js'
-import { parseLines, run } from './in-process.js'
+import { parseLines, refuse, run, succeed } from './in-process.js'
 
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`../../../test/fixtures/pictures/${name}`, import.meta.url))
@@ -32,15 +32,12 @@ test('train, eval and predict with a folder of pictures', () =>
     assert.equal([final.dataset, final.parameters], ['images', 3 * 64 * 256 + 256 + 256 * 2 + 2])
     assert.ok((await readdir(cache)).length >= 2)
 
-    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
-    assert.is(tested.code, 0, tested.stderr)
+    const tested = await succeed(['eval', '--run', out, '--threads', '1', '--json'])
     const [line] = parseLines(tested.stdout)
     assert.equal([line.samples, line.testLoss], [2, final.testLoss])
 
-    const wrong = await run(['predict', '--run', out, fixture('rgb.png')])
-    assert.is(wrong.code, 1)
-    assert.match(
-      wrong.stderr,
+    await refuse(
+      ['predict', '--run', out, fixture('rgb.png')],
       /rgb\.png: must be an image of 8 × 8 pixels, got 23 × 19; resize it first/,
     )
 
@@ -58,16 +55,11 @@ test('a folder of classes alone: all to train with, or a share', () =>
     const common = ['--dataset', 'images', '--data', classes, '--model', 'mlp', '--threads', '1']
     const how = ['--image-size', '8', '--epochs', '1', '--batch-size', '1', '--json']
     const train = ['train', ...common, ...how]
-    const none = await run(train)
-    assert.is(none.code, 1)
-    assert.match(none.stderr, /no test part; give trainShare, .* --train-share 0\.9/)
-    const split = await run([...train, '--validation-split', '0.5'])
-    assert.is(split.code, 0, split.stderr)
+    await refuse(train, /no test part; give trainShare, .* --train-share 0\.9/)
+    await succeed([...train, '--validation-split', '0.5'])
     const out = join(folder, 'run')
-    const shared = await run([...train, '--train-share', '0.5', '--out', out])
-    assert.is(shared.code, 0, shared.stderr)
-    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
-    assert.is(tested.code, 0, tested.stderr)
+    await succeed([...train, '--train-share', '0.5', '--out', out])
+    const tested = await succeed(['eval', '--run', out, '--threads', '1', '--json'])
     assert.equal(parseLines(tested.stdout)[0].samples, 2)
     const wrong = await run([...train, '--train-share', '2'])
     assert.match(wrong.stderr, /--train-share must lie in 0…1 \(0 excluded\), got 2/)

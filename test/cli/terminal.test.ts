@@ -20,7 +20,7 @@ import { withFolder } from '../files/temporary.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 import { run as runProcess } from './command.js'
-import { parseLines, run } from './in-process.js'
+import { parseLines, run, succeed } from './in-process.js'
 
 const { test, withRedis, at, openQueue } = redisSuite('terminal')
 
@@ -218,8 +218,7 @@ test('names of classes are those of folders', () =>
     const out = join(folder, 'run')
     const how = ['--image-size', '8', '--epochs', '1', '--batch-size', '1', '--threads', '1']
     const data = ['--dataset', 'images', '--data', folder, '--model', 'mlp']
-    const trained = await run(['train', ...data, ...how, '--out', out])
-    assert.is(trained.code, 0, trained.stderr)
+    const trained = await succeed(['train', ...data, ...how, '--out', out])
     expectText(trained.stdout + trained.stderr, 'train')
     await writeFile(join(folder, `x${evil}.bin`), new Float32Array(3 * 64))
     await expectEscaped('predict', '--run', out, join(folder, `x${evil}.bin`))

@@ -13,7 +13,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
-import { parseLines, run } from './in-process.js'
+import { parseLines, run, succeed } from './in-process.js'
 
 const network = () =>
   sequential(flatten(), linear(64, 9), lif({ tau: 2 }), linear(9, 10), leakyIntegrator())
@@ -30,8 +30,7 @@ test('show --trace draws what a model records', () =>
     await model.predict(image)
     const page = join(folder, 'page.html')
     const given = ['show', '--trace', '--weights', file, '--sample', '2']
-    const told = await run([...given, '--neuron', '4,0', '--json', '--out', page])
-    assert.is(told.code, 0, told.stderr)
+    const told = await succeed([...given, '--neuron', '4,0', '--json', '--out', page])
     const [{ traces, sample }] = parseLines(told.stdout)
     const { potential, threshold, spike } = model.states('2')
     const of = ({ data }: { data: Float32Array }, n: number) =>

@@ -30,7 +30,7 @@ import {
   tet,
 } from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'
-import { parseLines, run, tiny } from './in-process.js'
+import { parseLines, refuse, run, succeed, tiny } from './in-process.js'
 
 const context: TrainingContext = {
   method: 'rate',
@@ -337,9 +337,7 @@ test('each option of train does something or is refused', async () => {
       .concat('--event-drop')
       .map((text) => [text, new RegExp(`${text.split(' ')[0]} must be left out for `)] as const),
   ] as [string, RegExp][]) {
-    const { code, stderr } = await run(['train', ...tiny, ...text.split(' ')])
-    assert.is(code, 1, text)
-    assert.match(stderr, expected)
+    await refuse(['train', ...tiny, ...text.split(' ')], expected)
   }
 })
 
@@ -347,15 +345,7 @@ test('train --rate-penalty: the run has it, its id is another, and fewer spikes 
   withFolder(async (folder) => {
     const train = async (name: string, ...flags: string[]) => {
       const out = join(folder, name)
-      const { code, stdout, stderr } = await run([
-        'train',
-        ...tiny,
-        ...flags,
-        '--json',
-        '--out',
-        out,
-      ])
-      assert.is(code, 0, stderr)
+      const { stdout } = await succeed(['train', ...tiny, ...flags, '--json', '--out', out])
       const saved = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
       const { id, firingRates, ...first } = parseLines(stdout)[0]
       const options = first.options as Record<string, unknown>
@@ -369,9 +359,10 @@ test('train --rate-penalty: the run has it, its id is another, and fewer spikes 
     assert.equal([some.saved.ratePenalty, some.saved.rateTarget], [3, 0])
     assert.is.not(some.id, plain.id)
     assert.ok(some.rate < plain.rate, `${some.rate}, without ${plain.rate}`)
-    const online = await run(['train', ...tiny, '--method', 'ottt', '--rate-penalty', '1'])
-    assert.is(online.code, 1)
-    assert.match(online.stderr, /penalties need all steps before their gradient.*'ottt'/)
+    await refuse(
+      ['train', ...tiny, '--method', 'ottt', '--rate-penalty', '1'],
+      /penalties need all steps before their gradient.*'ottt'/,
+    )
   }))
 
 test('train --early-stopping: ends, says why, and is finished for --resume', () =>
@@ -386,8 +377,7 @@ test('train --early-stopping: ends, says why, and is finished for --resume', () 
     assert.match(String(stopped), /^earlyStopping: testLoss has not improved for 1 epoch; best /)
     assert.is((options as { earlyStopping: number }).earlyStopping, 1)
     assert.ok(lines.length < 6, stdout)
-    const again = await run(['train', '--resume', out, '--json'])
-    assert.is(again.code, 0, again.stderr)
+    const again = await succeed(['train', '--resume', out, '--json'])
     assert.equal([parseLines(again.stdout).at(-1)!.stopped], [stopped])
     assert.match(again.stderr, `; the run was finished and nothing was written; it is in ${out}`)
   }))

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { durations } from '../../src/diagnose/cost.js'
 import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
 import { main, run as runProcess } from '../cli/command.js'
-import { parseLines, run } from '../cli/in-process.js'
+import { parseLines, refuse, run, succeed } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
 
 const quick = [
@@ -87,8 +87,7 @@ test('diagnose --processes: a process for each method and T', () =>
   withFolder(async (out) => {
     const wanted = ['--methods', 'rate-m,os', '--time-steps', '2']
     const options = [...quick, ...wanted, ...few, '--processes', '--json', '--out', out]
-    const { code, stdout, stderr } = await run(options)
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed(options)
     const [{ setup, costs }] = parseLines(stdout) as unknown as Diagnosis[]
     const base = setup.baseBytes as number
     assert.ok(base > 20e6, `a process takes ${base} bytes`)
@@ -107,12 +106,10 @@ test('diagnose takes the data of a run, and shows frames to processes too', () =
   withFolder(async (folder) => {
     const [own, out] = ['run', 'out'].map((name) => join(folder, name))
     const how = ['--model', 'mlp', '--encoder', 'rate', '--time-steps', '3', '--limit-train', '64']
-    const trained = await run(['train', ...how, '--epochs', '1', '--threads', '1', '--out', own])
-    assert.is(trained.code, 0, trained.stderr)
+    await succeed(['train', ...how, '--epochs', '1', '--threads', '1', '--out', own])
     const measured = ['--methods', 'rate-m', '--steps', '1', '--batch-size', '16', '--processes']
     const all = [...measured, '--threads', '1', '--json', '--out', out]
-    const { code, stdout, stderr } = await run(['diagnose', '--run', own, ...all])
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed(['diagnose', '--run', own, ...all])
     const [{ setup, costs }] = parseLines(stdout) as unknown as Diagnosis[]
     assert.equal([setup.timeSteps, setup.parameters], [[3], 64 * 256 + 256 + 256 * 10 + 10])
     assert.is(costs[0].process?.planBytes, costs[0].totalBytes)
@@ -120,8 +117,7 @@ test('diagnose takes the data of a run, and shows frames to processes too', () =
 
 test('diagnose --json: one line', () =>
   withFolder(async (out) => {
-    const { code, stdout, stderr } = await run([...quick, ...few, '--json', '--out', out])
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed([...quick, ...few, '--json', '--out', out])
     const lines = parseLines(stdout)
     assert.is(lines.length, 1)
     assert.equal(lines[0], JSON.parse(await readFile(join(out, 'diagnose.json'), 'utf8')))
@@ -175,9 +171,10 @@ test('diagnose --out: a file is refused before anything is measured', () =>
   withFolder(async (folder) => {
     const out = join(folder, 'file')
     await writeFile(out, '')
-    const { code, stderr } = await run(['diagnose', '--out', out])
-    assert.is(code, 1)
-    assert.match(stderr, /^spikewasm: --out must be a folder that can be written, got [^\n]+\n$/)
+    await refuse(
+      ['diagnose', '--out', out],
+      /^spikewasm: --out must be a folder that can be written, got [^\n]+\n$/,
+    )
   }))
 
 test.run()

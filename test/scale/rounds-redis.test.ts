@@ -11,7 +11,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { main } from '../cli/command.js'
-import { parseLines, run as runHere } from '../cli/in-process.js'
+import { parseLines, refuse, run as runHere, succeed } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
 import { folderKinds, writeData } from '../support/data-folders.js'
 import { isLong } from '../support/long.js'
@@ -100,8 +100,7 @@ let alone: Promise<Wanted> | undefined
 const wanted = (): Promise<Wanted> => {
   alone ??= withFolder(async (folder) => {
     const out = join(folder, 'run')
-    const { code, stdout, stderr } = await runHere([...training, '--out', out])
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed([...training, '--out', out])
     assert.is(parseLines(stdout).length, 5)
     return { hash: await weightsHash(out), records: await figures(out) }
   })
@@ -183,19 +182,16 @@ check('replicas are trained where the data have another path; other data are ref
       start([main, 'worker', ...at('same'), '--data', join(folder, 'there')]),
       start([main, 'worker', ...at('other'), '--data', join(folder, 'other')]),
     )
-    const alone = await runHere([...train, '--out', 'alone'], { cwd: folder })
-    assert.is(alone.code, 0, alone.stderr)
-    const done = await runHere([...train, '--out', 'out', ...at('same')], { cwd: folder })
-    assert.is(done.code, 0, done.stderr)
+    await succeed([...train, '--out', 'alone'], { cwd: folder })
+    await succeed([...train, '--out', 'out', ...at('same')], { cwd: folder })
     const [a, b] = await Promise.all(
       ['alone', 'out'].map((name) => weightsHash(join(folder, name))),
     )
     assert.is(b, a)
-    const refused = await runHere([...train, ...at('other')], { cwd: folder })
-    assert.is(refused.code, 1)
-    assert.match(
-      refused.stderr,
+    await refuse(
+      [...train, ...at('other')],
       /one that differs in data\.samples, validation\.samples; give both/,
+      (args) => runHere(args, { cwd: folder }),
     )
   }),
 )
@@ -226,9 +222,10 @@ check('weights go through a folder that all workers see, or who has none says so
     )
     assert.equal(inRedis, [])
     assert.equal(await readdir(shared), [])
-    const other = await runHere([...training, ...place.slice(0, -2), '--out', join(folder, 'b')])
-    assert.is(other.code, 1)
-    assert.match(other.stderr, /in Redis, and this worker does so in a folder \(--shared\)/)
+    await refuse(
+      [...training, ...place.slice(0, -2), '--out', join(folder, 'b')],
+      /in Redis, and this worker does so in a folder \(--shared\)/,
+    )
   }),
 )
 
@@ -285,9 +282,7 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [`${both} --ema 0.9`, /--ema must be left out in rounds/],
   ]
   for (const [args, message] of wrong) {
-    const { code, stderr } = await runHere(['train', '--limit-train', '96', ...args.split(' ')])
-    assert.is(code, 1)
-    assert.match(stderr, message)
+    await refuse(['train', '--limit-train', '96', ...args.split(' ')], message)
   }
 })
 

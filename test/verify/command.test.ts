@@ -11,7 +11,7 @@ import { exportWasm } from '../../src/edge/export.js'
 import { compile } from '../../src/index.js'
 import { models } from '../../src/model/models/registry.js'
 import { main, run as runProcess } from '../cli/command.js'
-import { parseLines, run } from '../cli/in-process.js'
+import { parseLines, run, succeed } from '../cli/in-process.js'
 import { removeFolder } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { testUnless } from '../support/runner.js'
@@ -26,8 +26,7 @@ const runOf = (name: string): string => join(folder, name)
 async function train(name: string, model: string, seed: string): Promise<void> {
   const limits = ['--limit-train', '640', '--epochs', '1', '--threads', '1', '--json']
   const args = ['train', '--model', model, '--seed', seed, ...limits, '--out', runOf(name)]
-  const { code, stderr } = await run(args)
-  assert.is(code, 0, stderr)
+  await succeed(args)
 }
 
 test.before(async () => {
