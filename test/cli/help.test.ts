@@ -74,7 +74,10 @@ test('train --help: at most 45 lines of 80 columns, with the options of a first 
     'json',
   ])
     assert.ok(flagsIn(page).includes(`--${flag}`), flag)
-  assert.match(page, /network \(mlp, cnn,[^)]*; default: cnn, for recordings eventCnn\)/)
+  assert.match(
+    page,
+    /network by name or file: [^(]*\(mlp, cnn,[^)]*; default: cnn, for recordings eventCnn\)/,
+  )
   assert.match(page, /--data <path> +where the data set is\n/)
   assert.not.match(page, 'train-images-idx3-ubyte.gz')
 })

@@ -92,7 +92,7 @@ export const lossSpecs = Object.fromEntries(
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {
   ...o.under('Optimizer and loss', ['optimizer', 'lr'], {
-    optimizer: o.name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
+    optimizer: o.name('<name>', 'rule of a step', optimizerNames, { preset: 'sgd' }),
     lr: o.number('<rate>', 'learning rate', {
       usual: `${describeDefault('lr')}; ${usualOf('lr', others)}`,
     }),
