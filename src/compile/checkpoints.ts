@@ -1,4 +1,4 @@
-/** Makes activations again that are not kept; in a page `page/checkpoints.ts` stands for it. */
+/** Makes activations again that are not kept; in a page `checkpoints.page.ts` stands for it. */
 
 import type { ProgramBuilder } from './program.js'
 import { type Choices, noChoices, Remade } from './recompute.js'

@@ -1,4 +1,4 @@
-/** What weights of one byte need; in a page `page/int8.ts` stands for it, for exports alone. */
+/** What weights of one byte need; in a page `int8.page.ts` stands for it, for exports alone. */
 
 import { emitForwardOnBytes, fitsByteWeights } from './convolution/spikes.js'
 import { byteWeights } from './emit/standardise.js'

@@ -115,7 +115,10 @@ function activityFigures({ activity, setup }: Diagnosis): Figure[] {
     const spikes = new Set(spikeRows.map((row, at) => (row - 1) * T + spikeSteps[at] - 1))
     const { share = 0 } = look(i, layers.length)
     return {
-      ...{ title: `${title(name)}, ${shown}`, rows, steps: T, share },
+      title: `${title(name)}, ${shown}`,
+      rows,
+      steps: T,
+      share,
       ...packBits(rows, T, (row, step) => spikes.has(row * T + step)),
     }
   })

@@ -367,7 +367,12 @@ export class Loop implements Training {
     const { epoch, sums } = this.progress
     const { loss, gradientNorm } = result
     const info: StepInfo = {
-      ...{ epoch, epochs, step, steps: feed.length, loss, meanLoss: meanLoss(sums, feed) },
+      epoch,
+      epochs,
+      step,
+      steps: feed.length,
+      loss,
+      meanLoss: meanLoss(sums, feed),
       ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
       learningRate: rate.learningRate,
       milliseconds,

@@ -246,7 +246,7 @@ async function chaosOf(
 
 export interface ChaosResult {
   readonly ends: number
-  /** Of these, by SIGKILL. */
+  /** How many of these end by SIGKILL. */
   readonly kills: number
   readonly failures: readonly string[]
 }

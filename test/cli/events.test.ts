@@ -55,7 +55,7 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const { testAccuracy, samples } = parseLines(tested.stdout).at(-1)!
     assert.is(samples, 10)
 
-    // Of the same events as arrays: their sensor is that of the run, not the largest x and y.
+    // The same events as arrays: their sensor is that of the run, not the largest x and y.
     const list = recording(4)
     const arrays = join(folder, 'four.npy')
     await writeFile(arrays, structuredNpy(list))

@@ -234,7 +234,7 @@ test('node_modules: no native code, no install scripts, at most 8 MB', async () 
       withScripts.push(path)
   }
   assert.equal(withScripts, [])
-  // Of our own scripts, `prepare` counts too: npm 11 reports it as an install script.
+  // `prepare` counts too among our own scripts: npm 11 reports it as an install script.
   const { name, scripts } = JSON.parse(
     await readFile(join(project, 'node_modules/spikewasm/package.json'), 'utf8'),
   ) as { name: string; scripts: Record<string, string> }

@@ -15,7 +15,7 @@ export { Victim } from './victims.js'
 
 export interface ScaleChaosOptions extends SceneOptions {
   readonly runs: number
-  /** Of each worker. */
+  /** For each worker. */
   readonly kills: number
   /** Epochs of a run; default 6. */
   readonly epochs?: number

@@ -82,7 +82,7 @@ test('a run that is certain to be left out ends before the others have come as f
   const now = standings(['a', 'b', 'c', 'd'], { factor: 2 }, 2, (id, rung) =>
     known.get(`${id} ${rung}`),
   )
-  // Of four, two go on: c is behind two; a cannot be pushed out by d alone, b can.
+  // Two of four go on: c is behind two; a cannot be pushed out by d alone, b can.
   assert.is(now.get('c')?.state, 'stopped')
   assert.equal(now.get('a'), { rung: 1, state: 'trains' })
   assert.is(now.get('b')?.state, 'waits')

@@ -81,7 +81,7 @@ test('what a round keeps is what its bytes say, so a death changes no bit', () =
 test('it has a byte for each number, and hardly anything is lost with it', () => {
   assert.is(residualBytes(sizes), changeBytes('int8', sizes))
   const start = new Float32Array(sizes.parameters)
-  // Of each row one number is large, and the others are far below a step of int8.
+  // One number of each row is large, and the others are far below a step of int8.
   const end = Float32Array.from({ length: sizes.parameters }, (_, i) => (i % 7 === 0 ? 1 : 1e-3))
   const sum = new Float64Array(sizes.parameters)
   let lost: Float32Array | undefined

@@ -16,7 +16,7 @@ import { HERE, type SceneOptions, withScene } from './victims.js'
 export interface RoundsChaosOptions extends SceneOptions {
   readonly replicas: number
   readonly syncEvery: number
-  /** Of each worker, and of the process of `train`. */
+  /** For each worker, and for the process of `train`. */
   readonly kills: number
   readonly epochs: number
   readonly compress?: string
@@ -26,9 +26,9 @@ export interface RoundsChaosResult {
   /** Whether weights and records are those of the training alone. */
   readonly isEqual: boolean
   readonly rounds: number
-  /** Of workers. */
+  /** For workers. */
   readonly kills: number
-  /** Of the process of `train`. */
+  /** For the process of `train`. */
   readonly trainKills: number
   readonly restarts: number
 }

@@ -26,7 +26,7 @@ const { test, withRedis, at, openQueue } = redisSuite('told')
 const lines: string[] = []
 
 interface Way {
-  /** Of lines that come in any order. */
+  /** Lines that come in any order. */
   readonly isSorted?: boolean
   onOutput?(stdout: string): void
   readonly wide?: number

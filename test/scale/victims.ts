@@ -77,7 +77,7 @@ export class Victim {
 
 /** How workers are killed. */
 export interface Torment {
-  /** Of each worker. */
+  /** For each worker. */
   readonly kills: number
   /** Milliseconds that pass between two kills of a worker at most. */
   readonly apart: number

@@ -85,7 +85,7 @@ const counted: { readonly [O in number]?: Count } = {
   // Pixels of a line and phase.
   [Op.RateLists]: (of) => Math.ceil(of.inW / of.strideW),
   [Op.Materialise]: (of) => of.window,
-  // Of all lists together, at least one has so many entries.
+  // At least one of all lists has so many entries.
   [Op.SpikeForwardBytes]: (of) => (of.kernelH * of.kernelW * of.inC) / 15,
 }
 

@@ -33,7 +33,7 @@ export function* partsOf(value: unknown, hidden = ''): Generator<string | Uint8A
     yield `list ${value.length}`
     for (const item of value) yield* partsOf(item, hidden)
   } else if (typeof value === 'object' && value !== null) {
-    // Of instances of a class, such as a model, no more: what is in them is not for callers.
+    // Instances of a class, such as a model, give no more: what is in them is not for callers.
     const { name } = value.constructor ?? Object
     yield name
     if (name !== 'Object') return

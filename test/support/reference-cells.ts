@@ -19,7 +19,7 @@ interface Constants {
   readonly beta: number
   readonly scale: number
   readonly threshold: number
-  /** Of a hard reset. */
+  /** For a hard reset. */
   readonly reset: number | undefined
   readonly rest: number
 }
@@ -231,7 +231,7 @@ export function cellFactor(
 /** Adds up gradients by the name of the parameter. */
 export type AddGradient = (name: string, index: number, value: number) => void
 
-/** Of a recurrent weight, from the gradient of the input and the spikes (or traces) before. */
+/** Gradient of a recurrent weight, from the gradient of the input and the spikes (or traces) before. */
 export function addRecurrent(
   { cell, name, shape, batch }: CellLayer,
   gx: Tensor,

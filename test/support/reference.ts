@@ -404,7 +404,7 @@ class Reference {
     )
   }
 
-  /** Of method os: what normalises all steps, and sums over the steps so far. */
+  /** For method os: what normalises all steps, and sums over the steps so far. */
   private readonly allTime = new Map<string, Record<'m' | 'i' | 'mean' | 'square', Float64Array>>()
 
   /**

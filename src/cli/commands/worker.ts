@@ -80,18 +80,23 @@ export const workerCommand = o.commandOf(
 /** How often it is asked whether there is more to do. */
 const IDLE_MS = 300
 
+/** The kinds of jobs that --kinds lists; all of them without it. */
+function kindNames(list: string | undefined): string[] {
+  const known = Object.keys(kinds)
+  return (list?.split(',') ?? known).map((name) => {
+    if (!known.includes(name.trim()))
+      fail(`--kinds must be among ${known.join(', ')}, got ${JSON.stringify(name)}`)
+    return name.trim()
+  })
+}
+
 async function work(args: o.ArgumentsOf<typeof workerSpecs>): Promise<void> {
   const { redis, namespace, concurrency, once, json, timeLimit: seconds, lockDuration } = args
   if (redis === undefined)
     fail('--redis must be the address of a Redis, such as redis://127.0.0.1:6379, got none')
   const most = Math.max(256, Math.floor((0.9 * totalmem()) / 2 ** 20 / concurrency))
   const { memoryLimit: memoryMB = most } = args
-  const names = args.kinds === undefined ? Object.keys(kinds) : args.kinds.split(',')
-  const wanted = names.map((name) => {
-    if (!Object.hasOwn(kinds, name.trim()))
-      fail(`--kinds must be among ${Object.keys(kinds).join(', ')}, got ${JSON.stringify(name)}`)
-    return kinds[name.trim()]
-  })
+  const names = kindNames(args.kinds)
   const say = (event: string, text: string): void => answer(json, { event, text }, () => text)
   const warn = (line: string): void => void process.stderr.write(`spikewasm: ${line}\n`)
   const [data, cache, shared] = [args.data, args.cache, args.shared].map(
@@ -111,8 +116,13 @@ async function work(args: o.ArgumentsOf<typeof workerSpecs>): Promise<void> {
   })
   try {
     const starting = startWorker(place, {
-      kinds: await Promise.all(wanted.map((load) => load())),
-      ...{ concurrency, store, data, cache, models, limits: { memoryMB, seconds } },
+      kinds: await Promise.all(names.map((name) => kinds[name]())),
+      concurrency,
+      store,
+      data,
+      cache,
+      models,
+      limits: { memoryMB, seconds },
       lockMs: lockDuration * 1000,
       onNews: (line) => say('job', line),
       onAside: warn,

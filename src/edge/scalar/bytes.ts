@@ -41,7 +41,7 @@ const indices = (bits: Bits): number[] => Array.from({ length: 32 / bits }, (_, 
 /** What a number becomes, with that of another word, or `by` a number for all. */
 type Single = (x: Expression, y: Expression, by: Expression) => Expression
 
-/** Of a kind that takes one number after the other. */
+/** The bytes of a kind that takes one number after the other. */
 function single(kind: string, bits: Bits, sign: string, keep: Keep): Single | undefined {
   const short = (e: Expression): Expression => clamp(keep(e), bits, sign === 's')
   const bitsOf = (by: Expression): Expression => op('and', by, i32(bits - 1))

@@ -285,7 +285,7 @@ export function put(d: Draw, sketch: Sketch, kinds?: readonly Kind[]): void {
   for (let tries = 2 * all.length; tries > 0; tries--) {
     const kind = d.one(all)
     const { shape, flat } = sketch.signals[sketch.last]
-    // Of any kind, a layer of series has an image as one.
+    // A layer of series of any kind has an image as one.
     const turns = !kinds && kind.endsWith('1d') && !flat && shape[1] > 1 && d.chance(0.5)
     if (turns) sketch.put(sw.adaptiveAvgPool2d([1, Math.max(4, shape[2])]))
     const layer = drawers[kind](d, sketch.signals[sketch.last], sketch)
