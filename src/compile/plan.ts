@@ -327,7 +327,7 @@ function* laidOut(
     /** Bytes of scratch for one worker, and where the workers' scratch starts. */
     workerScratch,
     workerScratchAt: end,
-    memory: { ...memory, total: end + memory.workers + 64 },
+    memory: { ...memory, total: end + memory.workers + 64 } as MemoryUse,
   }
 }
 
