@@ -508,6 +508,8 @@ async function trainedWith(page: Page): Promise<void> {
 
   // Neurons that give numbers have no spikes to show.
   await page.selectOption('#own-preset', 'leakyIntegrator')
+  // What is read below is of this training, not of the one before.
+  await page.evaluate(() => document.getElementById('state')!.replaceChildren())
   await page.click('#own-use')
   assert.ok((await accuracyOf(page, /^Done after 2 epochs/)) > 40)
   assert.not(await page.isVisible('#problem'))
