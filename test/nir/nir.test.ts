@@ -279,6 +279,16 @@ test('a graph that cannot be expressed is refused by the name of the node', asyn
     [(_, edges) => edges.push(['x', 'w']), 'got no node "x"; nodes are'],
     [(nodes) => nodes.set('in2', nodes.get('in')!), 'must have one Input, got in, in2'],
     [(nodes) => nodes.set('y', nodes.get('n')!), 'y must get input, got no edge'],
+    [
+      (nodes, edges) => {
+        const image = numbers(new BigInt64Array([3n, 2n, 2n]))
+        set('in', 'shape', image)(nodes)
+        set('out', 'shape', image)(nodes)
+        set('w', 'weight', numbers(new Float32Array(9), [3, 3]))(nodes)
+        edges.splice(0, 3, ['in', 'n'], ['n', 'w'], ['w', 'n'], ['n', 'out'])
+      },
+      'come back through "w" (Linear) to neurons [features] alone, got [3, 2, 2]',
+    ],
   ]
   for (const [change, message] of cases) {
     const bytes = await changed(change)
