@@ -30,10 +30,7 @@ export function installPeers(progress: (text: string) => void): void {
  * The system's allocator (glibc's) gives large blocks back, and PyTorch asks for them again at each
  * step, page by page. So tuned it keeps them: 8 to 25 % of PyTorch's time.
  */
-const TUNED = {
-  MALLOC_MMAP_THRESHOLD_: '4294967296',
-  MALLOC_TRIM_THRESHOLD_: '8589934592',
-}
+const TUNED = { MALLOC_MMAP_THRESHOLD_: '4294967296', MALLOC_TRIM_THRESHOLD_: '8589934592' }
 
 /** Without settings that choose how PyTorch's OpenBLAS works: it knows best. */
 function environment(tuned: boolean): NodeJS.ProcessEnv {

@@ -37,12 +37,7 @@ function leanModule(bytes, kept) {
 }
 
 const engine = 'assembly/index.ts'
-const sources = {
-  release: engine,
-  threads: engine,
-  debug: engine,
-  bench: 'bench/assembly/peak.ts',
-}
+const sources = { release: engine, threads: engine, debug: engine, bench: 'bench/assembly/peak.ts' }
 
 /** Which version and variant a module is, in a custom section of its own (load.ts). */
 function sign(outFile) {

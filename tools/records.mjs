@@ -100,10 +100,7 @@ export function engineSources({ kinds, entries, kernelOf }, known) {
     used.set(name, kernel)
     classes.set(kernel.type, [...(classes.get(kernel.type) ?? []), kind.schema])
   }
-  return {
-    [CLASSES]: classFile(classes, entries),
-    [KERNELS]: kernelFile(kinds, kernelOf, used),
-  }
+  return { [CLASSES]: classFile(classes, entries), [KERNELS]: kernelFile(kinds, kernelOf, used) }
 }
 
 const GENERATED = '// Written by tools/records.mjs from src/kernels/records: change those.\n'

@@ -82,10 +82,7 @@ export function chainOf(model: Model): { chain: Chain; numbers: Float32Array } {
       layers.push({ ...operationOf(graph, node, norm, state, store), inputs })
     }
   }
-  return {
-    chain: { input, timeSteps, classes, layers },
-    numbers: Float32Array.from(store.arrays),
-  }
+  return { chain: { input, timeSteps, classes, layers }, numbers: Float32Array.from(store.arrays) }
 }
 
 /** @param norm that reads the node: it must follow a weight, since it is folded into that */

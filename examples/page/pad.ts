@@ -114,12 +114,10 @@ export class Pad {
 
   private key(event: KeyboardEvent): void {
     const [x, y] = (
-      {
-        ArrowLeft: [-1, 0],
-        ArrowRight: [1, 0],
-        ArrowUp: [0, -1],
-        ArrowDown: [0, 1],
-      } as Record<string, Point>
+      { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<
+        string,
+        Point
+      >
     )[event.key] ?? [0, 0]
     if (x || y) {
       const next = (at: number, by: number): number =>

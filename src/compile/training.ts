@@ -23,9 +23,7 @@ export interface TrainingSpec {
   readonly average: boolean
   readonly loss: Loss
   /** Penalties on firing rates, with the neuron layers that they are on. */
-  readonly penalties: readonly (Omit<Penalty, 'layers'> & {
-    readonly layers: readonly string[]
-  })[]
+  readonly penalties: readonly (Omit<Penalty, 'layers'> & { readonly layers: readonly string[] })[]
 }
 
 /** A plan's, until `compile`, `fit` or `model.optimizer` asks for another. */

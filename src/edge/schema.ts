@@ -58,10 +58,7 @@ const list = (rule: Rule, most: number): Rule => ({
 
 const optional = (rule: Rule): Rule => ({ ...rule, optional: true })
 
-const number: Rule = {
-  fits: (value) => Number.isFinite(value),
-  words: 'a finite number',
-}
+const number: Rule = { fits: (value) => Number.isFinite(value), words: 'a finite number' }
 const positive: Rule = {
   fits: (value) => Number.isFinite(value) && Math.fround(value as number) > 0,
   words: 'a finite number > 0',

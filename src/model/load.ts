@@ -111,10 +111,7 @@ export function readModel(bytes: Uint8Array, name: string) {
   const { tensors: state, metadata } = parseFloats(bytes, name)
   expectNoCheckpoint(metadata, name)
   const text = metadata[modelKey]
-  return {
-    json: text === undefined ? undefined : checkModelJson(parsed(text, name), name),
-    state,
-  }
+  return { json: text === undefined ? undefined : checkModelJson(parsed(text, name), name), state }
 }
 
 function parsed(json: ModelJson | string, name: string): unknown {

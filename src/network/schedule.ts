@@ -192,22 +192,23 @@ export interface CosineOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  * @function
  */
-export const cosine: {
-  (): EpochSchedule
-  (options: CosineOptions): Schedule
-} = maker('cosine', 1, (options: CosineOptions = {}): EpochSchedule => {
-  const rules: Rules<Required<CosineOptions>> = {
-    warmup: is.integer(0, undefined, 0),
-    min: is.range('0…1', 0),
-    by: byRule('epoch'),
-  }
-  const { warmup, min, by } = complete('cosine', rules, options)
-  return made('cosine', { ...options }, by, (epoch, epochs, at) => {
-    const [n, all] = placeOf(by, epoch, epochs, at)
-    if (n < warmup) return (n + 1) / warmup
-    return min + ((1 - min) * (1 + Math.cos((Math.PI * (n - warmup)) / (all - warmup)))) / 2
-  })
-})
+export const cosine: { (): EpochSchedule; (options: CosineOptions): Schedule } = maker(
+  'cosine',
+  1,
+  (options: CosineOptions = {}): EpochSchedule => {
+    const rules: Rules<Required<CosineOptions>> = {
+      warmup: is.integer(0, undefined, 0),
+      min: is.range('0…1', 0),
+      by: byRule('epoch'),
+    }
+    const { warmup, min, by } = complete('cosine', rules, options)
+    return made('cosine', { ...options }, by, (epoch, epochs, at) => {
+      const [n, all] = placeOf(by, epoch, epochs, at)
+      if (n < warmup) return (n + 1) / warmup
+      return min + ((1 - min) * (1 + Math.cos((Math.PI * (n - warmup)) / (all - warmup)))) / 2
+    })
+  },
+)
 
 /**
  * A linear warm-up, and then another schedule: the factor is (n + 1)/length times the first of

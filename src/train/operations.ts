@@ -266,9 +266,7 @@ export class OperationCounts {
       const membraneUpdates = changes / this.samples
       sums.updates += membraneUpdates
       put(nodes[probe.node], {
-        ...(probe.spiking && {
-          activationSparsity: this.sparsity(spikes, probe.neurons, sums),
-        }),
+        ...(probe.spiking && { activationSparsity: this.sparsity(spikes, probe.neurons, sums) }),
         membraneUpdates,
       })
     }

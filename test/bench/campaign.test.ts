@@ -41,14 +41,7 @@ async function follow(script: Script, more: Partial<CampaignOptions> = {}) {
   const seen: Record<string, number> = {}
   let now = 0
   const campaign = await runCampaign({
-    job: {
-      cases: '',
-      selection: {},
-      builds: [],
-      calibrate: false,
-      wide: false,
-      weights: {},
-    },
+    job: { cases: '', selection: {}, builds: [], calibrate: false, wide: false, weights: {} },
     judge: (_, measured) => [
       estimate(
         measured.map(({ times: [mine, theirs] }) => mine.map((ms, i) => Math.log(ms / theirs[i]))),

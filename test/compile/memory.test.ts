@@ -246,15 +246,7 @@ test('overlaps: finds what overlaps in memory and in time, and nothing else', ()
     first: number,
     last: number,
     persistent = false,
-  ): Buffer => ({
-    name,
-    bytes: 128,
-    purpose: 'scratch',
-    persistent,
-    first,
-    last,
-    address,
-  })
+  ): Buffer => ({ name, bytes: 128, purpose: 'scratch', persistent, first, last, address })
   assert.equal(overlaps([make('a', 64, 0, 3), make('b', 128, 3, 5)]), [
     'a and b share memory while both are in use',
   ])

@@ -301,11 +301,7 @@ test('evaluate and validation read ahead: the same numbers, errors and ends', ()
     process.on('worker', count)
     // A last batch that is not full, and one larger than the data.
     for (const batchSize of [3, 8]) {
-      const model = await mlp([3, 19, 23], 2).compile({
-        input: [3, 19, 23],
-        batchSize,
-        threads: 1,
-      })
+      const model = await mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize, threads: 1 })
       const right = await model.evaluate(train, { numWorkers: 0 })
       assert.is(threads.length, 0)
       for (const numWorkers of [1, 3])

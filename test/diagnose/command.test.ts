@@ -36,9 +36,7 @@ test('diagnose: tables, JSON and a page that loads nothing', () =>
     const out = join(folder, 'new', 'folder')
     const { code, stdout, stderr } = await runProcess(
       [...short, main, ...quick, ...few, '--out', out],
-      {
-        node: true,
-      },
+      { node: true },
     )
     assert.equal([code, stderr], [0, ''])
     for (const title of [

@@ -158,11 +158,7 @@ class Programs {
       label: { kind: 'block', result: undefined },
       body: [
         { kind: 'set', local: counter, value: i32(0) },
-        {
-          kind: 'loop',
-          label,
-          body: [{ kind: 'if', label: done, condition, yes: body, no: [] }],
-        },
+        { kind: 'loop', label, body: [{ kind: 'if', label: done, condition, yes: body, no: [] }] },
       ],
     }
   }

@@ -146,14 +146,16 @@ for (const [what, compile, expected] of [
   [
     'large images, many steps, many threads',
     () =>
-      api.cnn([3, 224, 224], 10).compile({
-        input: [3, 224, 224],
-        batchSize: 4096,
-        timeSteps: 255,
-        threads: 256,
-        method: 'bptt',
-        gradientCheckpoint: 'layers',
-      }),
+      api
+        .cnn([3, 224, 224], 10)
+        .compile({
+          input: [3, 224, 224],
+          batchSize: 4096,
+          timeSteps: 255,
+          threads: 256,
+          method: 'bptt',
+          gradientCheckpoint: 'layers',
+        }),
     /needs about [\d.]+ GiB of memory for batchSize 4096/,
   ],
 ] as const)

@@ -342,9 +342,7 @@ function runChild(body: string, seconds: number): Promise<{ code: number | null;
   const child = spawn(
     process.execPath,
     ['--input-type=module', '-e', `import * as s from ${JSON.stringify(index)}\n${body}`],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+    { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let output = ''
   child.stdout.on('data', (text) => {

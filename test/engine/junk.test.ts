@@ -61,12 +61,7 @@ async function raw(calls: Iterable<[where: string, call: () => unknown]>): Promi
 const compileTiny = (options: object = {}): Promise<api.Model> =>
   api
     .sequential({ c: api.conv2d(1, 2, 3), l: api.lif(), f: api.flatten(), o: api.linear(8, 3) })
-    .compile({
-      input: [1, 4, 4],
-      batchSize: 2,
-      timeSteps: 2,
-      ...options,
-    } as api.CompileOptions)
+    .compile({ input: [1, 4, 4], batchSize: 2, timeSteps: 2, ...options } as api.CompileOptions)
 
 const x = new Float32Array(32).fill(0.5)
 const data = api.fromArrays({ images: x, labels: [0, 1], shape: [1, 4, 4], classes: 3 })

@@ -72,14 +72,7 @@ const settled = async (name: string, promise: Promise<unknown>): Promise<void> =
   tell(`${name}: ${found}`)
 }
 
-const run = {
-  program: 4096,
-  workers: 2,
-  scratch: 64,
-  scratchBytes: 32,
-  spins: 7,
-  timeoutMs: 2500,
-}
+const run = { program: 4096, workers: 2, scratch: 64, scratchBytes: 32, spins: 7, timeoutMs: 2500 }
 
 function executorOf(threads: number) {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })

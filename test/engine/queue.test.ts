@@ -326,11 +326,9 @@ test('onEpoch may wait for calls that others make, and use the model beside them
 
 test('saveNir writes what the model is when it is called', () =>
   withFolder(async (folder) => {
-    const model = await api.sequential(api.linear(4, 3), api.lif(), api.linear(3, 2)).compile({
-      input: [4],
-      batchSize: 2,
-      timeSteps: 2,
-    })
+    const model = await api
+      .sequential(api.linear(4, 3), api.lif(), api.linear(3, 2))
+      .compile({ input: [4], batchSize: 2, timeSteps: 2 })
     const [alone, beside] = [join(folder, 'alone.nir'), join(folder, 'beside.nir')]
     await model.saveNir(alone)
     const saving = model.saveNir(beside)

@@ -94,13 +94,9 @@ for (const [name, images, shape, layers, op, least] of [
     const size = shape.reduce((a, b) => a * b, 1)
     const states: api.StateDict[] = []
     for (const threads of [1, 2, 3]) {
-      const model = await api.sequential(...layers).compile({
-        input: shape,
-        batchSize: images,
-        timeSteps: 6,
-        seed: 3,
-        threads,
-      })
+      const model = await api
+        .sequential(...layers)
+        .compile({ input: shape, batchSize: images, timeSteps: 6, seed: 3, threads })
       for (let step = 0; step < 2; step++)
         await model.trainStep(uniform(images * size, 2, 200 + step), labels(images, 10, step))
       states.push(model.stateDict())
@@ -112,13 +108,9 @@ for (const [name, images, shape, layers, op, least] of [
         await model.loadStateDict(states[0])
         const x = uniform(images * size, 2, 300)
         const { logits } = await model.predict(x)
-        const single = await api.sequential(...layers).compile({
-          input: shape,
-          batchSize: 1,
-          timeSteps: 6,
-          seed: 3,
-          threads: 1,
-        })
+        const single = await api
+          .sequential(...layers)
+          .compile({ input: shape, batchSize: 1, timeSteps: 6, seed: 3, threads: 1 })
         await single.loadStateDict(states[0])
         // Every third is in each pass.
         for (let i = 0; i < images; i += ofLong(3, 1))

@@ -289,12 +289,7 @@ test('models that are too large', async () => {
           api.flatten(),
           api.linear(9 * input[1] * input[2], 3),
         )
-        .compile({
-          input,
-          batchSize: batch,
-          timeSteps: 4,
-          ...options,
-        } as never)
+        .compile({ input, batchSize: batch, timeSteps: 4, ...options } as never)
         .then(() => 'fits')
   await tell('too large', {
     'far too large': large(1_000_000, [2, 64, 64]),

@@ -64,9 +64,7 @@ test('WasmEdge prints the same', () => {
   step('make')
   // The interpreter would take a quarter of a minute, the best code longer than it runs.
   const fast = ['--optimize', '0']
-  const ahead = spawnSync('wasmedge', ['compile', ...fast, 'net.wasm', 'net.so'], {
-    cwd: folder,
-  })
+  const ahead = spawnSync('wasmedge', ['compile', ...fast, 'net.wasm', 'net.so'], { cwd: folder })
   assert.is(step('./adapt', ahead.status === 0 ? 'net.so' : 'net.wasm', ...samples), printed)
 })
 

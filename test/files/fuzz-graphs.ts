@@ -177,10 +177,9 @@ async function walk(network: NetworkJson, random: Random): Promise<void> {
   const method = methodNames[below(random, methodNames.length)]
   const purpose = random() < 0.5 ? 'train' : 'inference'
   const options = { input: [2, SIZE, SIZE], timeSteps: 2, batchSize: 2, threads: 1 } as const
-  const start = await api.sequential(api.flatten(), api.linear(32, 3)).compile({
-    ...options,
-    purpose: 'inference',
-  })
+  const start = await api
+    .sequential(api.flatten(), api.linear(32, 3))
+    .compile({ ...options, purpose: 'inference' })
   const json: api.ModelJson = { ...start.toJSON(), network }
   await start.dispose()
   const made = random() < 0.5 ? api.networkFromJSON(JSON.stringify(json), 'it') : blockOf(network)

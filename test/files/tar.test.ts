@@ -8,10 +8,7 @@ import { expectRefusals } from './temporary.js'
 const anyFiles = fc.dictionary(
   fc.stringMatching(/^[a-z]{1,8}\/[a-z]{1,8}$/),
   fc.uint8Array({ minLength: 1, maxLength: 1100 }),
-  {
-    minKeys: 1,
-    maxKeys: 4,
-  },
+  { minKeys: 1, maxKeys: 4 },
 )
 
 function archive(files: Record<string, Uint8Array>): Uint8Array {

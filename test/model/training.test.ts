@@ -67,11 +67,7 @@ for (const [i, { name, make, small }] of networks.entries()) {
     const random = testRandom(seed)
     const state = officialState(name, random)
     const model = await own(
-      make({ classes: CLASSES }).compile({
-        input: small,
-        timeSteps: STEPS,
-        batchSize: BATCH,
-      }),
+      make({ classes: CLASSES }).compile({ input: small, timeSteps: STEPS, batchSize: BATCH }),
     )
 
     const names = Object.keys(state).filter((key) => !key.endsWith('num_batches_tracked'))

@@ -57,11 +57,7 @@ const networks: Readonly<Record<string, Network>> = {
 const options = (
   input: Network['input'],
   more: Partial<api.CompileOptions>,
-): api.CompileOptions => ({
-  input,
-  seed: 5,
-  ...more,
-})
+): api.CompileOptions => ({ input, seed: 5, ...more })
 
 const ways = [
   ['rate', 'm', 4, false, 64, 1],

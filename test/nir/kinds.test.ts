@@ -118,11 +118,7 @@ const nodes: Readonly<Record<NirKind, (draw: Draw) => Drawn>> = {
     input: [3],
     output: [5],
   }),
-  Linear: ({ floats }) => ({
-    fields: { weight: floats([5, 3], -1, 1) },
-    input: [3],
-    output: [5],
-  }),
+  Linear: ({ floats }) => ({ fields: { weight: floats([5, 3], -1, 1) }, input: [3], output: [5] }),
   Scale: ofNeurons(['scale', -1, 2]),
   Conv1d: (draw) => convolved(draw, [9]),
   Conv2d: (draw) => convolved(draw, [6, 7]),

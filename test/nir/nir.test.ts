@@ -50,12 +50,7 @@ for (const [name, shape, steps, last] of [
       const samples = 3
       const size = shape.reduce((a, b) => a * b, 1)
       const model = await own(
-        api.loadNir(bytes, {
-          dt,
-          timeSteps: steps,
-          batchSize: samples,
-          ...options,
-        }),
+        api.loadNir(bytes, { dt, timeSteps: steps, batchSize: samples, ...options }),
       )
       assert.equal(model.input, shape)
       const x = inputs(samples, steps, size)
@@ -308,12 +303,7 @@ test('files, folders and networks that are no graph are refused: tables.json has
     const [text, none] = [join(folder, 'text.nir'), join(folder, 'no', 'a.nir')]
     await writeFile(text, 'no HDF5')
     const series = await fixture('series')
-    const layers = {
-      a: api.linear(3, 4),
-      s: api.lif(),
-      b: api.linear(4, 2),
-      c: api.linear(4, 2),
-    }
+    const layers = { a: api.linear(3, 4), s: api.lif(), b: api.linear(4, 2), c: api.linear(4, 2) }
     const network = api.block(layers, (m, x) => {
       const spikes = m.s(m.a(x))
       return { one: m.b(spikes), two: m.c(spikes) }

@@ -26,11 +26,7 @@ function diamonds(count: number): NirGraph {
     ['input', { type: 'Input', fields: new Map() }],
     ['output', { type: 'Output', fields: new Map() }],
   ]
-  const passing = () => ({
-    type: 'NIRGraph',
-    nodes: new Map(ends()),
-    edges: [['input', 'output']],
-  })
+  const passing = () => ({ type: 'NIRGraph', nodes: new Map(ends()), edges: [['input', 'output']] })
   const nodes = new Map<string, object>(ends())
   const edges: [string, string][] = []
   let before = ['input']

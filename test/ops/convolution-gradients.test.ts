@@ -101,9 +101,7 @@ inputGradient(
   'depthwise',
   'GroupedInputGradient',
   { T: [1, 5], groups: depthwise },
-  {
-    algorithm: 'grouped',
-  },
+  { algorithm: 'grouped' },
 )
 const dense = { ...three, stride: [1, 1], H: [3, 5], W: [3, 5], B: [1, 2], groups: wide } as const
 inputGradient(
@@ -203,9 +201,7 @@ weightGradient(
   'direct through time',
   'ConvWeightGradient',
   { ...direct, T: [1, 9] },
-  {
-    algorithm: 'direct',
-  },
+  { algorithm: 'direct' },
 )
 const long = { T: [8, 9], B: [2, 3], H: [8, 9], W: [8, 9], C: [1, 5], N: [1, 9] } as const
 weightGradient(
@@ -219,10 +215,7 @@ weightGradient(
   'narrow',
   'NarrowWeightGradient',
   { ...few, B: [1, 2], kernel: [3, 4] },
-  {
-    algorithm: 'narrow',
-    some: 0.5,
-  },
+  { algorithm: 'narrow', some: 0.5 },
 )
 weightGradient(
   'narrow in splits',
@@ -253,9 +246,7 @@ weightGradient(
   'depthwise',
   'GroupedWeightGradient',
   { T: [1, 5], groups: depthwise },
-  {
-    algorithm: 'grouped',
-  },
+  { algorithm: 'grouped' },
 )
 weightGradient(
   'few groups as one',

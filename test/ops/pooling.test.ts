@@ -17,11 +17,7 @@ const noWindow: Window = { k: [1, 1], s: [1, 1], p: [0, 0] }
 
 function randomWindow(r: RandomShapes): Window {
   const k = [r.int(1, 4), r.int(1, 4)] as const
-  return {
-    k,
-    s: [r.int(1, 3), r.int(1, 3)],
-    p: [r.int(0, k[0] >> 1), r.int(0, k[1] >> 1)],
-  }
+  return { k, s: [r.int(1, 3), r.int(1, 3)], p: [r.int(0, k[0] >> 1), r.int(0, k[1] >> 1)] }
 }
 
 /** A size of an image that has so many windows along an axis. */

@@ -188,10 +188,7 @@ function gradientSum({ n, fields, images }: Found): Planned {
 function ends({ n, fields, images, record }: Found): Planned {
   if (n.totalSteps !== n.steps) return undefined
   const T = n.stepBytes > 0 ? n.steps : 1
-  const options = {
-    input: timed(T, images, n.classes),
-    ...(T === 1 && { timeSteps: n.steps }),
-  }
+  const options = { input: timed(T, images, n.classes), ...(T === 1 && { timeSteps: n.steps }) }
   if (record.op === Op.Output) return ops.timeMean.plan(options)
   const near = (a: number): boolean => Math.abs(n.gradientScale * a - 1) < 1e-6
   const over = near(images) ? 'images' : 'imagesAndSteps'

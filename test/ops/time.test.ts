@@ -179,11 +179,7 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
       Array.from(x, (v, i) => (keeps[still(i)] ? v : 0)),
     )
     const spikes = r.spikes(T * size)
-    const onSpikes = ops.dropout.plan({
-      ...options,
-      spikes: true,
-      outputs: ['counts', 'output'],
-    })
+    const onSpikes = ops.dropout.plan({ ...options, spikes: true, outputs: ['counts', 'output'] })
     const left = onSpikes.run(spikes, settings)
     assert.equal(
       left.output,

@@ -86,9 +86,7 @@ test.before(async () => {
   // put beside them as they are.
   const decides = (path: string): boolean => !path.includes('/') || path.startsWith('bin/')
   const given = isLong ? tarball : await tarOf('decides.tgz', packed.filter(decides))
-  const install = await npm(['install', '--no-audit', '--no-fund', given], {
-    cwd: project,
-  })
+  const install = await npm(['install', '--no-audit', '--no-fund', given], { cwd: project })
   installed = `${install.stdout}${install.stderr}`
   if (!isLong) await unpack(join(project, 'node_modules/spikewasm'))
 })
@@ -304,10 +302,7 @@ for (const threads of [1, 2]) {
 console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
 `,
   )
-  const { stdout } = await run(process.execPath, ['train.js'], {
-    cwd: project,
-    env,
-  })
+  const { stdout } = await run(process.execPath, ['train.js'], { cwd: project, env })
   const lines = stdout.trim().split('\n')
   assert.is(lines[2], 'same bits')
   const { losses, accuracy } = JSON.parse(lines[0]) as { losses: number[]; accuracy: number }

@@ -42,11 +42,7 @@ async function played({ spec, most = 9, known = {}, events }: Play): Promise<str
   const entries = read.runs.map((run, i) => ({ run, id: 'abcdef'[i], data: 'x' }))
   const going = new Map<
     string,
-    {
-      onNews(news: TaskNews): void
-      resolve(result: RunResult): void
-      reject(error: Error): void
-    }
+    { onNews(news: TaskNews): void; resolve(result: RunResult): void; reject(error: Error): void }
   >()
   const end = new AbortController()
   const clock = handClock()

@@ -323,10 +323,7 @@ withRedis('rediss:// is TLS, and a certificate that nobody vouches for is refuse
       const { stdout, stderr } = spawnSync(
         process.execPath,
         ['--input-type=module', '-e', script],
-        {
-          env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate },
-          encoding: 'utf8',
-        },
+        { env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate }, encoding: 'utf8' },
       )
       assert.is(stdout, 'PONG', stderr)
     } finally {

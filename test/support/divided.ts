@@ -48,9 +48,7 @@ const own: { readonly [O in number]?: Readonly<Record<string, Count>> } = {
   [Op.GroupedSpikes]: { rowsPerUnit: product('outH') },
   [Op.GroupedInputGradient]: { rowsPerUnit: product('inH') },
   [Op.GroupedWeightGradient]: { splits: product('images', 'outH') },
-  [Op.RecurrentBackward]: {
-    pixelsPerRun: (of) => (of.contributionCount > 1 ? of.imagePixels : 0),
-  },
+  [Op.RecurrentBackward]: { pixelsPerRun: (of) => (of.contributionCount > 1 ? of.imagePixels : 0) },
   [Op.SpikeLists]: { rowsPerUnit: product('images', 'outH') },
   [Op.SpikeConv]: { blocksPerUnit: (of) => of.outC / of.blockWidth },
   [Op.SpikeForward]: {

@@ -60,11 +60,7 @@ export async function agreement(
     mode = 'infer',
     target = 'simd',
     samples = 3,
-  }: {
-    mode?: NetMode
-    target?: NetTarget
-    samples?: number
-  } = {},
+  }: { mode?: NetMode; target?: NetTarget; samples?: number } = {},
 ): Promise<Agreement> {
   const bytes = await exportWasm(model, { mode, target })
   const net = await openNet(bytes)

@@ -18,10 +18,7 @@ import { netOf } from './net.js'
 /** All layers between neurons, of images [3, 6, 6]; a method that learns by steps has no delays. */
 export const betweenNeurons = (method: Method = 'bptt'): Block => {
   const delays = method !== 'sltt'
-  const own = {
-    ramp: () => scale(ramp(8)),
-    later: () => (delays ? delay(2) : scale(2)),
-  }
+  const own = { ramp: () => scale(ramp(8)), later: () => (delays ? delay(2) : scale(2)) }
   return block(
     {
       stem: netOf([3, 6, 6], 'conv 6 3, groupNorm 2, layerNorm 4, lif'),

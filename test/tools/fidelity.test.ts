@@ -138,10 +138,7 @@ function nearKink(): Drawn {
     ...{ sketch, outputs: [sketch.last], classes: 3, coarse: false, penalties: [], factors: [1] },
     ...{ fit: {}, loss: crossEntropy(), optimizer: sgd({ lr: 0.125 }) },
     compile: { input: [4], method: 'bptt', stepMode: 'm', timeSteps: 1, batchSize: 3, seed: 1 },
-    start: {
-      '0.weight': new Float32Array(8),
-      '0.bias': Float32Array.of(1e-7, 1e-7),
-    },
+    start: { '0.weight': new Float32Array(8), '0.bias': Float32Array.of(1e-7, 1e-7) },
   }
 }
 

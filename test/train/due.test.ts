@@ -53,15 +53,8 @@ const cases: Readonly<Record<string, Case>> = {
     due: {},
     events: [1000, loss(5), 10, loss(4), 10, loss(3), 10, loss(6), 985, 5, 5, 1000],
   },
-  'by accuracy': {
-    due: {},
-    events: twoOrders,
-  },
-  'by loss': {
-    due: {},
-    monitor: 'trainLoss',
-    events: twoOrders,
-  },
+  'by accuracy': { due: {}, events: twoOrders },
+  'by loss': { due: {}, monitor: 'trainLoss', events: twoOrders },
   'an epoch that is stopped': {
     due: { steps: 2 },
     events: [300, 300, { loss: 1, partial: true }],

@@ -23,14 +23,7 @@ const SAMPLES = 20
 const weights = Array.from({ length: 640 }, (_, i) => Math.sin(i * i))
 const bytes = tinyNet({
   weights,
-  info: {
-    input: [1, 8, 8],
-    classes: 10,
-    mode: 'both',
-    inputType: 'u8',
-    mean: [0.3],
-    std: [0.7],
-  },
+  info: { input: [1, 8, 8], classes: 10, mode: 'both', inputType: 'u8', mean: [0.3], std: [0.7] },
 })
 const info = netInfo(bytes)
 let exact: readonly Trial[] = []

@@ -70,12 +70,7 @@ test('likeness: equal classes, median and largest difference, and what is no num
   const wanted = Float32Array.of(0, 1, 4, 2, 0, 3)
   const outputs = Float32Array.of(0.5, 1, 4, -2, 0, 3)
   const likeness = likenessOf(outputs, wanted, 2)
-  assert.equal(likeness, {
-    sameClass: 1,
-    medianDifference: 0.25,
-    largestDifference: 4,
-    span: 2,
-  })
+  assert.equal(likeness, { sameClass: 1, medianDifference: 0.25, largestDifference: 4, span: 2 })
   assert.not(isAlike(likeness))
   const same = likenessOf(wanted, wanted, 2)
   assert.ok(isAlike(same))

@@ -171,11 +171,7 @@ const noSteps = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], 
 
 test('figures of a run: a line for each layer, no number that is not finite', () => {
   const records = [record(1), record(2, { trainLoss: Number.NaN, testLoss: null as never })]
-  const figures = runFigures({
-    layers: ['2', 'conv.sn'],
-    records,
-    steps: noSteps,
-  })
+  const figures = runFigures({ layers: ['2', 'conv.sn'], records, steps: noSteps })
   const series = figures.flatMap(({ charts }) =>
     charts.flatMap((c) => ('series' in c ? c.series : [])),
   )

@@ -269,12 +269,7 @@ test('fit without callbacks, and a checkpoint that it goes on from', () =>
 test('values as targets', () =>
   expectSame('mse', async (seen) => {
     const targets = Float32Array.from({ length: 40 * toyClasses }, testRandom(5))
-    const data = fromArrays({
-      name: 'values',
-      images: toy(40, 1).images,
-      targets,
-      shape: toyShape,
-    })
+    const data = fromArrays({ name: 'values', images: toy(40, 1).images, targets, shape: toyShape })
     const model = await compileToy({ loss: mse({ targets: 'values' }) })
     seen.add(
       'fit',

@@ -33,11 +33,7 @@ const at = (path: string): string => join(root, path)
 
 /** Builds a page as `npm run page` does, into a folder of the test. */
 async function buildPage(config: string, outDir: string): Promise<void> {
-  await build({
-    configFile: at(config),
-    logLevel: 'error',
-    build: { outDir, emptyOutDir: true },
-  })
+  await build({ configFile: at(config), logLevel: 'error', build: { outDir, emptyOutDir: true } })
 }
 
 /** The text of an element. */

@@ -281,10 +281,7 @@ withBrowser(
     assert.match((await page.textContent('#status')) ?? '', 'Epoch 4 of 10, 1:23 left')
     const chart = page.locator('[data-figure=learning] [role=img]').first()
     const before = await chart.getAttribute('aria-label')
-    server.epoch({
-      record: { ...records[3], trainLoss: 0.123 },
-      status: { ...status, epoch: 4 },
-    })
+    server.epoch({ record: { ...records[3], trainLoss: 0.123 }, status: { ...status, epoch: 4 } })
     await page.waitForFunction(
       (old) =>
         document.querySelector('[data-figure=learning] [role=img]')?.getAttribute('aria-label') !==

@@ -54,12 +54,7 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
     shape: input,
     classes: 10,
   })
-  const model = await api.cnn(input, 10).compile({
-    input,
-    batchSize: 64,
-    timeSteps: 4,
-    threads,
-  })
+  const model = await api.cnn(input, 10).compile({ input, batchSize: 64, timeSteps: 4, threads })
   const bits = (values: Float32Array): string => {
     let hash = 0
     const words = new Int32Array(values.buffer, values.byteOffset, values.length)

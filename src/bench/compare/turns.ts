@@ -154,8 +154,5 @@ function settled(times: readonly (readonly number[])[]): Turns {
   const later = times.map((side) => median(side.slice(-Math.max(1, rounds >> 2))))
   let from = 0
   while (from < half && times.some((side, i) => side[from] > UNSETTLED * later[i])) from++
-  return {
-    times: times.map((side) => side.slice(from)),
-    isSteady: half < 2 || from < half,
-  }
+  return { times: times.map((side) => side.slice(from)), isSteady: half < 2 || from < half }
 }

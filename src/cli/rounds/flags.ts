@@ -10,18 +10,13 @@ const settingSpecs = {
   replicas: o.count(
     '<K>',
     'train K replicas in rounds (local SGD, DiLoCo), each on its own batches',
-    {
-      most: rounds.MOST_REPLICAS,
-    },
+    { most: rounds.MOST_REPLICAS },
   ),
   syncEvery: o.count('<H>', 'steps of each between two averages', { needs: 'replicas' }),
   outerLr: o.number(
     '<rate>',
     'learning rate of the outer step; 1 with a momentum of 0 takes the mean',
-    {
-      usual: `${rounds.OUTER_LR}`,
-      needs: 'replicas',
-    },
+    { usual: `${rounds.OUTER_LR}`, needs: 'replicas' },
   ),
   outerMomentum: o.number('<share>', 'Nesterov momentum of the outer step', {
     usual: `${rounds.OUTER_MOMENTUM}`,

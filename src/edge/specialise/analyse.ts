@@ -20,12 +20,7 @@ export function analyse(
   constants: Constants,
   opaque: ReadonlySet<ir.Func> = new Set(),
 ): Facts {
-  const facts: Facts = {
-    of: new Map(),
-    functions: new Set(),
-    read: new Map(),
-    escaped: new Set(),
-  }
+  const facts: Facts = { of: new Map(), functions: new Set(), read: new Map(), escaped: new Set() }
   for (const entry of entries) {
     const turns = new Set<ir.Expression>()
     // What calls return is unknown at first; then it is what they returned.

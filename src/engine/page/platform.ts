@@ -58,10 +58,7 @@ export const pagePlatform: Platform = {
     return async (plan, { module, shared, script, before }) => {
       const memory = await lend(hostBytes(plan), false)
       const options = { url: script, shared }
-      return {
-        memory,
-        executor: await MirrorExecutor.open(plan, memory, module, options, before),
-      }
+      return { memory, executor: await MirrorExecutor.open(plan, memory, module, options, before) }
     }
   },
   address: (where) => new URL(where, globalThis.document?.baseURI ?? location.href),

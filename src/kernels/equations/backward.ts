@@ -175,12 +175,7 @@ class Backward {
       width: layer.wide ? 2 : 1,
       padded: layer.padded,
       common: [],
-      ...{
-        places: neurons.places,
-        lower: this.lower,
-        start,
-        sections,
-      },
+      ...{ places: neurons.places, lower: this.lower, start, sections },
     })
   }
 
@@ -253,10 +248,7 @@ class Backward {
         leaves[row],
         neurons.g.where(later, before, this.zero),
       ])
-    const adjoints = neurons.tensor('adjoints', {
-      word: word.adjoints,
-      pixel: { rows: length },
-    })
+    const adjoints = neurons.tensor('adjoints', { word: word.adjoints, pixel: { rows: length } })
     const turn = { times: 1, steps: 1, from: 0 }
     return this.func(
       name,

@@ -294,12 +294,7 @@ function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }
   if (!recorded) return []
   const { names, steps, whole } = recorded
   const rows = names.length
-  const tensor = {
-    word: word.recorded,
-    pixel: { rows: rows * steps },
-    step: { rows },
-    whole,
-  }
+  const tensor = { word: word.recorded, pixel: { rows: rows * steps }, step: { rows }, whole }
   const parameters = layer.parameters.map(({ name }) => name)
   return all.flatMap((values, step) => {
     const seen = seenOf(values, parameters)
@@ -334,11 +329,7 @@ function resultsOf(
   } else {
     const tensor = neurons.tensor('out', bySteps(word.out, rows))
     for (const [step, node] of results.entries())
-      outputs.push({
-        kind: 'store',
-        to: { tensor, step },
-        node,
-      })
+      outputs.push({ kind: 'store', to: { tensor, step }, node })
   }
   if (options.surrogateOut) {
     const tensor = neurons.tensor('surrogate', bySteps(word.surrogateOut, rows))

@@ -101,10 +101,7 @@ export const convDense = record(
   'ConvDense',
   1,
   perProduct(0.03),
-  {
-    ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window),
-    ...forward,
-  },
+  { ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window), ...forward },
   ({ rowsPerUnit, kernelH, kernelW, inC }) =>
     rowsBytes(rowsPerUnit, Math.min(Dense.Depth, kernelH * kernelW * inC)),
 )

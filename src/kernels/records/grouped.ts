@@ -45,10 +45,7 @@ export const groupedForward = record(
   'GroupedForward',
   59,
   perProduct(0.03),
-  {
-    ...forward,
-    ...input,
-  },
+  { ...forward, ...input },
   (of) => Grouped.HeadBytes + tableBytes(of, of.groupIn),
 )
 

@@ -117,12 +117,7 @@ export const neuron = record(
   'Neuron',
   30,
   perByte(0.05),
-  {
-    ...shared,
-    ...currents,
-    ...means,
-    ...results,
-  },
+  { ...shared, ...currents, ...means, ...results },
   () => 16,
 )
 

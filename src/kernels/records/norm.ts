@@ -6,11 +6,7 @@ import { copies, record } from './schema.js'
 
 const shape = { channels: word.size(6), groups: word.size(7) }
 /** Rows that units share out between them. */
-const rows = {
-  ...shape,
-  rows: word.size(5),
-  rowsPerUnit: word.size(8),
-}
+const rows = { ...shape, rows: word.size(5), rowsPerUnit: word.size(8) }
 /** Partial sums of chunks of rows, added up. */
 const finish = {
   ...shape,

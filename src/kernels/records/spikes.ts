@@ -131,10 +131,7 @@ export const spikeForward = record(
   'SpikeForward',
   18,
   perProduct(0.006),
-  {
-    ...listing,
-    ...summing,
-  },
+  { ...listing, ...summing },
   (of) => ownListsBytes(Spike.SumRows, of),
 )
 

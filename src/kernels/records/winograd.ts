@@ -89,11 +89,7 @@ export const winogradStrideKernels = record(
   'WinogradStrideKernels',
   74,
   copies,
-  {
-    ...sizes('inC', 'outC', ...weightSize),
-    weight: word.reads(23),
-    scratch: word.writes(24),
-  },
+  { ...sizes('inC', 'outC', ...weightSize), weight: word.reads(23), scratch: word.writes(24) },
   ({ blockWidth }) => WinogradStride.LineBytes + 288 * blockWidth,
 )
 

@@ -86,10 +86,7 @@ export async function openRunner(
     session.optimizer = asked.optimizer
     await session.lock.ask(() => prepareFingerprint(data))
     await session.lock.ask(() => prepareFingerprint(asked.validation))
-    return {
-      id: trainingId(settingOf(session, data, asked)),
-      batches: batchesOf(session, data),
-    }
+    return { id: trainingId(settingOf(session, data, asked)), batches: batchesOf(session, data) }
   })
   return {
     model,

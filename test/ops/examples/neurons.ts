@@ -20,10 +20,7 @@ export const examples: readonly Example[] = [
   },
   { name: 'lifBackward, online', plan: () => ops.lifBackward.plan({ input, mode: 'online' }) },
   { name: 'lifBackward, time', plan: () => ops.lifBackward.plan({ input, mode: 'time' }) },
-  {
-    name: 'cell',
-    plan: () => ops.cell.plan({ input, cell: recurrent(alif({ learn: ['tau'] })) }),
-  },
+  { name: 'cell', plan: () => ops.cell.plan({ input, cell: recurrent(alif({ learn: ['tau'] })) }) },
   {
     name: 'cellBackward',
     plan: () => ops.cellBackward.plan({ input, cell: recurrent(alif({ learn: ['tau'] })) }),
