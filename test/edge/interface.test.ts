@@ -11,28 +11,14 @@ import { standardTraining, type TrainingSpec } from '../../src/compile/training.
 import { type ExportOptions, type NetInfo, netExports } from '../../src/edge/abi.js'
 import { expectAnswer } from '../../src/edge/accuracy.js'
 import { segmentsOf } from '../../src/edge/contents.js'
-import {
-  checkFunction,
-  checkMemory,
-  checkParts,
-  infoOf,
-  seal,
-  sectionBytes,
-  walk,
-} from '../../src/edge/file.js'
+import * as file from '../../src/edge/file.js'
 import { isNetHeader, netHeader } from '../../src/edge/header.js'
 import { checkLearning } from '../../src/edge/learning.js'
 import { viewsOf } from '../../src/edge/net.js'
 import { checkExportOptions } from '../../src/edge/options.js'
 import { checkInfo } from '../../src/edge/schema.js'
 import { layoutText, readState } from '../../src/edge/state.js'
-import {
-  infoWords,
-  labelBytes,
-  readInfoStruct,
-  STRUCT_BYTES,
-  writeInfoStruct,
-} from '../../src/edge/struct.js'
+import * as struct from '../../src/edge/struct.js'
 import { adam, sgd } from '../../src/index.js'
 import { Hashes } from '../support/hashes.js'
 import { isSealable, stripped, tinyInfo, tinyNet } from '../support/tiny-net.js'
@@ -49,32 +35,27 @@ function outcome(run: () => unknown): string {
   }
 }
 
-const long = (length: number): string => 'x'.repeat(length)
+const bounds = [8, 16, 20, 28, 30, 53].flatMap((n) => [2 ** n - 1, 2 ** n, 2 ** n + 1])
+const most = 65536 * 65535
+const numbers = [Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 1, 1.5, 2, 3, 131072, ...bounds]
+const texts = ['', 'x', 'a\nb', 'a\0', 'null', 'x'.repeat(500), 'x'.repeat(501)]
+const lists = [[], [[]], [1], [0], [-1], [0.5], [1, 1], [1, 0], [0.5, -0.5], [Number.NaN, 0]]
+const floats = [[1e-300, 1], [1, 1e300], Float32Array.of(1, 1, 1)]
+const labels = [['a'], ['a', 'b', 'c'], ['a', '', 'c'], ['a', 'b', 3], ['a', 'b\n', 'c']]
+/** C, H and W: the largest side, the largest input, and beside them. */
+const shapes = ['1 1 1', '1 65536 1', '1 65537 1', '0 1 1', '1 1 0', '65536 4096 1', '65536 4097 1']
+const inputs = [...shapes.map((shape) => shape.split(' ').map(Number)), [1, 2, 3, 4], [1, 1, '1']]
+const counts = [{ max: 1 }, { max: -1 }, { max: 1, mean: 0 }, { max: 1, mean: -1 }]
+const synops = [...counts, { max: 2, most: 1 }]
 /** Values of every kind, and numbers at bounds and beside them. */
 const values: readonly unknown[] = [
-  ...[undefined, null, Number.NaN, -1, 0, 1, 1.5, 2, 3, Number.POSITIVE_INFINITY, true, false],
-  ...['', 'x', 'a\nb', 'a\0', 'null', long(500), long(501), [], {}, [[]], () => {}],
-  ...[255, 256, 65535, 65536, 65537, 131072, 2 ** 20, 2 ** 20 + 1, 2 ** 28, 2 ** 28 + 1],
-  ...[2 ** 30, 2 ** 30 + 1, 65535 * 65536, 65535 * 65536 + 1, 65536 * 65536, 2 ** 53],
-  ...[[1], [0], [-1], [0.5], [1, 1], ['a'], ['a', 'b', 'c'], ['a', '', 'c'], ['a', 'b', 3]],
-  ...[
-    [1, 1, 1],
-    [1, 65536, 1],
-    [1, 65537, 1],
-    [0, 1, 1],
-    [1, 1, 0],
-    [65536, 65536, 1],
-  ],
-  ...[[65536, 4096, 1], [65536, 4097, 1], [1, 2, 3, 4], [1, 1, '1'], Float32Array.of(1, 1, 1)],
-  ...[
-    [0, -1],
-    [1e-300, 1],
-    [1, 1e300],
-    [Number.NaN, 0],
-    [0.5, -0.5],
-    [1, 0],
-  ],
-  ...[{ max: 1 }, { max: -1 }, { max: 1, mean: 0 }, { max: 1, mean: -1 }, { max: 2, most: 1 }],
+  undefined,
+  null,
+  true,
+  false,
+  {},
+  () => {},
+  ...[numbers, [most, most + 1, 2 ** 32], texts, lists, floats, labels, inputs, synops].flat(),
 ]
 
 const base: Readonly<Record<string, NetInfo>> = {
@@ -116,6 +97,11 @@ const options: Readonly<Record<string, ExportOptions>> = {
   train: { mode: 'train' },
 }
 test('options of exportWasm: each with each value', () => {
+  const facts = { channels: 2, classes: 3 }
+  const odd = [{ lables: [] }, []].map((given) =>
+    outcome(() => checkExportOptions(given as object, facts)),
+  )
+  hashes.is('options that are none', odd)
   const names =
     'target mode weights labels mean std inputType name batchSize synops wasm onProgress'
   const words = ['simd', 'scalar', 'both', 'infer', 'step', 'train', 'f32', 'int8', 'u8']
@@ -124,9 +110,7 @@ test('options of exportWasm: each with each value', () => {
       hashes.is(
         `options ${kind} ${name}`,
         [...values, ...words].map((value) =>
-          outcome(() =>
-            checkExportOptions({ ...given, [name]: value }, { channels: 2, classes: 3 }),
-          ),
+          outcome(() => checkExportOptions({ ...given, [name]: value }, facts)),
         ),
       )
 })
@@ -147,26 +131,28 @@ test('header, section and struct of networks of every kind', () => {
   const at = { input: 16, output: 32, labels: 48, mean: 1024, std: 2048 }
   for (const [i, more] of infos.entries()) {
     const info = tinyInfo({ usedBytes: 4000 + i, ...more })
-    const words = writeInfoStruct(info, at)
+    const words = struct.writeInfoStruct(info, at)
+    const header = netHeader(info)
+    for (const line of header.split('\n')) assert.ok(line.length <= 100, line)
     hashes.is(`texts of network ${i}`, [
-      netHeader(info),
-      sectionBytes(info),
+      header,
+      file.sectionBytes(info),
       words,
       JSON.stringify(netExports(info)),
     ])
     // What the struct says of it, but what it has no words for.
     const { name: _, synops, ...rest } = info
     const memory = new Uint8Array(4096)
-    memory.set(labelBytes(info.labels ?? []), at.labels)
+    memory.set(struct.labelBytes(info.labels ?? []), at.labels)
     for (const values of ['mean', 'std'] as const)
       memory.set(new Uint8Array(Float32Array.from(info[values] ?? []).buffer), at[values])
-    const own = writeInfoStruct(info, {
+    const own = struct.writeInfoStruct(info, {
       ...at,
       labels: info.labels ? at.labels : 0,
       mean: info.mean ? at.mean : 0,
       std: info.std ? at.std : 0,
     })
-    const read = readInfoStruct(new Uint32Array(own.buffer), memory)
+    const read = struct.readInfoStruct(new Uint32Array(own.buffer), memory)
     assert.equal(JSON.parse(JSON.stringify(read)), {
       ...rest,
       version: 'unknown',
@@ -185,6 +171,7 @@ test('header, section and struct of networks of every kind', () => {
     wrong.map((net) => outcome(() => netHeader(net as NetInfo))),
   )
   const text = netHeader(tinyInfo())
+  assert.ok(isNetHeader(text) && isNetHeader(text.replaceAll('\n', '\r\n')))
   for (const other of [` ${text}`, text.replace('   W', '  W'), text.replace(',', ''), '/* x'])
     assert.not(isNetHeader(other))
 })
@@ -194,24 +181,24 @@ test('a struct with other words', () => {
   const at = { input: 16, output: 32, labels: 200, mean: 300, std: 0 }
   const numbers = [0, 1, 2, 3, 4, 5, 6, 7, 8, 200, 255, 256, 4088, 4089, 4096, 65536, 2 ** 31]
   const memory = Uint8Array.from({ length: 4096 }, (_, i) => (i % 7 === 0 ? 0 : 65 + (i % 23)))
-  for (const [i, word] of infoWords.entries())
+  for (const [i, word] of struct.infoWords.entries())
     hashes.is(
       `struct with ${word}`,
       [...numbers, 2 ** 32 - 1].map((value) => {
-        const words = new Uint32Array(writeInfoStruct(info, at).buffer)
+        const words = new Uint32Array(struct.writeInfoStruct(info, at).buffer)
         words[i] = value
-        return outcome(() => readInfoStruct(words, memory))
+        return outcome(() => struct.readInfoStruct(words, memory))
       }),
     )
-  const words = new Uint32Array(writeInfoStruct(info, at).buffer)
+  const words = new Uint32Array(struct.writeInfoStruct(info, at).buffer)
   // Texts of 2047 bytes and a NUL, and of one more.
   const textOf = (length: number): string => {
     const long = new Uint8Array(8192)
     long.fill(65, at.labels, at.labels + length)
-    return outcome(() => readInfoStruct(words, long))
+    return outcome(() => struct.readInfoStruct(words, long))
   }
   hashes.is('long labels', [textOf(500), textOf(501), textOf(2047), textOf(2048), textOf(5000)])
-  assert.is(words.byteLength, STRUCT_BYTES)
+  assert.is(words.byteLength, struct.STRUCT_BYTES)
 })
 
 /** Each byte one more, with its highest bit changed, removed, and with a 0 before it. */
@@ -229,21 +216,21 @@ const files: Readonly<Record<string, Uint8Array>> = {
 
 test('files with one byte changed, and sealed again', () => {
   const read = (bytes: Uint8Array): unknown => {
-    const parts = walk(bytes)
+    const parts = file.walk(bytes)
     if (!parts.info) return [...parts.exports.keys(), parts.pages, parts.types, parts.functions]
-    checkMemory(parts)
-    checkParts(parts, infoOf(parts))
+    file.checkMemory(parts)
+    file.checkParts(parts, file.infoOf(parts))
     return parts.info
   }
-  for (const [kind, file] of Object.entries(files))
+  for (const [kind, whole] of Object.entries(files))
     for (const [how, change] of Object.entries(changes))
       hashes.is(
         `${kind}, ${how}`,
-        [...file.keys()].map((at) => {
-          const bytes = [...file]
+        [...whole.keys()].map((at) => {
+          const bytes = [...whole]
           change(bytes, at)
           const changed = Uint8Array.from(bytes)
-          return outcome(() => read(isSealable(changed) ? seal(changed) : changed))
+          return outcome(() => read(isSealable(changed) ? file.seal(changed) : changed))
         }),
       )
   const cut = [...files.infer.keys()].map((n) => outcome(() => read(files.infer.subarray(0, n))))
@@ -276,23 +263,23 @@ const modules: readonly (readonly [what: string, sections: number[], message: st
 
 test('sections alone', () => {
   for (const [what, sections, message] of modules) {
-    const got = outcome(() => walk(Uint8Array.from([...START, ...sections])))
+    const got = outcome(() => file.walk(Uint8Array.from([...START, ...sections])))
     if (message === 'ok') assert.ok(got.startsWith('{'), `${what}: ${got}`)
     else assert.ok(got.includes(message), `${what}: ${got}`)
   }
-  const { types } = walk(
+  const { types } = file.walk(
     Uint8Array.from([...START, 1, 12, 2, 0x60, 2, 127, 126, 1, 125, 0x60, 2, 124, 123, 0]),
   )
   assert.equal(types, ['(i32, i64) → f32', '(f64, v128) → nothing'])
-  const parts = walk(files.infer)
+  const parts = file.walk(files.infer)
   const functions = [
-    () => checkFunction(parts, 'infer'),
-    () => checkFunction(parts, 'infer', 'f32'),
-    () => checkFunction(parts, 'memory'),
-    () => checkFunction(parts, 'output_len', 'i32'),
-    () => checkFunction({ ...parts, functions: [] }, 'infer'),
-    () => checkMemory({ ...parts, pages: undefined }),
-    () => checkMemory({ ...parts, exports: new Map([['memory', { kind: 0, index: 0 }]]) }),
+    () => file.checkFunction(parts, 'infer'),
+    () => file.checkFunction(parts, 'infer', 'f32'),
+    () => file.checkFunction(parts, 'memory'),
+    () => file.checkFunction(parts, 'output_len', 'i32'),
+    () => file.checkFunction({ ...parts, functions: [] }, 'infer'),
+    () => file.checkMemory({ ...parts, pages: undefined }),
+    () => file.checkMemory({ ...parts, exports: new Map([['memory', { kind: 0, index: 0 }]]) }),
   ]
   hashes.is('exports', functions.map(outcome))
 })
@@ -317,12 +304,15 @@ test('answers and places', () => {
 
 test('trainings that a file goes on with, and those that it does not', () => {
   const trainings: readonly (readonly [Partial<TrainingSpec>, Optimizer?, number?])[] = [
-    ...([[{}], [{}, adam({ lr: 1 })], [{}, sgd({ lr: 1 }), 0.5]] as const),
+    [{}],
+    [{}, adam({ lr: 1 })],
+    [{}, sgd({ lr: 1 }), 0.5],
     [{ groups: [{}] as never }],
     [{ loss: { ...standardTraining.loss, labelSmoothing: 0.1 } as never }],
     [{ loss: { ...standardTraining.loss, of: 'steps' } as never }],
     [{ loss: { ...standardTraining.loss, kind: 'mse' } as never }],
-    ...([[{ penalties: [{}] as never }], [{ frozen: ['0.weight'] as never }]] as const),
+    [{ penalties: [{}] as never }],
+    [{ frozen: ['0.weight'] as never }],
     [{ accumulate: true, groups: [{}, {}] as never }, adam({ lr: 1 }), 2],
   ]
   hashes.is(
@@ -346,11 +336,16 @@ test('segments: 7 zero bytes between two are kept, 8 begin another one', () => {
 })
 
 test('layouts of a state, and numbers that do not fit them', () => {
-  const layouts = [
-    ...['plain', 'rows', 'axes', 'axes 2 3', 'axes 6 1', 'axes 2 1 3 2', 'axes 3 2 2 7', 'axes 6'],
-    ...['block 2 4 input 2 taps 1 1', 'block 0 1 input 1 taps 1 1', 'block 1 1 input 1 taps 0 1'],
-    ...['block 4 12 input 2 taps 3 20', 'axes 0 1 6 1', 'axes 6 1 1 5', 'block 1 1 input 1'],
-  ]
+  const axes = 'plain, rows, axes, axes 2 3, axes 6 1, axes 2 1 3 2, axes 3 2 2 7, axes 6'
+  const more = 'axes 0 1 6 1, axes 6 1 1 5, block 1 1 input 1, block 2 4 input 2 taps 1 1'
+  const blocks = [
+    [0, 1, 1, 1, 1],
+    [1, 1, 1, 0, 1],
+    [4, 12, 2, 3, 20],
+  ].map(
+    ([n, stride, input, taps, tap]) => `block ${n} ${stride} input ${input} taps ${taps} ${tap}`,
+  )
+  const layouts = [...axes.split(', '), ...more.split(', '), ...blocks]
   const params = Float32Array.from({ length: 64 }, (_, i) => i)
   for (const layout of layouts)
     hashes.is(
@@ -369,27 +364,14 @@ test('layouts of a state, and numbers that do not fit them', () => {
         }),
       ),
     )
-  const texts = [
-    layoutText({
-      axes: [
-        [1, 9],
-        [2, 3],
-        [5, 1],
-      ],
-    } as never),
-    layoutText({
-      axes: [
-        [1, 9],
-        [5, 1],
-      ],
-    } as never),
-    layoutText({ axes: [[5, 2]] } as never),
-    layoutText({} as never),
-    layoutText({
-      strides: { block: 1, blockStride: 2, inputStride: 3, taps: 4, tapStride: 5 },
-    } as never),
-  ]
-  assert.equal(texts, ['axes 2 3 5 1', 'plain', 'axes 5 2', 'plain', 'block 1 2 input 3 taps 4 5'])
+  const pairs = { 'axes 2 3 5 1': '1 9 2 3 5 1', plain: '1 9 5 1', 'axes 5 2': '5 2' }
+  for (const [text, numbers] of Object.entries(pairs)) {
+    const axes = numbers.match(/\d+ \d+/g)?.map((pair) => pair.split(' ').map(Number))
+    assert.is(layoutText({ axes } as never), text)
+  }
+  assert.is(layoutText({}), 'plain')
+  const strides = { block: 1, blockStride: 2, inputStride: 3, taps: 4, tapStride: 5 }
+  assert.is(layoutText({ strides }), 'block 1 2 input 3 taps 4 5')
 })
 
 test('interface.json holds these alone', () => hashes.finish())

@@ -7,7 +7,7 @@ import { SpikewasmError } from '../../src/base/errors.js'
 import { type NetInfo, netExports } from '../../src/edge/abi.js'
 import { seal, sectionBytes, walk } from '../../src/edge/file.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
-import { type Flaws, isSealable, stripped, tinyInfo, tinyNet } from '../support/tiny-net.js'
+import { type Flaws, isSealable, stripped, tinyNet } from '../support/tiny-net.js'
 
 const weights = [1, 2, 3, 4, -1, 0.5, 2, 0, 0, 0, 1, 1]
 const bias = [0.5, -1, 0.25]
@@ -33,18 +33,6 @@ test('infer: input, output, class, and the information', async () => {
   assert.is(net.training, undefined)
   assert.throws(() => net.step(), /step must be in the file, got one of mode infer; .*step or both/)
   assert.throws(() => net.reset(), /reset must be in the file/)
-})
-
-test('infer of frames is the mean over them', async () => {
-  const net = await openNet(tinyNet({ weights, bias, info: { frames: true, timeSteps: 2 } }))
-  assert.is(net.input.length, 8)
-  net.input.set([...image, 0, 0, 0, 0])
-  net.infer()
-  const [a, b] = [answer(image), bias]
-  assert.equal(
-    [...net.output],
-    a.map((value, k) => (value + b[k]) / 2),
-  )
 })
 
 test('step gives the mean since reset, and infer leaves it alone', async () => {
@@ -77,15 +65,17 @@ test('bytes: mean and deviation of each channel apply inside', async () => {
 })
 
 test('a train build gives labels, options, parameters', async () => {
-  const info = { mode: 'train', batchSize: 2 } as const
   const state = [
     { name: 'weight', shape: [3, 4], offset: 0, layout: 'plain' },
     { name: 'bias', shape: [3], offset: 12, layout: 'plain' },
   ]
-  const { training, input } = await openNet(tinyNet({ weights, bias, info: { ...info, state } }))
+  const { training, input } = await openNet(tinyNet({ weights, bias, info: { ...train, state } }))
   assert.ok(training)
   assert.is(input.length, 8)
   assert.is(training.labels.length, 2)
+  // The options end where the memory that is used does.
+  assert.equal([training.options.length, training.nesterov.length], [4, 1])
+  assert.is(training.nesterov.byteOffset, training.options.byteOffset + 16)
   assert.equal([...training.params], [...weights, ...bias])
   training.labels.set([2, 1])
   training.options.set([0.5, 2])
@@ -112,14 +102,20 @@ async function refused(bytes: Uint8Array): Promise<string> {
   throw new Error('the file was accepted')
 }
 
-const section = (info: object): Flaws => ({
-  section: sectionBytes({ ...tinyInfo({ usedBytes: 1024 }), ...info } as NetInfo),
-})
 const json = (text: string): Flaws => ({
   section: Uint8Array.from([9, ...Buffer.from('spikewasm'), ...Buffer.from(text)]),
 })
 
-const flaws: readonly (readonly [string, Flaws, RegExp])[] = [
+const labels = ['a', 'b', 'c']
+/** The section of a file that says something else. */
+const other = (info: Partial<NetInfo>): Flaws => ({
+  section: sectionBytes({ ...netInfo(tinyNet({ info: { labels } })), ...info }),
+})
+const train = { mode: 'train', batchSize: 2 } as const
+const entry = { name: 'bias', shape: [3], offset: 13, layout: 'plain' }
+
+type Row = readonly [name: string, Flaws, RegExp, info?: Partial<NetInfo>]
+const flaws: readonly Row[] = [
   ['imports', { imports: true }, /import nothing, got 1 imports/],
   ['no memory', { without: 'memory' }, /export its memory, got none/],
   ['a memory that grows', { limits: [1, 1, 2] }, /fixed size, got 1 to 2 pages/],
@@ -152,12 +148,27 @@ const flaws: readonly (readonly [string, Flaws, RegExp])[] = [
   ['another struct', { answers: { info_ptr: 68 } }, /have magic 1464553555 in its struct/],
   ['an address', { addresses: { input: 4 } }, /have input \d+ in its struct.* got 4/],
   ['a trap at the start', { start: [0] }, /a valid module that starts, got an error: unreachable/],
+  ['other classes', other({ classes: 4, labels: undefined }), /output_len\(\) with 4/],
+  ['a mode that it has not', other({ mode: 'both' }), /a function step/],
+  ['other labels', other({ labels: ['a', 'b', 'd'] }), /the labels .* got others/, { labels }],
+  ['labels of another batch', { answers: { label_len: 3 } }, /with 2, as it says, got 3;/, train],
+  ['too few parameters', { answers: { params_len: 14 } }, /at least 15 numbers .* got 14;/, train],
+  ['a negative number of them', { answers: { params_len: -1 } }, /the parameters inside/, train],
+  [
+    'a state beyond them',
+    {},
+    /have bias within its 15 parameters, got 3 numbers from 13;/,
+    { ...train, state: [entry] },
+  ],
+  ['labels at 0', { answers: { label_ptr: 0 } }, /have the labels inside/, train],
+  ['odd options', { answers: { options_ptr: 2 } }, /options inside .* of 4, got byt/, train],
+  ['parameters at the end', { answers: { params_ptr: 65000 } }, /the parameters inside/, train],
   ['a body of nonsense', { bodies: { infer: [0xff] } }, /be a valid module that starts/],
 ]
 
-for (const [name, flaw, message] of flaws)
+for (const [name, flaw, message, info] of flaws)
   test(`refuses ${name}`, async () => {
-    assert.match(await refused(tinyNet({ flaws: flaw })), message)
+    assert.match(await refused(tinyNet({ info, flaws: flaw })), message)
   })
 
 test('sections stand in the order of the specification, each once, and none is unknown', () => {
@@ -175,41 +186,6 @@ test('sections stand in the order of the specification, each once, and none is u
     if (behind.length > 0) assert.throws(walked([...before, behind[0], id]), told(id))
   }
   for (const id of [13, 255]) assert.throws(walked([id]), told(id))
-})
-
-test('refuses information that another file has', async () => {
-  assert.match(await refused(tinyNet({ flaws: section({ classes: 4 }) })), /output_len\(\) with 4/)
-  assert.match(await refused(tinyNet({ flaws: section({ mode: 'both' }) })), /a function step/)
-  const labels = ['a', 'b', 'c']
-  const other = sectionBytes({ ...netInfo(tinyNet({ info: { labels } })), labels: ['a', 'b', 'd'] })
-  assert.match(
-    await refused(tinyNet({ info: { labels }, flaws: { section: other } })),
-    /have the labels of its section in its memory, got others/,
-  )
-})
-
-const trains = { mode: 'train', batchSize: 2 } as const
-const entry = (offset: number): NetInfo['state'] => [
-  { name: 'bias', shape: [3], offset, layout: 'plain' },
-]
-const trainFlaws: readonly (readonly [Flaws, NetInfo['state'], RegExp])[] = [
-  [{ answers: { label_len: 3 } }, undefined, /answer label_len\(\) with 2, as it says, got 3;/],
-  [{ answers: { params_len: 14 } }, undefined, /at least 15 numbers at params_ptr, got 14;/],
-  [{ answers: { params_len: -1 } }, undefined, /have the parameters inside/],
-  [{}, entry(13), /have bias within its 15 parameters, got 3 numbers from 13;/],
-  [{ answers: { label_ptr: 0 } }, undefined, /have the labels inside/],
-  [{ answers: { options_ptr: 2 } }, undefined, /have the options inside .* multiple of 4, got byt/],
-  [{ answers: { params_ptr: 65000 } }, undefined, /have the parameters inside/],
-]
-test('refuses a train build whose parts contradict each other', async () => {
-  for (const [flaws, state, message] of trainFlaws) {
-    assert.match(await refused(tinyNet({ info: { ...trains, state }, flaws })), message)
-  }
-  // The options end where the memory that is used does.
-  const { training } = await openNet(tinyNet({ info: trains }))
-  assert.ok(training)
-  assert.equal([training.options.length, training.nesterov.length], [4, 1])
-  assert.is(training.nesterov.byteOffset, training.options.byteOffset + 16)
 })
 
 test('refuses what is no file at all', async () => {
@@ -238,48 +214,6 @@ test('engines that have no promises of WebAssembly, and errors that are none of 
 test('a trap while it runs is an error that names the function', async () => {
   const net = await openNet(tinyNet({ flaws: { bodies: { infer: [0] } } }))
   assert.throws(() => net.infer(), /^infer\(\) of the exported network must end, got an error/)
-})
-
-test('the section: each field is checked, none may be added', () => {
-  const good = tinyInfo({ usedBytes: 9, labels: ['a', 'b', 'c'] })
-  const bad: Record<string, unknown> = {
-    abi: 0,
-    version: 3,
-    name: 'a\nb',
-    input: [1, 2],
-    inputType: 'u16',
-    frames: 1,
-    timeSteps: 256,
-    classes: 0.5,
-    labels: ['a', 'b'],
-    mean: [1],
-    std: [1],
-    mode: 'learn',
-    target: 'gpu',
-    stepMode: 'x',
-    method: 'adam',
-    batchSize: 2,
-    weights: 'f16',
-    parameters: -1,
-    weightBytes: '4',
-    memoryBytes: 65535,
-    usedBytes: 65537,
-    synops: { max: 1, least: 0 },
-    state: [{ name: 'w', shape: [1], offset: -4, layout: '' }],
-    more: 1,
-  }
-  for (const [name, value] of Object.entries(bad))
-    assert.throws(
-      () => sectionBytes({ ...good, [name]: value } as NetInfo),
-      (error: Error) => error instanceof SpikewasmError && error.message.includes(name),
-      name,
-    )
-  for (const name of Object.keys(good).filter((key) => key !== 'labels'))
-    assert.throws(
-      () => sectionBytes({ ...good, [name]: undefined } as unknown as NetInfo),
-      (error: Error) => error instanceof SpikewasmError && error.message.includes(name),
-      name,
-    )
 })
 
 /** Whole files of every kind, for the fuzzers. */
