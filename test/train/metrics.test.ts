@@ -1,6 +1,7 @@
 /** What `evaluate` measures of a network's answers. */
 
 import * as assert from 'uvu/assert'
+import { mean } from '../../src/base/numbers.js'
 import { fromArrays, linear, sequential, sgd } from '../../src/index.js'
 import { absoluteErrors, makeTally } from '../../src/train/evaluate.js'
 import { messageOf } from '../files/temporary.js'
@@ -74,7 +75,9 @@ for (const [threads, batchSize] of [
     const model = await compileToy({ batchSize, threads }, 'flatten, linear 20, lif, linear 4')
     await model.fit(toy(64, 1).data, { epochs: 2, optimizer: sgd({ lr: 0.05 }) })
     const { classes, logits } = await model.predict(images)
-    const { confusion, perClass, topK, accuracy, count } = await model.evaluate(data, { topK: 2 })
+    const { confusion, perClass, topK, accuracy, count, loss } = await model.evaluate(data, {
+      topK: 2,
+    })
     const expected = Array.from({ length: toyClasses }, () => new Array(toyClasses).fill(0))
     labels.forEach((label, i) => {
       expected[label][classes[i]]++
@@ -86,11 +89,14 @@ for (const [threads, batchSize] of [
       perClass?.map((one) => one.count),
       expected.map((row) => row.reduce((a, b) => a + b, 0)),
     )
-    const second = labels.filter((label, i) => {
-      const row = logits.subarray(i * toyClasses, (i + 1) * toyClasses)
-      return row.filter((value) => value > row[label]).length < 2
-    })
+    const rows = labels.map((_, i) => logits.subarray(i * toyClasses, (i + 1) * toyClasses))
+    const second = rows.filter((row, i) => row.filter((z) => z > row[labels[i]]).length < 2)
     assert.is(topK, second.length / 45)
+    // −log softmax of the label's output.
+    const losses = rows.map((row, i) =>
+      Math.log(row.reduce((sum, z) => sum + Math.exp(z - row[labels[i]]), 0)),
+    )
+    assert.ok(Math.abs(loss / mean(losses) - 1) < 1e-5, `${loss}, one by one ${mean(losses)}`)
     assert.is((await model.evaluate(data)).topK, undefined)
   })
 
