@@ -1,7 +1,7 @@
 /**
  * How long a round takes, and when more machines pay: a model of what `train --redis` does, for
- * numbers of machines that nobody has at hand. `tools/rounds-cost.mjs` compares it with rounds that
- * were measured, and prints the table of docs/scale.md.
+ * numbers of machines that nobody has at hand. `tools/rounds-cost.mjs` prints the tables of
+ * docs/scale.md, which compares it with rounds that were measured.
  */
 
 import type { RoundsSetting } from '../src/scale/rounds/options.js'
