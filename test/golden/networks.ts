@@ -1,214 +1,166 @@
 /** Small networks that hold between them every kind of layer and every option of one. */
 import {
-  adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   alif,
-  avgPool1d,
-  avgPool2d,
   type Block,
-  batchNorm1d,
   batchNorm2d,
   block,
-  conv1d,
   conv2d,
   cubaLif,
   delay,
-  dropout,
   elementwise,
   flatten,
   groupNorm,
   identity,
-  integrateAndFire,
   layerNorm,
-  leakyIntegrator,
   lif,
   linear,
-  maxPool1d,
-  maxPool2d,
   type NeuronOptions,
   neuron,
-  plif,
   recurrent,
   relu,
   residual,
   scale,
   sequential,
   stabilizedLif,
-  sumPool1d,
   sumPool2d,
   timeMean,
 } from '../../src/index.js'
+import { layersOf, netOf } from '../support/net.js'
 
-/** All of them take [3, 7, 6] and give 5 classes. */
+/** All of them take [3, 7, 6] and give 5 classes, unless said otherwise. */
 export const smallInput = [3, 7, 6] as const
 
+type Own = Parameters<typeof netOf>[2]
+const chain = (text: string, own?: Own) => netOf(smallInput, text, own)
+
 /** Biases and no normalisation. */
-export const plain = (neuron: NeuronOptions = {}): Block =>
-  sequential(
-    conv2d(3, 6, 3, { padding: 1 }),
-    lif(neuron),
-    avgPool2d(2),
-    conv2d(6, 9, 2),
-    lif(neuron),
-    flatten(),
-    linear(9 * 2 * 2, 5),
-  )
+export const plain = (options: NeuronOptions = {}): Block =>
+  chain('conv 6 3 padding=1, lif, avgPool2d 2, conv 9 2, lif, flatten, linear 5', {
+    lif: () => lif(options),
+  })
+
+const stridedNames =
+  'conv1 bn1 act1 conv2 bn2 act2 conv3 bn3 act3 conv4 bn4 act4 pool flatten fc'.split(' ')
 
 /** Strides, kernels of 1×1, 5×5 and 3×2, one padded side, settings of the normalisation. */
-export const strided = (): Block =>
-  sequential({
-    conv1: conv2d(3, 8, 5, { stride: [2, 1], padding: 2, bias: false }),
-    bn1: batchNorm2d(8, { eps: 2 ** -10, momentum: 0.25 }),
-    act1: lif(),
-    conv2: conv2d(8, 12, 1, { bias: false }),
-    bn2: batchNorm2d(12),
-    act2: lif({ tau: 2, decayInput: true, vThreshold: 0.5 }),
-    conv3: conv2d(12, 10, 1, { stride: 2 }),
-    bn3: batchNorm2d(10),
-    act3: integrateAndFire(),
-    conv4: conv2d(10, 7, [3, 2], { padding: [1, 0] }),
-    bn4: batchNorm2d(7),
-    act4: lif(),
-    pool: adaptiveAvgPool2d([1, 2]),
-    flatten: flatten(),
-    fc: linear(14, 5, { bias: false }),
-  })
+export const strided = (): Block => {
+  const layers = layersOf(
+    smallInput,
+    'conv 8 5 stride=2x1 padding=2 bias=false, norm eps=0.0009765625 momentum=0.25, lif, ' +
+      'conv 12 1 bias=false, norm, lif tau=2 decayInput=true vThreshold=0.5, ' +
+      'conv 10 1 stride=2, norm, integrateAndFire, conv 7 3x2 padding=1x0, norm, lif, ' +
+      'adaptiveAvgPool2d 1x2, flatten, linear 5 bias=false',
+  )
+  return sequential(Object.fromEntries(stridedNames.map((name, i) => [name, layers[i]])))
+}
 
 /** Dropout behind neurons of convolutions, of pooled ones and of linear layers. */
 export const dropped = (): Block =>
-  sequential(
-    conv2d(3, 8, 3, { padding: 1, bias: false }),
-    batchNorm2d(8),
-    lif(),
-    dropout(0.25),
-    conv2d(8, 8, 3, { padding: 1, bias: false }),
-    batchNorm2d(8),
-    lif(),
-    dropout(0.5),
-    avgPool2d(2),
-    flatten(),
-    linear(72, 20),
-    lif({ vThreshold: 0.25 }),
-    dropout(0.5),
-    linear(20, 5),
+  chain(
+    'conv 8 3 padding=1 bias=false, norm, lif, dropout 0.25, ' +
+      'conv 8 3 padding=1 bias=false, norm, lif, dropout 0.5, avgPool2d 2, ' +
+      'flatten, linear 20, lif vThreshold=0.25, dropout 0.5, linear 5',
   )
 
 /** Neurons with a stabilised threshold, with and without normalisation, soft and hard reset. */
 export const stabilised = (): Block =>
-  sequential(
-    conv2d(3, 6, 3, { padding: 1 }),
-    batchNorm2d(6, { eps: 2 ** -10 }),
-    stabilizedLif(),
-    residual(sequential(conv2d(6, 6, 3, { padding: 1 }), batchNorm2d(6), stabilizedLif())),
-    avgPool2d(2),
-    conv2d(6, 9, 2),
-    stabilizedLif({ tau: 1.5, vReset: 0, decayInput: true, surrogate: 'atan' }),
-    flatten(),
-    linear(9 * 2 * 2, 5),
+  chain(
+    'conv 6 3 padding=1, norm eps=0.0009765625, stabilizedLif, shortcut, avgPool2d 2, conv 9 2, ' +
+      'stabilizedLif tau=1.5 vReset=0 decayInput=true surrogate=atan, flatten, linear 5',
+    {
+      shortcut: (channels) =>
+        residual(
+          sequential(
+            conv2d(channels, channels, 3, { padding: 1 }),
+            batchNorm2d(channels),
+            stabilizedLif(),
+          ),
+        ),
+    },
   )
 
 /** Max pooling of currents and of spikes, with windows that overlap and with padding. */
 export const maxPooled = (): Block =>
-  sequential(
-    conv2d(3, 8, 3, { padding: 1, bias: false }),
-    batchNorm2d(8),
-    maxPool2d(2, { stride: 1 }),
-    lif(),
-    conv2d(8, 9, 3, { padding: 1, bias: false }),
-    batchNorm2d(9),
-    lif(),
-    maxPool2d(3, { stride: 2, padding: 1 }),
-    conv2d(9, 6, 2),
-    batchNorm2d(6),
-    lif(),
-    flatten(),
-    linear(6 * 2 * 2, 5),
+  chain(
+    'conv 8 3 padding=1 bias=false, norm, maxPool2d 2 stride=1, lif, ' +
+      'conv 9 3 padding=1 bias=false, norm, lif, maxPool2d 3 stride=2 padding=1, ' +
+      'conv 6 2, norm, lif, flatten, linear 5',
   )
 
 /** PLIF; bptt only. */
 export const learnable = (): Block =>
-  sequential(
-    conv2d(3, 6, 3, { padding: 1, bias: false }),
-    batchNorm2d(6),
-    plif(),
-    avgPool2d(2),
-    conv2d(6, 8, 3, { padding: 1, bias: false }),
-    batchNorm2d(8),
-    plif({ vReset: 0, decayInput: true, vThreshold: 0.5 }),
-    flatten(),
-    linear(72, 5),
+  chain(
+    'conv 6 3 padding=1 bias=false, norm, plif, avgPool2d 2, conv 8 3 padding=1 bias=false, ' +
+      'norm, plif vReset=0 decayInput=true vThreshold=0.5, flatten, linear 5',
   )
 
 /** Cells of most kinds; what they learn only where the method can. */
 export const cells = (learns: boolean): Block => {
   const learn = learns ? (['tau', 'vThreshold'] as const) : []
-  return sequential(
-    conv2d(3, 6, 3, { padding: 1 }),
-    cubaLif({ tau: [1.5, 2, 2.5, 3, 4, 5], tauSyn: 2, decayInput: true, inputScale: 4, learn }),
-    avgPool2d(2),
-    conv2d(6, 8, 3, { padding: 1 }),
-    alif({ tau: 2, tauAdaptation: 5, vThreshold: 0.5, refractory: 1, fires: 'above', learn }),
-    flatten(),
-    linear(72, 5),
-    leakyIntegrator({ tau: 2, decayInput: true }),
+  const tau = [1.5, 2, 2.5, 3, 4, 5]
+  const adaptive = { tau: 2, tauAdaptation: 5, vThreshold: 0.5, refractory: 1, fires: 'above' }
+  return chain(
+    'conv 6 3 padding=1, cuba, avgPool2d 2, conv 8 3 padding=1, adaptive, flatten, linear 5, ' +
+      'leakyIntegrator tau=2 decayInput=true',
+    {
+      cuba: () => cubaLif({ tau, tauSyn: 2, decayInput: true, inputScale: 4, learn }),
+      adaptive: () => alif({ ...adaptive, learn } as Parameters<typeof alif>[0]),
+    },
   )
 }
 
 /** Texts of neurons and activations: ranges, rates, noise, and all functions of numbers. */
 export const written = (learns: boolean): Block =>
-  sequential(
-    conv2d(3, 6, 3, { padding: 1 }),
-    neuron(
-      `tau > 1; 0 <= beta
+  chain(
+    'conv 6 3 padding=1, noisy, avgPool2d 2, conv 8 3 padding=1, wave, flatten, linear 12, rate, ' +
+      'linear 5',
+    {
+      noisy: () =>
+        neuron(
+          `tau > 1; 0 <= beta
        u = u*(1 - 1/tau) + x + 0.1*randn()
        spike = u >= 0.5 + beta*a and not (a > 3 or x != x)
        a = 0.8*a + spike
        u = where(detach(spike), min(u - 0.5, 0.2*rand()), u)`,
-      { tau: [1.5, 2, 2.5, 3, 4, 5], beta: 0.2 },
-      { surrogate: 'alpha/2 * exp(-alpha*abs(x))', learn: learns ? ['tau', 'beta'] : [] },
-    ),
-    avgPool2d(2),
-    conv2d(6, 8, 3, { padding: 1 }),
-    elementwise(
-      'x*sigmoid(beta*x) + tanh(x)^3/4 + 0.1*log(1 + x^2) + sign(x)*floor(abs(x))/8 + sqrt(1 + x^2)/9',
-      { beta: 1.5 },
-      { learn: learns ? ['beta'] : [] },
-    ),
-    flatten(),
-    linear(72, 12),
-    neuron(
-      'dv/dt = (4*x - v)/tau; spike = v > max(0.4, round(w)); v = v - 0.4*spike; dw/dt = spike - w',
-      { tau: 3 },
-      { dt: 0.5, solver: 'exponentialEuler', init: { v: 0.1 } },
-    ),
-    linear(12, 5),
+          { tau: [1.5, 2, 2.5, 3, 4, 5], beta: 0.2 },
+          { surrogate: 'alpha/2 * exp(-alpha*abs(x))', learn: learns ? ['tau', 'beta'] : [] },
+        ),
+      wave: () =>
+        elementwise(
+          'x*sigmoid(beta*x) + tanh(x)^3/4 + 0.1*log(1 + x^2) + sign(x)*floor(abs(x))/8 + sqrt(1 + x^2)/9',
+          { beta: 1.5 },
+          { learn: learns ? ['beta'] : [] },
+        ),
+      rate: () =>
+        neuron(
+          'dv/dt = (4*x - v)/tau; spike = v > max(0.4, round(w)); v = v - 0.4*spike; dw/dt = spike - w',
+          { tau: 3 },
+          { dt: 0.5, solver: 'exponentialEuler', init: { v: 0.1 } },
+        ),
+    },
   )
 
 /** A recurrent layer between two linear ones. */
 export const looped = (): Block =>
-  sequential(flatten(), linear(126, 20), recurrent(lif({ tau: 2, vThreshold: 0.5 })), linear(20, 5))
+  chain('flatten, linear 20, loop, linear 5', {
+    loop: () => recurrent(lif({ tau: 2, vThreshold: 0.5 })),
+  })
 
 /** OTTT's networks: standardised weights, τ = 2, spikes times 2.74. */
-export const standardised = (neuron: NeuronOptions = { tau: 2 }): Block =>
-  sequential(
-    conv2d(3, 6, 3, { padding: 1, standardise: true, bias: false }),
-    lif(neuron),
-    scale(2.74),
-    conv2d(6, 17, 3, { stride: 2, standardise: true }),
-    lif(neuron),
-    scale(2.74),
-    avgPool2d([3, 1]),
-    flatten(),
-    linear(17 * 2, 12, { standardise: true }),
-    lif({ ...neuron, vThreshold: 0.5 }),
-    scale(2.74),
-    linear(12, 5),
+export const standardised = (options: NeuronOptions = { tau: 2 }): Block =>
+  chain(
+    'conv 6 3 padding=1 standardise=true bias=false, lif, scale 2.74, ' +
+      'conv 17 3 stride=2 standardise=true, lif, scale 2.74, avgPool2d 3x1, flatten, ' +
+      'linear 12 standardise=true, last, scale 2.74, linear 5',
+    { lif: () => lif(options), last: () => lif({ ...options, vThreshold: 0.5 }) },
   )
+
+const convNorm = (from: number, to: number, stride = 1): Block =>
+  sequential(conv2d(from, to, 3, { padding: 1, stride, bias: false }), batchNorm2d(to))
 
 /** Sums of currents, of spikes, and of what passes a shortcut. */
 export const branched = (): Block => {
-  const convNorm = (from: number, to: number, stride = 1): Block =>
-    sequential(conv2d(from, to, 3, { padding: 1, stride, bias: false }), batchNorm2d(to))
   const down = {
     a: convNorm(8, 10, 2),
     act: lif(),
@@ -245,58 +197,34 @@ export const distilled = (): Block => {
   })
 }
 
-/** An analog stem in front of spikes. Input [2, 8, 8]. */
+export const stemInput = [2, 8, 8] as const
+/** An analog stem in front of spikes, of `stemInput`. */
 export const stem = (): Block =>
-  sequential(
-    conv2d(2, 8, 3, { padding: 1, bias: false }),
-    batchNorm2d(8),
-    relu(),
-    conv2d(8, 12, 3, { stride: 2, padding: 1 }),
-    batchNorm2d(12),
-    lif(),
-    flatten(),
-    linear(192, 5),
+  netOf(
+    stemInput,
+    'conv 8 3 padding=1 bias=false, norm, relu, conv 12 3 stride=2 padding=1, norm, lif, ' +
+      'flatten, linear 5',
   )
 
-/** Channels and images large enough for the kernels of large layers. Input [16, 12, 12]. */
+export const wideInput = [16, 12, 12] as const
+/** Channels and images large enough for the kernels of large layers, of `wideInput`. */
 export const wide = (): Block =>
-  sequential(
-    conv2d(16, 48, 3, { padding: 1, bias: false }),
-    batchNorm2d(48),
-    lif(),
-    conv2d(48, 64, 3, { padding: 1, bias: false }),
-    batchNorm2d(64),
-    lif(),
-    avgPool2d(2),
-    conv2d(64, 96, 3, { padding: 1, bias: false }),
-    batchNorm2d(96),
-    lif(),
-    conv2d(96, 64, 1, { stride: 2, bias: false }),
-    batchNorm2d(64),
-    lif(),
-    flatten(),
-    linear(64 * 9, 70),
-    lif({ vThreshold: 0.5 }),
-    linear(70, 11),
+  netOf(
+    wideInput,
+    'conv 48 3 padding=1 bias=false, norm, lif, conv 64 3 padding=1 bias=false, norm, lif, ' +
+      'avgPool2d 2, conv 96 3 padding=1 bias=false, norm, lif, ' +
+      'conv 64 1 stride=2 bias=false, norm, lif, ' +
+      'flatten, linear 70, lif vThreshold=0.5, linear 11',
   )
 
 /** Depthwise and grouped convolutions, on images, spikes and currents. */
 export const grouped = (): Block =>
-  sequential(
-    conv2d(3, 12, 3, { padding: 1, groups: 3, bias: false }),
-    batchNorm2d(12),
-    lif(),
-    conv2d(12, 12, 3, { padding: 1, groups: 12 }),
-    lif({ vThreshold: 0.5 }),
-    conv2d(12, 32, 1, { groups: 2, bias: false }),
-    batchNorm2d(32),
-    lif(),
-    avgPool2d(2),
-    conv2d(32, 32, [3, 2], { stride: 2, groups: 32, standardise: true }),
-    conv2d(32, 24, 1, { groups: 4 }),
-    lif({ vThreshold: 0.5 }),
-    flatten(),
-    linear(24, 5),
+  chain(
+    'conv 12 3 padding=1 groups=3 bias=false, norm, lif, ' +
+      'conv 12 3 padding=1 groups=12, lif vThreshold=0.5, ' +
+      'conv 32 1 groups=2 bias=false, norm, lif, avgPool2d 2, ' +
+      'conv 32 3x2 stride=2 groups=32 standardise=true, conv 24 1 groups=4, ' +
+      'lif vThreshold=0.5, flatten, linear 5',
   )
 
 /** Weights that start normal; biases at 0 and as PyTorch's. */
@@ -329,30 +257,16 @@ export const between = (): Block =>
 
 /** Delays of spikes and of currents. */
 export const delayed = (): Block =>
-  sequential(
-    conv2d(3, 6, 3),
-    lif(),
-    delay([0, 1, 2, 3, 0, 1]),
-    conv2d(6, 5, 2),
-    delay(1),
-    lif(),
-    maxPool2d(2, { rate: 'official' }),
-    flatten(),
-    linear(10, 5),
+  chain(
+    'conv 6 3, lif, delays, conv 5 2, delay 1, lif, maxPool2d 2 rate=official, flatten, linear 5',
+    { delays: () => delay([0, 1, 2, 3, 0, 1]) },
   )
 
-/** A series. Input [3, 15]. */
+export const seriesInput = [3, 15] as const
+/** A series, of `seriesInput`. */
 export const series = (): Block =>
-  sequential(
-    conv1d(3, 6, 4, { padding: 1, bias: false }),
-    batchNorm1d(6),
-    lif(),
-    avgPool1d(2),
-    conv1d(6, 8, 3),
-    maxPool1d(2),
-    lif(),
-    sumPool1d(2, { stride: 1 }),
-    adaptiveAvgPool1d(1),
-    flatten(),
-    linear(8, 5),
+  netOf(
+    seriesInput,
+    'conv 6 4 padding=1 bias=false, norm, lif, avgPool1d 2, conv 8 3, maxPool1d 2, lif, ' +
+      'sumPool1d 2 stride=1, adaptiveAvgPool1d 1, flatten, linear 5',
   )
