@@ -86,7 +86,11 @@ async function sweep(args: SweepArguments, file: string): Promise<void> {
   const all = [...entries.values()]
   if (dryRun) {
     tellPlan(spec, all, await estimate(spec, all, { data, cache, jobs }), args.json)
-  } else await runSweep(file, bytes, spec, all, { ...args, data, out })
+    return
+  }
+  const folder = await known.openSweep(out)
+  const title = `Sweep ${basename(file)}`
+  await new RunningSweep(title, spec, folder, { ...args, data, out }).run(all, bytes)
 }
 
 /** What tells a run from others, in a line. */
@@ -122,176 +126,173 @@ function durationText(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`
 }
 
-/** The terminal of a sweep: messages, and a table that is drawn anew where it is one. */
-class Screen {
-  readonly table: ReturnType<typeof liveTable> | undefined
-  /** Whether there is something to show. */
-  isNew = true
-  /** Who does not do the runs, where that is to be known. */
-  note = ''
+type RunArguments = SweepArguments & { readonly out: string }
 
-  constructor(json: boolean) {
-    if (!json && process.stdout.isTTY) this.table = liveTable(codeStream(process.stdout))
+/** A sweep that runs: what is shown and written of it, and who does its runs. */
+class RunningSweep {
+  /** Drawn anew where standard output is a terminal. */
+  private readonly table: ReturnType<typeof liveTable> | undefined
+  private readonly end = new AbortController()
+  /** Whether there is something to show. */
+  private isNew = true
+  /** Who does not do the runs, where that is to be known. */
+  private note = ''
+  /** The last status that was written. */
+  private written: Promise<void> = Promise.resolve()
+  private engine: Engine | undefined
+  private remote: RemoteExecutor | undefined
+  private server: PageServer | undefined
+
+  constructor(
+    private readonly title: string,
+    private readonly spec: SweepSpec,
+    private readonly folder: known.SweepFolder,
+    private readonly args: RunArguments,
+  ) {
+    // Each run that is waited for listens.
+    setMaxListeners(0, this.end.signal)
+    if (!args.json && process.stdout.isTTY) this.table = liveTable(codeStream(process.stdout))
   }
 
-  readonly renew = (): void => {
+  /**
+   * Until all runs have ended, or it is asked to stop.
+   *
+   * @param bytes of the file that says what the sweep is
+   */
+  async run(entries: readonly SweepEntry[], bytes: Uint8Array): Promise<void> {
+    const { spec, folder, args, end } = this
+    const { runFolder, keepResult: keep } = folder
+    const { jobs, data, cache, json } = args
+    const interrupt = listenForInterrupt((name) => {
+      this.write(`${name}: stopping; runs write checkpoints; again ends at once`)
+      end.abort('interrupt')
+    })
+    try {
+      await folder.writeSpec(bytes)
+      const results = await folder.results()
+      this.remote = await this.openRemote()
+      const executor = this.remote ?? localExecutor(entries, { jobs, data, cache, runFolder })
+      const onEnded = (row: known.SweepRow): void => tellEnded(row, spec.varied, json)
+      const of = { spec, entries, results, executor, signal: end.signal, keep, onEnded }
+      this.engine = new Engine({ ...of, onChange: this.renew })
+      if (args.dashboard !== undefined) await this.serve(args.dashboard)
+      await folder.writeStatus(this.status())
+      await this.drive(this.engine)
+      if (end.signal.aborted) await this.leaveJobs(this.engine.unfinishedTasks())
+      await this.finish()
+      if (interrupt.exitCode !== 0) process.exitCode = interrupt.exitCode
+    } finally {
+      interrupt.release()
+      await this.server?.close('end', '').catch(() => undefined)
+      await this.remote?.close()
+      await this.remote?.place.close()
+      await folder.close()
+      if (this.remote) endSoon()
+    }
+  }
+
+  private status(pid: number | null = process.pid): known.SweepStatus {
+    const { title, spec, engine } = this
+    return { format: 1, title, pid, varied: spec.varied, rows: engine?.rows() ?? [] }
+  }
+
+  private readonly renew = (): void => {
     this.isNew = true
   }
 
   /** A message does not stand amid the table. */
-  write(text: string): void {
+  private write(text: string): void {
     this.table?.clear()
     process.stderr.write(`${text}\n`)
     this.renew()
   }
 
-  /** The last status that was written. */
-  written: Promise<void> = Promise.resolve()
+  private readonly tell = (line = 'connected again'): void => this.write(`spikewasm: ${line}`)
+
+  /** Who does the runs on other machines, where `--redis` asks for them. */
+  private async openRemote(): Promise<RemoteExecutor | undefined> {
+    const { redis, namespace, shared, out } = this.args
+    if (redis === undefined) return
+    const store = shared === undefined ? undefined : await folderStore(resolve(shared))
+    const place = await RedisPlace.open(redis, { namespace, onTrouble: this.tell })
+    const who = hashId([hostname(), resolve(out)])
+    const { runFolder } = this.folder
+    return new RemoteExecutor({ place, store, runFolder, who, onTrouble: this.tell })
+  }
+
+  /** The live page. */
+  private async serve(port: number): Promise<void> {
+    const html = await liveSweepPage(this.status())
+    const whole = () => ['sweep', sweepBody(this.status())] as const
+    this.server = await servePage({ html, whole }, port)
+    this.write(`dashboard: ${this.server.url}`)
+  }
+
+  /** Drives the runs to their end; looks meanwhile who does them and whether they are to stop. */
+  private async drive(engine: Engine): Promise<void> {
+    const lookForStop = async (): Promise<void> => {
+      if (await this.folder.wasAskedToStop()) this.end.abort('stop')
+    }
+    const timers = [setInterval(this.show, STATUS_MS), setInterval(lookForStop, STOP_MS)]
+    if (this.remote) timers.push(setInterval(this.countWorkers, WORKERS_MS))
+    const running = engine.run().finally(() => timers.forEach(clearInterval))
+    await Promise.all([running, this.remote && within(5000, this.countWorkers())])
+  }
 
   /** Shows and writes how things stand, where that is new. */
-  show(
-    statusNow: () => known.SweepStatus,
-    folder: known.SweepFolder,
-    server: PageServer | undefined,
-  ): void {
+  private readonly show = (): void => {
     if (!this.isNew) return
     this.isNew = false
-    const status = statusNow()
-    server?.send('sweep', sweepBody(status))
+    const status = this.status()
+    this.server?.send('sweep', sweepBody(status))
     this.table?.draw(status, this.note)
-    this.written = this.written.then(() => folder.writeStatus(status)).catch(() => undefined)
+    this.written = this.written.then(() => this.folder.writeStatus(status)).catch(() => undefined)
   }
 
-  readonly tell = (line = 'connected again'): void => this.write(`spikewasm: ${line}`)
-}
+  /** Looks who does the jobs, and notes and tells what is lacking, where that has changed. */
+  private readonly countWorkers = async (): Promise<void> => {
+    const found = await this.remote?.workers().catch(() => undefined)
+    if (!found) return
+    const { count, others, lacking } = found
+    const none = count === 0 && noWorkers(this.args.namespace)
+    const note = o.present([none, others, lacking]).join('; ')
+    if (note === this.note) return
+    this.note = note
+    this.renew()
+    if (note && !this.table) this.tell(note)
+  }
 
-type RunArguments = SweepArguments & { readonly out: string }
+  /** Leaves jobs that have not ended: `sweep stop` ends them, Ctrl-C the waiting alone. */
+  private async leaveJobs(left: readonly string[]): Promise<void> {
+    if (this.end.signal.reason === 'stop') await this.remote?.stop(left)
+    else if (this.remote && left.length > 0)
+      this.tell(
+        `${left.length} jobs stay in Redis, and workers go on with them; the same command ` +
+          'waits for them again, and sweep stop ends them',
+      )
+  }
 
-async function runSweep(
-  file: string,
-  bytes: Uint8Array,
-  spec: SweepSpec,
-  entries: readonly SweepEntry[],
-  args: RunArguments,
-): Promise<void> {
-  const { json, out, dashboard, jobs, data, cache, namespace } = args
-  const folder = await known.openSweep(out)
-  const end = new AbortController()
-  const { signal } = end
-  // Each run that is waited for listens.
-  setMaxListeners(0, signal)
-  const screen = new Screen(json)
-  const interrupt = listenForInterrupt((name) => {
-    screen.write(`${name}: stopping; runs write checkpoints; again ends at once`)
-    end.abort('interrupt')
-  })
-  let remote: RemoteExecutor | undefined
-  let server: PageServer | undefined
-  try {
-    await folder.writeSpec(bytes)
-    const { runFolder, keepResult: keep } = folder
-    const results = await folder.results()
-    remote = await openRemote(args, folder, screen)
-    const executor = remote ?? localExecutor(entries, { jobs, data, cache, runFolder })
-    const onEnded = (row: known.SweepRow): void => tellEnded(row, spec.varied, json)
-    const drive = { spec, entries, results, executor, signal, keep }
-    const engine = new Engine({ ...drive, onChange: screen.renew, onEnded })
-    const title = `Sweep ${basename(file)}`
-    const statusNow = (pid: number | null = process.pid): known.SweepStatus => {
-      return { format: 1, title, pid, varied: spec.varied, rows: engine.rows() }
-    }
-    if (dashboard !== undefined) server = await serveSweep(statusNow, dashboard, screen)
-    await folder.writeStatus(statusNow())
-    const show = (): void => screen.show(statusNow, folder, server)
-    const count = remote && workerCount(remote, namespace, screen)
-    await runShown(engine, show, folder, end, count)
-    if (remote && signal.aborted)
-      await leaveJobs(remote, engine.unfinishedTasks(), signal.reason, screen)
-    const status = statusNow(null)
-    await screen.written
+  /** Writes the last status and the page, and says what has come of it. */
+  private async finish(): Promise<void> {
+    const { folder, table, args } = this
+    const status = this.status(null)
+    const { rows } = status
+    await this.written
     await folder.writeStatus(status)
     await folder.writePage(await sweepPage(status))
-    screen.table?.draw(status)
-    await server?.close('end', sweepBody(status))
-    finish(status, folder, { json, isDrawn: screen.table !== undefined })
-    if (interrupt.exitCode !== 0) process.exitCode = interrupt.exitCode
-  } finally {
-    interrupt.release()
-    await server?.close('end', '').catch(() => undefined)
-    await remote?.close()
-    await remote?.place.close()
-    await folder.close()
-    if (remote) endSoon()
+    table?.draw(status)
+    await this.server?.close('end', sweepBody(status))
+    const counts = known.countStates(rows)
+    const best = known.bestFirst(rows).find(({ result }) => result !== undefined)?.id ?? null
+    const left = rows.length - counts.finished - counts.halved - counts.failed
+    if (!args.json && !table) process.stdout.write(`${sweepTable(status, 20)}\n`)
+    const line = { final: true, runs: rows.length, ...counts, best, out: args.out }
+    const where = `results are in ${resolve(args.out)}, a page in ${folder.page}`
+    answer(args.json, line, () => where)
+    if (left > 0)
+      process.stderr.write(`spikewasm: ${left} runs are left; the same command goes on with them\n`)
+    if (counts.failed > 0 || left > 0) process.exitCode = 1
   }
-}
-
-/** Who does the runs on other machines, where `--redis` asks for them. */
-async function openRemote(
-  { redis, namespace, shared, out }: RunArguments,
-  { runFolder }: known.SweepFolder,
-  { tell: onTrouble }: Screen,
-): Promise<RemoteExecutor | undefined> {
-  if (redis === undefined) return
-  const store = shared === undefined ? undefined : await folderStore(resolve(shared))
-  const place = await RedisPlace.open(redis, { namespace, onTrouble })
-  const who = hashId([hostname(), resolve(out)])
-  return new RemoteExecutor({ place, store, runFolder, who, onTrouble })
-}
-
-/** Drives the runs to their end; looks meanwhile who does them and whether they are to stop. */
-async function runShown(
-  engine: Engine,
-  show: () => void,
-  folder: known.SweepFolder,
-  end: AbortController,
-  count: (() => Promise<void>) | undefined,
-): Promise<void> {
-  const look = async (): Promise<void> => {
-    if (await folder.wasAskedToStop()) end.abort('stop')
-  }
-  const timers = [setInterval(show, STATUS_MS), setInterval(look, STOP_MS)]
-  if (count) timers.push(setInterval(count, WORKERS_MS))
-  const running = engine.run().finally(() => timers.forEach(clearInterval))
-  await Promise.all([running, count && within(5000, count())])
-}
-
-/** Looks who does the jobs, and notes and tells what is lacking, where that has changed. */
-const workerCount = (remote: RemoteExecutor, namespace: string, screen: Screen) => async () => {
-  const found = await remote.workers().catch(() => undefined)
-  if (!found) return
-  const { count, others, lacking } = found
-  const note = o.present([count === 0 && noWorkers(namespace), others, lacking]).join('; ')
-  if (note === screen.note) return
-  screen.note = note
-  screen.renew()
-  if (note && !screen.table) screen.tell(note)
-}
-
-/** Leaves jobs that have not ended: `sweep stop` ends them, Ctrl-C the waiting alone. */
-async function leaveJobs(
-  remote: RemoteExecutor,
-  left: readonly string[],
-  why: unknown,
-  screen: Screen,
-): Promise<void> {
-  if (why === 'stop') await remote.stop(left)
-  else if (left.length > 0)
-    screen.tell(
-      `${left.length} jobs stay in Redis, and workers go on with them; the same command ` +
-        'waits for them again, and sweep stop ends them',
-    )
-}
-
-/** The live page of a sweep. */
-async function serveSweep(
-  statusNow: () => known.SweepStatus,
-  port: number,
-  screen: Screen,
-): Promise<PageServer> {
-  const html = await liveSweepPage(statusNow())
-  const server = await servePage({ html, whole: () => ['sweep', sweepBody(statusNow())] }, port)
-  screen.write(`dashboard: ${server.url}`)
-  return server
 }
 
 const noWorkers = (namespace: string): string =>
@@ -301,30 +302,10 @@ const noWorkers = (namespace: string): string =>
 function tellEnded(row: known.SweepRow, varied: readonly string[], json: boolean): void {
   if (json) printJson(known.lineOf(row))
   if (json || process.stdout.isTTY) return
-  const { state, epoch, testAccuracy, error } = row
+  const { id, chosen, state, epoch, testAccuracy, error } = row
   const what = error ? `failed: ${error}` : `${state} at epoch ${epoch}`
-  process.stdout.write(
-    `${titleOf(row.id, row.chosen, varied)}: ${what}, ${accuracyText(testAccuracy)}\n`,
-  )
-}
-
-function finish(
-  { rows, ...status }: known.SweepStatus,
-  { path: out, page }: known.SweepFolder,
-  { json, isDrawn }: { readonly json: boolean; readonly isDrawn: boolean },
-): void {
-  const counts = known.countStates(rows)
-  const best = known.bestFirst(rows).find(({ result }) => result !== undefined)?.id ?? null
-  const left = rows.length - counts.finished - counts.halved - counts.failed
-  if (!json && !isDrawn) process.stdout.write(`${sweepTable({ rows, ...status }, 20)}\n`)
-  answer(
-    json,
-    { final: true, runs: rows.length, ...counts, best, out },
-    () => `results are in ${resolve(out)}, a page in ${page}`,
-  )
-  if (left > 0)
-    process.stderr.write(`spikewasm: ${left} runs are left; the same command goes on with them\n`)
-  if (counts.failed > 0 || left > 0) process.exitCode = 1
+  const title = titleOf(id, chosen, varied)
+  process.stdout.write(`${title}: ${what}, ${accuracyText(testAccuracy)}\n`)
 }
 
 const stopSpecs = redisSpecs('of a sweep whose process has ended: where its jobs are')
