@@ -9,33 +9,17 @@ import { placesOf, unpack } from '../../src/compile/layout.js'
 import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import * as api from '../../src/index.js'
 import { weightStandardise } from '../../src/kernels/records/norm.js'
-import { trace } from '../../src/network/trace.js'
 import { TestEngine, testRandom } from '../support/engine.js'
 import { netOf } from '../support/net.js'
 import { nameOf, Op } from '../support/operations.js'
 import { PlanRunner } from '../support/plan-runner.js'
+import { planOptions } from '../support/plans.js'
 import { putRecord } from '../support/records.js'
 
 type Size = readonly [number, number, number]
 
-function optionsOf(network: api.Block, input: Size, more: Partial<PlanOptions> = {}): PlanOptions {
-  const timeSteps = more.timeSteps ?? 4
-  return {
-    graph: trace(network, input),
-    input,
-    frames: false,
-    batchSize: 1,
-    inspect: false,
-    method: 'rate',
-    stepMode: 'm',
-    update: 'afterwards',
-    mseWeight: 0.05,
-    backwardSteps: timeSteps,
-    purpose: 'inference',
-    ...more,
-    timeSteps,
-  }
-}
+const optionsOf = (network: api.Block, input: Size, more: Partial<PlanOptions> = {}) =>
+  planOptions(network, input, { batchSize: 1, purpose: 'inference', ...more })
 
 /** A weight that bytes hold exactly: ±127 · 2^e is in each channel, the rest integers · 2^e. */
 function exactWeight(shape: readonly number[], random: () => number): Float32Array {

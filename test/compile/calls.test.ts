@@ -2,10 +2,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { callsOf, mostCallSteps } from '../../src/compile/context.js'
-import { type MethodOptions, methodOptions } from '../../src/compile/methods.js'
+import type { MethodOptions } from '../../src/compile/methods.js'
 import { makePlan, type Plan } from '../../src/compile/plan.js'
-import { batchNorm2d, conv2d, flatten, lif, linear, sequential } from '../../src/index.js'
-import { trace } from '../../src/network/trace.js'
+import { netOf } from '../support/net.js'
+import { planOptions } from '../support/plans.js'
 
 test('calls make every step once, in order, as few and as equal as can be', () => {
   for (let most = 1; most <= 9; most++)
@@ -33,31 +33,14 @@ test('calls make every step once, in order, as few and as equal as can be', () =
   ])
 })
 
-const input = [3, 16, 16] as const
-const network = sequential(
-  conv2d(3, 32, 3, { padding: 1 }),
-  batchNorm2d(32),
-  lif({ detachReset: false }),
-  conv2d(32, 32, 3, { padding: 1 }),
-  batchNorm2d(32),
-  lif(),
-  flatten(),
-  linear(32 * 256, 10),
+const network = netOf(
+  [3, 16, 16],
+  `conv 32 3 padding=1, norm, lif detachReset=false, conv 32 3 padding=1, norm, lif, flatten,
+   linear 10`,
 )
 
 const planOf = (given: MethodOptions, timeSteps: number): Plan =>
-  makePlan(
-    {
-      ...methodOptions(given, timeSteps),
-      graph: trace(network, input),
-      input,
-      frames: false,
-      inspect: false,
-      timeSteps,
-      batchSize: 16,
-    },
-    1,
-  )
+  makePlan(planOptions(network, [3, 16, 16], { ...given, timeSteps }), 1)
 
 /** Steps of the calls in which a program has its first convolution. */
 const callSteps = (plan: Plan, name: 'train' | 'evaluate'): number[] =>

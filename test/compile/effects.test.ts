@@ -9,7 +9,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../../src/base/errors.js'
-import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
 import type { PlannedRecord } from '../../src/compile/program.js'
 import { standardTraining, type TrainingSpec } from '../../src/compile/training.js'
@@ -34,12 +33,12 @@ import {
 import { kinds } from '../../src/kernels/records/index.js'
 import { accesses } from '../../src/kernels/records/schema.js'
 import type { Buffer as PlannedBuffer } from '../../src/kernels/records/words.js'
-import { trace } from '../../src/network/trace.js'
 import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'
 import { netOf } from '../support/net.js'
 import { nameOf, Op } from '../support/operations.js'
+import { planOptions } from '../support/plans.js'
 
 const seed = Number(process.env.SEED ?? 53)
 const PLANS = ofLong(14, 30)
@@ -366,13 +365,9 @@ function checkPlans(
   methods: string,
   ...more: readonly Partial<PlanOptions>[]
 ): void {
-  const graph = trace(network, input)
-  const plain = { graph, input, frames: false, inspect: false, timeSteps: 4, batchSize: 4 }
   for (const method of methods.split(' ') as Method[])
     for (const given of more.length > 0 ? more : [{}]) {
-      const { timeSteps, purpose } = { ...plain, ...given }
-      const completed = methodOptions({ method }, timeSteps, purpose !== 'inference')
-      const options = { ...completed, ...plain, ...given }
+      const options = planOptions(network, input, { method, batchSize: 4, ...given })
       checkPlan(options, JSON.stringify(given), testRandom(seed), checked)
     }
 }

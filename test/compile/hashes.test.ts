@@ -7,13 +7,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { methodOptions, methods } from '../../src/compile/methods.js'
+import { methods } from '../../src/compile/methods.js'
 import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import { print } from '../../src/compile/print.js'
 import { type ModelName, models } from '../../src/model/models/registry.js'
-import { trace } from '../../src/network/trace.js'
 import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
+import { planOptions } from '../support/plans.js'
 
 const file = new URL('../../../test/compile/hashes.json', import.meta.url)
 const update = Boolean(process.env.UPDATE_SNAPSHOTS)
@@ -32,12 +32,9 @@ function modelOptions(): [string, PlanOptions][] {
     const method = kinds[i % kinds.length]
     const purpose = purposes[(i >> 1) % purposes.length]
     const input = model === 'mlp' ? ([1, 28, 28] as const) : ([3, 32, 32] as const)
-    const graph = trace(models[model](input, 10, { tau: 1.25 }), input)
-    const options = {
-      ...methodOptions({ method }, 4),
-      ...{ graph, input, frames: i % 2 === 1, inspect: i % 3 === 1, timeSteps: 4, purpose },
-      batchSize: 16 + i,
-    }
+    const network = models[model](input, 10, { tau: 1.25 })
+    const more = { method, purpose, batchSize: 16 + i, frames: i % 2 === 1, inspect: i % 3 === 1 }
+    const options = planOptions(network, input, more)
     return [`${model}, ${method}, ${purpose}`, options]
   })
 }

@@ -23,7 +23,6 @@ import {
   sequential,
 } from '../../src/index.js'
 import { sizeOf } from '../../src/network/value.js'
-import { testRandom } from '../support/engine.js'
 import { uniform } from '../support/measure.js'
 
 const seed = Number(process.env.SEED ?? 41)
@@ -44,126 +43,91 @@ test('stored channels: whole vectors and whole blocks, at least the real ones', 
   }
 })
 
-/** Stored index of each element in PyTorch's order. */
-const storedPlaces = (layout: ParameterLayout): number[] =>
-  Array.from({ length: sizeOf(layout.shape) }, (_, i) => placesOf(layout)(i))
+/** A layout, and where number [n][c][tap] of a tensor in PyTorch's order lies in it. */
+interface Row {
+  readonly what: string
+  readonly layout: ParameterLayout
+  readonly inputs: number
+  readonly taps: number
+  readonly place: (n: number, c: number, tap: number) => number
+}
 
-test('weights: pack and unpack are inverse, no two elements share a place, the last row of each block stays free', () => {
-  const random = testRandom(seed)
-  for (let round = 0; round < 60; round++) {
-    const pick = (values: readonly number[]): number => values[Math.floor(random() * values.length)]
-    const [out, inputs, kh, kw] = [
-      pick([1, 3, 5, 17, 33, 40]),
-      pick([1, 3, 5, 17]),
-      pick([1, 2, 3]),
-      pick([1, 3, 5]),
-    ]
-    const storedInput = random() < 0.5 ? inputs : storedChannels(inputs)
-    const where = `[${out}, ${inputs}, ${kh}, ${kw}] seed=${seed}`
-    const layout = weightLayout([out, inputs, kh, kw], out, inputs, kh * kw, storedInput)
-    const values = uniform(out * inputs * kh * kw, 1, seed + round)
-    const stored = new Float32Array(layout.stored)
-    pack(layout, values, stored)
-    assert.equal(unpack(layout, stored), values, where)
-    const places = new Set(storedPlaces(layout))
-    assert.is(places.size, values.length, where)
-    assert.ok(Math.min(...places) >= 0 && Math.max(...places) < layout.stored, where)
-    // The zero row that padded lists read.
-    const [rows, width] = [weightRows(kh * kw, storedInput), blockWidth(out)]
-    for (let block = 0; block < storedChannels(out) / width; block++)
-      for (let n = 0; n < width; n++)
-        assert.not(
-          places.has((block * rows + rows - 1) * width + n),
-          `${where} zero row of block ${block}`,
-        )
-  }
-})
+function* weightRowsOf(): Generator<Row> {
+  for (const out of [1, 3, 5, 17, 33, 40])
+    for (const inputs of [1, 3, 5, 17])
+      for (const [kh, kw] of [
+        [1, 1],
+        [2, 1],
+        [2, 3],
+        [3, 5],
+      ])
+        for (const inC of [inputs, storedChannels(inputs)]) {
+          const taps = kh * kw
+          const layout = weightLayout([out, inputs, kh, kw], out, inputs, taps, inC)
+          const [rows, width] = [weightRows(taps, inC), blockWidth(out)]
+          assert.ok(rows > taps * inC, 'the zero row that padded lists read')
+          assert.is(layout.stored, storedChannels(out) * rows)
+          const place: Row['place'] = (n, c, tap) =>
+            (Math.floor(n / width) * rows + tap * inC + c) * width + (n % width)
+          yield { what: `${out}×${inputs}×${kh}×${kw} in ${inC}`, layout, inputs, taps, place }
+        }
+}
 
-test('weights: element [n][c][ky][kx] lies at [block of n][(ky·kw + kx)·C + c][n in the block]', () => {
-  const layout = weightLayout([33, 5, 3, 2], 33, 5, 6, 8)
-  const rows = weightRows(6, 8)
-  const width = blockWidth(33)
-  const places = storedPlaces(layout)
-  for (const [n, c, ky, kx] of [
-    [0, 0, 0, 0],
-    [32, 4, 2, 1],
-    [17, 3, 1, 0],
-  ])
-    assert.is(
-      places[((n * 5 + c) * 3 + ky) * 2 + kx],
-      (Math.floor(n / width) * rows + (ky * 2 + kx) * 8 + c) * width + (n % width),
-    )
-})
-
-test('weights by groups: pack and unpack are inverse, element [g·out + n][c][tap] lies at [g][tap][c][n]', () => {
-  for (const [groups, groupIn, groupOut, taps] of [
+function* groupRows(): Generator<Row> {
+  for (const [groups, inputs, groupOut, taps] of [
     [2, 3, 5, 9],
     [4, 4, 4, 1],
     [3, 1, 2, 6],
     [1, 2, 1, 3],
   ]) {
-    const where = `${groups} groups of ${groupIn} → ${groupOut}, ${taps} taps`
-    const shape = [groups * groupOut, groupIn, taps, 1]
-    const grouping = { groups, groupIn, groupOut, depthwise: false }
-    const layout = groupedLayout(shape, taps, grouping)
-    const values = uniform(groups * groupOut * groupIn * taps, 1, seed)
-    const stored = new Float32Array(layout.stored)
-    pack(layout, values, stored)
-    assert.equal(unpack(layout, stored), values, where)
+    const grouping = { groups, groupIn: inputs, groupOut, depthwise: false }
+    const layout = groupedLayout([groups * groupOut, inputs, taps, 1], taps, grouping)
     const columns = Math.ceil(groupOut / 4) * 4
-    assert.is(layout.stored, groups * taps * groupIn * columns, where)
-    const places = storedPlaces(layout)
-    for (let g = 0; g < groups; g++)
-      for (let n = 0; n < groupOut; n++)
-        for (let c = 0; c < groupIn; c++)
-          for (let tap = 0; tap < taps; tap++)
-            assert.is(
-              places[((g * groupOut + n) * groupIn + c) * taps + tap],
-              ((g * taps + tap) * groupIn + c) * columns + n,
-              where,
-            )
-    assert.is(new Set(places).size, values.length, where)
+    assert.is(layout.stored, groups * taps * inputs * columns)
+    const place: Row['place'] = (n, c, tap) =>
+      ((Math.floor(n / groupOut) * taps + tap) * inputs + c) * columns + (n % groupOut)
+    yield { what: `${groups} groups of ${inputs} → ${groupOut}`, layout, inputs, taps, place }
   }
-})
+}
 
-test('depthwise weights: pack and unpack are inverse, element [c][0][tap] lies at [tap][c]', () => {
+function* channelRows(): Generator<Row> {
   for (const [channels, taps] of [
     [1, 9],
     [5, 9],
     [17, 25],
     [64, 1],
   ]) {
-    const layout = groupedLayout([channels, 1, taps, 1], taps, {
-      groups: channels,
-      groupIn: 1,
-      groupOut: 1,
-      depthwise: true,
-    })
-    const values = uniform(channels * taps, 1, seed)
-    const stored = new Float32Array(layout.stored)
-    pack(layout, values, stored)
-    assert.equal(unpack(layout, stored), values)
-    assert.is(layout.stored, taps * storedChannels(channels))
-    const places = storedPlaces(layout)
-    for (let c = 0; c < channels; c++)
-      for (let tap = 0; tap < taps; tap++)
-        assert.is(places[c * taps + tap], tap * storedChannels(channels) + c)
+    const grouping = { groups: channels, groupIn: 1, groupOut: 1, depthwise: true }
+    const layout = groupedLayout([channels, 1, taps, 1], taps, grouping)
+    const stored = storedChannels(channels)
+    assert.is(layout.stored, taps * stored)
+    const what = `${channels} channels by themselves`
+    yield { what, layout, inputs: 1, taps, place: (n, _, tap) => tap * stored + n }
+    const vector = vectorLayout([channels], channels)
+    yield { what: `${channels} numbers`, layout: vector, inputs: 1, taps: 1, place: (n) => n }
   }
-})
+}
 
-test('vectors: pack and unpack are inverse, and scalars are one number', () => {
-  for (const n of [1, 3, 17, 33]) {
-    const layout = vectorLayout([n], n)
-    const values = uniform(n, 1, seed + n)
+test('numbers lie where their layout says, others stay zero, and unpacked they are the same', () => {
+  for (const { what, layout, inputs, taps, place } of [
+    ...weightRowsOf(),
+    ...groupRows(),
+    ...channelRows(),
+  ]) {
+    const values = uniform(sizeOf(layout.shape), 1, seed)
+    const expected = new Float32Array(layout.stored)
+    for (const [i, value] of values.entries()) {
+      const [n, k] = [Math.floor(i / (inputs * taps)), i % (inputs * taps)]
+      const at = place(n, Math.floor(k / taps), k % taps)
+      assert.is(placesOf(layout)(i), at, what)
+      expected[at] = value
+    }
     const stored = new Float32Array(layout.stored)
     pack(layout, values, stored)
-    assert.equal(unpack(layout, stored), values)
-    assert.ok(
-      stored.subarray(n).every((v) => v === 0),
-      'padding stays zero',
-    )
+    assert.equal(stored, expected, what)
+    assert.equal(unpack(layout, stored), values, what)
   }
-  assert.is(unpack(vectorLayout([], 1), Float32Array.of(2, 0, 0, 0)).length, 1)
+  assert.is(unpack(vectorLayout([], 1), Float32Array.of(2, 0, 0, 0)).length, 1, 'a scalar')
 })
 
 test('summary: layers with shapes and parameters, totals, memory by purpose', async () => {

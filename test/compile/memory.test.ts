@@ -3,89 +3,46 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assignAddresses, assignAddressesByWorker } from '../../src/compile/memory.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
-import { type Block, block, lif, residual } from '../../src/index.js'
+import { type Block, residual } from '../../src/index.js'
 import type { Buffer } from '../../src/kernels/records/words.js'
-import { trace } from '../../src/network/trace.js'
 import { testRandom } from '../support/engine.js'
 import { netOf } from '../support/net.js'
+import { basicBlock } from '../support/networks.js'
 import { overlaps } from '../support/overlaps.js'
+import { planOptions } from '../support/plans.js'
 import { usualModes } from '../support/tables.js'
 
 const seed = Number(process.env.SEED ?? 31)
 
-function plan(
-  network: Block,
-  input: readonly [number, number, number],
-  options: Partial<PlanOptions> = {},
-  workers = 2,
-): Plan {
-  const timeSteps = options.timeSteps ?? 4
-  return makePlan(
-    {
-      graph: trace(network, input),
-      input,
-      frames: false,
-      batchSize: 8,
-      inspect: false,
-      method: 'rate',
-      stepMode: 'm',
-      update: 'afterwards',
-      mseWeight: 0.05,
-      backwardSteps: timeSteps,
-      ...options,
-      timeSteps,
-    },
-    workers,
-  )
-}
+const input = [3, 12, 12] as const
+const plan = (network: Block, options: Partial<PlanOptions> = {}): Plan =>
+  makePlan(planOptions(network, input, { batchSize: 8, ...options }), 2)
 
-const cnn = (): Block =>
-  netOf(
-    [3, 12, 12],
-    `conv 20 3 padding=1 bias=false, norm, lif, conv 36 3 padding=1 bias=false, norm, lif,
+const texts = {
+  cnn: `conv 20 3 padding=1 bias=false, norm, lif, conv 36 3 padding=1 bias=false, norm, lif,
     avgPool2d 2, conv 36 3 padding=1 bias=false, norm, lif, adaptiveAvgPool2d 1, flatten, linear 10`,
-  )
-
-const networks: Record<string, Block> = {
-  cnn: cnn(),
-  'cnn of odd sizes': netOf(
-    [3, 12, 12],
+  'cnn of odd sizes':
     'conv 5 3x2 stride=2, lif, maxPool2d 2, dropout, conv 33 2, lif, flatten, linear 3',
-  ),
-  'scaled, standardised': netOf(
-    [3, 12, 12],
+  'scaled, standardised':
     'conv 17 3 standardise=true, lif, scale 2.74, avgPool2d 2, flatten, linear 7',
-  ),
-  'by groups': netOf(
-    [3, 12, 12],
-    `conv 6 3 groups=3 padding=1, lif, conv 6 3 groups=6 stride=2 bias=false, norm, lif, conv 24 1,
-    norm, lif, conv 32 3 groups=2 padding=1 standardise=true, lif, avgPool2d 2, conv 32 2 groups=32,
-    lif, flatten, linear 5`,
-  ),
-  residual: netOf(
-    [3, 12, 12],
-    `conv 16 3 padding=1, norm, lif, skipped, strided, adaptiveAvgPool2d 1, flatten,
+  'by groups': `conv 6 3 groups=3 padding=1, lif, conv 6 3 groups=6 stride=2 bias=false, norm, lif,
+    conv 24 1, norm, lif, conv 32 3 groups=2 padding=1 standardise=true, lif, avgPool2d 2,
+    conv 32 2 groups=32, lif, flatten, linear 5`,
+  residual: `conv 16 3 padding=1, norm, lif, skipped, basic 40 2, adaptiveAvgPool2d 1, flatten,
     linear 10`,
-    {
-      skipped: () => residual(netOf([16, 12, 12], 'conv 16 3 padding=1, norm, lif')),
-      strided: () =>
-        block(
-          {
-            main: netOf([16, 12, 12], 'conv 40 3 padding=1 stride=2, norm'),
-            side: netOf([16, 12, 12], 'conv 40 1 stride=2, norm'),
-            out: lif(),
-          },
-          (m, x, { add }) => m.out(add(m.main(x), m.side(x))),
-        ),
-    },
-  ),
 }
+const skipped = () => residual(netOf([16, 12, 12], 'conv 16 3 padding=1, norm, lif'))
+const basic = (from: number, to: number, by: number) => basicBlock(from, to, by)
+const networks = Object.fromEntries(
+  Object.entries(texts).map(([name, text]) => [name, netOf(input, text, { skipped, basic })]),
+)
+const { cnn } = networks
 
 for (const [name, network] of Object.entries(networks))
   for (const [method, stepMode] of usualModes)
     test(`${name} ${method} ${stepMode}: buffers in use never overlap and lie within the memory`, () => {
       for (const frames of [false, true]) {
-        const made = plan(network, [3, 12, 12], { method, stepMode, frames, inspect: frames })
+        const made = plan(network, { method, stepMode, frames, inspect: frames })
         assert.equal(overlaps(made.buffers), [])
         assert.ok(made.buffers.length > 20, 'the plan has buffers')
         const end = Math.max(...made.buffers.map((b) => b.address + b.bytes))
@@ -102,39 +59,26 @@ for (const [name, network] of Object.entries(networks))
 
 test('rate m: what is kept for the backward pass does not grow with T', () => {
   for (const [name, network] of Object.entries(networks)) {
-    const kept = [2, 4, 8, 16].map(
-      (timeSteps) => plan(network, [3, 12, 12], { timeSteps }).memory.kept,
-    )
+    const kept = [2, 4, 8, 16].map((timeSteps) => plan(network, { timeSteps }).memory.kept)
     assert.ok(kept[0] > 0)
     assert.equal(new Set(kept).size, 1, `${name}: ${kept}`)
   }
 })
 
-test('rate s: from several calls of 8 steps on the whole memory does not grow with T', () => {
-  for (const [name, network] of Object.entries(networks)) {
-    const [first, ...others] = [16, 24, 32, 64].map(
-      (timeSteps) => plan(network, [3, 12, 12], { timeSteps, stepMode: 's' }).memory.total,
-    )
-    // Beyond 16 lists of counts have a few pointers for each step.
-    for (const total of others) assert.ok(total <= 1.002 * first, `${name}: ${first}, ${total}`)
-  }
-})
-
 test('bptt: what is kept grows in proportion to T', () => {
-  const kept = (timeSteps: number): number =>
-    plan(cnn(), [3, 12, 12], { timeSteps, method: 'bptt' }).memory.kept
+  const kept = (timeSteps: number): number => plan(cnn, { timeSteps, method: 'bptt' }).memory.kept
   for (const T of [4, 8]) {
     const growth = kept(2 * T) / kept(T)
     assert.ok(growth > 1.7 && growth < 2.1, `from T = ${T} to ${2 * T}: ${growth}`)
   }
   assert.ok(
-    kept(8) > 2 * plan(cnn(), [3, 12, 12], { timeSteps: 8 }).memory.kept,
+    kept(8) > 2 * plan(cnn, { timeSteps: 8 }).memory.kept,
     'at T = 8 it is more than twice what rate keeps',
   )
 })
 
 test('memory by purpose: positive, and at most the total together', () => {
-  const { memory } = plan(cnn(), [3, 12, 12])
+  const { memory } = plan(cnn)
   const { total, kept, ...parts } = memory
   for (const [purpose, bytes] of Object.entries(parts)) assert.ok(bytes > 0, purpose)
   assert.ok(kept <= parts.scratch, 'kept buffers are part of scratch')

@@ -6,27 +6,12 @@ import {
   methodNames,
   methodOptionKeys,
   methodOptions,
-  methodsTaking,
-  methodsWith,
   pickMethodOptions,
   stepModes,
   stepModesOf,
   takenOptions,
   traitsOf,
 } from '../../src/compile/methods.js'
-
-test('names, step modes with the default first, and who takes which option', () => {
-  assert.equal(methodNames, ['rate', 'bptt', 'ottt', 'sltt', 'os'])
-  assert.equal(stepModesOf('rate'), ['m', 's'])
-  assert.equal(stepModesOf('ottt'), ['s'])
-  assert.equal(methodsTaking('update'), ['ottt', 'sltt'])
-  assert.equal(methodsTaking('backwardSteps'), ['sltt'])
-  assert.equal(methodsTaking('gradientCheckpoint'), ['bptt'])
-  assert.equal(
-    methodsWith(({ rows }) => rows === 'steps'),
-    ['bptt', 'ottt', 'sltt', 'os'],
-  )
-})
 
 test('every method completes to options that it accepts again, in each of its step modes', () => {
   for (const method of methodNames)

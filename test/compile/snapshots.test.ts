@@ -4,11 +4,10 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { methodOptions } from '../../src/compile/methods.js'
 import { type Method, makePlan, type Plan, type StepMode } from '../../src/compile/plan.js'
 import { print, programJson, programNames } from '../../src/compile/print.js'
 import { type ModelName, models } from '../../src/model/models/registry.js'
-import { trace } from '../../src/network/trace.js'
+import { planOptions } from '../support/plans.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 interface Case {
@@ -28,21 +27,8 @@ const cases: readonly Case[] = [
   { model: 'sewResnet34', method: 'sltt', stepMode: 's', program: 'gradients' },
 ]
 
-function planOf({ model, method, stepMode, input = [3, 32, 32] }: Case): Plan {
-  return makePlan(
-    {
-      ...methodOptions({ method, stepMode }, 4),
-      graph: trace(models[model](input, 10, { tau: 1.25 }), input),
-      input,
-      frames: false,
-      inspect: false,
-      timeSteps: 4,
-      batchSize: 16,
-      purpose: 'train',
-    },
-    2,
-  )
-}
+const planOf = ({ model, method, stepMode, input = [3, 32, 32] }: Case): Plan =>
+  makePlan(planOptions(models[model](input, 10, { tau: 1.25 }), input, { method, stepMode }), 2)
 
 for (const c of cases) {
   const name = `${c.model}-${c.method}-${c.stepMode}${c.program ? `-${c.program}` : ''}.txt`

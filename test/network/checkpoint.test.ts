@@ -4,17 +4,15 @@
  */
 
 import * as assert from 'uvu/assert'
-import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan, type Plan } from '../../src/compile/plan.js'
 import * as api from '../../src/index.js'
-import { trace } from '../../src/network/trace.js'
-import { imageShape } from '../../src/network/value.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
+import { planOptions } from '../support/plans.js'
 
 const seed = Number(process.env.SEED ?? 71)
 
@@ -61,23 +59,6 @@ async function compareBits(
   const gradients = Object.values(kept.states[0])
   const learning = gradients.filter(({ data }) => data.some((v) => v !== 0)).length
   return { share: learning / gradients.length, plan: again.plan }
-}
-
-function planOf(network: api.Block, options: Options, gradientCheckpoint: 'none' | 'layers'): Plan {
-  const { input, timeSteps, batchSize, frames = false, inspect = false } = options
-  const { stepMode, threads = 1 } = options
-  return makePlan(
-    {
-      ...methodOptions({ method: 'bptt', stepMode, gradientCheckpoint }, timeSteps),
-      graph: trace(network, input),
-      input: imageShape(input),
-      timeSteps,
-      batchSize,
-      frames,
-      inspect,
-    },
-    threads,
-  )
 }
 
 /** What a plan makes again whole, in parts, and which gradients it writes in parts. */
@@ -166,7 +147,9 @@ const kept = new Map<string, Plan>()
 /** The plan of a network of the table for a batch of 16; tests read the same ones. */
 function tablePlan(name: string, timeSteps: number, kind: 'none' | 'layers'): Plan {
   const key = `${name} ${timeSteps} ${kind}`
-  const plan = kept.get(key) ?? planOf(networks[name], { input, timeSteps, batchSize: 16 }, kind)
+  const of = { method: 'bptt', gradientCheckpoint: kind } as const
+  const plan =
+    kept.get(key) ?? makePlan(planOptions(networks[name], input, { ...of, timeSteps }), 1)
   kept.set(key, plan)
   return plan
 }

@@ -5,10 +5,9 @@
  */
 
 import * as assert from 'uvu/assert'
-import { methodOptions, stepModesOf } from '../../src/compile/methods.js'
-import type { PlanOptions, ProgramName } from '../../src/compile/plan.js'
+import { stepModesOf } from '../../src/compile/methods.js'
+import type { ProgramName } from '../../src/compile/plan.js'
 import * as api from '../../src/index.js'
-import { trace } from '../../src/network/trace.js'
 import { type Budgets, withBudgets } from '../support/budgets.js'
 import { checkCase, makeCase } from '../support/case.js'
 import { note, wanted } from '../support/divided.js'
@@ -16,6 +15,7 @@ import { expectClose, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { layersOf, netOf } from '../support/net.js'
 import { PlanRunner } from '../support/plan-runner.js'
+import { planOptions } from '../support/plans.js'
 import { chains, ownLayers, small } from '../support/small-budgets.js'
 
 const seen = new Set<string>()
@@ -191,17 +191,8 @@ test('weights of bytes', async () => {
   const model = await modelOf(network, { input, seed: 3 })
   const state = model.stateDict()
   await model.dispose()
-  const options: PlanOptions = {
-    ...methodOptions({}, 5),
-    graph: trace(network, input),
-    input,
-    timeSteps: 5,
-    batchSize: 3,
-    frames: false,
-    inspect: false,
-    purpose: 'inference',
-    weights: 'int8',
-  }
+  const of = { timeSteps: 5, batchSize: 3, purpose: 'inference', weights: 'int8' } as const
+  const options = planOptions(network, input, of)
   const expected = new PlanRunner(options, state)
   const found = withBudgets(small, () => new PlanRunner(options, state))
   for (const record of found.plan.programs.evaluate?.records ?? []) note(record, 3, seen)
