@@ -1,18 +1,16 @@
-/** Parts of pages: what they show cannot become a part of them, and they load nothing. */
-
+/**
+ * What pages show cannot become a part of them, and stays small; what axes leave out they say. All
+ * else of pages is in test/watch/written.txt.
+ */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { printable } from '../../src/base/errors.js'
-import {
-  type Chart,
-  type Figure,
-  figureText,
-  packBits,
-  sayChart,
-} from '../../src/watch/pages/chart.js'
-import { embedJson, escapeHtml, optionRows, tableHtml } from '../../src/watch/pages/frame.js'
-import { pictureAddress, pictureOf, reportPage } from '../../src/watch/pages/report.js'
-import { bestOf, type EpochFigures, runFigures, thinned } from '../../src/watch/pages/run.js'
+import { type Axis, isRaster, packBits } from '../../src/watch/pages/chart.js'
+import { optionRows } from '../../src/watch/pages/frame.js'
+import { reportPage } from '../../src/watch/pages/report.js'
+import { type EpochFigures, noSteps, runFigures } from '../../src/watch/pages/run.js'
+import { scatterHtml } from '../../src/watch/pages/scatter.js'
+import { type Shown, shownOf } from '../../src/watch/pages/shown.js'
 
 const evil = `</script><img src=x onerror=alert(1)>"'&\``
 
@@ -27,33 +25,27 @@ const record = (epoch: number, more: Partial<EpochFigures> = {}): EpochFigures =
   ...more,
 })
 
-const examined = {
-  ...{ count: 2, of: 5, data: evil },
-  answers: {
-    accuracy: 0.5,
-    classNames: [evil, 'b'],
-    confusion: [
-      [1, 1],
-      [0, 0],
-    ],
-    worst: [
-      {
-        ...{ index: 3, label: 0, answer: 1, ofLabel: 0.1, ofAnswer: 0.9 },
-        picture: { width: 1, height: 1, rgb: new Uint8Array([1, 2, 3]) },
-      },
-    ],
-  },
-  spikes: {
-    about: evil,
-    rasters: [{ title: evil, rows: 2, steps: 2, share: 0, ...packBits(2, 2, (r, t) => r === t) }],
-  },
-}
-
+const picture = { width: 1, height: 1, rgb: new Uint8Array([1, 2, 3]) }
+const raster = { title: evil, rows: 2, steps: 2, share: 0, ...packBits(2, 2, (r, t) => r === t) }
 const report = {
   title: evil,
   ending: evil,
   records: [1, 2, 3].map((epoch) => record(epoch)),
-  examined,
+  examined: {
+    count: 2,
+    of: 5,
+    data: evil,
+    answers: {
+      accuracy: 0.5,
+      classNames: [evil, 'b'],
+      confusion: [
+        [1, 1],
+        [0, 0],
+      ],
+      worst: [{ index: 3, label: 0, answer: 1, ofLabel: 0.1, ofAnswer: 0.9, picture }],
+    },
+    spikes: { about: evil, rasters: [raster] },
+  },
   facts: [['layers', evil]] as const,
   options: optionRows({ data: evil, [evil]: 1 }),
   origin: [['processor', evil]] as const,
@@ -71,167 +63,86 @@ test('a report of hostile names: all of them are text, nothing is loaded', async
   assert.not.match(html, 'unsafe-inline')
   // An attribute of style would need a hash of its own.
   assert.not.match(html.replace(/<script[\s\S]*?<\/script>/g, ''), / style=/)
-  const figures = JSON.parse(
-    html.match(/<script type="application\/json" id="figures">(.*?)<\/script>/s)![1],
-  ) as { id: string }[]
-  assert.equal(
-    figures.map(({ id }) => id),
-    ['learning', 'rates', 'pace', 'raster'],
-  )
-  for (const { id } of figures) assert.match(html, `data-figure="${id}"`)
-  assert.match(html, '2 of the 5 samples')
-  assert.match(html, 'Never fired')
+  const json = html.match(/<script type="application\/json" id="figures">(.*?)<\/script>/s)![1]
+  const ids = (JSON.parse(json) as { id: string }[]).map(({ id }) => id)
+  assert.equal(ids, ['learning', 'rates', 'pace', 'raster'])
+  for (const id of ids) assert.match(html, `data-figure="${id}"`)
+  const point = { at: { [evil]: evil }, y: 0.5, kind: 'whole', title: evil } as const
+  const kinds = { best: evil, whole: evil, part: evil, failed: evil }
+  assert.not.match(scatterHtml([evil], [point], kinds)!, /<img|<\/script/)
+  assert.is(scatterHtml([evil], [{ ...point, y: null }], kinds), undefined, 'nothing was measured')
 })
-
-/** Names that the legend of a figure would have. */
-const legendOf = ({ charts }: Figure): string[] => [
-  ...new Set(
-    charts.flatMap((chart) =>
-      'series' in chart ? chart.series.filter((one) => !one.quiet).map(({ name }) => name) : [],
-    ),
-  ),
-]
 
 test('no two entries of a legend are alike, by name or by look', () => {
   const names = ['2', 'layer 2', 'a\u202e', ...Array.from({ length: 60 }, (_, i) => `conv${i}.sn`)]
   const firingRates = Object.fromEntries(names.map((name, i) => [name, i / 100]))
   const records = [1, 2, 3].map((epoch) => record(epoch, { firingRates, testLoss: 1 }))
-  const steps = {
-    ...{ at: [0.5, 1], loss: [1, 1], accuracy: [0.1, 0.2], learningRate: [1, 1], stepMs: [1, 1] },
-    rates: names.map(() => [0.1, 0.2]),
-  }
-  for (const state of [
-    { layers: names, records, steps },
-    { layers: names, records, steps: noSteps },
-  ])
-    for (const figure of runFigures(state)) {
+  const two = [0.5, 1]
+  const some = { at: two, loss: two, accuracy: two, learningRate: two, stepMs: two }
+  for (const steps of [{ ...some, rates: names.map(() => two) }, noSteps])
+    for (const { id, charts } of runFigures({ layers: names, records, steps })) {
       const looks = new Map<string, string>()
-      for (const chart of figure.charts) {
-        if (!('series' in chart)) continue
+      for (const chart of charts) {
+        if (isRaster(chart)) continue
         const own = chart.series.map(({ name }) => name)
-        assert.is(new Set(own).size, own.length, `${figure.id}: names of lines`)
-        for (const { name, colour, share, dash, pattern, mode } of chart.series)
-          looks.set(name, JSON.stringify({ colour, share, dash, pattern, mode }))
+        assert.is(new Set(own).size, own.length, `${id}: names of lines`)
+        for (const { name, x: _, y: __, ...look } of chart.series) {
+          assert.is(name, printable(name))
+          looks.set(name, JSON.stringify(look))
+        }
       }
-      assert.is(new Set(looks.values()).size, looks.size, `${figure.id}: ${[...looks]}`)
-      if (figure.id === 'rates') assert.is(legendOf(figure).length, names.length)
-      for (const name of legendOf(figure)) assert.is(name, printable(name))
+      assert.is(new Set(looks.values()).size, looks.size, `${id}: ${[...looks]}`)
+      if (id === 'rates') assert.is(looks.size, names.length)
     }
 })
 
-test('a report without samples, and without a complete epoch', async () => {
-  const why = 'the run was stopped <here>'
-  const html = await reportPage({ ...report, records: [], examined: why })
-  assert.match(html, 'the run was stopped &#60;here&#62;')
-  assert.match(html, 'No epoch is complete')
-})
-
 test('a long run stays small: very many epochs of a deep network', async () => {
-  const firingRates = Object.fromEntries(
-    Array.from({ length: 60 }, (_, i) => [`layer${i}.sn`, Math.random() * 0.3]),
-  )
+  const layers = Array.from({ length: 60 }, (_, i) => [`layer${i}.sn`, Math.random() * 0.3])
+  const firingRates = Object.fromEntries(layers)
   const records = Array.from({ length: 130_000 }, (_, i) => record(i + 1, { firingRates }))
   const html = await reportPage({ ...report, records })
   assert.ok(html.length < 500_000, `${html.length} characters`)
 })
 
-test('thinned: the first, the last and the best stay, in order', () => {
-  const records = Array.from({ length: 1000 }, (_, i) =>
-    record(i + 1, { testAccuracy: i === 357 ? 0.99 : 0.5 }),
-  )
-  const kept = thinned(records, 100)
-  assert.ok(kept.length <= 101)
-  assert.equal([kept[0].epoch, kept.at(-1)!.epoch, bestOf(kept)!.epoch], [1, 1000, 358])
-  assert.equal(
-    [...kept].sort((a, b) => a.epoch - b.epoch),
-    kept,
-  )
-  assert.is(bestOf([record(1, { testAccuracy: undefined, testLoss: Number.NaN })]), undefined)
+const shown = (y: readonly (number | null)[], axis: Partial<Axis> = {}): Shown =>
+  shownOf({
+    y: { label: 'loss', log: true, robust: true, ...axis },
+    series: [{ name: 'a', x: y.map((_, i) => i), y }],
+  })!
+
+const falling = Array.from({ length: 30 }, (_, i) => 2.3 * Math.exp(-i / 6))
+
+test('one value far away does not flatten the others, and is told of', () => {
+  for (const [far, text] of [
+    [4.2e6, 'Outside the chart: 1 value lies above, at 4.20e+6.'],
+    [1e-9, 'Outside the chart: 1 value lies below, at 1.00e-9.'],
+    // A log axis has no place for these.
+    [0, 'Outside the chart: 1 value lies below, at 0.'],
+    [-3, 'Outside the chart: 1 value lies below, at -3.'],
+  ] as const)
+    for (const at of [0, 11, 29]) {
+      const values = falling.with(at, far)
+      const { low, high, isLog, outside } = shown(values)
+      assert.ok(isLog)
+      assert.is(outside, text)
+      const others = values.filter((_, i) => i !== at)
+      assert.equal([low, high], [Math.min(...others), Math.max(...others)], `${far} at ${at}`)
+    }
+  const slow = shown([12, 13, 3000, 12, 13, 2900, 14], { log: false })
+  assert.equal([slow.low, slow.high], [12, 14])
+  assert.is(slow.outside, 'Outside the chart: 2 values lie above, up to 3000.')
+  assert.equal([slow.side(11), slow.side(12), slow.side(3000)], [-1, 0, 1])
 })
 
-test('charts in words', () => {
-  const chart = (series: Chart['series']): Chart => ({
-    title: 'Loss',
-    x: { label: 'epoch' },
-    y: { label: 'loss' },
-    series,
-  })
-  assert.is(sayChart(chart([])), 'Loss, loss by epoch: no values yet')
-  assert.is(
-    sayChart(chart([{ name: 'train', x: [1, 2, 3], y: [2, null, 0.5] }])),
-    'Loss, loss by epoch. train from 2 to 0.5 at epoch 3, lowest 0.5, highest 2',
-  )
-  assert.is(figureText(0.12345, true), '12.3 %')
-  assert.is(figureText(0.0999, true), '9.99 %')
-  assert.is(figureText(0.1 - 1e-9, true), figureText(0.1, true))
-  assert.is(figureText(123456.7), '123500')
-})
-
-const noSteps = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] }
-
-test('figures of a run: a line for each layer, no number that is not finite', () => {
-  const records = [record(1), record(2, { trainLoss: Number.NaN, testLoss: null as never })]
-  const figures = runFigures({ layers: ['2', 'conv.sn'], records, steps: noSteps })
-  const series = figures.flatMap(({ charts }) =>
-    charts.flatMap((c) => ('series' in c ? c.series : [])),
-  )
-  for (const { y, name } of series)
-    assert.ok(
-      y.every((value) => value === null || Number.isFinite(value)),
-      name,
-    )
-  assert.ok(series.some(({ name }) => name === 'layer 2'))
-  // A caption tells of nothing that is not there.
-  assert.not.match(figures[0].caption, 'dotted')
-  assert.match(runFigures({ layers: [], records, steps: noSteps }, true)[0].caption, 'dotted')
-})
-
-test('options as rows: nested ones by their path, a network by its layers', () => {
-  assert.equal(
-    optionRows({
-      lr: 0.1,
-      loss: { kind: 'mse', of: undefined },
-      mean: [1, 2],
-      network: { nodes: [{}] },
-    }),
-    [
-      ['lr', '0.1'],
-      ['loss.kind', 'mse'],
-      ['mean', '1, 2'],
-      ['network', '1 layers'],
-    ],
-  )
-})
-
-test('escapes', () => {
-  assert.is(escapeHtml(`<a b="c" d='e'>&`), '&#60;a b=&#34;c&#34; d=&#39;e&#39;&#62;&#38;')
-  assert.not.match(embedJson(JSON.stringify('<!--<script>')), '<')
-  assert.match(tableHtml({ title: '<', head: ['<'], rows: [['<', '1']] }), '<td>1</td>')
-})
-
-test('pictures: grey, colours, events, large ones smaller, vectors as rows', () => {
-  const grey = pictureOf({ values: [0, 1, 2, 4], shape: [1, 2, 2], frames: 1 })
-  assert.equal(
-    [...grey.rgb],
-    [0, 64, 128, 255].flatMap((value) => [value, value, value]),
-  )
-  const normalization = { mean: [0.5, 0, 0], std: [0.5, 1, 1] }
-  const colour = pictureOf({ values: [1, 0, 0.5], shape: [3, 1, 1], frames: 1, normalization })
-  assert.is(colour.rgb.length, 9, 'a vector of three')
-  const events = pictureOf({ values: [0, 0, 9, 0, 0, 9, 0, 0], shape: [2, 2, 2], frames: 1 })
-  assert.equal([...events.rgb.subarray(0, 6)], [255, 255, 255, 230, 159, 0])
-  const large = pictureOf({ values: new Float32Array(3 * 96 * 64), shape: [3, 96, 64], frames: 1 })
-  assert.ok(large.width <= 40 && large.height <= 40)
-  assert.equal([large.width, large.height], [22, 32])
-  const series = pictureOf({ values: [1, 2, 3, 4, 5, 6], shape: [2, 1, 3], frames: 1 })
-  assert.equal([series.width, series.height], [3, 2])
-  const bytes = Buffer.from(pictureAddress(grey).split(',')[1], 'base64')
-  assert.equal(
-    [bytes.subarray(0, 2).toString(), bytes.readInt32LE(18), bytes.readInt32LE(22)],
-    ['BM', 2, -2],
-  )
-  // Rows are whole words; pixels are blue, green, red.
-  assert.equal([bytes.length, ...bytes.subarray(57, 60)], [54 + 16, 64, 64, 64])
+test('a curve is shown as a whole: a start that falls, a plateau, few values, half that diverge', () => {
+  const plateau = [2.3, ...Array.from({ length: 40 }, (_, i) => 0.03 + 0.001 * (i % 3))]
+  const diverged = falling.map((value, i) => (i < 18 ? value : 10 ** i))
+  for (const values of [falling, plateau, diverged, [2.3], [2, 1], [1e5, 1e-5], [null, 3, 1]]) {
+    const { low, high, outside } = shown(values)
+    const known = values.filter((value) => value !== null)
+    assert.is(outside, '')
+    assert.equal([low, high], [Math.min(...known), Math.max(...known)])
+  }
 })
 
 test.run()
