@@ -113,7 +113,7 @@ function noise(shape: Shape): Dataset {
 }
 
 /** All images of a data set. */
-function imagesOf({ length, shape, read }: Dataset): Float32Array[] {
+export function imagesOf({ length, shape, read }: Dataset): Float32Array[] {
   return Array.from({ length }, (_, i) => {
     const image = new Float32Array(sizeOf(shape))
     read(i, image)
