@@ -16,35 +16,24 @@ import {
 } from '../../src/bench/compare/baseline.js'
 import type { Row } from '../../src/bench/compare/campaign.js'
 import { compareAgainst } from '../../src/bench/compare/command.js'
-import type { CompareOptions } from '../../src/bench/compare/options.js'
 import { resultOf } from '../../src/bench/compare/result.js'
-import { emptyBuild } from './empty-build.js'
-import type { LoopSelection } from './loops.js'
+import { emptyBuild, optionsOf } from './loops.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-compare-'))
 test.after(() => rmSync(folder, { recursive: true }))
 const root = emptyBuild(join(folder, 'empty'))
 
 /** Many times what it takes, for machines that are busy: the budget alone makes nothing longer. */
-const optionsOf = (selection: LoopSelection, more: Partial<CompareOptions> = {}) => ({
-  selection,
-  root,
-  cases: new URL('./loops.js', import.meta.url).href,
-  seconds: 200,
-  // What others do to the machine moves a loop by less: who is equal is not looked at again.
-  threshold: 0.1,
-  seed: 5,
-  thorough: false,
-  ...more,
-})
-const compareLoops = async (selection: LoopSelection, more: Partial<CompareOptions> = {}) =>
-  (await compareAgainst(root, optionsOf(selection, more))).campaign
-const sides = { mine: 'new', other: 'old', threshold: 0.1 }
+const seconds = 200
+// What others do to the machine moves a loop by less: who is equal is not looked at again.
+const threshold = 0.1
+const sides = { mine: 'new', other: 'old', threshold }
 const verdictsOf = (rows: readonly Row[]) =>
   Object.fromEntries(rows.map(({ name, verdict }) => [name, verdict]))
 
 test('a slower loop is found on fresh processes, and nothing else', async () => {
-  const campaign = await compareLoops({ count: 2, slower: { 1: 0.5 } })
+  const options = optionsOf({ count: 2, slower: { 1: 0.5 } }, { root, seconds, threshold })
+  const { campaign } = await compareAgainst(root, options)
   const { 'loop 0': same, 'loop 1': slow } = verdictsOf(campaign.rows)
   assert.is(slow, 'slower')
   assert.ok(same === 'same' || same === 'undecided', same)
@@ -62,21 +51,20 @@ test('a slower loop is found on fresh processes, and nothing else', async () => 
   assert.is(resultOf({ ...campaign, rows: others }, sides).exitCode, 0)
 })
 
-const baselinePath = join(folder, 'base.json')
-
 test('a baseline is saved, read, and compared with', async () => {
   // Among three processes, one that is disturbed would leave it undecided.
-  const made = await makeBaseline(optionsOf({ count: 1 }), 5)
+  const made = await makeBaseline(optionsOf({ count: 1 }, { root, seconds }), 5)
   assert.equal(
     made.benchmarks.map(({ name, processes }) => [name, processes.length]),
     [['loop 0', 5]],
   )
-  await writeBaseline(baselinePath, made)
-  assert.equal(await readBaseline(baselinePath), made)
+  const path = join(folder, 'base.json')
+  await writeBaseline(path, made)
+  assert.equal(await readBaseline(path), made)
   const { campaign } = await compareBaseline(
-    baselinePath,
+    path,
     // Now and then are not side by side: what the machine does meanwhile counts.
-    optionsOf({ count: 2, slower: { 0: 5 } }, { threshold: 0.3 }),
+    optionsOf({ count: 2, slower: { 0: 5 } }, { root, seconds, threshold: 0.3 }),
   )
   const verdicts = verdictsOf(campaign.rows)
   assert.is(verdicts['loop 0'], 'slower')

@@ -3,9 +3,8 @@
  * quick runs. Those that need PyTorch and checkouts run where variables name them.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,54 +16,49 @@ import { blasNotes, runPeer } from '../../bench/peers.js'
 import { compile } from '../../src/model/compile.js'
 import { trace } from '../../src/network/trace.js'
 import { run as runHere } from '../cli/in-process.js'
+import { withFolder } from '../files/temporary.js'
 import { skip } from '../support/runner.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
-const run = (...args: string[]) =>
-  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
-/** Where nothing is measured; V8's flags stay as they are. */
-const refused = (...args: string[]) => runHere([...args, '--no-revectorize'], { program: runBench })
+/** What the bench prints, which must succeed. */
+function run(...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+  })
+  assert.is(status, 0, stderr)
+  return stdout
+}
 
-const optionsOf = (text: string) => parseOptions(text.split(' '))
-
-test('rows: the harder peers are there, a quick run has two rows', () => {
-  const all = chooseRows(optionsOf('--only official')).map(({ ours, timeSteps, model, against }) =>
-    [model, timeSteps, ours.method, ours.stepMode, describeAgainst(against)].join(' '),
-  )
-  for (const row of [
-    'resnet18 4 rate m rate',
-    'resnet18 4 rate m rate bf16',
-    'resnet18 4 rate m rate compiled',
-    'resnet18 8 rate m bptt',
-    'resnet18 4 bptt m bptt',
-    'resnet18 8 bptt m bptt',
-    'resnet18 4 rate m rate tuned',
-    'resnet18 8 rate m bptt tuned',
-  ])
-    assert.ok(all.includes(row), `${row} in ${all.join(', ')}`)
-  const quick = chooseRows(optionsOf('--only official --quick'))
-  assert.equal(
-    quick.map(({ model }) => model),
-    ['resnet18', 'cnn'],
-  )
-})
-
-test('rows: of a network, of a T and batch, and of the codes that are given', () => {
+test('rows: of a network, of a T and batch, of the codes that are given, of a quick run', () => {
   const rowsOf = (text: string) =>
-    chooseRows(optionsOf(`--only official ${text}`)).map(
+    chooseRows(parseOptions(`--only official ${text}`.trim().split(' '))).map(
       ({ model, timeSteps, batch, ours, against }) =>
         `${model} T${timeSteps} B${batch} ${ours.method}, ${describeAgainst(against)}`,
     )
-  assert.equal(rowsOf('--model vgg11'), ['vgg11 T4 B32 rate, rate'])
-  assert.equal(rowsOf('--model vgg13 --time-steps 2'), [
-    'vgg13 T2 B16 rate, rate',
-    'vgg13 T2 B16 bptt, bptt',
-  ])
-  assert.equal(rowsOf('--batch-size 8'), ['resnet18 T4 B8 rate, rate', 'resnet18 T4 B8 bptt, bptt'])
+  const all = rowsOf('')
+  for (const [T, method, against] of [
+    [4, 'rate', 'rate'],
+    [4, 'rate', 'rate bf16'],
+    [4, 'rate', 'rate compiled'],
+    [4, 'rate', 'rate tuned'],
+    [4, 'bptt', 'bptt'],
+    [8, 'rate', 'bptt tuned'],
+    [8, 'bptt', 'bptt'],
+  ]) {
+    const row = `resnet18 T${T} B16 ${method}, ${against}`
+    assert.ok(all.includes(row), `${row} in ${all.join('; ')}`)
+  }
   const online = ['their VGG T6 B32 ottt, ottt', 'their VGG T6 B32 sltt, sltt']
-  assert.equal(rowsOf('--ottt a --sltt b'), online)
-  assert.equal(rowsOf('--ottt a --quick'), ['their VGG T6 B4 ottt, ottt'])
-  assert.equal(rowsOf('--official a --sltt b').at(-1), online[1])
+  for (const [text, ...rows] of [
+    ['--quick', 'resnet18 T4 B16 rate, rate', 'cnn T4 B64 rate, rate'],
+    ['--model vgg11', 'vgg11 T4 B32 rate, rate'],
+    ['--model vgg13 --time-steps 2', 'vgg13 T2 B16 rate, rate', 'vgg13 T2 B16 bptt, bptt'],
+    ['--batch-size 8', 'resnet18 T4 B8 rate, rate', 'resnet18 T4 B8 bptt, bptt'],
+    ['--ottt a --sltt b', ...online],
+    ['--ottt a --quick', 'their VGG T6 B4 ottt, ottt'],
+    ['--official a --sltt b', ...all, online[1]],
+  ])
+    assert.equal(rowsOf(text), rows, text)
 })
 
 /** Runs a script of Node as a peer. */
@@ -127,39 +121,60 @@ test('networks of the authors of OTTT and SLTT: names, shapes and sizes', async 
   }
 })
 
-test('the code of authors: it says which checkout is missing and where it comes from', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  try {
-    const [ottt, sltt] = ['ottt', 'sltt'].map((name) => join(folder, name))
-    const file = (path: string): void => {
-      mkdirSync(join(path, '..'), { recursive: true })
-      writeFileSync(path, '')
-    }
-    file(join(ottt, 'models/spiking_vgg.py'))
-    file(join(sltt, 'models/spiking_vgg_bn.py'))
-    const python = join(folder, 'nothing')
-    const noPython =
-      /^spikewasm: bench\.python: .*nothing could not run the authors' code: .*ENOENT; .*PyTorch.*--python/
-    for (const section of ['official', 'agreement'])
-      for (const [args, message] of [
-        [
-          ['--ottt', sltt],
-          /^spikewasm: --ottt must be a checkout of its authors' code, got .*sltt; get it by git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
-        ],
-        [
-          ['--sltt', sltt],
-          /^spikewasm: --spikingjelly-12 must be a checkout of SpikingJelly 0\.0\.0\.0\.12, .*got none; get it by git clone .*1171f524\n$/,
-        ],
-        [['--ottt', ottt, '--python', python], noPython],
-      ] as const) {
-        const { code, stderr } = await refused('--only', section, ...args)
-        assert.is(code, 2, args.join(' '))
-        assert.match(stderr, message)
+/** Files that tell the checkouts, and options that name folders like them. */
+const places = {
+  paper: 'model/model_setting.py',
+  jelly: 'spikingjelly/activation_based/__init__.py',
+  ottt: 'models/spiking_vgg.py',
+  sltt: 'models/spiking_vgg_bn.py',
+}
+const paper =
+  /^spikewasm: --official must be a checkout of the paper's code, got .*; get it by git clone https.*\n$/
+for (const [args, message] of [
+  ['', paper],
+  ['--official jelly --spikingjelly paper', paper],
+  [
+    '--official paper',
+    /--spikingjelly must be a checkout of SpikingJelly 0\.0\.0\.0\.14, .* got none; get it by git clone .*\n$/,
+  ],
+  [
+    '--official paper --spikingjelly jelly --model mlp',
+    /^spikewasm: --model must be one of cnn, .*preactResnet34 for the official code, got "mlp"\n$/,
+  ],
+  [
+    '--official paper --spikingjelly jelly --python nothing',
+    /^spikewasm: bench\.python: .*nothing could not run the official code: .*ENOENT; .*PyTorch.*--python/,
+  ],
+  [
+    '--ottt sltt',
+    /^spikewasm: --ottt must be a checkout of its authors' code, got .*sltt; get it by git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
+  ],
+  [
+    '--sltt sltt',
+    /^spikewasm: --spikingjelly-12 must be a checkout of SpikingJelly 0\.0\.0\.0\.12, .*got none; get it by git clone .*1171f524\n$/,
+  ],
+  [
+    '--ottt ottt --python nothing',
+    /^spikewasm: bench\.python: .*nothing could not run the authors' code: .*ENOENT; .*PyTorch.*--python/,
+  ],
+] as const)
+  test(`others' code: what is missing with "${args}", and where it comes from`, () =>
+    withFolder(async (folder) => {
+      for (const [name, file] of Object.entries(places)) {
+        await mkdir(dirname(join(folder, name, file)), { recursive: true })
+        await writeFile(join(folder, name, file), '')
       }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-})
+      const words = args.split(' ').filter(Boolean)
+      const given = words.map((word, i) =>
+        i % 2 && words[i - 1] !== '--model' ? join(folder, word) : word,
+      )
+      for (const section of ['official', 'agreement']) {
+        const all = ['--only', section, ...given, '--no-revectorize']
+        const { code, stderr } = await runHere(all, { program: runBench })
+        assert.is(code, 2, section)
+        assert.match(stderr, message, section)
+      }
+    }))
 
 const {
   BENCH_OFFICIAL: official,
@@ -174,15 +189,7 @@ test('official --quick: rows with both sides, and what was left out', () => {
   if (official === undefined || spikingjelly === undefined)
     return skip('BENCH_OFFICIAL and BENCH_SPIKINGJELLY must name checkouts')
   const checkouts = ['--official', official, '--spikingjelly', spikingjelly, '--python', python]
-  const { status, stdout, stderr } = run(
-    '--only',
-    'official',
-    '--quick',
-    '--steps',
-    '1',
-    ...checkouts,
-  )
-  assert.is(status, 0, stderr)
+  const stdout = run('--only', 'official', '--quick', '--steps', '1', ...checkouts)
   for (const text of ['theirs ms', 'resnet18', 'cnn', 'Left out: ottt', 'Left out: sltt'])
     assert.ok(stdout.includes(text), text)
 })
@@ -190,21 +197,15 @@ test('official --quick: rows with both sides, and what was left out', () => {
 test('the networks of OTTT and SLTT are theirs, and so are their gradients', () => {
   if (ottt === undefined || sltt === undefined || spikingjelly12 === undefined)
     return skip('BENCH_OTTT, BENCH_SLTT and BENCH_SPIKINGJELLY_12 must name checkouts')
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  try {
-    const json = join(folder, 'out.json')
-    const given = ['--ottt', ottt, '--sltt', sltt, '--spikingjelly-12', spikingjelly12]
-    const args = ['--only', 'agreement', '--quick', '--python', python, '--json', json]
-    const { status, stderr } = run(...args, ...given)
-    assert.is(status, 0, stderr)
-    const entries = JSON.parse(readFileSync(json, 'utf8')) as { name: string; value: number }[]
-    const distances = entries.filter(({ name }) => name.includes('gradient'))
-    assert.is(distances.length, 2)
-    // A flipped spike moves a gradient by far more than rounding, and by far less than a mistake.
-    for (const { name, value } of distances) assert.ok(value < 0.01, `${name}: ${value}`)
-  } finally {
-    rmSync(folder, { recursive: true })
+  const given = ['--ottt', ottt, '--sltt', sltt, '--spikingjelly-12', spikingjelly12]
+  const report = run('--only', 'agreement', '--quick', '--python', python, '--json', ...given)
+  const { smallerIsBetter } = JSON.parse(report) as {
+    smallerIsBetter: { name: string; value: number }[]
   }
+  const distances = smallerIsBetter.filter(({ name }) => name.includes('gradient'))
+  assert.is(distances.length, 2)
+  // A flipped spike moves a gradient by far more than rounding, and by far less than a mistake.
+  for (const { name, value } of distances) assert.ok(value < 0.01, `${name}: ${value}`)
 })
 
 test.run()
