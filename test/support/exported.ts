@@ -1,8 +1,5 @@
 /** Exported networks beside the models that they come from. */
 
-import type { NetMode, NetTarget } from '../../src/edge/abi.js'
-import { exportWasm } from '../../src/edge/export.js'
-import { openNet } from '../../src/edge/net.js'
 import type { Model } from '../../src/index.js'
 import { compile, type Method, type Module, type StepMode } from '../../src/index.js'
 import { randomNetwork } from './draw/networks.js'
@@ -43,44 +40,6 @@ export async function shake(model: Model, random: Random): Promise<void> {
     }
   }
   model.loadStateDict(state)
-}
-
-export interface Agreement {
-  readonly bytes: Uint8Array
-  /** Outputs that differ in any bit. */
-  readonly differ: number
-  readonly outputs: number
-}
-
-/** Exports a model and compares its outputs with `predict`. */
-export async function agreement(
-  model: Model,
-  random: Random,
-  {
-    mode = 'infer',
-    target = 'simd',
-    samples = 3,
-  }: { mode?: NetMode; target?: NetTarget; samples?: number } = {},
-): Promise<Agreement> {
-  const bytes = await exportWasm(model, { mode, target })
-  const net = await openNet(bytes)
-  const { timeSteps } = model
-  const frames = net.info.frames ? timeSteps : 1
-  const size = sizeOf(model) * frames
-  let differ = 0
-  for (let sample = 0; sample < samples; sample++) {
-    const x = uniform(random, size)
-    const { logits, classes } = await model.predict(x)
-    net.input.set(x)
-    if (mode === 'step') {
-      net.reset()
-      for (let t = 0; t < timeSteps; t++) net.step()
-    } else net.infer()
-    differ += differing(net.output, logits) + Number(net.predictedClass() !== classes[0])
-  }
-  // Nothing lies at the start of memory: whatever is written there had no address.
-  if (new Uint8Array(net.memory.buffer, 0, 64).some((byte) => byte !== 0)) differ++
-  return { bytes, differ, outputs: samples * net.output.length }
 }
 
 const methods: readonly [Method, StepMode][] = [
