@@ -1,65 +1,48 @@
 /** Pictures: hashes of what is decoded, resized, changed, listed, kept and refused. */
 
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import { Purpose, RandomStream } from '../../src/base/random.js'
+import { describedBy } from '../../src/data/datasets/dataset.js'
 import { hashOfFiles } from '../../src/data/file-hash.js'
 import { openPlain } from '../../src/data/open.js'
 import { type CacheOf, cacheKey, SampleCache } from '../../src/data/pictures/cache.js'
 import { type PlainPictures, pathOf } from '../../src/data/pictures/dataset.js'
-import {
-  decodePicture,
-  jpegHead,
-  loadCodecs,
-  MOST_PIXELS,
-  pngSize,
-} from '../../src/data/pictures/decode.js'
+import { decodePicture, jpegHead, loadCodecs, pngSize } from '../../src/data/pictures/decode.js'
 import { entryOf } from '../../src/data/pictures/folder.js'
 import { classNamesOf, parseSolution } from '../../src/data/pictures/imagenet.js'
 import { checkFolderOptions, checkPictureOptions } from '../../src/data/pictures/options.js'
-import {
-  adjust,
-  type Bytes,
-  centreCrop,
-  colorJitter,
-  flip,
-  randomResizedCrop,
-  resize,
-  resizeTo,
-  toChannels,
-} from '../../src/data/pictures/transforms.js'
+import * as transforms from '../../src/data/pictures/transforms.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import { type Dataset, datasets, type PictureOptions, type Split } from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
+import { writeFiles } from '../support/data-folders.js'
 import { testRandom } from '../support/engine.js'
-import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import {
+  each,
+  expectOutcomes,
+  lists,
+  optionsWithOdd,
+  outcomeOf,
+  withOdd,
+} from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('data/picture-tables.json')
 const fixtures = fileURLToPath(new URL('../../../test/fixtures/pictures/', import.meta.url))
-const file = (name: string): Uint8Array => new Uint8Array(readFileSync(join(fixtures, name)))
+const file = (name: string): Uint8Array => new Uint8Array(fs.readFileSync(join(fixtures, name)))
 await loadCodecs()
 
+type Bytes = transforms.Bytes
+/** A random picture, some of whose pixels are grey, black and white. */
 const picture = (height: number, width: number, channels: number): Bytes => {
   const random = testRandom(height * width)
   const data = Uint8Array.from({ length: height * width * channels }, () => 256 * random())
-  // Some grey pixels, black and white.
-  data.fill(90, 0, 2 * channels).fill(0, 2 * channels, 3 * channels)
-  return { data: data.fill(255, 3 * channels, 4 * channels), height, width, channels }
+  for (const [at, value] of [90, 90, 0, 255].entries())
+    data.fill(value, at * channels, (at + 1) * channels)
+  return { data, height, width, channels }
 }
 const streamOf = (seed: number): RandomStream => {
   const random = new RandomStream(Purpose.Augment)
@@ -71,16 +54,24 @@ test('sizes and colours', async () => {
   const all = [picture(9, 13, 3), picture(13, 8, 1), picture(1, 40, 3), picture(40, 1, 1)]
   const over = (change: (of: Bytes) => unknown) => () => all.map(change)
   const seeds = Array.from({ length: 40 }, (_, seed) => seed)
+  const pairs = (text: string) => lists(text) as [number, number][]
   const crops = (options: object, size: readonly [number, number] = [5, 7]) =>
-    over((of) => seeds.map((seed) => randomResizedCrop(of, size, options, streamOf(seed))))
+    over((of) =>
+      seeds.map((seed) => transforms.randomResizedCrop(of, size, options, streamOf(seed))),
+    )
   const changed = (of: Bytes, change: (copy: Bytes) => void): Uint8Array => {
     const copy = { ...of, data: of.data.slice() }
     change(copy)
     return copy.data
   }
   const factors = [-1, -0.5, -0.2, 0, 0.1, 0.3, 0.5, 1, 1.4, 3]
-  const adjusted = (kind: 'brightness' | 'contrast' | 'saturation' | 'hue') =>
-    over((of) => factors.map((factor) => changed(of, (copy) => adjust(copy, kind, factor))))
+  const kinds = ['brightness', 'contrast', 'saturation', 'hue'] as const
+  const adjusted = kinds.map((kind) => [
+    kind,
+    over((of) =>
+      factors.map((factor) => changed(of, (copy) => transforms.adjust(copy, kind, factor))),
+    ),
+  ])
   const jitters = [
     { brightness: 0.4 },
     { contrast: 2 },
@@ -88,27 +79,25 @@ test('sizes and colours', async () => {
     { hue: 0.5 },
     { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.1 },
   ]
+  const jittered = (of: Bytes) => (jitter: transforms.ColorJitter) =>
+    seeds.map((seed) => changed(of, (copy) => transforms.colorJitter(copy, jitter, streamOf(seed))))
   const four = { ...picture(3, 4, 4), channels: 4 as const }
-  const boxes = lists('0x0x9x9 2x1x7x5 3x3x4x4').map(([left, top, right, bottom]) => ({
-    left,
-    top,
-    right,
-    bottom,
-  }))
+  const boxes = lists('0x0x9x9 2x1x7x5 3x3x4x4').flatMap(([left, top, right, bottom]) =>
+    pairs('9x9 4x6 17x3').map((to) =>
+      transforms.resize(all[0], { left, top, right, bottom }, to, 3),
+    ),
+  )
   await expectOutcomes(hashes, 'pictures', {
-    'sizes of the shorter side': over((of) => [1, 5, 9, 13, 20].map((size) => resizeTo(of, size))),
+    'sizes of the shorter side': over((of) =>
+      [1, 5, 9, 13, 20].map((size) => transforms.resizeTo(of, size)),
+    ),
     'sizes as pairs': over((of) =>
-      lists('9x13 3x4 20x2 1x1').map((size) => resizeTo(of, size as [number, number])),
+      pairs('9x13 3x4 20x2 1x1').map((size) => transforms.resizeTo(of, size)),
     ),
     middles: over((of) =>
-      lists('9x13 8x12 7x10 10x14 12x1 1x41 2x3').map((size) =>
-        centreCrop(of, size as [number, number]),
-      ),
+      pairs('9x13 8x12 7x10 10x14 12x1 1x41 2x3').map((size) => transforms.centreCrop(of, size)),
     ),
-    boxes: () =>
-      boxes.map((box) =>
-        lists('9x9 4x6 17x3').map((to) => resize(all[0], box, to as [number, number], 3)),
-      ),
+    boxes: () => boxes,
     'random parts': crops({}),
     'random parts of a scale': crops({ scale: [0.3, 0.9] }, [3, 3]),
     'random parts, wide': crops({ ratio: [2, 3] }),
@@ -116,17 +105,12 @@ test('sizes and colours', async () => {
     'no part fits: wide': crops({ scale: [1, 1], ratio: [4, 5] }),
     'no part fits: high': crops({ scale: [1, 1], ratio: [0.2, 0.3] }),
     'no part fits: a square': crops({ scale: [1, 1], ratio: [1, 1] }),
-    flips: over((of) => (['across', 'down'] as const).map((a) => changed(of, (c) => flip(c, a)))),
-    brightness: adjusted('brightness'),
-    contrast: adjusted('contrast'),
-    saturation: adjusted('saturation'),
-    hue: adjusted('hue'),
-    jitter: over((of) =>
-      jitters.map((jitter) =>
-        seeds.map((seed) => changed(of, (copy) => colorJitter(copy, jitter, streamOf(seed)))),
-      ),
+    flips: over((of) =>
+      (['across', 'down'] as const).map((a) => changed(of, (copy) => transforms.flip(copy, a))),
     ),
-    channels: () => ([1, 3] as const).map((wanted) => toChannels(four, wanted)),
+    ...Object.fromEntries(adjusted),
+    jitter: over((of) => jitters.map(jittered(of))),
+    channels: () => ([1, 3] as const).map((wanted) => transforms.toChannels(four, wanted)),
   })
 })
 
@@ -156,7 +140,8 @@ test('what is decoded and refused by its head', async () => {
   ].flatMap((some) => lists(some) as [number, number, number][])
   const frame = [0xff, 0xd8, 0xff, 0xbf, 0, 8, 1, 0, 2, 0, 3, 4, 0xff, 0xc0, 0, 9, 8, 0, 7, 0, 5, 1]
   const frames = Array.from({ length: 18 }, (_, i) => Uint8Array.from(frame.with(3, 0xbf + i)))
-  const names = readdirSync(fixtures)
+  const names = fs
+    .readdirSync(fixtures)
     .filter((name) => /[.](png|jpg)$/.test(name))
     .sort()
   const decodeOf = (bytes: Uint8Array) => () => decodePicture(bytes, 'it')
@@ -178,20 +163,20 @@ test('what is decoded and refused by its head', async () => {
       for (const name of names)
         for (const part of [1, 0.5, 0.9]) {
           const bytes = file(name)
-          const cut = bytes.subarray(0, Math.ceil(part * bytes.length))
-          const { cmyk = false, refused } = { cmyk: name === 'cmyk.jpg', refused: part < 1 }
-          const outcome = await outcomeOf(decodeOf(cut))
-          found.push(cmyk && refused ? typeof outcome : outcome)
+          const outcome = await outcomeOf(
+            decodeOf(bytes.subarray(0, Math.ceil(part * bytes.length))),
+          )
+          // What that decoder says of damage differs from one version to another.
+          found.push(name === 'cmyk.jpg' && part < 1 ? typeof outcome : outcome)
         }
       return found
     },
-    most: () => MOST_PIXELS,
   })
 })
 
 test('options are refused by the same words', async () => {
-  const keys =
-    'size,crop,channels,mean,std,cache,randomResizedCrop,flip,verticalFlip,colorJitter,more'
+  const keys = 'size,crop,channels,mean,std,cache,randomResizedCrop,flip,verticalFlip,colorJitter'
+  const having = (key: string, ...values: unknown[]) => values.map((value) => ({ [key]: value }))
   const own = [
     8192,
     8193,
@@ -199,42 +184,20 @@ test('options are refused by the same words', async () => {
     [3, 4, 5],
     [0.5, 0.5, 0.5],
     [1, 1, 0],
-    3,
-    {},
-    { scale: [0.5, 1] },
-    { scale: [0, 1] },
-    { scale: [1, 0.5] },
-    { scale: [0.5, 1.01] },
-    { scale: 1 },
-    { scale: [1] },
-    { ratio: [1, 1000] },
-    { ratio: [1, 1001] },
-    { size: 3 },
-    { hue: 0.5 },
-    { hue: 0.51 },
-    { hue: -0.1 },
-    { contrast: 10 },
-    { contrast: 10.1 },
-    { brightness: Number.NaN },
-    { saturation: 0 },
-    { saturation: undefined },
-    { gamma: 1 },
+    ...having('scale', [0.5, 1], [0, 1], [1, 0.5], [0.5, 1.01], 1, [1]),
+    ...having('ratio', [1, 1000], [1, 1001]),
+    ...having('hue', 0.5, 0.51, -0.1),
+    ...having('contrast', 10, 10.1, Number.NaN, undefined),
+    ...having('gamma', 1),
   ]
-  const checks = { checkPictureOptions, checkFolderOptions }
-  for (const [name, check] of Object.entries(checks))
-    await expectOutcomes(
-      hashes,
-      name,
-      Object.fromEntries(
-        `${keys},trainShare,seed`
-          .split(',')
-          .map((key) => [key, withOdd((value) => check('it', { [key]: value } as never), ...own)]),
-      ),
-    )
-  const share = { trainShare: 0.5 }
+  for (const [name, check] of Object.entries({ checkPictureOptions, checkFolderOptions })) {
+    const all = `${keys},trainShare,seed,more`.split(',')
+    const refused = optionsWithOdd(all, (given) => check('it', given), own)
+    await expectOutcomes(hashes, name, refused)
+  }
   await expectOutcomes(hashes, 'options', {
     'seed beside trainShare': withOdd(
-      (seed) => checkFolderOptions('it', { ...share, seed } as never),
+      (seed) => checkFolderOptions('it', { trainShare: 0.5, seed } as never),
       ...[2 ** 32 - 1, 2 ** 32],
     ),
     'grey with mean': withOdd((mean) => checkPictureOptions('it', { channels: 1, mean } as never)),
@@ -242,15 +205,13 @@ test('options are refused by the same words', async () => {
   })
 })
 
-/** Writes files by their paths; a name of a fixture is its bytes. All are of one time. */
-function writeAll(folder: string, files: Readonly<Record<string, string>>): void {
-  for (const [path, content] of Object.entries(files)) {
-    const target = join(folder, path)
-    mkdirSync(dirname(target), { recursive: true })
-    if (content === '') mkdirSync(target)
-    else writeFileSync(target, /^\w+\.(png|jpg)$/.test(content) ? file(content) : content)
-    utimesSync(target, 1e9, 1e9)
-  }
+/** Writes files of one time by their paths; a name of a fixture is its bytes. */
+const writeAll = (folder: string, files: Readonly<Record<string, string>>): void => {
+  const bytes = Object.entries(files).map(([path, content]) => [
+    path,
+    /^\w+\.(png|jpg)$/.test(content) ? file(content) : content,
+  ])
+  writeFiles(folder, Object.fromEntries(bytes), 1e9)
 }
 
 const readOf = (data: Dataset, index: number, epoch?: number): Float32Array => {
@@ -266,26 +227,17 @@ async function partOf(data: Dataset, folder: string): Promise<unknown[]> {
   const again = openPlain(plain)
   const paths = Array.from({ length: data.length }, (_, i) => pathOf(files, i))
   const read = (of: Dataset) =>
-    [undefined, 0, 1].map((epoch) => outcomeOf(() => readOf(of, 0, epoch), folder))
+    [undefined, 0, 1].flatMap((epoch) =>
+      [0, 1].map((index) => outcomeOf(() => readOf(of, index, epoch), folder)),
+    )
   const bytes = new Uint8Array(data.shape.reduce((a, b) => a * b, 1))
   const pixels = [-1, 0, data.length].map((i) =>
     outcomeOf(() => [data.pixels!.read(i, bytes), bytes]),
   )
   const label = data.read(data.length - 1, new Float32Array(bytes.length))
-  return [
-    data.name,
-    data.length,
-    data.classes,
-    data.classNames,
-    label,
-    paths,
-    files.labels,
-    files.sizes,
-    plain,
-    changesOf(data),
-    hashOf(data)?.(),
-    ...(await Promise.all([...read(data), ...read(again), ...pixels])),
-  ]
+  const reads = await Promise.all([...read(data), ...read(again), ...pixels])
+  const said = [describedBy(data), label, paths, plain, changesOf(data), hashOf(data)?.()]
+  return [...said, ...reads]
 }
 const splitOf = async (split: Split, folder: string): Promise<unknown[]> => [
   ...(await partOf(split.train, folder)),
@@ -345,29 +297,32 @@ const layouts: Readonly<Record<string, [Readonly<Record<string, string>>, object
   empty: [{ 'notes.txt': 'no' }],
 }
 
+/** What an outcome is, and the warnings of it. */
+async function warning(load: () => unknown, hidden: string): Promise<unknown[]> {
+  const warned: string[] = []
+  const listen = ({ message }: Error): void => void warned.push(message.replace(/\(E.*?\)/, '()'))
+  process.on('warning', listen)
+  const found = await outcomeOf(load, hidden)
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', listen)
+  return [found, warned]
+}
+
 test('folders: what is found, in which order, and read', () =>
   withFolder(async (folder) => {
     for (const [name, [files, options]] of Object.entries(layouts)) {
       const own = join(folder, name.replaceAll(' ', '-'))
-      mkdirSync(own)
       writeAll(own, files)
-      const warned: string[] = []
-      const listen = ({ message }: Error): void => void warned.push(message)
-      process.on('warning', listen)
-      const load = async () => [
-        await splitOf(await datasets.imageFolder(own, options as PictureOptions), folder),
-        await new Promise((resolve) => setImmediate(resolve)),
-        warned,
-      ]
-      await expectOutcomes(hashes, 'folder', { [name]: load }, folder)
-      process.off('warning', listen)
+      const load = async () =>
+        splitOf(await datasets.imageFolder(own, options as PictureOptions), folder)
+      await expectOutcomes(hashes, 'folder', { [name]: () => warning(load, folder) }, folder)
     }
     const own = join(folder, 'classes-alone')
-    symlinkSync(join(own, 'a'), join(own, 'c'))
-    symlinkSync(join(own, 'nowhere'), join(own, 'd'))
-    writeFileSync(join(own, 'large.png'), 'x')
+    fs.symlinkSync(join(own, 'a'), join(own, 'c'))
+    fs.symlinkSync(join(own, 'nowhere'), join(own, 'd'))
+    fs.writeFileSync(join(own, 'large.png'), 'x')
     const sized = (size: number) => () => {
-      truncateSync(join(own, 'large.png'), size)
+      fs.truncateSync(join(own, 'large.png'), size)
       return entryOf(own, 'large.png', 1).bytes
     }
     await expectOutcomes(
@@ -389,7 +344,7 @@ test('folders: what is found, in which order, and read', () =>
         ]),
         'no folder': withOdd((path) => datasets.imageFolder(path as string)),
         'of many classes': async () => {
-          for (let i = 0; i < 3; i++) mkdirSync(join(own, `${i}`))
+          for (let i = 0; i < 3; i++) fs.mkdirSync(join(own, `${i}`))
           return datasets.imageFolder(own)
         },
       },
@@ -408,7 +363,7 @@ test('ImageNet: what is taken from which list', () =>
     }
     const labels = { 'val_labels.txt': 'n02\nn01\n' }
     const words = { 'synset_words.txt': 'n01 a dog\n' }
-    const cases: Record<string, [Readonly<Record<string, string>>, object?, string?]> = {
+    const cases: typeof layouts = {
       folders: [{ ...train, 'val/n01/1.JPEG': 'rgb.jpg' }],
       flat: [{ ...train, ...flat, ...labels, ...words }],
       'no list': [{ ...train, ...flat }],
@@ -421,7 +376,11 @@ test('ImageNet: what is taken from which list', () =>
         { mean: [0, 0, 0], std: [1, 1, 1], randomResizedCrop: false, size: [9, 9], crop: 9 },
       ],
       'the archive': [
-        { ...within('ILSVRC/Data/CLS-LOC/', { ...train, ...flat }), ...labels, ...words },
+        {
+          ...within('ILSVRC/Data/CLS-LOC/', { ...train, ...flat }),
+          'LOC_val_solution.csv': 'ImageId,PredictionString\nv_2,n01 1 2 3 4\nv_1,n02 5 6 7 8 \n',
+          'LOC_synset_mapping.txt': 'n01 a dog\nn02 a cat, house cat\n',
+        },
       ],
       'the folder in it': [
         { ...within('Data/CLS-LOC/', { ...train, ...flat }), 'Data/val_labels.txt': 'n01\nn02' },
@@ -431,7 +390,6 @@ test('ImageNet: what is taken from which list', () =>
     }
     for (const [name, [files, options]] of Object.entries(cases)) {
       const own = join(folder, name.replaceAll(' ', '-'))
-      mkdirSync(own)
       writeAll(own, files)
       const load = async () =>
         splitOf(await datasets.imageNet(own, options as PictureOptions), folder)
@@ -500,28 +458,26 @@ test('the cache: its bytes, what is damaged, and where it cannot be', () =>
     })
     const sample = (index: number, size: number): Uint8Array =>
       Uint8Array.from({ length: size }, (_, i) => 40 * index + 7 * i + 1)
-    const warned: string[] = []
-    const listen = ({ message }: Error): void => void warned.push(message)
-    process.on('warning', listen)
-    const rounds = (size: number) => async () => {
+    const rounds = (size: number) => () => {
       const cache = SampleCache.open(of(size))
       const found: unknown[] = [cache.read(1)]
       for (const index of [2, 0]) cache.write(index, sample(index, size))
       // In the middle of words of four bytes.
       cache.write(1, new Uint8Array([9, ...sample(1, size)]).subarray(1))
       for (const index of [0, 1, 2, 3]) found.push(cache.read(index)?.slice())
-      const [name] = readdirSync(of(size).folder)
+      const [name] = fs.readdirSync(of(size).folder)
       const path = join(of(size).folder, name)
-      found.push(name, readFileSync(path))
+      found.push(name, fs.readFileSync(path))
       const again = SampleCache.open(of(size))
-      const spoil = (at: number, bytes: number[]): void => {
-        const descriptor = openSync(path, 'r+')
-        writeSync(descriptor, Uint8Array.from(bytes), 0, bytes.length, at)
-        closeSync(descriptor)
+      const spoil = (at: number, bytes: ArrayLike<number>): void => {
+        const spoilt = fs.readFileSync(path)
+        spoilt.set(bytes, at)
+        fs.writeFileSync(path, spoilt)
       }
-      spoil(128 + 8 + size + 8, [77])
+      const record = 8 + size
+      spoil(128 + record + 8, [77])
       // The bytes of one sample in the place of another.
-      spoil(128, [...readFileSync(path).subarray(128 + 2 * (8 + size), 128 + 3 * (8 + size))])
+      spoil(128, fs.readFileSync(path).subarray(128 + 2 * record, 128 + 3 * record))
       for (const index of [0, 1, 2]) found.push(again.read(index)?.slice())
       again.close()
       again.write(1, sample(1, size))
@@ -533,45 +489,42 @@ test('the cache: its bytes, what is damaged, and where it cannot be', () =>
         found.push(anew.read(2))
         anew.close()
       }
-      truncateSync(path, 127)
+      fs.truncateSync(path, 127)
       SampleCache.open(of(size)).close()
       SampleCache.open(of(size, { samples: 4 })).close()
       SampleCache.open(of(size, { key: cacheKey(['ab']) })).close()
-      found.push(readdirSync(of(size).folder).sort())
-      await new Promise((resolve) => setImmediate(resolve))
-      return [...found, warned.splice(0).map((text) => text.replace(/\(E.*?\)/, '()'))]
+      return [...found, fs.readdirSync(of(size).folder).sort()]
     }
     const blocked = join(folder, 'blocked')
-    writeFileSync(blocked, 'x')
+    fs.writeFileSync(blocked, 'x')
     await expectOutcomes(
       hashes,
       'cache',
       {
-        ...Object.fromEntries([1, 3, 4, 13, 64].map((size) => [`of ${size} bytes`, rounds(size)])),
+        ...Object.fromEntries(
+          [1, 3, 4, 13, 64].map((size) => [
+            `of ${size} bytes`,
+            () => warning(rounds(size), folder),
+          ]),
+        ),
         keys: () => [[], ['a'], ['a', 'b'], ['ab'], [new Uint8Array([97])]].map(cacheKey),
         'a file': () => SampleCache.open(of(1, { folder: blocked })),
         'a folder in its place': () => {
-          mkdirSync(join(folder, 'taken', `a-${cacheKey([]).slice(0, 16)}.cache`), {
-            recursive: true,
-          })
-          return SampleCache.open(
-            of(1, { folder: join(folder, 'taken'), title: 'a', key: cacheKey([]) }),
-          )
+          const key = cacheKey([])
+          writeFiles(folder, { [`taken/a-${key.slice(0, 16)}.cache`]: '' })
+          return SampleCache.open(of(1, { folder: join(folder, 'taken'), title: 'a', key }))
         },
       },
       folder,
     )
-    process.off('warning', listen)
   }))
 
 test('the hash of data in files: sizes, labels, and the beginnings of some', () =>
   withFolder(async (folder) => {
-    const write = (name: string, bytes: Uint8Array): string => {
-      writeFileSync(join(folder, name), bytes)
-      return join(folder, name)
-    }
     const content = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i * i)
-    const paths = [3, 65_536, 65_537, 0].map((size, i) => write(`${i}`, content(size)))
+    const paths = ['0', '1', '2', '3'].map((name) => join(folder, name))
+    for (const [i, size] of [3, 65_536, 65_537, 0].entries())
+      fs.writeFileSync(paths[i], content(size))
     const looked: number[] = []
     const hashed = (count: number, of: (i: number) => string = (i) => paths[i % 4]) =>
       hashOfFiles({
@@ -589,10 +542,7 @@ test('the hash of data in files: sizes, labels, and the beginnings of some', () 
       {
         ...Object.fromEntries([0, 1, 2, 4, 9].map((n) => [`${n} files`, () => hashed(n)])),
         'more files than are looked into': () => [
-          hashed(1023),
-          hashed(1024),
-          hashed(1025),
-          hashed(5000),
+          [1023, 1024, 1025, 5000].map((n) => hashed(n)),
           looked.splice(0),
         ],
         'one that is gone': () => hashed(1, () => join(folder, 'gone')),
@@ -600,13 +550,12 @@ test('the hash of data in files: sizes, labels, and the beginnings of some', () 
           const bytes = content(65_537)
           bytes[65_536]++
           const before = hashed(3)
-          write('2', bytes)
+          fs.writeFileSync(paths[2], bytes)
           return before === hashed(3)
         },
       },
       folder,
     )
-    rmSync(join(folder, '0'))
   }))
 
 test('picture-tables.json holds these alone', () => hashes.finish())

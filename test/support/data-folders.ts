@@ -1,7 +1,7 @@
 /** Small data sets in folders, of pictures and of recordings, each made from a seed. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { testRandom } from './engine.js'
 import { type Event, nmnistFile } from './event-files.js'
@@ -40,23 +40,17 @@ function png(side: number, random: () => number): Buffer {
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ...chunks])
 }
 
-const recording = (random: () => number): Buffer =>
-  Buffer.from(
-    nmnistFile(
-      Array.from(
-        { length: 60 },
-        (_, i): Event => [
-          ...([Math.floor(34 * random()), Math.floor(34 * random()), 500 * i] as const),
-          Math.floor(2 * random()),
-        ],
-      ),
-    ),
-  )
+function recording(random: () => number): Buffer {
+  const events = Array.from({ length: 60 }, (_, i): Event => {
+    const [x, y] = [Math.floor(34 * random()), Math.floor(34 * random())]
+    return [x, y, 500 * i, Math.floor(2 * random())]
+  })
+  return Buffer.from(nmnistFile(events))
+}
 
-const cifarClasses = [
-  ...['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'],
-]
-const digits = Array.from({ length: 10 }, (_, i) => String(i))
+/** Classes of CIFAR-10. */
+export const cifarClasses = 'airplane automobile bird cat deer dog frog horse ship truck'.split(' ')
+export const digitClasses = '0123456789'.split('')
 
 interface Kind {
   /** The data set of the command, and how a sample becomes a small one. */
@@ -69,54 +63,53 @@ interface Kind {
   make(random: () => number): Buffer
 }
 
-const pictures = { ending: '.png', make: (random: () => number) => png(12, random) }
-const recordings = { ending: '.bin', make: recording }
-const cut = ['--time-steps', '2', '--event-size', '8']
+const kindOf =
+  (ending: string, make: Kind['make']) =>
+  (args: string, parts: readonly string[], classes: readonly string[], samples: number): Kind => ({
+    args: args.split(' '),
+    parts,
+    classes,
+    samples,
+    ending,
+    make,
+  })
+const pictures = kindOf('.png', (random) => png(12, random))
+const recordings = kindOf('.bin', recording)
+const cut = '--time-steps 2 --event-size 8'
+const share = '--train-share 0.7'
 const two = ['cat', 'dog']
 
 /** Pictures and recordings: with parts, without, and as a published data set is. */
 export const folderKinds = {
-  images: {
-    ...pictures,
-    ...{ args: ['--dataset', 'images', '--image-size', '8', '--augment'], samples: 20 },
-    ...{ parts: ['train', 'val'], classes: two },
-  },
-  'images without parts': {
-    ...pictures,
-    args: ['--dataset', 'images', '--image-size', '8', '--train-share', '0.7'],
-    ...{ parts: [''], classes: two, samples: 30 },
-  },
-  'cifar10 as pictures': {
-    ...pictures,
-    args: ['--dataset', 'cifar10'],
-    ...{ parts: ['train', 'test'], classes: cifarClasses, samples: 4 },
-  },
-  events: {
-    ...recordings,
-    args: ['--dataset', 'events', ...cut, '--roll', '1'],
-    ...{ parts: ['train', 'test'], classes: two, samples: 20 },
-  },
-  'events without parts': {
-    ...recordings,
-    args: ['--dataset', 'events', ...cut, '--train-share', '0.7'],
-    ...{ parts: [''], classes: two, samples: 30 },
-  },
-  nmnist: {
-    ...recordings,
-    args: ['--dataset', 'nmnist', ...cut],
-    ...{ parts: ['Train', 'Test'], classes: digits, samples: 4 },
-  },
-} as const satisfies Record<string, Kind>
+  images: pictures('--dataset images --image-size 8 --augment', ['train', 'val'], two, 20),
+  'images without parts': pictures(`--dataset images --image-size 8 ${share}`, [''], two, 30),
+  'cifar10 as pictures': pictures('--dataset cifar10', ['train', 'test'], cifarClasses, 4),
+  events: recordings(`--dataset events ${cut} --roll 1`, ['train', 'test'], two, 20),
+  'events without parts': recordings(`--dataset events ${cut} ${share}`, [''], two, 30),
+  nmnist: recordings(`--dataset nmnist ${cut}`, ['Train', 'Test'], digitClasses, 4),
+}
 
 export type FolderKind = keyof typeof folderKinds
 
+/** Files by their paths below a folder; an empty text is a folder. @param time of all, s */
+export function writeFiles(
+  folder: string,
+  files: Readonly<Record<string, Uint8Array | string>>,
+  time = Date.now() / 1000,
+): void {
+  for (const [path, content] of Object.entries(files)) {
+    const target = join(folder, path)
+    mkdirSync(content === '' ? target : dirname(target), { recursive: true })
+    if (content !== '') writeFileSync(target, content)
+    utimesSync(target, time, time)
+  }
+}
+
 export async function writeData(folder: string, kind: FolderKind, seed = 1): Promise<void> {
-  const { parts, classes, samples, ending, make }: Kind = folderKinds[kind]
+  const { parts, classes, samples, ending, make } = folderKinds[kind]
   const random = testRandom(seed)
   for (const part of parts)
-    for (const name of classes) {
-      await mkdir(join(folder, part, name), { recursive: true })
+    for (const name of classes)
       for (let i = 0; i < samples; i++)
-        await writeFile(join(folder, part, name, `${i}${ending}`), make(random))
-    }
+        writeFiles(folder, { [join(part, name, `${i}${ending}`)]: make(random) })
 }

@@ -62,6 +62,14 @@ export const withOdd =
     return found
   }
 
+/** The same of each of some options, by their names, for a call of the one that is given. */
+export const optionsWithOdd = (
+  keys: readonly string[],
+  call: (given: Readonly<Record<string, unknown>>) => unknown,
+  more: readonly unknown[] = [],
+) =>
+  Object.fromEntries(keys.map((key) => [key, withOdd((value) => call({ [key]: value }), ...more)]))
+
 /** The outcomes of calls, one after the other. */
 export const each = (calls: readonly (() => unknown)[]) => async (): Promise<unknown[]> => {
   const found: unknown[] = []
