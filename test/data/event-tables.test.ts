@@ -1,23 +1,17 @@
 /** Data sets of recordings: hashes of samples by all options, of folders, and of what is refused. */
 
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import { move } from '../../src/data/autoaugment.js'
+import { describedBy } from '../../src/data/datasets/dataset.js'
 import { npzEntries } from '../../src/data/events/npz-entries.js'
 import {
   changesSamples,
   checkEvents,
   checkReading,
   type EventDatasetOptions,
+  eventKeys,
   FrameMaker,
 } from '../../src/data/events/options.js'
 import { isRecording, loadZstd, readEventSample, unpackNpz } from '../../src/data/events/read.js'
@@ -26,6 +20,7 @@ import { parseGestureLabels } from '../../src/data/events/sets.js'
 import { type PlainEvents, sensorOf } from '../../src/data/events/source.js'
 import { openPlain } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
+import type { Sensor } from '../../src/data/recordings/recording.js'
 import {
   cifar10DvsOfficial,
   type Dataset,
@@ -36,6 +31,7 @@ import {
   subset,
 } from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
+import { cifarClasses, digitClasses, writeFiles } from '../support/data-folders.js'
 import {
   aedat2File,
   aedat3File,
@@ -45,8 +41,16 @@ import {
   nmnistFile,
   npzFile,
   structuredNpy,
+  text,
 } from '../support/event-files.js'
-import { each, expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import {
+  each,
+  expectOutcomes,
+  lists,
+  optionsWithOdd,
+  outcomeOf,
+  withOdd,
+} from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('data/event-tables.json')
@@ -68,23 +72,17 @@ const cuts: readonly EventDatasetOptions[] = [
   {},
   { timeSteps: 3 },
   { timeSteps: 4, splitBy: 'time' },
-
   { timeSteps: 4, splitBy: 'timeBins', overlap: 0.5 },
   { timeSteps: 3, splitBy: 'eventBins' },
-
   { timeSteps: 3, timeWindow: 700 },
   { timeSteps: 3, timeWindow: 700, rest: 'last' },
-
   { timeSteps: 30, timeWindow: 700, overlap: 100 },
   { timeSteps: 2, timeWindow: 700, startTime: 0 },
-
   { timeSteps: 3, eventCount: 20 },
   { timeSteps: 3, eventCount: 20, rest: 'last', overlap: 5 },
-
   { timeSteps: 9, eventCount: 20 },
   { timeSteps: 2, binary: true },
   { timeSteps: 2, size: 3 },
-
   { timeSteps: 2, size: [2, 5], resize: 'official' },
   { timeSteps: 2, denoise: 100 },
   { timeSteps: 2, size: [3, 3], binary: true, denoise: 1000 },
@@ -101,79 +99,64 @@ const moves: readonly EventDatasetOptions['augment'][] = [
   { flip: true, roll: 1, shift: 1, timeJitter: 50, dropEvent: 0.1, eventDrop: true },
 ]
 
-test('samples by all options', async () => {
-  const made = (options: EventDatasetOptions) => () => {
-    const checked = checkEvents('it', options)
-    const maker = new FrameMaker(checked, [7, 6])
-    const kept = new Map<number, Uint8Array>()
-    const cache = {
-      read: (index: number) => kept.get(index),
-      write: (index: number, bytes: Uint8Array) => void kept.set(index, bytes.slice()),
-    }
-    let loads = 0
-    const load = (): EventRecording => {
-      loads++
-      return recording
-    }
-    const found: unknown[] = [maker.shape, maker.floats, maker.keptBytes, changesSamples(checked)]
-    for (const with_ of [undefined, cache, cache])
-      for (const context of [undefined, ...[0, 1, 2, 3].map((epoch) => ({ seed: 5, epoch }))]) {
-        const out = new Float32Array(maker.floats).fill(9)
-        maker.make(load, out, 2, context, with_)
-        found.push(out, loads)
-      }
-    return [...found, kept]
+/** A maker's frames for several reads, with and without a cache, and how often it loads. */
+function samplesOf(options: EventDatasetOptions): unknown[] {
+  const checked = checkEvents('it', options)
+  const maker = new FrameMaker(checked, [7, 6])
+  const kept = new Map<number, Uint8Array>()
+  const cache = {
+    read: (index: number) => kept.get(index),
+    write: (index: number, bytes: Uint8Array) => void kept.set(index, bytes.slice()),
   }
+  let loads = 0
+  const load = (): EventRecording => {
+    loads++
+    return recording
+  }
+  const found: unknown[] = [maker.shape, maker.floats, maker.keptBytes, changesSamples(checked)]
+  for (const with_ of [undefined, cache, cache])
+    for (const epoch of [undefined, 0, 1, 2, 3]) {
+      const out = new Float32Array(maker.floats).fill(9)
+      maker.make(load, out, 2, epoch === undefined ? undefined : { seed: 5, epoch }, with_)
+      found.push(out, loads)
+    }
+  return [...found, kept]
+}
+
+test('samples by all options', async () => {
   for (const cut of cuts)
     await expectOutcomes(hashes, 'samples', {
-      [JSON.stringify(cut)]: each(moves.map((augment) => made({ ...cut, augment }))),
+      [JSON.stringify(cut)]: each(moves.map((augment) => () => samplesOf({ ...cut, augment }))),
     })
-  const crowded = recordingOf(
-    Array.from({ length: 65_536 }, (_, i): Event => [0, i === 0 ? 1 : 0, i, 0]),
-    2,
-    2,
-  )
-  const moved = (right: number, down: number, mirrored: boolean, wraps: boolean) => {
-    const data = Float32Array.from({ length: 2 * 2 * 12 }, (_, i) => i + 1)
-    const [dx, dy] = [mirrored ? right : -right, -down]
-    const out = new Float32Array(data.length).fill(-1)
-    const beyond = wraps ? 'other side' : 0
-    move(out, data, { height: 3, width: 4 }, { dx, dy, mirror: mirrored, beyond })
-    return out
+  const crowded = (count: number): unknown[] => {
+    const kept: Uint8Array[] = []
+    const maker = new FrameMaker(checkEvents('it', { timeSteps: 1 }), [2, 2])
+    const out = new Float32Array(maker.floats)
+    const events = Array.from({ length: count }, (): Event => [0, 0, 0, 0])
+    maker.make(() => recordingOf(events, 2, 2), out, 0, undefined, {
+      read: () => undefined,
+      write: (_, bytes) => void kept.push(bytes),
+    })
+    return [out, kept]
   }
-  await expectOutcomes(hashes, 'samples', {
-    'sums beyond 16 bits': () =>
-      [65_535, 65_536].map((count) => {
-        const kept: Uint8Array[] = []
-        const maker = new FrameMaker(checkEvents('it', { timeSteps: 1 }), [2, 2])
-        const part = {
-          ...crowded,
-          length: count,
-          x: crowded.x.subarray(0, count),
-          y: crowded.y.subarray(0, count),
-          t: crowded.t.subarray(0, count),
-          p: crowded.p.subarray(0, count),
-        }
-        const more =
-          count === 65_536
-            ? recordingOf([...Array.from({ length: 65_536 }, (): Event => [0, 0, 0, 0])], 2, 2)
-            : part
-        const out = new Float32Array(maker.floats)
-        maker.make(() => more, out, 0, undefined, {
-          read: () => undefined,
-          write: (_, bytes) => void kept.push(bytes),
-        })
-        return [out, kept]
+  const moved = ([dx, dy]: number[]): Float32Array[] =>
+    [false, true].flatMap((mirror) =>
+      ([0, 'other side'] as const).map((beyond) => {
+        const data = Float32Array.from({ length: 2 * 2 * 12 }, (_, i) => i + 1)
+        const out = new Float32Array(data.length).fill(-1)
+        move(out, data, { height: 3, width: 4 }, { dx, dy, mirror, beyond })
+        return out
       }),
+    )
+  await expectOutcomes(hashes, 'samples', {
+    'sums beyond 16 bits': () => [65_535, 65_536].map(crowded),
     moves: () =>
       [0, 1, 3, -2, 5, -9].flatMap((by) =>
         [
           [by, 0],
           [0, by],
           [by, -by],
-        ].flatMap(([right, down]) =>
-          [false, true].flatMap((a) => [false, true].map((b) => moved(right, down, a, b))),
-        ),
+        ].map(moved),
       ),
   })
 })
@@ -185,9 +168,7 @@ test('options are refused by the same words', async () => {
     eventCount: { timeSteps: 3, eventCount: 10 },
     official: { size: 8, resize: 'official' },
   }
-  const keys =
-    'timeSteps,splitBy,timeWindow,eventCount,overlap,startTime,rest,binary,size,resize,denoise,sensor,augment,cache,more'
-  const own = [
+  const names = [
     'number',
     'time',
     'timeBins',
@@ -197,47 +178,31 @@ test('options are refused by the same words', async () => {
     'sum',
     'official',
     'a\0',
-    [8, 9],
-    4096,
-    4097,
-    8192,
-    8193,
-    [8192, 8193],
-    99,
-    100,
-    9,
-    10,
-    2 ** 53,
-    2 ** 54,
   ]
+  const numbers = [4096, 4097, 8192, 8193, 99, 100, 9, 10, 2 ** 53, 2 ** 54]
+  const own = [...names, ...numbers, ...lists('8x9 8192x8193')]
   for (const [name, base] of Object.entries(bases))
     await expectOutcomes(
       hashes,
       `options, ${name}`,
-      Object.fromEntries(
-        keys
-          .split(',')
-          .map((key) => [
-            key,
-            withOdd((value) => checkEvents('it', { ...base, [key]: value } as never), ...own),
-          ]),
+      optionsWithOdd(
+        [...eventKeys, 'more'],
+        (given) => checkEvents('it', { ...base, ...given }),
+        own,
       ),
     )
   const changes = ['flip', 'roll', 'shift', 'timeJitter', 'dropEvent', 'eventDrop', 'more']
+  const limits = [8192, 8193, 1e9, 1e9 + 1, 1.01]
   await expectOutcomes(hashes, 'options', {
-    ...Object.fromEntries(
-      changes.map((key) => [
-        key,
-        withOdd(
-          (value) => checkEvents('it', { augment: { [key]: value } } as never),
-          ...[8192, 8193, 1e9, 1e9 + 1, 1.01],
-        ),
-      ]),
-    ),
+    ...optionsWithOdd(changes, (augment) => checkEvents('it', { augment }), limits),
     all: withOdd((options) => checkEvents('it', options as never)),
     official: () => cifar10DvsOfficial,
-    format: withOdd((format) => checkReading('it', { format } as never), 'npy', 'npz', 'aedat4'),
-    sensor: withOdd((sensor) => checkReading('it', { sensor } as never), [8192, 8193], [3, 4]),
+    ...optionsWithOdd(['format', 'sensor'], (given) => checkReading('it', given), [
+      'npy',
+      'npz',
+      'aedat4',
+      ...lists('8192x8193 3x4'),
+    ]),
   })
 })
 
@@ -255,22 +220,12 @@ async function partOf(data: Dataset, folder: string): Promise<unknown[]> {
     ),
   )
   const short = outcomeOf(() => data.read(0, new Float32Array(3)))
-  return [
-    data.name,
-    data.length,
-    data.shape,
-    data.timeSteps,
-    data.classes,
-    data.classNames,
-    plain,
-    changesOf(data),
-    await outcomeOf(() => hashOf(data)?.(), folder),
-    sensorOf(subset(data, 1)),
-    ...(await Promise.all([...reads, short])),
-  ]
+  const hash = await outcomeOf(() => hashOf(data)?.(), folder)
+  const said = [describedBy(data), plain, changesOf(data), hash, sensorOf(subset(data, 1))]
+  return [...said, ...(await Promise.all([...reads, short]))]
 }
-const splitOf = async ({ train }: Split, split: Split, folder: string): Promise<unknown[]> => [
-  ...(await partOf(train, folder)),
+const splitOf = async (split: Split, folder: string): Promise<unknown[]> => [
+  ...(await partOf(split.train, folder)),
   await outcomeOf(() => partOf(split.test, folder), folder),
 ]
 
@@ -291,11 +246,9 @@ const classes = (
       ]),
     ),
   )
-const digits = Array.from({ length: 10 }, (_, i) => String(i))
-const cifar = 'airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck'.split(',')
 const dvs = (seed: number): Uint8Array => aedat2File(list(seed, 128))
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
-const trials = (train: string, tests: string, labels = 'class,a,b\n1,100,900\n11,900,2000\n') => ({
+/** An event is at 940 µs: of the second sample. */
+const trials = (train: string, tests: string, labels = 'class,a,b\n1,100,940\n11,940,2000\n') => ({
   'trials_to_train.txt': text(train),
   'trials_to_test.txt': text(tests),
   ...Object.fromEntries(
@@ -312,7 +265,7 @@ const sets: Readonly<
 > = {
   'N-MNIST': [
     'nmnist',
-    { ...classes('Train/', digits, 2, bin), ...classes('Test/', digits, 1, bin) },
+    { ...classes('Train/', digitClasses, 2, bin), ...classes('Test/', digitClasses, 1, bin) },
     small,
   ],
   'N-MNIST, small letters, some digits': [
@@ -335,8 +288,12 @@ const sets: Readonly<
     'nmnist',
     { ...classes('Train/', ['x'], 1, bin), ...classes('Test/', ['7'], 1, bin) },
   ],
-  'CIFAR10-DVS': ['cifar10Dvs', classes('', cifar, 11, dvs, 'aedat'), small],
-  'CIFAR10-DVS, some classes': ['cifar10Dvs', classes('', cifar.slice(2), 1, dvs, 'aedat'), small],
+  'CIFAR10-DVS': ['cifar10Dvs', classes('', cifarClasses, 11, dvs, 'aedat'), small],
+  'CIFAR10-DVS, some classes': [
+    'cifar10Dvs',
+    classes('', cifarClasses.slice(2), 1, dvs, 'aedat'),
+    small,
+  ],
   Gesture: ['dvsGesture', trials('u1.aedat\n', 'u2.aedat\r\n\r\nu1.aedat'), small],
   'Gesture of another name': ['dvsGesture', trials('u1.aedat', '../u2.aedat'), small],
   'Gesture of another ending': ['dvsGesture', trials('u1.txt', 'u2.aedat'), small],
@@ -391,20 +348,17 @@ test('folders of recordings: what is found, in which order, and read', () =>
   withFolder(async (folder) => {
     for (const [name, [kind, files, options]] of Object.entries(sets)) {
       const own = join(folder, name.replaceAll(' ', '-'))
-      mkdirSync(own)
-      for (const [path, bytes] of Object.entries(files)) {
-        mkdirSync(dirname(join(own, path)), { recursive: true })
-        writeFileSync(join(own, path), bytes)
-        utimesSync(join(own, path), 1e9, 1e9)
-      }
-      const load = async () => {
-        const split = await datasets[kind](own, options)
-        return splitOf(split, split, folder)
-      }
+      writeFiles(own, files, 1e9)
+      const load = async () => splitOf(await datasets[kind](own, options), folder)
       await expectOutcomes(hashes, 'folder', { [name]: load }, folder)
     }
     const own = join(folder, 'N-MNIST')
     const loaders = ['nmnist', 'cifar10Dvs', 'dvsGesture', 'eventFolder'] as const
+    const sample = join(own, 'Train/2/0.bin')
+    const readSample =
+      (options: EventDatasetOptions, sensor?: Sensor, path = sample) =>
+      () =>
+        readEventSample(path, options, { title: 'it', sensor })
     symlinkSync(join(own, 'Train', '3'), join(folder, 'a-folder', 'train', 'c'))
     await expectOutcomes(
       hashes,
@@ -414,6 +368,7 @@ test('folders of recordings: what is found, in which order, and read', () =>
           const split = await datasets.eventFolder(join(folder, 'a-folder'), small)
           return partOf(split.train, folder)
         },
+        // Another name costs users what their caches hold: only what samples follow from is in it.
         cache: async () => {
           const cache = join(folder, 'kept')
           const names: string[][] = []
@@ -449,16 +404,10 @@ test('folders of recordings: what is found, in which order, and read', () =>
         ),
         name: withOdd((name) => datasets.eventFolder(own, { name } as never)),
         'one sample': each([
-          () => readEventSample(join(own, 'Train/2/0.bin'), small, { title: 'it' }),
-          () =>
-            readEventSample(join(own, 'Train/2/0.bin'), small, { title: 'it', sensor: [60, 50] }),
-          () =>
-            readEventSample(
-              join(own, 'Train/2/0.bin'),
-              { timeSteps: 1, sensor: [36, 37] },
-              { title: 'it', sensor: [60, 50] },
-            ),
-          () => readEventSample(join(own, 'none.bin'), small, { title: 'it' }),
+          readSample(small),
+          readSample(small, [60, 50]),
+          readSample({ timeSteps: 1, sensor: [36, 37] }, [60, 50]),
+          readSample(small, undefined, join(own, 'none.bin')),
         ]),
       },
       folder,

@@ -19,53 +19,21 @@ const recording = events.from({ x, y, t, p, sensor: [width, height] })
 test('frames are those that SpikingJelly and Tonic make of the recording', () => {
   for (const [options, { shape, sum, code }] of expected.cases) {
     const frames = events.toFrames(recording, options)
-    const name = JSON.stringify(options)
-    assert.equal([frames.timeSteps, ...frames.shape], shape, name)
-    assert.is(
-      frames.data.reduce((a, b) => a + b, 0),
-      sum,
-      name,
-    )
-    assert.is(
-      frames.data.reduce((a, b, i) => a + b * ((i % 9973) + 1), 0),
-      code,
-      name,
-    )
+    const found = {
+      shape: [frames.timeSteps, ...frames.shape],
+      sum: frames.data.reduce((a, b) => a + b, 0),
+      code: frames.data.reduce((a, b, i) => a + b * ((i % 9973) + 1), 0),
+    }
+    assert.equal(found, { shape, sum, code }, JSON.stringify(options))
   }
   assert.is(expected.cases.length, 56)
-})
-
-test('frames by time do not depend on the order of the events', () => {
-  const order = Array.from({ length: t.length }, (_, i) => (i * 7) % t.length)
-  const shuffled = events.from({
-    x: order.map((i) => x[i]),
-    y: order.map((i) => y[i]),
-    t: order.map((i) => t[i]),
-    p: order.map((i) => p[i]),
-    sensor: [width, height],
-  })
-  const options = { framesNumber: 6, splitBy: 'time' } as const
-  assert.equal(events.toFrames(shuffled, options), events.toFrames(recording, options))
-})
-
-test('binary frames are 1 where there was an event', () => {
-  const sums = events.toFrames(recording, { framesNumber: 4 }).data
-  const binary = events.toFrames(recording, { framesNumber: 4, binary: true }).data
-  assert.equal(
-    binary,
-    sums.map((n) => Math.min(n, 1)),
-  )
-  assert.ok(sums.some((n) => n > 1))
 })
 
 test('denoise keeps what Tonic keeps', () => {
   for (const [filterTime, length, code] of expected.denoised) {
     const kept = events.denoise(recording, filterTime)
-    assert.is(kept.length, length)
-    assert.is(
-      kept.t.reduce((a, b, i) => a + b * (1 + (i % 97)), 0),
-      code,
-    )
+    const found = kept.t.reduce((a, b, i) => a + b * (1 + (i % 97)), 0)
+    assert.equal([kept.length, found], [length, code])
   }
 })
 
@@ -81,31 +49,6 @@ test('frames of CIFAR10-DVS are made smaller as by torchvision and Pillow, byte 
     const ours = Uint8Array.from(plane, (value) => Math.round(255 * value))
     assert.equal(ours, new Uint8Array(bytes))
   }
-})
-
-test('fewer pixels lose no event', () => {
-  const small = events.downsample(recording, [3, 5])
-  const all = events.toFrames(small, { framesNumber: 1 })
-  assert.equal(all.shape, [2, 3, 5])
-  assert.is(
-    all.data.reduce((a, b) => a + b, 0),
-    recording.length,
-  )
-})
-
-test('an empty recording gives frames of zeros', () => {
-  const none = events.from({ x: [], y: [], t: [], p: [], sensor: [4, 3] })
-  const ways: SliceOptions[] = [
-    { framesNumber: 3 },
-    { framesNumber: 3, splitBy: 'time' as const },
-    { duration: 5 },
-    { timeWindow: 5 },
-    { eventCount: 5 },
-    { nTimeBins: 2 },
-    { nEventBins: 2 },
-  ]
-  const steps = ways.map((way) => events.toFrames(none, way).timeSteps)
-  assert.equal(steps, [3, 3, 1, 1, 1, 2, 2])
 })
 
 test.run()

@@ -21,7 +21,15 @@ import {
 import { droppedBy, streamOf } from '../../src/data/recordings/transforms.js'
 import { events } from '../../src/index.js'
 import { testRandom } from '../support/engine.js'
-import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { joined, npyHeader, npyOf, text } from '../support/event-files.js'
+import {
+  each,
+  expectOutcomes,
+  lists,
+  optionsWithOdd,
+  outcomeOf,
+  withOdd,
+} from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('events/tables.json')
@@ -126,11 +134,10 @@ test('options of slices', async () => {
     await expectOutcomes(
       hashes,
       `${way} with`,
-      Object.fromEntries(
-        [...Object.keys(bases), ...others].map((key) => [
-          key,
-          withOdd((given) => checkSlices('it', { [way]: value, [key]: given } as never), ...limits),
-        ]),
+      optionsWithOdd(
+        [...Object.keys(bases), ...others],
+        (given) => checkSlices('it', { [way]: value, ...given }),
+        limits,
       ),
     )
 })
@@ -168,83 +175,52 @@ test('changes of recordings', async () => {
       ),
     inOrder: over(inOrder),
   })
-  const option = (name: keyof typeof events, base: object) => (key: string) =>
-    withOdd(
-      (value) => {
-        const change = events[name] as (of: unknown, options: unknown, more?: unknown) => unknown
-        if (key === 'recording') return change(value, base)
-        if (key === 'options') return change(recording, value)
-        if (key === 'arguments') return change(recording, base, value)
-        return change(recording, { ...base, [key]: value })
-      },
-      ...[0.99, 2 ** 32 - 1, 2 ** 32, 2 ** 53, [7, 9], [8192, 8192], [8193, 1], [1, 8193], 8193],
-    )
-  const tables: [keyof typeof events, object, string][] = [
-    ['denoise', 5 as never, 'recording,options,arguments'],
-    ['downsample', [3, 3], 'recording,options,arguments'],
-    ['timeJitter', { std: 3 }, 'recording,options,arguments,std,clipNegative,seed,epoch,index,p'],
-    ['dropEvent', { p: 0.5 }, 'recording,options,arguments,p,seed,epoch,index,std'],
-    ['dropEventByTime', {}, 'recording,options,arguments,ratio,seed,epoch,index,p'],
-    ['dropEventByArea', {}, 'recording,options,arguments,ratio,seed,epoch,index,p'],
-    ['eventDrop', {}, 'recording,options,arguments,seed,epoch,index,p'],
+  const draw = ['seed', 'epoch', 'index']
+  const tables: [keyof typeof events, unknown, string[]][] = [
+    ['denoise', 5, []],
+    ['downsample', [3, 3], []],
+    ['timeJitter', { std: 3 }, ['std', 'clipNegative', ...draw, 'p']],
+    ['dropEvent', { p: 0.5 }, ['p', ...draw, 'std']],
+    ['dropEventByTime', {}, ['ratio', ...draw, 'p']],
+    ['dropEventByArea', {}, ['ratio', ...draw, 'p']],
+    ['eventDrop', {}, [...draw, 'p']],
   ]
-  for (const [name, base, keys] of tables)
-    await expectOutcomes(
-      hashes,
-      `events.${name}`,
-      Object.fromEntries(keys.split(',').map((key) => [key, option(name, base)(key)])),
-    )
+  const limits = [0.99, 2 ** 32 - 1, 2 ** 32, 2 ** 53, 8193]
+  const own = [...limits, ...lists('7x9 8192x8192 8193x1 1x8193')]
+  for (const [name, base, keys] of tables) {
+    const change = events[name] as (...all: unknown[]) => unknown
+    const withBase = (given: object) => change(recording, { ...(base as object), ...given })
+    await expectOutcomes(hashes, `events.${name}`, {
+      recording: withOdd((of) => change(of, base)),
+      options: withOdd((options) => change(recording, options), ...own),
+      arguments: withOdd((more) => change(recording, base, more)),
+      ...optionsWithOdd(keys, withBase, own),
+    })
+  }
 })
 
 test('recordings from arrays, and what is none', async () => {
   const base = { x: [0, 3, 2], y: [1, 0, 2], t: [5, 6, 6], p: [0, 1, true] }
-  const from = (key: string) =>
-    withOdd(
-      (value) => fromEvents({ ...base, [key]: value } as never),
-      ...[
-        [0, 0, 8191],
-        [0, 0, 8192],
-        [0, -1, 0],
-        [0, 0, 0.5],
-        [0, '1', 0],
-        [0, 1n, 0],
-        [0, 2, 0],
-        [0, NaN, 0],
-        [2 ** 53 - 1, 0, -(2 ** 53 - 1)],
-        [2 ** 53, 0, 0],
-        [-(2 ** 53), 0, 0],
-        new Uint16Array(3),
-        new Uint8Array(2),
-        [4, 3],
-        [3, 3],
-        [4, 2],
-        [8192, 8192],
-        [8193, 3],
-        [3, 8193],
-        [true, false, 1],
-        [undefined, 1, 0],
-      ],
-    )
-  const part = (key: string) =>
-    withOdd(
-      (value) => expectRecording('it', { ...recording, [key]: value } as never),
-      ...[
-        recording.x,
-        recording.y,
-        recording.t,
-        recording.p,
-        recording.x.subarray(1),
-        recording.t.subarray(1),
-        8,
-        9,
-        7,
-        6,
-        8192,
-        8193,
-        89,
-        90,
-      ],
-    )
+  const far = 2 ** 53 - 1
+  const numbers = [
+    ...lists('0x0x8191 0x0x8192 0x-1x0 0x0x0.5 0x2x0 0xNaNx0'),
+    ...lists('4x3 3x3 4x2 8192x8192 8193x3 3x8193'),
+    ...[
+      [far, 0, -far],
+      [far + 1, 0, 0],
+      [-far - 1, 0, 0],
+    ],
+    new Uint16Array(3),
+    new Uint8Array(2),
+  ]
+  const others = [
+    [0, '1', 0],
+    [0, 1n, 0],
+    [true, false, 1],
+    [undefined, 1, 0],
+  ]
+  const { x, y, t, p } = recording
+  const parts = [x, y, t, p, x.subarray(1), t.subarray(1), 8, 9, 7, 6, 8192, 8193, 89, 90]
   const done =
     (sensor: Sensor | undefined, usual: Sensor, ...places: [number, number][]) =>
     () => {
@@ -252,13 +228,19 @@ test('recordings from arrays, and what is none', async () => {
       for (const [x, y] of places) room.add(x, y, x + y, 1)
       return room.done('it', sensor, usual)
     }
+  const froms = optionsWithOdd(
+    ['x', 'y', 't', 'p', 'sensor', 'name', 'more'],
+    (given) => fromEvents({ ...base, ...given } as never),
+    [...numbers, ...others],
+  )
+  await expectOutcomes(hashes, 'recordings from', froms)
+  const changed = optionsWithOdd(
+    ['x', 'y', 't', 'p', 'length', 'width', 'height'],
+    (given) => expectRecording('it', { ...recording, ...given }),
+    parts,
+  )
+  await expectOutcomes(hashes, 'recordings with', changed)
   await expectOutcomes(hashes, 'recordings', {
-    ...Object.fromEntries(
-      ['x', 'y', 't', 'p', 'sensor', 'name', 'more'].map((key) => [`from ${key}`, from(key)]),
-    ),
-    ...Object.fromEntries(
-      ['x', 'y', 't', 'p', 'length', 'width', 'height'].map((key) => [`with ${key}`, part(key)]),
-    ),
     none: withOdd((of) => expectRecording('it', of as never)),
     arrays: withOdd((arrays) => fromEvents(arrays as never)),
     arguments: withOdd((more) => (fromEvents as (...all: unknown[]) => unknown)(base, more)),
@@ -279,20 +261,6 @@ test('recordings from arrays, and what is none', async () => {
   })
 })
 
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
-const joined = (...parts: (Uint8Array | readonly number[])[]): Uint8Array =>
-  Uint8Array.from(parts.flatMap((part) => [...part]))
-const npy = (header: string, data: readonly number[] | Uint8Array, version = 1): Uint8Array =>
-  joined(
-    [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0],
-    version === 1
-      ? [header.length & 255, header.length >> 8]
-      : [header.length & 255, header.length >> 8, 0, 0],
-    text(header),
-    data,
-  )
-const headerOf = (descr: string, shape: string, more = 'False'): string =>
-  `{'descr': ${descr}, 'fortran_order': ${more}, 'shape': (${shape}), }`
 const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * i) % 7)
 
 test('files of recordings', async () => {
@@ -307,30 +275,30 @@ test('files of recordings', async () => {
       else if (type === 'f8') view.setFloat64(8 * i, value, true)
       else out[size * i] = value
     }
-    return npy(headerOf(`'${order}${type}'`, '2, 4'), out)
+    return npyOf(npyHeader(`'${order}${type}'`, '2, 4'), out)
   }
   const structure = "[('x', '<i2'), ('y', '<i2'), ('t', '<i8'), ('p', '|b1')]"
   const npys = [
     ...types.map((type) => small(type)),
     ...['|', '=', '', '>'].map((order) => small('u1', order)),
-    npy(headerOf(structure, '2,'), new Uint8Array(26)),
-    npy(headerOf(structure, '2,'), new Uint8Array(26), 2),
-    npy(headerOf(structure, '2,'), new Uint8Array(25)),
-    npy(headerOf(structure, '2, 1'), new Uint8Array(26)),
-    npy(headerOf(structure.replace("'t'", "'s'"), '2,'), new Uint8Array(26)),
-    npy(headerOf("'|u1'", '2, 3'), bytes(6)),
-    npy(headerOf("'|u1'", '2, 4', 'True'), bytes(8)),
-    npy(headerOf("'|u1'", '0, 4'), []),
-    npy(headerOf("'|u1'", ', 4'), []),
-    npy(headerOf("'|u1'", '2, 4').padEnd(9990, ' '), new Uint8Array(8)),
-    npy(headerOf("'|u1'", '2, 4').padEnd(9991, ' '), new Uint8Array(8)),
-    npy('{}', []),
-    npy('', []),
-    npy(headerOf("'|u1'", '2, 4'), new Uint8Array(8)).subarray(0, 11),
+    npyOf(npyHeader(structure, '2,'), new Uint8Array(26)),
+    npyOf(npyHeader(structure, '2,'), new Uint8Array(26), 2),
+    npyOf(npyHeader(structure, '2,'), new Uint8Array(25)),
+    npyOf(npyHeader(structure, '2, 1'), new Uint8Array(26)),
+    npyOf(npyHeader(structure.replace("'t'", "'s'"), '2,'), new Uint8Array(26)),
+    npyOf(npyHeader("'|u1'", '2, 3'), bytes(6)),
+    npyOf(npyHeader("'|u1'", '2, 4', 'True'), bytes(8)),
+    npyOf(npyHeader("'|u1'", '0, 4'), []),
+    npyOf(npyHeader("'|u1'", ', 4'), []),
+    npyOf(npyHeader("'|u1'", '2, 4').padEnd(9990, ' '), new Uint8Array(8)),
+    npyOf(npyHeader("'|u1'", '2, 4').padEnd(9991, ' '), new Uint8Array(8)),
+    npyOf('{}', []),
+    npyOf('', []),
+    npyOf(npyHeader("'|u1'", '2, 4'), new Uint8Array(8)).subarray(0, 11),
     new Uint8Array(40),
   ]
   const list = (count: number, value = 0): Uint8Array =>
-    npy(headerOf("'|u1'", `${count},`), new Uint8Array(count).fill(value))
+    npyOf(npyHeader("'|u1'", `${count},`), new Uint8Array(count).fill(value))
   const archives = [
     { t: list(2), x: list(2, 3), y: list(2, 1), p: list(2, 1) },
     { t: list(2), x: list(2), y: list(3), p: list(2) },
@@ -349,43 +317,21 @@ test('files of recordings', async () => {
     [1, 240, 0, 0, 0, 2, 3, 0x80, 0, 5],
     [1, 240, 0, 0, 0, 1, 240, 0, 0, 0, 2, 239, 0, 1, 0],
   ]
-  const aedat2 = [
-    '',
-    '#!AER-DAT2.0\r\n',
-    '# AEChip: DAVIS240\n',
-    '# AEChip: DVS128\n#x\n',
-    '#',
-    '#\n#',
-  ].flatMap((header) =>
+  const chips = ['# AEChip: DAVIS240\n', '# AEChip: DVS128\n#x\n']
+  const aedat2 = ['', '#!AER-DAT2.0\r\n', ...chips, '#', '#\n#'].flatMap((header) =>
     [
       [],
       [0, 0, 0, 0, 0, 0, 1, 2],
       [0, 0, 127, 254, 1, 0, 0, 0],
       [0, 0, 0x55, 0x33, 0, 0, 0, 9],
       [1],
-    ].map((data) => joined(text(header), data)),
+    ].map((data) => joined([text(header), data])),
   )
-  const names = [
-    'a.bin',
-    'a.BS2',
-    'a.aedat',
-    'a.aedat4',
-    'a.npy',
-    'a.npz',
-    'a.txt',
-    'bin',
-    'a.bin.x',
-    'a.',
-  ]
-  const begins = [
-    '',
-    '#!AER-DAT2',
-    '#!AER-DAT3',
-    '#!AER-DAT4',
-    '#!AER-DAT5',
-    ' #!AER-DAT2',
-    '#!AER-DAT',
-  ]
+  const names = ['bin', 'BS2', 'aedat', 'aedat4', 'npy', 'npz', 'txt', 'bin.x', ''].map(
+    (ending) => `a.${ending}`,
+  )
+  names.push('bin')
+  const begins = ['', ' #!AER-DAT2', ...['2', '3', '4', '5', ''].map((n) => `#!AER-DAT${n}`)]
   const sensors: (Sensor | undefined)[] = [undefined, [2, 2], [40, 130], [128, 128]]
   const read = (
     all: readonly (Uint8Array | readonly number[])[],

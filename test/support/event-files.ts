@@ -9,9 +9,9 @@ export type Event = readonly [number, number, number, number]
 export const fixture = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../../../test/fixtures/events/${name}`, import.meta.url)))
 
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
+export const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 
-export const joined = (parts: readonly (Uint8Array | readonly number[])[]): Uint8Array =>
+export const joined = (parts: readonly Bytes[]): Uint8Array =>
   Uint8Array.from(parts.flatMap((part) => [...part]))
 
 export const nmnistFile = (events: readonly Event[]): Uint8Array =>
@@ -43,10 +43,21 @@ export const aedat3File = (events: readonly Event[], overflow = 0): Uint8Array =
   ])
 }
 
-export const npyFile = (descr: string, shape: string, data: Uint8Array): Uint8Array => {
-  const header = `{'descr': ${descr}, 'fortran_order': False, 'shape': (${shape}), }\n`
-  return joined([[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0], text(header), data])
+type Bytes = Uint8Array | readonly number[]
+
+/** NumPy's header of an array. */
+export const npyHeader = (descr: string, shape: string, isFortran = 'False'): string =>
+  `{'descr': ${descr}, 'fortran_order': ${isFortran}, 'shape': (${shape}), }`
+
+/** A .npy file of any header; its length takes two bytes in version 1, then four. */
+export const npyOf = (header: string, data: Bytes, version = 1): Uint8Array => {
+  const length = [header.length & 255, header.length >> 8, 0, 0].slice(0, version === 1 ? 2 : 4)
+  const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
+  return joined([magic, [version, 0], length, text(header), data])
 }
+
+export const npyFile = (descr: string, shape: string, data: Bytes): Uint8Array =>
+  npyOf(npyHeader(descr, shape), data)
 
 /** Tonic's structured array: x, y int16, t int64, p bool. */
 export function structuredNpy(events: readonly Event[]): Uint8Array {
