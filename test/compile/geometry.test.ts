@@ -8,6 +8,7 @@ import {
   narrowForwardPays,
   narrowGradientPays,
   narrowPlan,
+  splitImages,
 } from '../../src/compile/convolution/geometry.js'
 import {
   listPlan,
@@ -289,6 +290,29 @@ test('weights of one byte: units of a few rows; of more where the weight is larg
   assert.ok(layer(512, 4).bytes < 2 ** 21)
   const large = layer(256, 14)
   assert.ok(large.units < 14 && large.bytes < 2 ** 20, JSON.stringify(large))
+})
+
+test('splitImages: all images in order, sizes that differ by one at most, no group over the budget but of one image', () => {
+  for (let images = 1; images < 40; images++)
+    for (const most of [0.5, 1, 2, 3.5, 7, 64]) {
+      const groups = splitImages(images, 10, 10 * most)
+      let next = 0
+      for (const group of groups) {
+        assert.is(group.firstImage, next)
+        next += group.images
+      }
+      assert.is(next, images)
+      const sizes = groups.map((group) => group.images)
+      assert.ok(
+        Math.min(...sizes) >= 1 && Math.max(...sizes) <= Math.max(1, most),
+        `${images}, ${most}: ${sizes}`,
+      )
+      assert.ok(
+        sizes[0] === Math.max(...sizes) && Math.max(...sizes) - Math.min(...sizes) <= 1,
+        `${images}, ${most}: ${sizes}`,
+      )
+      assert.is(groups.length, Math.ceil(images / Math.max(1, Math.floor(most))))
+    }
 })
 
 test.run()

@@ -5,15 +5,15 @@
 
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
-import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { expectAllClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 
 const seed = Number(process.env.SEED ?? 3)
 const input = [2, 8, 6] as const
 const B = 3
-const x = uniform(B * 2 * 8 * 6, 6, seed)
+const T = 5
+const x = uniform(B * T * 2 * 8 * 6, 6, seed)
 const y = labels(B, 4, seed)
 
 /** Preactivation: the stream is a current, which neurons, a projection and the next sum read. */
@@ -41,11 +41,17 @@ const texts: Readonly<Record<string, string>> = {
   preact: 'conv 5 3 padding=1, preact 9, preact 6, avgPool2d 8x6, flatten, linear 4',
   'max pooling of currents':
     'conv 5 3 padding=1, maxPool2d 2, conv 6 3 padding=1, lif, avgPool2d 4x3, flatten, linear 4',
+  'max pooling of currents, twice': `conv 5 3, maxPool2d 3 stride=2 padding=1, lif vThreshold=0.3,
+    conv 6 2, maxPool2d 2x1 stride=1, lif vThreshold=0.3, flatten, linear 4`,
   'max pooling of a SEW sum': `conv 5 3 padding=1, lif, sew, maxPool2d 3 stride=2 padding=1,
     conv 6 1, lif, flatten, linear 4`,
   'SEW sums and average pooling':
     'conv 5 3 padding=1, lif, sew, sew, avgPool2d 2, conv 6 1, lif, flatten, linear 4',
 }
+
+/** As much of the numbers as a batch takes. */
+const batchOf = ({ frames, timeSteps }: api.Model): Float32Array =>
+  x.subarray(0, B * (frames ? timeSteps : 1) * 96)
 
 async function gradients(
   network: api.Module,
@@ -54,33 +60,38 @@ async function gradients(
 ): Promise<{ gradients: api.StateDict; state: api.StateDict }> {
   const model = await modelOf(api.sequential({ net: network }), {
     input,
-    timeSteps: 5,
+    timeSteps: T,
     batchSize: B,
     seed,
     ...options,
   })
   if (state) model.loadStateDict(state)
-  await model.trainStep(x, y, { update: false })
+  await model.trainStep(batchOf(model), y, { update: false })
   const result = { gradients: model.gradients(), state: model.stateDict() }
   await model.dispose()
   return result
 }
 
-for (const [name, text] of Object.entries(texts))
+for (const [name, text] of Object.entries(texts)) {
+  const network = netOf(input, text, { preact, sew })
   for (const method of ['rate', 'bptt'] as const)
-    test(`${name}: ${method} m and ${method} s have the same gradients without normalisation`, async () => {
-      const network = netOf(input, text, { preact, sew })
-      const m = await gradients(network, { method, stepMode: 'm' })
-      const s = await gradients(network, { method, stepMode: 's', threads: 2 }, m.state)
-      for (const [key, { data }] of Object.entries(m.gradients)) {
-        const where = `${name} ${key} seed=${seed}`
-        assert.ok(
-          data.some((v) => v !== 0),
-          where,
-        )
-        expectClose(where, s.gradients[key].data, data, 1e-4)
-      }
-    })
+    for (const frames of [false, true])
+      test(`${name}, frames ${frames}: ${method} m and ${method} s have the same gradients without normalisation`, async () => {
+        const m = await gradients(network, { method, stepMode: 'm', frames })
+        const s = await gradients(network, { method, stepMode: 's', frames, threads: 2 }, m.state)
+        expectAllClose(`seed=${seed}`, s.gradients, m.gradients, 1e-4)
+        for (const [key, { data }] of Object.entries(m.gradients))
+          assert.ok(data.some(Boolean), key)
+      })
+
+  test(`${name}: at T = 1 the rate method's gradients are those through time`, async () => {
+    const bptt = await gradients(network, { method: 'bptt', timeSteps: 1 })
+    for (const stepMode of ['m', 's'] as const) {
+      const rate = await gradients(network, { stepMode, timeSteps: 1 }, bptt.state)
+      expectAllClose(`${stepMode} seed=${seed}`, rate.gradients, bptt.gradients, 1e-4)
+    }
+  })
+}
 
 for (const [method, stepMode] of [
   ['rate', 'm'],
@@ -116,39 +127,31 @@ for (const method of ['ottt', 'sltt'] as const)
       const model = await compileNet(text, { ...options, threads })
       model.optimizer = api.sgd({ lr: 0.5 })
       const before = model.stateDict()
-      await model.trainStep(x, y, { update: false })
+      await model.trainStep(batchOf(model), y, { update: false })
       expectSameBits('parameters', before, model.stateDict())
-      await model.trainStep(x, y)
+      await model.trainStep(batchOf(model), y)
       assert.ok(
         model.stateDict()['3.weight'].data.some((v, i) => v !== before['3.weight'].data[i]),
         'a step with update changes them',
       )
     })
 
-test('ottt refuses layers that read currents, and sums of neurons with different tau', async () => {
-  const mixed = () =>
-    api.block({ a: api.lif({ tau: 2 }), b: api.lif({ tau: 3 }) }, (m, v, { add }) =>
-      add(m.a(v), m.b(v)),
-    )
-  const message = (text: string): Promise<string> =>
-    messageOf(() => compileNet(text, { input, timeSteps: 2, method: 'ottt' }, { mixed }))
-  assert.match(
-    await message('conv 3 3, conv 3 3, lif, flatten, linear 4'),
-    /^1 \(conv2d\): method 'ottt' traces the spikes/,
-  )
-  assert.match(
-    await message('conv 3 3, mixed, flatten, linear 4'),
-    /^3 \(linear\): method 'ottt' needs one tau/,
-  )
-})
-
-test('what only looks like a block is refused, also by a prototype', () => {
-  assert.throws(
-    () => api.sequential({ kind: 'block' } as never),
-    /^sequential\.0 must be a block with children and a forward function/,
-  )
-  const named = { a: api.linear(2, 2), b: api.linear(2, 2), __proto__: api.lif() }
-  assert.equal(Object.keys(api.sequential(named as never).children), ['a', 'b'])
+test('max pooling in the rate method: pooled or official', async () => {
+  // One window of two neurons that fire at different steps: together at each, each at half.
+  const options = { input: [1, 1, 2], timeSteps: 2, batchSize: 1, frames: true } as const
+  // ∂L/∂z / T = ∓1/4, times the rate of the window.
+  for (const [rate, gradient] of [
+    ['pooled', [-0.25, 0.25]],
+    ['official', [-0.125, 0.125]],
+  ] as const)
+    for (const stepMode of ['m', 's'] as const) {
+      const text = `lif vThreshold=1, maxPool2d 1x2 rate=${rate}, flatten, linear 2 bias=false`
+      const model = await compileNet(text, { ...options, stepMode })
+      model.loadStateDict({ '3.weight': { shape: [2, 1], data: new Float32Array(2) } })
+      await model.trainStep(Float32Array.of(2, 0, 0, 2), [0], { update: false })
+      assert.equal([...model.gradients()['3.weight'].data], gradient)
+      await model.dispose()
+    }
 })
 
 test.run()

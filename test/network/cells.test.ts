@@ -140,29 +140,6 @@ test('inference, single samples and a stream give the same bits', async () => {
   expectClose('stream', mean, outputs[0], 1e-6)
 })
 
-for (const options of [
-  { tau: 2 },
-  { tau: 3, decayInput: true, vReset: -0.25 },
-  { vThreshold: 0.5, vReset: 0, detachReset: false },
-] as const)
-  test(`cells with equal numbers are lif(${JSON.stringify(options)})`, async () => {
-    const x = numbers(6 * 3 * 24)
-    const states: api.StateDict[] = []
-    for (const own of [options, { ...options, inputScale: 1 }])
-      for (const method of ['rate', 'bptt'] as const) {
-        const options = { input: [2, 4, 3], timeSteps: 6, batchSize: 3, frames: true } as const
-        const text = 'conv 5 3, neuron, flatten, linear 4'
-        const more = { ...options, method, seed: 3 }
-        const model = await compileNet(text, more, { neuron: () => api.lif(own) })
-        await model.trainStep(x, [0, 1, 2])
-        states.push(model.gradients())
-        await model.dispose()
-      }
-    for (const i of [0, 1])
-      for (const [name, { data }] of Object.entries(states[i]))
-        expectClose(name, states[i + 2][name].data, data, 1e-5)
-  })
-
 test('without leak, decayInput leaves nothing of the input: a number as lists of it', async () => {
   const options = { tau: Number.POSITIVE_INFINITY, decayInput: true } as const
   const each = { ...options, tau: [options.tau, options.tau, options.tau] }
@@ -199,41 +176,6 @@ test('inputScale multiplies what comes back to a recurrent layer too', async () 
   assert.equal(outputs[0], outputs[1])
 })
 
-test('weight and bias of a recurrent layer start as it is said', async () => {
-  for (const [init, isZero] of [
-    [undefined, [false, false]],
-    [{ normal: 0, bias: 'default' }, [true, false]],
-    [{ normal: 0, bias: 'zeros' }, [true, true]],
-  ] as const) {
-    const net = api.sequential(
-      api.linear(4, 16),
-      api.recurrent(api.lif(), { init }),
-      api.linear(16, 3),
-    )
-    const model = await modelOf(net, { input: [4], method: 'bptt', batchSize: 2 })
-    const state = model.stateDict()
-    await model.dispose()
-    for (const [i, role] of ['weight', 'bias'].entries()) {
-      const most = Math.max(...state[`1.recurrent.${role}`].data.map(Math.abs))
-      // Uniform up to 1/√16.
-      assert.ok(isZero[i] ? most === 0 : most > 0.2 && most <= 0.25, `${role}: ${most}`)
-    }
-  }
-})
-
-test('summaries, statistics and files name cells', async () => {
-  const options = { timeSteps: 3, batchSize: 2, method: 'bptt' } as const
-  const model = await chain(options)
-  const summary = model.summary()
-  for (const name of ['cubaLif', 'recurrent(alif)', 'leakyIntegrator'])
-    assert.ok(summary.includes(name), name)
-  await model.trainStep(numbers(48), [0, 1])
-  assert.equal(Object.keys(model.firingRates()), ['1', '4'])
-  const json = JSON.stringify(model.toJSON())
-  const again = await modelOf(api.networkFromJSON(json), { ...options, input: [2, 4, 3] })
-  assert.is(JSON.stringify(again.toJSON()), json)
-})
-
 test('a threshold that training or a file makes 0 or less counts as 1/1024', async () => {
   const net = api.sequential(api.flatten(), api.linear(4, 3), api.lif({ learn: ['vThreshold'] }))
   const model = await modelOf(net, { input: [4], timeSteps: 4, batchSize: 1 })
@@ -244,13 +186,6 @@ test('a threshold that training or a file makes 0 or less counts as 1/1024', asy
   model.loadStateDict({ ...state, '1.weight': weight, '1.bias': bias, '2.v_threshold': threshold })
   const { logits } = await model.predict(new Float32Array(4))
   assert.equal([...logits], [0, 0.5, 1])
-})
-
-test('plif learns in rate mode', async () => {
-  const options = { input: [2, 4, 3], timeSteps: 5, batchSize: 3, frames: true } as const
-  const model = await compileNet('flatten, linear 12, plif vReset=0, linear 4', options)
-  await model.trainStep(numbers(5 * 72), [0, 1, 2])
-  assert.ok(Math.abs(model.gradients()['2.w'].data[0]) > 1e-6)
 })
 
 test.run()

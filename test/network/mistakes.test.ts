@@ -10,6 +10,7 @@ import { layerKinds } from '../../src/network/kind.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
+import { usualMethods } from '../support/tables.js'
 
 // As JavaScript would call them, without types.
 // biome-ignore lint/suspicious/noExplicitAny: the mistakes are those that types forbid
@@ -19,6 +20,11 @@ const wrong = (value: unknown): Anything => value
 const of = (network: Anything, options: object = {}) =>
   modelOf(network, { input: [1, 2, 3], ...options })
 
+const plain = (options: object) => of(netOf([1, 2, 3], 'flatten, linear 2'), options)
+/** A chain of a text behind six features. */
+const chain = (text: string, options: object, own = {}) =>
+  compileNet(text, { input: [6], timeSteps: 3, ...options }, own)
+
 const fc = api.linear(6, 6)
 const twice = api.sequential(api.conv2d(1, 1, 1), netOf([1, 2, 3], 'norm'))
 const act = api.plif()
@@ -27,12 +33,18 @@ const inner = (forward: Anything): api.Block =>
 const shared = (a: string, b: string, kind: string): string =>
   `${a} and ${b} are the same ${kind} layer; shared parameters are not supported: make a layer ` +
   'for each place'
-const missing =
-  'inner: the forward function of a block must return what a child, add or concat gave'
-const two = { a: api.relu(), b: api.conv2d(3, 3, [1, 3]) }
-const series = { input: [3, 8] }
+const series = (network: Anything) => of(network, { input: [3, 8] })
+const stabilized = (options: object) =>
+  chain('linear 5, neuron, linear 2', options, { neuron: () => api.stabilizedLif() })
+/** Two neurons whose spikes are added. */
+const added = () =>
+  api.block({ a: api.lif({ tau: 2 }), b: api.lif({ tau: 3 }) }, (m, v, { add }) =>
+    add(m.a(v), m.b(v)),
+  )
+const penalties = [api.ratePenalty({ weight: 1 })]
 
-const mistakes: readonly [() => unknown, string][] = [
+/** Calls, and their whole messages or what matters of them; shapes.txt has many more. */
+const mistakes: readonly [() => unknown, string | RegExp][] = [
   [
     () => api.recurrent(api.lif(), { allToAll: false, bias: true }),
     'recurrent.bias must be left out or false with allToAll: false, which has none',
@@ -41,19 +53,10 @@ const mistakes: readonly [() => unknown, string][] = [
     () => api.conv2d(1, 2, 1, { standardise: true }),
     'conv2d.standardise needs more than one input for each output',
   ],
-  [() => api.sequential({ act: wrong(3) }), 'sequential.act must be a layer or a block, got 3'],
-  [
-    () => api.sequential({ 'a.b': api.lif() }),
-    'a child\'s name must not be empty or contain a dot, got "a.b"',
-  ],
   [
     () => api.sequential(wrong(api.lif)),
     'sequential.0 must be a layer or a block, got the function lif; call it, as in ' +
       'lif() instead of lif',
-  ],
-  [
-    () => api.block(wrong({ main: 1 }), (m, x) => m.main(x)),
-    'block.main must be a layer or a block, got 1',
   ],
   [() => api.residual(wrong(undefined)), 'residual.main must be a layer or a block, got undefined'],
   [
@@ -62,26 +65,27 @@ const mistakes: readonly [() => unknown, string][] = [
       'instead of [a, b]',
   ],
   [
+    () => api.residual(wrong({ kind: 'constructor' })),
+    /^residual\.main must be a layer or a block, got one of kind "constructor"/,
+  ],
+  [
     () => of(api.sequential(api.lif({ tau: [2, 3] }), api.flatten()), { input: [3, 2, 2] }),
     '0 (lif): tau has 2 numbers, expected 3 (one for each channel) or 12 (one for each neuron of ' +
       '[3, 2, 2]), or a single number',
   ],
+  [() => of(undefined), 'compile: the network must be a layer or a block, got undefined'],
   [
-    () => of(api.sequential(api.flatten(), api.recurrent(api.lif())), { input: [3] }),
-    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight; use 'bptt' or " +
-      "'ottt' or 'sltt' or 'os'",
+    () => of(inner(async (m: Anything, x: Anything) => m.fc(x))),
+    'inner: the forward function of a block must return what a child, add or concat gave, got a ' +
+      'value of type Promise; is a return missing?',
   ],
+  // Layers with parameters in two places.
+  [() => of(api.sequential(api.flatten(), fc, api.lif(), fc)), shared('1', '3', 'linear')],
+  [() => of(api.sequential({ a: twice, b: twice })), shared('a.0', 'b.0', 'conv2d')],
+  [() => of(api.sequential(act, act), { method: 'bptt' }), shared('0', '1', 'plif')],
+  // What ends a network.
   [
-    () =>
-      of(api.sequential(api.flatten(), api.lif({ learn: ['tau'] })), {
-        input: [3],
-        method: 'sltt',
-      }),
-    "1 (lif): method 'sltt' has no gradient of what it learns (tau); use 'rate' or 'bptt', or " +
-      'leave out learn',
-  ],
-  [
-    () => compileNet('conv 3 2, flatten', { input: [2, 5, 4] }),
+    () => of(netOf([2, 5, 4], 'conv 3 2, flatten'), { input: [2, 5, 4] }),
     '1: the last layer must give one value per class, got [36]; end in linear(36, classes)',
   ],
   [
@@ -89,119 +93,117 @@ const mistakes: readonly [() => unknown, string][] = [
     'network: the last layer must give one value per class, got [3, 4, 3]; end in ' +
       'linear(36, classes) behind flatten()',
   ],
-  [() => of(undefined), 'compile: the network must be a layer or a block, got undefined'],
-  [() => of({}), 'compile: the network must be a layer or a block, got {}'],
   [
     () => of(api.linear(1, 65537), { input: [1] }),
     'compile: the network must give at most 65536 outputs, got 65537; make its last layer smaller',
   ],
   [
-    () =>
-      of(api.sequential(api.timeMean(), api.flatten()), { purpose: 'inference', timeSteps: 300 }),
-    '0 (timeMean): needs timeSteps of at most 255, got 300; use fewer steps',
-  ],
-  [
-    () =>
-      of(netOf([1, 2, 3], 'flatten, linear 2'), { penalties: [api.ratePenalty({ weight: 1 })] }),
+    () => plain({ penalties }),
     'compile.penalties need neurons that fire, such as lif(), and the network has none; leave ' +
       'them out',
   ],
-  [() => of(inner(() => undefined)), `${missing}, got undefined; is a return missing?`],
-  [
-    () => of(inner(async (m: Anything, x: Anything) => m.fc(x))),
-    `${missing}, got a value of type Promise; is a return missing?`,
-  ],
-  [
-    () => of(inner((m: Anything) => m.fc(undefined))),
-    'inner.fc (linear) must be called with the value that it takes in, got undefined',
-  ],
-  [
-    () => of(inner((m: Anything, x: Anything, { add }: Anything) => add(m.fc(x), undefined))),
-    'inner: add needs values that the children gave, got undefined',
-  ],
-  [
-    () =>
-      of(
-        api.block({ fc }, (m, x, { add }) => wrong(add)([m.fc(x), x])),
-        { input: [6] },
-      ),
-    'network: add needs two or more values, one by one: add(a, b), not add([a, b])',
-  ],
-  [
-    () => of(api.block({}, (_m, x, { concat }) => wrong(concat)([x, x], 2))),
-    'network: concat takes one list alone, and joins channels, got 2 behind it',
-  ],
-  // Layers with parameters in two places.
-  [() => of(api.sequential(api.flatten(), fc, api.lif(), fc)), shared('1', '3', 'linear')],
-  [() => of(api.sequential({ a: twice, b: twice })), shared('a.0', 'b.0', 'conv2d')],
-  [() => of(api.sequential(act, act), { method: 'bptt' }), shared('0', '1', 'plif')],
-  [
-    () =>
-      of(
-        api.sequential({ flat: api.flatten(), twice: api.block({ fc }, (m, x) => m.fc(m.fc(x))) }),
-      ),
-    'twice.fc (linear) is called twice; shared parameters are not supported: make a layer for ' +
-      'each call',
-  ],
-  // An image layer on what is flat: the way out fits where it stands.
-  ...(
-    [
-      ['0 (conv2d)', api.sequential(api.conv2d(2, 2, 1)), 'give compile an input [C, H, W]'],
-      ['0 (avgPool2d)', api.sequential(api.avgPool2d(1)), 'give compile an input [C, H, W]'],
-      [
-        '1 (conv2d)',
-        api.sequential(api.linear(2, 2), api.conv2d(2, 2, 1)),
-        'put it before flatten() and linear()',
-      ],
-    ] as const
-  ).map(([name, network, wayOut]): [() => unknown, string] => [
-    () => of(network, { input: [2] }),
-    `${name}: expects an image [C, H, W], got the flat [2]; ${wayOut}`,
-  ]),
   // A series is shown as it was given, whatever layers make of it.
   [
-    () => of(api.sequential(api.conv2d(2, 4, 1)), series),
-    '0 (conv2d): expects 2 input channels, got 3 (input [3, 8])',
-  ],
-  [
-    () => of(api.sequential(api.relu(), api.linear(24, 2)), series),
+    () => series(api.sequential(api.relu(), api.linear(24, 2))),
     '1 (linear): expects features, got the image [3, 8]; put flatten() before it',
   ],
   [
-    () => of(api.sequential(api.lif()), series),
+    () => series(api.sequential(api.lif())),
     '0: the last layer must give one value per class, got [3, 8]; end in linear(24, classes) ' +
       'behind flatten()',
   ],
   [
-    () =>
-      of(
-        api.block(two, ({ a, b }, x, { add }) => add(a(x), b(x))),
-        series,
-      ),
-    'network: add needs values of one shape, got [3, 8] and [3, 6]',
-  ],
-  [
-    () =>
-      of(
-        api.block(two, ({ a, b }, x) => ({ a: a(x), b: b(x) })),
-        series,
-      ),
-    'network: outputs must have one shape, got [3, 8] of a and [3, 6] of b',
-  ],
-  [
-    () => of(api.sequential(api.alif({ tau: [2, 3] })), series),
+    () => series(api.sequential(api.alif({ tau: [2, 3] }))),
     '0 (alif): tau has 2 numbers, expected 3 (one for each channel) or 24 (one for each neuron of ' +
       '[3, 8]), or a single number',
   ],
   // A height of more than 1 is an image's.
   [
-    () =>
-      of(api.sequential(api.conv2d(3, 4, [1, 3], { padding: [1, 0] }), api.linear(1, 1)), series),
+    () => series(api.sequential(api.conv2d(3, 4, [1, 3], { padding: [1, 0] }), api.linear(1, 1))),
     '1 (linear): expects features, got the image [4, 3, 6]; put flatten() before it',
+  ],
+  // Options of methods.
+  [() => plain({ method: 'dsr' }), /^method 'dsr' is not here: .* use 'rate'$/],
+  ...['ottt', 'sltt', 'os'].flatMap((method): [() => unknown, RegExp][] => [
+    [() => plain({ method, stepMode: 'm' }), RegExp(`^stepMode must be 's' with method ${method}`)],
+    [
+      () => chain('linear 4, plif, linear 3', { method }),
+      RegExp(`^1 \\(plif\\): method '${method}' has no .* use 'rate' or 'bptt', or lif\\(\\)`),
+    ],
+  ]),
+  [
+    () => plain({ method: 'sltt', update: 'now' }),
+    /^update must be 'afterwards' or 'everyStep', got "now"$/,
+  ],
+  [() => plain({ method: 'sltt', mseWeight: 2 }), /^mseWeight must lie in 0…1, got 2$/],
+  [
+    () => plain({ method: 'sltt', backwardSteps: 5 }),
+    /^backwardSteps must be an integer from 1 to timeSteps \(4\), got 5$/,
+  ],
+  [
+    () => plain({ method: 'os', normFallback: 'none' }),
+    /^normFallback must be 'channel' or 'layer', got "no/,
+  ],
+  [
+    () => plain({ method: 'os', timeSteps: 33 }),
+    /^timeSteps must be at most 32 with method os, got 33/,
+  ],
+  // Layers that a method has not.
+  [
+    () => chain('recurs, linear 2', {}, { recurs: () => api.recurrent(api.lif()) }),
+    "0 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight; use 'bptt' or " +
+      "'ottt' or 'sltt' or 'os'",
+  ],
+  [
+    () => chain('learns', { method: 'sltt' }, { learns: () => api.lif({ learn: ['tau'] }) }),
+    "0 (lif): method 'sltt' has no gradient of what it learns (tau); use 'rate' or 'bptt', " +
+      'or leave out learn',
+  ],
+  [
+    () => of(netOf([1, 2, 3], 'timeMean, flatten'), { purpose: 'inference', timeSteps: 300 }),
+    '0 (timeMean): needs timeSteps of at most 255, got 300; use fewer steps',
+  ],
+  [
+    () => chain('linear 4, timeMean, linear 2', { method: 'sltt' }),
+    /1 \(timeMean\): needs all steps of a sample at once, which method 'sltt'/,
+  ],
+  [
+    () => chain('linear 4, timeMean, linear 2', { purpose: 'stream' }),
+    /1 \(timeMean\): .* purpose 'stream' has not/,
+  ],
+  ...['ottt', 'sltt'].map((method): [() => unknown, RegExp] => [
+    () => chain('linear 4, lif, delay 1, linear 2', { method }),
+    RegExp(`2 \\(delay\\): method '${method}' .* cannot train through a delay; use 'rate' or`),
+  ]),
+  [
+    () => chain('linear 3, linear 3, lif, linear 4', { method: 'ottt' }),
+    /^1 \(linear\): method 'ottt' traces the spikes/,
+  ],
+  [
+    () => chain('linear 3, added, linear 4', { method: 'ottt' }, { added }),
+    /^2 \(linear\): method 'ottt' needs one tau/,
+  ],
+  ...usualMethods.map((method): [() => unknown, RegExp] => [
+    () => stabilized({ method }),
+    RegExp(`1 \\(stabilizedLif\\): its threshold .* needs method 'os', got '${method}'`),
+  ]),
+  [() => stabilized({ method: 'os', penalties }), /^penalties need/],
+  [
+    () =>
+      of(netOf([4, 3, 3], 'conv 12 3 groups=2 standardise=true, flatten'), { input: [4, 3, 3] }),
+    /^0 \(conv2d\): standardise with groups needs a multiple of 4 output channels in each group, got 6/,
   ],
 ]
 for (const [call, expected] of mistakes)
-  test(`error: ${expected}`, async () => assert.is(await messageOf(call), expected))
+  test(`error: ${expected}`, async () => {
+    const message = await messageOf(call)
+    if (typeof expected === 'string') assert.is(message, expected)
+    else assert.match(message, expected)
+  })
+
+test('what cannot be trained by a method may still predict', async () => {
+  await chain('linear 4, lif, delay 1, linear 2', { method: 'sltt', purpose: 'inference' })
+})
 
 test('compile without options names them', async () => {
   const network = netOf([6], 'flatten, linear 2')
@@ -242,34 +244,6 @@ test('an option is refused with another method, even as its default, by compile 
     }
     await model.dispose()
   }
-})
-
-for (const [options, expected] of [
-  [{ method: 'dsr' }, /^method 'dsr' is not here: .* use 'rate'$/],
-  [{ method: 'ottt', stepMode: 'm' }, /^stepMode must be 's' with method ottt/],
-  [{ method: 'sltt', stepMode: 'm' }, /^stepMode must be 's' with method sltt/],
-  [{ method: 'os', stepMode: 'm' }, /^stepMode must be 's' with method os/],
-  [{ method: 'sltt', update: 'now' }, /^update must be 'afterwards' or 'everyStep', got "now"$/],
-  [{ method: 'sltt', mseWeight: 2 }, /^mseWeight must lie in 0…1, got 2$/],
-  [
-    { method: 'sltt', backwardSteps: 5 },
-    /^backwardSteps must be an integer from 1 to timeSteps \(4\), got 5$/,
-  ],
-  [{ method: 'os', normFallback: 'none' }, /^normFallback must be 'channel' or 'layer', got "no/],
-  [{ method: 'sltt', timeSteps: 33 }, /^timeSteps must be at most 32 with method sltt, got 33/],
-  [{ method: 'os', timeSteps: 33 }, /^timeSteps must be at most 32 with method os, got 33/],
-] as const)
-  test(`error for ${JSON.stringify(options)}`, async () => {
-    const message = await messageOf(() => of(netOf([1, 2, 3], 'flatten, linear 2'), options))
-    assert.match(message, expected)
-  })
-
-test('neurons that learn name layer, method and way out where a method is of single steps', async () => {
-  for (const method of ['ottt', 'sltt', 'os'] as const)
-    await expectRefusal(
-      () => compileNet('linear 4, plif, linear 3', { input: [5], method }),
-      new RegExp(`^1 \\(plif\\): method '${method}' has no .* use 'rate' or 'bptt', or lif\\(\\)`),
-    )
 })
 
 test('a layer without parameters may stand in many places, and a network be compiled again', async () => {

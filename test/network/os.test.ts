@@ -1,18 +1,10 @@
 /** Method os beside the numbers of its authors' own code (test/fixtures/os/generate.py). */
 import { readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
-import {
-  type CompileOptions,
-  lif,
-  type Model,
-  ratePenalty,
-  stabilizedLif,
-} from '../../src/index.js'
-import { expectRefusal } from '../files/temporary.js'
+import { type CompileOptions, lif, type Model, stabilizedLif } from '../../src/index.js'
 import { relativeError } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
-import { usualMethods } from '../support/tables.js'
 
 interface Numbers {
   readonly shape: readonly number[]
@@ -146,16 +138,6 @@ test('os: dead layers and a batch of one sample train without what is not finite
     for (let i = 0; i < 3; i++) assert.ok(Number.isFinite((await model.trainStep(x, [1])).loss))
     await model.dispose()
   }
-})
-
-test('os refuses penalties, and other methods its neurons', async () => {
-  const penalties = [ratePenalty({ weight: 1 })]
-  await expectRefusal(() => compiled({ penalties }), /penalties need/)
-  for (const method of usualMethods)
-    await expectRefusal(
-      () => compiled({ method }),
-      RegExp(`2 \\(stabilizedLif\\): its threshold .* needs method 'os', got '${method}'`),
-    )
 })
 
 test.run()

@@ -12,9 +12,10 @@ import {
 import { checkCase, checkGradients, compileCase, makeCase } from '../support/case.js'
 import { groupedChains, mixedChains, plainChains } from '../support/chains.js'
 import { isLong, ofLong } from '../support/long.js'
-import { slopeAt, uniform } from '../support/measure.js'
+import { labels, slopeAt, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { layersOf } from '../support/net.js'
+import { Op } from '../support/operations.js'
 import { referenceStep } from '../support/reference.js'
 import { offlineModes, surrogateNames } from '../support/tables.js'
 
@@ -36,6 +37,25 @@ for (const [i, [name, { layers, input, modes }]] of Object.entries(chains).entri
         if (isLong || of) await checkCase(`T=${timeSteps} debug`, c, debug)
       })
   }
+
+test('chains of groups run every kernel of groups', async () => {
+  const ops = new Set<string>()
+  for (const { layers, input } of Object.values(groupedChains))
+    for (const method of ['rate', 'sltt'] as const) {
+      const model = await compileCase(layers, { input, timeSteps: 4, batchSize: 3, method })
+      const x = uniform(
+        input.reduce((a, b) => a * b, 3),
+        1,
+        seed,
+      )
+      await model.trainStep(x, labels(3, model.classes, seed))
+      for (const { op } of await model.profile(1)) ops.add(op)
+      await model.dispose()
+    }
+  const grouped = (names: readonly string[]) =>
+    names.filter((op) => op.startsWith('Grouped')).sort()
+  assert.equal(grouped([...ops]), grouped(Object.keys(Op)))
+})
 
 const [first] = Object.entries(plainChains)
 for (const [name, { layers, input }] of [first, ...Object.entries(groupedChains).slice(0, 2)])

@@ -1,12 +1,9 @@
 /** relu in networks: gradients against finite differences and the definition of the rate method. */
 
-import * as assert from 'uvu/assert'
 import type { CompileOptions, StateDict } from '../../src/index.js'
-import { expectRefusal } from '../files/temporary.js'
 import { expectClose, uniform } from '../support/measure.js'
-import { modelOf, test } from '../support/models.js'
+import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
-import { rectified } from '../support/networks.js'
 
 const analog =
   'conv 5 3 padding=1, norm, relu, conv 7 3 stride=2, relu, avgPool2d 2, flatten, linear 4'
@@ -104,12 +101,5 @@ for (const stepMode of ['m', 's'] as const)
     expectClose('weight', got['1.weight'].data, gw1, 1e-5)
     expectClose('bias', got['1.bias'].data, gb1, 1e-5)
   })
-
-test('ottt traces spikes alone and says so; a summary shows relu', async () => {
-  const options = { input, batchSize: 2, method: 'ottt' as const }
-  await expectRefusal(() => modelOf(rectified(), options), /traces the spikes/)
-  const model = await modelOf(rectified(), { input, batchSize: 2 })
-  assert.match(model.summary(), /relu {2,}\[8, 6, 6\] {2,}0/)
-})
 
 test.run()

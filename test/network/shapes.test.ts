@@ -84,6 +84,7 @@ const layers: readonly api.Module[] = [
   recurrent(api.cubaLif(), { bias: false, init: { normal: 1 } }),
   recurrent(lif(), { allToAll: false }),
   recurrent(lif(), { init: { normal: 1, bias: 'default' } }),
+  recurrent(lif(), { init: { normal: 2 } }),
   recurrent(lif(), { allToAll: false, init: { normal: 3 } }),
   api.neuron(leaky, { tau: 2 }),
   api.neuron('output = k*x', { k: Array(24).fill(2) }),

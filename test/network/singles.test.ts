@@ -290,27 +290,4 @@ test('memory: a program for one image adds little but itself', async () => {
     }
 })
 
-test('one of 64 costs about as much as with a batch of one', async () => {
-  const net = api.cnn([1, 28, 28], 10)
-  for (const purpose of ['train', 'inference'] as const)
-    for (const threads of [1, 2]) {
-      const shared = { input: [1, 28, 28], purpose, threads } as const
-      const models = [
-        await modelOf(net, { ...shared, batchSize: 64 }),
-        await modelOf(net, { ...shared, batchSize: 1 }),
-      ]
-      const x = uniform(784, 4, 3)
-      const least = [Infinity, Infinity]
-      for (let i = 0; i < ofLong(50, 200); i++)
-        for (const [m, model] of models.entries()) {
-          const start = performance.now()
-          await model.predict(x)
-          least[m] = Math.min(least[m], performance.now() - start)
-        }
-      // A whole batch costs 50 times as much.
-      assert.ok(least[0] <= 3 * least[1], `${purpose}, ${threads} threads: ${least} ms`)
-      for (const model of models) await model.dispose()
-    }
-})
-
 test.run()
