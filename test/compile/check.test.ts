@@ -116,12 +116,6 @@ function isNeeded(record: PlannedRecord, { buffer }: { buffer: Buffer }, section
   const uses = (r: PlannedRecord) =>
     [...accesses(r.schema, r.fields)].filter((access) => access.buffer === buffer)
   const at = all.indexOf(record)
-  // Records without a schema may write anything that they point to.
-  if (all.some((r) => Object.keys(r.schema).length === 0)) {
-    const unnamed = all.filter((r) => Object.keys(r.schema).length === 0)
-    const points = (r: PlannedRecord) => JSON.stringify(r.words).includes(`"${buffer.name}"`)
-    if (unnamed.some(points)) return false
-  }
   return (
     all.every((r) => r === record || uses(r).every(({ use }) => use === 'reads')) &&
     all.slice(at + 1).some((r) => uses(r).length > 0)

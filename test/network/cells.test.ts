@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import { readFixture } from '../support/fixture.js'
 import { bySample, byStep } from '../support/frames.js'
-import { expectClose, expectSameBits } from '../support/measure.js'
+import { expectAllClose, expectClose, expectSameBits } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
@@ -80,8 +80,7 @@ for (const [name, text] of Object.entries(metadata)) {
     expectClose('output', model.output(), values(`${name}/output`), LIMIT)
     const [gradients, expected] = [model.gradients(), stateOf(`${name}/grad.`)]
     assert.equal(Object.keys(gradients).sort(), Object.keys(expected).sort())
-    for (const [key, { data }] of Object.entries(expected))
-      expectClose(key, gradients[key].data, data, LIMIT)
+    expectAllClose('gradient', gradients, expected, LIMIT)
   })
 
   if (of.method === 'bptt' || of.method === 'sltt')

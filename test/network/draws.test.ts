@@ -15,10 +15,9 @@ import {
   updates,
 } from '../../src/compile/methods.js'
 import { optimizerNames } from '../../src/compile/optimizer-kind.js'
-import type { Layer } from '../../src/index.js'
 import { cellTypes } from '../../src/network/cell.js'
 import { layerKinds } from '../../src/network/kind.js'
-import { trace } from '../../src/network/trace.js'
+import { type Graph, trace } from '../../src/network/trace.js'
 import { imageShape } from '../../src/network/value.js'
 import { cases } from '../golden/cases.js'
 import { lossMakers, randomPlanOptions } from '../support/draw/networks.js'
@@ -26,80 +25,60 @@ import { testRandom } from '../support/engine.js'
 import { test } from '../support/models.js'
 import { keysOf, methodModes, surrogateNames } from '../support/tables.js'
 
-/** Entries of each table that were drawn. */
-class Drawn {
-  private readonly seen = new Map<string, Set<string>>()
+type Entry = readonly [table: string, entry: string | undefined]
 
-  add(table: string, entry: string | undefined): void {
-    const of = this.seen.get(table) ?? new Set()
-    this.seen.set(table, of)
-    if (entry !== undefined) of.add(entry)
-  }
+const layersIn = ({ nodes }: Graph): Entry[] =>
+  nodes.flatMap(({ kind, layer }): Entry[] =>
+    layer?.kind === 'cell'
+      ? [
+          ['kind', kind],
+          ['cell', layer.type],
+          ['surrogate', layer.surrogate],
+        ]
+      : [['kind', kind]],
+  )
 
-  addLayer(layer: Layer | undefined): void {
-    if (layer?.kind === 'cell') {
-      this.add('cell', layer.type)
-      for (const parameter of layer.learn) this.add(`learnt of ${layer.type}`, parameter)
-    }
-    if (layer && 'surrogate' in layer) this.add(`surrogate of ${layer.kind}`, layer.surrogate)
-  }
-
-  expect(table: string, entries: readonly string[]): void {
-    const of = this.seen.get(table)
-    assert.equal(
-      entries.filter((entry) => !of?.has(entry)),
-      [],
-      `${table}: no test draws these`,
-    )
-  }
+/** Fails for entries of tables that were not drawn. */
+function expectAll(drawn: readonly Entry[], tables: Readonly<Record<string, readonly string[]>>) {
+  const seen = new Set(drawn.map((entry) => entry.join(' ')))
+  const wanted = Object.entries(tables).flatMap(([table, of]) => of.map((one) => `${table} ${one}`))
+  assert.equal(
+    wanted.filter((entry) => !seen.has(entry)),
+    [],
+    'no test draws these',
+  )
 }
 
 const modes = methodModes().map((mode) => mode.join(' '))
-const joins = ['add', 'concat']
+const both = {
+  kind: [...layerKinds, 'add', 'concat'],
+  mode: modes,
+  loss: lossNames,
+  surrogate: surrogateNames,
+}
 
 test('random plans have every layer, method, purpose, loss and surrogate', () => {
-  const drawn = new Drawn()
   // The seeds of test/ops/rest-network.test.ts.
-  for (let seed = 1; seed <= 160; seed++) {
-    const options = randomPlanOptions(testRandom(seed))
-    const { graph, method, stepMode, purpose, training } = options
-    for (const { kind, layer } of graph.nodes) {
-      drawn.add('kind', kind)
-      drawn.addLayer(layer)
-    }
-    drawn.add('mode', `${method} ${stepMode}`)
-    drawn.add('purpose', purpose)
-    drawn.add('loss', training?.loss.kind)
-    drawn.add('update', options.update)
-    drawn.add('gradientCheckpoint', options.gradientCheckpoint)
-  }
-  drawn.expect('kind', [...layerKinds, ...joins])
-  drawn.expect('mode', modes)
-  drawn.expect('purpose', keysOf(purposes))
-  drawn.expect('loss', lossNames)
-  drawn.expect('update', updates)
-  drawn.expect('gradientCheckpoint', gradientCheckpoints)
-  drawn.expect('cell', keysOf(cellTypes))
-  drawn.expect('surrogate of cell', surrogateNames)
+  const drawn = Array.from({ length: 160 }, (_, i): Entry[] => {
+    const options = randomPlanOptions(testRandom(i + 1))
+    const { graph, method, stepMode, training, purpose, update, gradientCheckpoint } = options
+    const mode = `${method} ${stepMode}`
+    const all = { mode, loss: training?.loss.kind, purpose, update, gradientCheckpoint }
+    return [...layersIn(graph), ...Object.entries(all)]
+  })
+  const plans = { purpose: keysOf(purposes), cell: keysOf(cellTypes), update: updates }
+  expectAll(drawn.flat(), { ...both, ...plans, gradientCheckpoint: gradientCheckpoints })
 })
 
 test('golden trainings have every layer, method, optimizer, loss and surrogate', () => {
-  const drawn = new Drawn()
-  for (const { network, options, training = {} } of cases) {
-    const { method = 'rate' } = options
-    drawn.add('mode', `${method} ${options.stepMode ?? stepModesOf(method)[0]}`)
-    drawn.add('loss', (options.loss ?? training.loss)?.kind ?? 'crossEntropy')
-    drawn.add('optimizer', training.optimizer?.kind ?? 'sgd')
-    for (const { kind, layer } of trace(network(), imageShape(options.input)).nodes) {
-      drawn.add('kind', kind)
-      drawn.addLayer(layer)
-    }
-  }
-  drawn.expect('kind', [...layerKinds, ...joins])
-  drawn.expect('mode', modes)
-  drawn.expect('loss', lossNames)
-  drawn.expect('optimizer', optimizerNames)
-  drawn.expect('surrogate of cell', surrogateNames)
+  const drawn = cases.map(({ network, options, training = {} }): Entry[] => {
+    const { method = 'rate', input, stepMode = stepModesOf(method)[0] } = options
+    const loss = (options.loss ?? training.loss)?.kind ?? 'crossEntropy'
+    const optimizer = training.optimizer?.kind ?? 'sgd'
+    const all = { mode: `${method} ${stepMode}`, loss, optimizer }
+    return [...layersIn(trace(network(), imageShape(input))), ...Object.entries(all)]
+  })
+  expectAll(drawn.flat(), { ...both, optimizer: optimizerNames })
 })
 
 test('names that stand apart from their tables are the names of the tables', () => {

@@ -20,7 +20,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { ReferenceNeuron, sigmoidSlope } from '../../src/kernels/equations/reference.js'
-import { expectRefusal, messageOf } from '../files/temporary.js'
+import { expectRefusal, expectRefusals, messageOf } from '../files/temporary.js'
 import { labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 
@@ -261,46 +261,37 @@ test('what is not recorded costs nothing; summaries name what is', async () => {
 })
 
 test('refusals', async () => {
-  const refused = async (record: unknown) =>
-    messageOf(() => compile({ record: record as CompileOptions['record'] }))
   const layersSay = 'compile.record must name layers of neurons, got'
-  assert.is(await refused({ '0': ['u'] }), `${layersSay} "0"; there are 1, 4, 6`)
-  assert.is(await refused(['6']), `${layersSay} "6"; there are 1, 4`)
-  assert.is(
-    await refused({ '1': ['u', 'v'] }),
-    'compile.record: layer 1 has no "v"; there are potential, threshold, x, u, a, charged, tired, calm, spike',
-  )
-  assert.is(
-    await refused({ '6': ['spike'] }),
-    'compile.record: layer 6 has no "spike"; there are x, u, output',
-  )
-  assert.is(
-    await refused({ '1': [] }),
-    "compile.record: layer 1 must have a list of names, or 'all', got []",
-  )
-  assert.match(
-    await refused(null),
-    /^compile\.record must be true, false, 'all', a list of layers,/,
-  )
+  for (const [record, message] of [
+    [{ '0': ['u'] }, `${layersSay} "0"; there are 1, 4, 6`],
+    [['6'], `${layersSay} "6"; there are 1, 4`],
+    [
+      { '1': ['u', 'v'] },
+      'layer 1 has no "v"; there are potential, threshold, x, u, a, charged, tired, calm, spike',
+    ],
+    [{ '6': ['spike'] }, 'compile.record: layer 6 has no "spike"; there are x, u, output'],
+    [{ '1': [] }, "compile.record: layer 1 must have a list of names, or 'all', got []"],
+    [null, /^compile\.record must be true, false, 'all', a list of layers,/],
+  ] as const)
+    await expectRefusal(() => compile({ record: record as CompileOptions['record'] }), message)
   const large = { purpose: 'inference', timeSteps: 4096, frames: false, batchSize: 4000 } as const
-  await expectRefusal(
-    () => compile({ ...large, record: 'all' }),
-    /largest buffer, 1 states: .*; record fewer names, or: the largest batch that fits is \d+$/,
-  )
   const some = await compile({ record: { '1': ['u'] } })
   const none = await compile()
-  assert.is(
-    await messageOf(() => some.states('1')),
-    'states: nothing has run yet; call trainStep, predict, evaluate or step first',
-  )
-  assert.is(
-    await messageOf(() => some.states('4')),
-    'states: nothing is recorded of a layer "4", but of 1',
-  )
-  assert.is(
-    await messageOf(() => none.states('1')),
-    `states: nothing is recorded of a layer "1", nor of another; compile with record: 'all'`,
-  )
+  await expectRefusals([
+    [
+      () => compile({ ...large, record: 'all' }),
+      /largest buffer, 1 states: .*; record fewer names, or: the largest batch that fits is \d+$/,
+    ],
+    [
+      () => some.states('1'),
+      'states: nothing has run yet; call trainStep, predict, evaluate or step first',
+    ],
+    [() => some.states('4'), 'states: nothing is recorded of a layer "4", but of 1'],
+    [
+      () => none.states('1'),
+      `nothing is recorded of a layer "1", nor of another; compile with record: 'all'`,
+    ],
+  ])
 })
 
 test.run()
