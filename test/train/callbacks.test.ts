@@ -4,10 +4,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { monitors } from '../../src/network/optimizer.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { modelOf, test } from '../support/models.js'
+import { test } from '../support/models.js'
 import { compileSmall, toy } from '../support/toy.js'
 import { collect, leastOf, stopAt } from '../support/trainings.js'
 
@@ -107,8 +106,7 @@ test('a callback serves one fit at a time; the second touches nothing of the fir
     assert.is(messages.length, 4)
     for (const message of messages)
       assert.match(message, /^the callback "\w+" is in use by a fit that runs; make one for each/)
-    const lines = async (name: string): Promise<number> =>
-      (await readFile(join(dir, name), 'utf8')).trimEnd().split('\n').length
+    const lines = async (name: string) => (await linesOf(join(dir, name))).length
     assert.equal([await lines('history.jsonl'), await lines('a.csv')], [2, 3])
     assert.is(epochs.length, 2)
     await other.load(join(dir, 'weights.safetensors'))
@@ -117,133 +115,64 @@ test('a callback serves one fit at a time; the second touches nothing of the fir
     await other.fit(train, { ...of, callbacks: [early] })
   }))
 
-test('mode and minDelta: what counts as better', async () => {
-  const ends = async (early: api.EarlyStoppingOptions): Promise<number> => {
-    const callback = api.earlyStopping(early)
-    let stopped = false
-    const stop = (): void => {
-      stopped = true
-    }
-    const training = { stop }
-    const call = (hook: unknown, value: unknown): unknown =>
-      (hook as (...of: unknown[]) => unknown)(value, training)
-    await call(callback.onFitStart, { figures: monitors, epochs: 9 })
-    for (const [i, trainAccuracy] of [0.1, 0.2, 0.25, 0.3, 0.2, 0.1, 0].entries()) {
-      await call(callback.onEpoch, { epoch: i + 1, trainAccuracy })
-      if (stopped) return i + 1
-    }
-    return 0
-  }
-  const monitor = 'trainAccuracy'
-  assert.is(await ends({ monitor, patience: 2 }), 6)
-  assert.is(await ends({ monitor, patience: 1, minDelta: 0.07 }), 3)
-  assert.is(await ends({ monitor, patience: 2, mode: 'min' }), 3)
-  assert.is(await ends({ monitor, patience: 4 }), 0)
-})
+const linesOf = async (path: string): Promise<string[]> =>
+  (await readFile(path, 'utf8')).trimEnd().split('\n')
 
 test('csvLogger: a line for each epoch, none twice after a resume', () =>
   withFolder(async (folder) => {
     const [whole, part] = [join(folder, 'whole.csv'), join(folder, 'part.csv')]
     const model = await compileSmall()
-    const fit = (of: api.FitOptions) =>
-      model.fit(train, { ...options, epochs: 3, fresh: true, ...of })
+    const fit = (path: string, how: api.CsvLoggerOptions = {}, of: api.FitOptions = {}) => {
+      const callbacks = [api.csvLogger(path, how), ...(of.callbacks ?? [])]
+      return model.fit(train, { ...options, epochs: 3, fresh: true, ...of, callbacks })
+    }
     const { callback, files } = collect()
-    const { epochs } = await fit({ callbacks: [api.csvLogger(whole), callback] })
-    const rows = (await readFile(whole, 'utf8')).trimEnd().split('\n')
-    assert.is(rows.length, 4)
+    const { epochs } = await fit(whole, {}, { callbacks: [callback] })
+    const [head, ...rows] = await linesOf(whole)
     assert.is(
-      rows[0],
+      head,
       'epoch,trainLoss,trainAccuracy,learningRate,stepMs,dataWaitMs,samplesPerSecond,' +
         'testLoss,testAccuracy,firingRates.2',
     )
-    assert.equal(
-      rows.slice(1).map((row) => row.split(',').slice(0, 2).map(Number)),
-      epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
-    )
-    const { fresh: _, ...resumed } = { ...options, epochs: 3, fresh: true }
-    const callbacks = [api.csvLogger(part)]
+    const figures = (lines: string[]) => lines.map((row) => row.split(',').slice(0, 2).map(Number))
+    const trained = epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss])
+    assert.equal(figures(rows), trained)
     // The process ended behind the checkpoint of two epochs: a third line and more are there.
-    await writeFile(part, `${rows.join('\n')}\n4,half a li`)
-    await model.fit(train, { ...resumed, resume: await files[1](), callbacks })
-    const after = (await readFile(part, 'utf8')).trimEnd().split('\n')
-    assert.equal(after.slice(0, 3), rows.slice(0, 3))
-    assert.equal(
-      after.slice(3).map((row) => row.split(',').slice(0, 2)),
-      [rows[3].split(',').slice(0, 2)],
-    )
+    await writeFile(part, `${[head, ...rows].join('\n')}\n4,half a li`)
+    await fit(part, {}, { fresh: false, resume: await files[1]() })
+    const [again, ...after] = await linesOf(part)
+    assert.equal([again, ...after.slice(0, 2)], [head, ...rows.slice(0, 2)])
+    assert.equal(figures(after), trained)
     // Another run.
     await expectRefusal(
-      () => fit({ callbacks: [api.csvLogger(whole)] }),
+      () => fit(whole),
       /^csvLogger: ".*whole\.csv" is there already; give append: true .* or overwrite: true/,
     )
-    assert.equal((await readFile(whole, 'utf8')).trimEnd().split('\n'), rows)
-    await fit({ epochs: 1, callbacks: [api.csvLogger(whole, { append: true })] })
-    assert.is((await readFile(whole, 'utf8')).trimEnd().split('\n').length, 5)
-    await fit({ epochs: 1, callbacks: [api.csvLogger(whole, { overwrite: true })] })
-    assert.is((await readFile(whole, 'utf8')).trimEnd().split('\n').length, 2)
+    assert.equal(await linesOf(whole), [head, ...rows])
+    await fit(whole, { append: true }, { epochs: 1 })
+    assert.is((await linesOf(whole)).length, 5)
+    await fit(whole, { overwrite: true }, { epochs: 1 })
+    assert.is((await linesOf(whole)).length, 2)
     await expectRefusal(
-      () => fit({ callbacks: [api.csvLogger(join(folder, 'no/such.csv'))] }),
+      () => fit(join(folder, 'no/such.csv')),
       /^csvLogger: ".*such\.csv" must be a file that can be written: ENOENT/,
     )
   }))
 
-test('progress: a line for each epoch, a bar on a terminal alone', async () => {
+test('progress: a bar on a terminal alone', async () => {
   const model = await compileSmall()
   for (const isTTY of [false, true]) {
-    let text = ''
-    const write = (part: string): unknown => {
-      text += part
-      return true
-    }
+    const said: string[] = []
+    const write = (part: string) => said.push(part)
     const stream = { write, isTTY, columns: 200, on() {}, once() {}, removeListener() {} }
     // cli-progress moves the cursor by the stream's own functions.
     const terminal = { ...stream, cursorTo() {}, clearLine() {}, moveCursor() {} }
-    const of: api.FitOptions = { ...options, schedule: undefined, epochs: 2, fresh: true }
-    await model.fit(train, { ...of, callbacks: [api.progress({ stream: terminal })] })
-    assert.match(text, /epoch 1\/2 {2}loss [\d.]+ {2}train [\d.]+ % {2}test [\d.]+ % .*rates 2: \d/)
-    assert.is([...text.matchAll(/epoch [12]\/2 {2}loss/g)].length, 2, text)
-    assert.is(/epoch 1\/2 \[/.test(text), isTTY, text)
+    await model.fit(train, { epochs: 2, callbacks: [api.progress({ stream: terminal })] })
+    const text = said.join('')
+    assert.is([...text.matchAll(/epoch \d\/\d {2}loss/g)].length, 2, text)
+    assert.is(/epoch \d\/\d \[/.test(text), isTTY, text)
   }
 })
-
-test('regression: the best epoch by testLoss, progress without accuracies', () =>
-  withFolder(async (dir) => {
-    const inputs = Float32Array.from({ length: 96 }, (_, i) => Math.sin(i))
-    const targets = Float32Array.from({ length: 24 }, (_, i) => Math.cos(i))
-    const data = api.fromArrays({ shape: [4], inputs, targets })
-    const loss = api.mse({ targets: 'values' })
-    const net = api.sequential(api.linear(4, 8), api.lif(), api.linear(8, 1))
-    const model = await modelOf(net, { input: [4], batchSize: 8, timeSteps: 2, loss })
-    let text = ''
-    const write = (part: string): unknown => {
-      text += part
-      return part
-    }
-    const states: ReturnType<api.Model['stateDict']>[] = []
-    const of = { epochs: 6, optimizer: api.sgd({ lr: 0.5 }), validationSplit: 0.34 }
-    const { epochs } = await model.fit(data, {
-      ...of,
-      callbacks: [api.checkpoint({ dir }), api.progress({ stream: { write } })],
-      onEpoch: () => states.push(model.stateDict()),
-    })
-    const losses = epochs.map(({ testLoss }) => testLoss as number)
-    const best = leastOf(losses)
-    const trained = epochs.map(({ trainLoss }) => trainLoss)
-    assert.is.not(best, trained.indexOf(Math.min(...trained)), 'a training that tells them apart')
-    await model.load(join(dir, 'best.safetensors'))
-    expectSameBits('best', states[best], model.stateDict())
-    assert.match(text, /loss [\d.]+ {2}test loss [\d.]+ {2}test error [\d.]+ {2}lr 0\.5 {2}\d/)
-    assert.not.match(text, /none/)
-    const make = [
-      (monitor: 'testAccuracy') => api.checkpoint({ dir, monitor, overwrite: true }),
-      (monitor: 'testAccuracy') => api.earlyStopping({ monitor }),
-    ]
-    for (const callback of make)
-      await expectRefusal(
-        () => model.fit(data, { ...of, callbacks: [callback('testAccuracy')] }),
-        /monitor must be a figure that epochs have, got testAccuracy, which needs labels, and/,
-      )
-  }))
 
 test('csvLogger appends to files of others: no last line end, CRLF, other columns', () =>
   withFolder(async (folder) => {
@@ -274,26 +203,6 @@ test('csvLogger appends to files of others: no last line end, CRLF, other column
       assert.is(await readFile(path, 'utf8'), `${head}\n`)
     }
   }))
-
-test('what needs validation data says so before training', async () => {
-  const model = await compileSmall()
-  const before = model.stateDict()
-  const { validation: _, schedule: __, ...without } = options
-  const refusals: [api.FitOptions, RegExp][] = [
-    [
-      { callbacks: [api.earlyStopping()] },
-      /^earlyStopping\.monitor must .* got testLoss, .* give fit\.validation, or .* 'trainLoss'$/,
-    ],
-    [
-      { schedule: api.plateau() },
-      /^the monitor of fit\.schedule must .* got testLoss, which needs validation data; give/,
-    ],
-  ]
-  for (const [of, expected] of refusals)
-    await expectRefusal(() => model.fit(train, { ...without, ...of }), expected)
-  expectSameBits('nothing trained', before, model.stateDict())
-  await model.fit(train, { ...without, epochs: 1, schedule: api.plateau({ monitor: 'trainLoss' }) })
-})
 
 test('earlyStopping with checkpoint: the folder ends with the best weights', () =>
   withFolder(async (dir) => {

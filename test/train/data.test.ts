@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusal, withFolder } from '../files/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, own, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
@@ -125,16 +125,6 @@ test('validationSplit: the last samples, before shuffling, as if they were given
   }
 })
 
-test('validationSplit: what leaves nothing on one side, or is no share, is refused', async () => {
-  const model = await compileToy({ timeSteps: 2 })
-  const { data } = toy(3, 3)
-  const none = /^fit\.validationSplit must leave samples to train with and .*of 3 samples/
-  for (const validationSplit of [1e-20, 0.9])
-    await expectRefusal(() => model.fit(data, { validationSplit }), none)
-  const both = { validationSplit: 0.5, validation: data }
-  await expectRefusal(() => model.fit(data, both), /exclude one another/)
-})
-
 /** A network for an input, the same one for that input as an image, and the data for both. */
 const forms: readonly [string, api.CompileOptions['input'], api.CompileOptions['input'], string][] =
   [
@@ -195,19 +185,5 @@ for (const [name, input, image, text] of forms)
       assert.equal([...net.output], [...prediction.logits.subarray(0, 3)])
       assert.match(model.summary(), new RegExp(`\\[${input.length === 1 ? '6' : '2, 10'}\\]`))
     }))
-
-test('data of another shape than the model are refused by name', async () => {
-  const model = await modelOf(api.mlp([6], 3), { input: [6] })
-  const data = api.fromArrays({
-    inputs: uniform(36, 1, 1),
-    labels: [0, 1, 2],
-    shape: [12],
-    classes: 3,
-  })
-  assert.is(
-    await messageOf(() => model.evaluate(data)),
-    'the data arrays has samples of [12], the model was compiled for input [6]',
-  )
-})
 
 test.run()

@@ -1,7 +1,7 @@
 /** What a person reads while a network is trained. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bestSoFar } from '../../src/train/callbacks/early-stopping.js'
+import { bestSoFar, isBetter } from '../../src/train/callbacks/early-stopping.js'
 import {
   epochLine,
   inkFor,
@@ -83,6 +83,19 @@ test('the best so far: by what is watched, with epochs from before a resume', ()
   const byLoss = bestSoFar('testLoss', [of(0, 0.5)])
   assert.equal([of(1, 0.6), of(0, 0.4)].map(byLoss), [false, true])
   assert.is(usual({ ...of(0.9), partial: true }), false)
+})
+
+test('a figure is better by more than minDelta; one that is not finite never is', () => {
+  const rows: [number, number | null, 'min' | 'max', boolean][] = [
+    [0.3, 0.25, 'max', false],
+    [0.3, 0.2, 'max', true],
+    [0.25, 0.3, 'min', false],
+    [0.2, 0.3, 'min', true],
+    [9, null, 'min', true],
+    [Number.NaN, null, 'max', false],
+  ]
+  for (const [value, best, mode, wanted] of rows)
+    assert.is(isBetter(value, best, mode, 0.07), wanted, `${value} ${best} ${mode}`)
 })
 
 test('the bar tells the mean time of the steps since it was drawn, not that of a long one', () => {

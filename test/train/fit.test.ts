@@ -226,6 +226,7 @@ test('what fit cannot use is refused before anything is trained, and the model g
       /^sgd\.groups\[1\]\.params: all that it names is in groups before it; put it before them$/,
     ],
     [refused({ method: 'ottt', stepMode: 'm' }), /stepMode must be 's' with method ottt/],
+    [refused({ validation, validationSplit: 0.5 }), /exclude one another/],
     [() => frames.fit(train), none],
     [() => frames.evaluate(train), none],
   ])

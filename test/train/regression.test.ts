@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
+import { expectRefusals, withFolder } from '../files/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
 import { own, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
@@ -81,69 +81,45 @@ test('a thread that prepares batches, and threads that compute, change no bit', 
   for (const state of states.slice(1)) expectSameBits('state', states[0], state)
 })
 
-test('a loss and data that do not go together: one error that says what to give', async () => {
-  const model = await compile()
+test('a loss and data that do not go together: the same error wherever the data come from', async () => {
+  const [model, classifier] = [await compile(), await compile({ loss: undefined })]
+  const before = classifier.stateDict()
+  const { data } = sums(20, 1)
   const wide = api.fromArrays({ ...one, targets: uniform(9, 1, 1) })
-  for (const run of [
-    (data: api.Dataset) => model.fit(data),
-    (data: api.Dataset) => model.evaluate(data),
-    (data: api.Dataset) => model.fit(sums(20, 1).data, { validation: data }),
-  ]) {
-    assert.is(
-      await messageOf(() => run(labelled)),
-      "the data arrays has labels alone, the loss mse({ targets: 'values' }) needs targets; give " +
-        'them to fromArrays, or choose another loss',
-    )
-    assert.is(
-      await messageOf(() => run(wide)),
-      "the data arrays has 3 targets a sample, the model's last layer gives 2 outputs",
-    )
-  }
-  await expectRefusal(
-    () => model.evaluate(sums(20, 1).data, { topK: 1 }),
-    /^evaluate\.topK must be left out where the loss is of targets/,
-  )
   // Data with both go with either loss.
   const both = api.fromArrays({ ...one, ...answers, targets: uniform(6, 1, 1) })
+  const read = (_: number, out: Float32Array): unknown => out.fill(Number.NaN)
+  const broken = { ...both, targets: { size: 2, read } } as api.Dataset
+  const noTargets =
+    "the data arrays has labels alone, the loss mse({ targets: 'values' }) needs targets; give " +
+    'them to fromArrays, or choose another loss'
+  const noLabels =
+    'the data sums has targets and no labels, which the loss crossEntropy needs; give ' +
+    "loss: mse({ targets: 'values' }), or labels"
+  await expectRefusals([
+    [() => model.evaluate(labelled), noTargets],
+    [() => model.fit(data, { validation: labelled }), noTargets],
+    [() => classifier.fit(labelled, { loss }), noTargets],
+    [
+      () => model.evaluate(wide),
+      "the data arrays has 3 targets a sample, the model's last layer gives 2 outputs",
+    ],
+    [
+      () => model.evaluate(data, { topK: 1 }),
+      /^evaluate\.topK must be left out where the loss is of targets/,
+    ],
+    [
+      () => model.fit(broken),
+      /^the data arrays, targets of batch 1, must hold finite numbers, got NaN/,
+    ],
+    [() => classifier.evaluate(data), noLabels],
+    [() => classifier.fit(labelled, { validation: data }), noLabels],
+    [() => classifier.fit(data, { validationSplit: 0.5 }), noLabels],
+  ])
+  expectSameBits('state', before, classifier.stateDict())
   await model.fit(both)
   const { epochs } = await model.fit(both, { loss: api.mse() })
   assert.type(epochs[0].trainAccuracy, 'number')
-  await expectRefusal(
-    () => model.fit(sums(20, 1).data),
-    /^the data sums has targets and no labels, which the loss mse needs; give loss: mse\(\{ targets/,
-  )
-  const broken = {
-    ...both,
-    targets: { size: 2, read: (_: number, out: Float32Array) => out.fill(NaN) },
-  }
-  await expectRefusal(
-    () => model.fit(broken as unknown as api.Dataset, { loss }),
-    /^the data arrays, targets of batch 1, must hold finite numbers, got NaN/,
-  )
-})
-
-test('a loss of labels on data of targets: the same error from fit, evaluate and validation', async () => {
-  const model = await compile({ loss: undefined })
-  const before = model.stateDict()
-  const { data } = sums(20, 1)
-  for (const run of [
-    () => model.fit(data),
-    () => model.evaluate(data),
-    () => model.fit(labelled, { validation: data }),
-    () => model.fit(data, { validationSplit: 0.5 }),
-  ])
-    assert.is(
-      await messageOf(run),
-      'the data sums has targets and no labels, which the loss crossEntropy needs; give ' +
-        "loss: mse({ targets: 'values' }), or labels",
-    )
-  // And a loss that is given to fit.
-  await expectRefusal(
-    () => model.fit(labelled, { loss }),
-    /^the data arrays has labels alone, the loss mse\(\{ targets: 'values' \}\) needs targets;/,
-  )
-  expectSameBits('state', before, model.stateDict())
-  await model.fit(labelled)
 })
 
 test('figures: what regression has can be monitored, what it has not is named before training', async () => {
@@ -177,42 +153,49 @@ test('figures: what regression has can be monitored, what it has not is named be
       /testMeanAbsoluteError has not improved for 1 epoch; best 0\.\d+ in/,
     )
     const before = model.stateDict()
-    const reason =
+    const accuracy = 'testAccuracy'
+    const needsLabels =
       'must be a figure that epochs have, got testAccuracy, which needs labels, and the loss is ' +
       "of targets; use 'testLoss' or 'testMeanAbsoluteError' or 'trainLoss'"
-    for (const [name, options] of [
-      ['the monitor of fit.schedule', { schedule: api.plateau({ monitor: 'testAccuracy' }) }],
-      ['earlyStopping.monitor', { callbacks: [api.earlyStopping({ monitor: 'testAccuracy' })] }],
-      ['checkpoint.monitor', { callbacks: [api.checkpoint({ dir, monitor: 'testAccuracy' })] }],
-    ] as const)
-      assert.is(
-        await messageOf(() => model.fit(data, { ...options, validationSplit: 0.5 })),
-        `${name} ${reason}`,
-      )
+    const needsData =
+      /must be .*, got test\w+, which needs validation data; give fit\.validation, or/
+    const rows: [string, (monitor?: api.Monitor) => api.FitOptions][] = [
+      ['the monitor of fit.schedule', (of) => ({ schedule: api.plateau({ monitor: of }) })],
+      ['earlyStopping.monitor', (of) => ({ callbacks: [api.earlyStopping({ monitor: of })] })],
+      ['checkpoint.monitor', (of) => ({ callbacks: [api.checkpoint({ dir, monitor: of })] })],
+    ]
+    for (const [name, watch] of rows)
+      await expectRefusals([
+        [
+          () => model.fit(data, { ...watch(accuracy), validationSplit: 0.5 }),
+          `${name} ${needsLabels}`,
+        ],
+        [() => model.fit(data, watch('testLoss')), needsData],
+      ])
     expectSameBits('state', before, model.stateDict())
   })
 })
 
-test('the best epoch by testMeanAbsoluteError is that of the smallest', async () => {
-  const model = await compile()
-  const { data } = sums(32, 1)
-  await withFolder(async (dir) => {
-    const states: api.StateDict[] = []
-    const { epochs } = await model.fit(data, {
-      epochs: 3,
-      validation: data,
-      // The second epoch is worse than the first.
-      schedule: (epoch) => (epoch === 1 ? 30 : 1),
-      optimizer: api.sgd({ lr: 0.02, momentum: 0 }),
-      callbacks: [api.checkpoint({ dir, monitor: 'testMeanAbsoluteError' })],
-      onEpoch: () => states.push(model.stateDict()),
-    })
-    const errors = epochs.map((epoch) => epoch.testMeanAbsoluteError as number)
-    const best = leastOf(errors)
-    assert.ok(best !== errors.indexOf(Math.max(...errors)))
-    const found = await own(api.loadModel(join(dir, 'best.safetensors')))
-    expectSameBits('best', found.stateDict(), states[best])
-  })
-})
+for (const monitor of [undefined, 'testMeanAbsoluteError'] as const)
+  test(`the best epoch by ${monitor ?? 'default'} is that of the smallest`, () =>
+    withFolder(async (dir) => {
+      const model = await compile()
+      const { data } = sums(32, 1)
+      const states: api.StateDict[] = []
+      const { epochs } = await model.fit(data, {
+        epochs: 3,
+        validation: data,
+        // The second epoch is worse than the first.
+        schedule: (epoch) => (epoch === 1 ? 30 : 1),
+        optimizer: api.sgd({ lr: 0.02, momentum: 0 }),
+        callbacks: [api.checkpoint({ dir, monitor })],
+        onEpoch: () => states.push(model.stateDict()),
+      })
+      const errors = epochs.map((epoch) => epoch[monitor ?? 'testLoss'] as number)
+      const best = leastOf(errors)
+      assert.ok(best !== errors.indexOf(Math.max(...errors)))
+      const found = await own(api.loadModel(join(dir, 'best.safetensors')))
+      expectSameBits('best', found.stateDict(), states[best])
+    }))
 
 test.run()

@@ -8,7 +8,6 @@ import { defineOptimizer, optimizerKind } from '../../src/compile/optimizer-kind
 import * as api from '../../src/index.js'
 import { type Snapshot, snapshotOf } from '../../src/train/snapshot.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
-import { ofLong } from '../support/long.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { own, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
@@ -122,20 +121,6 @@ const compileToy = (
   return compileToyOf(options, text)
 }
 
-const everything: api.FitOptions = {
-  epochs: 2,
-  optimizer: api.adamW({ lr: 0.01, groups: [{ params: '*.bias', lr: 0.003 }] }),
-  accumulate: 3,
-  clipNorm: 0.05,
-  ema: 0.8,
-  freeze: '0.weight',
-}
-const methods: (Partial<api.CompileOptions> & Partial<api.FitOptions>)[] = [
-  { method: 'rate' },
-  { method: 'bptt', optimizer: api.adam({ lr: 0.01, weightDecay: 0.1 }) },
-  { method: 'sltt', update: 'everyStep', accumulate: 1 },
-]
-
 test("a group's weight decay holds for biases, which the optimizer's own leaves alone", async () => {
   const after: { weight: number; bias: number }[] = []
   const plain = { lr: 0.5, momentum: 0 }
@@ -159,22 +144,6 @@ test("a group's weight decay holds for biases, which the optimizer's own leaves 
   assert.is(group.weight, none.weight)
   assert.is(group.bias, Math.fround(none.bias - 0.125))
 })
-
-for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of methods)
-  test(`${method.method}: any checkpoint leads to the same bits, accumulated batches too`, async () => {
-    const { callback, files } = collect('step')
-    const options: api.FitOptions = { ...everything, optimizer, accumulate, validation: other }
-    const model = await compileToy(method as api.CompileOptions)
-    await model.fit(train, { ...options, callbacks: [callback] })
-    for (const at of ofLong([0, 1, 5], [0, 1, 4, 5, 7, 10])) {
-      const threads = at % 2 === 0 ? 2 : 1
-      const again = await compileToy({ ...(method as api.CompileOptions), threads })
-      await again.fit(train, { ...options, resume: await files[at]() })
-      expectSameBits(`checkpoint ${at}`, model.stateDict(), again.stateDict())
-      expectSameBits(`averages, ${at}`, model.averages(), again.averages())
-      await again.dispose()
-    }
-  })
 
 /** The greatest difference, of the greatest number. */
 function apart(a: api.StateDict, b: api.StateDict): number {
