@@ -1,27 +1,17 @@
 /**
- * Names, shapes, initialisation and options of the paper's networks, against the official code's.
+ * Names, shapes and initialisation of the paper's networks, against the official code's.
  * Nothing is allocated.
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { collectState } from '../../src/compile/state.js'
-import {
-  preactResnet34,
-  resnet18,
-  resnet19,
-  sewResnet34,
-  vgg11,
-  vgg13,
-  vggsnn,
-} from '../../src/model/models/index.js'
-import { type ModelFactory, type ModelName, models } from '../../src/model/models/registry.js'
 import { initialValues } from '../../src/network/kind.js'
 import { trace } from '../../src/network/trace.js'
 import { networks, officialNames } from './networks.js'
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
-for (const { name, make, input, parameters } of networks) {
+for (const { name, make, input, parameters } of networks)
   test(`${name}: names and shapes are the official code's, parameters in its order`, () => {
     const expected = officialNames(name)
     const state = collectState(trace(make(), input))
@@ -40,21 +30,6 @@ for (const { name, make, input, parameters } of networks) {
       parameters,
     )
   })
-
-  test(`${name}: inChannels, classes and neuron arrive`, () => {
-    const graph = trace(make({ inChannels: 5, classes: 7, neuron: { tau: 3, vThreshold: 0.5 } }), [
-      5,
-      input[1],
-      input[2],
-    ])
-    assert.equal(graph.nodes[graph.output].shape, [7, 1, 1])
-    const neurons = graph.nodes.flatMap(({ layer }) => (layer?.kind === 'cell' ? [layer] : []))
-    assert.ok(neurons.length >= 8)
-    assert.ok(
-      neurons.every((layer) => layer.tau === 3 && layer.vThreshold === 0.5 && layer.detachReset),
-    )
-  })
-}
 
 /** Standard deviation and largest magnitude of a network's initial values by parameter name. */
 function initial(
@@ -129,43 +104,5 @@ for (const [name, stem, down] of [
     near(fc.deviation, 1 / Math.sqrt(3 * 512), 0.03, 'classifier')
   })
 }
-
-test('wrong options say what is allowed', () => {
-  for (const [name, make] of Object.entries({
-    vgg11,
-    vgg13,
-    vggsnn,
-    resnet18,
-    resnet19,
-    sewResnet34,
-    preactResnet34,
-  })) {
-    assert.throws(
-      () => make({ classes: 0 }),
-      new RegExp(`^${name}\\.classes must be an integer ≥ 1, got 0$`),
-    )
-    assert.throws(
-      () => make({ inChannels: 1.5 }),
-      new RegExp(`^${name}\\.inChannels must be an integer ≥ 1, got 1.5$`),
-    )
-    assert.throws(
-      () => make({ width: 3 } as object),
-      new RegExp(`^${name}\\.width is not an option; known are inChannels, classes, neuron`),
-    )
-    assert.throws(() => make({ neuron: { tau: 1 } }), /lif\.tau must be > 1, got 1/)
-  }
-  assert.throws(
-    () => vggsnn({ imageSize: 40 }),
-    /vggsnn\.imageSize must be 32 or a multiple of 24, got 40/,
-  )
-})
-
-test('the command line knows every network', () => {
-  for (const { name, small } of networks) {
-    const make: ModelFactory = models[name.replace(/Cifar|Dvs/, '') as ModelName]
-    const { nodes, output } = trace(make(small, 11), small)
-    assert.equal(nodes[output].shape, [11, 1, 1])
-  }
-})
 
 test.run()

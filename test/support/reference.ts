@@ -814,7 +814,7 @@ function online(
  * PyTorch's SGD: g ← g + decay·p; v ← momentum·v + g; p ← p − lr·(v, or g + momentum·v with
  * Nesterov).
  */
-export function applySgd(
+function applySgd(
   parameters: Record<string, Float64Array>,
   gradients: Record<string, ArrayLike<number>>,
   velocities: Record<string, Float64Array>,

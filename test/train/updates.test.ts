@@ -6,9 +6,10 @@ import * as assert from 'uvu/assert'
 import { byText } from '../../src/compile/emit/update.js'
 import { defineOptimizer, optimizerKind } from '../../src/compile/optimizer-kind.js'
 import * as api from '../../src/index.js'
+import { named } from '../../src/network/optimizer.js'
 import { type Snapshot, snapshotOf } from '../../src/train/snapshot.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
-import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { expectSameBits, labels, norm as normOf, uniform } from '../support/measure.js'
 import { own, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { compileToy as compileToyOf, toy, toyClasses, toyShape } from '../support/toy.js'
@@ -310,19 +311,14 @@ test('trainStep follows the optimizer and clips', async () => {
   const model = await compileToy({ method: 'bptt' }, false)
   const [x, y] = [uniform(8 * 60, 1, 1), labels(8, toyClasses, 1)]
   await model.trainStep(x, y, { update: false })
-  const norm = Math.sqrt(
-    Object.values(model.gradients()).reduce(
-      (sum, { data }) => data.reduce((all, v) => all + v * v, sum),
-      0,
-    ),
-  )
+  const all = (state: api.StateDict): number[] =>
+    Object.keys(model.gradients()).flatMap((name) => [...state[name].data])
+  const norm = normOf(all(model.gradients()))
   model.optimizer = api.sgd({ lr: 1, momentum: 0 })
   const before = model.stateDict()
-  const rows = (state: api.StateDict): number[] =>
-    Object.keys(model.gradients()).flatMap((name) => [...state[name].data])
   const length = (a: api.StateDict, b: api.StateDict): number => {
-    const [p, q] = [rows(a), rows(b)]
-    return Math.sqrt(p.reduce((sum, v, i) => sum + (v - q[i]) ** 2, 0))
+    const to = all(b)
+    return normOf(all(a).map((v, i) => v - to[i]))
   }
   const clipped = await model.trainStep(x, y, { clipNorm: norm / 4 })
   assert.ok(Math.abs((clipped.gradientNorm ?? 0) / norm - 1) < 1e-3, `${clipped.gradientNorm}`)
@@ -379,6 +375,50 @@ test('a norm that is not finite is an error; parameters stay', async () => {
     assert.match(message, /^step 1 of epoch 1: a gradient is not finite; it shows first in layer 1/)
     expectSameBits('parameters', before, model.stateDict())
   }
+})
+
+test('update: false leaves parameters and momentum alone, and gives the same gradients', async () => {
+  const options = { input: [3, 4, 5], batchSize: 6 } as const
+  const model = await compileNet('flatten, linear 20, lif, linear 5', options)
+  const [x, y] = [uniform(360, 2, 1), labels(6, 5, 1)]
+  const before = model.stateDict()
+  const dry = await model.trainStep(x, y, { update: false })
+  const gradients = model.gradients()
+  assert.equal(model.stateDict(), before)
+  const wet = await model.trainStep(x, y)
+  assert.equal(wet, dry)
+  assert.equal(model.gradients(), gradients)
+  assert.not.equal(model.stateDict(), before)
+})
+
+test('names: stars stand for any characters, as a regular expression says', () => {
+  const all = ['', 'a', 'ab', 'aab', 'a.b', 'ab.a', 'b.a.b', 'aba', 'abab.b', 'b*', 'x(a)']
+  const patterns = [
+    '*',
+    'a*',
+    '*a',
+    'a*b',
+    '*a*',
+    '*b*a*',
+    'a**b',
+    'ab*ab',
+    'a',
+    'a*a',
+    'b*',
+    '*.b',
+  ]
+  for (const pattern of patterns) {
+    const parts = pattern.split('*').map((part) => part.replaceAll('.', '\\.'))
+    const wanted = new RegExp(`^${parts.join('.*')}(\\..*)?$`)
+    assert.equal(
+      named('freeze', pattern, all),
+      all.filter((name) => wanted.test(name)),
+      pattern,
+    )
+  }
+  // With backtracking it would not end.
+  const long = 'a'.repeat(4000)
+  assert.throws(() => named('freeze', `${'*a'.repeat(20)}*b`, [long]), /^freeze must name what/)
 })
 
 test('what cannot be is refused by name, and changes nothing', async () => {
