@@ -58,7 +58,6 @@ const both = {
 }
 
 test('random plans have every layer, method, purpose, loss and surrogate', () => {
-  // The seeds of test/ops/rest-network.test.ts.
   const drawn = Array.from({ length: 160 }, (_, i): Entry[] => {
     const options = randomPlanOptions(testRandom(i + 1))
     const { graph, method, stepMode, training, purpose, update, gradientCheckpoint } = options
