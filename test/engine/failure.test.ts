@@ -1,72 +1,27 @@
 // runs: apart
 /** Workers that die, kernels that trap, models that are disposed of or used twice at once. */
-import { spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
-import type { Plan } from '../../src/compile/plan.js'
-import { endThreads } from '../../src/engine/threads/idle-threads.js'
-import {
-  batchNorm2d,
-  type CompileOptions,
-  checkpoint,
-  conv2d,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  SpikewasmError,
-  type StateDict,
-  sequential,
-} from '../../src/index.js'
+import { checkpoint, type Model, type StateDict } from '../../src/index.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
-import { expectSameBits, labels, uniform } from '../support/measure.js'
-import { Op } from '../support/operations.js'
+import { expectSameBits } from '../support/measure.js'
 import { soon } from '../support/soon.js'
+import { compileSmall as compileToy, toy } from '../support/toy.js'
 import { parametersOf } from '../support/trainings.js'
+import { batchOf, compileSmall, countWorkers, memoryOf, spoil, workers, x, y } from './small.js'
 
-const input = [3, 16, 16] as const
-
-// Node tells of every worker that starts, whoever starts it.
-const workers: Worker[] = []
-process.on('worker', (worker) => void workers.push(worker))
-/** From here on those of models to come are told, and these take none that others left. */
-async function countWorkers(): Promise<void> {
-  await endThreads()
-  workers.length = 0
-}
-
-function compileSmall(options: Partial<CompileOptions> = {}, channels = 8): Promise<Model> {
-  const net = sequential({
-    conv1: conv2d(3, channels, 3, { padding: 1 }),
-    bn1: batchNorm2d(channels),
-    fire: lif(),
-    flat: flatten(),
-    last: linear(channels * 256, 10),
-  })
-  return net.compile({ input, batchSize: 4, timeSteps: 4, ...options })
-}
-
-function batchFor(model: Model): [Float32Array, number[]] {
-  return [uniform(model.batchSize * 768, 1, 7), labels(model.batchSize, 10, 7)]
-}
-
-/** The model's memory and plan, to damage them. */
-function inside(model: Model): { memory: WebAssembly.Memory; plan: Plan } {
-  return model.session as unknown as { memory: WebAssembly.Memory; plan: Plan }
-}
+const disposed = /^the model was disposed; compile the network again$/
 
 /** After a failure: clear errors, readable parameters, and an end. */
 async function expectBroken(model: Model, before: StateDict): Promise<void> {
-  const [x, y] = batchFor(model)
-  const calls: (() => Promise<unknown>)[] = [() => model.trainStep(x, y), () => model.predict(x)]
-  for (const call of calls)
+  for (const call of [() => model.trainStep(x, y), () => model.predict(x)])
     await expectRefusal(
-      () => soon(call()),
+      () => soon(call() as Promise<unknown>),
       /the model stopped working \(.*can still be saved: save them and compile again/s,
     )
   assert.equal(Object.keys(model.stateDict()), Object.keys(before))
@@ -77,8 +32,7 @@ async function expectBroken(model: Model, before: StateDict): Promise<void> {
 test('a memory that grows gets fresh threads: those that load meanwhile may not learn its size', async () => {
   await countWorkers()
   const model = await compileSmall({ threads: 2, timeSteps: 16 })
-  const bytes = (): number => inside(model).memory.buffer.byteLength
-  const [x, y] = batchFor(model)
+  const bytes = (): number => memoryOf(model).buffer.byteLength
   await model.trainStep(x, y)
   assert.is(workers.length, 2)
   const before = bytes()
@@ -96,12 +50,12 @@ test('a memory that grows gets fresh threads: those that load meanwhile may not 
 test('a worker that dies while a step runs: the step rejects soon, later calls say so, parameters stay readable', async () => {
   await countWorkers()
   // Large enough that the step still runs when the worker is ended.
-  const model = await compileSmall({ threads: 2, batchSize: 256 }, 64)
-  const [x, y] = batchFor(model)
-  await soon(model.trainStep(x, y))
+  const batch = batchOf(1024)
+  const model = await compileSmall({ threads: 2, batchSize: 1024 }, 64)
+  await soon(model.trainStep(...batch))
   const before = model.stateDict()
   assert.is(workers.length, 2)
-  const running = model.trainStep(x, y)
+  const running = model.trainStep(...batch)
   await new Promise((resolve) => setTimeout(resolve, 5))
   const ended = workers[1].terminate()
   await expectRefusal(() => soon(running), /a worker failed at layer /)
@@ -111,16 +65,15 @@ test('a worker that dies while a step runs: the step rejects soon, later calls s
 
 test('a worker that dies amid fit: fit rejects with one error, and goes on from its checkpoint', () =>
   withFolder(async (dir) => {
-    const images = uniform(24 * 768, 1, 7)
-    const data = fromArrays({ images, labels: labels(24, 10, 7), shape: [...input], classes: 10 })
+    const { data } = toy(48, 7)
     const fit = { epochs: 3, numWorkers: 0 } as const
-    const whole = await compileSmall({ threads: 2 })
+    const whole = await compileToy({ threads: 2 })
     await whole.fit(data, fit)
     // In the second epoch: at a step's start, or while its callback runs.
     for (const during of ['step', 'callback']) {
       await countWorkers()
       const folder = join(dir, during)
-      const model = await compileSmall({ threads: 2 })
+      const model = await compileToy({ threads: 2 })
       let steps = 0
       // Not the one that writes checkpoints, which starts later.
       const own = (): Worker[] => workers.slice(0, 2)
@@ -151,7 +104,7 @@ test('a worker that dies amid fit: fit rejects with one error, and goes on from 
       assert.match(error.message, /^a worker failed at layer .*; parameters can still be saved: /)
       await expectRefusal(() => soon(model.fit(data, fit)), /the model stopped working/)
       await soon(model.dispose())
-      const next = await compileSmall({ threads: 2 })
+      const next = await compileToy({ threads: 2 })
       await next.fit(data, { ...fit, resume: folder })
       expectSameBits(during, whole.stateDict(), next.stateDict())
       await next.dispose()
@@ -159,33 +112,19 @@ test('a worker that dies amid fit: fit rejects with one error, and goes on from 
     await whole.dispose()
   }))
 
-/** The first neuron record of a program becomes an operation that does not exist. */
-function spoil(model: Model, program: 'train' | 'single'): void {
-  const { memory, plan } = inside(model)
-  const words = new DataView(memory.buffer)
-  const section = plan.programs[program]!.address + ProgramWord.Bytes
-  let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
-  while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
-  words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
-}
-
 for (const threads of [1, 2])
   for (const engine of ['release', 'debug'] as const)
     for (const program of ['train', 'single'] as const)
       test(`a kernel that traps is told with its layer's name, threads=${threads} engine=${engine} program=${program}`, async () => {
         const model = await compileSmall({ threads, engine })
-        const [x, y] = batchFor(model)
         await model.trainStep(x, y)
         const before = model.stateDict()
         spoil(model, program)
         // A whole batch runs by another program than a single image.
         if (program === 'single') await soon(model.predict(x))
         const run = (): Promise<unknown> =>
-          program === 'train' ? model.trainStep(x, y) : model.predict(x.subarray(0, 768))
-        await expectRefusal(
-          () => soon(run()),
-          /a worker failed at layer fire \(lif\): .*unreachable/,
-        )
+          program === 'train' ? model.trainStep(x, y) : model.predict(x.subarray(0, 192))
+        await expectRefusal(() => soon(run()), /a worker failed at layer 2 \(lif\): .*unreachable/)
         const left = program === 'train' ? parametersOf : (state: StateDict) => state
         expectSameBits('parameters', left(before), left(model.stateDict()))
         await expectBroken(model, before)
@@ -194,7 +133,6 @@ for (const threads of [1, 2])
 test('a worker that dies between two steps: the next step works or fails with a clear message, but does not hang', async () => {
   await countWorkers()
   const model = await compileSmall({ threads: 2 })
-  const [x, y] = batchFor(model)
   await model.trainStep(x, y)
   await workers[0].terminate()
   const outcome = await soon(model.trainStep(x, y)).then(
@@ -205,35 +143,24 @@ test('a worker that dies between two steps: the next step works or fails with a 
   await soon(model.dispose())
 })
 
-test('a disposed model: every run says so; disposing of it again does nothing', async () => {
-  for (const threads of [1, 2]) {
+for (const threads of [1, 2])
+  test(`threads=${threads}: a disposed model says so at every run; disposing of it again does nothing`, async () => {
     const model = await compileSmall({ threads })
-    const [x, y] = batchFor(model)
     await model.dispose()
     await model.dispose()
-    for (const call of [
-      () => model.trainStep(x, y),
-      () => model.predict(x),
-      () => model.profile(1),
-    ])
-      await expectRefusal(call, /^the model was disposed; compile the network again$/)
-  }
-})
+    for (const run of [() => model.trainStep(x, y), () => model.predict(x), () => model.profile(1)])
+      await expectRefusal(run, disposed)
+  })
 
-test('a second call while one is running is refused, and the first one ends as ever', async () => {
-  for (const threads of [1, 2]) {
+for (const threads of [1, 2])
+  test(`threads=${threads}: a second call while one is running is refused, and the first one ends as ever`, async () => {
     const [alone, model] = [await compileSmall({ threads }), await compileSmall({ threads })]
-    const [x, y] = batchFor(model)
     await alone.trainStep(x, y)
     const first = model.trainStep(x, y)
+    const negative = x.map((v) => -v)
     // Both before the first one can end.
     const refused = [
-      messageOf(() =>
-        model.trainStep(
-          x.map((v) => -v),
-          y,
-        ),
-      ),
+      messageOf(() => model.trainStep(negative, y)),
       messageOf(() => model.load(new Uint8Array(8))),
     ]
     for (const message of await Promise.all(refused))
@@ -241,15 +168,12 @@ test('a second call while one is running is refused, and the first one ends as e
     await first
     expectSameBits('parameters', alone.stateDict(), model.stateDict())
     await model.trainStep(x, y)
-    await alone.dispose()
-    await model.dispose()
-  }
-})
+    await Promise.all([alone.dispose(), model.dispose()])
+  })
 
 test('disposing of a model while a step runs ends soon', async () => {
-  const model = await compileSmall({ threads: 2, batchSize: 128 }, 32)
-  const [x, y] = batchFor(model)
-  const running = model.trainStep(x, y).then(
+  const model = await compileSmall({ threads: 2, batchSize: 512 }, 32)
+  const running = model.trainStep(...batchOf(512)).then(
     () => 'ended',
     (error: Error) => error.message,
   )
@@ -258,24 +182,10 @@ test('disposing of a model while a step runs ends soon', async () => {
 })
 
 test('dispose waits for the operation that runs, so that it writes in no other memory', async () => {
-  const shape = [1, 4, 4] as const
-  const compileTiny = (seed: number): Promise<Model> =>
-    sequential(flatten(), linear(16, 8), lif(), linear(8, 2)).compile({
-      input: shape,
-      batchSize: 4,
-      timeSteps: 2,
-      seed,
-    })
-  const data = fromArrays({
-    name: 'tiny',
-    images: uniform(32 * 16, 1, 3),
-    labels: labels(32, 2, 3),
-    shape,
-    classes: 2,
-  })
-  const fresh = await compileTiny(7)
+  const { data } = toy(32, 3)
+  const fresh = await compileToy({ seed: 7 })
   const untouched = fresh.stateDict()
-  const model = await compileTiny(0)
+  const model = await compileToy()
   let last: StateDict | undefined
   let amid: StateDict | undefined
   let next: Promise<Model> | undefined
@@ -285,107 +195,53 @@ test('dispose waits for the operation that runs, so that it writes in no other m
     read(index: number, out: Float32Array): number {
       if (index === 8 && last) {
         amid = model.stateDict()
-        const ended = model.dispose()
-        next = ended.then(() => compileTiny(7))
+        next = model.dispose().then(() => compileToy({ seed: 7 }))
       }
       return data.read(index, out)
     },
   }
-  const fitting = model.fit(data, {
-    ema: 0.5,
-    validation,
-    onStep() {
-      last = model.stateDict()
-    },
-  })
-  await expectRefusal(() => fitting, /^the model was disposed; compile the network again$/)
-  const other = await (next as Promise<Model>)
+  const onStep = (): void => {
+    last = model.stateDict()
+  }
+  await expectRefusal(() => model.fit(data, { ema: 0.5, validation, onStep }), disposed)
+  const other = await (next as unknown as Promise<Model>)
   expectSameBits('the next model', other.stateDict(), untouched)
   expectSameBits('parameters amid validation', amid ?? {}, last ?? {})
   expectSameBits('parameters behind it', model.stateDict(), last ?? {})
   await Promise.all([other.dispose(), fresh.dispose()])
 })
 
-test('a callback may wait for dispose, and the training ends behind it', async () => {
-  const data = fromArrays({
-    name: 'tiny',
-    images: uniform(16 * 768, 1, 3),
-    labels: labels(16, 10, 3),
-    shape: input,
-    classes: 10,
-  })
-  for (const hook of ['onStep', 'onEpoch'] as const) {
-    const model = await compileSmall({ timeSteps: 2 })
+for (const hook of ['onStep', 'onEpoch'] as const)
+  test(`${hook} may wait for dispose, and the training ends behind it`, async () => {
+    const model = await compileToy()
     let next: Model | undefined
     let before: StateDict | undefined
-    const fitting = model.fit(data, {
+    const fitting = model.fit(toy(16, 3).data, {
       epochs: 2,
       ema: 0.5,
       async [hook]() {
         await model.dispose()
-        next = await compileSmall({ timeSteps: 2 })
+        next = await compileToy()
         before = next.stateDict()
       },
     })
-    await expectRefusal(() => soon(fitting), /^the model was disposed/)
+    await expectRefusal(() => soon(fitting), disposed)
     expectSameBits('the next model', next?.stateDict() ?? {}, before ?? {})
     await next?.dispose()
-  }
-})
-
-/**
- * Runs a module in a process of its own and resolves with its exit code and output; rejects when it
- * does not end.
- */
-function runChild(body: string, seconds: number): Promise<{ code: number | null; output: string }> {
-  const index = new URL('../../src/index.js', import.meta.url).href
-  const child = spawn(
-    process.execPath,
-    ['--input-type=module', '-e', `import * as s from ${JSON.stringify(index)}\n${body}`],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  let output = ''
-  child.stdout.on('data', (text) => {
-    output += text
   })
-  child.stderr.on('data', (text) => {
-    output += text
-  })
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      child.kill('SIGKILL')
-      reject(new Error(`the process did not end within ${seconds} s; it printed ${output}`))
-    }, seconds * 1000)
-    child.on('close', (code) => {
-      clearTimeout(timer)
-      resolve({ code, output })
-    })
-  })
-}
-
-const program = (threads: number, end: string): string => `
-  const net = s.sequential(s.flatten(), s.linear(12, 8), s.lif(), s.linear(8, 3))
-  const model = await net.compile({ input: [3, 2, 2], batchSize: 2, threads: ${threads} })
-  const { loss } = await model.trainStep(new Float32Array(24).fill(0.5), [0, 1])
-  ${end}
-  console.log('loss', loss)`
 
 for (const threads of [1, 2])
   test(`threads=${threads}: after dispose the process ends by itself`, async () => {
-    const { code, output } = await runChild(program(threads, 'await model.dispose()'), 15)
-    assert.is(code, 0, output)
-    assert.match(output, /^loss \d/)
+    const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
+    const program = `import * as s from ${index}
+      const net = s.sequential(s.flatten(), s.linear(12, 8), s.lif(), s.linear(8, 3))
+      const model = await net.compile({ input: [3, 2, 2], batchSize: 2, threads: ${threads} })
+      const { loss } = await model.trainStep(new Float32Array(24).fill(0.5), [0, 1])
+      await model.dispose()
+      console.log('loss', loss)`
+    const args = ['--input-type=module', '-e', program]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 })
+    assert.match(stdout, /^loss \d/)
   })
-
-test('an error of the user is a SpikewasmError, which a program can tell from others', async () => {
-  const model = await compileSmall()
-  try {
-    await model.trainStep(new Float32Array(3), [0])
-    assert.unreachable('wrong sizes are refused')
-  } catch (error) {
-    assert.instance(error, SpikewasmError)
-  }
-  await model.dispose()
-})
 
 test.run()

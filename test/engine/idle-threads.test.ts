@@ -1,68 +1,44 @@
 // runs: apart
 /** Threads that a model leaves to the next one over its memory. */
 import { once } from 'node:events'
-import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { loadEngine } from '../../src/engine/load.js'
 import { collect } from '../../src/engine/memory/collect.js'
 import { breathe } from '../../src/engine/threads/breathe.js'
 import { endThreads, mostThreads, patience } from '../../src/engine/threads/idle-threads.js'
 import { PoolExecutor } from '../../src/engine/threads/pool.js'
-import * as api from '../../src/index.js'
+import type * as api from '../../src/index.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
-import { expectSameBits, labels, uniform } from '../support/measure.js'
-import { Op } from '../support/operations.js'
+import { expectSameBits } from '../support/measure.js'
 import { soon } from '../support/soon.js'
+import { compileSmall, countWorkers, learn, memoryOf, spoil, workers, x, y } from './small.js'
 
-// Node tells of every worker that starts, whoever starts it.
-const started: Worker[] = []
-process.on('worker', (worker) => void started.push(worker))
+const compileOn = (options: Partial<api.CompileOptions> = {}): Promise<api.Model> =>
+  compileSmall({ threads: 2, ...options })
 
-const compileSmall = (options: Partial<api.CompileOptions> = {}): Promise<api.Model> =>
-  api
-    .sequential({
-      conv1: api.conv2d(3, 8, 3, { padding: 1 }),
-      bn1: api.batchNorm2d(8),
-      fire: api.lif(),
-      flat: api.flatten(),
-      last: api.linear(8 * 64, 5),
-    })
-    .compile({ input: [3, 8, 8], batchSize: 6, timeSteps: 4, seed: 3, threads: 2, ...options })
-
-const x = uniform(6 * 192, 1, 5)
-const y = labels(6, 5, 5)
-
-async function learn(model: api.Model): Promise<api.StateDict> {
-  for (let i = 0; i < 2; i++) await model.trainStep(x, y)
-  return model.stateDict()
-}
-
-const memoryOf = (model: api.Model) => model.session.memory as WebAssembly.Memory
-
-/** Runs a test from where no thread waits, and says how many it has started. */
+/** Runs a test from where no thread waits, and says how many it has workers. */
 const counted = (name: string, body: (count: () => number) => Promise<void>): void =>
   test(name, async () => {
-    await endThreads()
-    started.length = 0
+    await countWorkers()
     // A machine may be slow.
     patience.ms = 60_000
-    await body(() => started.length)
+    await body(() => workers.length)
   })
 
 counted(
   'models of one kind run on the same threads, with the bits of fresh ones',
   async (count) => {
-    const alone = await compileSmall({ threads: 1 })
+    const alone = await compileOn({ threads: 1 })
     const expected = await learn(alone)
     await alone.dispose()
     for (let i = 0; i < 4; i++) {
       // Other numbers lie in the memory by then.
-      const other = await compileSmall({ seed: 10 + i })
+      const other = await compileOn({ seed: 10 + i })
       await learn(other)
       await other.dispose()
-      const model = await compileSmall()
+      const model = await compileOn()
       expectSameBits(`model ${i}`, await learn(model), expected)
       await model.dispose()
     }
@@ -81,7 +57,7 @@ counted('other methods, other builds and other numbers of threads', async (count
   const states: api.StateDict[] = []
   for (let round = 0; round < 2; round++)
     for (const [i, options] of cases.entries()) {
-      const model = await compileSmall(options)
+      const model = await compileOn(options)
       const state = await learn(model)
       if (round === 0) states.push(state)
       else expectSameBits(JSON.stringify(options), state, states[i])
@@ -99,7 +75,7 @@ counted('they wait while models of one thread come and go', async (count) => {
   // Held here, as nobody says when V8 collects.
   const memories = new Set<WebAssembly.Memory>()
   for (const threads of [2, 1, 2, 1, 2]) {
-    const model = await compileSmall({ threads })
+    const model = await compileOn({ threads })
     memories.add(memoryOf(model))
     states.push(await learn(model))
     await model.dispose()
@@ -110,7 +86,7 @@ counted('they wait while models of one thread come and go', async (count) => {
 })
 
 counted('models that live at one time have threads of their own', async (count) => {
-  const models = [await compileSmall(), await compileSmall()]
+  const models = [await compileOn(), await compileOn()]
   const [a, b] = await Promise.all(models.map(learn))
   expectSameBits('both', a, b)
   assert.is(count(), 4)
@@ -118,31 +94,25 @@ counted('models that live at one time have threads of their own', async (count) 
 })
 
 counted('threads of a kernel that trapped are not used again', async (count) => {
-  const model = await compileSmall()
+  const model = await compileOn()
   await learn(model)
-  const { memory, plan } = model.session
-  // The first neuron record becomes an operation that does not exist.
-  const words = new DataView(memory.buffer)
-  const section = plan.programs.train!.address + ProgramWord.Bytes
-  let op = words.getUint32(section + SectionWord.Records * 4, true) + Rec.Op * 4
-  while ((words.getUint32(op, true) & Rec.OpMask) !== Op.Neuron) op += Rec.Bytes
-  words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
-  await expectRefusal(() => soon(model.trainStep(x, y)), /a worker failed at layer fire/)
-  const ends = started.map((worker) => once(worker, 'exit'))
+  spoil(model, 'train')
+  await expectRefusal(() => soon(model.trainStep(x, y)), /a worker failed at layer 2/)
+  const ends = workers.map((worker) => once(worker, 'exit'))
   await model.dispose()
   await soon(Promise.all(ends))
-  const next = await compileSmall()
+  const next = await compileOn()
   await learn(next)
   assert.is(count(), 4)
   await next.dispose()
 })
 
 counted('a poisoned memory takes its threads along', async (count) => {
-  const model = await compileSmall()
+  const model = await compileOn()
   await learn(model)
   new DataView(model.session.memory.buffer).setUint32(Control.Poison, 1, true)
   await model.dispose()
-  const next = await compileSmall()
+  const next = await compileOn()
   await learn(next)
   assert.is(count(), 4)
   await next.dispose()
@@ -150,15 +120,14 @@ counted('a poisoned memory takes its threads along', async (count) => {
 
 counted('threads one of which has died are not used again', async (count) => {
   for (const when of ['before', 'behind']) {
-    await endThreads()
-    started.length = 0
-    const model = await compileSmall()
+    await countWorkers()
+    const model = await compileOn()
     const expected = await learn(model)
     if (when === 'behind') await model.dispose()
-    const [worker] = started
+    const [worker] = workers
     await worker.terminate()
     if (when === 'before') await model.dispose()
-    const next = await compileSmall()
+    const next = await compileOn()
     expectSameBits(when, await learn(next), expected)
     // Two at first, one in place of the dead one, two fresh ones.
     assert.is(count(), 5, when)
@@ -170,12 +139,12 @@ counted('threads of a memory that has grown meanwhile are not used again', async
   // Memories that tests before this have left would do as well.
   await collect()
   await collect()
-  const model = await compileSmall()
+  const model = await compileOn()
   const expected = await learn(model)
   const memory = memoryOf(model)
   await model.dispose()
   memory.grow(1)
-  const next = await compileSmall()
+  const next = await compileOn()
   assert.is(memoryOf(next), memory)
   expectSameBits('behind', await learn(next), expected)
   assert.is(count(), 4)
@@ -184,12 +153,12 @@ counted('threads of a memory that has grown meanwhile are not used again', async
 
 counted('they end when their memory is collected, and so do not hold it', async () => {
   const use = async (): Promise<void> => {
-    const model = await compileSmall()
+    const model = await compileOn()
     await learn(model)
     await model.dispose()
   }
   await use()
-  const ends = started.map((worker) => once(worker, 'exit'))
+  const ends = workers.map((worker) => once(worker, 'exit'))
   assert.is(ends.length, 2)
   await collect()
   await collect()
@@ -205,7 +174,7 @@ counted('they wait for a moment only, and no more of them than there should be',
   patience.ms = 500
   for (const memory of memories) await new PoolExecutor(module, memory, threads).dispose(true)
   await breathe()
-  const ends = started.map((worker) => once(worker, 'exit'))
+  const ends = workers.map((worker) => once(worker, 'exit'))
   assert.is(ends.length, 2 * threads)
   // The first ones make room for the others, which end when they have waited enough.
   await soon(Promise.all(ends.slice(0, threads)))

@@ -11,23 +11,13 @@ import { collect } from '../../src/engine/memory/collect.js'
 import { giveBack, lend } from '../../src/engine/memory/memories.js'
 import { Place } from '../../src/engine/memory/place.js'
 import { expectPackageFile } from '../../src/engine/node/package-file.js'
-import {
-  batchNorm2d,
-  type CompileOptions,
-  conv2d,
-  dropout,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  type StateDict,
-  sequential,
-} from '../../src/index.js'
+import type { CompileOptions, Model } from '../../src/index.js'
 import { initialValues } from '../../src/network/kind.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
-import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { expectSameBits } from '../support/measure.js'
 import { netOf } from '../support/net.js'
-import { skip } from '../support/runner.js'
+import { testUnless } from '../support/runner.js'
+import { compileSmall, learn, memoryOf, x, y } from './small.js'
 
 const run = promisify(execFile)
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
@@ -45,27 +35,6 @@ for (const [kinds, threads] of [
     // a model that stays takes half as much again.
     assert.ok(peakMiB <= 1.3 * onceMiB, `${peakMiB} MiB behind all, ${onceMiB} MiB behind one`)
   })
-
-const compileSmall = (options: Partial<CompileOptions> = {}, channels = 8): Promise<Model> =>
-  sequential({
-    conv1: conv2d(3, channels, 3, { padding: 1 }),
-    bn1: batchNorm2d(channels),
-    fire: lif(),
-    drop: dropout(0.2),
-    flat: flatten(),
-    last: linear(channels * 64, 5),
-  }).compile({ input: [3, 8, 8], batchSize: 6, timeSteps: 4, seed: 3, ...options })
-
-const x = uniform(6 * 192, 1, 5)
-const y = labels(6, 5, 5)
-
-async function learn(model: Model): Promise<StateDict> {
-  for (let i = 0; i < 2; i++) await model.trainStep(x, y)
-  const { logits } = await model.predict(x.subarray(0, 3 * 192))
-  return { ...model.stateDict(), logits: { shape: [logits.length], data: logits.slice() } }
-}
-
-const memoryOf = (model: Model) => model.session.memory as WebAssembly.Memory
 
 /** A memory of its kind that is full of numbers that would show. */
 async function dirty(bytes: number, shared: boolean): Promise<WebAssembly.Memory> {
@@ -139,7 +108,7 @@ test('what can be read of a disposed model stays, whoever gets its memory', asyn
       output: model.output(),
       rates: model.firingRates(),
       steps: model.stepRates(),
-      activity: model.activity('fire'),
+      activity: model.activity('2'),
     })
     const before = read()
     const memory = memoryOf(model)
@@ -161,13 +130,8 @@ const compileLarge = (seed: number, threads = 1): Promise<Model> =>
     seed,
     threads,
   })
-interface Numbers {
-  readonly begun: StateDict
-  readonly learned: StateDict
-}
-/** The first numbers of one, and those behind a step, on any number of threads. */
-let large: Promise<Numbers> | undefined
-async function firstNumbers(): Promise<Numbers> {
+/** Those of one: as it begins, and behind a step. */
+async function largeNumbers() {
   const model = await compileLarge(9)
   const begun = model.stateDict()
   await model.trainStep(x, y)
@@ -218,7 +182,10 @@ test('weights that are made in parts are those that are made at once', async () 
   await model.dispose()
 })
 
-const uses: Record<string, (next: Model, expected: Numbers) => Promise<unknown>> = {
+const uses: Record<
+  string,
+  (next: Model, expected: Awaited<ReturnType<typeof largeNumbers>>) => Promise<unknown>
+> = {
   'is read': async (next, { begun }) => {
     expectSameBits('as it begins', begun, next.stateDict())
     assert.throws(() => next.gradients(), /none has run yet/)
@@ -234,8 +201,7 @@ const uses: Record<string, (next: Model, expected: Numbers) => Promise<unknown>>
 }
 for (const [what, use] of Object.entries(uses))
   test(`a large model that is done stays as it is, before and when the next one ${what}`, async () => {
-    large ??= firstNumbers()
-    const expected = await large
+    const expected = await largeNumbers()
     const threads = what === 'trains' ? 2 : 1
     const model = await compileLarge(3, threads)
     await model.trainStep(x, y)
@@ -282,57 +248,60 @@ test('a batch that is far too large is refused after small plans, with one that 
   await model.dispose()
 })
 
-/** What compiling a network of so many inputs says where addresses are limited to so many KiB. */
-async function saidUnder(limit: number, inputs: number, options: CompileOptions): Promise<string> {
+const onLinux = testUnless(process.platform !== 'linux' && 'it takes Linux')
+
+/** What a program prints where addresses are limited to so many KiB; `s` is the package. */
+async function printedUnder(limit: number, body: string): Promise<string> {
   const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
-  const body = `const s = await import(${index})
-    const net = s.sequential(s.linear(${inputs}, 2))
+  const command = `ulimit -v ${limit}; exec "$0" --input-type=module -e "$1"`
+  const program = `const s = await import(${index})\n${body}`
+  return (await run('sh', ['-c', command, process.execPath, program])).stdout
+}
+
+/** What compiling a network of so many inputs says there. */
+const saidUnder = (limit: number, inputs: number, options: CompileOptions): Promise<string> =>
+  printedUnder(
+    limit,
+    `const net = s.sequential(s.linear(${inputs}, 2))
     await net.compile(${JSON.stringify(options)}).then(
       async (model) => { await model.dispose(); console.log('runs') },
-      (e) => console.log(e.name, e.message))`
-  const command = `ulimit -v ${limit}; exec "$0" --input-type=module -e "$1"`
-  return (await run('sh', ['-c', command, process.execPath, body])).stdout
-}
+      (e) => console.log(e.name, e.message))`,
+  )
 
 /** Whether V8 makes do with fewer addresses for a memory: from Node 24 on. */
 const makesDo = Number(process.versions.v8.split('.')[0]) >= 13
 
-test('under a limit of addresses a model runs, or the message gives need and limit', async () => {
-  if (process.platform !== 'linux') return skip('it takes Linux')
-  const small = await saidUnder(8_000_000, 4, { input: [4], threads: 1 })
-  const reserve =
-    /^SpikewasmError the model needs .* 10\.00 GiB of addresses, but the process may use 7\.63 GiB/
-  assert.match(small, makesDo ? /^runs$/m : reserve)
-  const large: CompileOptions = { input: [50_000], batchSize: 8_000, threads: 1 }
-  const fewer = /^SpikewasmError the model needs [\d.]+ GiB .* more than the .* fits is \d+$/m
-  assert.match(await saidUnder(3_500_000, 50_000, large), makesDo ? fewer : / of addresses, but /)
-})
+onLinux(
+  'under a limit of addresses a model runs, or the message gives need and limit',
+  async () => {
+    const small = await saidUnder(8_000_000, 4, { input: [4], threads: 1 })
+    const reserve =
+      /^SpikewasmError the model needs .* 10\.00 GiB of addresses, but the process may use 7\.63 GiB/
+    assert.match(small, makesDo ? /^runs$/m : reserve)
+    const large: CompileOptions = { input: [50_000], batchSize: 8_000, threads: 1 }
+    const fewer = /^SpikewasmError the model needs [\d.]+ GiB .* more than the .* fits is \d+$/m
+    assert.match(await saidUnder(3_500_000, 50_000, large), makesDo ? fewer : / of addresses, but /)
+    assert.match(
+      await saidUnder(13_000_000, 4, { input: [4], threads: 16 }),
+      /^SpikewasmError threads: 16 threads need about .* may use 12\.40 GiB, and uses .*; choose fewer/,
+    )
+  },
+)
 
-test('under a limit of addresses models with threads follow one another', async () => {
-  if (process.platform !== 'linux') return skip('it takes Linux')
-  const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
-  const body = `const s = await import(${index})
-    for (const width of [4, 4, 400, 5])
+onLinux('under a limit of addresses models with threads follow one another', async () => {
+  // Room for one model and its threads, not for two.
+  const printed = await printedUnder(
+    makesDo ? 10_600_000 : 16_500_000,
+    `for (const width of [4, 4, 400, 5])
       for (const threads of [2, 3]) {
         const options = { input: [width], batchSize: 8, threads }
         const model = await s.sequential(s.linear(width, 2)).compile(options)
         await model.trainStep(new Float32Array(8 * width), new Int32Array(8))
         await model.dispose()
       }
-    console.log('all run')`
-  // Room for one model and its threads, not for two.
-  const kib = makesDo ? 10_600_000 : 16_500_000
-  const command = `ulimit -v ${kib}; exec "$0" --input-type=module -e "$1"`
-  const { stdout } = await run('sh', ['-c', command, process.execPath, body])
-  assert.is(stdout, 'all run\n')
-})
-
-test('under a limit of addresses threads that have no room are refused', async () => {
-  if (process.platform !== 'linux') return skip('it takes Linux')
-  const said = await saidUnder(13_000_000, 4, { input: [4], threads: 16 })
-  const expected =
-    /^SpikewasmError threads: 16 threads need about .* may use 12\.40 GiB, and uses .*; choose fewer/
-  assert.match(said, expected)
+    console.log('all run')`,
+  )
+  assert.is(printed, 'all run\n')
 })
 
 test('a missing file of the package is named', async () => {
