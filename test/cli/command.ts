@@ -12,8 +12,10 @@ export interface Result {
 }
 
 export interface Options {
-  /** Called with all of standard output so far, and a function that sends SIGINT. */
-  readonly onOutput?: (stdout: string, interrupt: () => void) => void
+  /** Called with all of standard output so far. */
+  readonly onOutput?: (stdout: string) => void
+  /** Whether standard output is so far that Ctrl-C is pressed, once. */
+  readonly interruptWhen?: (stdout: string) => boolean
   /** Arguments are node's, not the command's. */
   readonly node?: boolean
   /** Folder to run in. */
@@ -22,7 +24,7 @@ export interface Options {
 
 export function run(
   args: readonly string[],
-  { onOutput, node = false, cwd }: Options = {},
+  { onOutput, interruptWhen, node = false, cwd }: Options = {},
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, node ? args : [main, ...args], {
@@ -30,9 +32,13 @@ export function run(
       cwd,
     })
     let [stdout, stderr] = ['', '']
+    let isDue = interruptWhen
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
-      onOutput?.(stdout, () => child.kill('SIGINT'))
+      onOutput?.(stdout)
+      if (!isDue?.(stdout)) return
+      isDue = undefined
+      child.kill('SIGINT')
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
@@ -54,5 +60,6 @@ export function parseLines(stdout: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
-/** A training that takes no time. */
-export const tiny = ['--limit-train', '96', '--limit-test', '71', '--epochs', '1', '--threads', '1']
+/** A training that takes no time: its options in a line, and as words. */
+export const small = '--limit-train 96 --limit-test 71 --epochs 1 --threads 1'
+export const tiny = small.split(' ')

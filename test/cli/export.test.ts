@@ -1,93 +1,76 @@
-/** `spikewasm export` and `spikewasm eval --on`: files, numbers, and one line for each mistake. */
+/**
+ * `spikewasm export` and `spikewasm eval --on`: files and numbers. One line for each mistake is in
+ * printed.test.ts.
+ */
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { netHeader } from '../../src/edge/header.js'
-import { netInfo } from '../../src/edge/net.js'
-import { parseState, serializeState } from '../../src/files/state.js'
-import { withFolder } from '../files/temporary.js'
+import { netInfo, openNet } from '../../src/edge/net.js'
+import { conv2d, flatten, lif, linear, mlp, sequential } from '../../src/index.js'
+import { uniform } from '../support/measure.js'
 import { tinyNet } from '../support/tiny-net.js'
 import { run as runProcess } from './command.js'
-import { parseLines, run, tiny } from './in-process.js'
+import { type Commands, inFolder, small } from './in-process.js'
 
-/** What the command prints with --json; it must succeed. */
-async function json(args: readonly string[], cwd: string): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await run([...args, '--json'], { cwd })
-  assert.equal([code, stderr], [0, ''], args.join(' '))
-  const lines = parseLines(stdout)
-  assert.is(lines.length, 1)
-  return lines[0]
-}
-
-/** Asserts that it ends with code 1, one line, and no file beside those that were there. */
-async function refuses(args: string, message: RegExp, cwd: string): Promise<void> {
-  const before = await readdir(cwd)
-  const { code, stdout, stderr } = await run(args.split(' '), { cwd })
-  assert.equal([code, stdout], [1, ''], args)
-  assert.match(stderr, /^spikewasm: .*\n$/, args)
-  assert.match(stderr, message, args)
-  assert.equal(await readdir(cwd), before, args)
-}
+const ESCAPE = '\u001b'
 
 const bytesOf = async (...path: string[]): Promise<Uint8Array> =>
   new Uint8Array(await readFile(join(...path)))
 
 /** A folder with a run `net` of `mlp` on the digits. */
-function withRun(body: (folder: string) => Promise<void>): Promise<void> {
-  return withFolder(async (folder) => {
-    const args = ['train', ...tiny, '--model', 'mlp', '--out', 'net']
-    assert.is((await run(args, { cwd: folder })).code, 0)
-    await body(folder)
+const withRun = (body: (folder: string, commands: Commands) => Promise<void>): Promise<void> =>
+  inFolder(async (folder, commands) => {
+    await commands.succeed(`train ${small} --model mlp --out net`)
+    await body(folder, commands)
   })
-}
 
 test('export of a run: module, header, and the accuracy of the very file', () =>
-  withRun(async (folder) => {
-    const result = await json(['export', '--run', 'net', '--out', 'mlp.wasm'], folder)
+  withRun(async (folder, { lastOf, succeed }) => {
+    const result = await lastOf('export --run net --out mlp.wasm')
     assert.equal((await readdir(folder)).sort(), ['mlp.h', 'mlp.wasm', 'net'])
     const bytes = await bytesOf(folder, 'mlp.wasm')
-    const info = netInfo(bytes)
+    const { memoryBytes, usedBytes, weightBytes, synops, name } = netInfo(bytes)
     assert.is(await readFile(join(folder, 'mlp.h'), 'utf8'), netHeader(bytes, 'mlp.h'))
-    const [file] = result.files as Record<string, unknown>[]
+    const { files, synopsMean, synopsMax, modelAccuracy } = result
+    const [{ accuracy, correct, ...file }] = files as Record<string, unknown>[]
+    assert.equal(file, {
+      file: 'mlp.wasm',
+      target: 'simd',
+      bytes: bytes.length,
+      overheadBytes: bytes.length - weightBytes,
+      memoryBytes,
+      usedBytes,
+    })
     assert.equal(
-      [file.file, file.target, file.bytes, file.memoryBytes, file.usedBytes],
-      ['mlp.wasm', 'simd', bytes.length, info.memoryBytes, info.usedBytes],
-    )
-    assert.is(file.overheadBytes, bytes.length - info.weightBytes)
-    assert.equal(
-      [result.model, result.header, result.mode, result.precision, result.inputType],
-      ['mlp', 'mlp.h', 'infer', 'f32', 'f32'],
+      [result.model, result.header, result.mode, result.precision, result.inputType, name],
+      ['mlp', 'mlp.h', 'infer', 'f32', 'f32', 'mlp'],
     )
     // The run tested its network on 71 digits; so does the export.
-    assert.is(result.samples, 71)
-    assert.is(file.accuracy, result.modelAccuracy)
-    assert.ok((result.synopsMean as number) > 0)
-    assert.ok((result.synopsMean as number) <= (result.synopsMax as number))
-    assert.equal(info.synops, { max: result.synopsMax, mean: result.synopsMean })
-    assert.is(info.name, 'mlp')
+    assert.equal([result.samples, accuracy], [71, modelAccuracy])
+    assert.ok((synopsMean as number) > 0 && (synopsMean as number) <= (synopsMax as number))
+    assert.equal(synops, { max: synopsMax, mean: synopsMean })
 
-    const tested = await json(['eval', '--on', 'mlp.wasm', '--run', 'net'], folder)
+    const tested = await lastOf('eval --on mlp.wasm --run net')
     assert.equal(
       [tested.testAccuracy, tested.correct, tested.samples, tested.on, tested.name],
-      [file.accuracy, file.correct, 71, 'mlp.wasm', 'mlp'],
+      [accuracy, correct, 71, 'mlp.wasm', 'mlp'],
     )
-    const all = await json(['eval', '--on', 'mlp.wasm', '--dataset', 'digits'], folder)
-    assert.is(all.samples, 355)
-    const { stdout } = await run(['eval', '--on', 'mlp.wasm'], { cwd: folder })
+    const { stdout } = await succeed('eval --on mlp.wasm')
     assert.match(stdout, /^mlp\.wasm \(simd, infer, f32, T 4\) on digits test\n/)
-    assert.match(stdout, /test accuracy/)
+    assert.match(stdout, /samples +│ +355 /)
   }))
 
 test('export with bytes, labels, a name, steps; both targets; from weights alone', () =>
-  withRun(async (folder) => {
+  withRun(async (folder, { lastOf, succeed }) => {
     await copyFile(join(folder, 'net/weights.safetensors'), join(folder, 'w.safetensors'))
     await writeFile(join(folder, 'labels.txt'), 'o\neins\nzwei\n3\n4\n5\n6\n7\n8\nneun\n')
-    const source = ['--weights', 'w.safetensors', '--model', 'mlp']
-    const more = ['--labels', 'labels.txt', '--input-type', 'u8', '--name', 'Ziffern']
+    const source = 'export --weights w.safetensors --model mlp'
+    const more = '--labels labels.txt --input-type u8 --name Ziffern --target both'
     const { code, stdout, stderr } = await runProcess(
-      ['export', ...source, ...more, '--target', 'both', '--out', 'z.wasm', '--limit-test', '50'],
+      `${source} ${more} --out z.wasm --limit-test 50`.split(' '),
       { cwd: folder },
     )
     assert.equal([code, stderr], [0, ''])
@@ -104,138 +87,103 @@ test('export with bytes, labels, a name, steps; both targets; from weights alone
     assert.match(await readFile(join(folder, 'z.h'), 'utf8'), /"Ziffern"/)
 
     const list = 'a,b,c,d,e,f,g,h,i,j'
-    const shape = ['--input', '1,8,8', '--classes', '10', '--time-steps', '6', '--mode', 'step']
+    const shape = '--input 1,8,8 --classes 10 --time-steps 6 --mode step --out s.wasm'
     // Files of an export before it are replaced.
-    await json(
-      ['export', ...source, ...shape, '--labels', `k,${list.slice(2)}`, '--out', 's.wasm'],
-      folder,
-    )
-    const steps = await json(
-      ['export', ...source, ...shape, '--labels', list, '--out', 's.wasm'],
-      folder,
-    )
+    await succeed(`${source} ${shape} --labels k,${list.slice(2)}`)
+    const steps = await lastOf(`${source} ${shape} --labels ${list}`)
     assert.equal([steps.mode, steps.timeSteps, steps.modelAccuracy], ['step', 6, null])
     assert.equal(netInfo(await bytesOf(folder, 's.wasm')).labels, list.split(','))
-    const tested = await json(['eval', '--on', 's.wasm'], folder)
+    const tested = await lastOf('eval --on s.wasm')
     assert.equal([tested.mode, tested.timeSteps, tested.samples], ['step', 6, 355])
   }))
 
-test('export: mistakes', () =>
-  withRun(async (folder) => {
-    await mkdir(join(folder, 'folder.wasm'))
-    await mkdir(join(folder, 'd', 'x.h'), { recursive: true })
-    await writeFile(join(folder, 'two.txt'), 'a\nb\n')
-    // Weights without their network.
-    const saved = await bytesOf(folder, 'net/weights.safetensors')
-    await writeFile(join(folder, 'w'), serializeState(parseState(saved, 'net')))
-    await writeFile(join(folder, 'by-hand.h'), '/* mine */\n')
-    const cases: readonly (readonly [string, RegExp])[] = [
-      ['--run net', /required option '--out <file>' not specified; see spikewasm --help/],
-      [
-        '--out a.wasm',
-        /either --run <folder>, --weights <file> or --pretrained <name> must be given, got none; train --out/,
-      ],
-      ['--run net --weights w --out a.wasm', /got both; leave one out/],
-      [
-        '--run no --out a.wasm',
-        /the run's options\.json must be a readable file, got "no\/options\.json"/,
-      ],
-      ['--run net --out no/a.wasm', /--out must be a file in a folder that exists, got "no\/a/],
-      ['--run net --out folder.wasm', /--out must name a file, such as net\.wasm/],
-      ['--run net --out a.wasm --target avx', /--target must be one of simd, scalar, both, got/],
-      ['--run net --out a.wasm --mode x', /--mode must be one of infer, step, both, train, got/],
-      ['--run net --out a.wasm --precision f16', /--precision must be one of f32, int8, got/],
-      [
-        '--run net --out a.wasm --labels T-shirt/top,b',
-        /got 2 from the list "T-shirt\/top,b" \(there is no file of that name, with one a line\)/,
-      ],
-      [
-        '--run net --out a.wasm --labels nofile.txt',
-        /--labels must be names or a file, got "nofile\.txt", which looks like a file, but there is/,
-      ],
-      [
-        '--run net --out a.wasm --labels two.txt',
-        /--labels must name each of the 10 classes, got 2 from the file "two\.txt", one a line/,
-      ],
-      ['--run net --out a.h', /--out must name the module, such as net\.wasm, got "a\.h"/],
-      ['--run net --out d/x.wasm', /d\/x\.h: the file could not be written: there is a folder/],
-      ['--run net --out by-hand.wasm', /by-hand\.h: must be free for the header, or one that/],
-      [
-        '--run net --out a.wasm --labels a,b,c,d,e,f,g,,i,j',
-        /--labels\[7\] must be text of 1 to 500 characters/,
-      ],
-      [
-        '--run net --out a.wasm --mode train --precision int8',
-        /--precision must be f32 with --mode train, got int8/,
-      ],
-      ['--run net --out a.wasm --mean 0,x', /--mean must be numbers, separated by commas/],
-      [
-        '--run net --out a.wasm --mean 0',
-        /--mean must be left out without --input-type u8, got 0;/,
-      ],
-      [
-        '--run net --out a.wasm --input-type u8 --std 0',
-        /--std must hold finite numbers > 0, got 0 for channel 0/,
-      ],
-      [
-        '--run net --out a.wasm --input-type u8 --mean 0,1',
-        /--mean must be a list with a number for each of the 1 channels, got 2/,
-      ],
-      ['--run net --out a.wasm --batch-size 4', /--batch-size must be left out with mode infer/],
-      ['--run net --out a.wasm --model cnn', /weights\.safetensors: /],
-      ['--run net --out a.wasm --data here', /--data must be left out for --dataset digits/],
-      ['--run net --out a.wasm --input 1,8', /--input and --classes must be left out, got one/],
-      ['--weights w --out a.wasm --input 1,8,8', /--classes must be given with --input/],
-      [
-        '--weights w --out a.wasm --input 1,8,8 --limit-test 9',
-        /--dataset must be given with --data and --limit-test, got none/,
-      ],
-    ]
-    for (const [args, message] of cases) await refuses(`export ${args}`, message, folder)
-    const shape = '--model mlp --input 1,8,8 --classes 10 --input-type u8'
-    const weights = '--weights w'
-    if (spawnSync('mkfifo', [join(folder, 'pipe')]).status === 0) {
-      const pipe = /pipe: the file could not be written: it is a pipe, no regular file/
-      await refuses('export --run net --out pipe', pipe, folder)
+test('export of networks of vectors and series, by the file and by --input', () =>
+  inFolder(async (folder, { succeed }) => {
+    const vector = await mlp([64], 10).compile({ input: [64] })
+    const conv = sequential(conv2d(2, 4, [1, 3]), lif(), flatten(), linear(4 * 10, 3))
+    const series = await conv.compile({ input: [2, 12] })
+    await vector.save(join(folder, 'vector.safetensors'))
+    await series.save(join(folder, 'series.safetensors'))
+    const named = 'vector.safetensors --model mlp --classes 10 --input'
+    for (const [args, model, shape] of [
+      ['vector.safetensors', vector, [64, 1, 1]],
+      ['series.safetensors', series, [2, 1, 12]],
+      [`${named} 64`, vector, [64, 1, 1]],
+      [`${named} 4,16`, vector, [4, 1, 16]],
+    ] as const) {
+      await succeed(`export --weights ${args} --out x.wasm --json`)
+      const net = await openNet(await readFile(join(folder, 'x.wasm')))
+      assert.equal(net.info.input.slice(-3), shape, args)
+      const x = uniform(shape[0] * shape[1] * shape[2], 1, 5)
+      net.input.set(x)
+      net.infer()
+      assert.equal(net.output, (await model.predict(x)).logits, args)
     }
-    assert.equal(await readdir(join(folder, 'd')), ['x.h'])
-    assert.is(await readFile(join(folder, 'by-hand.h'), 'utf8'), '/* mine */\n')
-    await refuses(
-      `export ${weights} ${shape} --out a.wasm`,
-      /--mean must be given with --input-type u8, since the data set is not at hand/,
-      folder,
-    )
+    await Promise.all([vector.dispose(), series.dispose()])
   }))
 
-test('eval --on: mistakes, damaged and foreign files', () =>
-  withFolder(async (folder) => {
+test('export --mode train: what a run did beside plain steps is refused by name', () =>
+  inFolder(async (_, { succeed, refuse }) => {
+    const odd = '--clip-norm 1 --loss mse --rate-penalty 1'
+    await succeed(`train ${small} --model mlp ${odd} --out odd`)
+    await refuse(
+      'export --run odd --mode train --out a.wasm',
+      /--mode train must be left out for a run with --loss mse, --rate-penalty, --clip-norm, which/,
+    )
+    await succeed('export --weights odd/weights.safetensors --mode train --out b.wasm')
+  }))
+
+test('export: a pipe is no place for a file, and what is in the way stays', () =>
+  withRun(async (folder, { refuse }) => {
+    await writeFile(join(folder, 'by-hand.h'), '/* mine */\n')
+    await refuse('export --run net --out by-hand.wasm', /by-hand\.h: must be free for the header/)
+    assert.is(await readFile(join(folder, 'by-hand.h'), 'utf8'), '/* mine */\n')
+    if (spawnSync('mkfifo', [join(folder, 'pipe')]).status !== 0) return
+    const pipe = /pipe: the file could not be written: it is a pipe, no regular file/
+    await refuse('export --run net --out pipe', pipe)
+  }))
+
+test('export in a terminal: a bar says what is done, and is gone behind it', () =>
+  inFolder(async (folder, { run }) => {
+    const model = await mlp([1, 8, 8], 10).compile({ input: [1, 8, 8] })
+    await model.save(join(folder, 'm.safetensors'))
+    await model.dispose()
+    const { now } = Date
+    // A bar is drawn anew when some time has passed.
+    let time = 0
+    Date.now = () => (time += 1000)
+    try {
+      const data = '--dataset digits --limit-test 100'
+      const { stderr } = await run(
+        `export --weights m.safetensors --out m.wasm --target both ${data}`,
+        { columns: 80 },
+      )
+      const ofFile = (file: string) => [`testing ${file} 0 %`, `testing ${file} 100 %`]
+      assert.equal(
+        [...stderr.matchAll(/\[1G(\w[^[]*) \[[=-]{20}\]( \d+ %)/g)].map(([, a, b]) => a + b),
+        [
+          'testing the model 0 %',
+          ...['0', '30', '60', '100'].map((share) => `exporting ${share} %`),
+          ...ofFile('m.simd.wasm'),
+          ...ofFile('m.scalar.wasm'),
+        ],
+      )
+      assert.ok(stderr.endsWith(`${ESCAPE}[?25h${ESCAPE}[?7h${ESCAPE}8${ESCAPE}[1G${ESCAPE}[2K`))
+    } finally {
+      Date.now = now
+    }
+  }))
+
+test('eval --on: a file without weights of its own is tested as it is, on either part', () =>
+  inFolder(async (folder, { lastOf }) => {
     const good = tinyNet({ info: { input: [1, 8, 8], classes: 10 } })
     await writeFile(join(folder, 'good.wasm'), good)
-    await writeFile(join(folder, 'cut.wasm'), good)
-    await truncate(join(folder, 'cut.wasm'), good.length - 7)
-    await writeFile(join(folder, 'small.wasm'), tinyNet())
-    await writeFile(join(folder, 'few.wasm'), tinyNet({ info: { input: [1, 8, 8] } }))
-    await writeFile(join(folder, 'text.wasm'), 'hello')
-    const { testAccuracy, samples } = await json(['eval', '--on', 'good.wasm'], folder)
+    const { testAccuracy, samples } = await lastOf('eval --on good.wasm')
     assert.ok((testAccuracy as number) < 0.5)
     assert.is(samples, 355)
-    const train = ['eval', '--on', 'good.wasm', '--split', 'train', '--limit-train', '40']
-    const trained = await json(train, folder)
+    const trained = await lastOf('eval --on good.wasm --split train --limit-train 40')
     assert.equal([trained.samples, trained.split], [40, 'train'])
     assert.type(trained.trainAccuracy, 'number')
-    const cases: readonly (readonly [string, RegExp])[] = [
-      ['no.wasm', /--on must be a readable file, got "no\.wasm"/],
-      ['text.wasm', /text\.wasm: an exported network must be a WebAssembly module/],
-      ['cut.wasm', /cut\.wasm: an exported network must have a section 0 of .* it is cut off/],
-      ['small.wasm', /samples of \[1, 2, 2\], as the exported network takes, got \[1, 8, 8\]/],
-      ['few.wasm', /must have 3 classes, as the exported network gives, got 10/],
-      ['good.wasm --weights w', /--weights must be left out with --on, got w/],
-      ['good.wasm --time-steps 4', /--time-steps must be left out with --on, got 4/],
-      ['good.wasm --model mlp', /--model must be left out with --on, got mlp/],
-      ['good.wasm --run no', /the run's options\.json must be a readable file/],
-      ['good.wasm --dataset mnist', /--data must be the folder with .* for --dataset mnist/],
-    ]
-    for (const [args, message] of cases) await refuses(`eval --on ${args}`, message, folder)
   }))
 
 test.run()

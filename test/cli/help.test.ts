@@ -54,14 +54,7 @@ test('train --help: at most 45 lines of 80 columns, with the options of a first 
   const lines = page.trimEnd().split('\n')
   assert.ok(lines.length <= 45, `${lines.length} lines`)
   assert.ok(lines.every((line) => line.length <= 80))
-  assert.equal(headingsIn(page), [
-    'Data',
-    'Network',
-    'Training',
-    'Optimizer and loss',
-    'Run',
-    'Options',
-  ])
+  const flags = flagsIn(page)
   for (const flag of [
     'dataset',
     'data',
@@ -73,33 +66,24 @@ test('train --help: at most 45 lines of 80 columns, with the options of a first 
     'resume',
     'json',
   ])
-    assert.ok(flagsIn(page).includes(`--${flag}`), flag)
-  assert.match(
-    page,
-    /network by name or file: [^(]*\(mlp, cnn,[^)]*; default: cnn, for recordings eventCnn\)/,
-  )
-  assert.match(page, /--data <path> +where the data set is\n/)
+    assert.ok(flags.includes(`--${flag}`), flag)
   assert.not.match(page, 'train-images-idx3-ubyte.gz')
 })
 
 test('--help all stands anywhere, behind -h and behind help too', async () => {
-  const all = await helpOf('train', '--help', 'all')
+  const [first, all] = [await helpOf('train', '--help'), await helpOf('train', '--help', 'all')]
   assert.ok(all.split('\n').length > 200)
-  for (const args of [
-    ['train', '-h', 'all'],
-    ['train', '--epochs', '3', '--help', 'all', '--seed', '2'],
-    ['train', '--help', 'all', '--json'],
-    ['help', 'train', 'all'],
+  for (const [line, wanted] of [
+    ['train -h all', all],
+    ['train --epochs 3 --help all --seed 2', all],
+    ['train --help all --json', all],
+    ['help train all', all],
+    ['train -h', first],
+    ['train --help --json', first],
+    ['train all --help', first],
+    ['help train', first],
   ])
-    assert.is(await helpOf(...args), all, args.join(' '))
-  const first = await helpOf('train', '--help')
-  for (const args of [
-    ['train', '-h'],
-    ['train', '--help', '--json'],
-    ['train', 'all', '--help'],
-    ['help', 'train'],
-  ])
-    assert.is(await helpOf(...args), first, args.join(' '))
+    assert.is(await helpOf(...line.split(' ')), wanted, line)
 })
 
 test('spikewasm --help: the commands, and with all the same', async () => {

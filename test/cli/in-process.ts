@@ -8,9 +8,10 @@ import * as assert from 'uvu/assert'
 import { FAILED } from '../../src/cli/mistakes.js'
 import { runProgram } from '../../src/cli/program.js'
 import { Session } from '../../src/engine/session.js'
-import type { Result } from './command.js'
+import { withFolder } from '../files/temporary.js'
+import { parseLines, type Result } from './command.js'
 
-export { parseLines, tiny } from './command.js'
+export { parseLines, small, tiny } from './command.js'
 
 export interface Options {
   /** Folder to run in. */
@@ -30,11 +31,18 @@ const spikewasm = (args: readonly string[]): Promise<void> =>
 
 let last: Promise<unknown> = Promise.resolve()
 
+/** Arguments, or a text of them with a space between two. */
+export type Line = string | readonly string[]
+
+const wordsOf = (line: Line): readonly string[] =>
+  typeof line === 'string' ? line.split(' ') : line
+
 /** As in `command.ts`. One command runs at a time, whoever asks. */
 export function run(
-  args: readonly string[],
+  line: Line,
   { program = spikewasm, ...options }: Options = {},
 ): Promise<Result> {
+  const args = wordsOf(line)
   const result = last.then(() => runAlone(() => program(args), options))
   last = result.catch(() => {})
   return result
@@ -47,19 +55,41 @@ export async function succeed(...of: Parameters<typeof run>): Promise<Result> {
   return result
 }
 
+/** The last line that a command with --json prints. */
+export async function lastOf(line: Line, options?: Options): Promise<Record<string, unknown>> {
+  const { stdout } = await succeed([...wordsOf(line), '--json'], options)
+  return parseLines(stdout).at(-1)!
+}
+
 /** One line on standard error, nothing on standard output, exit code 1, no stack. */
 export async function refuse(
-  args: readonly string[],
+  line: Line,
   message: RegExp,
-  how: (args: readonly string[]) => Promise<Result> = run,
+  options?: Options,
+  how: (args: readonly string[], options?: Options) => Promise<Result> = run,
 ): Promise<void> {
-  const { code, stdout, stderr } = await how(args)
+  const args = wordsOf(line)
+  const { code, stdout, stderr } = await how(args, options)
   const where = `${args.join(' ')} → ${code}: ${stderr}`
   assert.is(code, 1, where)
   assert.match(stderr, message, where)
   assert.match(stderr, /^spikewasm: [^\n]+\n$/, where)
   assert.is(stdout, '', where)
 }
+
+/** The same where they run in a folder. */
+export const commandsIn = (cwd: string) => ({
+  run: (line: Line, options?: Options) => run(line, { cwd, ...options }),
+  succeed: (line: Line, options?: Options) => succeed(line, { cwd, ...options }),
+  lastOf: (line: Line) => lastOf(line, { cwd }),
+  refuse: (line: Line, message: RegExp) => refuse(line, message, { cwd }),
+})
+
+export type Commands = ReturnType<typeof commandsIn>
+
+/** Runs `body` with a new folder, and commands that run in it. */
+export const inFolder = (body: (folder: string, commands: Commands) => Promise<void>) =>
+  withFolder((folder) => body(folder, commandsIn(folder)))
 
 /** Where commands listen, and for what. */
 const emitters = [

@@ -17,9 +17,8 @@ import {
   sequential,
   stabilizedLif,
 } from '../../src/index.js'
-import { withFolder } from '../files/temporary.js'
 import { run as runProcess } from './command.js'
-import { parseLines, run, succeed, tiny } from './in-process.js'
+import { inFolder, lastOf, parseLines, succeed, tiny } from './in-process.js'
 
 const { version } = JSON.parse(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
@@ -53,23 +52,10 @@ test('--no-revectorize is taken by what computes, and no flag of V8 makes it com
 })
 
 test('info --model: layers and memory', async () => {
-  const options = [
-    '--model',
-    'cnn',
-    '--dataset',
-    'cifar10',
-    '--batch-size',
-    '3',
-    '--time-steps',
-    '6',
-    '--method',
-    'bptt',
-  ]
-  const { stdout } = await succeed(['info', ...options])
+  const line = 'info --model cnn --dataset cifar10 --batch-size 3 --time-steps 6 --method bptt'
+  const { stdout } = await succeed(line)
   assert.match(stdout, /input \[3, 32, 32\], batch 3, T 6, method bptt m/)
-  const [{ model }] = parseLines((await run(['info', ...options, '--json'])).stdout) as {
-    model: Record<string, unknown>
-  }[]
+  const model = (await lastOf(line)).model as Record<string, unknown>
   // 3·16·9 + 2·16, 16·32·9 + 2·32, 32·8·8·10 + 10
   assert.equal(
     [model.parameters, model.batchSize, model.timeSteps, model.method],
@@ -79,34 +65,32 @@ test('info --model: layers and memory', async () => {
 })
 
 test('info: the batch of a run, and frames for recordings', () =>
-  withFolder(async (folder) => {
-    const out = join(folder, 'run')
-    const how = ['--model', 'mlp', '--batch-size', '7', '--limit-train', '28', '--epochs', '1']
-    await succeed(['train', ...how, '--threads', '1', '--out', out])
-    const factsOf = async (...args: string[]) =>
-      parseLines((await run(['info', ...args, '--json'])).stdout)[0].model as {
+  inFolder(async (_, { succeed, lastOf }) => {
+    const how = '--model mlp --batch-size 7 --limit-train 28 --epochs 1 --threads 1'
+    await succeed(`train ${how} --out run`)
+    const factsOf = async (args: string) =>
+      (await lastOf(`info ${args}`)).model as {
         readonly batchSize: number
         readonly timeSteps: number
         readonly memoryBytes: { readonly input: number }
       }
-    assert.is((await factsOf('--run', out)).batchSize, 7)
-    const recordings = ['--model', 'eventCnn', '--dataset', 'nmnist', '--batch-size', '2']
-    const { timeSteps, memoryBytes } = await factsOf(...recordings)
+    assert.is((await factsOf('--run run')).batchSize, 7)
+    const recordings = '--model eventCnn --dataset nmnist --batch-size 2'
+    const { timeSteps, memoryBytes } = await factsOf(recordings)
     assert.is(timeSteps, 10)
     assert.ok(memoryBytes.input >= 2 * 10 * 2 * 34 * 34 * 4, `${memoryBytes.input}`)
   }))
 
 test('info: equations of the neurons, each kind once, with its layers and numbers', () =>
-  withFolder(async (folder) => {
-    const path = join(folder, 'kinds.safetensors')
-    const of = async (layers: readonly Layer[], method: string, ...more: string[]) => {
+  inFolder(async (folder, { succeed }) => {
+    const of = async (layers: readonly Layer[], method: string, more = '') => {
       const network = sequential(flatten(), ...layers.flatMap((layer) => [linear(4, 4), layer]))
       const model = await network.compile({ input: [4], timeSteps: 2, purpose: 'inference' })
-      await model.save(path)
+      await model.save(join(folder, 'kinds.safetensors'))
       await model.dispose()
-      const args = ['info', '--weights', path, '--method', method, '--threads', '1', ...more]
-      const { code, stdout, stderr } = await run(args)
-      assert.equal([code, stderr], [0, ''])
+      const line = `info --weights kinds.safetensors --method ${method} --threads 1${more}`
+      const { stdout, stderr } = await succeed(line)
+      assert.is(stderr, '')
       return stdout
     }
     const solver = 'exponentialEuler'
@@ -133,53 +117,32 @@ neurons of 12\n  output = x*x\n`,
     )
     const stabilized = await of([stabilizedLif()], 'os')
     assert.match(stabilized, /\n\nneurons of 2\n {2}u = u\*\(1 - 1\/tau\) \+ x\n {2}spike/)
-    const [{ model }] = parseLines(await of([recurrent(plain)], 'bptt', '--json'))
+    const [{ model }] = parseLines(await of([recurrent(plain)], 'bptt', ' --json'))
     assert.equal((model as { neurons: object }).neurons, [
       { layers: ['2'], recurrent: true, ...neurons.of(plain) },
     ])
   }))
 
 test('info --program: the records of a program, in their order', async () => {
-  const options = ['info', '--model', 'cnn', '--batch-size', '3', '--method', 'bptt']
-  const of = (...more: string[]) => run([...options, ...more])
-  const text = await of('--program', 'train')
-  assert.is(text.code, 0, text.stderr)
-  assert.match(text.stdout, /^program train: \d+ records\n/)
-  const [{ program }] = parseLines((await of('--program', 'train', '--json')).stdout) as {
-    program: PrintedProgram
-  }[]
+  const line = 'info --model cnn --batch-size 3 --method bptt --program'
+  const { stdout: text } = await succeed(`${line} train`)
+  assert.match(text, /^program train: \d+ records\n/)
+  const program = (await lastOf(`${line} train`)).program as PrintedProgram
   const records = program.sections.flatMap((section) => section.records)
-  assert.match(text.stdout, `: ${records.length} records\n`)
+  assert.match(text, `: ${records.length} records\n`)
   let at = 0
   for (const [i, { index, operation }] of records.entries()) {
     assert.is(index, i)
-    const found = text.stdout.slice(at).search(new RegExp(`^ +${i}  .* ${operation}  `, 'm'))
+    const found = text.slice(at).search(new RegExp(`^ +${i}  .* ${operation}  `, 'm'))
     assert.ok(found >= 0, `record ${i}, ${operation}, stands behind those before it`)
     at += found + 1
   }
   assert.ok(records.some(({ operation }) => operation === 'NeuronBackwardTime'))
   for (const name of ['gradients', 'evaluate', 'single', 'stream']) {
-    const { code, stdout, stderr } = await of('--program', name)
-    assert.is(code, 0, stderr)
+    const { stdout } = await succeed(`${line} ${name}`)
     assert.match(stdout, new RegExp(`^program ${name}: `))
     assert.not.match(stdout, / Sgd /)
   }
-})
-
-test('info --program: a name that no program has, and no network', async () => {
-  const wrong = await run(['info', '--model', 'mlp', '--program', 'traim'])
-  assert.equal(
-    [wrong.code, wrong.stderr],
-    [
-      1,
-      'spikewasm: --program must be one of train, gradients, evaluate, single, stream, got "traim"\n',
-    ],
-  )
-  const alone = await run(['info', '--program', 'train'])
-  assert.equal(
-    [alone.code, alone.stderr],
-    [1, 'spikewasm: --program needs a network: --model, --run, --weights or --nir must name it\n'],
-  )
 })
 
 test.run()

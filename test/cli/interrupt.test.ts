@@ -18,54 +18,35 @@ const interruptible = testUnless(process.platform === 'win32' && 'Windows has no
 /** Long enough not to end by itself. */
 const long = ['train', '--epochs', '100000', '--limit-train', '320', '--limit-test', '71']
 
-for (const threads of ['1', '2']) {
+for (const threads of ['1', '2'])
   interruptible(
     `Ctrl-C threads=${threads}: stops, saves what eval can read, says where, exits with 130`,
     () =>
       withFolder(async (folder) => {
-        let sent = false
         const { code, stdout, stderr } = await run(
           [...long, '--threads', threads, '--out', folder, '--json'],
-          {
-            onOutput(text, interrupt) {
-              if (sent || text.split('\n').length < 3) return
-              sent = true
-              interrupt()
-            },
-          },
+          { interruptWhen: (text) => text.split('\n').length >= 3 },
         )
         assert.is(code, 130, stderr)
         assert.match(stderr, 'stopping after this step')
-        assert.match(
-          stderr,
-          `stopped before the end; saved weights, options and history in ${folder}`,
-        )
+        const saved = `saved weights, options and history in ${folder}`
+        assert.match(stderr, `stopped before the end; ${saved}`)
         const lines = parseLines(stdout)
         assert.equal([lines.at(-1)!.final, lines.at(-1)!.aborted], [true, true])
-        const history = parseLines(await readFile(join(folder, 'history.jsonl'), 'utf8'))
         assert.equal(
-          history,
+          parseLines(await readFile(join(folder, 'history.jsonl'), 'utf8')),
           lines.slice(0, -1).map(({ id: _, options: __, ...record }) => record),
         )
         assert.is((await runHere(['eval', '--run', folder])).code, 0)
       }),
   )
-}
 
 interruptible('Ctrl-C without --out: says that nothing was saved and how to keep it', async () => {
-  let sent = false
-  const { code, stdout } = await run(long, {
-    onOutput(text, interrupt) {
-      if (sent || !text.includes('epoch      1/')) return
-      sent = true
-      interrupt()
-    },
-  })
+  const interruptWhen = (text: string): boolean => text.includes('epoch      1/')
+  const { code, stdout } = await run(long, { interruptWhen })
   assert.is(code, 130)
-  assert.match(
-    stdout,
-    'stopped before the end; nothing was saved; give --out <folder> to keep the weights',
-  )
+  const keep = 'nothing was saved; give --out <folder> to keep the weights'
+  assert.match(stdout, `stopped before the end; ${keep}`)
 })
 
 const file = (name: string): string =>
@@ -91,14 +72,9 @@ interruptible('a second Ctrl-C that npm hands on ends nothing', async () => {
 interruptible('a second Ctrl-C ends at once, also a process that hears nothing', async () => {
   const blocked =
     "writeSync(1, 'blocked\\n'); const end = Date.now() + 20_000\n" + 'while (Date.now() < end);'
-  let sent = false
   const { code, stdout, stderr } = await run(['--input-type=module', '-e', script(400, blocked)], {
     node: true,
-    onOutput(text, interrupt) {
-      if (sent || !text.includes('blocked')) return
-      sent = true
-      interrupt()
-    },
+    interruptWhen: (text) => text.includes('blocked'),
   })
   // A shell says 130 to that.
   assert.equal([code, stdout], [null, 'asked\nblocked\n'], stderr)

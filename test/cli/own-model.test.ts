@@ -7,115 +7,99 @@ import * as assert from 'uvu/assert'
 import { moduleOf, netModule, packageFolder, withModules } from '../support/own-models.js'
 import { weightsHash } from '../support/runs.js'
 import { run as runProcess } from './command.js'
-import { parseLines, run, tiny } from './in-process.js'
+import { type Commands, commandsIn, run, small } from './in-process.js'
 
-const train = ['train', ...tiny, '--time-steps', '2', '--no-report']
+const train = `train ${small} --time-steps 2 --no-report`
 
-/** The last line of a command with --json. */
-async function lastOf(args: readonly string[], cwd: string): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await run([...args, '--json'], { cwd })
-  assert.is(code, 0, `${args.join(' ')}: ${stderr}`)
-  return parseLines(stdout).at(-1) ?? {}
-}
+/** A folder with a module `my-net.mjs`, and commands that run there. */
+const withNet = (body: (folder: string, commands: Commands) => Promise<void>): Promise<void> =>
+  withModules({ 'my-net.mjs': netModule(12) }, (folder) => body(folder, commandsIn(folder)))
+
+const optionsOf = async (folder: string) =>
+  JSON.parse(await readFile(join(folder, 'run/options.json'), 'utf8'))
 
 test('a run of a module is tested, exported, verified and shown without it', () =>
-  withModules({ 'my-net.mjs': netModule(12) }, async (folder) => {
+  withNet(async (folder, { lastOf, refuse }) => {
     const { model, parameters, testAccuracy } = await lastOf(
-      [...train, '--model', './my-net.mjs', '--out', 'run'],
-      folder,
+      `${train} --model ./my-net.mjs --out run`,
     )
     assert.equal([model, parameters], ['my-net.mjs', 64 * 12 + 12 + 12 * 10 + 10])
-    const options = JSON.parse(await readFile(join(folder, 'run/options.json'), 'utf8'))
+    const options = await optionsOf(folder)
     assert.equal([options.model, options.network.nodes.length], ['my-net.mjs', 4])
     assert.match(options.modelSha256, /^[0-9a-f]{64}$/)
     await rm(join(folder, 'my-net.mjs'))
     await writeFile(join(folder, 'x.bin'), new Float32Array(64))
-    const tested = await lastOf(['eval', '--run', 'run'], folder)
+    const tested = await lastOf('eval --run run')
     assert.equal([tested.model, tested.testAccuracy], ['my-net.mjs', testAccuracy])
-    await lastOf(['export', '--run', 'run', '--out', 'net.wasm'], folder)
-    const hosts = ['--hosts', 'node', '--samples', '5']
-    const { exact } = await lastOf(['verify', 'net.wasm', '--run', 'run', ...hosts], folder)
+    await lastOf('export --run run --out net.wasm')
+    const { exact } = await lastOf('verify net.wasm --run run --hosts node --samples 5')
     assert.is(exact, true)
-    for (const args of [
-      ['predict', '--run', 'run', 'x.bin'],
-      ['info', '--run', 'run'],
-    ])
-      await lastOf(args, folder)
-    const { stderr } = await run(['eval', '--run', 'run', '--tau', '2'], { cwd: folder })
-    assert.match(stderr, /--tau must be left out, since my-net\.mjs alone says .* got 2; give its/)
+    for (const line of ['predict --run run x.bin', 'info --run run']) await lastOf(line)
+    await refuse(
+      'eval --run run --tau 2',
+      /--tau must be left out, since my-net\.mjs alone says .* got 2; give its/,
+    )
   }))
 
 test('every command takes a module, a model file and a folder as --model', () =>
-  withModules({ 'my-net.mjs': netModule(12) }, async (folder) => {
-    await lastOf([...train, '--model', './my-net.mjs', '--out', 'run'], folder)
+  withNet(async (folder, { lastOf, refuse }) => {
+    await lastOf(`${train} --model ./my-net.mjs --out run`)
     await writeFile(join(folder, 'x.bin'), new Float32Array(64))
-    const few = ['--limit-test', '20']
-    const weights = ['--weights', 'run/weights.safetensors']
-    const diagnose = ['diagnose', '--steps', '1', '--time-steps', '1,2', '--limit-train', '64']
-    const [whole, own] = [['./run', 'run/weights.safetensors'], './my-net.mjs']
-    const cases: readonly (readonly [args: string[], models: readonly string[]])[] = [
-      [train, [...whole, own]],
-      [['eval', ...few], whole],
-      [['eval', ...few, ...weights], [own]],
-      [['predict', 'x.bin'], whole],
-      [['predict', 'x.bin', ...weights], [own]],
-      [['export', '--out', 'net.wasm'], whole],
-      [['export', '--out', 'net.wasm', ...weights], [own]],
-      [['verify', 'net.wasm', '--hosts', 'node', '--samples', '2'], whole],
-      [['verify', 'net.wasm', '--hosts', 'node', '--samples', '2', ...weights], [own]],
-      [['info'], [...whole, own]],
-      [
-        [...diagnose, '--out', 'diagnosis'],
-        [...whole, own],
-      ],
-      [['show', '--trace'], whole],
-    ]
-    for (const [args, models] of cases)
-      for (const model of models) await lastOf([...args, '--model', model], folder)
-    const twice = await run(['eval', ...weights, '--model', './run'], { cwd: folder })
-    assert.match(twice.stderr, /--model must be a name or a module of your own beside run\/weights/)
+    const verify = 'verify net.wasm --hosts node --samples 2'
+    const diagnose = 'diagnose --steps 1 --time-steps 1,2 --limit-train 64 --out diagnosis'
+    // Those that need weights take a module beside them.
+    const needWeights = ['eval --limit-test 20', 'predict x.bin', 'export --out net.wasm', verify]
+    const weights = '--weights run/weights.safetensors'
+    for (const model of ['./run', 'run/weights.safetensors'])
+      for (const line of [train, ...needWeights, 'info', diagnose, 'show --trace'])
+        await lastOf(`${line} --model ${model}`)
+    for (const line of [
+      train,
+      ...needWeights.map((line) => `${line} ${weights}`),
+      'info',
+      diagnose,
+    ])
+      await lastOf(`${line} --model ./my-net.mjs`)
+    await refuse(
+      `eval ${weights} --model ./run`,
+      /--model must be a name or a module of your own beside run\/weights/,
+    )
   }))
 
 test('a run goes on with its own network; a module that gives another is refused in one line', () =>
-  withModules({ 'my-net.mjs': netModule(12) }, async (folder) => {
-    const args = [...train, '--epochs', '30', '--model', './my-net.mjs']
-    await lastOf([...args, '--out', 'whole'], folder)
-    const begun = await runProcess([...args, '--out', 'cut', '--checkpoint-every', '1'], {
+  withNet(async (folder, { lastOf, refuse }) => {
+    const line = `${train} --epochs 30 --model ./my-net.mjs`
+    await lastOf(`${line} --out whole`)
+    const begun = await runProcess(`${line} --out cut --checkpoint-every 1`.split(' '), {
       cwd: folder,
-      onOutput: (text, interrupt) => /epoch +1\//.test(text) && interrupt(),
+      interruptWhen: (text) => /epoch +1\//.test(text),
     })
     assert.is(begun.code, 130, begun.stderr)
-    const resume = ['train', '--resume', 'cut']
     await writeFile(join(folder, 'my-net.mjs'), netModule(13))
-    const message =
-      /^spikewasm: --resume: \S+ must give the network that the run in cut has, got another; leave/
-    for (const model of ['./my-net.mjs', 'mlp']) {
-      const other = await run([...resume, '--model', model], { cwd: folder })
-      assert.match(other.stderr, message)
-      assert.is(other.code, 1)
-    }
+    for (const model of ['./my-net.mjs', 'mlp'])
+      await refuse(
+        `train --resume cut --model ${model}`,
+        /: --resume: \S+ must give the network that the run in cut has, got another; leave/,
+      )
     // The same network in another text is the same.
     await writeFile(join(folder, 'my-net.mjs'), `// changed\n${netModule(12)}`)
-    await lastOf([...resume, '--model', './my-net.mjs'], folder)
+    await lastOf('train --resume cut --model ./my-net.mjs')
     await rm(join(folder, 'my-net.mjs'))
-    await lastOf([...resume, '--threads', '1'], folder)
+    await lastOf('train --resume cut --threads 1')
     assert.is(await weightsHash(join(folder, 'cut')), await weightsHash(join(folder, 'whole')))
   }))
 
 test('what options of a run name is never imported', () =>
   withModules({ 'evil.mjs': "console.error('imported')\n" }, async (folder) => {
-    await lastOf([...train, '--out', 'run'], folder)
-    const path = join(folder, 'run/options.json')
-    const options = JSON.parse(await readFile(path, 'utf8'))
+    const { lastOf, run } = commandsIn(folder)
+    await lastOf(`${train} --out run`)
+    const options = await optionsOf(folder)
     const sha = { modelSha256: 'a'.repeat(64) }
     for (const change of [{ model: './evil.mjs' }, { model: './evil.mjs', ...sha }]) {
       await rm(join(folder, 'run/manifest.json'), { force: true })
-      await writeFile(path, JSON.stringify({ ...options, ...change }))
-      for (const args of [
-        ['eval', '--run', 'run', '--tau', '2'],
-        ['train', '--resume', 'run'],
-      ]) {
-        const { code, stderr } = await run(args, { cwd: folder })
+      await writeFile(join(folder, 'run/options.json'), JSON.stringify({ ...options, ...change }))
+      for (const line of ['eval --run run --tau 2', 'train --resume run']) {
+        const { code, stderr } = await run(line)
         assert.is(code, 1)
         assert.not.match(stderr, /imported/)
         assert.match(stderr, /evil\.mjs|manifest/)
@@ -124,9 +108,8 @@ test('what options of a run name is never imported', () =>
   }))
 
 test('a network that another copy of the package has made is the same network', () =>
-  withModules({ 'my-net.mjs': netModule(12) }, async (folder) => {
-    const args = [...train, '--model', './my-net.mjs', '--out']
-    await lastOf([...args, 'one'], folder)
+  withNet(async (folder, { lastOf }) => {
+    await lastOf(`${train} --model ./my-net.mjs --out one`)
     const copy = join(folder, 'node_modules', 'spikewasm')
     await rm(copy)
     for (const part of ['package.json', 'build/src', 'build/assembly'])
@@ -135,11 +118,8 @@ test('a network that another copy of the package has made is the same network', 
         filter: (name) => !/\.(ts|map)$/.test(name),
       })
     await writeFile(join(folder, 'my-net.mjs'), `// of a copy\n${netModule(12)}`)
-    await lastOf([...args, 'two'], folder)
-    const [one, two] = await Promise.all(
-      ['one', 'two'].map((run) => weightsHash(join(folder, run))),
-    )
-    assert.is(one, two)
+    await lastOf(`${train} --model ./my-net.mjs --out two`)
+    assert.is(await weightsHash(join(folder, 'one')), await weightsHash(join(folder, 'two')))
   }))
 
 /** Modules that give no network, and what is said of them. */
@@ -202,24 +182,13 @@ const wrong: readonly (readonly [name: string, text: string | undefined, message
 for (const [name, text, message] of wrong)
   test(`${name}: one line says what is wrong`, () =>
     withModules(text === undefined ? {} : { [name]: text }, async (folder) => {
-      for (const command of [train, ['diagnose', '--limit-train', '64'], ['info']]) {
-        const { code, stdout, stderr } = await run([...command, '--model', `./${name}`], {
-          cwd: folder,
-        })
-        assert.equal([code, stdout], [1, ''], command[0])
-        assert.match(stderr, /^spikewasm: [^\n]+\n$/)
-        const said = stderr.slice('spikewasm: '.length, -1)
-        assert.ok(said.includes(name), said)
+      for (const line of [train, 'diagnose --limit-train 64', 'info']) {
+        const { code, stdout, stderr } = await run(`${line} --model ./${name}`, { cwd: folder })
+        assert.equal([code, stdout], [1, ''], line)
+        const said = /^spikewasm: ([^\n]+)\n$/.exec(stderr)?.[1] ?? ''
+        assert.ok(said.includes(name), stderr)
         assert.match(said.replace(`./${name}`, ''), message)
       }
     }))
-
-test('a text that is no name and no path says what there is', async () => {
-  const { stderr } = await run(['train', '--model', 'vgg12'])
-  assert.match(
-    stderr,
-    /--model must be one of mlp, .*, or a path, such as \.\/my-net\.mjs, got "vgg12"/,
-  )
-})
 
 test.run()

@@ -1,6 +1,7 @@
 /** `report`, and what `train` writes and says beside its numbers. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
@@ -9,48 +10,45 @@ import * as assert from 'uvu/assert'
 import { withFolder } from '../files/temporary.js'
 import { testUnless } from '../support/runner.js'
 import { main } from './command.js'
-import { parseLines, refuse, run, succeed, tiny } from './in-process.js'
+import { inFolder, parseLines, small } from './in-process.js'
 
 const posix = testUnless(process.platform === 'win32' && 'Windows has no signals')
 
 test('train --out writes report.html, --no-report does not; report makes it again', () =>
-  withFolder(async (folder) => {
-    const [with_, without] = ['a', 'b'].map((name) => join(folder, name))
-    const file = join(with_, 'report.html')
-    assert.is((await run(['train', ...tiny, '--out', with_])).code, 0)
+  inFolder(async (folder, { run, succeed, lastOf, refuse }) => {
+    const pathOf = (name: string): string => join(folder, name)
+    const [file, history] = [pathOf('a/report.html'), pathOf('b/history.jsonl')]
+    await succeed(`train ${small} --out a`)
     const first = await readFile(file, 'utf8')
     assert.match(first, 'cnn on digits')
     assert.match(first, 'Answers by label')
-    assert.is((await run(['train', ...tiny, '--out', without, '--no-report'])).code, 0)
-    await readFile(join(without, 'report.html')).then(
-      () => assert.unreachable(),
-      () => undefined,
-    )
+    await succeed(`train ${small} --out b --no-report`)
+    assert.not(existsSync(pathOf('b/report.html')))
     await rm(file)
-    const again = await succeed(['report', with_, '--json', '--threads', '1'])
-    assert.equal(parseLines(again.stdout), [{ report: file, epochs: 1 }])
+    const { report, epochs } = await lastOf('report a --threads 1')
+    assert.equal([report, epochs], ['a/report.html', 1])
     // All but when it was made, and of how much: the same page.
     const plain = (html: string): string => html.replace(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/, '')
     assert.is(plain(await readFile(file, 'utf8')), plain(first))
     // A finished run stays as it is, without its page too.
     await rm(file)
-    assert.is((await run(['train', '--resume', with_])).code, 0)
+    await succeed('train --resume a')
+    assert.not(existsSync(file))
     // Without its manifest anything may be in it; without its data the page has no samples.
-    await rm(join(without, 'manifest.json'))
-    const options = join(without, 'options.json')
-    const of = JSON.parse(await readFile(options, 'utf8')) as object
-    await writeFile(options, JSON.stringify({ ...of, dataset: 'cifar10', data: folder }))
-    const data = await run(['report', without, '--json'])
-    assert.equal([data.code, parseLines(data.stdout)[0].epochs], [0, 1])
+    await rm(pathOf('b/manifest.json'))
+    const of = JSON.parse(await readFile(pathOf('b/options.json'), 'utf8')) as object
+    const other = { ...of, dataset: 'cifar10', data: folder }
+    await writeFile(pathOf('b/options.json'), JSON.stringify(other))
+    const data = await succeed('report b --json')
+    assert.is(parseLines(data.stdout)[0].epochs, 1)
     assert.match(data.stderr, /^spikewasm: report\.html: No samples were looked at: [^\n]+\n$/)
-    const history = join(without, 'history.jsonl')
     const line = await readFile(history, 'utf8')
     for (const wrong of ['x', '{}', line.replace('"stepMs":', '"x":')]) {
       await writeFile(history, `${line}\n${wrong}\n`)
-      const { stderr } = await run(['report', without])
+      const { stderr } = await run('report b')
       assert.match(stderr, /history\.jsonl: line 2 must be the record of an epoch, got something/)
     }
-    await refuse(['report', join(folder, 'none')], /^spikewasm: /)
+    await refuse('report none', /^spikewasm: /)
   }))
 
 /** The body of an answer. */
@@ -102,14 +100,5 @@ posix('train --dashboard: the address on standard error; Ctrl-C ends both, with 
     parseLines(stdout)
   }),
 )
-
-test('train --dashboard takes a port or none', async () => {
-  for (const port of ['x', '70000', '-1', '1.5']) {
-    await refuse(
-      ['train', ...tiny, `--dashboard=${port}`],
-      /^spikewasm: --dashboard must be a port from 0 to 65535, or none, got "/,
-    )
-  }
-})
 
 test.run()

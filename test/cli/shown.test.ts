@@ -26,7 +26,13 @@ function still(width: number, height: number): view.Still {
 }
 
 const states: readonly RowState[] = [
-  ...(['finished', 'finished', 'running', 'halved', 'failed', 'stopped', 'waiting'] as const),
+  'finished',
+  'finished',
+  'running',
+  'halved',
+  'failed',
+  'stopped',
+  'waiting',
 ]
 
 /** A sweep of so many runs in all states, of odd options. */

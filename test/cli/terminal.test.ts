@@ -20,7 +20,7 @@ import { withFolder } from '../files/temporary.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 import { run as runProcess } from './command.js'
-import { parseLines, run, succeed } from './in-process.js'
+import { parseLines, run, small, succeed } from './in-process.js'
 
 const { test, withRedis, at, openQueue } = redisSuite('terminal')
 
@@ -64,67 +64,59 @@ test('what is given to commands: names, paths and options', () =>
       { grid: { [evil]: [1] } },
       { [evil]: 1 },
     ]
-    const specs = await Promise.all(
-      sweeps.map(async (spec, i) => {
-        const path = join(folder, `${i}.json`)
-        await writeFile(path, JSON.stringify(spec))
-        return path
-      }),
-    )
-    for (const args of [
-      [`no${evil}`],
-      ...[
-        `--${evil}`,
-        `--model=${evil}`,
-        `--lr=${evil}`,
-        `--dataset=${evil}`,
-        `--load=${evil}`,
-      ].map((option) => ['train', option]),
-      ['train', '--resume', evil],
-      ['info', '--weights', evil],
-      ['info', '--model', evil],
-      ['eval', '--run', evil],
-      ['eval', '--on', evil],
-      ['predict', '--run', evil, evil],
-      ['export', '--weights', evil, '--out', join(folder, 'x')],
-      ['export', '--model', 'mlp', '--out', join(folder, evil, evil)],
-      ['report', evil],
-      ['diagnose', '--model', evil],
-      ['verify', evil],
-      ['show', evil],
-      ['bench', '--filter', evil],
-      ['bench', '--baseline', evil],
-      ['sweep', evil, '--dry-run'],
-      ['sweep', 'status', evil],
-      ...specs.map((path) => ['sweep', path, '--dry-run']),
-      ['worker', '--redis', 'redis://127.0.0.1:1', '--kinds', evil],
-      ['worker', '--redis', evil],
+    for (const [i, spec] of sweeps.entries()) {
+      const path = join(folder, `${i}.json`)
+      await writeFile(path, JSON.stringify(spec))
+      await expectEscaped('sweep', path, '--dry-run')
+    }
+    const out = join(folder, 'EVIL', 'EVIL')
+    for (const line of [
+      'noEVIL',
+      ...['', 'model=', 'lr=', 'dataset=', 'load=', 'resume='].map((flag) => `train --${flag}EVIL`),
+      'info --weights EVIL',
+      'info --model EVIL',
+      'eval --run EVIL',
+      'eval --on EVIL',
+      'predict --run EVIL EVIL',
+      `export --weights EVIL --out ${out}`,
+      `export --model mlp --out ${out}`,
+      'report EVIL',
+      'diagnose --model EVIL',
+      'verify EVIL',
+      'show EVIL',
+      'bench --filter EVIL',
+      'bench --baseline EVIL',
+      'sweep EVIL --dry-run',
+      'sweep status EVIL',
+      'worker --redis redis://127.0.0.1:1 --kinds EVIL',
+      'worker --redis EVIL',
     ])
-      await expectEscaped(...args)
+      await expectEscaped(...line.split(' ').map((word) => word.replaceAll('EVIL', evil)))
   }))
 
 test('an end of a line in a name or an option begins no line of a message', async () => {
   const forged = 'x\nspikewasm: all is well'
-  for (const args of [
-    [forged],
-    [`--${forged}`],
-    ['train', `--lr=${forged}`],
-    ['train', `--model=${forged}`],
-    ['train', `--epoch=${forged}`],
-    ['train', `--epochs${forged}`],
-    ['info', '--weights', forged],
-    ['eval', '--run', forged],
-    ['report', forged],
-    ['verify', forged],
-    ['show', forged],
-    ['sweep', forged, '--dry-run'],
-    ['sweep', 'status', forged],
-    ['bench', '--baseline', forged],
-    ['export', '--weights', forged, '--out', forged],
+  for (const line of [
+    'FORGED',
+    '--FORGED',
+    'train --lr=FORGED',
+    'train --model=FORGED',
+    'train --epoch=FORGED',
+    'train --epochsFORGED',
+    'info --weights FORGED',
+    'eval --run FORGED',
+    'report FORGED',
+    'verify FORGED',
+    'show FORGED',
+    'sweep FORGED --dry-run',
+    'sweep status FORGED',
+    'bench --baseline FORGED',
+    'export --weights FORGED --out FORGED',
   ]) {
-    const { code, stderr } = await run(args)
-    assert.is(code, args[0] === 'bench' ? 2 : 1)
-    assert.match(stderr, /^spikewasm: [^\n]*x\\n[^\n]*\n$/, args.join(' '))
+    const words = line.split(' ').map((word) => word.replace('FORGED', forged))
+    const { code, stderr } = await run(words)
+    assert.is(code, words[0] === 'bench' ? 2 : 1)
+    assert.match(stderr, /^spikewasm: [^\n]*x\\n[^\n]*\n$/, line)
   }
   const { message } = new SpikewasmError(`a${forged}\tb`)
   assert.is(message, 'ax\\nspikewasm: all is well\tb')
@@ -134,17 +126,11 @@ test('an end of a line in a name or an option begins no line of a message', asyn
 async function altered(path: string, from: string, to: string): Promise<string> {
   const bytes = await readFile(path)
   const length = Number(bytes.readBigUInt64LE())
-  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as {
-    __metadata__: Record<string, string>
-  }
-  const metadata = Object.entries(header.__metadata__)
-  assert.ok(
-    metadata.some(([, value]) => value.includes(from)),
-    from,
-  )
-  header.__metadata__ = Object.fromEntries(
-    metadata.map(([key, value]) => [key, value.replaceAll(from, to)]),
-  )
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString())
+  const metadata = JSON.stringify(header.__metadata__)
+  const quoted = (text: string): string => JSON.stringify(text).slice(1, -1)
+  assert.ok(metadata.includes(quoted(from)), from)
+  header.__metadata__ = JSON.parse(metadata.replaceAll(quoted(from), quoted(to)))
   const text = Buffer.from(JSON.stringify(header))
   const size = Buffer.alloc(8)
   size.writeBigUInt64LE(BigInt(text.length))
@@ -216,9 +202,9 @@ test('names of classes are those of folders', () =>
         await cp(picture(name), join(below, name))
       }
     const out = join(folder, 'run')
-    const how = ['--image-size', '8', '--epochs', '1', '--batch-size', '1', '--threads', '1']
-    const data = ['--dataset', 'images', '--data', folder, '--model', 'mlp']
-    const trained = await succeed(['train', ...data, ...how, '--out', out])
+    const how = '--image-size 8 --epochs 1 --batch-size 1 --threads 1'
+    const data = `--dataset images --data ${folder} --model mlp`
+    const trained = await succeed(`train ${data} ${how} --out ${out}`)
     expectText(trained.stdout + trained.stderr, 'train')
     await writeFile(join(folder, `x${evil}.bin`), new Float32Array(3 * 64))
     await expectEscaped('predict', '--run', out, join(folder, `x${evil}.bin`))
@@ -249,9 +235,7 @@ test('our own colours and bars go on working, and what they show is text', async
   const { FORCE_COLOR } = process.env
   process.env.FORCE_COLOR = '1'
   try {
-    const few = ['--limit-train', '96', '--limit-test', '71', '--epochs', '1', '--threads', '1']
-    const { stdout, code } = await run(['train', ...few, '--model', 'mlp'])
-    assert.is(code, 0)
+    const { stdout } = await succeed(`train ${small} --model mlp`)
     assert.match(stdout, '\u001b[2mlr ')
     expectText(stdout.replace(own, ''), 'train')
   } finally {

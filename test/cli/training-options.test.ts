@@ -1,10 +1,13 @@
-/** Flags of `train` that say how it learns: what they mean, options.json, and what is refused. */
+/**
+ * Flags of `train` that say how it learns: what they mean, and options.json. What is refused is in
+ * printed.test.ts.
+ */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { trainingSchema, trainingSpecs, trainSpecs } from '../../src/cli/commands/training-flags.js'
+import { trainingSchema, trainingSpecs } from '../../src/cli/commands/training-flags.js'
 import {
   describeTraining,
   type TrainingContext,
@@ -29,8 +32,7 @@ import {
   sgd,
   tet,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../files/temporary.js'
-import { parseLines, refuse, run, succeed, tiny } from './in-process.js'
+import { inFolder, parseLines, small } from './in-process.js'
 
 const context: TrainingContext = {
   method: 'rate',
@@ -144,55 +146,53 @@ test('options.json: each flag is in it, and gives the same training again', () =
   }
 })
 
-test('a line for people', () => {
-  const line = (text: string): string => describeTraining(setup(text))
-  assert.is(line(''), 'sgd, learning rate 0.2, weight decay 0.0005, cosine')
-  assert.is(
-    line('--rate-penalty 3 --rate-target 0.1'),
-    'sgd, learning rate 0.2, weight decay 0.0005, cosine, penalty 3 towards rate 0.1',
-  )
-  assert.is(
-    line('--lr-for bptt --warmup 2 --ema 0.9 --loss mse'),
-    'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine after 2 epochs of ' +
-      'warm-up, loss mse, averages 0.9',
-  )
-  assert.is(
-    line('--optimizer adamW --betas 0.8,0.9 --decay all --loss-of counts'),
+const sgdLine = 'sgd, learning rate 0.2, weight decay 0.0005, cosine'
+const scaledLine = 'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine'
+const told: [string, string][] = [
+  ['', sgdLine],
+  ['--rate-penalty 3 --rate-target 0.1', `${sgdLine}, penalty 3 towards rate 0.1`],
+  [
+    '--lr-for bptt --warmup 2 --ema 0.9 --loss mse',
+    `${scaledLine} after 2 epochs of warm-up, loss mse, averages 0.9`,
+  ],
+  [
+    '--optimizer adamW --betas 0.8,0.9 --decay all --loss-of counts',
     'adamW, learning rate 0.001, betas 0.8 and 0.9, weight decay 0.01 of all, cosine, loss ' +
       'crossEntropy of counts',
-  )
-  assert.is(
-    line('--lr-for bptt --clip-norm 2'),
-    'sgd, learning rate 0.8 (0.2 for bptt), weight decay 0.000125, cosine, gradients of norm ' +
-      '0.5 (2 for bptt) at most',
-  )
-})
+  ],
+  ['--lr-for bptt --clip-norm 2', `${scaledLine}, gradients of norm 0.5 (2 for bptt) at most`],
+]
+for (const [text, line] of told)
+  test(`a line for people of "${text}"`, () => assert.is(describeTraining(setup(text)), line))
 
 test('comparableLr', () => {
-  assert.is(comparableLr(0.1, { from: 'bptt', to: 'rate', timeSteps: 8 }), 0.8)
-  assert.is(comparableLr(0.8, { from: 'rate', to: 'sltt', timeSteps: 8 }), 0.1)
-  assert.is(comparableLr(0.1, { from: 'rate', to: 'rate', timeSteps: 8 }), 0.1)
-  const some = { timeSteps: 8, backwardSteps: 2 }
-  assert.is(comparableLr(0.1, { from: 'bptt', to: 'sltt', ...some }), 0.4)
-  assert.is(comparableLr(0.1, { from: 'sltt', to: 'rate', ...some }), 0.2)
-  assert.throws(
-    () => comparableLr(0.1, { from: 'bptt', to: 'rate', ...some }),
-    /^comparableLr\.backwardSteps must be left out without sltt, got 2 from bptt to rate$/,
-  )
-  assert.throws(
-    () => comparableLr(0.1, { from: 'bptt', to: 'sltt', timeSteps: 2, backwardSteps: 3 }),
-    /^comparableLr\.backwardSteps must be an integer from 1 to 2, got 3$/,
-  )
-  const wrong = { from: 'bptt', to: 'rtae' as 'rate', timeSteps: 8 } as const
-  assert.throws(() => comparableLr(0.1, wrong), /^comparableLr\.to must be one of rate, .*"rtae"$/)
-  assert.throws(
-    () => comparableLr(-1, { ...wrong, to: 'rate' }),
-    /^comparableLr: lr must be .* -1$/,
-  )
-  assert.throws(
-    () => comparableLr(1, { ...wrong, to: 'rate', timeSteps: 0 }),
-    /^comparableLr\.timeSteps must be an integer from 1 to 255, got 0$/,
-  )
+  const [of, some] = [{ timeSteps: 8 }, { timeSteps: 8, backwardSteps: 2 }]
+  const scaled: [number, Parameters<typeof comparableLr>[1], number][] = [
+    [0.1, { from: 'bptt', to: 'rate', ...of }, 0.8],
+    [0.8, { from: 'rate', to: 'sltt', ...of }, 0.1],
+    [0.1, { from: 'rate', to: 'rate', ...of }, 0.1],
+    [0.1, { from: 'bptt', to: 'sltt', ...some }, 0.4],
+    [0.1, { from: 'sltt', to: 'rate', ...some }, 0.2],
+  ]
+  for (const [lr, options, wanted] of scaled) assert.is(comparableLr(lr, options), wanted)
+  const toRate = { from: 'bptt', to: 'rate', ...of } as const
+  const refused: [number, Parameters<typeof comparableLr>[1], RegExp][] = [
+    [
+      1,
+      { ...toRate, ...some },
+      /\.backwardSteps must be left out without sltt, got 2 from bptt to /,
+    ],
+    [
+      1,
+      { ...toRate, to: 'sltt', timeSteps: 2, backwardSteps: 3 },
+      /\.backwardSteps must be an integer from 1 to 2, got 3$/,
+    ],
+    [1, { ...toRate, to: 'rtae' as 'rate' }, /\.to must be one of rate, .*, got "rtae"$/],
+    [-1, toRate, /: lr must be .* -1$/],
+    [1, { ...toRate, timeSteps: 0 }, /\.timeSteps must be an integer from 1 to 255, got 0$/],
+  ]
+  for (const [lr, options, message] of refused)
+    assert.throws(() => comparableLr(lr, options), new RegExp(`^comparableLr${message.source}`))
 })
 
 test('--lr-for: the same curve with every method, clipped and decayed', async () => {
@@ -219,129 +219,43 @@ test('--lr-for: the same curve with every method, clipped and decayed', async ()
       assert.ok(Math.abs(loss - wanted[i]) < 1e-5, `${method} ${steps}: ${loss}, ${wanted[i]}`)
 })
 
-/** Options that would do nothing beside another one. */
-const refusals: [string, RegExp][] = [
-  ...(
-    [
-      ['--optimizer adam --momentum 0.9', 'optimizer adam, got 0.9; it is for sgd, rmsprop'],
-      ['--optimizer adam --nesterov', 'optimizer adam, got true; it is for sgd'],
-      ['--optimizer adamW --lr-for bptt', 'optimizer adamW, got bptt; it is for sgd'],
-      ['--betas 0.8,0.9', 'optimizer sgd, got 0.8,0.9; it is for adam, adamW'],
-      ['--loss mse --alpha 1', 'loss mse, got 1; it is for selfDistillation'],
-      ['--beta 0.5', 'loss crossEntropy, got 0.5; it is for selfDistillation'],
-      ['--temperature 2', 'loss crossEntropy, got 2; it is for selfDistillation'],
-      ['--loss tet --loss-of rates', 'loss tet, got rates; it is for crossEntropy, mse'],
-      ['--loss mse --label-smoothing 0.1', 'loss mse, got 0.1; it is for crossEntropy'],
-    ] as const
-  ).map(([text, why]): [string, RegExp] => [
-    text,
-    new RegExp(`^${/(--[a-z-]+)[^-]*$/.exec(text)?.[1]} must be left out with --${why}$`),
-  ]),
-  ['--loss selfDistillation --alpha -1', /^selfDistillation\.alpha must be ≥ 0, got -1$/],
-  ['--optimizer adam --betas 0.8', /^--betas must be two numbers, separated by .*got "0\.8"$/],
-  ['--optimizer adam --decay all', /^--decay must be left out with a --weight-decay of 0; give /],
-  ['--nesterov --momentum 0', /^sgd\.nesterov needs a momentum > 0$/],
-  ['--schedule oneCycle --warmup 1', /^--warmup must be left out with --schedule oneCycle, .* 1$/],
-  ['--warmup 9', /^--warmup must be less than the number of epochs, 9, got 9$/],
-  ['--warmup 0', /^--warmup must be an integer ≥ 1, got "0"$/],
-  ['--early-stopping 0', /^--early-stopping must be an integer ≥ 1, got "0"$/],
-  ['--accumulate 1.5', /^--accumulate must be an integer ≥ 1, got "1\.5"$/],
-  ['--freeze a,,b', /^--freeze must be names, separated by commas, got "a,,b"$/],
-  ['--lr-for sgd', /^--lr-for must be one of rate, bptt, ottt, sltt, os, got "sgd"$/],
-  ['--rate-target 0.1', /^--rate-target needs --rate-penalty, got 0\.1 without it; give both$/],
-  ['--rate-penalty -1', /^--rate-penalty must be a number ≥ 0, got "-1"$/],
-  ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must be a number in 0…1, got "1\.5"$/],
-  ['--clip-norm 0', /^--clip-norm must be a number > 0, got "0"; leave it out to clip nothing$/],
-  ['--lr-for bptt --clip-norm -1', /^--clip-norm must be a number > 0, got "-1";/],
-]
-for (const [text, expected] of refusals)
-  test(`refuses ${text}`, async () => assert.match(await messageOf(() => setup(text)), expected))
-
-/** Other options of `train`: what shows that they do something, or where they are refused. */
-const elsewhere: Readonly<Record<string, string>> = {
-  'the network': '--model --tau',
-  'the computation': '--method --step-mode --time-steps --epochs --batch-size --seed --load',
-  'the data': '--dataset --encoder --limit-train --limit-test --sensor --train-share',
-  'speed alone': '--threads --num-workers --no-revectorize',
-  'what is written': '--out --json --dashboard --no-report --resume',
-  'refused with digits': '--data --image-size --cache --augment',
-  'recordings; refused with digits':
-    '--split-by --time-window --event-count --overlap --start-time --rest --binary --event-size ' +
-    '--event-resize --denoise --flip --roll --shift --time-jitter --drop-event --event-drop',
-  'refused with other methods': '--update --backward-steps --gradient-checkpoint',
-  'rounds of replicas; refused where it has nothing to work on':
-    '--replicas --sync-every --outer-lr --outer-momentum --compress --inner-state --redis ' +
-    '--namespace --shared --replace-after',
-  'refused without --out': '--overwrite --checkpoint-every --monitor',
-}
-
-test('each option of train does something or is refused', async () => {
-  const flags = addOptions(new Command(), trainSpecs).options.map(({ long }) => long as string)
-  const tested = [...Object.values(elsewhere), ...changing, ...refusals.map(([text]) => text)]
-  const known = tested.flatMap((text) => text.split(' ').filter((word) => word.startsWith('--')))
-  assert.equal([...new Set(known)].sort(), [...flags].sort())
-  for (const [text, expected] of [
-    ['--update afterwards', /--update is an option of method ottt, sltt, got it with rate/],
-    ['--backward-steps 4', /--backward-steps is an option of method sltt, got it with rate/],
-    ['--gradient-checkpoint none', /--gradient-checkpoint is an option of method bptt, got it/],
-    ['--overwrite', /--checkpoint-every, --monitor and --overwrite need --out, .* got none/],
-    ['--image-size 8', /--image-size must be left out with --dataset digits/],
-    ['--replicas 2', /--replicas needs --sync-every, .* got none/],
-    ...['--sync-every 5', '--outer-lr 0.5', '--outer-momentum 0.5', '--compress int8']
-      .concat('--inner-state reset', '--redis redis://127.0.0.1:1')
-      .map((text) => [text, new RegExp(`${text.split(' ')[0]} needs --replicas, `)] as const),
-    ...['--namespace other', '--shared folder', '--replace-after 5'].map(
-      (text) => [text, new RegExp(`${text.split(' ')[0]} needs --redis, `)] as const,
-    ),
-    ...['--split-by time', '--time-window 5', '--event-count 5', '--overlap 0', '--start-time 0']
-      .concat('--rest last', '--binary', '--event-size 8', '--event-resize sum', '--denoise 5')
-      .concat('--flip', '--roll 1', '--shift 1', '--time-jitter 1', '--drop-event 0.1')
-      .concat('--event-drop')
-      .map((text) => [text, new RegExp(`${text.split(' ')[0]} must be left out for `)] as const),
-  ] as [string, RegExp][]) {
-    await refuse(['train', ...tiny, ...text.split(' ')], expected)
-  }
-})
-
 test('train --rate-penalty: the run has it, its id is another, and fewer spikes are left', () =>
-  withFolder(async (folder) => {
-    const train = async (name: string, ...flags: string[]) => {
-      const out = join(folder, name)
-      const { stdout } = await succeed(['train', ...tiny, ...flags, '--json', '--out', out])
-      const saved = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
-      const { id, firingRates, ...first } = parseLines(stdout)[0]
-      const options = first.options as Record<string, unknown>
-      assert.equal([options.ratePenalty, options.rateTarget], [saved.ratePenalty, saved.rateTarget])
+  inFolder(async (folder, { succeed }) => {
+    const train = async (name: string, flags: string) => {
+      const { stdout } = await succeed(`train ${small}${flags} --json --out ${name}`)
+      const saved = JSON.parse(await readFile(join(folder, name, 'options.json'), 'utf8'))
+      const { id, firingRates, options } = parseLines(stdout)[0]
+      const { ratePenalty, rateTarget } = options as Record<string, unknown>
+      assert.equal([ratePenalty, rateTarget], [saved.ratePenalty, saved.rateTarget])
       const rates = Object.values(firingRates as Record<string, number>)
-      return { id, saved, rate: rates.reduce((a, b) => a + b, 0) }
+      return { id, given: [ratePenalty, rateTarget], rate: rates.reduce((a, b) => a + b, 0) }
     }
-    const plain = await train('plain')
-    const some = await train('some', '--rate-penalty', '3', '--rate-target', '0')
-    assert.equal([plain.saved.ratePenalty, plain.saved.rateTarget], [undefined, undefined])
-    assert.equal([some.saved.ratePenalty, some.saved.rateTarget], [3, 0])
+    const plain = await train('plain', '')
+    const some = await train('some', ' --rate-penalty 3 --rate-target 0')
+    assert.equal(
+      [plain.given, some.given],
+      [
+        [undefined, undefined],
+        [3, 0],
+      ],
+    )
     assert.is.not(some.id, plain.id)
     assert.ok(some.rate < plain.rate, `${some.rate}, without ${plain.rate}`)
-    await refuse(
-      ['train', ...tiny, '--method', 'ottt', '--rate-penalty', '1'],
-      /penalties need all steps before their gradient.*'ottt'/,
-    )
   }))
 
 test('train --early-stopping: ends, says why, and is finished for --resume', () =>
-  withFolder(async (folder) => {
-    const out = join(folder, 'run')
-    const flags = ['--epochs', '6', '--lr', '0', '--early-stopping', '1', '--json', '--out', out]
-    const { code, stdout, stderr } = await run(['train', ...tiny, ...flags])
-    assert.is(code, 0, stderr)
-    const lines = parseLines(stdout)
+  inFolder(async (folder, { succeed }) => {
+    const flags = '--epochs 6 --lr 0 --early-stopping 1 --json --out run'
+    const lines = parseLines((await succeed(`train ${small} ${flags}`)).stdout)
     const { stopped, aborted, options } = lines.at(-1)!
     assert.is(aborted, false)
     assert.match(String(stopped), /^earlyStopping: testLoss has not improved for 1 epoch; best /)
     assert.is((options as { earlyStopping: number }).earlyStopping, 1)
-    assert.ok(lines.length < 6, stdout)
-    const again = await succeed(['train', '--resume', out, '--json'])
-    assert.equal([parseLines(again.stdout).at(-1)!.stopped], [stopped])
-    assert.match(again.stderr, `; the run was finished and nothing was written; it is in ${out}`)
+    assert.ok(lines.length < 6, `${lines.length} lines`)
+    const again = await succeed('train --resume run --json')
+    assert.is(parseLines(again.stdout).at(-1)!.stopped, stopped)
+    const where = join(folder, 'run')
+    assert.match(again.stderr, `; the run was finished and nothing was written; it is in ${where}`)
   }))
 
 test.run()

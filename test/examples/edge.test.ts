@@ -54,6 +54,13 @@ async function build(name: string, ...args: string[]): Promise<string> {
   return runProgram(join(cwd, 'classify'), args, { cwd })
 }
 
+/** Runs what was built, on what it refuses. */
+function expectRefused(name: string, args: readonly string[], message: string): void {
+  const how = { cwd: join(folder, name), encoding: 'utf8' } as const
+  const { status, stderr } = spawnSync('./classify', args, how)
+  assert.equal([status, stderr], [1, `${message}\n`])
+}
+
 const make = (await findProgram('make')) && (await findCompiler())
 
 /** A test that needs programs which may be missing. */
@@ -70,23 +77,13 @@ test('Node', async () => {
 
 needs(make && (await findWasm2c()), 'wabt, make, cc', 'C with wasm2c', async () => {
   assert.is(await build('c-wasm2c', '../seven.pgm'), 'class 7: seven\n')
-  const { status, stderr } = spawnSync('./classify', ['../no.pgm'], {
-    cwd: join(folder, 'c-wasm2c'),
-    encoding: 'utf8',
-  })
-  assert.is(status, 1)
-  assert.is(stderr, 'cannot open: ../no.pgm\n')
+  expectRefused('c-wasm2c', ['../no.pgm'], 'cannot open: ../no.pgm')
 })
 
 const rustc = make && (await findWasm2c()) && (await findProgram('rustc'))
 needs(rustc, 'wabt, make, cc, rustc', 'Rust with wasm2c', async () => {
   assert.is(await build('rust-wasm2c', '../seven.pgm'), 'class 7: seven\n')
-  const { status, stderr } = spawnSync('./classify', ['../no.pgm'], {
-    cwd: join(folder, 'rust-wasm2c'),
-    encoding: 'utf8',
-  })
-  assert.is(status, 1)
-  assert.is(stderr, 'cannot open: ../no.pgm\n')
+  expectRefused('rust-wasm2c', ['../no.pgm'], 'cannot open: ../no.pgm')
   await writeFile(join(folder, 'other.pgm'), 'P2\n2 1\n9\n1 2\n')
   await runProgram('sh', ['-c', '! ./classify ../other.pgm 2>/dev/null'], {
     cwd: join(folder, 'rust-wasm2c'),
@@ -147,12 +144,8 @@ needs(make && (await wasm3.find()), wasm3.install, 'C with wasm3', async () => {
     assert.is(printed, `class ${best}: ${labels[best]}\n`)
   }
   await place(tinyNet({ weights, info: { ...info, target: 'simd' } }))
-  const { status, stderr } = spawnSync('./classify', ['../net.wasm', '../seven.pgm'], {
-    cwd: join(folder, 'c-wasm3'),
-    encoding: 'utf8',
-  })
-  assert.is(status, 1)
-  assert.is(stderr, '../net.wasm: wasm3 has no SIMD; export with --target scalar\n')
+  const message = '../net.wasm: wasm3 has no SIMD; export with --target scalar'
+  expectRefused('c-wasm3', ['../net.wasm', '../seven.pgm'], message)
 })
 
 test.run()

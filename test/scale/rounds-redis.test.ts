@@ -191,7 +191,7 @@ check('replicas are trained where the data have another path; other data are ref
     await refuse(
       [...train, ...at('other')],
       /one that differs in data\.samples, validation\.samples; give both/,
-      (args) => runHere(args, { cwd: folder }),
+      { cwd: folder },
     )
   }),
 )
