@@ -374,6 +374,20 @@ test('layouts of a state, and numbers that do not fit them', () => {
   assert.is(layoutText({ strides }), 'block 1 2 input 3 taps 4 5')
 })
 
+test('states of what is none, and numbers that are none', () => {
+  const info = tinyInfo({ mode: 'train', state: [] })
+  const layout = 'block 1000000000 0 input 0 taps 1 0'
+  const huge = [{ name: 'w', shape: [2 ** 28, 2 ** 28], offset: 0, layout }]
+  const nets = [tinyNet(), files.train, { ...info, state: [{}] }, { ...info, state: huge }, info]
+  for (const [i, params] of [new Float32Array(9), []].entries())
+    hashes.is(
+      `states ${i}`,
+      [...nets, { mode: 'train', state: [{}] }, undefined, null, 'net.wasm', 5].map((net) =>
+        outcome(() => readState(net as NetInfo, params as Float32Array)),
+      ),
+    )
+})
+
 test('interface.json holds these alone', () => hashes.finish())
 
 test.run()

@@ -10,7 +10,7 @@ import { evaluateApart } from '../../src/edge/verify/job.js'
 import { cnn, compile, datasets, SpikewasmError, subset } from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { numbers } from '../support/exported.js'
-import { type Flaws, tinyNet } from '../support/tiny-net.js'
+import { type Flaws, type TinyOptions, tinyNet } from '../support/tiny-net.js'
 
 const size = { input: [1, 8, 8] as const, classes: 10 }
 const weights = Array.from({ length: 640 }, (_, i) => Math.sin(i * i))
@@ -121,39 +121,26 @@ test('a file that is slow, but goes on, may take longer than the limit', async (
   )
 })
 
-test('answers outside their range are errors', async () => {
-  const odd: [flaws: Flaws, message: RegExp][] = [
-    [{ answers: { predicted_class: 99 } }, /must answer predicted_class\(\) with 0 to 9, got 99/],
-    [{ answers: { predicted_class: -1 } }, /must answer predicted_class\(\) with 0 to 9, got -1/],
-  ]
-  for (const [flaws, message] of odd) {
-    const bytes = tinyNet({ info: size, flaws })
-    const evaluated = await messageOf(() =>
-      withApart(bytes, (net) => evaluateApart(net, subset(data, 3))),
-    )
-    assert.match(evaluated, message)
+const count = 'answer predicted_class\\(\\) with 0 to 9, got'
+const wrong: Readonly<Record<string, [TinyOptions, message: string]>> = {
+  'a class of 99': [{ flaws: { answers: { predicted_class: 99 } } }, `must ${count} 99;`],
+  'a class of -1': [{ flaws: { answers: { predicted_class: -1 } } }, `must ${count} -1;`],
+  'no numbers': [{ bias: [Number.NaN] }, 'network must give finite outputs, got NaN, .*;'],
+  'a trap': [{ flaws: { bodies: { infer: [0] } } }, 'network must end, got an error: .*;'],
+}
+for (const [what, [options, message]] of Object.entries(wrong))
+  test(`${what}: an error in this process and in the thread, which names the file`, async () => {
+    const bytes = tinyNet({ ...options, info: size })
+    const few = subset(data, 3)
     const net = await openNet(bytes)
-    assert.match(await messageOf(() => evaluateNet(net, subset(data, 3))), message)
-  }
-  const bytes = tinyNet({ info: size, bias: [Number.NaN] })
-  const own = await openNet(bytes)
-  for (const evaluated of [
-    () => withApart(bytes, (net) => evaluateApart(net, subset(data, 3))),
-    () => evaluateNet(own, subset(data, 3)),
-  ])
-    assert.match(
-      await messageOf(evaluated),
-      /the exported network must give finite outputs, got NaN, .*;/,
-    )
-})
+    const here = await messageOf(() => evaluateNet(net, few))
+    assert.match(here, new RegExp(message))
+    const there = await messageOf(() => withApart(bytes, (apart) => evaluateApart(apart, few)))
+    assert.is(there, `some.wasm: ${here}`)
+  })
 
-test('traps and damaged files are told with the name of the file', async () => {
-  const trap = tinyNet({ info: size, flaws: { bodies: { infer: [0] } } })
-  assert.match(
-    await messageOf(() => withApart(trap, (net) => evaluateApart(net, data))),
-    /^some\.wasm: infer\(\) of the exported network must end, got an error/,
-  )
-  const cut = trap.subarray(0, 300)
+test('a damaged file is told with its name', async () => {
+  const cut = tinyNet({ info: size }).subarray(0, 300)
   assert.match(await messageOf(() => openApart(cut, 'some.wasm')), /^some\.wasm: an exported/)
 })
 

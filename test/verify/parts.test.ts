@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SpikewasmError } from '../../src/base/errors.js'
 import { fromArrays, fromBytes } from '../../src/data/index.js'
 import {
   type Call,
@@ -71,10 +70,13 @@ test('sizes of samples and frames', () => {
   assert.equal(shownAs(step, { timeSteps: 4 }), { ...step, mode: 'infer', frames: true })
   const both = tinyInfo({ mode: 'both' })
   assert.is(shownAs(both, { timeSteps: 4 }), both)
-  assert.equal(numbersOf(tinyInfo({ mode: 'both', frames: true }), 'step', new Uint8Array(192)), {
-    ...{ call: 'step', inputType: 'f32', samples: 3, sampleBytes: 64, frameBytes: 16 },
-    ...{ steps: 4, classes: 3 },
-  })
+  const { call, inputType, ...numbers } = numbersOf(
+    tinyInfo({ mode: 'both', frames: true }),
+    'step',
+    new Uint8Array(192),
+  )
+  assert.equal([call, inputType], ['step', 'f32'])
+  assert.equal(numbers, { samples: 3, sampleBytes: 64, frameBytes: 16, steps: 4, classes: 3 })
   assert.is(refusesSimd(tinyInfo()), undefined)
   assert.match(refusesSimd(tinyInfo({ target: 'simd' })) ?? '', /^it has no SIMD; export with/)
 })
@@ -90,9 +92,7 @@ test('likeness: medians, spans, limits', () => {
   assert.equal(likeness({ 1: 1, 7: 9 }), [0.75, 2 / 4.25, 8, 4.25])
   assert.equal(likeness({ 2: Number.NaN })[2], Number.POSITIVE_INFINITY)
   const flat = Float32Array.of(2, 2, 2, 2)
-  assert.equal(likenessOf(Float32Array.of(2, 3, 2, 2), flat, 2), {
-    ...{ sameClass: 0.5, medianDifference: 1, largestDifference: 1, span: 0 },
-  })
+  assert.equal(Object.values(likenessOf(Float32Array.of(2, 3, 2, 2), flat, 2)), [0.5, 1, 1, 0])
   const at = { sameClass: 0.97, medianDifference: 0.02, largestDifference: 9, span: 1 }
   assert.ok(isAlike(at))
   assert.not(isAlike({ ...at, sameClass: 0.9699 }))
@@ -105,11 +105,8 @@ function measured(job: Partial<JobNumbers>, tick: number, cost: number, wrong: n
   const u8 = job.inputType === 'u8'
   const input = Uint8Array.from({ length: 96 }, (_, i) => (u8 ? i : 0))
   const wasm = tinyNet({ info: { mode, ...(u8 ? { inputType: 'u8' } : {}) } })
-  const numbers: JobNumbers = {
-    ...{ call: 'infer', inputType: 'f32', samples: 6, sampleBytes: 16, frameBytes: 16, steps: 1 },
-    ...{ classes: 3, seconds: 1 },
-    ...job,
-  }
+  const size = { samples: 6, sampleBytes: 16, frameBytes: 16, steps: 1, classes: 3 }
+  const numbers: JobNumbers = { call: 'infer', inputType: 'f32', ...size, seconds: 1, ...job }
   let time = 0
   const read = input.subarray.bind(input)
   const begins: number[] = []
@@ -129,40 +126,34 @@ function measured(job: Partial<JobNumbers>, tick: number, cost: number, wrong: n
 }
 
 test('the measurement: samples, differences, times by the clock', () => {
-  assert.equal(measured({}, 1, 1), {
-    ...{ samples: 6, differ: 0, first: null, us: 1250, coldMs: 2, residentBytes: 5 },
-    ...{ memoryBytes: 65536, begins: [0, 0, 16, 32, 48, 64, 80, 0, 16], count: 54 },
-  })
-  assert.equal(measured({ samples: 4, seconds: 0.01 }, 2, 3, [4, 7, 11]), {
-    ...{ samples: 2, differ: 1, first: { sample: 1, output: 1, got: 0, want: 7 }, us: 5000 },
-    ...{ coldMs: 5, residentBytes: 5, memoryBytes: 65536 },
-    ...{ begins: [0, 0, 16, 0], count: 4 },
-  })
-  const step = measured(
-    { call: 'step', inputType: 'u8', sampleBytes: 8, frameBytes: 4, steps: 3, samples: 2 },
-    ...([0, 10] as const),
-  )
+  const { begins, count, ...first } = measured({}, 1, 1)
+  const exact = { samples: 6, differ: 0, first: null }
+  const memory = { residentBytes: 5, memoryBytes: 65536 }
+  assert.equal(first, { ...exact, ...memory, us: 1250, coldMs: 2 })
+  assert.equal([begins, count], [[0, 0, 16, 32, 48, 64, 80, 0, 16], 54])
+  const short = measured({ samples: 4, seconds: 0.01 }, 2, 3, [4, 7, 11])
+  assert.equal([short.samples, short.differ, short.us, short.coldMs], [2, 1, 5000, 5])
+  assert.equal(short.first, { sample: 1, output: 1, got: 0, want: 7 })
+  assert.equal([short.begins, short.count], [[0, 0, 16, 0], 4])
+  const size = { sampleBytes: 8, frameBytes: 4, steps: 3, samples: 2 }
+  const step = measured({ call: 'step', inputType: 'u8', ...size }, 0, 10)
   assert.equal(step.begins, [0, 4, 0, 0, 4, 0, 8, 12, 8])
   assert.equal([step.us, step.samples, step.count], [30_000, 2, 36])
   // A first sample, even where there is no time.
   assert.is(measured({ seconds: 0 }, 1, 1).samples, 1)
 })
 
-const OUTCOME: Outcome = {
-  ...{ samples: 2, differ: 0, first: null, us: 1.5, coldMs: 2.5, residentBytes: null },
-  memoryBytes: 65536,
-}
+const times = { us: 1.5, coldMs: 2.5 }
+const memory = { residentBytes: null, memoryBytes: 65536 }
+const OUTCOME: Outcome = { samples: 2, differ: 0, first: null, ...times, ...memory }
 
 test('what hosts print is read, or told', () => {
   const first = { sample: 0, output: 1, got: 2, want: 3 }
   for (const good of [OUTCOME, { ...OUTCOME, first, differ: 1, residentBytes: 0 }])
     assert.equal(readOutcome(JSON.stringify(good)), good)
-  const bad: readonly object[] = [
-    ...[{ samples: 0 }, { samples: 1.5 }, { differ: -1 }, { first: {} }, { us: '1' }],
-    ...[{ coldMs: null }, { residentBytes: -1 }, { memoryBytes: 0.5 }, { memoryBytes: undefined }],
-    { first: { ...first, got: -1 } },
-  ]
-  for (const change of bad) {
+  const counts = [{ samples: 0 }, { samples: 1.5 }, { differ: -1 }, { memoryBytes: undefined }]
+  const numbers = [{ us: '1' }, { coldMs: null }, { residentBytes: -1 }, { memoryBytes: 0.5 }]
+  for (const change of [...counts, ...numbers, { first: {} }, { first: { ...first, got: -1 } }]) {
     const text = JSON.stringify({ ...OUTCOME, ...change })
     assert.throws(
       () => readOutcome(text),
@@ -242,7 +233,7 @@ onUnix('programs: found on the path, their output, complaints, version', async (
 const names = 'bun,gjs,wasmedge,wasmedge-aot,wamr,wasm3,wasm2c,wasm2c-aarch64'
 
 /** Files that hosts look for, below our folder. */
-const files: Readonly<Record<string, string>> = {
+const files: Record<string, string> = {
   'wabt/share/wabt/wasm2c/wasm-rt-mem-impl-helper.inc': '',
   'wabt/include/wasm-rt.h': '',
   'simde/simde/wasm/simd128.h': '',
@@ -250,16 +241,16 @@ const files: Readonly<Record<string, string>> = {
   'wasm3/source/wasm3.h': '#define M3_VERSION "0.5.1"',
   'wasm3/source/m3.c': '',
   'wamr/core/version.h': '#define WAMR_VERSION_MAJOR 2\n#define WAMR_VERSION_MINOR 34\n',
-  ...Object.fromEntries(
-    [
-      ...['iwasm/common/a.c', 'iwasm/common/wasm_application.c', 'iwasm/common/a.h'],
-      ...['iwasm/common/wasm_shared_memory.c', 'iwasm/common/arch/invokeNative_general.c'],
-      ...['iwasm/interpreter/wasm_interp_fast.c', 'iwasm/interpreter/wasm_loader.c'],
-      ...['iwasm/interpreter/wasm_runtime.c', 'shared/mem-alloc/b.c', 'shared/utils/c.c'],
-      ...['shared/platform/linux/d.c', 'shared/platform/darwin/d.c'],
-    ].map((path) => [`wamr/core/${path}`, '']),
-  ),
 }
+const inWamr: Readonly<Record<string, string>> = {
+  'iwasm/common': 'a.c a.h wasm_application.c wasm_shared_memory.c arch/invokeNative_general.c',
+  'iwasm/interpreter': 'wasm_interp_fast.c wasm_loader.c wasm_runtime.c',
+  shared: 'mem-alloc/b.c utils/c.c platform/linux/d.c platform/darwin/d.c',
+}
+for (const [below, names] of Object.entries(inWamr))
+  for (const name of names.split(' ')) files[`wamr/core/${below}/${name}`] = ''
+
+const places = { WABT: 'wabt', SIMDE: 'simde', WASMEDGE: 'edge', WASM3: 'wasm3', WAMR: 'wamr' }
 
 onUnix('hosts: the arguments of compilers and programs', async () => {
   const { env } = process
@@ -284,38 +275,28 @@ onUnix('hosts: the arguments of compilers and programs', async () => {
   for (const path of ['wabt/bin/wasm2c', 'edge/bin/wasmedge']) await script(path, version, say)
   try {
     delete env.CC
-    Object.assign(env, {
-      PATH: join(folder, 'bin'),
-      XDG_CACHE_HOME: join(folder, 'cache'),
-      ...{ WABT_DIR: join(folder, 'wabt'), SIMDE_DIR: join(folder, 'simde') },
-      ...{ WASMEDGE_DIR: join(folder, 'edge'), WASM3_DIR: join(folder, 'wasm3') },
-      WAMR_DIR: join(folder, 'wamr'),
-    })
+    Object.assign(env, { PATH: join(folder, 'bin'), XDG_CACHE_HOME: join(folder, 'cache') })
+    for (const [name, path] of Object.entries(places)) env[`${name}_DIR`] = join(folder, path)
     const info = tinyInfo({ mode: 'both', usedBytes: 9 })
-    const trial = (call: Call, inputType: 'f32' | 'u8'): Trial => ({
-      ...{ call, inputType, samples: 2, sampleBytes: 16, frameBytes: 8, steps: 3, classes: 4 },
-      ...{ input: new Uint8Array(32), expected: new Float32Array(8) },
-    })
-    const trials = [trial('infer', 'f32'), trial('step', 'u8')]
+    const size = { samples: 2, sampleBytes: 16, frameBytes: 8, steps: 3, classes: 4 }
+    const sample = { ...size, input: new Uint8Array(32), expected: new Float32Array(8) }
+    const trials: Trial[] = [
+      { call: 'infer', inputType: 'f32', ...sample },
+      { call: 'step', inputType: 'u8', ...sample },
+    ]
     const told: string[] = []
-    const found = await verifyNet(new Uint8Array(8), info, trials, {
-      ...{ hosts: names, seconds: 5, onHost: (name: string) => told.push(name) },
-    })
+    const onHost = (name: string) => told.push(name)
+    const options = { hosts: names, seconds: 5, onHost }
+    const found = await verifyNet(new Uint8Array(8), info, trials, options)
     assert.ok(isExact(found))
     assert.equal(found.absent, [])
     assert.equal(
       told,
       names.split(',').flatMap((name) => [name, name]),
     )
-    assert.equal(
-      found.rows
-        .filter(({ call }) => call === 'step')
-        .map(({ host, version }) => `${host} ${version}`),
-      [
-        ...['bun 1.0.36', 'gjs 1.0.36', 'wasmedge 1.0.36', 'wasmedge-aot 1.0.36', 'wamr 2.34.?'],
-        ...['wasm3 0.5.1', 'wasm2c 1.0.36', 'wasm2c-aarch64 1.0.36'],
-      ],
-    )
+    const versions = { wamr: '2.34.?', wasm3: '0.5.1' }
+    for (const { host, version } of found.rows)
+      assert.is(version, versions[host as keyof typeof versions] ?? '1.0.36', host)
     const text = (await readFile(log, 'utf8'))
       .replaceAll(/\/\S*spikewasm-verify-\w+/g, 'JOB')
       .replaceAll(folder, '~')
@@ -333,75 +314,56 @@ onUnix('hosts: the arguments of compilers and programs', async () => {
 })
 
 /** A net that answers with the first byte of each sample. */
-function echo(info: NetInfo): { net: ApartNet; asked: unknown[] } {
-  const asked: unknown[] = []
+function echo(info: NetInfo): { net: ApartNet; asked: string[] } {
+  const asked: string[] = []
   const ask = async (call: Call, input: Uint8Array, options: AskOptions = {}): Promise<Answer> => {
     const { sampleBytes = 1, onSamples } = options
     const count = input.length / sampleBytes
-    asked.push([call, count, sampleBytes])
+    asked.push(`${call} ${count} of ${sampleBytes}`)
     onSamples?.(count)
-    return {
-      outputs: new Float32Array(count),
-      predicted: Int32Array.from({ length: count }, (_, i) => input[i * sampleBytes]),
-    }
+    const predicted = Int32Array.from({ length: count }, (_, i) => input[i * sampleBytes])
+    return { outputs: new Float32Array(count), predicted }
   }
   return { net: { info, ask, close: async () => {} }, asked }
 }
 
-test('samples go to a thread by 256 KiB, and to hosts in the order of the parts', async () => {
-  const info = tinyInfo({ inputType: 'u8', input: [1, 200, 200], classes: 4 })
-  const { net, asked } = echo(info)
-  const count = 14
-  const images = Uint8Array.from({ length: count * 40_000 }, (_, i) => Math.floor(i / 40_000) % 4)
-  const labels = Array.from({ length: count }, (_, i) => (i === 8 ? 1 : i % 4))
-  const shape = [1, 200, 200] as const
+const pixels = { shape: [1, 200, 200] as const, classes: 4 }
+const byteNet = tinyInfo({ inputType: 'u8', input: pixels.shape, classes: 4 })
+
+/** Samples of the bytes 0, 1, 2, 3, 0 … from one index to another; label 8 alone is not its byte. */
+function part(from: number, to: number) {
+  const images = new Uint8Array((to - from) * 40_000).map((_, i) => (from + i / 40_000) % 4)
+  const labels = Array.from({ length: to - from }, (_, i) => (from + i === 8 ? 1 : (from + i) % 4))
   const normalization = { scale: 255, mean: [0], std: [1] }
-  const data = fromBytes({ images, labels, shape, classes: 4, normalization })
+  return fromBytes({ images, labels, ...pixels, normalization })
+}
+
+test('samples go to a thread by 256 KiB, one at least', async () => {
+  const { net, asked } = echo(byteNet)
   const shares: number[] = []
-  const evaluation = await evaluateApart(net, data, (done) => shares.push(done))
+  const evaluation = await evaluateApart(net, part(0, 14), (done) => shares.push(done))
   assert.equal(evaluation, { accuracy: 13 / 14, correct: 13, count: 14 })
-  assert.equal(asked, [
-    ['infer', 6, 40_000],
-    ['infer', 6, 40_000],
-    ['infer', 2, 40_000],
-  ])
+  assert.equal(asked, ['infer 6 of 40000', 'infer 6 of 40000', 'infer 2 of 40000'])
   assert.equal(shares, [0, 6 / 14, 6 / 14, 12 / 14, 12 / 14, 1, 1])
-
-  // One sample is more than that.
   const large = echo(tinyInfo({ input: [1, 300, 300], classes: 4, mode: 'step', timeSteps: 2 }))
-  const floats = fromArrays({
-    ...{ images: new Float32Array(2 * 2 * 90_000), labels: [0, 1], shape: [1, 300, 300] },
-    ...{ classes: 4, timeSteps: 2 },
-  })
-  await evaluateApart(large.net, floats)
-  assert.equal(large.asked, [
-    ['step', 1, 720_000],
-    ['step', 1, 720_000],
-  ])
+  const images = new Float32Array(2 * 2 * 90_000)
+  const steps = { shape: [1, 300, 300], classes: 4, timeSteps: 2 } as const
+  await evaluateApart(large.net, fromArrays({ images, labels: [0, 1], ...steps }))
+  assert.equal(large.asked, ['step 1 of 720000', 'step 1 of 720000'])
+})
 
-  const first = (source: Parameters<typeof takeSamples>[0]): number[] => {
-    const taken = takeSamples(source)
+test('hosts are shown the first samples, part by part', () => {
+  const { net } = echo(byteNet)
+  const data = [part(3, 5), part(0, 3)]
+  const first = (samples: number): number[] => {
+    const taken = takeSamples({ net, data, samples })
     return Array.from({ length: taken.length / 40_000 }, (_, i) => taken[i * 40_000])
   }
-  const part = (from: number, to: number) =>
-    fromBytes({
-      ...{ images: images.subarray(from * 40_000, to * 40_000), labels: labels.slice(from, to) },
-      ...{ shape, classes: 4, normalization },
-    })
-  const parts = [part(3, 5), part(0, 3)]
-  assert.equal(first({ net, data: parts, samples: 9 }), [3, 0, 0, 1, 2])
-  assert.equal(first({ net, data: parts, samples: 3 }), [3, 0, 0])
-  assert.equal(first({ net, data: parts, samples: 2 }), [3, 0])
-  const other = fromArrays({
-    images: new Float32Array(4),
-    labels: [0],
-    shape: [1, 2, 2],
-    classes: 4,
-  })
-  assert.throws(
-    () => takeSamples({ net, data: [parts[0], other], samples: 1 }),
-    (error: unknown) => error instanceof SpikewasmError,
-  )
+  assert.equal([first(9), first(3), first(2)].join('; '), '3,0,0,1,2; 3,0,0; 3,0')
+  const small = { shape: [1, 2, 2], classes: 4 } as const
+  const other = fromArrays({ images: new Float32Array(4), labels: [0], ...small })
+  const source = { net, data: [data[0], other], samples: 1 }
+  assert.throws(() => takeSamples(source), /must have samples of \[1, 200, 200\]/)
 })
 
 test.run()
