@@ -10,7 +10,7 @@ import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { type Block, cnn, mlp, type StateDict } from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
-import { TestEngine, testRandom } from '../support/engine.js'
+import { testRandom } from '../support/engine.js'
 import { netOf } from '../support/net.js'
 import { PlanRunner } from '../support/plan-runner.js'
 
@@ -97,48 +97,5 @@ for (const [name, make, input, ratio] of networks)
         assert.ok(runner.spikes > 20, `${runner.spikes} spikes`)
       }
     })
-
-for (const variant of ['engine', 'engine-debug'] as const)
-  test(`edgeExpandBytes ${variant}: in place, to bytes and to floats`, () => {
-    const random = testRandom(5)
-    for (const [columns, width, groups, taps, inRows, inC] of [
-      [10, 16, 1, 9, 3, 4],
-      [40, 16, 1, 1, 20, 20],
-      [32, 32, 1, 4, 5, 8],
-      [3, 4, 5, 9, 2, 2],
-      [1, 4, 1, 1, 1, 4],
-    ])
-      for (const scaled of [false, true]) {
-        const engine = new TestEngine(variant, 20)
-        const blocks = Math.ceil(columns / width)
-        const blockRows = groups > 1 ? groups * taps * inC : taps * inC + 3
-        const stored = blocks * blockRows * width
-        const count = columns * groups * taps * inRows
-        const size = scaled ? 4 : 1
-        const numbers = Int8Array.from({ length: count }, () => Math.floor(random() * 255) - 127)
-        const scales = Float32Array.from({ length: columns * groups }, random)
-        const to = engine.alloc(stored * size)
-        const from = to + stored * size - count
-        engine.bytes(from, count).set(new Uint8Array(numbers.buffer))
-        const wanted = new Float32Array(stored)
-        let i = 0
-        for (let block = 0; block < blocks; block++)
-          for (let tap = 0; tap < groups * taps; tap++)
-            for (let row = 0; row < inRows; row++)
-              for (let n = 0; n < Math.min(width, columns - block * width); n++) {
-                const channel = Math.floor(tap / taps) * columns + block * width + n
-                const at = (block * blockRows + tap * inC + row) * width + n
-                wanted[at] = numbers[i++] * (scaled ? scales[channel] : 1)
-              }
-        const words = [from, to, columns, width, groups * taps, inRows, inC, blockRows]
-        const table = [...words, scaled ? engine.putFloats(scales) : 0, taps]
-        engine.exports.edgeExpandBytes(engine.putInts(table), 1)
-        engine.checkGuards()
-        const got = scaled
-          ? engine.floats(to, stored)
-          : Float32Array.from(new Int8Array(engine.memory.buffer, to, stored))
-        assert.equal(got, wanted, JSON.stringify({ columns, width, groups, scaled }))
-      }
-  })
 
 test.run()

@@ -6,37 +6,77 @@ import { Purpose, RandomStream } from '../../src/base/random.js'
 import { stepMask } from '../../src/engine/run/run-words.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
+type Shape = readonly [columns: number, width: number, groups: number, taps: number, inRows: number]
+
+/** Numbers of a weight as it is stored: for each tap `inC` rows, of which `inRows` hold some. */
+function spread(numbers: ArrayLike<number>, shape: Shape, inC: number, more: number, by = [1]) {
+  const [columns, width, groups, taps, inRows] = shape
+  const blockRows = groups * taps * inC + more
+  const wanted = new Float32Array(Math.ceil(columns / width) * blockRows * width)
+  let i = 0
+  for (let block = 0; block * width < columns; block++)
+    for (let tap = 0; tap < groups * taps; tap++)
+      for (let row = 0; row < inRows; row++)
+        for (let n = 0; n < Math.min(width, columns - block * width); n++) {
+          const channel = Math.floor(tap / taps) * columns + block * width + n
+          const at = (block * blockRows + tap * inC + row) * width + n
+          wanted[at] = numbers[i++] * by[channel % by.length]
+        }
+  return { wanted, words: [columns, width, groups * taps, inRows, inC, blockRows] }
+}
+
+/** Shapes of weights with the rows that a tap and a block have. */
+const shapes: readonly (readonly [Shape, inC: number, more: number])[] = [
+  [[10, 16, 1, 9, 3], 4, 3],
+  [[40, 16, 1, 5, 5], 5, 0],
+  [[8, 4, 1, 2, 1], 4, 1],
+  [[32, 32, 1, 4, 5], 8, 3],
+  [[3, 4, 5, 9, 2], 2, 0],
+]
+const countOf = ([columns, , groups, taps, inRows]: Shape): number =>
+  columns * groups * taps * inRows
+
 for (const variant of variants) {
-  test(`edgeExpand ${variant}: two tensors, in place`, () => {
+  test(`edgeExpand ${variant}: several tensors, in place`, () => {
     const random = testRandom(3)
     const engine = new TestEngine(variant, 20)
     const table: number[] = []
-    const wanted: [at: number, numbers: Float32Array][] = []
-    for (const [columns, width, taps, inRows, inC, more] of [
-      [10, 16, 9, 3, 4, 3],
-      [40, 16, 1, 5, 5, 0],
-      [8, 4, 2, 1, 4, 1],
-    ]) {
-      const blockRows = taps * inC + more
-      const stored = Math.ceil(columns / width) * blockRows * width
-      const numbers = Float32Array.from({ length: columns * taps * inRows }, random)
-      const to = engine.alloc(4 * stored)
-      const from = to + 4 * (stored - numbers.length)
+    const tensors = shapes.map(([shape, ...rows]) => {
+      const numbers = Float32Array.from({ length: countOf(shape) }, random)
+      const { wanted, words } = spread(numbers, shape, ...rows)
+      const to = engine.alloc(4 * wanted.length)
+      const from = to + 4 * (wanted.length - numbers.length)
       engine.floats(from, numbers.length).set(numbers)
-      table.push(from, to, columns, width, taps, inRows, inC, blockRows, 0, 0)
-      const spread = new Float32Array(stored)
-      let i = 0
-      for (let block = 0; block * width < columns; block++)
-        for (let tap = 0; tap < taps; tap++)
-          for (let row = 0; row < inRows; row++)
-            for (let n = 0; n < Math.min(width, columns - block * width); n++)
-              spread[(block * blockRows + tap * inC + row) * width + n] = numbers[i++]
-      wanted.push([to, spread])
-    }
-    engine.exports.edgeExpand(engine.putInts(table), wanted.length)
+      table.push(from, to, ...words, 0, 0)
+      return { to, wanted }
+    })
+    engine.exports.edgeExpand(engine.putInts(table), tensors.length)
     engine.checkGuards()
-    for (const [at, numbers] of wanted) assert.equal(engine.floats(at, numbers.length), numbers)
+    for (const { to, wanted } of tensors) assert.equal(engine.floats(to, wanted.length), wanted)
   })
+
+  for (const scaled of [false, true])
+    test(`edgeExpandBytes ${variant}: in place, to ${scaled ? 'floats' : 'bytes'}`, () => {
+      const random = testRandom(5)
+      for (const [shape, ...rows] of shapes) {
+        const engine = new TestEngine(variant, 20)
+        const numbers = Int8Array.from({ length: countOf(shape) }, () => 255 * random() - 127)
+        const [columns, , groups, taps] = shape
+        const scales = Float32Array.from({ length: columns * groups }, random)
+        const { wanted, words } = spread(numbers, shape, ...rows, scaled ? [...scales] : undefined)
+        const bytes = wanted.length * (scaled ? 4 : 1)
+        const to = engine.alloc(bytes)
+        const from = to + bytes - numbers.length
+        engine.bytes(from, numbers.length).set(new Uint8Array(numbers.buffer))
+        const table = [from, to, ...words, scaled ? engine.putFloats(scales) : 0, taps]
+        engine.exports.edgeExpandBytes(engine.putInts(table), 1)
+        engine.checkGuards()
+        const got = scaled
+          ? engine.floats(to, wanted.length)
+          : Float32Array.from(new Int8Array(engine.memory.buffer, to, wanted.length))
+        assert.equal(got, wanted, shape.join())
+      }
+    })
 
   test(`edgeFloats and edgeBytes ${variant}: channels last, bytes scaled`, () => {
     const random = testRandom(4)

@@ -94,20 +94,15 @@ test('numbers and names are written as the format has them, and read back', () =
 
 test('what is written grows by bytes and by lists', () => {
   const bytes = Array.from({ length: 5000 }, (_, i) => i & 255)
-  const parts = [0, 1, 1023, 1024, 1025, 2047, 2048, 2049, 5000]
-  const some = (i: number): number[] => bytes.slice(parts[i - 1], parts[i])
+  const ends = [1, 1023, 1024, 1025, 2047, 2048, 2049, 5000]
+  const parts = ends.map((end, i) => bytes.slice(ends[i - 1] ?? 0, end))
   const by = (how: (w: Writer, values: number[]) => void): number[] =>
     written((w) => {
-      for (let i = 1; i < parts.length; i++) how(w, some(i))
+      for (const part of parts) how(w, part)
     })
-  assert.equal(
-    by((w, values) => w.byte(...values)),
-    bytes,
-  )
-  assert.equal(
-    by((w, values) => w.append(Uint8Array.from(values))),
-    bytes,
-  )
+  const byBytes = by((w, values) => w.byte(...values))
+  const byLists = by((w, values) => w.append(Uint8Array.from(values)))
+  assert.equal([byBytes, byLists], [bytes, bytes])
 })
 
 const START = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
@@ -210,14 +205,22 @@ const instructions = [
 test('what nothing reaches is passed over, whatever it is', () => {
   const dead: number[][] = [
     ...instructions.map(bytesOf),
-    ...[[0x01], [0x00], [0x0c, 0x80, 0], [0x0d, 0x80, 0], [0x0e, 2, 0x80, 0, 0, 0]],
-    ...[[0x0f], [0x10, 0x80, 0], [0x1a], [0x1b], [0x1c, 1, I32], [0x20, 0x8b, 0], [0x21, 0x0b]],
-    ...[
-      [0x22, 0x0b],
-      [0x23, 0x8b, 0],
-      [0x41, 0x8b, 0x0b],
-      [0x42, 0x8b, 0x8b, 0],
-    ],
+    [0x01],
+    [0x00],
+    [0x0c, 0x80, 0],
+    [0x0d, 0x80, 0],
+    [0x0e, 2, 0x80, 0, 0, 0],
+    [0x0f],
+    [0x10, 0x80, 0],
+    [0x1a],
+    [0x1b],
+    [0x1c, 1, I32],
+    [0x20, 0x8b, 0],
+    [0x21, 0x0b],
+    [0x22, 0x0b],
+    [0x23, 0x8b, 0],
+    [0x41, 0x8b, 0x0b],
+    [0x42, 0x8b, 0x8b, 0],
     [0x43, 0x0b, 0x0b, 0x0b, 0x0b],
     [0x44, ...Array(8).fill(0x0b)],
     [0xfd, 12, ...Array(16).fill(0x0b)],
@@ -284,34 +287,25 @@ test('each instruction: its code and signature are those of WebAssembly; written
 })
 
 test('a module, byte by byte', () => {
-  const label: Label = { kind: 'block', result: 'v128' }
   const v128: Expression = { kind: 'const', type: 'v128', value: Uint8Array.from(Array(16).keys()) }
+  const same = func('same', ['i32'], { result: 'i32', body: [get(0, 'i32')] })
   const twice = func('twice', ['i32'], {
     result: 'i32',
     locals: ['f32', 'f32', 'i64', 'f32'],
-    body: [{ kind: 'call', callee: func('none', []), args: [] }],
+    body: [{ kind: 'call', callee: same, args: [{ kind: 'tee', local: 0, value: i32(200) }] }],
   })
-  const vector = func('vector', [], {
-    locals: ['v128'],
-    body: [
-      { kind: 'set', local: 0, value: { kind: 'block', label, body: [v128] } },
-      {
-        kind: 'drop',
-        value: { kind: 'select', type: 'v128', args: [v128, get(0, 'v128'), i32(-65)] },
-      },
-      { kind: 'drop', value: { kind: 'const', type: 'i64', value: -(2n ** 40n) } },
-      { kind: 'drop', value: { kind: 'const', type: 'f64', value: -0 } },
-    ],
+  const values: readonly Expression[] = [
+    { kind: 'select', type: 'v128', args: [v128, v128, i32(-65)] },
+    { kind: 'const', type: 'i64', value: -(2n ** 40n) },
+    { kind: 'const', type: 'f64', value: -0 },
+  ]
+  const constants = func('constants', [], {
+    body: values.map((value) => ({ kind: 'drop', value })),
   })
-  const same = func('same', ['i32'], { result: 'i32', body: [get(0, 'i32')] })
-  twice.body = [{ kind: 'call', callee: same, args: [{ kind: 'tee', local: 0, value: i32(200) }] }]
   const bytes = encodeModule({
-    functions: [twice, vector, same],
-    exports: new Map([
-      ['a', twice],
-      ['ü', same],
-    ]),
-    start: vector,
+    functions: [twice, constants, same],
+    exports: new Map(Object.entries({ a: twice, ü: same })),
+    start: constants,
     pages: 300,
     segments: [
       { address: 64, bytes: Uint8Array.of(1, 2) },
@@ -319,35 +313,26 @@ test('a module, byte by byte', () => {
     ],
     custom: [Uint8Array.of(1, 0x78, 9), Uint8Array.of(1, 0x79)],
   })
-  const sequence = Array.from(Array(16).keys())
-  assert.equal(
-    [...bytes],
-    [
-      ...START,
-      ...section(1, [0x60, 1, 0x7f, 1, 0x7f], [0x60, 0, 0]),
-      ...section(3, [0], [1], [0]),
-      ...section(5, [1, 0xac, 2, 0xac, 2]),
-      ...section(7, [6, ...Buffer.from('memory'), 2, 0], [1, 0x61, 0, 0], [2, 0xc3, 0xbc, 0, 2]),
-      ...[8, 1, 1],
-      ...section(
-        10,
-        code(3, 2, 0x7d, 1, 0x7e, 1, 0x7d, 0x41, 0xc8, 1, 0x22, 0, 0x10, 2, 0x0b),
-        code(
-          ...[1, 1, 0x7b, 0x02, 0x7b, 0xfd, 12, ...sequence, 0x0b, 0x21, 0],
-          ...[0xfd, 12, ...sequence, 0x20, 0, 0x41, 0xbf, 0x7f, 0x1c, 1, 0x7b, 0x1a],
-          ...[0x42, 0x80, 0x80, 0x80, 0x80, 0x80, 0x60, 0x1a],
-          ...[0x44, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x1a, 0x0b],
-        ),
-        code(0, 0x20, 0, 0x0b),
-      ),
-      ...section(
-        11,
-        [0, 0x41, 0xc0, 0, 0x0b, 2, 1, 2],
-        [0, 0x41, 0x85, 0x80, 0x80, 0x80, 0x78, 0x0b, 1, 3],
-      ),
-      ...[0, 3, 1, 0x78, 9, 0, 2, 1, 0x79],
-    ],
-  )
+  const vector = [0xfd, 12, ...Array(16).keys()]
+  const numbers = [0x42, 0x80, 0x80, 0x80, 0x80, 0x80, 0x60, 0x1a, 0x44, 0, 0, 0, 0, 0, 0, 0, 0x80]
+  const codes = [
+    code(3, 2, 0x7d, 1, 0x7e, 1, 0x7d, 0x41, 0xc8, 1, 0x22, 0, 0x10, 2, 0x0b),
+    code(0, ...vector, ...vector, 0x41, 0xbf, 0x7f, 0x1c, 1, 0x7b, 0x1a, ...numbers, 0x1a, 0x0b),
+    code(0, 0x20, 0, 0x0b),
+  ]
+  const memory = [6, ...Buffer.from('memory'), 2, 0]
+  const far = [0, 0x41, 0x85, 0x80, 0x80, 0x80, 0x78, 0x0b, 1, 3]
+  const sections = [
+    section(1, [0x60, 1, 0x7f, 1, 0x7f], [0x60, 0, 0]),
+    section(3, [0], [1], [0]),
+    section(5, [1, 0xac, 2, 0xac, 2]),
+    section(7, memory, [1, 0x61, 0, 0], [2, 0xc3, 0xbc, 0, 2]),
+    [8, 1, 1],
+    section(10, ...codes),
+    section(11, [0, 0x41, 0xc0, 0, 0x0b, 2, 1, 2], far),
+    [0, 3, 1, 0x78, 9, 0, 2, 1, 0x79],
+  ]
+  assert.equal([...bytes], [...START, ...sections.flat()])
   assert.ok(WebAssembly.validate(encodeModule(partsOf([func('f', [])])) as BufferSource))
 })
 
