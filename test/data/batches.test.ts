@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays } from '../../src/data/arrays.js'
 import { Batches } from '../../src/data/batches.js'
-import type { Dataset, ReadContext } from '../../src/data/datasets/dataset.js'
+import type { Dataset } from '../../src/data/datasets/dataset.js'
 
 /**
  * Images of two pixels, index + 1 and −(index + 1), so that what lies in a batch tells where it
@@ -76,24 +76,6 @@ test('batches: each sample once, in order or shuffled; the last batch may be sho
       },
     ),
   )
-})
-
-test('batches: the data set is given seed and epoch in training alone', () => {
-  const contexts: (ReadContext | undefined)[] = []
-  const base = makeDataset(1)
-  const dataset: Dataset = {
-    ...base,
-    read(index, out, context) {
-      contexts.push(context)
-      return base.read(index, out)
-    },
-  }
-  const training = new Batches(dataset, { batchSize: 1, training: true, seed: 9 })
-  indices(training, 0)
-  training.startEpoch(4)
-  indices(training, 0)
-  indices(new Batches(dataset, { batchSize: 1, seed: 9 }), 0)
-  assert.equal(contexts, [{ seed: 9, epoch: 0 }, { seed: 9, epoch: 4 }, undefined])
 })
 
 test.run()

@@ -23,7 +23,14 @@ import { datasets } from '../../src/data/index.js'
 import { isOfFiles, openPlain, readingNs } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import { testRandom } from '../support/engine.js'
-import { each, expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import {
+  each,
+  expectOutcomes,
+  lists,
+  optionsWithOdd,
+  outcomeOf,
+  withOdd,
+} from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 
 const hashes = new Hashes('data/memory.json')
@@ -143,70 +150,31 @@ test('encoders give the same spikes', async () => {
 })
 
 test('encoders refuse the same', async () => {
-  const of = (name: keyof typeof encoders, data: Dataset, base: object) => {
-    const make = encoders[name] as (of: unknown, options: unknown, more?: unknown) => Dataset
-    return (key: string, ...more: readonly unknown[]): [string, () => unknown] => [
-      `${name}.${key} ${JSON.stringify(base)}`,
-      withOdd(
-        (value) => {
-          const given: object = { ...base, [key]: value }
-          const encoded =
-            key === 'data'
-              ? make(value, base)
-              : key === 'more'
-                ? make(data, base, value)
-                : make(data, given)
-          return encoded.read(0, new Float32Array(4000))
-        },
-        ...more,
-      ),
-    ]
-  }
-  const rate = of('rate', grey, { timeSteps: 3 })
-  const rc = of('latency', grey, { timeSteps: 3, function: 'rc' })
-  const linear = of('latency', grey, { timeSteps: 3 })
-  const delta = of('delta', frames, {})
-  const negative = fromArrays({
-    inputs: Float32Array.of(0, 1, 1.01),
-    labels: [0, 0, 0],
-    shape: [1],
-    classes: 1,
-  })
-  const large = (name: 'rate' | 'phase') => () =>
-    [0, 1, 2].map((i) =>
-      outcomeOf(() => encoders[name](negative, { timeSteps: 1 }).read(i, new Float32Array(1))),
-    )
-  await expectOutcomes(
-    hashes,
-    'encoders refuse',
-    Object.fromEntries([
-      rate('timeSteps', 4096, 4097),
-      rate('seed', 2 ** 32 - 1, 2 ** 32),
-      rate('gain', -1e300),
-      rate('offset'),
-      rate('bias'),
-      rate('firstSpikeTime', 3),
-      rate('data', frames, series, { ...grey, shape: null }),
-      rate('more'),
-      linear('function', 'log', 'rc'),
-      linear('tau'),
-      linear('threshold'),
-      linear('normalize'),
-      linear('clip'),
-      rc('tau', 1e-300),
-      rc('threshold', 0.999),
-      rc('normalize'),
-      rc('clip'),
-      delta('threshold'),
-      delta('padding'),
-      delta('offSpike'),
-      delta('data', grey, colours, vectors, series),
-      delta('timeSteps'),
-      of('phase', grey, { timeSteps: 3 })('phases', 24, 25),
-      ['numbers beyond 1 for rate', async () => Promise.all(large('rate')())],
-      ['numbers beyond 1 for phase', async () => Promise.all(large('phase')())],
-    ]),
+  const read = (name: keyof typeof encoders, ...given: unknown[]): number =>
+    (encoders[name] as (...all: unknown[]) => Dataset)(...given).read(0, new Float32Array(4000))
+  const rows: [keyof typeof encoders, Dataset, object, string[]][] = [
+    ['rate', grey, { timeSteps: 3 }, ['timeSteps', 'seed', 'gain', 'offset', 'firstSpikeTime']],
+    ['latency', grey, { timeSteps: 3 }, ['function', 'tau', 'threshold', 'normalize', 'clip']],
+    ['latency', grey, { timeSteps: 3, function: 'rc' }, ['tau', 'threshold', 'normalize', 'clip']],
+    ['delta', frames, {}, ['threshold', 'padding', 'offSpike', 'timeSteps']],
+    ['phase', grey, { timeSteps: 3 }, ['phases']],
+  ]
+  const limits = [3, 24, 25, 4096, 4097, 2 ** 32 - 1, 2 ** 32, -1e300, 1e-300, 0.999, 'log', 'rc']
+  const sets = [colours, grey, frames, series, vectors, { ...grey, shape: null }]
+  for (const [name, data, base, keys] of rows)
+    await expectOutcomes(hashes, `${name} ${JSON.stringify(base)} refuses`, {
+      ...optionsWithOdd(keys, (given) => read(name, data, { ...base, ...given }), limits),
+      data: withOdd((of) => read(name, of, base), ...sets),
+      more: withOdd((more) => read(name, data, base, more)),
+    })
+  const inputs = Float32Array.of(0, 1, 1.01)
+  const beyond = fromArrays({ inputs, labels: [0, 0, 0], shape: [1], classes: 1 })
+  const readings = (['rate', 'phase'] as const).flatMap((name) =>
+    [0, 1, 2].map(
+      (i) => () => encoders[name](beyond, { timeSteps: 1 }).read(i, new Float32Array(1)),
+    ),
   )
+  await expectOutcomes(hashes, 'encoders', { 'numbers beyond 1': each(readings) })
 })
 
 test('augmentation gives the same bytes', async () => {
@@ -241,25 +209,16 @@ test('the policy of AutoAugment: each sub-policy, many draws', async () => {
 })
 
 test('augmentation refuses the same', async () => {
-  const option = (key: string, data: Dataset = colours, base: object = {}) =>
-    withOdd(
-      (value) => {
-        const augmented = augment(data, { ...base, [key]: value } as AugmentOptions)
-        return augmented.read(0, new Float32Array(500), { seed: 1, epoch: 1 })
-      },
-      ...[4, 5, 6, 'reflect', 'constant'],
-    )
+  const read = (data: Dataset, options: object): number =>
+    augment(data, options).read(0, new Float32Array(500), { seed: 1, epoch: 1 })
+  const keys = ['crop', 'paddingMode', 'flip', 'cutout', 'autoAugment', 'other']
+  const own = [4, 5, 6, 'reflect', 'constant']
   await expectOutcomes(hashes, 'augment refuses', {
-    crop: option('crop'),
-    'crop with reflect': option('crop', colours, { paddingMode: 'reflect' }),
-    paddingMode: option('paddingMode'),
-    flip: option('flip'),
-    cutout: option('cutout'),
-    autoAugment: option('autoAugment'),
-    'autoAugment of frames': option('autoAugment', overTime),
-    'autoAugment of 0 … 200': option('autoAugment', small),
-    'floats without bytes': option('flip', vectors),
-    other: option('other'),
+    ...optionsWithOdd(keys, (given) => read(colours, given), own),
+    'crop with reflect': withOdd((crop) => read(colours, { crop, paddingMode: 'reflect' }), ...own),
+    'autoAugment of others': each(
+      [overTime, small, vectors].map((data) => () => read(data, { autoAugment: true })),
+    ),
     data: withOdd((value) => augment(value as Dataset, {})),
     more: withOdd((value) => (augment as (...all: unknown[]) => unknown)(grey, {}, value)),
     'a square that hangs over': () =>
@@ -308,15 +267,13 @@ test('batches refuse the same', async () => {
       ...([0, new Float32Array(images!), new Int32Array(labels!)] as const),
       targets === undefined ? undefined : new Float32Array(targets),
     )
-  const option = (key: string) =>
-    withOdd((value) => new Batches(colours, { batchSize: 2, [key]: value }).length, 5, 6, 2 ** 32)
-  const rooms =
-    (data: Dataset, ...all: (readonly (number | undefined)[])[]) =>
-    () =>
-      Promise.all(all.map((room) => outcomeOf(() => filled(data, room))))
+  const rooms = (data: Dataset, text: string) =>
+    each(lists(text).map((room) => () => filled(data, room)))
   await expectOutcomes(hashes, 'batches refuse', {
-    ...Object.fromEntries(
-      ['batchSize', 'training', 'seed', 'dropLast', 'more'].map((key) => [key, option(key)]),
+    ...optionsWithOdd(
+      ['batchSize', 'training', 'seed', 'dropLast', 'more'],
+      (given) => new Batches(colours, { batchSize: 2, ...given }).length,
+      [5, 6, 2 ** 32],
     ),
     'none is left': withOdd(
       (batchSize) => new Batches(colours, { batchSize, dropLast: true } as BatchesOptions).length,
@@ -331,8 +288,8 @@ test('batches refuse the same', async () => {
       filled({ ...series, classes } as Dataset, [24, 2]),
     ),
     data: withOdd((data) => filled(data as Dataset, [6, 2])),
-    rooms: rooms(vectors, [6, 2], [5, 2], [6, 1], [7, 3], [6, 2, 2]),
-    'room for targets': rooms(series, [24, 2, 4], [24, 2, 3], [24, 2, 5], [24, 2]),
+    rooms: rooms(vectors, '6x2 5x2 6x1 7x3 6x2x2'),
+    'room for targets': rooms(series, '24x2x4 24x2x3 24x2x5 24x2'),
     epoch: withOdd((epoch) => new Batches(vectors, { batchSize: 1 }).startEpoch(epoch as number)),
     batch: withOdd((batch) =>
       new Batches(vectors, { batchSize: 2 }).fill(
@@ -354,56 +311,54 @@ test('batches refuse the same', async () => {
 test('data in memory: what is read and refused', async () => {
   const arrays = { inputs: shares(6), labels: [0, 1], shape: [3], classes: 2 }
   const free = { inputs: shares(6), targets: shares(4), shape: [3] }
-  const raw = { images: bytes(12), labels: [0, 1], shape: [2, 3], classes: 2 }
+  const raw = { images: bytes(12), labels: [0, 1], shape: [2, 3] as const, classes: 2 }
   const own = { scale: 200, mean: [0.1, 0.2], std: [0.5, 0.4] }
-  const of = (make: (options: never, ...more: never[]) => Dataset, base: object) => (key: string) =>
-    withOdd(
-      (value) => {
-        const { length, ...data } = make({ ...base, [key]: value } as never)
-        return [length, JSON.stringify(data), data.read(length - 1, new Float32Array(100))]
-      },
-      ...[[0, 2], [0, 1.5], [0, 1n], ['a', 'b'], ['a', 1], [3], [6], [2, 3, 1], [1, 1, 1, 1]],
-      ...[65_536, 65_537, 4096, 4097, new Float32Array(6), new Float64Array([1, 2, 3, 4, 5, 1e39])],
-      ...[new Float64Array(7), new Float32Array(0), new Float32Array([0, 0, 0, 0, NaN, 0])],
-      ...[new Uint8Array(12), new Uint8ClampedArray(12), new Uint8Array(13), new Int8Array(12)],
-      ...[own, { ...own, scale: 0 }, { ...own, more: 1 }],
-    )
-  const tables = {
-    'arrays with labels': [fromArrays, arrays, 'name,shape,timeSteps,images,inputs,labels,classes'],
-    'arrays with names': [fromArrays, arrays, 'classNames,targets,other'],
-    'arrays with targets': [fromArrays, free, 'shape,timeSteps,classes,classNames,targets,labels'],
-    bytes: [
-      fromBytes,
-      { ...raw, normalization: own },
-      'name,shape,timeSteps,images,labels,classes',
+  const floats = [
+    new Float32Array(6),
+    new Float64Array([1, 2, 3, 4, 5, 1e39]),
+    new Float64Array(7),
+    new Float32Array(0),
+    new Float32Array([0, 0, 0, 0, Number.NaN, 0]),
+  ]
+  const integers = [
+    new Uint8Array(12),
+    new Uint8ClampedArray(12),
+    new Uint8Array(13),
+    new Int8Array(12),
+  ]
+  const values = [
+    ...lists('0x2 0x1.5 3 6 2x3x1 1x1x1x1'),
+    ...[65_536, 65_537, 4096, 4097],
+    ...floats,
+    ...integers,
+    ...[
+      [0, 1n],
+      ['a', 'b'],
+      ['a', 1],
     ],
-    'bytes with names': [
-      fromBytes,
-      { ...raw, normalization: own },
-      'classNames,normalization,other',
-    ],
-  } as const
-  for (const [name, [make, base, keys]] of Object.entries(tables))
-    await expectOutcomes(
-      hashes,
-      name,
-      Object.fromEntries(keys.split(',').map((key) => [key, of(make as never, base)(key)])),
-    )
-  const numbers = (key: string) =>
-    withOdd(
-      (value) => {
-        const given = { ...own, [key]: value } as typeof own
-        const data = fromBytes({ ...raw, shape: [2, 3], normalization: given })
-        const out = new Float32Array(6)
-        return [data.read(1, out), out]
-      },
-      ...[[0, NaN], [1, 0], [1, -1], [1, 1e-40], new Float32Array([1, 2]), 1e-300, 255],
-    )
-  await expectOutcomes(hashes, 'normalization', {
-    scale: numbers('scale'),
-    mean: numbers('mean'),
-    std: numbers('std'),
-  })
+    ...[own, { ...own, scale: 0 }, { ...own, more: 1 }],
+  ]
+  const bytesOf = { ...raw, normalization: own }
+  const described = 'name,shape,timeSteps,labels,classes,classNames,other'
+  const tables: [string, (options: never) => Dataset, object, string][] = [
+    ['arrays with labels', fromArrays, arrays, `images,inputs,targets,${described}`],
+    ['arrays with targets', fromArrays, free, `targets,${described}`],
+    ['bytes', fromBytes, bytesOf, `images,normalization,${described}`],
+  ]
+  for (const [name, make, base, keys] of tables) {
+    const read = (given: object): unknown[] => {
+      const { length, ...data } = make({ ...base, ...given } as never)
+      return [length, JSON.stringify(data), data.read(length - 1, new Float32Array(100))]
+    }
+    await expectOutcomes(hashes, name, optionsWithOdd(keys.split(','), read, values))
+  }
+  const normalized = (given: object): unknown[] => {
+    const out = new Float32Array(6)
+    return [fromBytes({ ...raw, normalization: { ...own, ...given } }).read(1, out), out]
+  }
+  const numbers = [...lists('0xNaN 1x0 1x-1 1x1e-40'), new Float32Array([1, 2]), 1e-300, 255]
+  const checked = optionsWithOdd(['scale', 'mean', 'std'], normalized, numbers)
+  await expectOutcomes(hashes, 'normalization', checked)
   const sets = { colours, grey, frames, series, vectors, small, overTime }
   const cut = Object.entries(sets).flatMap(([name, data]): [string, () => unknown][] => [
     [name, twice(() => data)],
@@ -441,7 +396,7 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
   const idx = (shape: readonly number[], count: number, ...head: number[]): Uint8Array =>
     new Uint8Array([...head, ...shape.flatMap((size) => [0, 0, 0, size]), ...bytes(count)])
   const seven = Array.from({ length: 7 }, (_, i) => line(i, 3))
-  const lists = [
+  const digitFiles = [
     file(...seven),
     file(line(16, 9)),
     file(line(17, 9)),
@@ -453,28 +408,26 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
     file(line(1, 'x')),
     file(...seven, '1,2'),
   ]
+  const right = [0, 0, 8, 2]
   const heads = [
-    idx([2, 3], 6, 0, 0, 8, 2),
-    idx([2, 3], 5, 0, 0, 8, 2),
-    idx([2, 3], 7, 0, 0, 8, 2),
-    idx([0, 3], 0, 0, 0, 8, 2),
-    idx([2], 0, 0, 0, 8, 2),
-    idx([2, 3], 6, 1, 0, 8, 2),
-    idx([2, 3], 6, 0, 1, 8, 2),
-    idx([2, 3], 6, 0, 0, 9, 2),
-    idx([2, 3], 6, 0, 0, 8, 3),
-    new Uint8Array(3),
-    new Uint8Array(4),
-    new Uint8Array([0, 0, 8, 2]),
+    ...[6, 5, 7].map((count) => idx([2, 3], count, ...right)),
+    idx([0, 3], 0, ...right),
+    idx([2], 0, ...right),
+    ...[right.with(0, 1), right.with(1, 1), right.with(2, 9), right.with(3, 3)].map((head) =>
+      idx([2, 3], 6, ...head),
+    ),
+    ...[[0, 0, 8], [0, 0, 0, 0], right].map((list) => new Uint8Array(list)),
   ]
   const record = (label: number): number[] => [label, 5, ...bytes(3072, label)]
+  const two = [...record(1), ...record(2)]
+  const records = [[], record(3), record(9), record(10), two, record(1).slice(1)]
   const names = ['a\nb\nc', 'a\nb', 'a\n b \r\nc\n\n', '']
   await expectOutcomes(
     hashes,
     'files',
     {
       digits: each(
-        lists.map((bytes) => async () => {
+        digitFiles.map((bytes) => async () => {
           const { train, test } = await digits(bytes)
           return [await allOf(train), await outcomeOf(() => allOf(test))]
         }),
@@ -487,14 +440,7 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
       idx: each(heads.map((bytes) => () => parseIdx(bytes, 2, 'it'))),
       'bytes of idx': each(heads.map((bytes) => () => idxBytes(bytes, 2, 'it'))),
       cifar: each(
-        [
-          [],
-          record(3),
-          record(9),
-          record(10),
-          [...record(1), ...record(2)],
-          record(1).slice(1),
-        ].flatMap((list) =>
+        records.flatMap((list) =>
           ([1, 2] as const).map((n) => () => parseCifar(new Uint8Array(list), n, 10, 'it')),
         ),
       ),
@@ -508,20 +454,19 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
     'train-labels-idx1-ubyte': new Uint8Array([0, 0, 8, 1, 0, 0, 0, labels.length, ...labels]),
     't10k-labels-idx1-ubyte': new Uint8Array([0, 0, 8, 1, 0, 0, 0, 2, 0, 9]),
   })
-  const right = four(2, 3, [9, 0])
-  const { 't10k-labels-idx1-ubyte': _, ...three } = right
+  const all = four(2, 3, [9, 0])
+  const { 't10k-labels-idx1-ubyte': _, ...three } = all
+  const blobs = Object.entries(all).map(([name, content]) => [name, new Blob([content as never])])
   const given: Record<string, unknown> = {
-    right,
+    right: all,
     'three files': three,
     none: {},
-    'no names': [right],
+    'no names': [all],
     'a number': { a: 1 },
     'two sizes': four(2, 4, [1, 2]),
     'three labels': four(2, 3, [1, 2, 3]),
     'a label of 10': four(2, 3, [1, 10]),
-    blobs: Object.fromEntries(
-      Object.entries(right).map(([name, content]) => [name, new Blob([content as never])]),
-    ),
+    blobs: Object.fromEntries(blobs),
   }
   for (const loader of ['mnist', 'fashionMnist'] as const)
     await expectOutcomes(
@@ -537,6 +482,22 @@ test('files of digits, CIFAR and MNIST: sizes and lines', async () => {
         ]),
       ),
     )
+})
+
+test('loaders take a path or the URL of a file, and options where they have some', async () => {
+  const { digits, ...loaders } = datasets as unknown as Record<
+    string,
+    (...given: unknown[]) => Promise<unknown>
+  >
+  const given = [[new URL('https://example.org/a')], ['none', {}, {}], ['none', {}], ['none', 5]]
+  const outcomes = Object.entries(loaders).map(([name, load]) => [
+    name,
+    each(given.map((some) => () => load(...some))),
+  ])
+  await expectOutcomes(hashes, 'loaders', {
+    ...Object.fromEntries(outcomes),
+    digits: () => digits(undefined, 1),
+  })
 })
 
 test('memory.json holds these alone', () => hashes.finish())

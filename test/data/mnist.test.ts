@@ -6,14 +6,8 @@ import * as assert from 'uvu/assert'
 import { fashionMnist, mnist } from '../../src/data/datasets/mnist.js'
 import { expectRefusals, withFolder } from '../files/temporary.js'
 
-function idx(shape: readonly number[], data: ArrayLike<number>): Uint8Array {
-  const bytes = new Uint8Array(4 + 4 * shape.length + data.length)
-  const view = new DataView(bytes.buffer)
-  bytes.set([0, 0, 8, shape.length])
-  for (const [i, size] of shape.entries()) view.setUint32(4 + 4 * i, size)
-  bytes.set(data, 4 + 4 * shape.length)
-  return bytes
-}
+const idx = (shape: readonly number[], data: ArrayLike<number>): Uint8Array =>
+  Uint8Array.of(0, 0, 8, shape.length, ...shape.flatMap((n) => [0, 0, 0, n]), ...Array.from(data))
 
 /** A folder as MNIST comes, but small: 3 training images of 2×3 and 2 test images. */
 async function writeMnist(
@@ -55,16 +49,9 @@ test('mnist: plain and packed files, normalised', () =>
     assert.is(fashion.train.classNames!.length, 10)
   }))
 
-const [images, labels] = ['train-images-idx3-ubyte', 'train-labels-idx1-ubyte']
+const images = 'train-images-idx3-ubyte'
 for (const [why, change, message] of [
   ['a file is missing', { [images]: null }, `${images}": there is no such file`],
-  ['labels are fewer', { [labels]: idx([2], [1, 2]) }, 'many labels as there are images, 3, got 2'],
-  [
-    'a label is 10',
-    { [labels]: idx([3], [1, 10, 2]) },
-    `${labels}: labels must be integers from 0`,
-  ],
-  ['sizes differ', { [images]: idx([3, 3, 2], new Uint8Array(18)) }, 'got 1×2×3 and 1×3×2'],
   ['gzip is damaged', { 't10k-images-idx3-ubyte.gz': Uint8Array.of(31, 139, 1) }, 'be valid gzip'],
 ] as const)
   test(`mnist is refused by the name of the file where ${why}`, () =>

@@ -1,12 +1,10 @@
 /** Numbers that a network is to give, on their way from a data set into batches. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { slice } from '../../src/data/datasets/dataset.js'
-import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { makeRing, Ring } from '../../src/data/ring.js'
 import { makeBatches } from '../../src/data/thread-worker.js'
-import { Batches, type Dataset, fromArrays, subset } from '../../src/index.js'
+import { Batches, type Dataset, fromArrays } from '../../src/index.js'
 
 /** Sample n is (n, −n), its targets are 10 n, 10 n + 1 and 10 n + 2. */
 const data = (count: number): Dataset =>
@@ -53,16 +51,6 @@ for (const training of [false, true])
     const there = ring.slot(0)
     assert.equal([there.images, there.targets], [images, targets])
   })
-
-test('parts of a data set have the targets of their samples, sent to a thread too', () => {
-  for (const part of [subset(data(9), 4), slice(data(9), 5, 4), slice(subset(data(9), 8), 1, 4)])
-    for (const one of [part, openPlain(plainOf(part)!)]) {
-      const [images, targets] = [new Float32Array(8), new Float32Array(12)]
-      new Batches(one, { batchSize: 4 }).fill(0, images, new Int32Array(4), targets)
-      assert.is(indices(images, targets, 4).length, 4)
-      assert.is(one.targets?.size, 3)
-    }
-})
 
 test('a copy with targets of its own is another data set: no thread reads it', () => {
   const own = { ...data(4), targets: { size: 1, read: (_: number, out: Float32Array) => out } }

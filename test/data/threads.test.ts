@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import * as assert from 'uvu/assert'
 import { ofSamples } from '../../src/data/arrays.js'
-import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { BatchThreads } from '../../src/data/threads.js'
 import * as api from '../../src/index.js'
@@ -71,37 +70,6 @@ async function fitted(data: api.Dataset, options: api.FitOptions, threads = 1) {
     await model.dispose()
   }
 }
-
-test('data sets of the package can be made again from plain data, and read the same', async () => {
-  const { train: digits } = await api.datasets.digits()
-  for (const data of [
-    train,
-    bytes(9),
-    api.subset(train, 7),
-    api.augment(api.subset(bytes(9), 5), {}),
-    digits,
-  ]) {
-    const plain = plainOf(data)
-    assert.ok(plain)
-    const again = openPlain(structuredClone(plain))
-    assert.equal(
-      [again.name, again.length, again.shape, again.classes],
-      [data.name, data.length, data.shape, data.classes],
-    )
-    const length = data.shape.reduce((a, b) => a * b, 1)
-    const [a, b] = [new Float32Array(length), new Float32Array(length)]
-    for (let index = 0; index < data.length; index++)
-      for (const context of [undefined, { seed: 3, epoch: 2 }]) {
-        assert.is(again.read(index, a, context), data.read(index, b, context))
-        assert.equal(a, b)
-      }
-  }
-  const floats = toy(6, 2).data
-  const [a, b] = [new Float32Array(60), new Float32Array(60)]
-  const again = openPlain(structuredClone(plainOf(floats)!))
-  assert.is(again.read(5, a), floats.read(5, b))
-  assert.equal(a, b)
-})
 
 test('what somebody else reads cannot be sent: copies with another read, and what is made of them', () => {
   const data = bytes(9)
