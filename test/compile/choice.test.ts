@@ -5,11 +5,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CompileOptions, Layer, StateDict } from '../../src/index.js'
-import { choose } from '../../src/kernels/records/schema.js'
 import { checkCase, compileCase, makeCase } from '../support/case.js'
-import { TestEngine, variants } from '../support/engine.js'
 import { layersOf } from '../support/net.js'
-import { putRecord } from '../support/records.js'
 
 /**
  * A network whose second layer sees spikes through a pooling window of 16, or directly, with
@@ -83,28 +80,5 @@ async function secondLayersOps(
   await model.dispose()
   return [...ops, rates]
 }
-
-for (const variant of variants)
-  test(`choose ${variant}: at most, and more than, the limit`, () => {
-    const engine = new TestEngine(variant)
-    const sources = engine.putInts([
-      engine.putInts([3, 0, 4]),
-      3,
-      engine.putInts([0x7fffffff, 1]),
-      2,
-    ])
-    const total = 7 + 0x80000000
-    for (const [limit, flags] of [
-      [total - 1, [0, 1]],
-      [total, [1, 0]],
-      [total + 1, [1, 0]],
-    ] as const) {
-      const out = engine.alloc(8)
-      const fields = { out, sources, sourceCount: 2, limit }
-      engine.run(putRecord(engine, choose, 1, fields), 0)
-      assert.equal([...engine.ints(out, 2)], flags, `limit ${limit}`)
-    }
-    engine.checkGuards()
-  })
 
 test.run()

@@ -4,7 +4,6 @@ import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import { deepConv } from '../../src/model/models/resnet.js'
 import { expectRefusal, type Refusal } from '../files/temporary.js'
-import { testRandom } from '../support/engine.js'
 import { expectAllClose, expectSameBits, relativeError } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
@@ -109,24 +108,6 @@ test('prediction and evaluation are of the last output; files and copies keep al
   const lean = await modelOf(network(), { ...options, purpose: 'inference' })
   lean.loadStateDict(state)
   assert.equal((await lean.predict(x)).logits, logits)
-})
-
-test('it learns by fit, on rate and bptt, and goes on from a file', async () => {
-  const random = testRandom(3)
-  const pixels = Float32Array.from({ length: 24 * 128 }, () => random() - 0.5)
-  const y = Int32Array.from({ length: 24 }, (_, i) => i % 3)
-  y.forEach((label, i) => {
-    for (let k = 0; k < 40; k++) pixels[i * 128 + label * 40 + k] += 1
-  })
-  const data = api.fromArrays({ images: pixels, labels: y, shape: [2, 8, 8], classes: 3 })
-  for (const method of ['rate', 'bptt'] as const) {
-    const model = await modelOf(network(), { ...options, batchSize: 12, method, seed: 4 })
-    const optimizer = api.sgd({ lr: method === 'rate' ? 0.4 : 0.1 })
-    const history = await model.fit(data, { epochs: 8, optimizer, loss })
-    const losses = history.epochs.map(({ trainLoss }) => trainLoss)
-    assert.ok(losses[losses.length - 1] < 0.7 * losses[0], `${method}: ${losses}`)
-    await model.dispose()
-  }
 })
 
 const wrong: readonly Refusal[] = [
