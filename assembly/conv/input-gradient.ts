@@ -184,7 +184,7 @@ function multiplyTap(
  * pixel first: neighbouring rows then lack the same taps, whose products are left out (five of
  * nine at 2×2).
  *
- * Out = dX, with Accumulate +=. Unit = rowsPerUnit rows (pixel of the class, t) of one class, the
+ * Out = dX. Unit = rowsPerUnit rows (pixel of the class, t) of one class, the
  * classes in order; rowsPerUnit is a multiple of 5. Scratch: 192 + rowsPerUnit · (16 + 4 · outC)
  * bytes.
  */
@@ -236,7 +236,7 @@ export function convInputGradient(rec: DenseRecord, unit: i32, t: i32, scratch: 
   const x1 = (isRow ? p1 % cw : cw - 1) * sw + qx + padW
   const kyEnd = min(rec.kernelH, y1 + 1)
   const kxEnd = min(rec.kernelW, x1 + 1)
-  let written: u64 = rec.accumulate ? -1 : 0
+  let written: u64 = 0
   for (let ky = max(0, y0 - (rec.outH - 1) * sh); ky < kyEnd; ky++) {
     if ((qy + padH - ky) % sh != 0) continue
     for (let kx = max(0, x0 - (rec.outW - 1) * sw); kx < kxEnd; kx++)

@@ -181,7 +181,7 @@ function addPhase(
   }
 }
 
-/** Out = or += Scale · sums [tap][channels][16], of the channels c0 and nBlock · 16 and on. */
+/** Out = Scale · sums [tap][channels][16], of the channels c0 and nBlock · 16 and on. */
 function storeSums(rec: ListRecord, sums: usize, c0: i32, channels: i32, nBlock: i32): void {
   const cs = rec.inC
   const taps = rec.kernelH * rec.kernelW
@@ -189,7 +189,6 @@ function storeSums(rec: ListRecord, sums: usize, c0: i32, channels: i32, nBlock:
   const rows = rec.kRows
   const rowBytes = (<usize>width) << 2
   const scale = f32x4.splat(rec.scale)
-  const accumulate = rec.accumulate != 0
   const n0 = nBlock * BLOCK
   for (let i = 0; i < min(BLOCK, rec.outC - n0); i += 4) {
     const block =
@@ -198,8 +197,7 @@ function storeSums(rec: ListRecord, sums: usize, c0: i32, channels: i32, nBlock:
     for (let tap = 0; tap < taps; tap++) {
       let dst = block + <usize>(tap * cs + c0) * rowBytes
       for (let c = 0; c < channels; c++) {
-        const value = f32x4.mul(scale, v128.load(src))
-        v128.store(dst, accumulate ? f32x4.add(v128.load(dst), value) : value)
+        v128.store(dst, f32x4.mul(scale, v128.load(src)))
         src += BLOCK_BYTES
         dst += rowBytes
       }
@@ -211,7 +209,7 @@ function storeSums(rec: ListRecord, sums: usize, c0: i32, channels: i32, nBlock:
 }
 
 /**
- * Out = from Lists, listPointers and Grids, with Accumulate +=. Out has the layout of the
+ * Out = from Lists, listPointers and Grids. Out has the layout of the
  * weight, [N/blockWidth][kRows][blockWidth]; its rows behind the kernel become zero. The sum runs
  * over the groups in order. Unit = (16 output channels, inCPerUnit input channels), input channels
  * run faster. Worker scratch: 64·inCPerUnit·kernelH·kernelW + 128 bytes.

@@ -144,9 +144,7 @@ export const convInputGradient = record(
     delta: word.reads(30),
     transposed: word.reads(31),
     zeros: word.reads(28),
-    out: word.writesOrAdds(20, 'accumulate'),
-    /** Non-zero: add to Out instead of writing it (online methods). */
-    accumulate: word.flagIf(36),
+    out: word.writes(20),
     rowsPerUnit: word.number(29),
   },
   ({ rowsPerUnit, outC }) => rowsBytes(rowsPerUnit, outC),

@@ -56,9 +56,7 @@ export const listWeightGradient = record(
     inCPerUnit: word.number(27),
     /** Factor of the result. */
     scale: word.f32(28),
-    out: word.writesOrAdds(20, 'accumulate'),
-    /** Non-zero: add to Out instead of writing it. */
-    accumulate: word.flagIf(29),
+    out: word.writes(20),
   },
   ({ inCPerUnit, kernelH, kernelW }) =>
     RateList.GridBytes * (inCPerUnit * kernelH * kernelW + RateList.TapsAtOnce),
