@@ -1,6 +1,6 @@
 /** Models from one file: architecture and weights. */
 
-import { describe, fail, SpikewasmError } from '../base/errors.js'
+import { describe, fail } from '../base/errors.js'
 import { copyOf } from '../base/objects.js'
 import { takenOptions } from '../compile/methods.js'
 import { collectState } from '../compile/state.js'
@@ -14,7 +14,8 @@ import { compositeOf } from '../network/json.js'
 import type { Module } from '../network/module.js'
 import { trace } from '../network/trace.js'
 import type { InputShape } from '../network/value.js'
-import { compile } from './compile.js'
+import { inFile } from '../train/model-file.js'
+import { type CompileOptions, compile } from './compile.js'
 import { type Block, compilable } from './containers.js'
 import type { Model } from './model.js'
 
@@ -57,7 +58,7 @@ export async function loadModel(
   const methods = own.method === undefined ? takenOptions(method) : {}
   const composite = compositeOf(network, name)
   expectWeightsOf(composite, own.input ?? input, state, name)
-  const model = await compile(composite, {
+  const all = {
     purpose: 'inference',
     input,
     timeSteps,
@@ -65,9 +66,19 @@ export async function loadModel(
     frames: own.purpose === 'stream' ? false : frames,
     ...methods,
     ...own,
-  })
+  } as const
+  return compiledWith(composite, all, (model) => inFile(name, () => model.loadStateDict(state)))
+}
+
+/** A model that is given its weights; where they are refused, nothing of it is left. */
+export async function compiledWith(
+  network: Module,
+  options: CompileOptions,
+  fill: (model: Model) => void,
+): Promise<Model> {
+  const model = await compile(network, options)
   try {
-    inFile(name, () => model.loadStateDict(state))
+    fill(model)
   } catch (error) {
     await model.dispose()
     throw error
@@ -90,17 +101,6 @@ export function expectWeightsOf(
 ): void {
   const check = (): void => expectSameTensors(collectState(trace(network, input)), state)
   inFile(name, check)
-}
-
-/** @throws SpikewasmError of `body`, with the file's name before it */
-export function inFile(name: string, body: () => void): void {
-  try {
-    body()
-  } catch (error) {
-    throw error instanceof SpikewasmError
-      ? new SpikewasmError(`${name}: ${error.message}`, { cause: error })
-      : error
-  }
 }
 
 const read = (path: string): Promise<Uint8Array> =>

@@ -352,9 +352,9 @@ async function pass(
     const targets = slot.targets?.slice(0, next * session.classes)
     const running = spikes.of(next, () => session.run('evaluate', (batch & 1) as 0 | 1, next))
     // The next batch is prepared while the workers compute.
-    const ahead = fillAhead(session, length, batch + 1, running, (into) => fill(batch + 1, into))
-    const [result, following] = await both(running, ahead)
-    next = following
+    const filling = (into: 0 | 1) => fill(batch + 1, into)
+    const [result, filled] = await fillAhead(session, length, batch + 1, running, filling)
+    next = filled
     await counts?.add(result.count)
     loss += result.loss * result.count
     const logits = output(session, session.timeSteps, result.count)
@@ -375,36 +375,23 @@ async function pass(
 }
 
 /**
- * Fills the next batch, if there is one, while a step runs. If that fails, it throws when the step
- * has ended, so that no step runs on unnoticed.
+ * Fills the next batch, if there is one, while a step runs. Where one of the two fails it throws when
+ * both have ended: no step runs on unnoticed, and nothing is written into the memory behind it.
  */
-export async function fillAhead(
+export async function fillAhead<T>(
   session: Session,
   batches: number,
   batch: number,
-  running: Promise<unknown>,
+  running: Promise<T>,
   fill: (slot: 0 | 1) => Promise<number>,
-): Promise<number> {
-  if (batch >= batches) return 0
-  // With one slot there is nowhere to put it before.
-  if (session.plan.named.images.length === 1) await running
-  try {
-    return await fill((batch & 1) as 0 | 1)
-  } catch (error) {
-    await running
-    throw error
+): Promise<[T, number]> {
+  const filling = async (): Promise<number> => {
+    if (batch >= batches) return 0
+    // With one slot there is nowhere to put it before.
+    if (session.plan.named.images.length === 1) await running
+    return fill((batch & 1) as 0 | 1)
   }
-}
-
-/**
- * A step and the batch that is filled meanwhile. Where the step fails it throws when the batch is
- * complete, so that nothing is written into the model's memory behind it.
- */
-export async function both<T>(running: Promise<T>, ahead: Promise<number>): Promise<[T, number]> {
-  try {
-    return [await running, await ahead]
-  } catch (error) {
-    await ahead.catch(() => undefined)
-    throw error
-  }
+  const ahead = filling()
+  await Promise.allSettled([running, ahead])
+  return [await running, await ahead]
 }

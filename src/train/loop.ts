@@ -24,7 +24,7 @@ import { runsHere } from '../engine/threads/processors.js'
 import { figuresOf } from '../network/optimizer.js'
 import { type Callback, type FitStart, openInside, type Training } from './callback.js'
 import { Rates, type StepRate } from './comparable-lr.js'
-import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
+import { evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -294,34 +294,24 @@ export class Loop implements Training {
     times.dataWaitMs += performance.now() - began
   }
 
-  /** The next step of the epoch; undefined where the signal has ended it. */
+  /**
+   * The next step of the epoch, while the batch behind it is prepared; undefined where the signal has
+   * ended it.
+   */
   protected async advance(times: Times): Promise<Advance | undefined> {
-    const { epoch, step } = this.progress
-    const rate = this.rates.at(epoch, step)
-    const { result, next } = await this.step(this.count, rate, times)
-    this.count = next
-    this.add(result)
-    return { result, rate }
-  }
-
-  /** One step, while the next batch is prepared. */
-  private async step(
-    count: number,
-    rate: StepRate,
-    times: Times,
-  ): Promise<{ result: StepResult; next: number }> {
     const { session, feed } = this.parts
     const { epoch, step } = this.progress
+    const rate = this.rates.at(epoch, step)
     const slot = slotOf(step)
-    const running = this.train(slot, count, rate)
+    const running = this.train(slot, this.count, rate)
     const before = performance.now()
     let filled = before
-    const ahead = fillAhead(session, feed.length, step + 1, running, async (into) => {
-      const filling = await feed.fill(step + 1, into)
+    const fill = async (into: 0 | 1): Promise<number> => {
+      const valid = await feed.fill(step + 1, into)
       filled = performance.now()
-      return filling
-    })
-    const [result, next] = await both(running, ahead)
+      return valid
+    }
+    const [result, next] = await fillAhead(session, feed.length, step + 1, running, fill)
     // Alone, filling is time of its own. With workers it happens while they compute, unless they
     // had finished before it had: then count all of it.
     if (runsHere(session.workersOf('train')) || performance.now() - filled < ALREADY_DONE_MS)
@@ -330,9 +320,13 @@ export class Loop implements Training {
     const program = session.accumulated > 0 ? 'gradients' : 'train'
     const problem = await nonFinite(session, slot, program)
     // Nothing goes on with gradients that are not finite.
-    if (problem !== undefined) session.accumulated = 0
-    if (problem !== undefined) fail(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
-    return { result, next }
+    if (problem !== undefined) {
+      session.accumulated = 0
+      fail(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
+    }
+    this.count = next
+    this.add(result)
+    return { result, rate }
   }
 
   /** One batch; with `accumulate`, the optimizer's step where it is due. */

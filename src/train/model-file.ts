@@ -29,11 +29,16 @@ export async function loadWeights(session: Session, from: string | Uint8Array): 
   const path = typeof from === 'string' ? from : 'the weights'
   const bytes = typeof from === 'string' ? await read(from) : from
   const state = parseState(bytes, path)
+  inFile(path, () => takeState(session, state))
+}
+
+/** @throws SpikewasmError of `body`, with the file's name before it */
+export function inFile(name: string, body: () => void): void {
   try {
-    takeState(session, state)
+    body()
   } catch (error) {
     throw error instanceof SpikewasmError
-      ? new SpikewasmError(`${path}: ${error.message}`, { cause: error })
+      ? new SpikewasmError(`${name}: ${error.message}`, { cause: error })
       : error
   }
 }

@@ -4,7 +4,8 @@ import { describe, fail } from '../../base/errors.js'
 import { copyOf } from '../../base/objects.js'
 import { graphOf } from '../../files/nir/graph.js'
 import { checkNirOptions, type NirOptions, nirOptionKeys } from '../../files/nir/options.js'
-import { type CompileOptions, compile, compileOptionKeys } from '../compile.js'
+import { type CompileOptions, compileOptionKeys } from '../compile.js'
+import { compiledWith } from '../load.js'
 import type { Model } from '../model.js'
 import { type NirNetwork, networkOf } from './network.js'
 
@@ -56,29 +57,14 @@ export async function loadNir(
   checkNirOptions('loadNir', options, compileKeys)
   const asked = copyOf(options)
   const keepBias = asked.purpose === 'train'
-  const { network, state, input, timeSteps, frames } = await read(
-    'loadNir',
-    copyOf(from),
-    asked,
-    keepBias,
-  )
+  const found = await read('loadNir', copyOf(from), asked, keepBias)
+  const { network, state, input, timeSteps, frames } = found
   const own = nirOptionKeys as readonly string[]
   const ofCompile = Object.fromEntries(Object.entries(asked).filter(([key]) => !own.includes(key)))
   const { purpose = 'inference' } = asked
-  const model = await compile(network, {
-    timeSteps,
-    frames: purpose === 'stream' ? false : (frames ?? true),
-    ...ofCompile,
-    purpose,
-    input,
-  })
-  try {
-    model.loadStateDict(state)
-  } catch (error) {
-    await model.dispose()
-    throw error
-  }
-  return model
+  const steps = { timeSteps, frames: purpose === 'stream' ? false : (frames ?? true) }
+  const all = { ...steps, ...ofCompile, purpose, input }
+  return compiledWith(network, all, (model) => model.loadStateDict(state))
 }
 
 async function read(
@@ -87,15 +73,12 @@ async function read(
   options: NirOptions,
   keepBias: boolean,
 ): Promise<NirNetwork> {
-  if (
-    (typeof from !== 'string' || from === '' || from.includes('\0')) &&
-    !(from instanceof Uint8Array)
-  )
+  const isPath = typeof from === 'string' && from !== '' && !from.includes('\0')
+  if (!isPath && !(from instanceof Uint8Array))
     fail(`${caller} needs the path or the bytes of a NIR file, got ${describe(from) || "''"}`)
-  const name = typeof from === 'string' ? from : 'the NIR file'
+  const name = isPath ? from : 'the NIR file'
   const { readFileClear } = await import('../../files/files.js')
-  const bytes =
-    typeof from === 'string' ? await readFileClear(from, 'the NIR file') : (from as Uint8Array)
+  const bytes = isPath ? await readFileClear(from, 'the NIR file') : (from as Uint8Array)
   const { readHdf5 } = await import('../../files/nir/hdf5.js')
   return networkOf(graphOf(await readHdf5(bytes, name), name), options, keepBias, name)
 }

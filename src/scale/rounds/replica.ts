@@ -15,7 +15,7 @@ import type { Session } from '../../engine/session.js'
 import { breathe } from '../../engine/threads/breathe.js'
 import { runsHere } from '../../engine/threads/processors.js'
 import type { StepRate } from '../../train/comparable-lr.js'
-import { both, fillAhead, fillBatch } from '../../train/evaluate.js'
+import { fillAhead, fillBatch } from '../../train/evaluate.js'
 import type { Setting } from '../../train/snapshot.js'
 import type { RoundsSetting } from './options.js'
 import type { Sent } from './outer.js'
@@ -92,8 +92,8 @@ export async function trainReplica(
     session.steps = shard.steps + i * replicas + replica
     expectSeveral(session.plan, count)
     const running = session.run('train', slot, count, learningRate, factor)
-    const ahead = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
-    const [{ loss, correct, count: seen }, next] = await both(running, ahead)
+    const filling = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
+    const [{ loss, correct, count: seen }, next] = await filling
     count = next
     const problem = await nonFinite(session, slot)
     if (problem !== undefined)
