@@ -246,7 +246,7 @@ test('weightBytes counts the numbers alone, without padding', async () => {
 /** The layers of resnet18 with a sixteenth of the weights. */
 const narrow = (): api.Module =>
   api.sequential({
-    ...resnetStages(3, [16, 32, 64, 128], [2, 2, 2, 2]),
+    ...resnetStages({ inChannels: 3 }, [16, 32, 64, 128], [2, 2, 2, 2]),
     avg_pool: api.adaptiveAvgPool2d(1),
     flatten: api.flatten(),
     classifier: api.linear(128, 10),

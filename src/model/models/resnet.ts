@@ -8,83 +8,83 @@ import * as layers from '../../nn/layers/index.js'
 import { type Block, block, sequential } from '../containers.js'
 import { completeNetwork, type NetworkOptions } from './options.js'
 
-/** What passes by a block, [from, H, W] → [to, H / stride, W / stride]. */
-const shortcut = (from: number, to: number, stride: number, projection: () => Block): Module =>
-  stride === 1 && from === to ? layers.identity() : projection()
-
-const conv3x3 = (from: number, to: number, stride = 1): layers.Conv2d =>
-  layers.conv2d(from, to, 3, { stride, padding: 1, bias: false })
-
-/** The currents of a block and of its shortcut are added. */
-function basicBlock(
-  from: number,
-  to: number,
-  stride: number,
-  neuron?: layers.NeuronOptions,
-): Block {
-  const children = {
-    conv1: conv3x3(from, to, stride),
-    bn1: layers.batchNorm2d(to),
-    spike1: layers.lif(neuron),
-    conv2: conv3x3(to, to),
-    bn2: layers.batchNorm2d(to),
-    shortcut: shortcut(from, to, stride, () =>
-      sequential(layers.conv2d(from, to, 1, { stride, bias: false }), layers.batchNorm2d(to)),
-    ),
-    spike2: layers.lif(neuron),
-  }
-  return block(children, (m, x, { add }) => {
-    const inner = m.spike1(m.bn1(m.conv1(x)))
-    return m.spike2(add(m.bn2(m.conv2(inner)), m.shortcut(x)))
-  })
-}
+type Neuron = layers.NeuronOptions | undefined
 
 /** Makes a block, [from, H, W] → [to, H / stride, W / stride]. */
 type MakeBlock = (from: number, to: number, stride: number) => Block
 
-/** Blocks behind each other, the first of which changes the sizes. */
-const stage = (make: MakeBlock, from: number, to: number, count: number, stride: number): Block =>
-  sequential(make(from, to, stride), ...Array.from({ length: count - 1 }, () => make(to, to, 1)))
+/** What passes by a block: itself, or projected where the block changes its sizes. */
+const shortcut = (project: MakeBlock, from: number, to: number, stride: number): Module =>
+  stride === 1 && from === to ? layers.identity() : project(from, to, stride)
+
+const conv3x3 = (from: number, to: number, stride = 1): layers.Conv2d =>
+  layers.conv2d(from, to, 3, { stride, padding: 1, bias: false })
+
+const projection: MakeBlock = (from, to, stride) =>
+  sequential(layers.conv2d(from, to, 1, { stride, bias: false }), layers.batchNorm2d(to))
+
+/** The currents of a block and of its shortcut are added. */
+const basicBlock =
+  (neuron: Neuron): MakeBlock =>
+  (from, to, stride) =>
+    block(
+      {
+        conv1: conv3x3(from, to, stride),
+        bn1: layers.batchNorm2d(to),
+        spike1: layers.lif(neuron),
+        conv2: conv3x3(to, to),
+        bn2: layers.batchNorm2d(to),
+        shortcut: shortcut(projection, from, to, stride),
+        spike2: layers.lif(neuron),
+      },
+      (m, x, { add }) => {
+        const inner = m.spike1(m.bn1(m.conv1(x)))
+        return m.spike2(add(m.bn2(m.conv2(inner)), m.shortcut(x)))
+      },
+    )
 
 /**
- * A stem `conv0` of channels[0] and one stage `layer1`, … of blocks for each of `channels`; every
- * stage but the first halves the image.
+ * Stages `layer1`, … of blocks behind each other, one for each of `channels`: every stage but the
+ * first halves the image in its first block.
+ *
+ * @param counts blocks of each stage
  */
-export function resnetStages<const N extends number>(
-  inChannels: number,
+const stagesOf = <N extends number>(
+  make: MakeBlock,
   channels: readonly number[],
-  blocks: readonly number[],
-  neuron?: layers.NeuronOptions,
-): Record<'conv0' | `layer${N}`, Block> {
-  const stages: Record<string, Block> = {
-    conv0: sequential(
-      conv3x3(inChannels, channels[0]),
-      layers.batchNorm2d(channels[0]),
-      layers.lif(neuron),
-    ),
-  }
-  const make: MakeBlock = (...sizes) => basicBlock(...sizes, neuron)
-  channels.forEach((to, i) => {
-    const [from, stride] = i === 0 ? [to, 1] : [channels[i - 1], 2]
-    stages[`layer${i + 1}`] = stage(make, from, to, blocks[i], stride)
-  })
-  return stages
-}
+  counts: readonly number[],
+) =>
+  Object.fromEntries(
+    channels.map((to, i) => {
+      const first = i === 0 ? make(to, to, 1) : make(channels[i - 1], to, 2)
+      const more = Array.from({ length: counts[i] - 1 }, () => make(to, to, 1))
+      return [`layer${i + 1}`, sequential(first, ...more)]
+    }),
+  ) as Record<`layer${N}`, Block>
 
-function resnet(
-  inChannels: number,
+/** A stem `conv0` of channels[0], and stages of basic blocks. */
+export const resnetStages = <const N extends number>(
+  { inChannels, neuron }: NetworkOptions & { inChannels: number },
   channels: readonly number[],
-  blocks: readonly number[],
-  classifier: Block,
-  neuron?: layers.NeuronOptions,
-): Block {
-  return sequential({
-    ...resnetStages(inChannels, channels, blocks, neuron),
+  counts: readonly number[],
+) => ({
+  conv0: sequential(
+    conv3x3(inChannels, channels[0]),
+    layers.batchNorm2d(channels[0]),
+    layers.lif(neuron),
+  ),
+  ...stagesOf<N>(basicBlock(neuron), channels, counts),
+})
+
+const resnet = (stages: Readonly<Record<string, Block>>, classifier: Block): Block =>
+  sequential({
+    ...stages,
     avg_pool: layers.adaptiveAvgPool2d(1),
     flatten: layers.flatten(),
     classifier,
   })
-}
+
+const widths = [64, 128, 256, 512]
 
 /**
  * ResNet-18 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 11.2 million
@@ -92,9 +92,8 @@ function resnet(
  * @throws SpikewasmError when an option is wrong
  */
 export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
-  const { inChannels, classes, neuron } = completeNetwork('resnet18', options, more)
-  const classifier = sequential(layers.linear(512, classes))
-  return resnet(inChannels, [64, 128, 256, 512], [2, 2, 2, 2], classifier, neuron)
+  const of = completeNetwork('resnet18', options, more)
+  return resnet(resnetStages(of, widths, [2, 2, 2, 2]), sequential(layers.linear(512, of.classes)))
 }
 
 /**
@@ -104,13 +103,10 @@ export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
  * @throws SpikewasmError when an option is wrong
  */
 export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
-  const { inChannels, classes, neuron } = completeNetwork('resnet19', options, more)
-  const classifier = sequential(
-    layers.linear(512, 256),
-    layers.lif(neuron),
-    layers.linear(256, classes),
-  )
-  return resnet(inChannels, [128, 256, 512], [3, 3, 2], classifier, neuron)
+  const of = completeNetwork('resnet19', options, more)
+  const hidden = [layers.linear(512, 256), layers.lif(of.neuron)]
+  const classifier = sequential(...hidden, layers.linear(256, of.classes))
+  return resnet(resnetStages(of, [128, 256, 512], [3, 3, 2]), classifier)
 }
 
 /**
@@ -145,15 +141,15 @@ export function deepConv(from: number, to: number, stride = 2): Block {
  * @throws SpikewasmError when an option is wrong
  */
 export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
-  const { inChannels, classes, neuron } = completeNetwork('esdResnet18', options, more)
-  const widths = [64, 128, 256, 512]
+  const of = completeNetwork('esdResnet18', options, more)
+  const { classes } = of
   const branch = (stage: number): Block =>
     sequential(
       ...widths.slice(stage, -1).map((from, i) => deepConv(from, widths[stage + i + 1])),
       layers.avgPool2d(4),
     )
   const children = {
-    ...resnetStages<1 | 2 | 3 | 4>(inChannels, widths, [2, 2, 2, 2], neuron),
+    ...resnetStages<1 | 2 | 3 | 4>(of, widths, [2, 2, 2, 2]),
     avg_pool: layers.adaptiveAvgPool2d(1),
     flatten: layers.flatten(),
     classifier: sequential(layers.linear(512, classes)),
@@ -199,39 +195,35 @@ function resnet34(stem: Readonly<Record<string, Module>>, make: MakeBlock, class
   return sequential({
     ...stem,
     maxpool: layers.maxPool2d(3, { stride: 2, padding: 1 }),
-    layer1: stage(make, 64, 64, 3, 1),
-    layer2: stage(make, 64, 128, 4, 2),
-    layer3: stage(make, 128, 256, 6, 2),
-    layer4: stage(make, 256, 512, 3, 2),
+    ...stagesOf(make, widths, [3, 4, 6, 3]),
     avgpool: layers.adaptiveAvgPool2d(1),
     flatten: layers.flatten(),
     fc: layers.linear(512, classes),
   })
 }
 
+const heProjection: MakeBlock = (from, to, stride) =>
+  sequential(heConv(from, to, 1, stride), layers.batchNorm2d(to))
+
 /** Blocks add currents to a stream of currents that no neuron interrupts. */
-function preactBlock(
-  from: number,
-  to: number,
-  stride: number,
-  neuron?: layers.NeuronOptions,
-): Block {
-  const children = {
-    sn1: layers.lif(neuron),
-    conv1: heConv(from, to, 3, stride),
-    bn1: layers.batchNorm2d(to),
-    sn2: layers.lif(neuron),
-    conv2: heConv(to, to, 3),
-    bn2: layers.batchNorm2d(to),
-    downsample: shortcut(from, to, stride, () =>
-      sequential(heConv(from, to, 1, stride), layers.batchNorm2d(to)),
-    ),
-  }
-  return block(children, (m, x, { add }) => {
-    const inner = m.sn2(m.bn1(m.conv1(m.sn1(x))))
-    return add(m.bn2(m.conv2(inner)), m.downsample(x))
-  })
-}
+const preactBlock =
+  (neuron: Neuron): MakeBlock =>
+  (from, to, stride) =>
+    block(
+      {
+        sn1: layers.lif(neuron),
+        conv1: heConv(from, to, 3, stride),
+        bn1: layers.batchNorm2d(to),
+        sn2: layers.lif(neuron),
+        conv2: heConv(to, to, 3),
+        bn2: layers.batchNorm2d(to),
+        downsample: shortcut(heProjection, from, to, stride),
+      },
+      (m, x, { add }) => {
+        const inner = m.sn2(m.bn1(m.conv1(m.sn1(x))))
+        return add(m.bn2(m.conv2(inner)), m.downsample(x))
+      },
+    )
 
 /**
  * PreAct-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
@@ -241,35 +233,29 @@ function preactBlock(
 export function preactResnet34(options: NetworkOptions = {}, ...more: []): Block {
   const { inChannels, classes, neuron } = completeNetwork('preactResnet34', options, more, 1000)
   const stem = { conv1: heConv(inChannels, 64, 7, 2), bn1: layers.batchNorm2d(64) }
-  return resnet34(stem, (...sizes) => preactBlock(...sizes, neuron), classes)
+  return resnet34(stem, preactBlock(neuron), classes)
 }
 
-function convNeuron(
-  from: number,
-  to: number,
-  kernelSize: number,
-  stride: number,
-  neuron?: layers.NeuronOptions,
-): Block {
-  return sequential(
-    heConv(from, to, kernelSize, stride),
-    layers.batchNorm2d(to),
-    layers.lif(neuron),
-  )
-}
+const convNeuron =
+  (kernelSize: number, neuron: Neuron): MakeBlock =>
+  (from, to, stride) =>
+    sequential(heConv(from, to, kernelSize, stride), layers.batchNorm2d(to), layers.lif(neuron))
 
 /**
  * Spikes of a block and of its shortcut are added (Fang et al. 2021), so that a layer's input can
  * be 0, 1, 2, …
  */
-function sewBlock(from: number, to: number, stride: number, neuron?: layers.NeuronOptions): Block {
-  const children = {
-    convNeuron1: convNeuron(from, to, 3, stride, neuron),
-    convNeuron2: convNeuron(to, to, 3, 1, neuron),
-    downsample: shortcut(from, to, stride, () => convNeuron(from, to, 1, stride, neuron)),
-  }
-  return block(children, (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)))
-}
+const sewBlock =
+  (neuron: Neuron): MakeBlock =>
+  (from, to, stride) =>
+    block(
+      {
+        convNeuron1: convNeuron(3, neuron)(from, to, stride),
+        convNeuron2: convNeuron(3, neuron)(to, to, 1),
+        downsample: shortcut(convNeuron(1, neuron), from, to, stride),
+      },
+      (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)),
+    )
 
 /**
  * SEW-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
@@ -278,6 +264,6 @@ function sewBlock(from: number, to: number, stride: number, neuron?: layers.Neur
  */
 export function sewResnet34(options: NetworkOptions = {}, ...more: []): Block {
   const { inChannels, classes, neuron } = completeNetwork('sewResnet34', options, more, 1000)
-  const stem = { convNeuron1: convNeuron(inChannels, 64, 7, 2, neuron) }
-  return resnet34(stem, (...sizes) => sewBlock(...sizes, neuron), classes)
+  const stem = { convNeuron1: convNeuron(7, neuron)(inChannels, 64, 2) }
+  return resnet34(stem, sewBlock(neuron), classes)
 }
