@@ -539,43 +539,4 @@ test('counts above the number of steps are refused', () => {
   }
 })
 
-test('wrong options are refused by name', () => {
-  const plan = (options: object): unknown =>
-    ops.conv2dWeightGradient.plan({
-      input: [2, 4, 6, 6],
-      weight: [8, 4, 3, 3],
-      ...options,
-    } as never)
-  const wrong: [object, RegExp][] = [
-    [{ timeSteps: 4 }, /timeSteps are the steps.*set counts: true, or leave it out/],
-    [{ counts: true, timeSteps: 256 }, /timeSteps must be an integer from 1 to 255, got 256/],
-    [{ counts: true, timeSteps: 4, input: [2, 2, 4, 6, 6] }, /must be a shape \[B, C, H, W\]/],
-    [{ counts: true, spikes: true, timeSteps: 4 }, /holds spikes or counts/],
-    [{ spikes: true, mean: true }, /mean is of inputs of floats/],
-    [{ mean: true }, /must be a shape \[B, T, C, H, W\]/],
-    [{ spikes: true, image: true }, /image is of inputs of floats/],
-    [{ counts: true, timeSteps: 4, algorithm: 'patterns' }, /must be one of auto, lists, winograd/],
-    [
-      { counts: true, timeSteps: 4, accumulate: true, algorithm: 'lists' },
-      /'lists' is not made for this convolution; those that are: .*direct/,
-    ],
-    [{ algorithm: 'winograd' }, /'winograd' is not made for this convolution.*: direct/],
-  ]
-  for (const [options, message] of wrong) assert.throws(() => plan(options), message)
-  assert.throws(
-    () =>
-      ops.conv2dInputGradient.plan({
-        input: [2, 8, 6, 6],
-        weight: [8, 8, 3, 3],
-        padding: 1,
-        algorithm: 'winograd stride',
-      }),
-    /'winograd stride' is not made for .*: winograd, direct/,
-  )
-  assert.throws(
-    () => ops.linearBiasGradient.plan({ delta: [1, 2, 3, 4] }),
-    /delta must be a shape \[B, T, C\] or \[B, C\]/,
-  )
-})
-
 test.run()

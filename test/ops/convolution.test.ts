@@ -493,42 +493,4 @@ test('linear over features of few channels as a model reads them', () => {
   for (const other of others) expectNear('output', other, first)
 })
 
-test('wrong options are refused by name', () => {
-  const plan = (options: object): unknown =>
-    ops.conv2d.plan({ input: [2, 1, 4, 6, 6], weight: [8, 4, 3, 3], ...options } as never)
-  const spiking = { spikes: true }
-  const wrong: [object, RegExp][] = [
-    [{ weightType: 'int8' }, /weightType 'int8' is of spikes/],
-    [{ ...spiking, weightType: 'int4' }, /must be 'float32' or 'int8', got "int4"/],
-    [{ ...spiking, weightType: 'int8', moments: true }, /are not trained/],
-    [{ ...spiking, weightType: 'int8', groups: 2, weight: [8, 2, 3, 3] }, /is not made for/],
-    [{ ...spiking, image: true }, /image is of inputs of floats/],
-    [{ ...spiking, sources: 0 }, /sources must be an integer from 1 to 16, got 0/],
-    [{ ...spiking, pool: { kernelSize: 9 } }, /pool: its kernel 9×9 is larger/],
-    [{ ...spiking, pool: { size: 2 } }, /pool.size is not an option/],
-    [{ ...spiking, pool: { kernelSize: 2, padding: 2 } }, /at most half the kernel/],
-    [{ ...spiking, algorithm: 'products', moments: true }, /'products' writes none/],
-    [{ ...spiking, algorithm: 'rows' }, /'rows' is not made for this.*: lists, products/],
-    [{ ...spiking, algorithm: 'narrow' }, /must be one of auto, rows, lists, products/],
-    [{ spikes: 'yes' }, /spikes must be true or false, got "yes"/],
-    [{ weight: [8, 4, 3, 3], groups: 2 }, /takes 8 channels/],
-  ]
-  for (const [options, message] of wrong) assert.throws(() => plan(options), message)
-  assert.throws(
-    () => ops.linear.plan({ input: [2, 3, 4, 4], weight: [5, 47] }),
-    /takes 47 features, but input \[2, 3, 4, 4\] has 48/,
-  )
-  assert.throws(() => ops.linear.plan({ input: [2], weight: [5, 4] }), /\[B, T, C\]/)
-  const bytes = ops.conv2d.plan({
-    input: [2, 1, 4, 6, 6],
-    weight: [8, 4, 3, 3],
-    spikes: true,
-    weightType: 'int8',
-  })
-  assert.throws(
-    () => bytes.run(new Uint8Array(288), new Float32Array(288)),
-    /weight must be a Int8Array of shape/,
-  )
-})
-
 test.run()

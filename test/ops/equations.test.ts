@@ -2,7 +2,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
-import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'
 
@@ -81,18 +80,5 @@ for (const of of [[4, 3, 2, 5], [4, 3], shape] as const)
       sums[Math.floor(i / inner) % 3] += d[i] * by((h) => swish(v, scale(i) + h))
     expectClose('gradient of b', bGradient, sums, 1e-5)
   })
-
-test('wrong outputs and lengths are told', async () => {
-  const told = (options: object, expected: RegExp) =>
-    messageOf(async () => ops.neuron.plan(options as never)).then((message) =>
-      assert.match(message, expected),
-    )
-  await told({ ...lif, outputs: ['values'] }, /spike = … gives spikes, got 'values'; use /)
-  await told(
-    { input: [1, 3, 1], text: 'output = x' },
-    /output = … gives values, got 'spikes'; use /,
-  )
-  await told({ ...lif, parameters: { tau: [2, 2], th: 1 } }, /ops.neuron: tau has 2 numbers, exp/)
-})
 
 test.run()

@@ -94,21 +94,4 @@ test('weightStandardiseGradient: as central differences of the reference', () =>
   })
 })
 
-test('wrong shapes are refused by name', () => {
-  const wrong: [object, RegExp][] = [
-    [{ weight: [4] }, /weight must be a shape \[N, C, kH, kW\] or \[N, features\], got \[4\]/],
-    [{ weight: [4, 1] }, /needs more than one input for each output/],
-    [{ weight: [4, 6], pixels: 4 }, /pixels must divide the 6 features of the weight, got 4/],
-    [{ weight: [4, 6, 1, 1], pixels: 2 }, /pixels is of linear layers/],
-    [{ weight: [4, 6, 1, 1], groups: 3 }, /groups must divide the 4 outputs/],
-    [
-      { weight: [6, 2, 1, 1], groups: 2 },
-      /group of the weight must make a multiple of 4 outputs.*got 3 \(weight \[6, 2, 1, 1\]/,
-    ],
-    [{ weight: [4, 6], gain: 1 }, /gain must be true or false, got 1/],
-  ]
-  for (const [options, message] of wrong)
-    assert.throws(() => ops.weightStandardise.plan(options as never), message)
-})
-
 test.run()
