@@ -6,36 +6,39 @@ import * as ops from '../../src/ops/index.js'
 import { stillOf } from '../support/frames.js'
 import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
 
+/** Ops of several kinds, whose options one table has. */
+interface AnyOp {
+  (options: object, ...given: unknown[]): unknown
+  plan(options: object): {
+    readonly kernels: readonly string[]
+    readonly nonFinite: Int32Array
+    run(...given: unknown[]): Readonly<Record<string, Float32Array>>
+  }
+}
+const anyOp = ops as unknown as Readonly<Record<string, AnyOp>>
+
 const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
 
-for (const transpose of ['NN', 'NT', 'TN'] as const)
-  test(`matmul ${transpose}`, () => {
-    forShapes(200, (r) => {
-      // Some deeper than a panel, some with more rows than are packed together.
-      const M = r.chance(0.05) ? r.int(120, 140) : r.int(1, 20)
-      const K = r.chance(0.05) ? r.int(250, 520) : r.int(1, 30)
-      const N = r.int(1, 20)
-      const [aShape, bShape] = [transpose === 'TN' ? [K, M] : [M, K], [K, N]]
-      if (transpose === 'NT') bShape.reverse()
-      const options = { a: aShape, b: bShape, transpose, engine: engineOf(r) }
-      const [a, b] = [r.floats(M * K), r.floats(K * N)]
-      const product = ops.matmul.plan(options)
-      const y = product.run(a, b)
-      assert.equal(product.kernels, [`matmul${transpose}`])
-      const expected = new Float64Array(M * N)
-      for (let m = 0; m < M; m++)
-        for (let n = 0; n < N; n++)
-          for (let k = 0; k < K; k++)
-            expected[m * N + n] +=
-              a[transpose === 'TN' ? k * M + m : m * K + k] *
-              b[transpose === 'NT' ? n * K + k : k * N + n]
-      expectNear('output', [...y, 1], [...expected, 1])
-      product.output.fill(0)
-      product.bare()
-      expectSameBits('again', product.output, y)
-      return { options }
+test('matmul: rows of either matrix are its columns', () => {
+  // The sums of every size are those of test/assembly/matmul.test.ts.
+  for (const [transpose, a, b] of [
+    ['NN', [1, 2, 3, 4, 5, 6], [1, 10, 100, 2, 20, 200, 3, 30, 300]],
+    ['NT', [1, 2, 3, 4, 5, 6], [1, 2, 3, 10, 20, 30, 100, 200, 300]],
+    ['TN', [1, 4, 2, 5, 3, 6], [1, 10, 100, 2, 20, 200, 3, 30, 300]],
+  ] as const) {
+    const product = ops.matmul.plan({
+      a: transpose === 'TN' ? [3, 2] : [2, 3],
+      b: [3, 3],
+      transpose,
     })
-  })
+    const y = product.run(Float32Array.from(a), Float32Array.from(b))
+    assert.equal([...y], [14, 140, 1400, 32, 320, 3200], transpose)
+    assert.equal(product.kernels, [`matmul${transpose}`])
+    product.output.fill(0)
+    product.bare()
+    expectSameBits('again', product.output, y)
+  }
+})
 
 /** Logits, or those of all steps, with the mean over time and its greatest class. */
 function randomLogits(r: RandomShapes) {
@@ -68,90 +71,10 @@ test('timeMean', () => {
   })
 })
 
-/** Loss of some logits, and its gradient. */
-function lossOf(y: ArrayLike<number>, target: number, m: number) {
-  const values = Array.from(y)
-  const highest = Math.max(...values)
-  const sum = values.reduce((a, v) => a + Math.exp(v - highest), 0)
-  const hot = values.map((_, c) => (c === target ? 1 : 0))
-  const entropy = Math.log(sum) + highest - values[target]
-  const mse = values.reduce((a, v, c) => a + (v - hot[c]) ** 2, 0) / values.length
-  const gradient = values.map(
-    (v, c) =>
-      (1 - m) * (Math.exp(v - highest) / sum - hot[c]) + ((2 * m) / values.length) * (v - hot[c]),
-  )
-  return { loss: (1 - m) * entropy + m * mse, gradient }
-}
-
-const everything = ['loss', 'gradient', 'predictions', 'correct', 'losses', 'output'] as const
-
-test('crossEntropy of the time mean and of each step, with padding and a squared error', () => {
-  const seen = new Set<string>()
-  forShapes(300, (r) => {
-    const { T, steps, B, C, x, mean, greatest, options: given } = randomLogits(r)
-    const instantaneous = r.chance(0.5)
-    const over = r.pick(['images', 'imagesAndSteps'] as const)
-    const mseWeight = r.pick([0, 0.05, 1])
-    const options = { ...given, instantaneous, over, mseWeight }
-    const target = Int32Array.from({ length: B }, () => r.int(0, C - 1))
-    const valid = r.int(1, B)
-    const withMask = instantaneous && r.chance(0.5)
-    const masked = Array.from({ length: steps }, (_, t) => t).filter(() => r.chance(0.5))
-    const plan = ops.crossEntropy.plan({ ...options, outputs: everything })
-    const settings = { valid, ...(withMask && { gradientSteps: masked }) }
-    const y = plan.run(x, target, settings)
-    assert.equal(plan.kernels, ['Output', 'CrossEntropy'])
-    seen.add(`${instantaneous} ${over} ${mseWeight} ${withMask}`)
-
-    const scale = 1 / valid / (over === 'images' ? 1 : steps)
-    const losses = new Float64Array(B)
-    const gradient = new Float64Array(instantaneous ? x.length : B * C)
-    const wanted = (t: number): number => (!withMask || masked.includes(t) ? 1 : 0)
-    for (let b = 0; b < valid; b++) {
-      if (!instantaneous) {
-        const of = lossOf(mean.subarray(b * C, (b + 1) * C), target[b], mseWeight)
-        losses[b] = of.loss
-        gradient.set(
-          of.gradient.map((g) => g * scale),
-          b * C,
-        )
-        continue
-      }
-      for (let t = 0; t < T; t++) {
-        const at = (b * T + t) * C
-        const of = lossOf(x.subarray(at, at + C), target[b], mseWeight)
-        losses[b] += of.loss / T
-        // The same logits at every step have the sum of the steps' gradients.
-        const all = Array.from({ length: steps }, (_, step) => wanted(step))
-        const times = T > 1 || steps === 1 ? wanted(t) : all.reduce((sum, v) => sum + v, 0)
-        gradient.set(
-          of.gradient.map((g) => g * scale * times),
-          at,
-        )
-      }
-    }
-    expectNear('losses', [...y.losses, 1], [...losses, 1])
-    const loss = losses.reduce((a, v) => a + v, 0) / valid
-    expectNear('loss', y.loss, [loss])
-    expectNear('gradient', [...y.gradient, scale], [...gradient, scale])
-    expectNear('output', y.output, mean)
-    assert.equal([...y.predictions], greatest)
-    const correct = greatest.slice(0, valid).filter((c, b) => c === target[b]).length
-    assert.equal([...y.correct], [correct])
-    const alone = ops.crossEntropy({ ...options, outputs: ['loss'] }, x, target, settings)
-    expectSameBits('loss alone', alone, y.loss)
-    return { options }
-  })
-  assert.ok(seen.size >= 16, `${seen.size} kinds`)
-})
-
-/** Any loss of some outputs, with its gradient by central differences of float64. */
+/** A loss's gradient by central differences in float64. */
 function differences(of: (y: number[]) => number, y: readonly number[]): number[] {
   const h = 1e-5
-  return y.map((v, c) => {
-    const at = (moved: number) => of(y.map((other, i) => (i === c ? moved : other)))
-    return (at(v + h) - at(v - h)) / (2 * h)
-  })
+  return y.map((v, c) => (of(y.with(c, v + h)) - of(y.with(c, v - h))) / (2 * h))
 }
 
 /** Cross entropy with label smoothing. */
@@ -165,63 +88,108 @@ function entropyOf(y: readonly number[], target: number, smoothing: number): num
 const squares = (y: readonly number[], wanted: (c: number) => number): number =>
   y.reduce((a, v, c) => a + (v - wanted(c)) ** 2, 0) / y.length
 
-test('label smoothing, losses of counts, mse of rates and of numbers, tet', () => {
+const everything = ['loss', 'gradient', 'predictions', 'correct', 'losses', 'output'] as const
+const losses = { crossEntropy: 'CrossEntropy', mse: 'MeanSquaredError', tet: 'Tet' } as const
+
+/** Options of a loss. */
+interface Rule {
+  readonly of?: 'rates' | 'counts'
+  readonly over?: 'images' | 'imagesAndSteps'
+  readonly mseWeight?: number
+  readonly labelSmoothing?: number
+  readonly instantaneous?: boolean
+  readonly targets?: 'labels' | 'values'
+  readonly correctRate?: number
+  readonly incorrectRate?: number
+  readonly lambda?: number
+  readonly mean?: number
+}
+
+function randomLoss(r: RandomShapes): readonly [keyof typeof losses, Rule] {
+  const shared = { over: r.pick(['images', 'imagesAndSteps'] as const) }
+  const of = r.pick(['rates', 'counts'] as const)
+  const mseWeight = r.pick([0, 0.05, 1])
+  return r.pick([
+    ['crossEntropy', { ...shared, instantaneous: r.chance(0.7), mseWeight }],
+    ['crossEntropy', { ...shared, of, labelSmoothing: r.pick([0, 0.1, 0.5]) }],
+    [
+      'mse',
+      { ...shared, of, correctRate: r.pick([1, 0.75]), incorrectRate: r.pick([0, 0.25, -1]) },
+    ],
+    ['mse', { ...shared, of, targets: 'values' }],
+    ['tet', { lambda: r.pick([0, 0.05, 1]), mean: r.pick([1, 0.5]) }],
+  ])
+}
+
+test('losses of the time mean and of each step, with padding, by their definitions', () => {
   const seen = new Set<string>()
-  forShapes(300, (r) => {
-    const { T, steps, B, C, x, mean, options: given } = randomLogits(r)
-    const kind = r.pick(['crossEntropy', 'mse', 'mse values', 'tet'] as const)
-    const [of, over] = [
-      r.pick(['rates', 'counts'] as const),
-      r.pick(['images', 'imagesAndSteps'] as const),
-    ]
-    const labelSmoothing = r.pick([0, 0.1, 0.5])
-    const [correctRate, incorrectRate] = [r.pick([1, 0.75]), r.pick([0, 0.25, -1])]
-    const [lambda, toMean] = [r.pick([0, 0.05, 1]), r.pick([1, 0.5])]
+  forShapes(600, (r) => {
+    const { T, steps, B, C, x, mean, greatest, options: shape } = randomLogits(r)
+    const [name, rule] = randomLoss(r)
+    const { instantaneous = name === 'tet', targets, over = 'imagesAndSteps', of } = rule
     const labels = Int32Array.from({ length: B }, () => r.int(0, C - 1))
-    const wanted = r.floats(B * C, 2)
+    const values = r.floats(B * C, 2)
     const valid = r.int(1, B)
-    const outputs = everything
-    const run = { valid }
-    seen.add(`${kind} ${of} ${over}`)
-    const y =
-      kind === 'crossEntropy'
-        ? ops.crossEntropy({ ...given, outputs, of, over, labelSmoothing }, x, labels, run)
-        : kind === 'mse'
-          ? ops.mse({ ...given, outputs, of, over, correctRate, incorrectRate }, x, labels, run)
-          : kind === 'mse values'
-            ? ops.mse({ ...given, outputs, of, over, targets: 'values' }, x, wanted, run)
-            : ops.tet({ ...given, outputs, lambda, mean: toMean }, x, labels, run)
-    const factor = of === 'counts' ? steps : 1
-    const lossOfRow = (row: readonly number[], b: number): number => {
-      const z = row.map((v) => v * (kind === 'tet' ? 1 : factor))
-      if (kind === 'crossEntropy') return entropyOf(z, labels[b], labelSmoothing)
-      if (kind === 'mse')
-        return squares(z, (c) => (c === labels[b] ? correctRate : incorrectRate) * factor)
-      if (kind === 'mse values') return squares(z, (c) => wanted[b * C + c])
-      return (1 - lambda) * entropyOf(z, labels[b], 0) + lambda * squares(z, () => toMean)
+    const masked = Array.from({ length: steps }, (_, t) => t).filter(() => r.chance(0.5))
+    const isMasked = name === 'crossEntropy' && instantaneous && r.chance(0.5)
+    const settings = { valid, ...(isMasked && { gradientSteps: masked }) }
+    const given = [x, targets === 'values' ? values : labels, settings] as const
+    const options = { ...shape, ...rule }
+    const plan = anyOp[name].plan({ ...options, outputs: everything })
+    const y = plan.run(...given)
+    assert.equal(plan.kernels, ['Output', losses[name]])
+    seen.add([name, instantaneous, of, over, targets, isMasked].join())
+
+    const lossOf = (row: readonly number[], b: number): number => {
+      const z = of === 'counts' ? row.map((v) => v * steps) : row
+      const isLabel = (c: number): boolean => c === labels[b]
+      if (name === 'tet') {
+        const { lambda = 0, mean = 0 } = rule
+        return (1 - lambda) * entropyOf(z, labels[b], 0) + lambda * squares(z, () => mean)
+      }
+      const { mseWeight: m = 0, labelSmoothing = 0, correctRate = 1, incorrectRate = 0 } = rule
+      if (name === 'crossEntropy')
+        return (
+          (1 - m) * entropyOf(z, labels[b], labelSmoothing) + m * squares(z, (c) => +isLabel(c))
+        )
+      const factor = of === 'counts' ? steps : 1
+      const rateOf = (c: number): number => factor * (isLabel(c) ? correctRate : incorrectRate)
+      return squares(z, targets === 'values' ? (c) => values[b * C + c] : rateOf)
     }
-    const losses = new Float64Array(B)
-    const gradient = new Float64Array(kind === 'tet' ? x.length : B * C)
+    const wanted = (t: number): number => (!isMasked || masked.includes(t) ? 1 : 0)
+    const rows = instantaneous ? T : 1
+    const lossesOf = new Float64Array(B)
+    const gradient = new Float64Array(rows * B * C)
+    const scale = 1 / valid / (over === 'images' ? 1 : steps)
     for (let b = 0; b < valid; b++)
-      for (let t = 0; t < (kind === 'tet' ? T : 1); t++) {
-        const at = (kind === 'tet' ? b * T + t : b) * C
-        const row = Array.from(kind === 'tet' ? x.subarray(at, at + C) : mean.subarray(at, at + C))
-        losses[b] += lossOfRow(row, b) / (kind === 'tet' ? T : 1)
-        const scale = kind === 'tet' ? 1 / T : over === 'images' ? 1 : 1 / steps
+      for (let t = 0; t < rows; t++) {
+        const at = (b * rows + t) * C
+        const row = [...(instantaneous ? x : mean).subarray(at, at + C)]
+        lossesOf[b] += lossOf(row, b) / rows
+        // The same logits at every step have the sum of the steps' gradients.
+        const all = Array.from({ length: steps }, (_, step) => wanted(step))
+        const sum = T > 1 || steps === 1 ? wanted(t) : all.reduce((a, v) => a + v, 0)
+        const times = scale * (instantaneous ? sum : 1)
+        const moved = differences((one) => lossOf(one, b), row)
         gradient.set(
-          differences((moved) => lossOfRow(moved, b), row).map((g) => (g * scale) / valid),
+          moved.map((g) => g * times),
           at,
         )
       }
-    const size = Math.max(1, ...losses)
-    expectNear('losses', [...y.losses, size], [...losses, size])
-    const largest = Math.max(1 / valid, ...gradient.map(Math.abs))
-    expectNear('gradient', [...y.gradient, largest], [...gradient, largest], 1e-5)
-    const right = y.predictions.slice(0, valid).filter((c, b) => c === labels[b]).length
-    assert.is(y.correct[0], kind === 'mse values' ? 0 : right)
-    return { options: { ...given, kind, of, over } }
+    const size = Math.max(1, ...lossesOf)
+    expectNear('losses', [...y.losses, size], [...lossesOf, size])
+    expectNear('loss', [...y.loss, size], [lossesOf.reduce((a, v) => a + v, 0) / valid, size])
+    const largest = Math.max(scale, ...gradient.map(Math.abs))
+    expectNear('gradient', [...y.gradient, largest], [...gradient, largest])
+    expectNear('output', y.output, mean)
+    assert.equal([...y.predictions], greatest)
+    const right = greatest.slice(0, valid).filter((c, b) => c === labels[b]).length
+    assert.is(y.correct[0], targets === 'values' ? 0 : right)
+    const alone = anyOp[name]({ ...options, outputs: ['loss'] }, ...given)
+    expectSameBits('loss alone', alone, y.loss)
+    return { options }
   })
-  assert.is(seen.size, 16)
+  assert.is(seen.size, 19)
 })
 
 test('ratePenalty', () => {
@@ -248,128 +216,97 @@ test('ratePenalty', () => {
   })
 })
 
-test('crossEntropy: settings hold until others are given', () => {
-  const loss = ops.crossEntropy.plan({ input: [2, 3], outputs: ['loss'] })
-  const [x, target] = [new Float32Array([1, 2, 3, 9, 0, 0]), new Int32Array([0, 0])]
-  const all = loss.run(x, target)[0]
-  const first = loss.run(x, target, { valid: 1 })[0]
-  assert.is(loss.run(x, target)[0], first)
-  assert.is(loss.run({ valid: 2 })[0], all)
-  assert.ok(first > 2 && all < 1.3, `${first}, ${all}`)
-})
+/** Moves one parameter, in float64, and changes what the rule keeps for it. */
+type Step = (p: number, g: number, states: number[], lr: number, step: number) => number
 
-test('sgd: momentum, decay, Nesterov, one step after the other', () => {
-  forShapes(220, (r) => {
-    const shape = r.pick([[r.int(1, 40)], [r.int(1, 6), r.int(1, 6)], [2, 3, r.int(1, 5), 3]])
-    const count = shape.reduce((a, b) => a * b, 1)
+/** The rules of optimizers: their options, and what they do. */
+const rules: Record<string, (r: RandomShapes) => readonly [options: object, Step]> = {
+  sgd(r) {
     const nesterov = r.chance(0.5)
-    const rule = {
-      lr: r.pick([0.1, 1, 0]),
-      momentum: nesterov ? 0.9 : r.pick([0, 0.5]),
-      weightDecay: r.pick([0, 5e-4, 0.1]),
-      nesterov,
+    const momentum = nesterov ? 0.9 : r.pick([0, 0.5])
+    const weightDecay = r.pick([0, 5e-4, 0.1])
+    const step: Step = (p, g, states, lr) => {
+      const d = g + weightDecay * p
+      states[0] = momentum * states[0] + d
+      return p - lr * (nesterov ? d + momentum * states[0] : states[0])
     }
-    const options = { shape, ...rule, engine: engineOf(r) }
-    const step = ops.sgd.plan(options)
-    const [p, v] = [r.floats(count), new Float32Array(count)]
-    const [p64, v64] = [Float64Array.from(p), new Float64Array(count)]
-    for (const lr of [rule.lr, 0.25, 0.25]) {
-      const g = r.floats(count)
-      const result = step.run(p, g, v, { lr })
-      assert.is(result.parameters, p)
-      assert.is(result.velocities, v)
-      for (let i = 0; i < count; i++) {
-        const d = g[i] + rule.weightDecay * p64[i]
-        v64[i] = rule.momentum * v64[i] + d
-        p64[i] -= lr * (nesterov ? d + rule.momentum * v64[i] : v64[i])
-      }
+    return [{ momentum, weightDecay, nesterov }, step]
+  },
+  adam(r) {
+    const betas = r.pick([[0.9, 0.999] as const, [0, 0.5] as const])
+    const [eps, weightDecay] = [r.pick([1e-8, 0.1]), r.pick([0, 5e-4, 0.1])]
+    const decoupled = r.chance(0.5)
+    const step: Step = (p, g, states, lr, at) => {
+      const d = decoupled ? g : g + weightDecay * p
+      states[0] = betas[0] * states[0] + (1 - betas[0]) * d
+      states[1] = betas[1] * states[1] + (1 - betas[1]) * d * d
+      const [mean, square] = states.map((v, i) => v / (1 - betas[i] ** at))
+      return p - (decoupled ? lr * weightDecay * p : 0) - (lr * mean) / (Math.sqrt(square) + eps)
     }
-    assert.equal(step.kernels, ['Sgd'])
-    expectNear('parameters', [...p, 1], [...p64, 1])
-    expectNear('velocities', [...v, 1], [...v64, 1])
-    assert.is(step.nonFinite[0], 0)
-    return { options }
-  })
-})
-
-test('adam: both decays, betas, one step after the other', () => {
-  forShapes(220, (r) => {
-    const shape = r.pick([[r.int(1, 40)], [r.int(1, 6), r.int(1, 6)], [2, 3, r.int(1, 5), 3]])
-    const count = shape.reduce((a, b) => a * b, 1)
-    const rule = {
-      betas: r.pick([[0.9, 0.999] as const, [0, 0.5] as const]),
-      eps: r.pick([1e-8, 0.1]),
-      weightDecay: r.pick([0, 5e-4, 0.1]),
-      decoupled: r.chance(0.5),
-    }
-    const options = { shape, ...rule, engine: engineOf(r) }
-    const plan = ops.adam.plan(options)
-    const [p, m, v] = [r.floats(count), new Float32Array(count), new Float32Array(count)]
-    const [p64, m64, v64] = [Float64Array.from(p), new Float64Array(m), new Float64Array(v)]
-    for (const [i, lr] of [0.1, 0.25, 0].entries()) {
-      const g = r.floats(count)
-      const result = plan.run(p, g, m, v, { lr, step: i + 1 })
-      assert.is(result.parameters, p)
-      const { betas, eps, weightDecay, decoupled } = rule
-      const rest = betas.map((beta) => 1 - beta ** (i + 1))
-      for (let k = 0; k < count; k++) {
-        const d = decoupled ? g[k] : g[k] + weightDecay * p64[k]
-        if (decoupled) p64[k] -= lr * weightDecay * p64[k]
-        m64[k] = betas[0] * m64[k] + (1 - betas[0]) * d
-        v64[k] = betas[1] * v64[k] + (1 - betas[1]) * d * d
-        p64[k] -= (lr * (m64[k] / rest[0])) / (Math.sqrt(v64[k] / rest[1]) + eps)
-      }
-    }
-    assert.equal(plan.kernels, ['StepStart', 'Adam'])
-    expectNear('parameters', [...p, 1], [...p64, 1])
-    expectNear('means', [...m, 1], [...m64, 1])
-    expectNear('squares', [...v, 1], [...v64, 1])
-    return { options }
-  })
-})
-
-test('adam: what would become infinite stays, and is told', () => {
-  const plan = ops.adam.plan({ shape: [3], lr: 1, betas: [0, 0] })
-  const [p, m, v] = [Float32Array.of(1, 2, 3), new Float32Array(3), new Float32Array(3)]
-  plan.run(p, Float32Array.of(1, Number.POSITIVE_INFINITY, 1e30), m, v)
-  assert.equal([...p], [0, 2, 3])
-  assert.equal([...m], [1, 0, 0])
-  assert.is(plan.nonFinite[0], 1)
-})
-
-test('update: rmsprop by its text, one step after the other', () => {
-  forShapes(120, (r) => {
-    const shape = r.pick([[r.int(1, 40)], [2, 3, r.int(1, 5), 3]])
-    const count = shape.reduce((a, b) => a * b, 1)
+    return [{ betas, eps, weightDecay, decoupled }, step]
+  },
+  update(r) {
     const [alpha, momentum] = [r.pick([0.99, 0.5]), r.pick([0, 0.9])]
     const [eps, weightDecay] = [r.pick([1e-3, 0.1]), r.pick([0, 0.1])]
-    const optimizer = rmsprop({ lr: 0.5, alpha, momentum, eps, weightDecay })
-    const options = { shape, optimizer, engine: engineOf(r) }
-    const plan = ops.update.plan(options)
-    const [p, s, b] = [r.floats(count), new Float32Array(count), new Float32Array(count)]
-    const [p64, s64, b64] = [Float64Array.from(p), new Float64Array(s), new Float64Array(b)]
-    for (const lr of [0.1, 0.25, 0]) {
-      const g = r.floats(count)
-      assert.is(plan.run(p, g, s, b, { lr }).square_avg, s)
-      for (let k = 0; k < count; k++) {
-        const d = g[k] + weightDecay * p64[k]
-        s64[k] = alpha * s64[k] + (1 - alpha) * d * d
-        b64[k] = momentum * b64[k] + d / (Math.sqrt(s64[k]) + eps)
-        p64[k] -= lr * b64[k]
-      }
+    const step: Step = (p, g, states, lr) => {
+      const d = g + weightDecay * p
+      states[0] = alpha * states[0] + (1 - alpha) * d * d
+      states[1] = momentum * states[1] + d / (Math.sqrt(states[0]) + eps)
+      return p - lr * states[1]
     }
-    assert.equal(plan.kernels, ['StepStart', 'RuleStep'])
-    expectNear('parameters', [...p, 1], [...p64, 1])
-    expectNear('squares', [...s, 1], [...s64, 1])
-    expectNear('steps', [...b, 1], [...b64, 1])
-    return { options }
+    return [{ optimizer: rmsprop({ alpha, momentum, eps, weightDecay }) }, step]
+  },
+}
+
+/** Optimizers: how many numbers they keep of a parameter, and what makes gradients their steps. */
+for (const [name, kept, kernels, plain] of [
+  ['sgd', 1, ['Sgd'], { momentum: 0 }],
+  ['adam', 2, ['StepStart', 'Adam'], { betas: [0, 0] }],
+  ['update', 2, ['StepStart', 'RuleStep'], { optimizer: rmsprop({ lr: 1, alpha: 0 }) }],
+] as const) {
+  const settings = (step: number) => (name === 'adam' ? { step } : {})
+
+  test(`${name}: one step after the other`, () => {
+    forShapes(220, (r) => {
+      const shape = r.pick([[r.int(1, 40)], [r.int(1, 6), r.int(1, 6)], [2, 3, r.int(1, 5), 3]])
+      const count = shape.reduce((a, b) => a * b, 1)
+      const [rule, move] = rules[name](r)
+      const optimizer = anyOp[name].plan({ shape, ...rule, engine: engineOf(r) })
+      const [p, ...states] = Array.from({ length: 1 + kept }, () => new Float32Array(count))
+      p.set(r.floats(count))
+      const wanted = [p, ...states].map((values) => Float64Array.from(values))
+      for (const [i, lr] of [0.1, 0.25, 0].entries()) {
+        const g = r.floats(count)
+        const result = optimizer.run(p, g, ...states, { lr, ...settings(i + 1) })
+        assert.ok([p, ...states].every((own) => Object.values(result).includes(own)))
+        for (let k = 0; k < count; k++) {
+          const numbers = wanted.slice(1).map((of) => of[k])
+          wanted[0][k] = move(wanted[0][k], g[k], numbers, lr, i + 1)
+          for (const [of, value] of numbers.entries()) wanted[1 + of][k] = value
+        }
+      }
+      assert.equal(optimizer.kernels, kernels)
+      for (const [i, values] of [p, ...states].entries())
+        expectNear(i === 0 ? 'parameters' : `state ${i}`, [...values, 1], [...wanted[i], 1])
+      assert.is(optimizer.nonFinite[0], 0)
+      return { options: { shape, rule } }
+    })
   })
-  const plan = ops.update.plan({ shape: [3], optimizer: rmsprop({ lr: 1, alpha: 0 }) })
-  const [p, s, b] = [Float32Array.of(1, 2, 3), new Float32Array(3), new Float32Array(3)]
-  plan.run(p, Float32Array.of(1, Number.POSITIVE_INFINITY, 1e30), s, b)
-  assert.equal([[...p], [...s], [...b]].flat(), [0, 2, 3, 1, 0, 0, 1, 0, 0])
-  assert.is(plan.nonFinite[0], 1)
-})
+
+  test(`${name}: what would become infinite stays, and is told`, () => {
+    const optimizer = anyOp[name].plan({
+      shape: [3],
+      ...(name !== 'update' && { lr: 1 }),
+      ...plain,
+    })
+    const [p, ...states] = [Float32Array.of(1, 2, 3), new Float32Array(3), new Float32Array(3)]
+    const g = Float32Array.of(1, Number.POSITIVE_INFINITY, name === 'sgd' ? 2 : 1e30)
+    optimizer.run(p, g, ...states.slice(0, kept), settings(1))
+    assert.equal([...p], name === 'sgd' ? [0, 2, 1] : [0, 2, 3])
+    assert.equal([...states[0]], name === 'sgd' ? [1, 0, 2] : [1, 0, 0])
+    assert.is(optimizer.nonFinite[0], 1)
+  })
+}
 
 test('clipNorm and ema against float64', () => {
   forShapes(220, (r) => {
@@ -389,21 +326,6 @@ test('clipNorm and ema against float64', () => {
     expectNear('average', [...ops.ema({ shape, decay, engine }, p, a), 1], [...average, 1])
     return { options: { shape, maxNorm } }
   })
-})
-
-test('sgd: what would become infinite stays, and is told', () => {
-  const step = ops.sgd.plan({ shape: [3], lr: 1, momentum: 0 })
-  const p = new Float32Array([1, 2, 3])
-  const v = new Float32Array(3)
-  step.run(p, new Float32Array([1, Number.POSITIVE_INFINITY, 1]), v)
-  assert.equal([...p], [0, 2, 2])
-  assert.equal([...v], [1, 0, 1])
-  assert.is(step.nonFinite[0], 1)
-  // Settings of runs are added to those of the plan.
-  step.run(p, new Float32Array([1, 1, 1]), v, { lr: 0.5 })
-  assert.equal([...p], [-0.5, 1.5, 1.5])
-  step.run(p, new Float32Array([1, 1, 1]), v)
-  assert.equal([...p], [-1, 1, 1])
 })
 
 test('clear and sum', () => {
