@@ -6,46 +6,18 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  type Platform,
-  platform as registered,
-  registerPlatform,
-} from '../../src/engine/platform.js'
 import * as api from '../../src/index.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { isLong } from '../support/long.js'
 import { expectSameBits, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileToy, toy } from '../support/toy.js'
-import { installWorkers } from '../support/web-worker.js'
+import { node, page as ofPage, onPlatform } from '../support/web-worker.js'
 
-installWorkers()
-const node = registered()
-// It registers itself.
-const { pagePlatform } = await import('../../src/engine/page/platform.js')
-registerPlatform(node)
-const { apart, threads, executors, staysFree } = pagePlatform
-/** As in a page that may not share memory, where callers cannot be told apart either. */
-const page: Platform = {
-  ...node,
-  apart,
-  threads,
-  executors,
-  staysFree,
-  sharesMemory: () => false,
-  callers: undefined,
-}
-
-async function onPlatform<T>(platform: Platform, body: () => Promise<T>): Promise<T> {
-  try {
-    registerPlatform(platform)
-    return await body()
-  } finally {
-    registerPlatform(node)
-  }
-}
+/** Where callers cannot be told apart either. */
+const page = { ...ofPage, callers: undefined }
 
 const train = toy(24, 1).data
 const other = toy(16, 2).data
@@ -80,9 +52,8 @@ for (const { name, threads, platform } of places)
   for (const { name: size, input, requests } of sizes)
     test(`${size}, ${name}: 50 clients at once get the bits of one after the other`, () =>
       onPlatform(platform, async () => {
-        const model = await api
-          .cnn(input, 10)
-          .compile({ input, batchSize: 4, timeSteps: 2, threads })
+        const options = { input, batchSize: 4, timeSteps: 2, threads }
+        const model = await modelOf(api.cnn(input, 10), options)
         const random = testRandom(requests)
         const floats = input[0] * input[1] * input[2]
         const all = Array.from({ length: requests }, (_, i) =>
@@ -91,7 +62,6 @@ for (const { name, threads, platform } of places)
         const expected: api.Prediction[] = []
         for (const x of all) expected.push(await model.predict(x))
         assert.equal(await clients(model, 50, all), expected)
-        await model.dispose()
       }))
 
 test('first come, first served, whatever they are', () =>
@@ -121,7 +91,6 @@ test('first come, first served, whatever they are', () =>
     )
     assert.is(order.length, calls.length)
     assert.equal(await readFile(path), Buffer.from(model.toBytes()))
-    await model.dispose()
   }))
 
 test('a signal takes a call out of the queue, or ends it between two batches', async () => {
@@ -157,7 +126,6 @@ test('a signal takes a call out of the queue, or ends it between two batches', a
         () => model.predict(one, wrong),
         /^predict\.signal must be an AbortSignal, such as controller\.signal, got/,
       )
-      await model.dispose()
     })
 })
 
@@ -174,7 +142,6 @@ test('at most 1,024 calls wait; one more is refused at once, and the others go o
   await running
   for (const { classes } of await Promise.all(waiting)) assert.is(classes[0], expected)
   await model.predict(one)
-  await model.dispose()
 })
 
 test('what would change the model is refused while calls wait, as while one runs', async () => {
@@ -188,7 +155,6 @@ test('what would change the model is refused while calls wait, as while one runs
   }
   expectSameBits('parameters', model.stateDict(), before)
   await model.trainStep(images.slice(0, 480), [0, 1, 2, 3, 0, 1, 2, 3])
-  await model.dispose()
 })
 
 test('after dispose waiting calls end in one error, and files are still written', () =>
@@ -241,7 +207,6 @@ for (const { name, threads, platform } of places)
       assert.equal([...new Set(served.map(isOf))], [0, 1, 2])
       assert.ok(served.length <= 12, `${served.length}: training goes on in its turn`)
       expectSameBits('parameters', model.stateDict(), plain.stateDict())
-      await Promise.all([plain.dispose(), model.dispose()])
     }))
 
 const within = /^the model is running another call: it waits for this one's caller, onStep of fit/
@@ -264,26 +229,20 @@ for (const { name, platform } of [places[0], places[2]])
       // Data are looked at before a training, too.
       assert.is(messages.length, 2 * (3 + 3 + 1 + 3 + 3))
       for (const message of messages) assert.match(message, within)
-      await model.dispose()
     }))
 
 test('who else calls meanwhile waits, though a callback is asynchronous', async () => {
   const model = await compileToy()
   const expected = await model.predict(one)
-  let call = (): void => {}
-  const called = new Promise<void>((resolve) => {
-    call = resolve
-  })
-  const beside = called.then(() => model.predict(one))
+  const beside = outside(() => model.predict(one))
   await model.fit(train, {
     optimizer: { ...model.optimizer, lr: 0, weightDecay: 0 },
     onStep: async () => {
-      call()
+      void beside()
       await new Promise((resolve) => setTimeout(resolve, 3))
     },
   })
-  assert.is((await beside).logits.length, expected.logits.length)
-  await model.dispose()
+  assert.is((await beside()).logits.length, expected.logits.length)
 })
 
 /** What is done outside of all callbacks, once it is asked for. */
@@ -321,19 +280,18 @@ test('onEpoch may wait for calls that others make, and use the model beside them
   })
   assert.is(seen[0], 21)
   assert.match(String(seen[1]), /^the model is running another call: await that one first/)
-  await model.dispose()
 })
 
 test('saveNir writes what the model is when it is called', () =>
   withFolder(async (folder) => {
-    const model = await api
-      .sequential(api.linear(4, 3), api.lif(), api.linear(3, 2))
-      .compile({ input: [4], batchSize: 2, timeSteps: 2 })
+    const model = await compileToy(
+      { optimizer: api.sgd({ lr: 1 }) },
+      'flatten, linear 4, lif, linear 4',
+    )
     const [alone, beside] = [join(folder, 'alone.nir'), join(folder, 'beside.nir')]
     await model.saveNir(alone)
     const saving = model.saveNir(beside)
-    const size = model.input.reduce((a, b) => a * b, 2)
-    await model.trainStep(new Float32Array(size).fill(1), Int32Array.of(0, 1), { lr: 1 })
+    await model.trainStep(images.slice(0, 480), [0, 1, 2, 3, 0, 1, 2, 3])
     await saving
     // The files hold the time, so their bytes differ.
     const [expected, found] = await Promise.all(
@@ -344,7 +302,6 @@ test('saveNir writes what the model is when it is called', () =>
       }),
     )
     expectSameBits('saveNir', expected, found)
-    await model.dispose()
   }))
 
 test.run()

@@ -1,6 +1,8 @@
 /** A page's workers on threads of Node, so that what a page does can be tested without a browser. */
 import { Worker as Thread } from 'node:worker_threads'
+import '../../src/model/node.js'
 import { script } from '../../src/engine/page/script.js'
+import { type Platform, platform, registerPlatform } from '../../src/engine/platform.js'
 
 /** What a worker of a page has, by what a thread has. */
 const surroundings = `
@@ -38,13 +40,32 @@ const all = new Set<WorkerInNode>()
 /** Workers that have not ended. */
 export const workersAlive = (): number => all.size
 
-/**
- * Gives this process the class `Worker` of browsers. Its locks go: those of Node 24 and later do
- * not notice when a thread ends. Real browsers show in `test/web` that theirs do.
- */
-export function installWorkers(): void {
-  Object.assign(globalThis, { Worker: WorkerInNode })
-  if (globalThis.navigator?.locks) giveLocks(undefined)
+// Locks of Node 24 and later do not notice when a thread ends; test/web shows that browsers' do.
+Object.assign(globalThis, { Worker: WorkerInNode })
+if (globalThis.navigator?.locks) giveLocks(undefined)
+export const node = platform()
+// It registers itself.
+const { pagePlatform } = await import('../../src/engine/page/platform.js')
+registerPlatform(node)
+
+const { apart, threads, executors, staysFree } = pagePlatform
+/** Node's, but for where programs run: as in a page that may not share memory. */
+export const page: Platform = {
+  ...node,
+  apart,
+  threads,
+  executors,
+  staysFree,
+  sharesMemory: () => false,
+}
+
+export async function onPlatform<T>(platform: Platform, body: () => Promise<T>): Promise<T> {
+  try {
+    registerPlatform(platform)
+    return await body()
+  } finally {
+    registerPlatform(node)
+  }
 }
 
 /** Gives this process locks, or none. */

@@ -5,57 +5,22 @@
 import { isDeepStrictEqual } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { nodePlatform } from '../../src/engine/node/platform.js'
-import { pagePlatform } from '../../src/engine/page/platform.js'
-import { registerPlatform } from '../../src/engine/platform.js'
 import {
   adam,
-  avgPool2d,
-  batchNorm2d,
   type CompileOptions,
   checkpoint,
-  conv2d,
-  dropout,
   type FitOptions,
-  flatten,
   fromArrays,
-  lif,
-  linear,
   type MethodOptions,
   type Model,
   mse,
   ratePenalty,
-  sequential,
   sgd,
 } from '../../src/index.js'
-import { withFolder } from '../files/temporary.js'
+import { messageOf, withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
-import { giveLocks, installWorkers, workersAlive } from '../support/web-worker.js'
-
-installWorkers()
-const { apart, threads, executors, staysFree } = pagePlatform
-/** Node's, but for where programs run. */
-const apartHere = {
-  ...nodePlatform,
-  apart,
-  threads,
-  executors,
-  staysFree,
-  sharesMemory: () => false,
-}
-
-/** Runs the same twice: here, and apart. */
-async function both<T>(run: () => Promise<T>): Promise<[T, T]> {
-  try {
-    registerPlatform(nodePlatform)
-    const here = await run()
-    registerPlatform(apartHere)
-    return [here, await run()]
-  } finally {
-    registerPlatform(nodePlatform)
-  }
-}
+import { compileToy as compile, toy, toyClasses, toyShape } from '../support/toy.js'
+import { giveLocks, onPlatform, page, workersAlive } from '../support/web-worker.js'
 
 /** Bits of all numbers in plain data, so that NaN and −0 are compared as well. */
 function plain(value: unknown): unknown {
@@ -84,29 +49,24 @@ class Seen {
     }
   }
   /** Everything that can be read without a run. */
-  model(
-    name: string,
-    model: Model,
-    { inspect, trained = true }: { inspect?: boolean; trained?: boolean } = {},
-  ): void {
-    this.add(`${name}: stateDict`, model.stateDict())
-    this.add(`${name}: rates`, model.firingRates())
-    if (!trained) return
+  model(name: string, model: Model): void {
+    this.show(`${name}: stateDict`, () => model.stateDict())
+    this.show(`${name}: rates`, () => model.firingRates())
     this.show(`${name}: output`, () => model.output())
     this.show(`${name}: gradients`, () => model.gradients())
-    if (!inspect) return
     this.show(`${name}: activity`, () => model.activity('2'))
-    if (model.stepMode === 'm') this.show(`${name}: stepRates`, () => model.stepRates())
-    if (model.method === 'bptt') this.show(`${name}: diagnostics`, () => model.diagnostics())
+    this.show(`${name}: stepRates`, () => model.stepRates())
+    this.show(`${name}: diagnostics`, () => model.diagnostics())
   }
 }
 
 async function expectSame(what: string, run: (seen: Seen) => Promise<void>): Promise<void> {
-  const [here, there] = await both(async () => {
+  const tell = async (): Promise<Seen['all']> => {
     const seen = new Seen()
     await run(seen)
     return seen.all
-  })
+  }
+  const [here, there] = [await tell(), await onPlatform(page, tell)]
   assert.is(there.length, here.length, what)
   for (const [i, [name, value]] of here.entries()) {
     assert.is(there[i][0], name, what)
@@ -114,26 +74,15 @@ async function expectSame(what: string, run: (seen: Seen) => Promise<void>): Pro
   }
 }
 
-const net = () =>
-  sequential(
-    conv2d(toyShape[0], 6, 3, { padding: 1, bias: false }),
-    batchNorm2d(6),
-    lif({ vThreshold: 0.3 }),
-    avgPool2d(2),
-    flatten(),
-    linear(36, 8),
-    lif({ vThreshold: 0.3 }),
-    dropout(0.2),
-    linear(8, toyClasses),
-  )
+const NET = `conv 6 3 padding=1 bias=false, norm, lif vThreshold=0.3, avgPool2d 2, flatten, linear 8,
+  lif vThreshold=0.3, dropout 0.2, linear 4`
 
 const train = toy(40, 1).data
 const validation = toy(20, 2).data
 const { images, labels } = toy(8, 3)
 const others = toy(8, 4)
 
-const compileToy = (options: Partial<CompileOptions> = {}): Promise<Model> =>
-  net().compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+const compileToy = (options?: Partial<CompileOptions>): Promise<Model> => compile(options, NET)
 
 const methods: readonly MethodOptions[] = [
   { method: 'rate' },
@@ -147,50 +96,43 @@ const methods: readonly MethodOptions[] = [
 for (const method of methods)
   test(`${JSON.stringify(method)}: steps, and all that can be read behind them`, () =>
     expectSame('steps', async (seen) => {
-      const inspect = true
-      const model = await compileToy({ ...method, inspect, record: true })
-      seen.model('new', model, { trained: false })
+      const model = await compileToy({ ...method, inspect: true, record: true })
+      seen.model('new', model)
       for (let step = 0; step < 3; step++) {
         const x = step === 1 ? others : { images, labels }
         seen.add('step', await model.trainStep(x.images, x.labels))
-        seen.model(`step ${step}`, model, { inspect })
+        seen.model(`step ${step}`, model)
         seen.add('spikes', model.spikes('2'))
       }
       seen.add('gradients alone', await model.trainStep(images, labels, { update: false }))
-      seen.model('gradients alone', model, { inspect })
+      seen.model('gradients alone', model)
       seen.add('one sample', await model.predict(others.images.subarray(0, images.length / 8)))
       seen.add('spikes', model.spikes('6'))
       seen.add('samples', await model.predict(toy(20, 5).images))
       seen.add('evaluate', await model.evaluate(validation))
       seen.add('again', await model.evaluate(validation))
       seen.add('monitor', await model.monitor(validation, { limit: 12 }))
-      seen.model('evaluated', model, { inspect })
+      seen.model('evaluated', model)
       seen.add(
         'profile',
         (await model.profile(2)).map(({ op, layer, phase }) => [op, layer, phase]),
       )
-      seen.model('profiled', model, { inspect })
+      seen.model('profiled', model)
       model.loadStateDict(model.stateDict())
       seen.add('step', await model.trainStep(images, labels))
       await model.dispose()
-      seen.model('disposed', model, { inspect })
+      seen.model('disposed', model)
     }))
 
-const states: readonly (readonly [string, FitOptions])[] = [
-  ['sgd', { optimizer: sgd({ lr: 0.05 }) }],
-  [
-    'adam',
-    {
-      optimizer: adam({ lr: 0.01 }),
-      ema: 0.9,
-      clipNorm: 0.5,
-      penalties: [ratePenalty({ target: 0.1, weight: 0.2 })],
-    },
-  ],
-  ['accumulate', { optimizer: adam({ lr: 0.01 }), accumulate: 2, ema: 0.5 }],
-]
+const optimizer = adam({ lr: 0.01 })
+const penalties = [ratePenalty({ target: 0.1, weight: 0.2 })]
+const states: Readonly<Record<string, FitOptions>> = {
+  sgd: { optimizer: sgd({ lr: 0.05 }) },
+  adam: { optimizer, ema: 0.9, clipNorm: 0.5, penalties },
+  accumulate: { optimizer, accumulate: 2, ema: 0.5 },
+}
 
-for (const [name, options] of states)
+for (const [name, options] of Object.entries(states))
   test(`fit with ${name}: callbacks, averages, checkpoints, other options behind it`, () =>
     withFolder((folder) =>
       expectSame('fit', async (seen) => {
@@ -253,8 +195,7 @@ test('fit without callbacks, and a checkpoint that it goes on from', () =>
   withFolder((folder) =>
     expectSame('fit', async (seen) => {
       const model = await compileToy({ optimizer: adam() })
-      const dir = `${folder}/${staysFree}-${Math.random()}`
-      const optimizer = adam({ lr: 0.01 })
+      const dir = `${folder}/${Math.random()}`
       await model.fit(train, { epochs: 2, optimizer, callbacks: [checkpoint({ dir })] })
       seen.model('fit', model)
       const other = await compileToy()
@@ -293,7 +234,7 @@ test("purposes 'inference' and 'stream'", () =>
       seen.add('one', await model.predict(others.images.subarray(0, images.length / 8)))
       seen.add('all', await model.predict(toy(50, 6).images))
       seen.add('evaluate', await model.evaluate(validation))
-      seen.model('evaluated', model, { trained: false })
+      seen.model('evaluated', model)
       if (record) seen.add('monitor', await model.monitor(validation, { keep: 'rates' }))
       await model.dispose()
     }
@@ -315,13 +256,7 @@ test('numbers that are not finite: the same message', () =>
     const steps = async (): Promise<void> => {
       for (let i = 0; i < 4; i++) await model.trainStep(images, labels, { lr: 1e30 })
     }
-    seen.add(
-      'message',
-      await steps().then(
-        () => 'none',
-        (error: Error) => error.message,
-      ),
-    )
+    seen.add('message', await messageOf(steps))
     seen.model('behind it', model)
     await model.dispose()
   }))
@@ -335,7 +270,7 @@ test('the debug build', () =>
   }))
 
 test('locks that never tell of an end hold nobody up', async () => {
-  const before = globalThis.navigator
+  const before = globalThis.navigator?.locks
   let asked = 0
   const request = (): Promise<void> => {
     asked++
@@ -343,11 +278,9 @@ test('locks that never tell of an end hold nobody up', async () => {
   }
   giveLocks({ request })
   try {
-    registerPlatform(apartHere)
-    await (await compileToy()).dispose()
+    await onPlatform(page, async () => (await compileToy()).dispose())
   } finally {
-    registerPlatform(nodePlatform)
-    giveLocks(before?.locks)
+    giveLocks(before)
   }
   assert.is(asked, 2)
 })
