@@ -44,16 +44,16 @@ async function digitsAsNumbers(count: number): Promise<Numbers> {
   return { images: [...images], labels }
 }
 
-/** Runs in Node and, as text, in a page: 50 steps, and what has come of it. */
-async function trainDigits(api: Api, { images, labels }: Numbers, threads: number) {
+/** Pages get its text too, as all functions that follow. */
+function dataOf(api: Api, { images, labels }: Numbers): spikewasm.Dataset {
+  const shape = [1, 8, 8] as const
+  return api.fromArrays({ images: Float32Array.from(images), labels, shape, classes: 10 })
+}
+
+/** 50 steps, and what has come of it. */
+async function trainDigits(api: Api, numbers: Numbers, threads: number) {
   const input = [1, 8, 8] as const
-  const data = api.fromArrays({
-    name: 'digits',
-    images: Float32Array.from(images),
-    labels,
-    shape: input,
-    classes: 10,
-  })
+  const data = dataOf(api, numbers)
   const model = await api.cnn(input, 10).compile({ input, batchSize: 64, timeSteps: 4, threads })
   const bits = (values: Float32Array): string => {
     let hash = 0
@@ -62,13 +62,9 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
     return `${values.length} ${hash}`
   }
   let steps = 0
-  const { epochs } = await model.fit(data, {
-    epochs: 10,
-    optimizer: api.sgd({ lr: 0.1, momentum: 0.9 }),
-    onStep: () => {
-      steps++
-    },
-  })
+  const onStep = () => void steps++
+  const optimizer = api.sgd({ lr: 0.1, momentum: 0.9 })
+  const { epochs } = await model.fit(data, { epochs: 10, optimizer, onStep })
   const { loss, accuracy, operations } = await model.evaluate(data)
   const found = {
     steps,
@@ -76,7 +72,7 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
     loss,
     accuracy,
     macs: operations?.effectiveMacs,
-    logits: bits((await model.predict(Float32Array.from(images.slice(0, 640)))).logits),
+    logits: bits((await model.predict(Float32Array.from(numbers.images.slice(0, 640)))).logits),
     state: Object.entries(model.stateDict()).map(([name, { data }]) => [name, bits(data)]),
     gradients: Object.entries(model.gradients()).map(([name, { data }]) => [name, bits(data)]),
     profile: (await model.profile(1)).map(({ op, layer }) => [op, layer]),
@@ -87,16 +83,16 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
 
 /**
  * Neurons whose kernels are made: two models in turns, one of them with another method behind it,
- * and one that is compiled again. Runs in Node and, as text, in a page.
+ * and one that is compiled again.
  */
-async function trainInTurns(api: Api, { images, labels }: Numbers, threads: number) {
+async function trainInTurns(api: Api, numbers: Numbers, threads: number) {
   const input = [1, 8, 8] as const
   const compile = (n: number, neurons: Layer) =>
     api
       .sequential(api.flatten(), api.linear(64, n), neurons, api.linear(n, 10))
       .compile({ input, batchSize: 64, timeSteps: 4, threads })
-  const x = Float32Array.from(images.slice(0, 4096))
-  const y = labels.slice(0, 64)
+  const x = Float32Array.from(numbers.images.slice(0, 4096))
+  const y = numbers.labels.slice(0, 64)
   const found: unknown[] = []
   const step = async (model: Model): Promise<void> => {
     found.push((await model.trainStep(x, y)).loss)
@@ -110,8 +106,7 @@ async function trainInTurns(api: Api, { images, labels }: Numbers, threads: numb
     await step(a)
     await step(b)
   }
-  const shape = [1, 8, 8] as const
-  const data = api.fromArrays({ name: 'digits', images: x, labels: y, shape, classes: 10 })
+  const data = dataOf(api, { images: [...x], labels: y })
   // The same threads, other kernels.
   const { epochs } = await a.fit(data, { epochs: 2, method: 'bptt' })
   found.push(epochs.map((epoch) => epoch.trainLoss))
@@ -137,7 +132,7 @@ const call = <T>(
   ...args: unknown[]
 ): Promise<T> =>
   page.evaluate(
-    `import('/src/page.js').then((api) => (${of.toString()})(api, ...${JSON.stringify(args)}))`,
+    `{ ${dataOf}; import('/src/page.js').then((api) => (${of})(api, ...${JSON.stringify(args)})) }`,
   )
 
 let browser: Browser
@@ -169,6 +164,20 @@ async function expectNoWorkers(page: Page): Promise<void> {
   assert.is(page.workers().length, 0)
 }
 
+/** A test of a page that is isolated, and of one that is not; neither keeps a worker. */
+function testBoth(
+  claim: string,
+  body: (opened: Opened, isolated: boolean) => Promise<unknown>,
+): void {
+  for (const isolated of [true, false])
+    test(`${isolated ? 'isolated' : 'not isolated'}: ${claim}`, async () => {
+      const opened = await pageOf(isolated)
+      await body(opened, isolated)
+      assert.equal(opened.problems, [])
+      await expectNoWorkers(opened.page)
+    })
+}
+
 if (await hasBrowser()) {
   test.before(async () => {
     browser = await launch()
@@ -179,184 +188,123 @@ if (await hasBrowser()) {
   })
 
   const numbers = await digitsAsNumbers(320)
+  const few = { images: numbers.images.slice(0, 4096), labels: numbers.labels.slice(0, 64) }
   const expected = trainDigits(spikewasm, numbers, 1)
 
-  for (const [isolated, threads] of [
-    [true, 1],
-    [true, 2],
-    [false, 1],
-    [false, 2],
-  ] as const)
-    test(`${isolated ? 'isolated' : 'not isolated'}, threads: ${threads}: the bits of Node`, () =>
-      pageOf(isolated).then(async ({ page, problems, warnings }) => {
-        assert.is(await page.evaluate('crossOriginIsolated'), isolated)
-        const workers = new Set<unknown>()
-        page.on('worker', (worker) => workers.add(worker))
-        const found = await call(page, trainDigits, numbers, threads)
-        assert.is(found.steps, 50)
-        assert.equal(found, JSON.parse(JSON.stringify(await expected)))
-        assert.equal(problems, [])
-        assert.is(workers.size, isolated ? threads : 1)
-        await expectNoWorkers(page)
-        if (isolated || threads === 1) assert.equal(warnings, [])
-        else {
-          // Said once, however many models are made.
-          await call(
-            page,
-            trainDigits,
-            { images: numbers.images.slice(0, 4096), labels: numbers.labels.slice(0, 64) },
-            2,
-          )
-          assert.is(warnings.length, 1)
-          assert.match(warnings[0], /Cross-Origin-Opener-Policy: same-origin/)
-          assert.match(warnings[0], /Cross-Origin-Embedder-Policy: require-corp/)
-        }
-      }))
+  for (const threads of [1, 2])
+    testBoth(`threads: ${threads}: the bits of Node`, async ({ page, warnings }, isolated) => {
+      assert.is(await page.evaluate('crossOriginIsolated'), isolated)
+      const workers = new Set<unknown>()
+      page.on('worker', (worker) => workers.add(worker))
+      const found = await call(page, trainDigits, numbers, threads)
+      assert.is(found.steps, 50)
+      assert.equal(found, JSON.parse(JSON.stringify(await expected)))
+      assert.is(workers.size, isolated ? threads : 1)
+      if (isolated || threads === 1) assert.equal(warnings, [])
+      else {
+        // Said once, however many models are made.
+        await call(page, trainDigits, few, 2)
+        assert.is(warnings.length, 1)
+        assert.match(warnings[0], /Cross-Origin-Opener-Policy: same-origin/)
+        assert.match(warnings[0], /Cross-Origin-Embedder-Policy: require-corp/)
+      }
+    })
 
-  test('neurons of two models in turns, and of a plan behind another one: the bits of Node', async () => {
-    const expected = JSON.parse(JSON.stringify(await trainInTurns(spikewasm, numbers, 1)))
-    for (const isolated of [true, false]) {
-      const { page, problems } = await pageOf(isolated)
-      assert.equal(await call(page, trainInTurns, numbers, 2), expected)
-      assert.equal(problems, [])
-      await expectNoWorkers(page)
-    }
+  testBoth(
+    'neurons of two models in turns, and of a plan behind another one: the bits of Node',
+    async ({ page }) => {
+      const found = await call(page, trainInTurns, numbers, 2)
+      assert.equal(found, JSON.parse(JSON.stringify(await trainInTurns(spikewasm, numbers, 1))))
+    },
+  )
+
+  testBoth('the page stays free while steps run that take long', async ({ page }) => {
+    const { steps, turns } = await call(page, async (api: Api) => {
+      const [shape, batchSize] = [[3, 32, 32] as const, 24]
+      const images = Float32Array.from({ length: 3 * batchSize * 3072 }, (_, i) => Math.sin(i * i))
+      const labels = Array.from({ length: 3 * batchSize }, (_, i) => i % 10)
+      const data = api.fromArrays({ images, labels, shape, classes: 10 })
+      const model = await api.cnn(shape, 10).compile({ input: shape, batchSize, timeSteps: 12 })
+      let [steps, turns, isRunning] = [0, 0, false]
+      const { port1, port2 } = new MessageChannel()
+      port1.onmessage = () => {
+        turns++
+        if (isRunning) port2.postMessage(0)
+      }
+      const onStep = (): void => {
+        if (!isRunning) port2.postMessage(0)
+        else steps++
+        isRunning = true
+      }
+      await model.fit(data, { epochs: 2, numWorkers: 0, onStep })
+      isRunning = false
+      await model.dispose()
+      return { steps, turns }
+    })
+    // Steps on the page's own thread would leave it a turn or two between two of them.
+    assert.ok(turns > 20 * steps, `${turns} turns of the page in ${steps} steps`)
   })
 
-  test('the page stays free while steps run that take long', async () => {
-    for (const isolated of [true, false])
-      await pageOf(isolated).then(async ({ page, problems }) => {
-        const { steps, turns } = await call(page, async (api: Api) => {
-          const [side, batch] = [32, 24]
-          const images = Float32Array.from({ length: 3 * batch * 3 * side * side }, (_, i) =>
-            Math.sin(i * i),
-          )
-          const data = api.fromArrays({
-            name: 'waves',
-            images,
-            labels: Array.from({ length: 3 * batch }, (_, i) => i % 10),
-            shape: [3, side, side],
-            classes: 10,
-          })
-          const input = [3, side, side] as [number, number, number]
-          const model = await api.cnn(input, 10).compile({ input, batchSize: batch, timeSteps: 12 })
-          let [steps, turns, isRunning] = [0, 0, false]
-          const { port1, port2 } = new MessageChannel()
-          port1.onmessage = () => {
-            turns++
-            if (isRunning) port2.postMessage(0)
+  testBoth(
+    'a worker that dies gives one clear error, and the model can still be read',
+    async ({ page }) => {
+      const terminateWorker = async (api: Api, { images, labels }: Numbers) => {
+        const workers: Worker[] = []
+        const Original = Worker
+        globalThis.Worker = class extends Original {
+          constructor(...args: ConstructorParameters<typeof Worker>) {
+            super(...args)
+            workers.push(this)
           }
-          await model.fit(data, {
-            epochs: 2,
-            numWorkers: 0,
-            onStep: () => {
-              if (!isRunning) port2.postMessage(0)
-              else steps++
-              isRunning = true
-            },
-          })
-          isRunning = false
-          await model.dispose()
-          return { steps, turns }
-        })
-        assert.equal(problems, [])
-        // Steps on the page's own thread would leave it a turn or two between two of them.
-        assert.ok(turns > 20 * steps, `${turns} turns of the page in ${steps} steps`)
-      })
-  })
+        }
+        const input = [1, 8, 8] as [number, number, number]
+        const model = await api.cnn(input, 10).compile({ input, batchSize: 64, threads: 2 })
+        const x = Float32Array.from(images)
+        await model.trainStep(x, labels)
+        const before = model.stateDict()
+        workers.at(-1)?.terminate()
+        const errors: string[] = []
+        // A worker that is about to end may run on for two seconds.
+        const until = performance.now() + 30_000
+        while (errors.length < 3 && performance.now() < until)
+          await model.trainStep(x, labels).catch(({ message }) => errors.push(message))
+        const after = model.stateDict()
+        await model.dispose()
+        globalThis.Worker = Original
+        const names = Object.keys(after).join() === Object.keys(before).join()
+        const finite = Object.values(after).every(({ data }) => data.every(Number.isFinite))
+        return { errors, names, finite }
+      }
+      const { errors, names, finite } = await call(page, terminateWorker, few)
+      assert.match(errors[0], /a worker failed at layer .*: a worker of the page has ended/)
+      assert.match(errors[0], /parameters can still be saved/)
+      assert.match(errors[1], /the model stopped working/)
+      assert.is(errors[2], errors[1])
+      assert.ok(names && finite)
+    },
+  )
 
-  test('a worker that dies gives one clear error, and the model can still be read', async () => {
-    for (const isolated of [true, false])
-      await pageOf(isolated).then(async ({ page, problems }) => {
-        const found = await call(
-          page,
-          async (api: Api, { images, labels }: Numbers) => {
-            const workers: Worker[] = []
-            const Original = Worker
-            globalThis.Worker = class extends Original {
-              constructor(...args: ConstructorParameters<typeof Worker>) {
-                super(...args)
-                workers.push(this)
-              }
-            }
-            const input = [1, 8, 8] as [number, number, number]
-            const model = await api.cnn(input, 10).compile({ input, batchSize: 64, threads: 2 })
-            const x = Float32Array.from(images.slice(0, 4096))
-            const y = labels.slice(0, 64)
-            const step = (): Promise<unknown> => model.trainStep(x, y)
-            const messageOf = (promise: Promise<unknown>): Promise<string> =>
-              promise.then(
-                () => 'no error',
-                (error: Error) => error.message,
-              )
-            await step()
-            const before = model.stateDict()
-            workers.at(-1)?.terminate()
-            const errors: string[] = []
-            // A worker that is about to end may run on for two seconds.
-            const until = performance.now() + 30_000
-            while (errors.length < 3 && performance.now() < until) {
-              const message = await messageOf(step())
-              if (message !== 'no error') errors.push(message)
-            }
-            const after = model.stateDict()
-            await model.dispose()
-            globalThis.Worker = Original
-            return {
-              errors,
-              names: Object.keys(after).join() === Object.keys(before).join(),
-              finite: Object.values(after).every(({ data }) => data.every(Number.isFinite)),
-            }
-          },
-          numbers,
+  testBoth(
+    'dispose amid a training ends the workers, and the training says so',
+    async ({ page }) => {
+      const disposeAmid = async (api: Api, numbers: Numbers): Promise<string> => {
+        const input = [1, 8, 8] as [number, number, number]
+        const model = await api.cnn(input, 10).compile({ input, batchSize: 64, threads: 2 })
+        let steps = 0
+        let ended: Promise<void> | undefined
+        const onStep = (): void => {
+          if (++steps === 5) ended = model.dispose()
+        }
+        const told = await model.fit(dataOf(api, numbers), { epochs: 1000, onStep }).then(
+          () => 'no error',
+          (error: Error) => error.message,
         )
-        assert.equal(problems, [])
-        assert.match(found.errors[0], /a worker failed at layer .*: a worker of the page has ended/)
-        assert.match(found.errors[0], /parameters can still be saved/)
-        assert.match(found.errors[1], /the model stopped working/)
-        assert.is(found.errors[2], found.errors[1])
-        assert.ok(found.names && found.finite)
-        await expectNoWorkers(page)
-      })
-  })
-
-  test('dispose amid a training ends the workers, and the training says so', async () => {
-    for (const isolated of [true, false])
-      await pageOf(isolated).then(async ({ page, problems }) => {
-        const message = await call(
-          page,
-          async (api: Api, { images, labels }: Numbers) => {
-            const input = [1, 8, 8] as [number, number, number]
-            const data = api.fromArrays({
-              name: 'digits',
-              images: Float32Array.from(images),
-              labels,
-              shape: input,
-              classes: 10,
-            })
-            const model = await api.cnn(input, 10).compile({ input, batchSize: 64, threads: 2 })
-            let steps = 0
-            let ended: Promise<void> | undefined
-            const training = model.fit(data, {
-              epochs: 1000,
-              onStep: () => {
-                if (++steps === 5) ended = model.dispose()
-              },
-            })
-            const message = await training.then(
-              () => 'no error',
-              (error: Error) => error.message,
-            )
-            await ended
-            return message
-          },
-          numbers,
-        )
-        assert.match(message, /the model was disposed/)
-        assert.equal(problems, [])
-        await expectNoWorkers(page)
-      })
-  })
+        await ended
+        return told
+      }
+      assert.match(await call(page, disposeAmid, numbers), /the model was disposed/)
+    },
+  )
 
   test('a policy that forbids blob: workers: what to do, and it helps', async () => {
     const policy =
