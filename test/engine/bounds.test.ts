@@ -4,7 +4,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RandomStream } from '../../src/base/random.js'
 import * as api from '../../src/index.js'
-import { expectRefusal } from '../files/temporary.js'
 import { soon } from '../support/soon.js'
 
 const MIB = 2 ** 20
@@ -129,37 +128,5 @@ test('options of any size: a model that works, or one error', async () => {
   for (const [kind, count] of Object.entries(outcomes))
     assert.ok(count >= 5, `too few of ${kind}: ${JSON.stringify(outcomes)}`)
 })
-
-const images = { input: [1, 28, 28] } as const
-const many = 2 ** 20
-for (const [what, compile, expected] of [
-  [
-    'a batch of 1048576',
-    () => api.cnn([1, 28, 28], 10).compile({ ...images, batchSize: many }),
-    /batchSize 1048576, WebAssembly addresses at most 4 GiB; .*batch .*\d/,
-  ],
-  [
-    'ten million classes',
-    () => api.sequential(api.flatten(), api.linear(784, 10_000_000)).compile(images),
-    /at most 65536 outputs, got 10000000/,
-  ],
-  [
-    'large images, many steps, many threads',
-    () =>
-      api
-        .cnn([3, 224, 224], 10)
-        .compile({
-          input: [3, 224, 224],
-          batchSize: 4096,
-          timeSteps: 255,
-          threads: 256,
-          method: 'bptt',
-          gradientCheckpoint: 'layers',
-        }),
-    /needs about [\d.]+ GiB of memory for batchSize 4096/,
-  ],
-] as const)
-  test(`${what}: refused before all of it is planned`, () =>
-    expectRefusal(() => soon(compile()), expected))
 
 test.run()

@@ -51,13 +51,4 @@ test('the modules of both compilations export the same', async () => {
   assert.equal(await names(true), await names(false))
 })
 
-test('a wrong value', async () => {
-  try {
-    await compile('yes' as unknown as boolean)
-    assert.unreachable()
-  } catch (error) {
-    assert.is((error as Error).message, 'compile.revectorize must be true or false, got "yes"')
-  }
-})
-
 test.run()

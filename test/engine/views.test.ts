@@ -1,4 +1,4 @@
-/** `stepRates` and `diagnostics` ask what a method keeps, not for its name. */
+/** What `stepRates`, `activity` and `diagnostics` give; what they need is in written.txt. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -13,7 +13,7 @@ import {
   recurrent,
   sequential,
 } from '../../src/index.js'
-import { expectRefusal, messageOf } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { labels, uniform } from '../support/measure.js'
 
 const [batchSize, timeSteps] = [5, 4]
@@ -81,21 +81,6 @@ test('cells have the figures that neurons have', async () => {
   assert.is(rings.activity('2').eligibility, undefined)
   await expectRefusal(() => rings.diagnostics(), /diagnostics: 2 \(recurrent\) hears/)
   for (const model of [plain, cells, others, rings]) await model.dispose()
-})
-
-test('stepRates and diagnostics say what they need', async () => {
-  for (const options of [{ method: 'rate', stepMode: 's' }, { method: 'sltt' }] as const) {
-    const model = await stepped(options)
-    assert.is(
-      await messageOf(() => model.stepRates()),
-      "stepRates needs compile({ inspect: true }), stepMode 'm', at most 255 time steps, and no stream",
-    )
-    assert.is(
-      await messageOf(() => model.diagnostics()),
-      "diagnostics needs compile({ inspect: true, method: 'bptt' })",
-    )
-    await model.dispose()
-  }
 })
 
 test.run()
