@@ -25,10 +25,13 @@ export const describeNetwork = (network: Module, input: InputShape): NetworkJson
  * Measures in a new process, which is then gone.
  *
  * @param job undefined: a process that only loads the package
+ * @param what messages call it
  * @throws SpikewasmError when the process ends without an answer
  */
-export async function measureProcess(job: ProcessJob | undefined): Promise<ProcessCost> {
-  const what = job ? `${job.method} with T ${job.timeSteps}` : 'the package alone'
+export async function measureProcess(
+  job?: ProcessJob,
+  what = 'the package alone',
+): Promise<ProcessCost> {
   const file = new URL('process-child.js', import.meta.url)
   const child = new Child<DiagnoseCalls>(file, { execArgv: [], timeout: PATIENCE_MS })
   try {

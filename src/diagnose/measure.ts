@@ -263,7 +263,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
       methods,
       threads: run.threads,
       seed: run.seed,
-      ...(run.processes ? { baseBytes: (await measureProcess(undefined)).peakBytes } : {}),
+      ...(run.processes ? { baseBytes: (await measureProcess()).peakBytes } : {}),
       layers: layerTitles(network(), input, training[0]),
     },
     training,
@@ -343,33 +343,24 @@ async function checkModels(run: Run): Promise<number> {
   return parameters
 }
 
-function modelOf(
+function optionsOf(
   { data, batchSize, threads, seed }: Run,
-  network: Module,
   timeSteps: number,
   how: Partial<CompileOptions>,
-): Promise<Model> {
+): CompileOptions {
   const { shape: input, timeSteps: frames } = data.train
-  return compile(network, {
-    input,
-    batchSize,
-    threads,
-    seed,
-    timeSteps,
-    ...(frames === undefined ? {} : { frames: true }),
-    ...how,
-  })
+  return { input, batchSize, threads, seed, timeSteps, frames: frames !== undefined, ...how }
 }
 
 /** The same weights take part each time. */
 const calmModel = (run: Run, T: number, how: Partial<CompileOptions>): Promise<Model> =>
-  modelOf(run, withoutRandomness(run.network()), T, how)
+  compile(withoutRandomness(run.network()), optionsOf(run, T, how))
 
 const referenceModel = (run: Run, T: number): Promise<Model> =>
   calmModel(run, T, { inspect: true, ...variants[claimed.reference] })
 
 const timedModel = (run: Run, T: number, method: Variant): Promise<Model> =>
-  modelOf(run, run.network(), T, variants[method]!)
+  compile(run.network(), optionsOf(run, T, variants[method]!))
 
 async function costOf(
   run: Run,
@@ -378,28 +369,22 @@ async function costOf(
   state: StateDict,
   fill: Fill,
 ): Promise<Cost> {
-  const { network, data, batchSize, threads, seed, processes, onProgress } = run
-  const { shape: input } = data.train
+  const { network, data, processes, onProgress } = run
   onProgress(`T ${timeSteps}: time of ${method}`)
   return await using(timedModel(run, timeSteps, method), async (model) => {
     model.loadStateDict(state)
     const cost = await measureCost(model, (slot) => fill(0, slot))
     if (!processes) return { method, timeSteps, ...cost }
     const { images, labels } = model.session.slot(0)
-    const process = await measureProcess({
-      network: describeNetwork(network(), input),
-      input,
-      method,
-      timeSteps,
-      frames: model.frames,
-      batchSize,
-      threads,
-      seed,
+    const job = {
+      network: describeNetwork(network(), data.train.shape),
+      options: optionsOf(run, timeSteps, variants[method]!),
       state: model.stateDict(),
       milliseconds: durations.process,
       images: images.slice(),
       labels: Int32Array.from(labels),
-    })
+    }
+    const process = await measureProcess(job, `${method} with T ${timeSteps}`)
     return { method, timeSteps, ...cost, process }
   })
 }

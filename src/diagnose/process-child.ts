@@ -1,4 +1,4 @@
-/** The process of process.ts: it makes a model, runs a few training steps, and tells its peak. */
+/** The process of `measureProcess`: it makes a model, runs a few training steps, and tells its peak. */
 
 import '../model/node.js'
 import { median } from '../base/numbers.js'
@@ -6,17 +6,12 @@ import type { StateDict } from '../engine/memory/state.js'
 import { serveProcess } from '../engine/node/child.js'
 import { type CompileOptions, compile } from '../model/compile.js'
 import { compositeOf, type NetworkJson } from '../network/json.js'
-import type { InputShape } from '../network/value.js'
-import { type ProcessCost, timeRepeated, type Variant, variants } from './diagnosis.js'
+import { type ProcessCost, timeRepeated } from './diagnosis.js'
 
 /** What a process is told. */
-export interface ProcessJob
-  extends Required<
-    Pick<CompileOptions, 'timeSteps' | 'frames' | 'batchSize' | 'threads' | 'seed'>
-  > {
+export interface ProcessJob {
   readonly network: NetworkJson
-  readonly input: InputShape
-  readonly method: Variant
+  readonly options: CompileOptions
   readonly state: StateDict
   /** A batch as the engine has it. */
   readonly images: Float32Array
@@ -29,21 +24,12 @@ export interface ProcessJob
 const WARM_UP_STEPS = 2
 
 async function measure(job: ProcessJob): Promise<ProcessCost> {
-  const { network, input, method, timeSteps, frames, batchSize, threads, seed } = job
-  const model = await compile(compositeOf(network, 'the network'), {
-    input,
-    timeSteps,
-    frames,
-    batchSize,
-    threads,
-    seed,
-    ...variants[method],
-  })
+  const model = await compile(compositeOf(job.network, 'the network'), job.options)
   model.loadStateDict(job.state)
   const { images, labels } = model.session.slot(0)
   images.set(job.images)
   labels.set(job.labels)
-  const step = (): Promise<unknown> => model.session.run('train', 0, batchSize, 0)
+  const step = (): Promise<unknown> => model.session.run('train', 0, model.batchSize, 0)
   for (let i = 0; i < WARM_UP_STEPS; i++) await step()
   const times = await timeRepeated(step, job.milliseconds)
   const { total } = model.memoryUse

@@ -135,14 +135,12 @@ test('options are refused by the same words, before anything is made', async () 
 
 test('a process of its own: its plan, and what it says of a wrong state', async () => {
   const input = [1, 8, 8] as const
-  const options = { input, timeSteps: 2, batchSize: 4, threads: 1, seed: 1 }
-  const model = await api.compile(network(), { ...options, method: 'bptt' })
+  const options: api.CompileOptions = { input, timeSteps: 2, batchSize: 4, method: 'bptt' }
+  const model = await api.compile(network(), options)
   const { images, labels } = model.session.slot(0)
   const job: ProcessJob = {
-    ...options,
+    options,
     network: describeNetwork(network(), input),
-    method: 'bptt',
-    frames: false,
     state: model.stateDict(),
     milliseconds: 1,
     images: images.slice(),
@@ -152,14 +150,14 @@ test('a process of its own: its plan, and what it says of a wrong state', async 
   await model.dispose()
   await expectOutcomes(hashes, 'process', {
     alone: async () => {
-      const { peakBytes, planBytes, stepMs } = await measureProcess(undefined)
+      const { peakBytes, planBytes, stepMs } = await measureProcess()
       return [peakBytes > 20 * 2 ** 20, peakBytes < 2 ** 31, planBytes, stepMs]
     },
     'with a job': async () => {
       const { peakBytes, planBytes, stepMs } = await measureProcess(job)
       return [peakBytes > planBytes, planBytes === total, stepMs > 0]
     },
-    'with a wrong one': () => measureProcess({ ...job, state: {} }),
+    'with a wrong one': () => measureProcess({ ...job, state: {} }, 'bptt with T 2'),
   })
 })
 
