@@ -9,40 +9,13 @@ import { withFolder } from '../files/temporary.js'
 
 const circle: { self?: unknown } = {}
 circle.self = circle
-const junk: readonly unknown[] = [
-  undefined,
-  null,
-  0,
-  -1,
-  Number.NaN,
-  Number.POSITIVE_INFINITY,
-  1.5,
-  1n,
-  '',
-  'x',
-  true,
-  '__proto__',
-  'constructor',
-  'a\0b',
-  Symbol('s'),
-  () => 1,
-  [],
-  [1, 2],
-  [[]],
-  {},
-  circle,
-  new Float32Array(3),
-  new Uint8Array(5),
-  new BigInt64Array(4),
-  new ArrayBuffer(4),
-  new Map(),
-  new Date(Number.NaN),
-  Object.create(null),
-  { data: 1, shape: 1 },
-  { length: 3 },
-  { length: -1 },
-  { length: 2, 0: 1n, 1: 1n },
-]
+const values = [undefined, null, 0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1.5, 1n, true]
+const texts = ['', 'x', '__proto__', 'constructor', 'a\0b', Symbol('s')]
+const lists = [[], [1, 2], [[]], new Float32Array(3), new Uint8Array(5), new BigInt64Array(4)]
+const classes = [new ArrayBuffer(4), new Map(), new Date(Number.NaN), () => 1]
+const plain = [{}, circle, Object.create(null), { data: 1, shape: 1 }]
+const listLike = [{ length: 3 }, { length: -1 }, { length: 2, 0: 1n, 1: 1n }]
+const junk: readonly unknown[] = [values, texts, lists, classes, plain, listLike].flat()
 
 /** Errors that no user should see, by where they came from. */
 async function raw(calls: Iterable<[where: string, call: () => unknown]>): Promise<string[]> {

@@ -197,21 +197,8 @@ test('arguments out of range', async () => {
     ...state,
     [name]: { ...state[name], data: state[name].data.with(at, data) },
   })
-  const odd = [
-    null,
-    Number.NaN,
-    -1,
-    0,
-    1,
-    1.5,
-    Number.POSITIVE_INFINITY,
-    1e39,
-    1e-46,
-    '',
-    'x',
-    [],
-    {},
-  ]
+  const numbers = [Number.NaN, -1, 0, 1, 1.5, Number.POSITIVE_INFINITY, 1e39, 1e-46]
+  const odd = [null, ...numbers, '', 'x', [], {}]
   const each = (name: string, call: (value: never) => unknown) =>
     Object.fromEntries(
       odd.map((value) => [`${name} ${JSON.stringify(value)} ${value}`, () => call(value as never)]),

@@ -11,21 +11,17 @@ import * as assert from 'uvu/assert'
 import { build } from 'vite'
 import {
   adex,
-  avgPool2d,
-  batchNorm2d,
+  type CompileOptions,
   cnn,
-  conv2d,
   datasets,
-  flatten,
-  linear,
   type Model,
   neuron,
   neurons,
   ops,
-  sequential,
 } from '../../src/index.js'
 import { messageOf } from '../files/temporary.js'
 import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
+import { netOf } from '../support/net.js'
 import { allow } from '../support/runner.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -40,7 +36,25 @@ async function buildPage(config: string, outDir: string): Promise<void> {
 const textOf = async (page: Page, selector: string): Promise<string> =>
   (await page.textContent(selector)) ?? ''
 
-const state = (page: Page): Promise<string> => textOf(page, '#state')
+/** Waits until the text of an element matches. */
+const until = (page: Page, id: string, words: RegExp): Promise<unknown> =>
+  page.waitForFunction(
+    ([id, source]) => new RegExp(source).test(document.getElementById(id)?.textContent ?? ''),
+    [id, words.source],
+  )
+
+/** The same of what an element is called for those who do not see it. */
+const untilCalled = (page: Page, id: string, words: RegExp): Promise<unknown> =>
+  page.waitForFunction(
+    ([id, source]) => new RegExp(source).test(document.getElementById(id)?.ariaLabel ?? ''),
+    [id, words.source],
+  )
+
+/** The page says that something is wrong. */
+async function expectProblem(page: Page, words: RegExp | string): Promise<void> {
+  await page.waitForSelector('#problem:not([hidden])')
+  assert.match(await textOf(page, '#problem'), words)
+}
 
 /** Waits until a training or a file has come to its end, and tells the accuracy in the words. */
 async function accuracyOf(page: Page, words: RegExp): Promise<number> {
@@ -48,7 +62,7 @@ async function accuracyOf(page: Page, words: RegExp): Promise<number> {
     const [state, problem] = ['state', 'problem'].map((id) => document.getElementById(id)!)
     return new RegExp(source).test(state.textContent) || !problem.hidden
   }, words.source)
-  const text = await state(page)
+  const text = await textOf(page, '#state')
   assert.match(text, words, await textOf(page, '#problem'))
   return Number(/([\d.]+) %/.exec(text)?.[1])
 }
@@ -75,19 +89,14 @@ async function saved(page: Page, id: string): Promise<Uint8Array> {
 
 /** The answer behind the last step, when nothing moves any more. */
 async function answer(page: Page): Promise<string> {
-  await page.waitForFunction(() => document.getElementById('step')?.textContent?.includes('24'))
+  await until(page, 'step', /24/)
   return textOf(page, '#verdict')
 }
 
 /** What the page shows of the first test image: the class, and its share behind 24 steps. */
 async function answerInNode(model: Model): Promise<string> {
   const { test: images } = await datasets.digits()
-  const stream = await cnn([1, 8, 8], 10, { tau: 2 }).compile({
-    input: [1, 8, 8],
-    timeSteps: 4,
-    batchSize: 1,
-    purpose: 'stream',
-  })
+  const stream = await compileNode({ batchSize: 1, purpose: 'stream' })
   stream.loadStateDict(model.stateDict())
   const image = new Float32Array(64)
   images.read(0, image)
@@ -99,8 +108,15 @@ async function answerInNode(model: Model): Promise<string> {
   return `${last.classes[0]} ${(100 * share).toFixed(1)} %`
 }
 
-const compileNode = (): Promise<Model> =>
-  cnn([1, 8, 8], 10, { tau: 2 }).compile({ input: [1, 8, 8], timeSteps: 4, batchSize: 32 })
+const options = { input: [1, 8, 8], timeSteps: 4, batchSize: 32 } as const
+const compileNode = (more: Partial<CompileOptions> = {}): Promise<Model> =>
+  cnn(options.input, 10, { tau: 2 }).compile({ ...options, ...more })
+
+/** What the page says of its weights is what they do here, in per cent. */
+async function expectAccuracy(model: Model, percent: number): Promise<void> {
+  const { accuracy } = await model.evaluate((await datasets.digits()).test)
+  assert.is((100 * accuracy!).toFixed(1), percent.toFixed(1))
+}
 
 /** The four files, of few images. */
 function idxFiles(): { name: string; mimeType: string; buffer: Buffer }[] {
@@ -183,9 +199,7 @@ if (isThere)
         const weights = await saved(page, 'save')
         const model = await compileNode()
         await model.load(weights)
-        const { test: images } = await datasets.digits()
-        const inNode = await model.evaluate(images)
-        assert.is((100 * inNode.accuracy!).toFixed(1), accuracy.toFixed(1))
+        await expectAccuracy(model, accuracy)
         assert.is((await answer(page)).replace(/\s+/, ' '), await answerInNode(model))
 
         await drawn(page)
@@ -216,13 +230,9 @@ async function traced(page: Page): Promise<void> {
   const { width, height } = (await canvas.boundingBox())!
   // The third of eight maps beside each other, second row of maps; pixel (1, 2) of 4 × 4.
   await canvas.click({ position: { x: (12.5 / 39) * width, y: (6.5 / 19) * height } })
-  await page.waitForFunction(() =>
-    /neuron 166 of layer 2/.test(document.getElementById('trace')!.ariaLabel ?? ''),
-  )
+  await untilCalled(page, 'trace', /neuron 166 of layer 2/)
   await page.fill('#trace-neuron', '7')
-  await page.waitForFunction(() =>
-    /neuron 7 of layer 2/.test(document.getElementById('trace')!.ariaLabel ?? ''),
-  )
+  await untilCalled(page, 'trace', /neuron 7 of layer 2/)
 }
 
 /** A nought by the mouse, a one by keys alone. */
@@ -236,9 +246,7 @@ async function drawn(page: Page): Promise<void> {
   await page.mouse.down()
   for (const [px, py] of points) await page.mouse.move(px, py)
   await page.mouse.up()
-  await page.waitForFunction(
-    () => document.getElementById('step')?.textContent === 'Spikes at step 24',
-  )
+  await until(page, 'step', /^Spikes at step 24$/)
   assert.match(await textOf(page, '#verdict'), /^0/)
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
 
@@ -246,9 +254,7 @@ async function drawn(page: Page): Promise<void> {
   await press(page, 'Delete', 'ArrowUp', 'ArrowUp', 'Space')
   for (let i = 0; i < 11; i++) await press(page, 'ArrowDown')
   await press(page, 'Space')
-  await page.waitForFunction(() =>
-    /says 1,/.test(document.getElementById('said')?.textContent ?? ''),
-  )
+  await until(page, 'said', /says 1,/)
   // The pad does not hold the focus.
   await press(page, 'Tab')
   assert.is(await page.evaluate(() => document.activeElement?.id), 'clear')
@@ -256,15 +262,14 @@ async function drawn(page: Page): Promise<void> {
 
 /** Trains on, pauses, goes on, stops, begins anew and takes weights, by keys. */
 async function trained(page: Page, weights: Uint8Array, accuracy: number): Promise<void> {
-  const button = (): Promise<string> => textOf(page, '#start')
   // A short training could end between two keys; the keys would then mean something else.
   await page.fill('[name=epochs]', '500')
   await page.evaluate(() => document.getElementById('training-title')?.focus())
   await tabTo(page, 'start')
   await press(page, 'Enter')
-  await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Pause')
+  await until(page, 'start', /^Pause$/)
   await press(page, 'Enter')
-  assert.is(await button(), 'Go on')
+  assert.is(await textOf(page, '#start'), 'Go on')
   await page.fill('[name=lr]', '0.02')
   assert.match(await textOf(page, '#changed'), /^Learning rate and epochs hold from the next/)
   await page.fill('[name=lr]', '0.01')
@@ -273,10 +278,10 @@ async function trained(page: Page, weights: Uint8Array, accuracy: number): Promi
   await press(page, 'Enter')
   await press(page, 'Tab', 'Enter')
   await accuracyOf(page, /^Stopped after \d+ epochs/)
-  await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Train on')
+  await until(page, 'start', /^Train on$/)
   await page.focus('#reset')
   await press(page, 'Enter')
-  await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Start')
+  await until(page, 'start', /^Start$/)
 
   const file = (name: string, buffer: Uint8Array) =>
     page.setInputFiles('#weights-file', {
@@ -287,15 +292,11 @@ async function trained(page: Page, weights: Uint8Array, accuracy: number): Promi
   await file('page.safetensors', weights)
   assert.is(await accuracyOf(page, /^Weights of page\.safetensors: /), accuracy)
   await file('broken.safetensors', weights.subarray(0, 1000))
-  await page.waitForSelector('#problem:not([hidden])')
-  assert.match(await textOf(page, '#problem'), /broken\.safetensors does not fit this network/)
+  await expectProblem(page, /broken\.safetensors does not fit this network/)
 
   const model = await compileNode()
-  const { test: images } = await datasets.digits()
-  const inNode = await model.evaluate(images)
   await file('node.safetensors', model.toBytes())
-  const got = await accuracyOf(page, /^Weights of node\.safetensors: /)
-  assert.is(got.toFixed(1), (100 * inNode.accuracy!).toFixed(1))
+  await expectAccuracy(model, await accuracyOf(page, /^Weights of node\.safetensors: /))
   await model.dispose()
 }
 
@@ -325,8 +326,7 @@ async function drop(page: Page, files: ReturnType<typeof idxFiles>): Promise<voi
 async function otherData(page: Page): Promise<void> {
   const files = idxFiles()
   await page.setInputFiles('#data-files', files.slice(1))
-  await page.waitForSelector('#problem:not([hidden])')
-  assert.match(await textOf(page, '#problem'), /needs a file t10k-images-idx3-ubyte/)
+  await expectProblem(page, /needs a file t10k-images-idx3-ubyte/)
   await drop(page, files)
   await accuracyOf(page, /^Done after 2 epochs/)
   assert.match(await textOf(page, '#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
@@ -340,7 +340,7 @@ async function openField(page: Page): Promise<void> {
   assert.not(await loaded())
   await page.focus('#own summary')
   await press(page, 'Enter')
-  await page.waitForFunction(() => document.getElementById('own-figures')!.textContent !== '')
+  await until(page, 'own-figures', /./)
   assert.ok(await loaded())
 }
 
@@ -487,19 +487,15 @@ async function trainedWith(page: Page): Promise<void> {
   await page.click('#own-use')
   const accuracy = await accuracyOf(page, /^Done after 2 epochs/)
   assert.ok(accuracy > 40, `${accuracy} %`)
-  const stage = (from: number, to: number) => [
-    ...[conv2d(from, to, 3, { padding: 1, bias: false }), batchNorm2d(to)],
-    neuron(...ofPlif(), { learn: ['tau'] }),
-    avgPool2d(2),
-  ]
-  const net = sequential(...stage(1, 16), ...stage(16, 32), flatten(), linear(128, 10))
-  const model = await net.compile({ input: [1, 8, 8], timeSteps: 4, batchSize: 32 })
+  const { text, parameters } = neurons.list().plif
+  const plif = () => neuron(text, parameters as Record<string, number>, { learn: ['tau'] })
+  const stage = 'conv 16 3 padding=1 bias=false, norm, plif, avgPool2d 2'
+  const both = `${stage}, ${stage.replace('16', '32')}, flatten, linear 10`
+  const model = await netOf(options.input, both, { plif }).compile(options)
   const weights = await saved(page, 'save')
   await model.load(weights)
   assert.is.not(model.stateDict()['2.raw_tau'].data[0], -Math.log(1))
-  const { test: images } = await datasets.digits()
-  const inNode = await model.evaluate(images)
-  assert.is((100 * inNode.accuracy!).toFixed(1), accuracy.toFixed(1))
+  await expectAccuracy(model, accuracy)
   await model.dispose()
 
   // Neurons that give numbers have no spikes to show.
@@ -514,20 +510,11 @@ async function trainedWith(page: Page): Promise<void> {
   await page.selectOption('#own-preset', 'plif')
   await page.selectOption('[name=method]', 'sltt')
   await page.click('#own-use')
-  await page.waitForSelector('#problem:not([hidden])')
-  assert.match(
-    await textOf(page, '#problem'),
-    /no gradient of what it learns \(tau\); use 'rate' or 'bptt'/,
-  )
+  await expectProblem(page, /no gradient of what it learns \(tau\); use 'rate' or 'bptt'/)
   await page.fill('[name=epochs]', '3')
   await page.click('#own-back')
   assert.ok((await accuracyOf(page, /^Done after 3 epochs/)) > 40)
   assert.not(await page.isVisible('#own-back'))
-}
-
-function ofPlif(): [string, Record<string, number>] {
-  const { text, parameters } = neurons.list().plif
-  return [text, parameters as Record<string, number>]
 }
 
 if (isThere)
