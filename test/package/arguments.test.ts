@@ -115,11 +115,12 @@ let waited = 0
 function ofModel(
   of: string,
   args: () => unknown[],
-  call: (model: api.Model, ...args: never[]) => Promise<unknown>,
   options: Partial<api.CompileOptions> & {
     waits?: boolean
     before?: (m: api.Model) => unknown
   } = {},
+  call = (model: api.Model, ...given: never[]): Promise<unknown> =>
+    Reflect.get(model, of.split('#')[1]).apply(model, given),
 ): Row[] {
   const { waits = false, before, ...given } = options
   const rows: Row[] = []
@@ -156,6 +157,13 @@ function ofModel(
       })
   return rows
 }
+
+/** A row of a call that needs nothing but its arguments. */
+const row = (
+  of: string,
+  call: (...args: never[]) => Promise<unknown>,
+  args: (folder: string) => unknown,
+): Row => ({ of, make: async (folder) => ({ args: (await args(folder)) as unknown[], call }) })
 
 type Fit = api.FitOptions
 const fitOptions = (): Fit => ({
@@ -227,14 +235,15 @@ async function inFolder(folder: string, make: (path: string, model: api.Model) =
 }
 
 const rows: Row[] = [
-  ...ofModel(
-    'Model#trainStep',
-    () => [some.images.slice(), [...some.labels], { lr: 0.3, clipNorm: 2 }],
-    (model, ...of: Parameters<api.Model['trainStep']>) => model.trainStep(...of),
-  ),
+  ...ofModel('Model#trainStep', () => [
+    some.images.slice(),
+    [...some.labels],
+    { lr: 0.3, clipNorm: 2 },
+  ]),
   ...ofModel(
     'Model#trainStep',
     () => [some.images.slice(), [...some.labels]],
+    {},
     (model, ...of: Parameters<api.Model['trainStep']>) => {
       const optimizer = api.adam({ lr: 0.1 })
       model.optimizer = optimizer
@@ -243,46 +252,27 @@ const rows: Row[] = [
       return step
     },
   ),
-  ...['some', 'many'].flatMap((count) =>
-    ofModel(
-      'Model#predict',
-      () => [(count === 'some' ? some : many).images.slice(), { averages: false }],
-      (model, ...of: Parameters<api.Model['predict']>) => model.predict(...of),
-      { waits: true },
-    ),
+  ...[some, many].flatMap(({ images }) =>
+    ofModel('Model#predict', () => [images.slice(), { averages: false }], { waits: true }),
   ),
-  ...ofModel(
-    'Model#predict',
-    () => [some.images.slice(), { averages: true }],
-    (model, ...of: Parameters<api.Model['predict']>) => model.predict(...of),
-    { before: (model) => model.fit(train, { ema: 0.5 }), waits: true },
-  ),
-  ...ofModel(
-    'Model#evaluate',
-    () => [train, { topK: 2, operations: false }],
-    (model, ...of: Parameters<api.Model['evaluate']>) => model.evaluate(...of),
-    { waits: true },
-  ),
-  ...ofModel(
-    'Model#monitor',
-    () => [train, { layers: ['2'], limit: 9, keep: 'rates' }],
-    (model, ...of: Parameters<api.Model['monitor']>) => model.monitor(...of),
-    { waits: true, record: true },
-  ),
-  ...ofModel(
-    'Model#step',
-    () => [some.images.slice(0, C * H * W)],
-    (model, ...of: Parameters<api.Model['step']>) => model.step(...of),
-    { purpose: 'stream', batchSize: 1 },
-  ),
-  ...ofModel(
-    'Model#fit',
-    () => [train, fitOptions()],
-    (model, ...of: Parameters<api.Model['fit']>) => model.fit(...of),
-  ),
+  ...ofModel('Model#predict', () => [some.images.slice(), { averages: true }], {
+    before: (model) => model.fit(train, { ema: 0.5 }),
+    waits: true,
+  }),
+  ...ofModel('Model#evaluate', () => [train, { topK: 2, operations: false }], { waits: true }),
+  ...ofModel('Model#monitor', () => [train, { layers: ['2'], limit: 9, keep: 'rates' }], {
+    waits: true,
+    record: true,
+  }),
+  ...ofModel('Model#step', () => [some.images.slice(0, C * H * W)], {
+    purpose: 'stream',
+    batchSize: 1,
+  }),
+  ...ofModel('Model#fit', () => [train, fitOptions()]),
   ...ofModel(
     'Model#prepare',
     () => [{ method: 'sltt', backwardSteps: 2 }],
+    {},
     async (model, ...of: Parameters<api.Model['prepare']>) => {
       await model.prepare(...of)
       return [model.method, model.session.plan.options]
@@ -327,51 +317,40 @@ const rows: Row[] = [
       }
     },
   },
-  {
-    of: 'Model.fromBytes',
-    make: async () => ({
-      args: [await trained(), { ...compileOptions(), purpose: 'train' }],
-      call: (...of: Parameters<typeof api.Model.fromBytes>) => api.Model.fromBytes(...of),
-    }),
-  },
-  {
-    of: 'loadModel',
-    make: async () => ({
-      args: [await trained(), { input: [...toyShape], record: ['2'], batchSize: 3 }],
-      call: (...of: Parameters<typeof api.loadModel>) => api.loadModel(...of),
-    }),
-  },
-  {
-    of: 'pretrained',
-    make: async () => ({
-      args: [
-        'fashion-mnist-cnn',
-        {
-          from: new Uint8Array(await packageFile('data/models/fashion-mnist-cnn.safetensors')),
-          input: [1, 28, 28],
-          batchSize: 2,
-        },
-      ],
-      async call(...of: Parameters<typeof api.pretrained>) {
-        const model = await api.pretrained(...of)
-        const found = [model.stateDict(), model.batchSize, model.input]
-        await model.dispose()
-        return found
-      },
-    }),
-  },
-  ...['compile', 'Block#compile'].map((of) => ({
-    of,
-    make: () => ({
-      args: [toyNet(), compileOptions()],
-      async call(net: api.Block, options: api.CompileOptions) {
+  row('Model.fromBytes', api.Model.fromBytes, async () => [
+    await trained(),
+    { ...compileOptions(), purpose: 'train' },
+  ]),
+  row('loadModel', api.loadModel, async () => [
+    await trained(),
+    { input: [...toyShape], record: ['2'], batchSize: 3 },
+  ]),
+  row(
+    'pretrained',
+    async (...of: Parameters<typeof api.pretrained>) => {
+      const model = await api.pretrained(...of)
+      const found = [model.stateDict(), model.batchSize, model.input]
+      await model.dispose()
+      return found
+    },
+    async () => {
+      const file = await packageFile('data/models/fashion-mnist-cnn.safetensors')
+      const options = { from: new Uint8Array(file), input: [1, 28, 28], batchSize: 2 }
+      return ['fashion-mnist-cnn', options]
+    },
+  ),
+  ...['compile', 'Block#compile'].map((of) =>
+    row(
+      of,
+      async (net: api.Block, options: api.CompileOptions) => {
         const compiling = of === 'compile' ? api.compile(net, options) : net.compile(options)
         const model = await compiling
         await model.fit(train, { method: 'rate' })
         return model
       },
-    }),
-  })),
+      () => [toyNet(), compileOptions()],
+    ),
+  ),
   {
     of: 'compile',
     about: 'with an engine',
@@ -447,71 +426,51 @@ const rows: Row[] = [
       }
     },
   },
-  {
-    of: 'evaluateNet',
-    async make() {
-      const model = await compileToy()
-      const net = callers(await api.openNet(await api.exportWasm(model)))
-      await model.dispose()
-      return {
-        args: [net, train, { limit: 9 }],
-        call: (...of: Parameters<typeof api.evaluateNet>) => api.evaluateNet(...of),
-      }
-    },
-  },
-  {
-    of: 'events.read',
-    make: () => ({
-      args: [
-        nmnistFile([
-          [1, 2, 1, 3],
-          [4, 5, 1, 2000],
-        ] as never),
-        { format: 'nmnist', sensor: [40, 30] },
-      ],
-      call: (...of: Parameters<typeof api.events.read>) => api.events.read(...of),
-    }),
-  },
-  ...(['mnist', 'fashionMnist'] as const).map((name) => ({
-    of: `datasets.${name}`,
-    make: () => ({
-      args: [mnistFiles()],
-      call: (files: api.NamedFiles) => split(api.datasets[name](files)),
-    }),
-  })),
-  {
-    of: 'datasets.digits',
-    make: async () => ({
-      args: [new Uint8Array(await packageFile('data/digits.csv.gz'))],
-      call: (...of: Parameters<typeof api.datasets.digits>) => split(api.datasets.digits(...of)),
-    }),
-  },
-  {
-    of: 'datasets.nmnist',
-    make: async (folder) => ({
-      args: [await recordings(folder), { timeSteps: 3, sensor: [34, 34], size: [17, 17] }],
-      call: (...of: Parameters<typeof api.datasets.nmnist>) => split(api.datasets.nmnist(...of)),
-    }),
-  },
-  {
-    of: 'datasets.eventFolder',
-    make: async (folder) => ({
-      args: [await recordings(folder), { timeSteps: 3, name: 'mine' }],
-      call: (...of: Parameters<typeof api.datasets.eventFolder>) =>
-        split(api.datasets.eventFolder(...of)),
-    }),
-  },
+  row('evaluateNet', api.evaluateNet, async () => {
+    const model = await compileToy()
+    const net = callers(await api.openNet(await api.exportWasm(model)))
+    await model.dispose()
+    return [net, train, { limit: 9 }]
+  }),
+  row('events.read', api.events.read, () => [
+    nmnistFile([
+      [1, 2, 1, 3],
+      [4, 5, 1, 2000],
+    ] as never),
+    { format: 'nmnist', sensor: [40, 30] },
+  ]),
+  ...(['mnist', 'fashionMnist'] as const).map((name) =>
+    row(
+      `datasets.${name}`,
+      (files: api.NamedFiles) => split(api.datasets[name](files)),
+      () => [mnistFiles()],
+    ),
+  ),
+  row(
+    'datasets.digits',
+    (bytes: Uint8Array) => split(api.datasets.digits(bytes)),
+    async () => [new Uint8Array(await packageFile('data/digits.csv.gz'))],
+  ),
+  ...(['nmnist', 'eventFolder'] as const).map((name) =>
+    row(
+      `datasets.${name}`,
+      (...of: Parameters<typeof api.datasets.eventFolder>) => split(api.datasets[name](...of)),
+      async (folder) => {
+        const cut = name === 'nmnist' ? { sensor: [34, 34], size: [17, 17] } : { name: 'mine' }
+        return [await recordings(folder), { timeSteps: 3, ...cut }]
+      },
+    ),
+  ),
   // These read their arguments by the function that the ones above have, and end in an error here.
   ...(['cifar10', 'cifar100', 'cifar10Dvs', 'dvsGesture', 'imageFolder', 'imageNet'] as const).map(
-    (name) => ({
-      of: `datasets.${name}`,
-      make: () => ({
-        args: [missing()],
+    (name) =>
+      row(
+        `datasets.${name}`,
         // Several files are looked for at once.
-        call: (path: URL) =>
+        (path: URL) =>
           api.datasets[name](path).catch(({ message }: Error) => message.replace(/_to_t\w+/, '')),
-      }),
-    }),
+        () => [missing()],
+      ),
   ),
   ...(['conv2d', 'linear'] as const).map((name) => ({
     of: 'ops.*#run',
