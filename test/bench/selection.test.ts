@@ -1,7 +1,7 @@
 /** What is measured: shapes, options, names, and what counts as work. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { sections, selectionOf } from '../../src/bench/benchmark.js'
+import { type SelectionArguments, sections, selectionOf } from '../../src/bench/benchmark.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
 import { convolution, nameOf, parseShape } from '../../src/bench/cases/shape.js'
 import { denseWork } from '../../src/bench/cases/weighted.js'
@@ -21,90 +21,73 @@ test('shapes are read as they are written, and written as they are read', () => 
   assert.equal(parseShape('64x32x32-128k3s2'), convolution([64, 32, 32], 128, 3, 2))
 })
 
-test('a shape that cannot be is one error that says why', () => {
-  for (const [text, reason] of [
-    ['64', /must be like .*got "64"$/],
-    ['64x32', /got "64x32"$/],
-    ['64x32x32-', /got "64x32x32-"$/],
-    ['64x32x32-128k3s2q1', /got/],
-    ['0x32x32', /size is 0/],
-    ['64x32x32-128k3s0', /size is 0/],
-    ['64x99999x1', /99999 is above 65536/],
-    ['8x2x2-8k7p0', /kernel is larger/],
-    ['8x8x8-8k3p3', /padding is not below/],
-    ['8x8x8-8g3', /groups do not divide/],
-  ] as const)
+for (const [args, reason] of [
+  [{ shape: '64' }, /^bench\.shape must be like .*got "64"$/],
+  [{ shape: '64x32' }, /^bench\.shape must be like .*got "64x32"$/],
+  [{ shape: '64x32x32-' }, /got "64x32x32-"$/],
+  [{ shape: '64x32x32-128k3s2q1' }, /^bench\.shape must be like .*got/],
+  [{ shape: '0x32x32' }, /size is 0/],
+  [{ shape: '64x32x32-128k3s0' }, /size is 0/],
+  [{ shape: '64x99999x1' }, /99999 is above 65536/],
+  [{ shape: '8x2x2-8k7p0' }, /kernel is larger/],
+  [{ shape: '8x8x8-8k3p3' }, /padding is not below/],
+  [{ shape: '8x8x8-8g3' }, /groups do not divide/],
+  [{ shape: '65536x65536x65536' }, /^bench\.shape must give tensors of at most 1 GiB/],
+  [{ shape: '65536-65536' }, /^bench\.shape .*"65536-65536" with 16 images/],
+  [
+    { shape: '512x64x64-512', batchSize: 8 },
+    /got "512x64x64-512 k3" with 32 .*: 1 GiB and 619 GFLOP; choose/,
+  ],
+  [{ shape: '8x8x8', only: 'steps' }, /^bench\.shape must be left out with --only steps/],
+  [
+    { only: 'kernels', batchSize: 65536 },
+    /^bench\.batchSize must give tensors of at most 1 GiB .* choose a smaller/,
+  ],
+] as const)
+  test(`${JSON.stringify(args)} is one error that says why`, () =>
     assert.throws(
-      () => parseShape(text),
-      (error: Error) => {
-        assert.is(error.name, 'SpikewasmError', text)
-        assert.match(error.message, /^bench\.shape must be like /)
-        assert.match(error.message, reason)
-        return true
-      },
-    )
-})
+      () => listBenchmarks(selectionOf(args)),
+      (error: Error) => error.name === 'SpikewasmError' && reason.test(error.message),
+    ))
 
-test('options: what is chosen by default, and errors that name the option', () => {
+test('options: what is chosen by default', () => {
   const plain = selectionOf({})
   assert.equal([plain.sections, plain.quick, plain.kernelThreads], [sections, false, 1])
   assert.equal(selectionOf({ only: 'steps' }).sections, ['steps'])
   assert.equal(selectionOf({ shape: '8x8x8,16-4' }).sections, ['kernels'])
   assert.is(selectionOf({ threads: 3 }).kernelThreads, 3)
-  for (const [args, message] of [
-    [{ shape: '65536x65536x65536' }, /^bench\.shape must give tensors of at most 1 GiB/],
-    [{ shape: '65536-65536' }, /^bench\.shape .*"65536-65536" with 16 images/],
-    [{ shape: '512x64x64-512', batchSize: 64 }, /got "512x64x64-512 k3" .* GFLOP; choose/],
-    [{ shape: '8x8x8', only: 'steps' }, /^bench\.shape must be left out with --only steps/],
-  ] as const)
-    assert.throws(() => selectionOf(args), message)
 })
 
-/** What must not give a name twice. */
-const alike = [
-  { density: [0.1, 0.101, 0.001, 0.2] },
-  { shape: '512-10,512-10,8x8x8,8x8x8-8,8x8x8-8k3p1', density: [0.1, 0.101] },
-]
+const namesOf = (options: SelectionArguments): string[] =>
+  listBenchmarks(selectionOf(options)).map(({ name }) => name)
 
 test('names begin with the op, are ASCII, one line and unique', () => {
   for (const options of [
     {},
     { quick: true },
     { shape: '8x8x8-8,16x4x4' },
-    { threads: 2 },
-    ...alike,
+    { density: [0.1, 0.101, 0.001, 0.2] },
+    { shape: '512-10,512-10,8x8x8,8x8x8-8,8x8x8-8k3p1', density: [0.1, 0.101] },
   ]) {
-    const names = listBenchmarks(selectionOf({ threads: 2, ...options })).map(({ name }) => name)
+    const names = namesOf({ threads: 2, ...options })
     assert.ok(names.length > 3, `${names.length}`)
     assert.is(new Set(names).size, names.length)
     for (const name of names) assert.match(name, /^[a-zA-Z][a-zA-Z0-9]* [ -~]+$/, name)
   }
 })
 
-test('a batch that no memory holds is one error', () => {
-  assert.throws(
-    () => listBenchmarks(selectionOf({ only: 'kernels', batchSize: 65536 })),
-    /^bench\.batchSize must give tensors of at most 1 GiB .* choose a smaller/,
-  )
-})
-
 test('densities and sizes that are asked for are in the names', () => {
-  const selection = selectionOf({
-    shape: '8x8x8-8k3',
-    density: [0.3, 0.5],
-    batchSize: 2,
-    timeSteps: 6,
-    threads: 1,
-  })
-  const names = listBenchmarks(selection).map(({ name }) => name)
-  const tensors = listBenchmarks(selectionOf({ shape: '8x8x8', density: [0.123], threads: 1 }))
-  for (const op of ['dropout', 'avgPool2d spikes', 'maxPool2d spikes', 'lif shortcut'])
-    assert.ok(
-      tensors.some(({ name }) => name === `${op} 8x8x8 B4 T4 d0.123`),
-      op,
-    )
-  for (const density of ['d0.30', 'd0.50'])
-    assert.ok(names.includes(`conv2d spikes 8x8x8-8 k3 B2 T6 ${density}`), names.join('\n'))
+  const passes = ['dropout', 'avgPool2d spikes', 'maxPool2d spikes', 'lif shortcut']
+  for (const [options, names] of [
+    [
+      { shape: '8x8x8-8k3', density: [0.3, 0.5], batchSize: 2, timeSteps: 6 },
+      ['d0.30', 'd0.50'].map((density) => `conv2d spikes 8x8x8-8 k3 B2 T6 ${density}`),
+    ],
+    [{ shape: '8x8x8', density: [0.123] }, passes.map((op) => `${op} 8x8x8 B4 T4 d0.123`)],
+  ] as const) {
+    const found = namesOf({ threads: 1, ...options })
+    for (const name of names) assert.ok(found.includes(name), `${name} in\n${found.join('\n')}`)
+  }
 })
 
 test('work of a convolution: all products, and those that do not fall on the padding', () => {
