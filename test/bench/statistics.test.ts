@@ -162,26 +162,6 @@ for (const [noise, few] of [
       assert.ok(inside >= 929 && inside <= 974, `${inside} of ${runs}`)
     })
 
-test('5 % are found at the level of a look where processes scatter by 1 %', () => {
-  const source = new Source(13)
-  const noise = { ...quiet, between: 0.01, within: 0.03 }
-  let found = 0
-  for (let run = 0; run < 500; run++) {
-    const estimated = estimate(source.processes(asLog(0.05), noise, 12, 8))
-    found += Number(interval(estimated, 0.0025).low > THRESHOLD)
-  }
-  // 90 % are expected; 38 % if the scatter within processes counts twice.
-  assert.ok(found >= 425, `${found} of 500`)
-})
-
-test('rounds of one process are no proof: the more rounds, the same doubt', () => {
-  const source = new Source(5)
-  const few = estimate(source.processes(0, { ...quiet, between: 0.02 }, 8, 6))
-  const many = estimate(source.processes(0, { ...quiet, between: 0.02 }, 200, 6))
-  assert.ok(many.error > 0.4 * few.error, `${many.error} beside ${few.error}`)
-  assert.ok(many.error > 0.003, `${many.error}`)
-})
-
 test('the error is the standard error of the medians of processes', () => {
   const samples = new Source(21).processes(0, { ...measured, within: 0.02 }, 9, 4)
   const medians = samples.map((rounds) => [...rounds].sort((x, y) => x - y)[4])

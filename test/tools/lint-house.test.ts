@@ -1,41 +1,29 @@
 /** The check of imports finds what is planted; `npm run lint` runs it on this package. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { withFolder } from '../files/temporary.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)
-
-interface Outcome {
-  readonly ok: boolean
-  readonly problems: string
-}
 
 const script = join(root, 'tools', 'lint-house.mjs')
 const { check } = (await import(pathToFileURL(script).href)) as {
   check(root: string): { readonly files: number; readonly problems: readonly string[] }
 }
+/** In this process: a new one would load the compiler each time. */
+const inProcess = async (folder: string): Promise<string> => check(folder).problems.join('\n')
 
-/** What the command says. */
-async function command(folder: string): Promise<Outcome> {
-  try {
-    const { stderr } = await run(process.execPath, [script, folder])
-    return { ok: true, problems: stderr.trim() }
-  } catch (error) {
-    return { ok: false, problems: (error as { stderr: string }).stderr.trim() }
-  }
-}
-
-/** The same in this process: a new one would load the compiler each time. */
-async function inProcess(folder: string): Promise<Outcome> {
-  const { files, problems } = check(folder)
-  return { ok: files > 0 && problems.length === 0, problems: problems.join('\n') }
-}
+/** What the command says, and its exit code. */
+const command = (folder: string): Promise<readonly [number, string]> =>
+  run(process.execPath, [script, folder]).then(
+    ({ stderr }) => [0, stderr.trim()],
+    ({ code, stderr }: { code: number; stderr: string }) => [code, stderr.trim()],
+  )
 
 const readme = (imports: string): string => `- **For:** x.\n- **Imports:** ${imports}.\n`
 const rooms: Record<string, string> = {
@@ -47,24 +35,14 @@ const rooms: Record<string, string> = {
 }
 
 /** Lints a package of rooms and these files. */
-async function lintFiles(own: Record<string, string>, lint = inProcess): Promise<Outcome> {
-  const files = { ...rooms, ...own }
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-house-'))
-  try {
-    for (const [path, text] of Object.entries(files)) {
+const lintFiles = <T>(own: Record<string, string>, lint: (folder: string) => Promise<T>) =>
+  withFolder(async (folder) => {
+    for (const [path, text] of Object.entries({ ...rooms, ...own })) {
       await mkdir(dirname(join(folder, path)), { recursive: true })
       await writeFile(join(folder, path), text)
     }
-    return await lint(folder)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-}
-
-/** What the check says of these files. */
-async function expectProblem(files: Record<string, string>, problem: string): Promise<void> {
-  assert.equal(await lintFiles(files), { ok: false, problems: problem })
-}
+    return lint(folder)
+  })
 
 test('imports that READMEs name pass, and those of entries', async () => {
   const files = {
@@ -75,114 +53,128 @@ test('imports that READMEs name pass, and those of entries', async () => {
     'assembly/base/one.ts': "import { Op } from '../opcodes'\nexport const one = Op.one",
     'assembly/opcodes.ts': `export enum Op { one }\n${'//\n'.repeat(700)}`,
   }
-  assert.equal(await lintFiles(files, command), { ok: true, problems: '' })
+  assert.equal(await lintFiles(files, command), [0, ''])
 })
 
-test('finds a circle of types alone', () =>
-  expectProblem(
+test('a folder of assembly in no order, and a package without files, fail', async () => {
+  const shed = { 'assembly/shed/a.ts': 'export const a = 1' }
+  const [code, problems] = await lintFiles(shed, command)
+  assert.is(code, 1)
+  assert.match(problems, /^assembly\/shed\/a.ts: is in no folder of the list/)
+  assert.equal(await lintFiles({}, command), [1, ''])
+})
+
+const unnamed =
+  'src/compile/plan.ts: imports src/model/compile.ts; src/compile/README.md does not name model'
+const imported = (line: string) => ({
+  'src/model/compile.ts': 'export const compile = 1',
+  'src/compile/plan.ts': line,
+})
+const lines = (count: number): string => 'export const a = 1\n'.repeat(count)
+const full = Array.from({ length: 26 }, (_, i) => [`src/base/${i}.ts`, ''] as const)
+
+for (const [name, problem, files] of [
+  [
+    'a circle of types alone',
+    'circle: src/base/c.ts → src/base/a.ts → src/base/b.ts → src/base/c.ts',
     {
       'src/base/a.ts': "import type { B } from './b.js'\nexport type A = { b?: B }",
       'src/base/b.ts': "import type { C } from './c.js'\nexport type B = { c?: C }",
       'src/base/c.ts': "export type C = { a?: import('./a.js').A }",
     },
-    'circle: src/base/c.ts → src/base/a.ts → src/base/b.ts → src/base/c.ts',
-  ))
-
-test('finds a circle that a dynamic import closes', () =>
-  expectProblem(
+  ],
+  [
+    'a circle that a dynamic import closes',
+    'circle: src/base/b.ts → src/base/a.ts → src/base/b.ts',
     {
       'src/base/a.ts': "export const load = () => import('./b.js')",
       'src/base/b.ts': "import { load } from './a.js'\nexport const again = load",
     },
-    'circle: src/base/b.ts → src/base/a.ts → src/base/b.ts',
-  ))
-
-test('finds a circle in assembly', async () => {
-  const outcome = await lintFiles({
-    'assembly/conv/a.ts': "import { b } from './b'\nexport const a = b",
-    'assembly/conv/b.ts': "import { a } from './a'\nexport const b = a",
-  })
-  assert.match(outcome.problems, /^circle: .*assembly\/conv\/a.ts/)
-})
-
-for (const [how, line] of [
-  ['a static', "export { compile } from '../model/compile.js'"],
-  ['a type-only', "import type { a } from '../model/compile.js'\nexport type C = typeof a"],
-  ['a dynamic', "export const later = () => import('../model/compile.js')"],
-])
-  test(`finds ${how} import that the room's README does not name`, () =>
-    expectProblem(
-      { 'src/model/compile.ts': 'export const compile = 1', 'src/compile/plan.ts': line },
-      'src/compile/plan.ts: imports src/model/compile.ts; src/compile/README.md does not name model',
-    ))
-
-test('finds an import against the order in assembly, over several lines too', () =>
-  expectProblem(
+  ],
+  [
+    'a circle in assembly',
+    'circle: assembly/conv/b.ts → assembly/conv/a.ts → assembly/conv/b.ts',
+    {
+      'assembly/conv/a.ts': "import { b } from './b'\nexport const a = b",
+      'assembly/conv/b.ts': "import { a } from './a'\nexport const b = a",
+    },
+  ],
+  [
+    'a static import that the README does not name',
+    unnamed,
+    imported("export { compile } from '../model/compile.js'"),
+  ],
+  [
+    'a type-only one',
+    unnamed,
+    imported("import type { a } from '../model/compile.js'\nexport type C = typeof a"),
+  ],
+  ['a dynamic one', unnamed, imported("export const later = () => import('../model/compile.js')")],
+  [
+    'an import against the order in assembly, over several lines',
+    'assembly/base/a.ts: imports assembly/conv/product.ts, which stands above it',
     {
       'assembly/base/a.ts': "export {\n  product,\n  product as other,\n} from '../conv/product'",
       'assembly/conv/product.ts': 'export const product = 1',
     },
-    'assembly/base/a.ts: imports assembly/conv/product.ts, which stands above it',
-  ))
-
-test('src may import the list of operations, and nothing else of assembly', () =>
-  expectProblem(
+  ],
+  [
+    'an import of src from assembly other than the list of operations',
+    'src/compile/b.ts: imports assembly/pool/max.ts, but src may import assembly/opcodes.ts ' +
+      'alone of assembly',
     {
       'assembly/opcodes.ts': 'export const a = 1',
       'assembly/pool/max.ts': "import { a } from '../opcodes'\nexport const b = a",
       'src/compile/a.ts': "export { a } from '../../assembly/opcodes.js'",
       'src/compile/b.ts': "export type { b } from '../../assembly/pool/max.js'",
     },
-    'src/compile/b.ts: imports assembly/pool/max.ts, but src may import assembly/opcodes.ts ' +
-      'alone of assembly',
-  ))
-
-test('finds a kind of layer that imports another one', () =>
-  expectProblem(
+  ],
+  [
+    'a kind of layer that imports another one',
+    'src/nn/layers/delay.ts: imports src/nn/layers/pool.ts, the file of another kind; move what ' +
+      'both need out',
     {
       'src/nn/layers/neuron-kind.ts': 'export const shared = 1',
       'src/nn/layers/pool.ts': "export { shared as scale } from './neuron-kind.js'",
       'src/nn/layers/delay.ts': "export { scale as delay } from './pool.js'",
       'src/nn/layers/index.ts': "export * from './delay.js'\nexport * from './pool.js'",
     },
-    'src/nn/layers/delay.ts: imports src/nn/layers/pool.ts, the file of another kind; move what ' +
-      'both need out',
-  ))
-
-test('rooms may not import in a circle, nor an entry the command line', async () => {
-  await expectProblem(
+  ],
+  [
+    'rooms that import in a circle',
+    'circle of rooms: compile → base → compile',
     {
       'src/base/README.md': readme('compile'),
       'src/base/a.ts': "export { b } from '../compile/b.js'",
       'src/compile/b.ts': 'export const b = 1',
     },
-    'circle of rooms: compile → base → compile',
-  )
-  await expectProblem(
-    { 'src/index.ts': "export { b } from './cli/b.js'", 'src/cli/b.ts': 'export const b = 1' },
+  ],
+  [
+    'an entry that imports the command line',
     'src/index.ts: imports src/cli/b.ts; src/entries/README.md does not name cli',
-  )
-})
-
-test('a folder of assembly in no order, and a package without files, fail', async () => {
-  const outcome = await lintFiles({ 'assembly/shed/a.ts': 'export const a = 1' }, command)
-  assert.is(outcome.ok, false)
-  assert.match(outcome.problems, /assembly\/shed\/a.ts: is in no folder of the list/)
-  assert.is((await lintFiles({}, command)).ok, false)
-})
-
-test('finds files, lines and functions that are too long, and folders that are too full', async () => {
-  const lines = (count: number): string => 'export const a = 1\n'.repeat(count)
-  await expectProblem(
-    { 'src/base/a.ts': lines(600), 'src/base/b.ts': lines(601) },
+    { 'src/index.ts': "export { b } from './cli/b.js'", 'src/cli/b.ts': 'export const b = 1' },
+  ],
+  [
+    'a file that is too long',
     'src/base/b.ts: 601 lines, at most 600 are allowed',
-  )
-  await expectProblem(
-    { 'assembly/base/a.ts': `// ok\n// ${'ü'.repeat(98)}\n` },
+    { 'src/base/a.ts': lines(600), 'src/base/b.ts': lines(601) },
+  ],
+  [
+    'a line that is too long',
     'assembly/base/a.ts:2: 101 columns, at most 100 are allowed',
-  )
-  const names = Array.from({ length: 26 }, (_, i) => [`src/base/${i}.ts`, ''])
-  await expectProblem(Object.fromEntries(names), 'src/base: 26 files, at most 25 are allowed')
-})
+    { 'assembly/base/a.ts': `// ok\n// ${'ü'.repeat(98)}\n` },
+  ],
+  [
+    'a function that is too long',
+    'src/base/a.ts:1: long has 61 lines, at most 60 are allowed',
+    { 'src/base/a.ts': `export function long() {\n${'  a()\n'.repeat(59)}}\n` },
+  ],
+  [
+    'a folder that is too full',
+    'src/base: 26 files, at most 25 are allowed',
+    Object.fromEntries(full),
+  ],
+] as const)
+  test(`finds ${name}`, async () => assert.is(await lintFiles({ ...files }, inProcess), problem))
 
 test.run()
