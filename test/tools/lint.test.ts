@@ -31,90 +31,61 @@ export function twice(x: f32): f32 {
 }
 `
 
-/** Runs the tool on the tree above with some files replaced or added. */
-async function lint(
-  changes: Record<string, string>,
-  ...options: string[]
-): Promise<{ status: number | null; output: string; files: Record<string, string> }> {
-  const files = {
-    'index.ts': INDEX,
-    'conv/product.ts': PRODUCT,
-    'base/numbers.ts': NUMBERS,
-    ...changes,
-  }
-  let result = { status: null as number | null, output: '', files: {} }
-  await withFolder(async (folder) => {
+/** Runs the tool on the tree above with other numbers. @returns them as they are behind it */
+const lint = (numbers: string, ...options: string[]) =>
+  withFolder(async (folder) => {
+    const files = { 'index.ts': INDEX, 'conv/product.ts': PRODUCT, 'base/numbers.ts': numbers }
+    const pathOf = (name: string): string => join(folder, 'assembly', name)
     for (const [name, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(folder, 'assembly', name)), { recursive: true })
-      writeFileSync(join(folder, 'assembly', name), text)
+      mkdirSync(dirname(pathOf(name)), { recursive: true })
+      writeFileSync(pathOf(name), text)
     }
-    const run = spawnSync(process.execPath, [TOOL, ...options, folder], { encoding: 'utf8' })
-    const after = Object.keys(files).map((name) => [
-      name,
-      readFileSync(join(folder, 'assembly', name), 'utf8'),
-    ])
-    result = {
-      status: run.status,
-      output: run.stdout + run.stderr,
-      files: Object.fromEntries(after),
+    const tool = [TOOL, ...options, folder]
+    const { status, stdout, stderr } = spawnSync(process.execPath, tool, { encoding: 'utf8' })
+    return {
+      status,
+      output: stdout + stderr,
+      text: readFileSync(pathOf('base/numbers.ts'), 'utf8'),
     }
   })
-  return result
-}
 
-/** The tree with these changes fails, and says so at these places. */
-async function failsAt(
-  changes: Record<string, string>,
-  ...places: readonly (readonly [place: string, reason: RegExp])[]
-): Promise<void> {
-  const { status, output } = await lint(changes)
-  assert.is(status, 1, output)
-  for (const [place, reason] of places) {
-    const line = output.split('\n').find((text) => text.startsWith(`${place} `))
-    assert.ok(line, `no message at ${place}:\n${output}`)
-    assert.match(line ?? '', reason)
-  }
-}
+const more = `${NUMBERS}
+export let count: i32 = 0
+export const list: i32[] = [1, 2]
+export const other = new StaticArray<i32>(2)
+export const name = 'x'
+`
+for (const [name, numbers, ...messages] of [
+  [
+    'an exported function without a comment, behind a decorator',
+    NUMBERS.replace('/** 2·x. */\n', ''),
+    /^assembly\/base\/numbers\.ts:5 .*function twice has no/m,
+  ],
+  [
+    'globals that change, managed objects and strings',
+    more,
+    /^assembly\/base\/numbers\.ts:10 mutable global/m,
+    /^assembly\/base\/numbers\.ts:11 managed object/m,
+    /^assembly\/base\/numbers\.ts:12 managed object/m,
+    /^assembly\/base\/numbers\.ts:13 string/m,
+  ],
+  [
+    "what Biome's rules forbid, in functions with decorators",
+    NUMBERS.replace('  return', '  const unused = 1\n  return'),
+    /assembly\/base\/numbers\.ts:7:9 lint\/correctness\/noUnusedVariables/,
+  ],
+] as const)
+  test(`finds ${name}`, async () => {
+    const { status, output } = await lint(numbers)
+    assert.is(status, 1, output)
+    for (const message of messages) assert.match(output, message)
+  })
 
-test('a tree without mistakes passes', async () => {
-  const { status, output } = await lint({})
-  assert.is(status, 0, output)
-  assert.is(output, '')
-})
-
-test('an exported function without a comment fails, behind a decorator too', async () => {
-  await failsAt({ 'base/numbers.ts': NUMBERS.replace('/** 2·x. */\n', '') }, [
-    'assembly/base/numbers.ts:5',
-    /function twice has no/,
-  ])
-})
-
-test('globals that change, managed objects and strings fail', () => {
-  const lines = [
-    ['export let count: i32 = 0', /mutable global/],
-    ['export const list: i32[] = [1, 2]', /managed object/],
-    ['export const other = new StaticArray<i32>(2)', /managed object/],
-    ["export const name = 'x'", /string/],
-  ] as const
-  return failsAt(
-    { 'base/more.ts': `/** More. */\n\n${lines.map(([line]) => line).join('\n')}\n` },
-    ...lines.map(([, reason], i) => [`assembly/base/more.ts:${3 + i}`, reason] as const),
-  )
-})
-
-test("Biome's rules and format hold for functions with decorators", async () => {
-  const unused = NUMBERS.replace('  return', '  const unused = 1\n  return')
-  const { status, output } = await lint({ 'base/numbers.ts': unused })
-  assert.is(status, 1)
-  assert.match(output, /assembly\/base\/numbers\.ts:7:9 lint\/correctness\/noUnusedVariables/)
-})
-
-test('--write formats and keeps the decorators', async () => {
+test('a tree without mistakes passes; --write formats, and keeps the decorators', async () => {
+  assert.equal(await lint(NUMBERS), { status: 0, output: '', text: NUMBERS })
   const messy = NUMBERS.replace('(x: f32)', '( x:f32 )')
-  assert.is((await lint({ 'base/numbers.ts': messy })).status, 1)
-  const { status, output, files } = await lint({ 'base/numbers.ts': messy }, '--write')
-  assert.is(status, 0, output)
-  assert.is(files['base/numbers.ts'], NUMBERS)
+  assert.is((await lint(messy)).status, 1)
+  assert.equal(await lint(messy, '--write'), { status: 0, output: '', text: NUMBERS })
 })
 
 test.run()
