@@ -22,10 +22,10 @@ export class Section {
     value: number,
     about: readonly string[] = [],
     range?: string,
-    more: 'smallerIsBetter' | 'biggerIsBetter' = 'smallerIsBetter',
   ): void {
     const extra = [...about, this.label].join('\n')
-    this.report[more].push({ name, unit, value, ...(range !== undefined && { range }), extra })
+    const entry = { name, unit, value, ...(range !== undefined && { range }), extra }
+    this.report.smallerIsBetter.push(entry)
   }
 
   table<R>(

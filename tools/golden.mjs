@@ -6,9 +6,7 @@
 //   --only TEXT     those whose name contains the text
 //   --threads N     on N threads (default 1)
 //   --engine NAME   release (default) or debug
-//   --revectorize   with V8's wide vectors, all kernels optimised from the start
 import { existsSync, writeFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
 import { flag, integer, readOptions, text } from './options.mjs'
 
 function fail(message) {
@@ -16,27 +14,17 @@ function fail(message) {
   process.exit(1)
 }
 
-const { update, all, only, threads, engine, revectorize } = readOptions({
+const { update, all, only, threads, engine } = readOptions({
   update: flag,
   all: flag,
   only: text,
   threads: integer(1),
   engine: { ...text, default: 'release' },
-  revectorize: flag,
 })
 // Small networks too: whether numbers depend on the threads would not show otherwise.
 process.env.SPIKEWASM_ALL_THREADS = '1'
 const built = new URL('../build/test/golden/', import.meta.url)
 if (!existsSync(built)) fail('build/test/golden does not exist; run "npm run build" first')
-if (revectorize) {
-  const { switchOnWideVectors } = await import('../build/src/engine/load.js')
-  const { on, why } = await switchOnWideVectors()
-  if (!on) fail(`--revectorize: ${why}`)
-  // What V8 has not optimised has no wide vectors; a case is too short for it to begin.
-  setFlagsFromString('--no-liftoff')
-  // As test/golden/revectorize.test.ts says.
-  if (Number.parseInt(process.versions.v8, 10) >= 14) setFlagsFromString('--no-wasm-deopt')
-}
 const { cases } = await import(new URL('cases.js', built))
 const { differences, goldenFile, parts, readGolden, renewing, runCase } = await import(
   new URL('run.js', built)

@@ -141,35 +141,20 @@ async function drawRun() {
 // Neurons.
 
 const { adex, izhikevich } = neurons.list()
-/** A current of a size from one step to another; with `every` in steps so far apart. */
-const current = (size, from, to, every = 1) => ({ size, from, to, every })
-const neuron = (file, steps, x, more) => ({
-  file,
-  steps,
-  x,
-  surrogate: 'sigmoid',
-  alpha: 4,
-  ...more,
-})
+const of = (parameters) => ({ parameters, surrogate: 'sigmoid', alpha: 4, unit: '' })
+const inMillivolts = (preset) => ({ ...of({}), ...preset, unit: ', mV' })
 
-/** What the page leaves open, by the bold words that stand above a text. */
-const pictures = {
-  'Leaky integrate-and-fire': neuron('lif', 40, current(0.35, 4, 32), { parameters: { tau: 4 } }),
-  'A synaptic current': neuron('cuba', 40, current(0.7, 4, 32, 12), {
-    parameters: { tau: 4, tauSyn: 4 },
-  }),
-  'An adaptive threshold': neuron('alif', 60, current(0.5, 4, 52), {
-    parameters: { tau: 4, beta: 0.3, tauA: 20 },
-  }),
-  "Izhikevich's neuron": neuron('izhikevich', 240, current(10, 20, 200), {
-    ...izhikevich,
-    unit: ', mV',
-  }),
-  'The adaptive exponential neuron': neuron('adex', 240, current(1000, 20, 200), {
-    ...adex,
-    unit: ', mV',
-  }),
-}
+/**
+ * What the page leaves open: the bold words that stand above a text, the file, steps, a current (its
+ * size, from which step to which, in steps so far apart), and the neuron's numbers.
+ */
+const pictures = [
+  ['Leaky integrate-and-fire', 'lif', 40, [0.35, 4, 32], of({ tau: 4 })],
+  ['A synaptic current', 'cuba', 40, [0.7, 4, 32, 12], of({ tau: 4, tauSyn: 4 })],
+  ['An adaptive threshold', 'alif', 60, [0.5, 4, 52], of({ tau: 4, beta: 0.3, tauA: 20 })],
+  ["Izhikevich's neuron", 'izhikevich', 240, [10, 20, 200], inMillivolts(izhikevich)],
+  ['The adaptive exponential neuron', 'adex', 240, [1000, 20, 200], inMillivolts(adex)],
+]
 
 const page = readFileSync(new URL('../docs/neurons.md', import.meta.url), 'utf8')
 
@@ -181,9 +166,10 @@ function textBelow(title) {
 }
 
 /** Numbers of each step: of the neuron's spikes, its potential before and behind them, … */
-function traced(source, { steps, x, parameters: all, init = {}, dt = 1, surrogate, alpha }) {
+function traced(source, steps, [size, from, to, every = 1], neuron) {
+  const { parameters: all, init = {}, dt = 1, surrogate, alpha } = neuron
   const input = Float32Array.from({ length: steps }, (_, t) =>
-    t >= x.from && t < x.to && (t - x.from) % x.every === 0 ? x.size : 0,
+    t >= from && t < to && (t - from) % every === 0 ? size : 0,
   )
   const isUsed = ([name]) => new RegExp(`\\b${name}\\b`).test(source)
   const parameters = Object.fromEntries(Object.entries(all).filter(isUsed))
@@ -208,7 +194,7 @@ function traced(source, { steps, x, parameters: all, init = {}, dt = 1, surrogat
 const [left, right, top, bottom, foot] = [62, 560, 44, 170, 208]
 
 /** Potential, threshold and spikes over the steps, above them the spikes, below the current. */
-function traces(trace, { steps, x }, y) {
+function traces(trace, steps, size, y) {
   const at = (t) => left + ((right - left) * t) / steps
   const points = trace.before.flatMap((value, t) => {
     const before = [at(t + 1), y(value)]
@@ -231,7 +217,7 @@ function traces(trace, { steps, x }, y) {
     `<path class="spikes" d="${ticks.map((t) => `M${round(at(t + 1))} 26v10`).join('')}"/>`,
     text(left - 8, 35, 'spikes', 'class="end spike"'),
     curve(corners, 'current'),
-    text(left - 8, high + 4, x.size, 'class="end"'),
+    text(left - 8, high + 4, size, 'class="end"'),
     text(left - 8, foot + 4, 'x', 'class="end"'),
     line(left, bottom, right, bottom),
     text(right, foot + 22, `${steps} steps`, 'class="end"'),
@@ -266,9 +252,9 @@ const neuronStyle = `
   .surrogate { stroke: #2b9a4b } text.surrogate { fill: #2b9a4b; stroke: none }
 `
 
-function drawNeuron(title, options) {
-  const { file, unit = '', x } = options
-  const trace = traced(textBelow(title), options)
+function drawNeuron([title, file, steps, current, neuron]) {
+  const trace = traced(textBelow(title), steps, current, neuron)
+  const [x] = current
   const [threshold] = trace.threshold
   const lowest = Math.min(trace.start, ...trace.before, ...trace.behind)
   const highest = Math.max(...trace.threshold)
@@ -277,7 +263,7 @@ function drawNeuron(title, options) {
   const most = Math.min(highest + margin, Math.max(...trace.before, highest + 0.4 * margin))
   const y = (value) =>
     bottom - ((bottom - top) * (Math.min(value, most) - lowest)) / (most - lowest)
-  const numbers = Object.entries({ ...trace.parameters, x: x.size })
+  const numbers = Object.entries({ ...trace.parameters, x })
   const caption = numbers.map(([name, value]) => `${name} = ${value}`).join(', ')
   const middle = (y(lowest) + y(threshold)) / 2
   const spikes = trace.spikes.filter(Boolean).length
@@ -286,11 +272,11 @@ function drawNeuron(title, options) {
     text(left, 15, caption),
     text(left - 8, y(lowest) - 2, round(lowest), 'class="end"'),
     text(left - 8, y(threshold) + 4, round(threshold), 'class="end"'),
-    text(left - 8, middle, `${trace.potential}${unit}`, 'class="end potential"'),
-    ...traces(trace, options, y),
-    ...surrogates(trace.threshold, options, y, [lowest, most]),
+    text(left - 8, middle, `${trace.potential}${neuron.unit}`, 'class="end potential"'),
+    ...traces(trace, steps, x, y),
+    ...surrogates(trace.threshold, neuron, y, [lowest, most]),
   ])
 }
 
 await drawRun()
-for (const [title, options] of Object.entries(pictures)) drawNeuron(title, options)
+for (const picture of pictures) drawNeuron(picture)
