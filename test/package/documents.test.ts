@@ -173,7 +173,11 @@ async function optionsOf(): Promise<Map<string, readonly Option[]>> {
   return all
 }
 
-test('commands and options that pages name exist', async () => {
+const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.test.ts'),
+)
+
+test('commands, options, scripts and tests that pages name exist', async () => {
   const options = await optionsOf()
   let found = 0
   for (const page of current)
@@ -191,6 +195,12 @@ test('commands and options that pages name exist', async () => {
       }
       for (const [, script] of code.matchAll(/npm run ([\w:-]+)/g))
         assert.ok(script in scripts, `${page}: package.json has no script ${script}`)
+      const words = /npm test -- ([a-z][\w/. -]*)/.exec(code)?.[1].split(/ +(?:--.*)?/) ?? []
+      for (const word of words.filter(Boolean))
+        assert.ok(
+          tests.some((path) => path.includes(word)),
+          `${page}: no test file has ${word} in its path`,
+        )
     }
   assert.ok(found > 8, `${found} commands`)
 })
@@ -263,11 +273,6 @@ const programs = pages.flatMap((page) =>
       return [`${page}, program ${i + 1}`, source, printed] as const
     }),
 )
-
-test('README has a program that trains and predicts', () => {
-  const [, source] = programs.find(([name]) => name.startsWith('README.md')) ?? ['', '']
-  for (const call of ['.fit(', '.predict(']) assert.ok(source.includes(call), call)
-})
 
 /** What programs wrote, each in a folder of its own below the root, where they find the package. */
 async function outcomesOfSources(sources: readonly string[]): Promise<readonly Outcome[]> {
