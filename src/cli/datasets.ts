@@ -100,7 +100,7 @@ const ofEvents = (
 const MIDDLE = 224 / 256
 const IMAGENET_SIZE = 224
 
-export const datasets = {
+const known = {
   digits: {
     load: () => loaders.digits(),
     shape: [1, 8, 8],
@@ -178,7 +178,9 @@ export const datasets = {
   ),
 } satisfies Record<string, Entry>
 
-export type DatasetName = keyof typeof datasets
+export type DatasetName = keyof typeof known
+
+export const datasets: Readonly<Record<DatasetName, Entry>> = known
 
 export const datasetNames = Object.keys(datasets) as DatasetName[]
 
@@ -191,19 +193,16 @@ export function describeDefault(key: keyof Defaults): string {
 
 /** What `--data` names, for --help, with the data sets it is for in brackets. */
 export function describeSources(): string {
-  const sources = new Set(datasetNames.map((name) => entryOf(name).source ?? ''))
+  const sources = new Set(datasetNames.map((name) => datasets[name].source ?? ''))
   sources.delete('')
   const usersOf = (source: string) =>
-    datasetNames.filter((name) => entryOf(name).source === source).join(', ')
+    datasetNames.filter((name) => datasets[name].source === source).join(', ')
   return [...sources].map((source) => `${source} (${usersOf(source)})`).join('; ')
 }
 
-/** What is known of a data set. */
-export const entryOf = (name: DatasetName): Entry => datasets[name]
-
 /** Threads unless --threads says otherwise. */
 export const defaultThreads = (name: DatasetName): number =>
-  Math.min(entryOf(name).maxThreads ?? Number.POSITIVE_INFINITY, availableParallelism())
+  Math.min(datasets[name].maxThreads ?? Number.POSITIVE_INFINITY, availableParallelism())
 
 /**
  * A worker's folder for converted samples, where a data set has use for one.
@@ -215,24 +214,24 @@ export function cacheFor(
   cache: string | undefined,
   path: string | undefined,
 ): string | undefined {
-  const { pictures, cached, events } = entryOf(name)
+  const { pictures, cached, events } = datasets[name]
   // Those in binary files are read once.
   const isFolder = cached && path !== undefined && existsSync(join(path, 'train', 'airplane'))
   return pictures || events || isFolder ? cache : undefined
 }
 
 /** The network for a data set, unless --model says otherwise. */
-export const defaultModel = (name: DatasetName): ModelName => entryOf(name).model ?? 'cnn'
+export const defaultModel = (name: DatasetName): ModelName => datasets[name].model ?? 'cnn'
 
 /** Classes of a data set as published, or of its folder. */
 export const classesOf = (name: DatasetName, part: Dataset): number =>
-  entryOf(name).anyClasses ? part.classes : entryOf(name).classes
+  (datasets[name].anyClasses ? part : datasets[name]).classes
 
 /** What bytes of its samples are divided by, before mean and deviation. */
-export const scaleOf = (name: DatasetName = 'images'): number => entryOf(name).scale ?? 255
+export const scaleOf = (name: DatasetName = 'images'): number => datasets[name].scale ?? 255
 
 /** Whether its samples are recordings. */
-export const isOfEvents = (name: DatasetName): boolean => 'events' in datasets[name]
+export const isOfEvents = (name: DatasetName): boolean => datasets[name].events !== undefined
 
 /** Names of the data sets that have one of some fields. */
 export const namesWith = (...keys: (keyof Entry)[]): DatasetName[] =>

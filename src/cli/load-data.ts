@@ -4,7 +4,7 @@ import { fail } from '../base/errors.js'
 import { mapSplit } from '../data/datasets/dataset.js'
 import type { EventDatasetOptions } from '../data/events/options.js'
 import { augment, type Dataset, encoders, type Split, subset } from '../data/index.js'
-import { type DatasetName, datasets, type Entry, namesWith } from './datasets.js'
+import { type DatasetName, datasets, namesWith } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import * as shared from './options.js'
 import * as o from './spec.js'
@@ -25,10 +25,9 @@ export interface DataArguments extends shared.EventArguments, shared.DataChoice 
  */
 export async function loadData(args: DataArguments): Promise<Split> {
   const { dataset: name, data, limitTrain, limitTest, augment: augments, encoder } = args
-  const entry: Entry = datasets[name]
-  const { source, events: recorded, augmentation } = entry
+  const { source, events: recorded, augmentation, ...entry } = datasets[name]
   const { timeSteps: asked } = args
-  const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
+  const timeSteps = typeof asked === 'object' ? framesOf(name, args, asked) : asked
   if (!recorded) expectNoEvents(args, name)
   if (recorded && encoder !== undefined)
     fail(`--encoder must be left out for --dataset ${name}, whose samples are frames already`)
@@ -61,11 +60,10 @@ export async function loadData(args: DataArguments): Promise<Split> {
 /** The number of a list of time steps, where samples are frames. */
 function framesOf(
   name: DatasetName,
-  entry: Entry,
   { encoder }: DataArguments,
   list: readonly number[],
 ): number | undefined {
-  if (!entry.events && encoder === undefined) return undefined
+  if (!datasets[name].events && encoder === undefined) return undefined
   if (list.length !== 1)
     fail(
       `--time-steps must be one number where samples are frames (--dataset ${name}), got ` +

@@ -11,6 +11,7 @@ import { fail, oneLine, printable, SpikewasmError } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
 import type { WarningCode } from '../engine/platform.js'
 import { writeFileAtomic } from '../files/files.js'
+import { flagOf } from './spec.js'
 
 // Stack traces that show lines of TypeScript. The package has no source maps, a clone has.
 
@@ -79,7 +80,7 @@ export function inFlags(message: string, flags: readonly string[]): string {
   return message.replace(
     /^(?:[a-zA-Z]+\.)?([a-zA-Z]+)(?=(?:\[\d+\])? (?:must|is|needs) )/,
     (name, property: string) => {
-      const flag = `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+      const flag = flagOf(property)
       return flags.includes(flag) ? flag : name
     },
   )

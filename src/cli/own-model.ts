@@ -134,6 +134,10 @@ function whyNot(error: unknown, url: URL): string {
   return `must be a module that can be imported, but it threw: ${said}`
 }
 
+/** What was thrown by somebody's module, which may be anything. */
+const saidBy = (error: unknown): string =>
+  plainText(String((Object(error) as Partial<Error>).message ?? error), 400)
+
 /** The network that a module's default export is, or gives. */
 async function networkIn(exported: unknown, path: string, sizes: NetworkSizes): Promise<Module> {
   const given = { ...sizes, input: [...imageShape(sizes.input)] }
@@ -142,21 +146,16 @@ async function networkIn(exported: unknown, path: string, sizes: NetworkSizes): 
     try {
       network = await exported(given)
     } catch (error) {
-      const { message } = Object(error) as Partial<Error>
-      fail(
-        `${path}: its function must give a network for ${JSON.stringify(given)}, but it threw: ` +
-          plainText(String(message ?? error), 400),
-        error,
-      )
+      const what = `its function must give a network for ${JSON.stringify(given)}`
+      fail(`${path}: ${what}, but it threw: ${saidBy(error)}`, error)
     }
-  if (!isModule(network))
-    fail(
-      `${path}: its default export must be a network, such as sequential(…), or a function of ` +
-        '{ classes, input, timeSteps, tau } that gives one, got ' +
-        (typeof exported === 'function' ? `a function that gives ${describe(network)}` : '') +
-        (typeof exported === 'function' ? '' : network === undefined ? 'none' : describe(network)),
-    )
-  return network as Module
+  if (isModule(network)) return network as Module
+  const got = network === undefined ? 'none' : describe(network)
+  return fail(
+    `${path}: its default export must be a network, such as sequential(…), or a function of ` +
+      '{ classes, input, timeSteps, tau } that gives one, got ' +
+      (typeof exported === 'function' ? `a function that gives ${describe(network)}` : got),
+  )
 }
 
 /**
@@ -176,11 +175,9 @@ function traced(network: Module, path: string, { input, classes }: NetworkSizes)
     const json = JSON.parse(JSON.stringify(graphToJson(graph))) as NetworkJson
     return { network: compositeOf(json, path), json }
   } catch (error) {
-    const { message } = Object(error) as Partial<Error>
-    const said =
-      error instanceof SpikewasmError ? message : plainText(String(message ?? error), 400)
+    const said = error instanceof SpikewasmError ? error.message : saidBy(error)
     const what = `its network must fit data of [${input.join(', ')}]`
-    return fail(`${path}: ${what}: ${said?.replace(`${path}: `, '')}`, error)
+    return fail(`${path}: ${what}: ${said.replace(`${path}: `, '')}`, error)
   }
 }
 

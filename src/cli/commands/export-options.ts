@@ -130,7 +130,7 @@ export function scalingOf(
     return {}
   }
   const missing = (mean === undefined || std === undefined) && normalization === undefined
-  if (missing && dataset !== undefined && 'events' in datasets[dataset])
+  if (missing && dataset !== undefined && datasets[dataset].events)
     fail(
       `--mean and --std must be given with --input-type u8 for --dataset ${dataset}: its frames ` +
         'are counts of events and not byte / 255; --mean 0,0 --std 0.003921569,0.003921569 takes ' +

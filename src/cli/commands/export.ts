@@ -178,7 +178,7 @@ async function testData(
   const dataset = datasetName(args, given)
   if (asked && dataset === undefined)
     fail('--dataset must be given with --data and --limit-test, got none')
-  const inPackage = dataset !== undefined && !('source' in datasets[dataset])
+  const inPackage = dataset !== undefined && datasets[dataset].source === undefined
   const useful = args.precision === 'int8' || args.inputType === 'u8'
   if (!(asked || inPackage || useful)) return {}
   if (dataset === undefined) return { missing: 'no data set is known; give --dataset and --data' }

@@ -75,7 +75,7 @@ async function info(args: InfoArguments): Promise<void> {
   const { json, program: asked, weights } = args
   const wanted = [args.model, args.run, weights, args.nir].some((name) => name !== undefined)
   const file = which.isNetFile(weights) ? await netFacts(weights, args) : undefined
-  if (asked !== undefined && (!wanted || file))
+  if (asked !== undefined && !wanted)
     fail('--program needs a network: --model, --run, --weights or --nir must name it')
   const planned = wanted && !file ? await planModel(args) : undefined
   const program = planned?.program

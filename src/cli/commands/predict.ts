@@ -10,7 +10,7 @@ import { readFileClear } from '../../files/files.js'
 import type { ModelData } from '../../files/json.js'
 import type { Model } from '../../model/model.js'
 import { imageShape, sizeOf } from '../../network/value.js'
-import { type DatasetName, datasets, entryOf, isOfEvents, scaleOf } from '../datasets.js'
+import { type DatasetName, datasets, isOfEvents, scaleOf } from '../datasets.js'
 import { eventOptionsOf, expectNoEvents, nirWindows } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
 import * as shared from '../options.js'
@@ -255,7 +255,7 @@ const readRecording = (
     const title = `--dataset ${dataset ?? 'events'}`
     // As the data set was published, or as large as frames are; else what the file says.
     const published = dataset !== undefined && dataset !== 'events' && isOfEvents(dataset)
-    const [, height, width] = published ? entryOf(dataset).shape : takes
+    const [, height, width] = published ? datasets[dataset].shape : takes
     const sensor = published || !cut.eventSize ? ([width, height] as const) : undefined
     const { data, shape } = await readEventSample(path, options, { title, sensor })
     if (shape.join() !== takes.join())

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { median } from '../../base/numbers.js'
 import type { Split } from '../../data/index.js'
-import type { Model } from '../../model/model.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
 import type { RoundsSetting } from '../../scale/rounds/options.js'
 import { type Callback, insideOf } from '../../train/callback.js'
@@ -46,15 +45,12 @@ export interface TrainHooks {
  * The last JSON line of `train`.
  *
  * @param stepTimes milliseconds of each step
- * @param out folder with the files
  */
 function summaryOf(
-  { parameterCount, threads }: Model,
-  options: RunOptions,
+  { model: { parameterCount, threads }, options, place }: RunParts,
   { epochs: records, stopped }: History,
   stepTimes: readonly number[],
   aborted: boolean,
-  out: string | undefined,
 ) {
   const last = records.at(-1)
   const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
@@ -82,7 +78,8 @@ function summaryOf(
     aborted,
     /** Why a callback ended it, such as --early-stopping; null when none did. */
     stopped: stopped ?? null,
-    out: out ?? null,
+    /** The folder with the files. */
+    out: place?.folder.path ?? null,
   }
 }
 
@@ -195,7 +192,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
     // A signal amid the last validation, or behind it, may have stopped nothing.
     const last = history.epochs.at(-1)
     const aborted = history.aborted && !(last?.epoch === epochs && !last.partial)
-    const summary = summaryOf(model, options, history, stepTimes, aborted, place?.folder.path)
+    const summary = summaryOf(parts, history, stepTimes, aborted)
     reporter.end(summary, endingOf(summary, started))
     hooks.onEnd?.(summary)
     if (aborted) process.exitCode = interrupt.exitCode

@@ -1,6 +1,5 @@
 /** `spikewasm train` */
 
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -20,7 +19,7 @@ import { endSoon } from '../interrupt.js'
 import { loadData } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
 import { data, eventSpecs, limits } from '../options.js'
-import { type NetworkSource, networkByName, openNetwork } from '../own-model.js'
+import { type NetworkSource, networkByName, openNetwork, sha256Of } from '../own-model.js'
 import { roundsOf } from '../rounds/flags.js'
 import { crewOf } from '../rounds/replica.js'
 import {
@@ -255,7 +254,7 @@ export async function firstWeights(path: string, run: RunOptions | undefined) {
     if (!run || !(error instanceof SpikewasmError)) throw error
     return refuse(error.message)
   })
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const sha256 = sha256Of(bytes)
   const wanted = run?.loadSha256 ?? sha256
   if (sha256 !== wanted)
     refuse(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)

@@ -65,8 +65,9 @@ async function verify(
   const onHost = (name: string): void => overwrite(`${name} …`)
   const result = await verifyNet(bytes, info, trials, { hosts, seconds, onHost })
   overwrite('')
-  if (json) printJson(summary(path, info, trials, result))
-  else process.stdout.write(resultText(path, info, trials, result))
+  const found = { path, info, trials, result }
+  if (json) printJson(summary(found))
+  else process.stdout.write(resultText(found))
   if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
 }
 
@@ -106,12 +107,14 @@ function likenessText({ call, likeness }: Trial, isFailure: boolean): string | f
         likeness.largestDifference.toPrecision(3)
 }
 
-function resultText(
-  path: string,
-  info: NetInfo,
-  trials: readonly Trial[],
-  result: Verification,
-): string {
+interface Found {
+  readonly path: string
+  readonly info: NetInfo
+  readonly trials: readonly Trial[]
+  readonly result: Verification
+}
+
+function resultText({ path, info, trials, result }: Found): string {
   const { target, mode, weights, timeSteps } = info
   const pages = info.memoryBytes / 65536
   const reference = weights === 'int8' ? "the file's own in this process" : "the model's predict"
@@ -170,12 +173,7 @@ function problem({ host, call, outcome, failure }: Row): string | false {
   return `${what}; the first: ${where}: ${got} instead of ${want}`
 }
 
-function summary(
-  path: string,
-  info: NetInfo,
-  trials: readonly Trial[],
-  result: Verification,
-): object {
+function summary({ path, info, trials, result }: Found): object {
   const { weights } = info
   return {
     final: true,

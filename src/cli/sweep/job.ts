@@ -15,6 +15,7 @@ import { runFiles } from '../../train/callbacks/run-files.js'
 import { cacheFor } from '../datasets.js'
 import { lackOf, type OwnNetwork } from '../own-model.js'
 import { holdsRun } from '../run-folder.js'
+import { defined, pick } from '../spec.js'
 import { type RunResult, taskName } from './page.js'
 import { LimitExceeded, type RunNews, trainAnew } from './run-child.js'
 import { type CheckedRun, checkRun, dataPath, NAME, placeArgs, runId } from './spec.js'
@@ -31,20 +32,11 @@ export interface RunJob {
   readonly from?: number
 }
 
-/** What a job of a run says. */
-export const payloadOf = ({ id, run, data, until, from }: RunJob): Json => ({
-  id,
-  ...namedIn(run),
-  data,
-  ...(until === undefined ? {} : { until }),
-  ...(from === undefined ? {} : { from }),
-})
-
-/** Options, and the network by its hash where it is one of somebody's own. */
-function namedIn({ given, own }: CheckedRun): { readonly [key: string]: Json } {
-  if (!own) return { options: given as Json }
-  const { model: _, ...options } = given
-  return { options: options as Json, model: { name: own.name, sha256: own.sha256 } }
+/** What a job of a run says: options, and a network of somebody's own by its hash. */
+export function payloadOf({ id, run: { given, own }, data, until, from }: RunJob): Json {
+  const { model: _, ...others } = given
+  const named = own ? { options: others, model: pick(own, 'name', 'sha256') } : { options: given }
+  return defined({ id, ...named, data, until, from }) as Json
 }
 
 /** A run goes on from what its own version has left: another one may compute other bits. */
@@ -146,8 +138,8 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
       context.tell(`begins anew: ${error.message}`)
     })
     await upload.end(false)
-    const without = until === undefined ? [runFiles.checkpoint] : []
-    const files = await packRun(folder, { without })
+    // Nobody goes on from the checkpoint of a run that has ended.
+    const files = await packRun(folder, until === undefined ? runFiles.checkpoint : undefined)
     if (files) await store.put(filesName(name), files.bytes)
     await store.remove(checkpointName(name))
     return result
@@ -226,20 +218,15 @@ export const runKind: JobKind<RunJob, RunResult> = {
 const names: readonly string[] = Object.values(runFiles)
 
 /**
- * The files of one commit.
+ * The files of one commit, but for one of them.
  *
- * @param without a checkpoint: of a run that has ended nobody goes on
  * @returns undefined while there is nothing to go on from
  */
-async function packRun(
-  folder: string,
-  { without = [] }: { readonly without?: readonly string[] } = {},
-): Promise<{ readonly bytes: Uint8Array; readonly generation: number } | undefined> {
+async function packRun(folder: string, without?: string) {
   const manifest = await readManifest(folder)
   if (!manifest || !Object.hasOwn(manifest.files, runFiles.checkpoint)) return undefined
-  const held = Object.keys(manifest.files).filter(
-    (name) => names.includes(name) && !without.includes(name),
-  )
+  const isHeld = (name: string): boolean => names.includes(name) && name !== without
+  const held = Object.keys(manifest.files).filter(isHeld)
   const files = await readRunFiles(folder, held)
   if (files[runFiles.options]) files[runFiles.options] = withoutPlaces(files[runFiles.options])
   const entries = Object.entries(files).map(([name, data]) => ({ name, data }))

@@ -1,7 +1,6 @@
 /** Runs of a sweep in processes of their own, as their parent sees them. */
 
 import type { ChildProcess } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { SpikewasmError } from '../../base/errors.js'
 import { Child, flagsOfNode } from '../../engine/node/child.js'
@@ -11,6 +10,7 @@ import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import type { EpochRecord } from '../../train/records.js'
 import type { TrainSummary } from '../commands/train-run.js'
+import { sha256Of } from '../own-model.js'
 import type { ChildNews, ChildOrder, StepNews, TrainCalls } from './child.js'
 import type { RunResult } from './page.js'
 
@@ -142,8 +142,8 @@ async function memoryOf({ pid }: ChildProcess): Promise<number | undefined> {
   }
 }
 
-/** How often a run's checkpoint is written, beside each epoch. */
-const CHECKPOINT_EVERY = '1m'
+/** How a run is trained: with a checkpoint each minute, beside those of epochs. */
+const TRAIN_FLAGS = ['--json', '--no-report', '--checkpoint-every=1m']
 
 /**
  * Trains a run in a folder, where it may have begun already, up to an epoch or its end.
@@ -155,15 +155,7 @@ export async function trainIn(folder: string, run: ChildRun): Promise<RunResult>
   const { untilEpoch } = run
   const before = untilEpoch === undefined ? undefined : await resultAt(folder, untilEpoch)
   if (before) return before
-  const args = [
-    ...run.args,
-    '--out',
-    folder,
-    '--json',
-    '--no-report',
-    '--checkpoint-every',
-    CHECKPOINT_EVERY,
-  ]
+  const args = [...run.args, '--out', folder, ...TRAIN_FLAGS]
   const { stopped } = await trainInChild({ ...run, args })
   const result = await resultAt(folder)
   if (!result)
@@ -208,7 +200,7 @@ async function resultAt(folder: string, epochs?: number): Promise<RunResult | un
   const last = records.at(-1)
   if (!last || last.partial || (epochs !== undefined && last.epoch !== epochs)) return undefined
   const { testAccuracy = null, testLoss = null, trainLoss } = last
-  const weightsSha256 = createHash('sha256').update(files[runFiles.weights]).digest('hex')
+  const weightsSha256 = sha256Of(files[runFiles.weights])
   const figures = { testAccuracy, testLoss, trainLoss, weightsSha256 }
   return { epochs: last.epoch, ...figures, stopped: null, seconds: 0 }
 }

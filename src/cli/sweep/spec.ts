@@ -161,11 +161,7 @@ const expectedOf = (parsed: unknown): string => {
 }
 
 /** The arguments of one option, and what `train` makes of them. */
-function readOption(
-  name: string,
-  value: unknown,
-  where: string,
-): { readonly args: readonly string[]; readonly value: unknown } {
+function readOption(name: string, value: unknown, where: string) {
   const option = own(specs, name)
   const place = `${where}.${quote(name).slice(1, -1)}`
   const refuse = (what: string): never => {
@@ -224,9 +220,10 @@ export async function splitHash({ train, test }: Split): Promise<string> {
  * @throws SpikewasmError when there is no folder
  */
 export function dataPath(name: DatasetName, folder: string | undefined): string | undefined {
-  if (!('source' in datasets[name])) return undefined
+  const { source } = datasets[name]
+  if (source === undefined) return undefined
   if (folder === undefined)
-    fail(`--data must be the folder that has ${name} in it, ${datasets[name].source}, got none`)
+    fail(`--data must be the folder that has ${name} in it, ${source}, got none`)
   const inside = join(folder, name)
   if (existsSync(inside)) return inside
   try {
@@ -246,20 +243,15 @@ export function dataPath(name: DatasetName, folder: string | undefined): string 
  */
 export function placeArgs(
   { parsed, given, own }: CheckedRun,
-  {
-    data,
-    cache,
-    threads,
-    model = own?.path,
-  }: { data?: string; cache?: string; threads: number; model?: string },
+  of: { data?: string; cache?: string; threads: number; model?: string },
 ): string[] {
-  const path = dataPath(parsed.dataset, data)
-  return [
-    ...(model === undefined ? [] : ['--model', model]),
-    ...(path === undefined ? [] : ['--data', path]),
-    ...(cache === undefined ? [] : ['--cache', cache]),
-    ...(Object.hasOwn(given, 'threads') ? [] : ['--threads', String(threads)]),
-  ]
+  const { cache, model = own?.path } = of
+  const data = dataPath(parsed.dataset, of.data)
+  const threads = Object.hasOwn(given, 'threads') ? undefined : of.threads
+  return Object.entries(o.defined({ model, data, cache, threads })).flatMap(([name, value]) => [
+    o.flagOf(name),
+    String(value),
+  ])
 }
 
 /** Options that say which samples there are. */
@@ -280,15 +272,13 @@ export function dataHashes(folder: string | undefined, cache: string | undefined
   }
 }
 
-/** A choice at random: of a list, or of a range. */
-type Choice =
-  | readonly unknown[]
-  | {
-      readonly min: number
-      readonly max: number
-      readonly scale: 'linear' | 'log'
-      readonly integer: boolean
-    }
+/** Values to choose from at random, where they are no list. */
+interface ChoiceRange {
+  readonly min: number
+  readonly max: number
+  readonly scale: 'linear' | 'log'
+  readonly integer: boolean
+}
 
 export interface SweepRun extends CheckedRun {
   /** What this one has and others may not, for tables. */
@@ -321,7 +311,7 @@ const rules = {
   ...r.checkedElsewhere<{ halving: unknown }>(['halving']),
 }
 
-const rangeRules: r.Rules<Exclude<Choice, readonly unknown[]>> = {
+const rangeRules: r.Rules<ChoiceRange> = {
   min: r.finite(),
   max: r.finite(),
   scale: r.oneOf(['linear', 'log'], 'linear'),
@@ -381,49 +371,47 @@ function choicesOf(
   varies: Readonly<Record<string, unknown>>,
   path: string,
 ): Record<string, unknown>[] {
-  const varied = Object.keys(varies)
   const where = grid === undefined ? 'random' : 'grid'
   const refuse: Refusal = refusal(path)
-  const list = (name: string, of: unknown): readonly unknown[] => {
+  const listOf = (name: string, of: unknown): readonly unknown[] => {
     if (!Array.isArray(of) || of.length === 0)
       return refuse(`${where}.${name}`, 'a list of values, one at least', of)
     const seen = new Set<string>()
-    const twice = of
-      .map((item) => JSON.stringify(item))
-      .find((text) => seen.size === seen.add(text).size)
+    const texts = of.map((item) => JSON.stringify(item))
+    const twice = texts.find((text) => seen.size === seen.add(text).size)
     if (twice !== undefined)
       fail(`${path}: ${where}.${name} must have each value once, got ${twice} twice`)
     return of
   }
-  let choices: Record<string, unknown>[] = [{}]
-  if (grid !== undefined) {
-    const lists = varied.map((name) => list(name, varies[name]))
-    const total = lists.reduce((product, { length }) => product * length, 1)
-    if (total > MOST_RUNS) refuse('grid', `at most ${MOST_RUNS} runs`, total)
-    // The last option changes fastest.
-    for (const [j, values] of lists.entries())
-      choices = choices.flatMap((one) => values.map((value) => ({ ...one, [varied[j]]: value })))
-  } else {
-    const runs = count ?? refuse('count', rules.count.words, count)
-    const stream = new RandomStream(Purpose.Shuffle)
-    const from = varied.map((name) =>
-      Array.isArray(varies[name]) ? list(name, varies[name]) : rangeOf(name, varies[name]),
-    )
-    choices = Array.from({ length: runs }, (_, i) => {
-      // A run is the same whatever the count.
-      stream.start(seed, STREAM, i)
-      return Object.fromEntries(varied.map((name, j) => [name, draw(from[j], stream)]))
-    })
-  }
-  function rangeOf(name: string, of: unknown): Choice {
+  const rangeOf = (name: string, of: unknown): ChoiceRange => {
     const at = `random.${name}`
-    const choice = r.complete(`${path}: ${at}`, rangeRules, of as object)
-    const { min, max, scale } = choice
+    const range = r.complete(`${path}: ${at}`, rangeRules, of as object)
+    const { min, max, scale } = range
     if (min >= max) refuse(`${at}.max`, `more than min, ${min}`, max)
     if (scale === 'log' && min <= 0) refuse(`${at}.min`, '> 0 with scale log', min)
-    return choice
+    return range
   }
-  return choices
+  if (grid !== undefined) {
+    const lists = Object.entries(varies).map(([name, of]) => [name, listOf(name, of)] as const)
+    const total = lists.reduce((product, [, { length }]) => product * length, 1)
+    if (total > MOST_RUNS) refuse('grid', `at most ${MOST_RUNS} runs`, total)
+    // The last option changes fastest.
+    return lists.reduce<Record<string, unknown>[]>(
+      (all, [name, values]) =>
+        all.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
+      [{}],
+    )
+  }
+  const runs = count ?? refuse('count', rules.count.words, count)
+  const stream = new RandomStream(Purpose.Shuffle)
+  const from = Object.entries(varies).map(
+    ([name, of]) => [name, Array.isArray(of) ? listOf(name, of) : rangeOf(name, of)] as const,
+  )
+  return Array.from({ length: runs }, (_, i) => {
+    // A run is the same whatever the count.
+    stream.start(seed, STREAM, i)
+    return Object.fromEntries(from.map(([name, choice]) => [name, draw(choice, stream)]))
+  })
 }
 
 /** @throws SpikewasmError where runs have different numbers of epochs: they cannot be compared */
@@ -437,7 +425,7 @@ function commonRungs(halving: Halving, runs: readonly SweepRun[], path: string):
   return rungsOf(halving, [...epochs][0] ?? 1)
 }
 
-function draw(from: Choice, stream: RandomStream): unknown {
+function draw(from: readonly unknown[] | ChoiceRange, stream: RandomStream): unknown {
   const share = stream.uniform()
   if (!('min' in from)) return from[Math.min(from.length - 1, Math.floor(share * from.length))]
   const { min, max, scale, integer } = from
