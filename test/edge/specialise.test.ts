@@ -14,15 +14,13 @@ import {
   get,
   i32,
   type Label,
-  operation,
   visit,
 } from '../../src/kernels/wasm/ir.js'
 import type { ValueType } from '../../src/kernels/wasm/types.js'
 import { numbers } from '../support/exported.js'
 import { Hashes } from '../support/hashes.js'
 import { ofLong } from '../support/long.js'
-
-type Random = () => number
+import { MEMORY, randomFunction } from '../support/random-code.js'
 
 const hashes = new Hashes('edge/specialise.json')
 /** Compares the code of the programs that every run has: what is no longer made shorter shows. */
@@ -56,137 +54,18 @@ function run(functions: readonly Func[], main: Func): WebAssembly.Exports {
   return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource)).exports
 }
 
-/**
- * A random program over four i32 locals behind two parameters, and over memory. Its loops end: each
- * counts in a local of its own.
- */
-class Programs {
-  private counters = 0
-
-  constructor(
-    private readonly random: Random,
-    private readonly callee: Func | undefined,
-  ) {}
-
-  private integer(count: number): number {
-    return Math.floor(this.random() * count)
-  }
-
-  private local(): number {
-    return this.integer(6)
-  }
-
-  expression(depth: number): Expression {
-    const kind = this.integer(depth > 0 ? 10 : 3)
-    const inner = (): Expression => this.expression(depth - 1)
-    if (kind === 0) return i32(this.integer(7) - 3)
-    if (kind <= 2) return get(this.local(), 'i32')
-    if (kind === 3) return { kind: 'tee', local: this.local(), value: inner() }
-    if (kind === 4) return { kind: 'select', type: 'i32', args: [inner(), inner(), inner()] }
-    if (kind === 5) {
-      const label: Label = { kind: 'block', result: 'i32' }
-      const leave: Expression = { kind: 'br_if', label, value: inner(), condition: inner() }
-      return { kind: 'block', label, body: [{ kind: 'drop', value: leave }, inner()] }
-    }
-    if (kind === 6) {
-      const label: Label = { kind: 'block', result: 'i32' }
-      return { kind: 'if', label, condition: inner(), yes: [inner()], no: [inner()] }
-    }
-    if (kind === 7)
-      return operation('i32.load', [operation('i32.and', [inner(), i32(0xfc)])], { align: 2 })
-    const names = ['add', 'sub', 'mul', 'and', 'or', 'shl', 'lt_s', 'eq', 'ne', 'gt_u']
-    return operation(`i32.${names[this.integer(names.length)]}`, [inner(), inner()])
-  }
-
-  statements(depth: number, outer: readonly Label[]): Expression[] {
-    return Array.from({ length: 1 + this.integer(4) }, () => this.statement(depth, outer))
-  }
-
-  private statement(depth: number, outer: readonly Label[]): Expression {
-    const kind = this.integer(depth > 0 ? 9 : 4)
-    const value = this.expression(2)
-    if (kind <= 1) return { kind: 'set', local: this.local(), value }
-    if (kind === 2)
-      return operation('i32.store', [operation('i32.and', [value, i32(0xfc)]), this.expression(2)])
-    if (kind === 3) {
-      const label = outer[this.integer(outer.length)]
-      if (label) return { kind: 'br_if', label, value: undefined, condition: value }
-      return { kind: 'drop', value }
-    }
-    const label: Label = { kind: 'block', result: undefined }
-    const inside = [...outer, label]
-    if (kind === 4) return { kind: 'block', label, body: this.statements(depth - 1, inside) }
-    if (kind === 5 && this.callee)
-      return {
-        kind: 'set',
-        local: this.local(),
-        value: { kind: 'call', callee: this.callee, args: [value, this.expression(1)] },
-      }
-    if (kind === 6)
-      return {
-        kind: 'block',
-        label,
-        body: [
-          { kind: 'br_table', labels: [label, ...outer, label], index: value, value: undefined },
-        ],
-      }
-    if (kind === 7) return this.loop(depth, outer)
-    return {
-      kind: 'if',
-      label,
-      condition: value,
-      yes: this.statements(depth - 1, inside),
-      no: this.random() < 0.5 ? [] : this.statements(depth - 1, inside),
-    }
-  }
-
-  /** loop { if (counter < turns) { …; counter++; continue } } */
-  private loop(depth: number, outer: readonly Label[]): Expression {
-    const counter = 6 + this.counters++
-    const label: Label = { kind: 'loop', result: undefined }
-    const done: Label = { kind: 'block', result: undefined }
-    const count = get(counter, 'i32')
-    const body: Expression[] = [
-      ...this.statements(depth - 1, [...outer, done]),
-      { kind: 'set', local: counter, value: operation('i32.add', [count, i32(1)]) },
-      { kind: 'br', label, value: undefined },
-    ]
-    const turns = i32(this.integer(3))
-    const condition = operation('i32.lt_s', [count, turns])
-    return {
-      kind: 'block',
-      label: { kind: 'block', result: undefined },
-      body: [
-        { kind: 'set', local: counter, value: i32(0) },
-        { kind: 'loop', label, body: [{ kind: 'if', label: done, condition, yes: body, no: [] }] },
-      ],
-    }
-  }
-
-  main(name: string): Func {
-    const f = func(name, ['i32', 'i32'], 'i32', [])
-    const body = this.statements(3, [])
-    const sum = [1, 2, 3, 4, 5].reduce(
-      (e, local) => operation('i32.add', [operation('i32.mul', [e, i32(31)]), get(local, 'i32')]),
-      get(0, 'i32'),
-    )
-    f.locals = Array.from({ length: 4 + this.counters }, () => 'i32')
-    f.body = [...body, sum]
-    return f
-  }
-}
-
 function program(seed: number): { main: Func; functions: Func[] } {
   const random = numbers(seed)
-  const callee = new Programs(random, undefined).main('callee')
-  const main = new Programs(random, callee).main('main')
+  const shape = { params: 2, numbers: 4, vectors: 0 }
+  const callee = randomFunction('callee', random, shape)
+  const main = randomFunction('main', random, { ...shape, callee })
   return { main, functions: [main, callee] }
 }
 
 /** What a program returns, and the memory that it leaves. */
 function outcome(functions: readonly Func[], main: Func, args: readonly number[]): string {
   const exports = run(functions, main)
-  const memory = new Int32Array((exports.memory as WebAssembly.Memory).buffer, 0, 64)
+  const memory = new Int32Array((exports.memory as WebAssembly.Memory).buffer, MEMORY, 16)
   const result = (exports.main as (...args: number[]) => number)(...args)
   return `${result} ${memory.join()}`
 }

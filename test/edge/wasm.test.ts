@@ -93,8 +93,8 @@ test('numbers and names are written as the format has them, and read back', () =
 })
 
 test('what is written grows by bytes and by lists', () => {
-  const bytes = Array.from({ length: 5000 }, (_, i) => i & 255)
-  const ends = [1, 1023, 1024, 1025, 2047, 2048, 2049, 5000]
+  const bytes = Array.from({ length: 20_000 }, (_, i) => i & 255)
+  const ends = [1, 1023, 1024, 1025, 2047, 2048, 2049, 20_000]
   const parts = ends.map((end, i) => bytes.slice(ends[i - 1] ?? 0, end))
   const by = (how: (w: Writer, values: number[]) => void): number[] =>
     written((w) => {
