@@ -11,7 +11,7 @@ import type { RandomStream } from '../base/random.js'
 
 // Planes of pixels, moved and mirrored as one.
 
-export interface PlaneSize {
+interface PlaneSize {
   readonly height: number
   readonly width: number
 }
@@ -74,14 +74,13 @@ export interface ImageSize extends PlaneSize {
 /** What most operations are. */
 type Change = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void
 
-/** out(x, y) = input(x + dx, y + dy), by whole pixels. */
-export const translate = (
-  out: Uint8Array,
-  input: Uint8Array,
-  size: ImageSize,
-  dx: number,
-  dy: number,
-): void => move(out, input, size, { dx, dy, mirror: false, beyond: FILL })
+/** out(x, y) = input(x + amount, y), or input(x, y + amount), by whole pixels. */
+const translate =
+  (isAcross: boolean): Change =>
+  (out, input, size, amount) => {
+    const [dx, dy] = isAcross ? [amount, 0] : [0, amount]
+    move(out, input, size, { dx, dy, mirror: false, beyond: FILL })
+  }
 
 /**
  * Bicubic interpolation (a = −1) along a line of pixels whose edges repeat: its elements are
@@ -104,7 +103,10 @@ function interpolate(
   return value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value)
 }
 
-/** Pixels along an axis move in proportion to the other one; centres at half integers, bicubic. */
+/**
+ * out(x, y) = input(x + amount · y, y), or input(x, y + amount · x); centres at half integers,
+ * bicubic.
+ */
 const shear =
   (isAcross: boolean): Change =>
   (out, input, { height, width }, amount) => {
@@ -120,17 +122,11 @@ const shear =
         }
   }
 
-/** out(x, y) = input(x + amount · y, y) */
-export const shearX = shear(true)
-
-/** out(x, y) = input(x, y + amount · x) */
-export const shearY = shear(false)
-
 /**
  * Rotation about the centre by `degrees`, counter-clockwise as seen, nearest neighbour in 16.16
  * fixed point.
  */
-export const rotate: Change = (out, input, { height, width }, degrees) => {
+const rotate: Change = (out, input, { height, width }, degrees) => {
   const angle = (-degrees * Math.PI) / 180
   const cos = Math.cos(angle)
   const sin = Math.sin(angle)
@@ -175,7 +171,7 @@ export const luma = (r: number, g: number, b: number): number =>
   (19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16
 
 /** What a change blends with: black, the mean of the pixels' greys, or each pixel's own grey. */
-export type Enhancement = 'brightness' | 'contrast' | 'saturation'
+type Enhancement = 'brightness' | 'contrast' | 'saturation'
 
 /**
  * Pillow's ImageEnhance; factor 1 changes nothing. `out` may be `input`.
@@ -212,16 +208,11 @@ const enhancing =
   (out, input, { height, width, channels }, factor) =>
     enhance(kind, out, input, [channels, 1, height * width], factor)
 
-/** Saturation. */
-export const color = enhancing('saturation')
-export const contrast = enhancing('contrast')
-export const brightness = enhancing('brightness')
-
 /**
  * Blend with the image smoothed by the kernel [1 1 1; 1 5 1; 1 1 1] / 13, its border left as it is;
  * factor 1 changes nothing.
  */
-export const sharpness: Change = (out, input, { height, width }, factor) => {
+const sharpness: Change = (out, input, { height, width }, factor) => {
   const f = Math.fround(factor)
   out.set(input)
   for (let plane = 0; plane < input.length; plane += height * width)
@@ -245,14 +236,6 @@ const byValue =
     for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
   }
 
-/** Keeps the upper `bits` bits. */
-export const posterize = byValue((value, bits) => value & (256 - (1 << (8 - bits))))
-
-/** Inverts the values at or above `threshold`. */
-export const solarize = byValue((value, threshold) => (value < threshold ? value : 255 - value))
-
-export const invert = byValue((value) => 255 - value)
-
 /** Each channel by a table that is filled for it. */
 const byChannel =
   (fillTable: (plane: Uint8Array) => void): Change =>
@@ -265,7 +248,7 @@ const byChannel =
   }
 
 /** Stretches each channel to 0 … 255. */
-export const autocontrast = byChannel((plane) => {
+const autocontrast = byChannel((plane) => {
   let low = 255
   let high = 0
   for (let i = 0; i < plane.length; i++) {
@@ -279,7 +262,7 @@ export const autocontrast = byChannel((plane) => {
 })
 
 /** Makes the histogram of each channel as flat as a table of values can. */
-export const equalize = byChannel((plane) => {
+const equalize = byChannel((plane) => {
   histogram.fill(0)
   let highest = 0
   for (let i = 0; i < plane.length; i++) {
@@ -302,35 +285,39 @@ const histogram = new Int32Array(256)
 
 export type Operation = keyof typeof operations
 
-type Operate = (...args: [...of: Parameters<Change>, s: number]) => void
+/** How much an operation changes at a level 0 … 9 of the policy; s is −1 or +1. */
+type Amount = (level: number, s: number, size: ImageSize) => number
 
-/** Levels of what blends. */
-const blending =
-  (change: Change): Operate =>
-  (out, input, size, level, s) =>
-    change(out, input, size, 1 + s * 0.1 * level)
+const sheared: Amount = (level, s) => (s * 0.3 * level) / 9
+const blended: Amount = (level, s) => 1 + s * 0.1 * level
+const always: Amount = () => 1
 
-/** What each operation does at a level 0 … 9 of the policy; s is −1 or +1. */
+/** What each operation of the policy does, and how much. */
 export const operations = {
-  shearX: (out, input, size, level, s) => shearX(out, input, size, (s * 0.3 * level) / 9),
-  shearY: (out, input, size, level, s) => shearY(out, input, size, (s * 0.3 * level) / 9),
-  translateX: (out, input, size, level, s) =>
-    translate(out, input, size, wholePixels(s, level, size.width), 0),
-  translateY: (out, input, size, level, s) =>
-    translate(out, input, size, 0, wholePixels(s, level, size.height)),
+  shearX: [shear(true), sheared],
+  shearY: [shear(false), sheared],
+  translateX: [translate(true), (level, s, { width }) => wholePixels(s, level, width)],
+  translateY: [translate(false), (level, s, { height }) => wholePixels(s, level, height)],
   // Always counter-clockwise, as in the code of the paper on rate-based backpropagation.
-  rotate: (out, input, size, level) => rotate(out, input, size, (30 * level) / 9),
-  color: blending(color),
-  contrast: blending(contrast),
-  brightness: blending(brightness),
-  sharpness: blending(sharpness),
-  posterize: (out, input, size, level) =>
-    posterize(out, input, size, Math.round(8 - (4 * level) / 9)),
-  solarize: (out, input, size, level) => solarize(out, input, size, 256 - (256 * level) / 9),
-  autocontrast,
-  equalize,
-  invert,
-} satisfies Record<string, Operate>
+  rotate: [rotate, (level) => (30 * level) / 9],
+  color: [enhancing('saturation'), blended],
+  contrast: [enhancing('contrast'), blended],
+  brightness: [enhancing('brightness'), blended],
+  sharpness: [sharpness, blended],
+  /** Keeps so many upper bits. */
+  posterize: [
+    byValue((value, bits) => value & (256 - (1 << (8 - bits)))),
+    (level) => Math.round(8 - (4 * level) / 9),
+  ],
+  /** Inverts the values at or above a threshold. */
+  solarize: [
+    byValue((value, threshold) => (value < threshold ? value : 255 - value)),
+    (level) => 256 - (256 * level) / 9,
+  ],
+  autocontrast: [autocontrast, always],
+  equalize: [equalize, always],
+  invert: [byValue((value) => 255 - value), always],
+} satisfies Record<string, readonly [Change, Amount]>
 
 /** Shift of a translation: up to 150/331 of the side, to the nearest pixel. */
 function wholePixels(sign: number, level: number, side: number): number {
@@ -385,16 +372,12 @@ export function autoAugment(
   size: ImageSize,
   random: RandomStream,
 ): Uint8Array {
-  const steps = POLICY[random.below(POLICY.length)]
-  let from = image
-  let to = scratch
-  for (let i = 0; i < 2; i++) {
-    const [operation, probability, level] = steps[i]
+  let [from, to] = [image, scratch]
+  for (const [operation, probability, level] of POLICY[random.below(POLICY.length)]) {
     if (random.uniform() >= probability) continue
-    operations[operation](to, from, size, level, random.sign())
-    const previous = from
-    from = to
-    to = previous
+    const [change, amount] = operations[operation]
+    change(to, from, size, amount(level, random.sign(), size))
+    ;[from, to] = [to, from]
   }
   return from
 }

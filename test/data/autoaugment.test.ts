@@ -1,37 +1,39 @@
 import { createHash } from 'node:crypto'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import * as changes from '../../src/data/autoaugment.js'
+import { type Operation, operations } from '../../src/data/autoaugment.js'
 import { planes } from '../../src/data/pictures/decode.js'
 
-type Change = typeof changes.shearX
-type Row = [name: string, Change, input: number[], [number, number, number], number, number[]]
+type Row = [Operation, input: number[], [number, number, number], amount: number, number[]]
 
-const { shearX, shearY, rotate, color, contrast, sharpness, autocontrast, posterize } = changes
 const nine = [1, 2, 3, 4, 5, 6, 7, 8, 9]
 const dot = [0, 0, 0, 0, 130, 0, 0, 0, 0]
 const byHand: Row[] = [
-  ['posterize keeps upper bits', posterize, [15, 31, 255, 138], [2, 2, 1], 4, [0, 16, 240, 128]],
+  // Upper bits are kept.
+  ['posterize', [15, 31, 255, 138], [2, 2, 1], 4, [0, 16, 240, 128]],
   // Luma of pure red is 255 · 0.299 = 76.
-  ['color 0 is grey', color, [255, 0, 0], [1, 1, 3], 0, [76, 76, 76]],
-  ['color 0.5 lies between', color, [255, 0, 0], [1, 1, 3], 0.5, [165, 38, 38]],
+  ['color', [255, 0, 0], [1, 1, 3], 0, [76, 76, 76]],
+  ['color', [255, 0, 0], [1, 1, 3], 0.5, [165, 38, 38]],
   // The mean is 50: 50 + 1.5 (v − 50).
-  ['contrast is of the mean', contrast, [0, 20, 60, 120], [2, 2, 1], 1.5, [0, 5, 65, 155]],
+  ['contrast', [0, 20, 60, 120], [2, 2, 1], 1.5, [0, 5, 65, 155]],
   // The smooth centre is (5 · 130 + 8 · 0) / 13 = 50.
-  ['sharpness 0 is smooth', sharpness, dot, [3, 3, 1], 0, dot.with(4, 50)],
-  ['sharpness 1.5 is sharp', sharpness, dot, [3, 3, 1], 1.5, dot.with(4, 170)],
-  ['sharpness keeps borders', sharpness, [1, 2, 3, 4], [2, 2, 1], 0, [1, 2, 3, 4]],
-  ['autocontrast stretches', autocontrast, [50, 100, 150, 60], [2, 2, 1], 0, [0, 127, 255, 25]],
-  ['autocontrast keeps one value', autocontrast, [7, 7, 7, 7], [2, 2, 1], 0, [7, 7, 7, 7]],
-  ['rotate: right column on top', rotate, nine, [3, 3, 1], 90, [3, 6, 9, 2, 5, 8, 1, 4, 7]],
-  // By half a pixel: (−1 · 0 + 5 · 0 + 5 · 0 − 1 · 80) / 8 = −10, cut to 0, then 40, 90, outside.
-  ['shearX is cubic, a = −1', shearX, [0, 0, 80, 80], [1, 4, 1], 1, [0, 40, 90, 128]],
-  ['shearY likewise', shearY, [0, 0, 80, 80], [4, 1, 1], 1, [0, 40, 90, 128]],
+  ['sharpness', dot, [3, 3, 1], 0, dot.with(4, 50)],
+  ['sharpness', dot, [3, 3, 1], 1.5, dot.with(4, 170)],
+  // Borders are kept.
+  ['sharpness', [1, 2, 3, 4], [2, 2, 1], 0, [1, 2, 3, 4]],
+  ['autocontrast', [50, 100, 150, 60], [2, 2, 1], 0, [0, 127, 255, 25]],
+  // One value is kept.
+  ['autocontrast', [7, 7, 7, 7], [2, 2, 1], 0, [7, 7, 7, 7]],
+  // The right column becomes the top row.
+  ['rotate', nine, [3, 3, 1], 90, [3, 6, 9, 2, 5, 8, 1, 4, 7]],
+  // The cubic with a = −1, half a pixel: (−1 · 0 + 5 · 0 + 5 · 0 − 1 · 80) / 8 = −10, cut to 0, then 40, 90, outside.
+  ['shearX', [0, 0, 80, 80], [1, 4, 1], 1, [0, 40, 90, 128]],
+  ['shearY', [0, 0, 80, 80], [4, 1, 1], 1, [0, 40, 90, 128]],
 ]
-for (const [name, change, input, [height, width, channels], amount, expected] of byHand)
-  test(`by hand: ${name}`, () => {
+for (const [name, input, [height, width, channels], amount, expected] of byHand)
+  test(`by hand: ${name} of ${input} by ${amount}`, () => {
     const out = new Uint8Array(input.length).fill(77)
-    change(out, Uint8Array.from(input), { height, width, channels }, amount)
+    operations[name][0](out, Uint8Array.from(input), { height, width, channels }, amount)
     assert.equal([...out], expected)
   })
 
@@ -48,7 +50,7 @@ const images: [height: number, width: number, channels: number, smooth: boolean]
  * The start of the SHA-256 of what Pillow 11.1 makes of each of the images, [H][W][C], at the levels
  * 0 … 9 and for each the signs −1 and +1.
  */
-const pillow: Record<changes.Operation, readonly string[]> = {
+const pillow: Record<Operation, readonly string[]> = {
   shearX: ['27604b513370', '1bde8b0611a6', '6b293cb1fb42', 'bab651062436'],
   shearY: ['73d2a54c5784', '7f4823cf374a', 'cb3574106ba8', '8c3b7aaf11c0'],
   translateX: ['cfdf92f26ca4', '99ab1452f79e', '61f36204b4f7', '1523c0e7ed34'],
@@ -79,7 +81,7 @@ function pillowImage(
   })
 }
 
-for (const [name, hashes] of Object.entries(pillow) as [changes.Operation, string[]][]) {
+for (const [name, hashes] of Object.entries(pillow) as [Operation, string[]][]) {
   for (const [i, hash] of hashes.entries()) {
     const [height, width, channels] = images[i]
     test(`${name} ${height}×${width}×${channels}: the bytes are Pillow's at every level`, () => {
@@ -87,9 +89,11 @@ for (const [name, hashes] of Object.entries(pillow) as [changes.Operation, strin
       const before = input.slice()
       const out = new Uint8Array(input.length)
       const sum = createHash('sha256')
+      const [change, amount] = operations[name]
+      const size = { height, width, channels }
       for (let level = 0; level < 10; level++) {
         for (const sign of [-1, 1]) {
-          changes.operations[name](out.fill(77), input, { height, width, channels }, level, sign)
+          change(out.fill(77), input, size, amount(level, sign, size))
           sum.update(planes(out, height * width, channels))
         }
       }

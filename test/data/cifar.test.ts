@@ -5,8 +5,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cifar10, cifar100 } from '../../src/data/datasets/cifar.js'
 import type { Dataset } from '../../src/data/datasets/dataset.js'
+import { cifarNames } from '../../src/data/events/sets.js'
 import { expectRefusals, withFolder } from '../files/temporary.js'
-import { cifarClasses, writeFiles } from '../support/data-folders.js'
+import { writeFiles } from '../support/data-folders.js'
 
 const value = (label: number, c: number, y: number, x: number): number =>
   (7 * label + 100 * c + 3 * y + x) % 256
@@ -27,7 +28,7 @@ const files10: Record<string, Uint8Array> = {
   'data_batch_2.bin': records([3], 1),
   'data_batch_1.bin': records([9, 0], 1),
   'test_batch.bin': records([5], 1),
-  'batches.meta.txt': Buffer.from(`${cifarClasses.join('\n')}\n\n`),
+  'batches.meta.txt': Buffer.from(`${cifarNames.join('\n')}\n\n`),
   'readme.html': new Uint8Array([1]),
 }
 

@@ -16,7 +16,7 @@ import {
 } from '../../src/data/events/options.js'
 import { isRecording, loadZstd, readEventSample, unpackNpz } from '../../src/data/events/read.js'
 import { readEvents as readInPage } from '../../src/data/events/read-in-page.js'
-import { parseGestureLabels } from '../../src/data/events/sets.js'
+import { cifarNames, parseGestureLabels } from '../../src/data/events/sets.js'
 import { type PlainEvents, sensorOf } from '../../src/data/events/source.js'
 import { openPlain } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
@@ -31,7 +31,7 @@ import {
   subset,
 } from '../../src/index.js'
 import { withFolder } from '../files/temporary.js'
-import { cifarClasses, digitClasses, writeFiles } from '../support/data-folders.js'
+import { digitClasses, writeFiles } from '../support/data-folders.js'
 import {
   aedat2File,
   aedat3File,
@@ -288,10 +288,10 @@ const sets: Readonly<
     'nmnist',
     { ...classes('Train/', ['x'], 1, bin), ...classes('Test/', ['7'], 1, bin) },
   ],
-  'CIFAR10-DVS': ['cifar10Dvs', classes('', cifarClasses, 11, dvs, 'aedat'), small],
+  'CIFAR10-DVS': ['cifar10Dvs', classes('', cifarNames, 11, dvs, 'aedat'), small],
   'CIFAR10-DVS, some classes': [
     'cifar10Dvs',
-    classes('', cifarClasses.slice(2), 1, dvs, 'aedat'),
+    classes('', cifarNames.slice(2), 1, dvs, 'aedat'),
     small,
   ],
   Gesture: ['dvsGesture', trials('u1.aedat\n', 'u2.aedat\r\n\r\nu1.aedat'), small],

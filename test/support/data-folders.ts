@@ -3,6 +3,7 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { deflateSync } from 'node:zlib'
+import { cifarNames } from '../../src/data/events/sets.js'
 import { testRandom } from './engine.js'
 import { type Event, nmnistFile } from './event-files.js'
 
@@ -48,9 +49,7 @@ function recording(random: () => number): Buffer {
   return Buffer.from(nmnistFile(events))
 }
 
-/** Classes of CIFAR-10. */
-export const cifarClasses = 'airplane automobile bird cat deer dog frog horse ship truck'.split(' ')
-export const digitClasses = '0123456789'.split('')
+export const digitClasses = Array.from({ length: 10 }, (_, i) => String(i))
 
 interface Kind {
   /** The data set of the command, and how a sample becomes a small one. */
@@ -83,7 +82,7 @@ const two = ['cat', 'dog']
 export const folderKinds = {
   images: pictures('--dataset images --image-size 8 --augment', ['train', 'val'], two, 20),
   'images without parts': pictures(`--dataset images --image-size 8 ${share}`, [''], two, 30),
-  'cifar10 as pictures': pictures('--dataset cifar10', ['train', 'test'], cifarClasses, 4),
+  'cifar10 as pictures': pictures('--dataset cifar10', ['train', 'test'], cifarNames, 4),
   events: recordings(`--dataset events ${cut} --roll 1`, ['train', 'test'], two, 20),
   'events without parts': recordings(`--dataset events ${cut} ${share}`, [''], two, 30),
   nmnist: recordings(`--dataset nmnist ${cut}`, ['Train', 'Test'], digitClasses, 4),

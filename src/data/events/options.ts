@@ -181,12 +181,13 @@ const augmentRules: Rules<EventAugmentOptions> = {
   eventDrop: truth(false),
 }
 
+/** What `checkSlices` checks. */
+const ofSlices = ['timeWindow', 'eventCount', 'overlap', 'startTime'] as const
+
 const rules: Rules<EventDatasetOptions> = {
   timeSteps: optional(integer(1, MOST_STEPS)),
   splitBy: optional(oneOf(eventSplits)),
-  ...checkedElsewhere<
-    Pick<EventDatasetOptions, 'timeWindow' | 'eventCount' | 'overlap' | 'startTime'>
-  >([...(['timeWindow', 'eventCount', 'overlap', 'startTime'] as const)]),
+  ...checkedElsewhere<Pick<EventDatasetOptions, (typeof ofSlices)[number]>>(ofSlices),
   rest: optional(oneOf(eventRests)),
   binary: truth(false),
   size: optional(by<number | readonly [number, number]>(checkSize)),

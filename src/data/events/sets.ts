@@ -40,22 +40,16 @@ async function namesIn(folder: string): Promise<{ folders: string[]; files: stri
   }
 }
 
-/** The recordings of each class: one folder each. */
-async function classesIn(folder: string, names: readonly string[]): Promise<string[][]> {
+/** The recordings of each class, in a folder of its name; a part may lack some classes. */
+async function recordingsIn(folder: string, classNames: readonly string[]): Promise<string[][]> {
+  const { folders } = await namesIn(folder)
   return Promise.all(
-    names.map(async (name) => {
+    classNames.map(async (name) => {
+      if (!folders.includes(name)) return []
       const { files } = await namesIn(join(folder, name))
       return files.filter(isRecording).map((file) => join(folder, name, file))
     }),
   )
-}
-
-/** The recordings of each class in a part, which may lack some classes. */
-async function partIn(folder: string, classNames: readonly string[]): Promise<string[][]> {
-  const { folders } = await namesIn(folder)
-  const known = classNames.filter((name) => folders.includes(name))
-  const paths = await classesIn(folder, known)
-  return classNames.map((name) => paths[known.indexOf(name)] ?? [])
 }
 
 /**
@@ -118,7 +112,7 @@ export async function nmnist(folder: string, given: EventDatasetOptions = {}): P
     parts.push(await partOf(folder, [part, part.toLowerCase()], set.title))
   const [train, test] = await Promise.all(
     parts.map(async (path) => {
-      const paths = await partIn(path, digits)
+      const paths = await recordingsIn(path, digits)
       expectSome(set.title, path, paths)
       return samplesOf(paths)
     }),
@@ -137,7 +131,8 @@ async function partOf(folder: string, names: readonly string[], title: string): 
 const listed = (names: readonly string[]): string =>
   names.length === 0 ? 'no folders' : listNames(names)
 
-const cifarNames = [
+/** Classes of CIFAR-10. */
+export const cifarNames = [
   'airplane',
   'automobile',
   'bird',
@@ -177,7 +172,7 @@ async function shared(
   share: number,
   options: EventDatasetOptions,
 ): Promise<Split> {
-  const paths = await classesIn(folder, set.classNames)
+  const paths = await recordingsIn(folder, set.classNames)
   expectSome(set.title, folder, paths)
   const ends = paths.map(({ length }) => Math.ceil(length * share))
   const train = samplesOf(paths.map((of, i) => of.slice(0, ends[i])))
@@ -309,7 +304,7 @@ export async function eventFolder(
   if (train === undefined || test === undefined) {
     if (folders.length === 0) refuse(title, 'have a folder for each class', `none in "${folder}"`)
     const set = { title, classNames: inOrder(folders), sensor: [1, 1] as const }
-    const paths = await classesIn(folder, set.classNames)
+    const paths = await recordingsIn(folder, set.classNames)
     const known = { ...set, sensor: sensorOf(own.sensor, paths) }
     const split = await shared(known, folder, trainShare, own)
     if (split.test.length > 0) return split
@@ -327,7 +322,7 @@ export async function eventFolder(
   const others = names[1].filter((name) => !classNames.includes(name))
   if (others.length > 0)
     refuse(title, `have the classes of ${train} in ${test}`, `${listNames(others)} more`)
-  const all = await Promise.all(parts.map((path) => partIn(path, classNames)))
+  const all = await Promise.all(parts.map((path) => recordingsIn(path, classNames)))
   for (const [i, paths] of all.entries()) expectSome(title, parts[i], paths)
   const set = { title, classNames, sensor: sensorOf(own.sensor, all[0]) }
   return split(set, samplesOf(all[0]), samplesOf(all[1]), own)

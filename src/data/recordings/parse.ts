@@ -40,9 +40,7 @@ function parseNmnist(bytes: Uint8Array, name: string, sensor?: Sensor): EventRec
 }
 
 /** What can be read, by name. */
-export const eventFormats: readonly EventFormat[] = [
-  ...(['nmnist', 'aedat2', 'aedat3', 'aedat4', 'npy', 'npz'] as const),
-]
+export const eventFormats = ['nmnist', 'aedat2', 'aedat3', 'aedat4', 'npy', 'npz'] as const
 
 /** A format of event files. */
 export type EventFormat = 'nmnist' | 'aedat2' | 'aedat3' | 'aedat4' | 'npy' | 'npz'
