@@ -7,21 +7,16 @@ import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 // Figures of an epoch by which a training is judged.
 
 /** What an epoch is judged by. */
-export type Monitor =
-  | 'testAccuracy'
-  | 'testLoss'
-  | 'testMeanAbsoluteError'
-  | 'trainAccuracy'
-  | 'trainLoss'
+export type Monitor = (typeof monitors)[number]
 
 /** What can be judged by. */
-export const monitors: readonly Monitor[] = [
+export const monitors = [
   'testAccuracy',
   'testLoss',
   'testMeanAbsoluteError',
   'trainAccuracy',
   'trainLoss',
-]
+] as const
 
 /** What schedules read of an epoch. Records of `fit` have more; which are there, see there. */
 export interface EpochFigures {
@@ -249,25 +244,17 @@ function after(
   by: ScheduleBy,
   epoch: number,
   epochs: number,
-  at: ScheduleAt,
+  at: ScheduleAt | undefined,
 ): ScheduleAt {
-  const from = (n: number, all: number, shift: number): readonly [number, number] => [
-    Math.max(0, n - shift),
-    Math.max(1, all - shift),
-  ]
   const { step = epoch, steps = epochs, records = [] } = at ?? {}
-  const [stepThen, stepsThen] = from(
-    step,
-    steps,
-    by === 'step' ? length : (length * steps) / epochs,
-  )
-  const [epochThen, epochsThen] = by === 'step' ? [epoch, epochs] : from(epoch, epochs, length)
+  const inSteps = by === 'step' ? length : (length * steps) / epochs
+  const later = { step: Math.max(0, step - inSteps), steps: Math.max(1, steps - inSteps) }
+  if (by === 'step') return { ...later, epoch, epochs, records }
   return {
-    epoch: epochThen,
-    epochs: epochsThen,
-    step: stepThen,
-    steps: stepsThen,
-    records: by === 'step' ? records : records.filter(({ epoch }) => epoch > length),
+    ...later,
+    epoch: Math.max(0, epoch - length),
+    epochs: Math.max(1, epochs - length),
+    records: records.filter(({ epoch }) => epoch > length),
   }
 }
 

@@ -112,7 +112,7 @@ export function spikeListBytes(shape: SpikeShape, pairLists = usesPairLists(shap
  * each loop over a list is then foreseen for the second block (C = 64: 1.3 × as fast). Where two
  * blocks of the weight no longer fit the second-level cache beside each other, one.
  */
-export function spikeBlocksPerUnit(shape: SpikeShape): number {
+function spikeBlocksPerUnit(shape: SpikeShape): number {
   const rows = inputsOf(shape)
   return Math.min(shape.outC / shape.blockWidth, rows <= MAX_PAIRED_ROWS ? 2 : 1)
 }
@@ -121,7 +121,7 @@ export function spikeBlocksPerUnit(shape: SpikeShape): number {
  * Rows (image, y) of output pixels of one unit of SpikeLists: enough units, but not so short that
  * the rows of the input which neighbouring units both list outweigh their own.
  */
-export function spikeRowsPerUnit(shape: SpikeShape): number {
+function spikeRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
   return Math.min(rows, Math.max(worthwhileRows(shape), Math.ceil(rows / budgets.spikeUnits)))
 }
@@ -137,7 +137,7 @@ const blockGroups = (shape: SpikeShape): number =>
   Math.ceil(shape.outC / shape.blockWidth / spikeBlocksPerUnit(shape))
 
 /** Output pixels of one unit of SpikeConv; whole slots of moments. */
-export function spikePixelsPerUnit(shape: SpikeShape): number {
+function spikePixelsPerUnit(shape: SpikeShape): number {
   const pixels = pixelsOf(shape)
   const chunks = Math.ceil(budgets.spikeUnits / blockGroups(shape))
   const perUnit = Math.max(budgets.spikePixels, Math.ceil(pixels / chunks))

@@ -117,7 +117,7 @@ export function winogradInputPlan(g: Geometry, steps: number) {
  * Few channels: each unit transforms its own tiles and sums over them. Undefined where there are
  * too many channels, or too few tiles for several workers.
  */
-export function ownTilesPlan(g: Geometry, steps: number) {
+function ownTilesPlan(g: Geometry, steps: number) {
   const { images, inC, outC } = g
   const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
@@ -172,36 +172,34 @@ const fits = ({ g }: Task): boolean => winogradApplies(g) && winogradPays(g)
 /** A weight's gradient takes as long as lists of so many of the neurons. */
 const COST = 0.16
 
-export function emitInputGradient(b: ProgramBuilder, job: InputGradient): void {
-  const { name, g, steps, delta, weight, out } = job
-  const plan = winogradInputPlan(g, steps)
-  const { kernelFirst, rowsPerUnit } = plan
-  const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
-  for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
-    const part = {
-      g: { ...g, images },
-      steps,
-      weight,
-      delta: ref(delta, firstImage * outputBytes(g) * steps),
-      out: ref(out, firstImage * inputBytes(g) * steps),
-    }
-    if (kernelFirst)
-      emitSized(b, part, records.winogradKernelTransform, transformUnits, { scratch })
-    else emitSized(b, part, records.winogradInputTransform, transformUnits, { scratch, planeBytes })
-    const factor = kernelFirst
-      ? { delta: part.delta, weight: undefined }
-      : { weight, delta: undefined, planeBytes }
-    const products = { ...factor, kernelFirst, scratch, rowsPerUnit }
-    emitSized(b, part, records.winogradInputGradient, units, products)
-  }
-}
-
 export const winogradInput: Strategy<InputGradient> = {
   name: 'winograd',
   fits,
   // Beside the direct kernels' 1, in multiplications.
   cost: () => 0.25,
-  emit: emitInputGradient,
+  emit(b, { name, g, steps, delta, weight, out }) {
+    const plan = winogradInputPlan(g, steps)
+    const { kernelFirst, rowsPerUnit } = plan
+    const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
+    for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
+      const part = {
+        g: { ...g, images },
+        steps,
+        weight,
+        delta: ref(delta, firstImage * outputBytes(g) * steps),
+        out: ref(out, firstImage * inputBytes(g) * steps),
+      }
+      if (kernelFirst)
+        emitSized(b, part, records.winogradKernelTransform, transformUnits, { scratch })
+      else
+        emitSized(b, part, records.winogradInputTransform, transformUnits, { scratch, planeBytes })
+      const factor = kernelFirst
+        ? { delta: part.delta, weight: undefined }
+        : { weight, delta: undefined, planeBytes }
+      const products = { ...factor, kernelFirst, scratch, rowsPerUnit }
+      emitSized(b, part, records.winogradInputGradient, units, products)
+    }
+  },
 }
 
 /** `input.address` as a place. */
@@ -210,26 +208,25 @@ function placeOf({ name, input }: WeightGradient): Reference {
   return input.address
 }
 
-export function emitOwnTiles(
-  b: ProgramBuilder,
-  job: WeightGradient,
-  plan: NonNullable<ReturnType<typeof ownTilesPlan>>,
-): void {
+/** By units that transform their own tiles; false where there are too few, or too many channels. */
+function emitOwnTiles(b: ProgramBuilder, job: WeightGradient): boolean {
   const { name, g, out, accumulate } = job
+  const plan = ownTilesPlan(g, job.steps)
+  if (!plan) return false
   const { splits } = plan
+  const whole = withInput(job)
   const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
   const to = { partial, scale: job.input.scale ?? 1, out: undefined, accumulate: undefined }
-  emitSized(b, job, records.winogradWeightGradient, splits, { ...plan, in: placeOf(job), ...to })
+  const fields = { ...plan, in: placeOf(whole), ...to }
+  emitSized(b, whole, records.winogradWeightGradient, splits, fields)
   const sum = { outC: g.outC, partial, splits, out, accumulate }
   emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
+  return true
 }
 
-export function emitSharedTiles(
-  b: ProgramBuilder,
-  job: WeightGradient,
-  plan: ReturnType<typeof sharedTilesPlan>,
-): void {
+function emitSharedTiles(b: ProgramBuilder, job: WeightGradient): void {
   const { name, g, steps, delta, accumulate } = job
+  const plan = sharedTilesPlan(g, steps)
   const { buffer, offset } = placeOf(job)
   const shared = { ...plan, scratch: b.buffer(`${name} winograd`, plan.sharedBytes) }
   for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
@@ -253,9 +250,7 @@ export const winogradWeight: Strategy<WeightGradient> = {
   fits: (task) => fits(task) && !task.indirect && !task.still,
   cost: () => COST,
   emit(b, job) {
-    const own = ownTilesPlan(job.g, job.steps)
-    if (own) emitOwnTiles(b, withInput(job), own)
-    else emitSharedTiles(b, job, sharedTilesPlan(job.g, job.steps))
+    if (!emitOwnTiles(b, job)) emitSharedTiles(b, job)
   },
 }
 
@@ -272,38 +267,22 @@ export function stridePays(g: Geometry): boolean {
   return Math.min(g.inC, g.outC) >= 8 && used >= 0.7
 }
 
-export function stridePlan(g: Geometry, steps: number) {
-  const { images, inC, outC, blockWidth } = g
-  const across = tiles(g.outW)
-  const rows = images * tiles(g.outH) * steps
-  const blocks = Math.ceil(inC / Winograd.Block)
-  const rowsPerUnit = tileRows(budgets.strideTiles, across, rows / budgets.strideUnits)
-  return {
-    /** Tile rows of a unit. */
-    rowsPerUnit,
-    units: Math.ceil(rows / rowsPerUnit),
-    kernelUnits: blocks * (outC / blockWidth),
-    /** Bytes of the transformed kernels. */
-    kernelBytes:
-      blocks * WinogradStride.Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
-  }
-}
-
-export function emitStrideGradient(
-  b: ProgramBuilder,
-  job: InputGradient,
-  { rowsPerUnit, units, kernelUnits, kernelBytes }: ReturnType<typeof stridePlan>,
-): void {
-  const scratch = b.buffer(`${job.name} winograd`, kernelBytes)
-  emitSized(b, job, records.winogradStrideKernels, kernelUnits, { scratch })
-  emitSized(b, job, records.winogradStrideGradient, units, { scratch, rowsPerUnit })
-}
-
 /** With one row per pixel the direct kernel is as fast, and keeps its bits. */
 export const winogradStride: Strategy<InputGradient> = {
   name: 'winograd stride',
   fits: ({ g, steps }) => steps > 1 && strideApplies(g) && stridePays(g),
   // Beside the direct kernels' 1, in multiplications.
   cost: () => WinogradStride.Planes / 144,
-  emit: (b, job) => emitStrideGradient(b, job, stridePlan(job.g, job.steps)),
+  emit(b, job) {
+    const { images, inC, outC, outH, outW, blockWidth } = job.g
+    const rows = images * tiles(outH) * job.steps
+    const rowsPerUnit = tileRows(budgets.strideTiles, tiles(outW), rows / budgets.strideUnits)
+    const blocks = Math.ceil(inC / Winograd.Block)
+    const kernelBytes = Winograd.BlockBytes * outC + Winograd.PlanePadding
+    const bytes = blocks * WinogradStride.Kernels * kernelBytes
+    const scratch = b.buffer(`${job.name} winograd`, bytes)
+    emitSized(b, job, records.winogradStrideKernels, blocks * (outC / blockWidth), { scratch })
+    const units = Math.ceil(rows / rowsPerUnit)
+    emitSized(b, job, records.winogradStrideGradient, units, { scratch, rowsPerUnit })
+  },
 }
