@@ -36,20 +36,11 @@ export interface LayerOperations {
   readonly membraneUpdates?: number
 }
 
-/** Operations of one sample, means over all that were evaluated. */
-export interface Operations {
-  /** Multiply-accumulates of layers that read numbers; a weight or value of 0 does not count. */
-  readonly effectiveMacs: number
-  /** Accumulates of layers that read spikes; a weight of 0 does not count. */
-  readonly effectiveAcs: number
-  /** Operations of all layers with weights, zeros included. */
-  readonly dense: number
-  /** How often a neuron's potential was another than a step before, the first step included. */
-  readonly membraneUpdates: number
-  /** Share of the outputs of neurons and relu, over all steps, that are 0; 0 without such. */
-  readonly activationSparsity: number
-  /** Share of all weights that are 0. */
-  readonly connectionSparsity: number
+/**
+ * Operations of one sample, means over all that were evaluated: sums over the layers, and shares of
+ * all weights and outputs, 0 where there are none.
+ */
+export interface Operations extends Required<Omit<LayerOperations, 'kind'>> {
   /** What these accumulates would take in 45 nm. */
   readonly energy: Energy
   /** The same of each layer, by name. */
@@ -184,7 +175,7 @@ export class OperationCounts {
     )
     this.neurons = new Map(activity.neurons.map((probe) => [probe, { changes: 0, spikes: 0 }]))
     this.take(false)
-    this.want(1)
+    wantActivity(session, 1)
   }
 
   /** A batch with so many samples has run. */
@@ -197,16 +188,12 @@ export class OperationCounts {
 
   /** Counts no more. */
   end(): void {
-    this.want(0)
-  }
-
-  private want(value: 0 | 1): void {
-    wantActivity(this.session, value)
+    wantActivity(this.session, 0)
   }
 
   /** Adds up what has been counted. */
   private async collect(): Promise<void> {
-    const values = [...this.values.keys()].flatMap(({ counts, others }) => [counts, others ?? []])
+    const values = [...this.values.keys()].flatMap(({ counts, others = [] }) => [counts, others])
     const neurons = [...this.neurons.keys()].map(({ counts }) => counts)
     await this.session.refresh([...values.flat(), ...neurons])
     this.take(true)
@@ -250,7 +237,7 @@ export class OperationCounts {
     await this.collect()
     const { nodes } = this.session.graph
     const layers: Record<string, LayerOperations> = {}
-    const sums = noSums()
+    const sums = new Sums()
     const put = (node: GraphNode, found: Omit<LayerOperations, 'kind'>): void => {
       layers[node.name] = { ...layers[node.name], kind: node.kind, ...found }
     }
@@ -328,18 +315,16 @@ export class OperationCounts {
 }
 
 /** Sums over all layers. */
-const noSums = () => ({
-  macs: 0,
-  acs: 0,
-  dense: 0,
-  updates: 0,
-  active: 0,
-  outputs: 0,
-  zero: 0,
-  weights: 0,
-})
-
-type Sums = ReturnType<typeof noSums>
+class Sums {
+  macs = 0
+  acs = 0
+  dense = 0
+  updates = 0
+  active = 0
+  outputs = 0
+  zero = 0
+  weights = 0
+}
 
 interface Weight {
   readonly size: number
@@ -351,11 +336,11 @@ interface Weight {
 
 /** Most weights are not 0, which is seen where they are: padding is. */
 function weightOf(session: Session, { index, layer }: GraphNode, role: string): Weight {
+  const { parameters, named } = session.plan
   const place = (role: string) => {
-    const found = session.plan.parameters.find((p) => p.node === index && p.role === role)
+    const found = parameters.find((p) => p.node === index && p.role === role)
     if (!found) throw new Error(`node ${index} has no ${role}`)
-    const stored = storedAt(session, session.plan.named.parameters.address, found)
-    return { layout: found.layout, stored }
+    return { layout: found.layout, stored: storedAt(session, named.parameters.address, found) }
   }
   const { layout, stored } = place(role)
   const size = layout.shape.reduce((a, b) => a * b, 1)

@@ -37,6 +37,14 @@ export const textOf = (value: unknown): string =>
       : of
   }) ?? 'undefined'
 
+export const places = (value: number): number => Number(value.toPrecision(4))
+
+/** Plain data with figures of four places: kernels may round otherwise. */
+export const rounded = (of: unknown): object =>
+  JSON.parse(textOf(of), (_, value: unknown) => (typeof value === 'number' ? places(value) : value))
+
+export const shortOf = (of: unknown): string => JSON.stringify(rounded(of))
+
 /** What the system says of a file, and the language of a mistake, differs from one to another. */
 const messageOf = (error: unknown): string => {
   if (error instanceof TypeError) return '! TypeError'

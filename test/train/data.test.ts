@@ -32,16 +32,6 @@ for (const method of usualMethods)
       expectClose(name, values, states[1][name].data, 1e-3)
   })
 
-test('fewer samples than a batch, behind batchNorm2d: they train, a single one too', async () => {
-  const model = await compileToy({ batchSize: 16 })
-  for (const count of [1, 3, 15]) {
-    const { data } = toy(count, 2)
-    const { epochs } = await model.fit(data, { epochs: 3, validation: data })
-    assert.is(epochs.length, 3)
-    assert.ok(epochs.every(({ trainLoss, testLoss }) => Number.isFinite(trainLoss + testLoss!)))
-  }
-})
-
 for (const method of ['rate', 'ottt'] as const)
   test(`${method}, dropLast false: the last batch trains too, as one of its own size`, async () => {
     const { data } = toy(20, 1)

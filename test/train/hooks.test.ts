@@ -12,8 +12,6 @@ const train = toy(24, 1).data
 const other = toy(16, 2).data
 const { images } = toy(8, 3)
 
-const wrong = (options: unknown): api.FitOptions => options as api.FitOptions
-
 test('onFitEnd: an error keeps nobody else from being told; the first one is thrown behind', async () => {
   const model = await compileSmall()
   for (const fails of [false, true]) {
@@ -249,24 +247,10 @@ test('a callback may be of a class with fields, private ones and parents', async
     readonly name = 'misspelt'
     onEpochEnd(): void {}
   }
-  const known = 'onFitStart, onStep, onEpoch, onFitEnd'
-  const cases: [unknown, string][] = [
-    [new Misspelt(), `.onEpochEnd is not a hook; known are ${known}`],
-    [{ name: 'a', onBatch() {} }, `.onBatch is not a hook; known are ${known}`],
-    [{ name: 'a', last: 'yes' }, '.last must be true or false, got "yes"'],
-    [{ onEpoch() {} }, '.name must be a text, got undefined'],
-    [{ name: 'a', onEpoch: 3 }, '.onEpoch must be a function, got 3'],
-    [null, ' must be a callback: an object with a name and hooks such as onEpoch, got null'],
-    [
-      () => {},
-      ' must be a callback: an object with a name and hooks such as onEpoch, got the function (anonymous)',
-    ],
-  ]
-  for (const [callback, expected] of cases)
-    assert.is(
-      await messageOf(() => model.fit(train, wrong({ callbacks: [callback] }))),
-      `fit.callbacks[0]${expected}`,
-    )
+  assert.is(
+    await messageOf(() => model.fit(train, { callbacks: [new Misspelt()] })),
+    'fit.callbacks[0].onEpochEnd is not a hook; known are onFitStart, onStep, onEpoch, onFitEnd',
+  )
 })
 
 test('onFitStart and onFitEnd may evaluate and predict; the training is as without', async () => {

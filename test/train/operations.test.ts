@@ -1,5 +1,6 @@
 /** Operations, membrane updates and spikes beside a simulation that loops over everything. */
 import * as assert from 'uvu/assert'
+import { mean } from '../../src/base/numbers.js'
 import {
   type CompileOptions,
   cubaLif,
@@ -15,7 +16,7 @@ import {
   type StateDict,
 } from '../../src/index.js'
 import { type Graph, type GraphNode, trace } from '../../src/network/trace.js'
-import { expectRefusal } from '../files/temporary.js'
+import { expectRefusals } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
@@ -27,15 +28,15 @@ type Tensor = Float64Array
 type Shape = readonly [number, number, number]
 
 /** What the simulation counts. */
-interface Sums {
-  macs: number
-  acs: number
-  dense: number
-  updates: number
-  active: number
-  outputs: number
+class Sums {
+  macs = 0
+  acs = 0
+  dense = 0
+  updates = 0
+  active = 0
+  outputs = 0
   /** Trains of the layers of neurons, [image][t·C·H·W]. */
-  readonly trains: Map<string, number[][]>
+  readonly trains = new Map<string, number[][]>()
 }
 
 const total = (values: Tensor): number => values.reduce((a, b) => a + b, 0)
@@ -45,15 +46,7 @@ const ones = (values: ArrayLike<number>, all = false): Tensor =>
 
 /** A network that is run for one image after the other, and what of its layers with weights counts. */
 class Simulation {
-  readonly sums: Sums = {
-    macs: 0,
-    acs: 0,
-    dense: 0,
-    updates: 0,
-    active: 0,
-    outputs: 0,
-    trains: new Map(),
-  }
+  readonly sums = new Sums()
   /** Operations of each layer, and whether all that it reads is 0 or ±1. */
   private readonly layers = new Map<string, { operations: number; binary: boolean }>()
   private cells = new Map<string, CellState>()
@@ -164,10 +157,8 @@ class Simulation {
     if (cell.vThreshold === null) return out
     const { trains } = this.sums
     if (!trains.has(name)) trains.set(name, [[]])
-    trains
-      .get(name)
-      ?.at(-1)
-      ?.push(...out)
+    const train = trains.get(name)?.at(-1)
+    train?.push(...out)
     return this.emit(out)
   }
 }
@@ -309,12 +300,7 @@ for (const [name, each] of Object.entries(cases))
 
 /** Share of the neurons and steps that have a spike, of each layer. */
 const ratesOf = (trains: Sums['trains']): Record<string, number> =>
-  Object.fromEntries(
-    [...trains].map(([name, images]) => {
-      const all = images.flat()
-      return [name, all.reduce((a, b) => a + b, 0) / all.length]
-    }),
-  )
+  Object.fromEntries([...trains].map(([name, images]) => [name, mean(images.flat())]))
 
 /** Spike trains of `spikes` and `monitor` are those of the simulation. */
 async function checkSpikes(
@@ -324,63 +310,43 @@ async function checkSpikes(
   { trains }: Sums,
   T: number,
 ): Promise<void> {
-  const names = model.session.settings.record
-  assert.equal(names, [...trains.keys()])
   const n = Math.min(2, model.batchSize)
+  const { layers, labels, samples } = await model.monitor(data, { limit: 4 })
+  assert.equal([samples, [...(labels ?? [])]], [4, [0, 1, 2, 0]])
   await model.predict(images.subarray(0, (n * images.length) / 5))
-  const recording = await model.monitor(data, { limit: 4 })
-  assert.is(recording.samples, 4)
-  assert.equal([...(recording.labels ?? [])], [0, 1, 2, 0])
-  await model.predict(images.subarray(0, (n * images.length) / 5))
-  for (const name of names) {
+  assert.equal(model.session.settings.record, [...trains.keys()])
+  for (const [name, all] of trains) {
+    const expected = all.slice(0, 4)
     const { shape, data: spikes } = model.spikes(name)
-    const size = shape[2] * shape[3] * shape[4]
     assert.equal(shape.slice(0, 2), [n, T])
-    const layer = recording.layers[name]
-    for (let b = 0; b < 4; b++)
-      for (let neuron = 0; neuron < size; neuron++) {
-        let sum = 0
-        for (let t = 0; t < T; t++) {
-          const expected = trains.get(name)?.[b][t * size + neuron] as number
-          sum += expected
-          const at = (b * T + t) * size + neuron
-          if (b < n) assert.is(spikes[at], expected, `${name} ${b} ${neuron} ${t}`)
-          assert.is(layer.spikes?.[at], expected, `${name} ${b} ${neuron} ${t}`)
-        }
-        assert.is(layer.rates[b * size + neuron], Math.fround(sum / T))
-      }
-    const mean = layer.rates.reduce((a, b) => a + b, 0) / layer.rates.length
-    assert.ok(Math.abs(layer.stepRates.reduce((a, b) => a + b, 0) / T - mean) < 1e-6)
+    assert.equal([...spikes], expected.slice(0, n).flat(), name)
+    const { spikes: recorded, rates, stepRates } = layers[name]
+    assert.equal([...(recorded as Uint8Array)], expected.flat(), name)
+    const size = shape[2] * shape[3] * shape[4]
+    const wanted = expected.flatMap((train) =>
+      Array.from({ length: size }, (_, i) => mean(train.filter((_, at) => at % size === i))),
+    )
+    assert.equal([...rates], [...Float32Array.from(wanted)], name)
+    assert.ok(Math.abs(mean([...stepRates]) - mean(wanted)) < 1e-6)
   }
 }
 
 test('what is not recorded, or does not fit, is refused by name', async () => {
-  const at = (more: Partial<CompileOptions>) =>
-    compileNet('flatten, linear 8, lif, linear 3', {
-      input: [4],
-      batchSize: 2,
-      purpose: 'inference',
-      ...more,
-    })
-  const [plain, model] = [await at({}), await at({ record: ['2'] })]
+  const of = { input: [4], batchSize: 2, purpose: 'inference' } as const
+  const text = 'flatten, linear 8, lif, linear 3'
+  const [plain, model] = [
+    await compileNet(text, of),
+    await compileNet(text, { ...of, record: ['2'] }),
+  ]
   const data = fromArrays({ images: new Float32Array(8), labels: [0, 1], shape: [4], classes: 3 })
-  const monitored = (options: object) => () => model.monitor(data, options)
-  for (const [call, message] of [
+  await expectRefusals([
     [() => plain.spikes('2'), /"2" are not kept; compile with record/],
     [() => plain.spikes('x'), /no layer of neurons "x"; there are 2/],
     [() => plain.monitor(data), /compile with record: true/],
     [() => model.spikes('2'), /nothing has run yet/],
-    [monitored({ layers: ['1'] }), /no layer of neurons "1"/],
-    [monitored({ layers: [] }), /needs layers/],
-    [monitored({ maxBytes: 100 }), /take 128 bytes, more than maxBytes \(100\)/],
-    [monitored({ rates: true }), /rates/],
-    [() => at({ record: ['0'] }), /compile.record must/],
-    [() => at({ record: [null] as never }), /compile.record must/],
-  ] as const)
-    await expectRefusal(async () => call(), message)
-  assert.is((await plain.evaluate(data, { operations: false })).operations, undefined)
-  const rates = await model.monitor(data, { keep: 'rates' })
-  assert.is(rates.layers[2].spikes, undefined)
+    [() => model.monitor(data, { layers: ['1'] }), /no layer of neurons "1"/],
+    [() => model.monitor(data, { maxBytes: 100 }), /take 128 bytes, more than maxBytes \(100\)/],
+  ])
 })
 
 test('series and cells count, and are recorded', async () => {

@@ -10,6 +10,7 @@ import {
   type Line,
   lineOf,
   outcomeOfPromise,
+  shortOf,
   textOf,
   values,
 } from '../support/outcomes.js'
@@ -113,10 +114,6 @@ const few = all.filter((value) => !(Number(value) > 6 && Number(value) <= 2 ** 2
 
 const lines: Line[] = []
 
-const rounded = (_: string, value: unknown): unknown =>
-  typeof value === 'number' ? Number(value.toPrecision(4)) : value
-const short = (of: unknown): string => JSON.stringify(JSON.parse(textOf(of)), rounded)
-
 /** The options that a call knows, by what it says of another. */
 async function known(call: (options: object) => unknown): Promise<readonly string[]> {
   const message = await outcomeOfPromise(() => call({ '?': 1 }))
@@ -129,7 +126,7 @@ async function table(
   base: object,
   call: (options: object) => unknown,
   given: readonly unknown[] = all,
-  show: (of: unknown) => string = short,
+  show: (of: unknown) => string = shortOf,
   only?: readonly string[],
 ): Promise<void> {
   for (const option of only ?? (await known(call))) {
@@ -166,7 +163,7 @@ test('fit', async () => {
     { ...base, loss: api.mse({ targets: 'values' }) },
     fit({ ...data, targets: numbers }),
     named,
-    short,
+    shortOf,
     ['loss', 'validation', 'schedule', 'callbacks'],
   )
   const found: [unknown, string][] = []
@@ -174,7 +171,7 @@ test('fit', async () => {
     const of = fit(value as api.Dataset)
     found.push([
       value,
-      await outcomeOfPromise(() => of({ ...base, loss: api.crossEntropy() }), short),
+      await outcomeOfPromise(() => of({ ...base, loss: api.crossEntropy() }), shortOf),
     ])
   }
   lines.push(lineOf('fit of data', found))

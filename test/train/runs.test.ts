@@ -14,18 +14,16 @@ import {
   hashOf,
   type Line,
   outcomeOfPromise,
+  places,
   plainLine,
+  rounded,
+  shortOf,
   textOf,
 } from '../support/outcomes.js'
 
 const { flatten, lif, linear, sequential, batchNorm1d, dropout } = api
 let clock = 0
 const lines: Line[] = []
-
-const places = (value: number): number => Number(value.toPrecision(4))
-const rounded = (of: unknown): object =>
-  JSON.parse(textOf(of), (_, value: unknown) => (typeof value === 'number' ? places(value) : value))
-const short = (of: unknown): string => JSON.stringify(rounded(of))
 
 /** Reading the i-th sample takes 1 + i % 3 ms. */
 function dataOf(length: number, more: object = {}): api.Dataset {
@@ -83,7 +81,7 @@ function teller(tell: (line: string) => void): api.Callback {
   const steps: string[] = []
   return {
     name: 'teller',
-    onFitStart: (start) => tell(`start ${short(start)}`),
+    onFitStart: (start) => tell(`start ${shortOf(start)}`),
     onStep(info, training) {
       clock += 10
       const rates = Object.values(training.firingRates())
@@ -92,11 +90,11 @@ function teller(tell: (line: string) => void): api.Callback {
     onEpoch(record, training) {
       clock += 1000
       tell(`steps ${steps.splice(0).join(', ')}`)
-      tell(`epoch ${short(record)} averages ${short(sums(training.averages() ?? {}))}`)
+      tell(`epoch ${shortOf(record)} averages ${shortOf(sums(training.averages() ?? {}))}`)
     },
     onFitEnd(history) {
       const epochs = history?.epochs.map(({ epoch }) => epoch)
-      tell(`end ${short({ ...history, epochs })}`)
+      tell(`end ${shortOf({ ...history, epochs })}`)
     },
   }
 }
@@ -300,7 +298,7 @@ async function filesOf(dir: string, tell: (line: string) => void): Promise<void>
     const { about, tensors } = await parseCheckpoint(bytes, name)
     const { setting, ...rest } = about as { setting: unknown; version: string }
     const same = { ...rest, version: rest.version === VERSION }
-    tell(`file ${name}: ${short(same)} ${short(sums(tensors))} ${hashOf(textOf(setting))}`)
+    tell(`file ${name}: ${shortOf(same)} ${shortOf(sums(tensors))} ${hashOf(textOf(setting))}`)
   }
 }
 
@@ -336,7 +334,7 @@ for (const [name, { network = small, compile = {}, data = train, fits }] of Obje
             ),
           )
           tell(`progress ${text.join(' | ')}`)
-          tell(`weights ${short(sums(model.stateDict()))}, method ${model.method}`)
+          tell(`weights ${shortOf(sums(model.stateDict()))}, method ${model.method}`)
           await filesOf(dir, tell)
         }
         await model.dispose()

@@ -14,12 +14,12 @@ import {
   hashOf,
   type Line,
   outcomeOfPromise,
+  places,
   plainLine,
   textOf,
 } from '../support/outcomes.js'
 
 const lines: Line[] = []
-const places = (value: number): number => Number(value.toPrecision(4))
 const short = (of: unknown): string =>
   JSON.stringify(
     JSON.parse(textOf(of), (_, value: unknown) => {

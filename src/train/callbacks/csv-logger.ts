@@ -54,7 +54,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more:
       const known = start.resumed ? kept?.bytes : undefined
       kept = undefined
       table = new CsvTable(path)
-      await writing(path, () => table.open({ append, overwrite, known }, start, training))
+      await writing(path, () => table.open({ append, overwrite }, known, start, training))
       return {
         async onEpoch(record) {
           if (!record.partial) await writing(path, () => table.add(record))
@@ -68,11 +68,6 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more:
   })
 }
 
-interface TableStart extends Pick<CsvLoggerOptions, 'append' | 'overwrite'> {
-  /** How much of the file a checkpoint knows. */
-  readonly known: number | undefined
-}
-
 /** The file of one training. */
 class CsvTable {
   /** How much of the file is written. */
@@ -83,8 +78,10 @@ class CsvTable {
 
   constructor(private readonly path: string) {}
 
+  /** @param asked how much of the file a checkpoint knows */
   async open(
-    { append, overwrite, known: asked }: TableStart,
+    { append, overwrite }: CsvLoggerOptions,
+    asked: number | undefined,
     start: FitStart,
     training: Training,
   ): Promise<void> {
