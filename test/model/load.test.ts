@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { givenModel, givenNetwork } from '../../src/cli/which-model.js'
 import { serializeState } from '../../src/files/state.js'
 import * as api from '../../src/index.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
@@ -96,8 +97,6 @@ test('what is wrong in a file or meant for another reader: the file is named, an
 
 test('a small file of a large network: its weights are missed before memory is taken', () =>
   withFolder(async (folder) => {
-    const { serializeState } = await import('../../src/files/state.js')
-    const { givenModel, givenNetwork } = await import('../../src/cli/which-model.js')
     const model = await api.sequential(api.linear(8, 3)).compile({ input: [8] })
     const { network, ...rest } = model.toJSON()
     await model.dispose()

@@ -28,13 +28,16 @@ export interface Network {
   readonly parameters: number
 }
 
+const cifar = { input: [3, 32, 32] } as const
+const imagenet = { input: [3, 224, 224], small: [3, 32, 32], parameters: 21806184 } as const
+
 export const networks: readonly Network[] = [
-  { name: 'vgg11', make: vgg11, input: [3, 32, 32], small: [3, 16, 16], parameters: 11001354 },
-  { name: 'vgg13', make: vgg13, input: [3, 32, 32], small: [3, 16, 16], parameters: 9416010 },
+  { name: 'vgg11', make: vgg11, ...cifar, small: [3, 16, 16], parameters: 11001354 },
+  { name: 'vgg13', make: vgg13, ...cifar, small: [3, 16, 16], parameters: 9416010 },
   {
     name: 'vggsnnCifar',
     make: (options) => vggsnn({ ...options, imageSize: 32 }),
-    input: [3, 32, 32],
+    ...cifar,
     small: [3, 32, 32],
     parameters: 9272074,
   },
@@ -45,22 +48,10 @@ export const networks: readonly Network[] = [
     small: [2, 48, 48],
     parameters: 9271498,
   },
-  { name: 'resnet18', make: resnet18, input: [3, 32, 32], small: [3, 8, 8], parameters: 11173962 },
-  { name: 'resnet19', make: resnet19, input: [3, 32, 32], small: [3, 8, 8], parameters: 12697994 },
-  {
-    name: 'sewResnet34',
-    make: sewResnet34,
-    input: [3, 224, 224],
-    small: [3, 32, 32],
-    parameters: 21806184,
-  },
-  {
-    name: 'preactResnet34',
-    make: preactResnet34,
-    input: [3, 224, 224],
-    small: [3, 32, 32],
-    parameters: 21806184,
-  },
+  { name: 'resnet18', make: resnet18, ...cifar, small: [3, 8, 8], parameters: 11173962 },
+  { name: 'resnet19', make: resnet19, ...cifar, small: [3, 8, 8], parameters: 12697994 },
+  { name: 'sewResnet34', make: sewResnet34, ...imagenet },
+  { name: 'preactResnet34', make: preactResnet34, ...imagenet },
 ]
 
 /**

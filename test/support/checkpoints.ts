@@ -18,13 +18,13 @@ import {
 const data = fromArrays({
   inputs: Float32Array.from({ length: 48 }, (_, i) => Math.sin(i)),
   labels: Array.from({ length: 12 }, (_, i) => i % 2),
-  ...{ shape: [4], classes: 2, name: 'tiny' },
+  shape: [4],
+  classes: 2,
+  name: 'tiny',
 })
 
 const compileTiny = (): Promise<Model> =>
-  sequential(linear(4, 3), lif(), linear(3, 2)).compile({
-    ...{ input: [4], batchSize: 4, timeSteps: 2 },
-  })
+  sequential(linear(4, 3), lif(), linear(3, 2)).compile({ input: [4], batchSize: 4, timeSteps: 2 })
 
 const monitor = 'trainLoss'
 const options = { epochs: 2, schedule: plateau({ monitor, patience: 0 }) }
@@ -49,7 +49,8 @@ export async function checkpoints(): Promise<{ fit: Uint8Array; model: Uint8Arra
   try {
     let fit: Promise<Uint8Array> | undefined
     const keep: Callback = {
-      ...{ name: 'keep', last: true },
+      name: 'keep',
+      last: true,
       onStep: ({ epoch, step }, training) => {
         if (epoch === 1 && step === 1) fit = serializeCheckpoint(training.snapshot())
       },

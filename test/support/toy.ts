@@ -52,7 +52,10 @@ export const compileToy = (
   net: string | Block = TOY,
 ): Promise<Model> =>
   modelOf(typeof net === 'string' ? toyNet(net) : net, {
-    ...{ input: toyShape, batchSize: 8, timeSteps: 3, ...options },
+    input: toyShape,
+    batchSize: 8,
+    timeSteps: 3,
+    ...options,
   })
 
 /** One layer of neurons, where only the training matters. */

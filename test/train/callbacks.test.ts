@@ -74,14 +74,13 @@ test('a signal behind the best epoch: the checkpoint of the end holds the best w
       compileSmall(),
     ])
     // The first epoch is the best.
-    const of: api.FitOptions = { ...options, epochs: 4 }
+    const of: api.FitOptions = { ...options, epochs: 4, schedule: undefined }
     const early = (): api.Callback =>
       api.earlyStopping({ mode: 'max', monitor: 'trainLoss', patience: 99, restoreBest: true })
-    await whole.fit(train, { ...of, schedule: undefined, callbacks: [early()] })
-    const more = { ...of, schedule: undefined, ...stopAt(6) }
-    await model.fit(train, { ...more, callbacks: [early(), api.checkpoint({ dir })] })
-    const rest = { ...of, schedule: undefined, resume: dir }
-    await again.fit(train, { ...rest, callbacks: [early(), api.checkpoint({ dir })] })
+    await whole.fit(train, { ...of, callbacks: [early()] })
+    const callbacks = () => [early(), api.checkpoint({ dir })]
+    await model.fit(train, { ...of, ...stopAt(6), callbacks: callbacks() })
+    await again.fit(train, { ...of, resume: dir, callbacks: callbacks() })
     expectSameBits('resumed', whole.stateDict(), again.stateDict())
   }))
 

@@ -1,6 +1,6 @@
 // runs: apart
 /** The thread that writes the folder of a large run where checkpoints lie within epochs. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
@@ -80,7 +80,6 @@ test('errors of the folder come through the thread as they are', () =>
   withFolder(async (dir) => {
     let steps = 0
     const onStep = async (): Promise<void> => {
-      const { rm } = await import('node:fs/promises')
       if (++steps === 5) await rm(join(dir, 'run.lock'))
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
