@@ -35,8 +35,12 @@ test('numbers are compared with differences too, and print as a table', () => {
 
 test('all options reach the neuron: surrogates as texts, starts, rates and their solver', () => {
   const options = {
-    ...{ surrogate: '1/(1 + (alpha*x)^2)', alpha: 3, init: { v: 'v0' }, dt: 0.5 },
-    ...({ solver: 'exponentialEuler', steps: 20 } as const),
+    surrogate: '1/(1 + (alpha*x)^2)',
+    alpha: 3,
+    init: { v: 'v0' },
+    dt: 0.5,
+    solver: 'exponentialEuler' as const,
+    steps: 20,
   }
   const text = 'dv/dt = (x - v)/tau; spike = v > th; v = where(spike, v0*dt, v)'
   const check = checkNeuron(text, { tau: 2, th: 0.4, v0: 0.25 }, options)
@@ -45,7 +49,10 @@ test('all options reach the neuron: surrogates as texts, starts, rates and their
     const { text, parameters, learn: _, ...of } = entry
     const scale = { izhikevich: 20, adex: 1500 }[name] ?? 1
     const found = checkNeuron(text, parameters as Record<string, number>, {
-      ...{ ...of, input: [scale * -0.2, scale], tolerance: 2e-3, steps: 30 },
+      ...of,
+      input: [scale * -0.2, scale],
+      tolerance: 2e-3,
+      steps: 30,
     })
     assert.ok(found.ok, `${name}: ${found}`)
   }

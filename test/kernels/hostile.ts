@@ -109,7 +109,10 @@ function compileKernels(neuron: Equations): void {
   const shape = [8, 1, 1] as const
   const tensor = { steps: 16, stored: 8 }
   const layer = layerOf({
-    ...{ name: 'it', model, shape, parameters: new Map() },
+    name: 'it',
+    model,
+    shape,
+    parameters: new Map(),
     inputs: [{ tensor } as never],
   })
   const steps = 16

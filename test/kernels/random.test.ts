@@ -52,10 +52,17 @@ function check(seed: number): void {
     surrogate: written(surrogateTexts[surrogate]),
     alpha,
     parameters: names.map((name) => ({
-      ...{ name, level: Level.Layer, learns: true, offset: 0, value: parameters[name] },
+      name,
+      level: Level.Layer,
+      learns: true,
+      offset: 0,
+      value: parameters[name],
     })),
     learn: names,
-    ...{ init: {}, terms: [{}], padded: real < channels, wide: channels % 8 === 0 },
+    init: {},
+    terms: [{}],
+    padded: real < channels,
+    wide: channels % 8 === 0,
   }
   const runner = new KernelRunner(
     layer,

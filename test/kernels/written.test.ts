@@ -22,11 +22,15 @@ const presets = {
 }
 
 const options: ForwardOptions = { steps: 3, totalSteps: 3, eligibility: true, traces: true }
+const ofLayer = { terms: [{ affine: true }], padded: true, wide: false } as const
+const parameterOf = (name: string, value: number, learns = false) => {
+  return { name, value, learns, level: Level.Layer, offset: 0 }
+}
 
 for (const [name, preset] of Object.entries(presets))
   test(`${name}: states, ranges and kernels`, () => {
-    const { equations, parameters, surrogate, alpha, init, learn } = presetOf(preset)
-    const names = Object.keys(parameters)
+    const { equations, parameters: values, surrogate, alpha, init, learn } = presetOf(preset)
+    const names = Object.keys(values)
     const read = readNeuron({ what: equations.what, text: equations.text }, names)
     for (const key of ['what', 'states', 'potential', 'output'] as const)
       assert.equal(read[key], equations[key], key)
@@ -35,33 +39,20 @@ for (const [name, preset] of Object.entries(presets))
       range,
     ])
     assert.equal(ranges, [...equations.ranges])
-    const layer: Omit<Layer, 'equations'> = {
-      ...{ surrogate, alpha, init, learn: [...learn.keys()] },
-      parameters: names.map((one) => ({
-        ...{ name: one, level: Level.Layer, learns: learn.has(one), offset: 0 },
-        value: parameters[one] as number,
-      })),
-      ...{ terms: [{ affine: true }], padded: true, wide: false },
-    }
+    const parameters = names.map((one) => parameterOf(one, values[one] as number, learn.has(one)))
+    const own = { ...ofLayer, surrogate, alpha, init, parameters, learn: [...learn.keys()] }
     const [ours, theirs] = [equations, read].map(
-      (of) => forwardKernel({ ...layer, equations: of }, options).func,
+      (of) => forwardKernel({ ...own, equations: of }, options).func,
     )
     assert.is(ours, theirs)
   })
 
 test('surrogates', () => {
   const { equations } = presetOf(lif())
+  const parameters = ['tau', 'vThreshold'].map((name) => parameterOf(name, 2))
+  const own = { ...ofLayer, equations, parameters, alpha: 2, init: {}, learn: [] }
   const kernelOf = (surrogate: Layer['surrogate']): string =>
-    forwardKernel(
-      {
-        ...{ equations, surrogate, alpha: 2, init: {}, learn: [] },
-        parameters: ['tau', 'vThreshold'].map((name) => ({
-          ...{ name, value: 2, level: Level.Layer, learns: false, offset: 0 },
-        })),
-        ...{ terms: [{}], padded: false, wide: true },
-      },
-      options,
-    ).func
+    forwardKernel({ ...own, surrogate }, options).func
   for (const text of Object.values(surrogateTexts))
     assert.is(kernelOf(written(text)), kernelOf(readSurrogate({ what: 'surrogate', text })))
 })

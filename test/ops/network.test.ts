@@ -128,7 +128,7 @@ for (const method of ['rate', 'bptt'] as const)
     const delta2 = rate
       ? ops.lifBackward({ mode: 'rate', input: still2 }, ofSpikes2, c.eligibilities)
       : ops.lifBackward({ ...time, input: timed2 }, ofSpikes2, current2, c.n.scale, c.n.shift)
-    /** Of a normalisation, from x̂ in the rate method, or from its input. */
+    /** Back through a normalisation: from x̂ in the rate method, else from its input. */
     const normBack = (
       layer: number,
       shape: object,

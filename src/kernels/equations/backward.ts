@@ -175,7 +175,10 @@ class Backward {
       width: layer.wide ? 2 : 1,
       padded: layer.padded,
       common: [],
-      ...{ places: neurons.places, lower: this.lower, start, sections },
+      places: neurons.places,
+      lower: this.lower,
+      start,
+      sections,
     })
   }
 
