@@ -19,6 +19,7 @@ import {
   forwardReference,
   forwardSizes,
   randomConv,
+  readSpikes,
   runWith,
   sameBits,
   shapesOf,
@@ -74,40 +75,6 @@ floats(
   'grouped',
 )
 
-/** Sums of spikes of several sources, or their means over windows; float64. */
-function spikeInput(r: RandomShapes, c: ConvCase, summed: boolean) {
-  const many = summed && r.chance(0.5) ? r.int(2, 3) : 1
-  const pooled = summed && (many === 1 || r.chance(0.5))
-  const kernel = [r.int(1, 3), r.int(1, 3)] as const
-  const stride = [r.int(1, 2), r.int(1, 2)] as const
-  const padding = [r.int(0, kernel[0] >> 1), r.int(0, kernel[1] >> 1)] as const
-  // The smallest image of which the windows make c's, and some more.
-  const source = (axis: 0 | 1): number =>
-    ([c.H, c.W][axis] - 1) * stride[axis] + kernel[axis] - 2 * padding[axis]
-  const [H, W] = pooled ? [source(0), source(1)] : [c.H, c.W]
-  const rate = r.pick([0, 0.1, 0.3, 0.7, 1])
-  const { T, B, C } = c
-  const x = Array.from({ length: many }, () => r.spikes(T * B * C * H * W, rate))
-  const sum = new Float64Array(T * B * C * H * W)
-  for (const one of x)
-    for (let i = 0; i < sum.length; i++) {
-      sum[i] += one[i]
-    }
-  return {
-    x,
-    seen: pooled ? averages(T * B * C, [H, W], sum, kernel, stride, padding) : sum,
-    options: {
-      input: c.timed ? [B, T, C, H, W] : [B, C, H, W],
-      spikes: true,
-      ...(many > 1 && { sources: many }),
-      ...(pooled && { pool: { kernelSize: kernel, stride, padding } }),
-    },
-  }
-}
-
-/** Makes a case whose windows make a source of at least a pixel. */
-const valid = (size: number): boolean => size >= 1
-
 /** Spikes in. */
 function spikes(
   name: string,
@@ -119,8 +86,8 @@ function spikes(
     forShapes(200, (r) => {
       const c = randomConv(r, { T: r.pick([[1, 9] as const, [1, 4] as const]), ...limits })
       const { options, weights } = shapesOf(c)
-      const input = spikeInput(r, c, summed)
-      if (!input.options.input.every(valid)) return undefined
+      const input = readSpikes(r, c, summed)
+      if (!input) return undefined
       const w = r.floats(weights)
       const b = r.chance(0.5) ? r.floats(c.N) : undefined
       const given = {
@@ -130,7 +97,7 @@ function spikes(
         bias: b !== undefined,
         engine: engineOf(r),
       } as const
-      const arrays = [...input.x, w, ...(b ? [b] : [])]
+      const arrays = [...input.given, w, ...(b ? [b] : [])]
       const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, kernels)
       const sizes = forwardSizes(c, input.seen, w, b)
       expectRounded('output', y, forwardReference(c, input.seen, w, b), sizes)
@@ -204,8 +171,8 @@ test('spikes: bytes', () => {
   forShapes(200, (r) => {
     const c = randomConv(r, { T: [1, 9], C: [1, 20], N: [1, 36] })
     const { options, weights } = shapesOf(c)
-    const input = spikeInput(r, c, r.chance(0.3))
-    if (!input.options.input.every(valid)) return undefined
+    const input = readSpikes(r, c, r.chance(0.3))
+    if (!input) return undefined
     const w = Int8Array.from({ length: weights }, () => r.int(-128, 127))
     const scales = r.floats(c.N, 0.01)
     const b = r.floats(c.N)
@@ -216,7 +183,7 @@ test('spikes: bytes', () => {
       bias: true,
       engine: engineOf(r),
     } as const
-    const arrays = [...input.x, w, scales, b]
+    const arrays = [...input.given, w, scales, b]
     const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, 'SpikeForwardBytes')
     const floats = Float64Array.from(w, (q, i) => q * scales[Math.floor(i / (weights / c.N))])
     expectNear('output', y, forwardReference(c, input.seen, floats, b))

@@ -226,3 +226,54 @@ export const runWith = (plan: object, given: readonly unknown[]): Float32Array =
 
 export const sameBits = (a: Float32Array, b: Float32Array): boolean =>
   Buffer.compare(new Uint8Array(a.buffer), new Uint8Array(b.buffer)) === 0
+
+/** What a convolution reads, as arguments and options, and as its reference sees it. */
+export interface Read {
+  readonly given: readonly (Float32Array | Uint8Array)[]
+  readonly seen: ArrayLike<number>
+  readonly options: { readonly [name: string]: unknown; readonly input: readonly number[] }
+}
+
+/**
+ * Bytes that a convolution reads: of one tensor, or where `summed` the sum of several or means over
+ * windows. Undefined where no image has such windows.
+ *
+ * @param scale what a byte counts
+ */
+export function readBytes(
+  r: RandomShapes,
+  c: ConvCase,
+  summed: boolean,
+  draw: (count: number) => Uint8Array,
+  scale = 1,
+): Read | undefined {
+  const many = summed && r.chance(0.5) ? r.int(2, 3) : 1
+  const pooled = summed && (many === 1 || r.chance(0.5))
+  const kernelSize = [r.int(1, 3), r.int(1, 3)] as const
+  const stride = [r.int(1, 2), r.int(1, 2)] as const
+  const padding = [r.int(0, kernelSize[0] >> 1), r.int(0, kernelSize[1] >> 1)] as const
+  // The smallest image of which the windows make c's.
+  const source = (axis: 0 | 1): number =>
+    ([c.H, c.W][axis] - 1) * stride[axis] + kernelSize[axis] - 2 * padding[axis]
+  const [H, W] = pooled ? [source(0), source(1)] : [c.H, c.W]
+  if (H < 1 || W < 1) return undefined
+  const planes = c.T * c.B * c.C
+  const given = Array.from({ length: many }, () => draw(planes * H * W))
+  const sum = Float64Array.from(given[0], (_, i) => given.reduce((s, one) => s + scale * one[i], 0))
+  return {
+    given,
+    seen: pooled ? averages(planes, [H, W], sum, kernelSize, stride, padding) : sum,
+    options: {
+      input: [c.B, ...(c.timed ? [c.T] : []), c.C, H, W],
+      ...(many > 1 && { sources: many }),
+      ...(pooled && { pool: { kernelSize, stride, padding } }),
+    },
+  }
+}
+
+/** Spikes of each step. */
+export function readSpikes(r: RandomShapes, c: ConvCase, summed: boolean): Read | undefined {
+  const rate = r.pick([0, 0.1, 0.3, 0.7, 1])
+  const read = readBytes(r, c, summed, (count) => r.spikes(count, rate))
+  return read && { ...read, options: { ...read.options, spikes: true } }
+}
