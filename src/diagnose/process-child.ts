@@ -1,4 +1,4 @@
-/** The process of `measureProcess`: it makes a model, runs a few training steps, and tells its peak. */
+/** Process of `measureProcess`: makes a model, runs a few training steps, and tells its peak. */
 
 import '../model/node.js'
 import { median } from '../base/numbers.js'

@@ -17,19 +17,19 @@ import { tidy } from './memory/collect.js'
 import { Lock } from './memory/lock.js'
 import { Place } from './memory/place.js'
 import {
+  carriedTo,
   end,
   endWith,
   forget,
   type Holding,
   hold,
-  keptFor,
   lastingBytes,
   leave,
   moduleFor,
   readable,
   roomFor,
   started,
-  takeKept,
+  takeCarried,
   threadsFor,
 } from './memory/session-memory.js'
 import { initialise, initialiseInParts } from './memory/state.js'
@@ -174,8 +174,8 @@ export class Session implements Arena {
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     if (this.disposed) leave(room)
     this.checkAlive()
-    const kept = held && keptFor(this, plan)
-    const { holding, ended, write } = hold(plan, room, module, threads, held, kept?.moves)
+    const carried = held && carriedTo(this, plan)
+    const { holding, ended, write } = hold(plan, room, module, threads, held, carried?.moves)
     this.plan = plan
     this.holding = holding
     endWith(this, holding.executor)
@@ -184,7 +184,7 @@ export class Session implements Arena {
     this.trained = false
     const begin = (): void => {
       write()
-      takeKept(this, kept)
+      takeCarried(this, carried)
     }
     this.place.set(holding.memory, begin, !held && room.take !== undefined && !isFree)
     if (!held && isFree) await initialiseInParts(this, this.seed)

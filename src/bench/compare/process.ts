@@ -1,7 +1,7 @@
 /** Processes that measure: what they are told and say; started, listened to, and ended. */
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { Child, flagsOfNode } from '../../engine/node/child.js'
-import { type Ask, patiently, Silent } from '../../engine/threads/calls.js'
+import { type Ask, patiently, SideSilent } from '../../engine/threads/calls.js'
 import type { Work } from '../benchmark.js'
 import type { Weights } from '../networks.js'
 
@@ -149,7 +149,7 @@ export async function runChild(job: Job, options: ChildOptions): Promise<Outcome
     if (error instanceof SpikewasmError || !child.failure) throw error
     await child.end()
     const how =
-      error instanceof Silent
+      error instanceof SideSilent
         ? `did not end within ${error.seconds} s; its process was killed`
         : (error as Error).message
     const last = child.lastWords(4)

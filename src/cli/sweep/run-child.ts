@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { readFile, rm } from 'node:fs/promises'
 import { SpikewasmError } from '../../base/errors.js'
 import { Child, flagsOfNode } from '../../engine/node/child.js'
-import { Gone } from '../../engine/threads/calls.js'
+import { SideEnded } from '../../engine/threads/calls.js'
 import { readRunFiles } from '../../files/folder/folder.js'
 import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
@@ -74,7 +74,7 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
       .call('train', order, { onNews: follower(run, checkMemory) })
       .catch((error: Error) => {
         // Why it is gone is seen below.
-        if (!(error instanceof Gone)) throw error
+        if (!(error instanceof SideEnded)) throw error
       })
     const how = await child.end()
     if (signal?.aborted) throw new RunStopped(String(signal.reason))

@@ -5,7 +5,7 @@
 
 import { SpikewasmError } from '../../base/errors.js'
 import { Thread } from '../../engine/node/thread.js'
-import { Gone, patiently, Silent } from '../../engine/threads/calls.js'
+import { patiently, SideEnded, SideSilent } from '../../engine/threads/calls.js'
 import { type Call, type NetInfo, sampleBytesOf } from '../abi.js'
 import type { Answer, ApartCalls } from './apart-worker.js'
 
@@ -66,12 +66,12 @@ export async function openApart(
     ask: (alive: () => void) => Promise<R>,
   ): Promise<R> {
     try {
-      if (thread.failure) throw new Gone()
+      if (thread.failure) throw new SideEnded()
       return await patiently(thread, { firstMs: 1000 * most, ms: 1000 * seconds }, ask)
     } catch (error) {
       if (error instanceof SpikewasmError) throw mistake(error.message)
-      if (error instanceof Gone) throw mistake('must answer, got the end of its thread')
-      if (!(error instanceof Silent)) throw error
+      if (error instanceof SideEnded) throw mistake('must answer, got the end of its thread')
+      if (!(error instanceof SideSilent)) throw error
       throw mistake(
         `an exported network must ${task} within ${error.seconds} s, got no answer: it was ` +
           'stopped; the file is damaged, or hostile: export it again',

@@ -81,7 +81,7 @@ export function moveAcross(
 type Source = StepSource & { accumulated: number }
 
 /** What the plan before leaves to the next one: arrays, and numbers. */
-interface Kept {
+interface Carried {
   readonly moves: readonly Move[]
   readonly numbers: StepState
   /** Whether there is an average that has taken no step: it is the parameters. */
@@ -89,7 +89,7 @@ interface Kept {
 }
 
 /** What `plan` goes on with. */
-export function keptFor(source: Source, plan: Plan): Kept {
+export function carriedTo(source: Source, plan: Plan): Carried {
   const { training: before = standardTraining } = source.plan.options
   const { training: spec = standardTraining } = plan.options
   const sameRule = spec.rule === before.rule
@@ -114,8 +114,8 @@ export function keptFor(source: Source, plan: Plan): Kept {
 }
 
 /** Goes on with it once the arrays are in their places, or begins. */
-export function takeKept(source: Source, kept?: Pick<Kept, 'numbers' | 'averages'>): void {
-  const { numbers, averages } = kept ?? { numbers: noSteps, averages: false }
+export function takeCarried(source: Source, carried?: Pick<Carried, 'numbers' | 'averages'>): void {
+  const { numbers, averages } = carried ?? { numbers: noSteps, averages: false }
   if (averages) {
     const { address, bytes } = source.plan.named.parameters
     const parameters = floatsAt(source, address, bytes / 4)

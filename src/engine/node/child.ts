@@ -2,7 +2,7 @@
 
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Calls, type Functions, Gone, type Post, serve } from '../threads/calls.js'
+import { Calls, type Functions, type Post, SideEnded, serve } from '../threads/calls.js'
 
 /** The last bytes of what a process writes to its standard error are kept for messages. */
 const KEPT = 4000
@@ -39,12 +39,12 @@ export class Child<F extends Functions<F>> extends Calls<F> {
       child.on('error', (error) => {
         // While one runs, its end comes too, and says more.
         if (child.pid !== undefined) return
-        this.fail(new Gone(`could not be started: ${error.message}`))
+        this.fail(new SideEnded(`could not be started: ${error.message}`))
         resolve('nothing')
       })
       child.once('close', (code, signal) => {
         process.off('exit', leave)
-        this.fail(new Gone(`ended its process (${signal ?? `exit code ${code}`})`))
+        this.fail(new SideEnded(`ended its process (${signal ?? `exit code ${code}`})`))
         resolve(signal ?? code ?? 0)
       })
     })

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { parentPort, Worker, type WorkerOptions } from 'node:worker_threads'
 import { fail } from '../../base/errors.js'
 import { type AddressLimit, size } from '../platform.js'
-import { Calls, type Functions, Gone, serve } from '../threads/calls.js'
+import { Calls, type Functions, SideEnded, serve } from '../threads/calls.js'
 import { expectPackageFile } from './package-file.js'
 
 /** A thread that serves functions by `serveThread`. The process stays while it loads or works. */
@@ -19,7 +19,7 @@ export class Thread<F extends Functions<F>> extends Calls<F> {
     this.worker = worker
     worker.on('message', this.hear)
     worker.on('error', this.fail)
-    worker.once('exit', () => this.fail(new Gone('its thread ended')))
+    worker.once('exit', () => this.fail(new SideEnded('its thread ended')))
   }
 
   /** @throws SpikewasmError when the file, one of the package, is missing */

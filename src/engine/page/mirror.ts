@@ -122,8 +122,8 @@ export class MirrorExecutor implements Executor, Mirror {
   /** What the worker has written and the host has not. */
   private readonly stale = new Set<Buffer>()
   private disposed: Promise<void> | undefined
-  /** The last kernels that the worker was told of. */
-  private told: number | undefined
+  /** The id of the last kernels that the worker has got. */
+  private kernelsSent: number | undefined
 
   private constructor(
     private link: PageWorker<PageCalls> | undefined,
@@ -162,19 +162,19 @@ export class MirrorExecutor implements Executor, Mirror {
   }
 
   async run({ kernels, ...run }: RunArguments): Promise<void> {
-    const { fault } = await this.perform(run.program, { run, ...this.tell(kernels) })
+    const { fault } = await this.perform(run.program, { run, ...this.unsent(kernels) })
     if (fault !== Fault.None) throw new Error(`the engine gave up (fault ${fault})`)
   }
 
   async time({ program, scratch, kernels }: RunArguments): Promise<readonly RecordTime[]> {
     const time = { program, scratch }
-    const { times = [] } = await this.perform(program, { time, ...this.tell(kernels) })
+    const { times = [] } = await this.perform(program, { time, ...this.unsent(kernels) })
     return times
   }
 
-  private tell(kernels: Kernels | undefined): Pick<Request, 'kernels'> {
-    if (!kernels || kernels.id === this.told) return {}
-    this.told = kernels.id
+  private unsent(kernels: Kernels | undefined): Pick<Request, 'kernels'> {
+    if (!kernels || kernels.id === this.kernelsSent) return {}
+    this.kernelsSent = kernels.id
     return { kernels }
   }
 

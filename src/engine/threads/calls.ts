@@ -157,7 +157,7 @@ function errorOf({ message, cause, ...others }: PlainError): Error {
 }
 
 /** The other side has ended without having been asked to, or could not begin. */
-export class Gone extends Error {}
+export class SideEnded extends Error {}
 
 /** How long the other side may be silent, in milliseconds. */
 export interface Patience {
@@ -167,7 +167,7 @@ export interface Patience {
 }
 
 /** The other side was silent for too long, and was killed. */
-export class Silent extends Error {
+export class SideSilent extends Error {
   constructor(readonly seconds: number) {
     super(`was silent for ${seconds} s`)
   }
@@ -177,7 +177,7 @@ export class Silent extends Error {
  * Calls what may never answer.
  *
  * @param ask gets what is to be called with each sign of life
- * @throws Silent when there was none for too long
+ * @throws SideSilent when there was none for too long
  */
 export async function patiently<R>(
   side: { fail(error: Error): void; kill(): Promise<void> },
@@ -188,7 +188,7 @@ export async function patiently<R>(
   const wait = (most: number): void => {
     clearTimeout(timer)
     timer = setTimeout(() => {
-      side.fail(new Silent(most / 1000))
+      side.fail(new SideSilent(most / 1000))
       void side.kill()
     }, most)
   }

@@ -3,7 +3,7 @@
 import { SpikewasmError } from '../../base/errors.js'
 import type { Dataset } from '../../data/datasets/dataset.js'
 import { Thread } from '../../engine/node/thread.js'
-import { type Ask, Gone } from '../../engine/threads/calls.js'
+import { type Ask, SideEnded } from '../../engine/threads/calls.js'
 import type { Model } from '../../model/model.js'
 import type { FitOptions } from '../../train/options.js'
 import type { JobLimits } from '../worker.js'
@@ -57,7 +57,7 @@ export class ReplicaThreads implements ReplicaHost {
     } catch (error) {
       // What failed may have left anything behind.
       if (thread.failure || !(error instanceof SpikewasmError)) await this.drop(entry)
-      throw error instanceof Gone ? new Error('the thread of a replica has ended') : error
+      throw error instanceof SideEnded ? new Error('the thread of a replica has ended') : error
     } finally {
       entry.busy = false
       this.active.splice(this.active.indexOf(entry), 1)
