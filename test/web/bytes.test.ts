@@ -91,18 +91,10 @@ test('toBytes gives what save writes, and fromBytes a model of it', () =>
     assert.match(await messageOf(async () => model.toBytes({}, { a: 1 } as object)), /toBytes/)
   }))
 
-/** An IDX file. */
-const idx = (rank: number, sizes: readonly number[], data: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(4 + 4 * rank + data.length)
-  bytes.set([0, 0, 8, rank])
-  for (const [i, size] of sizes.entries()) new DataView(bytes.buffer).setUint32(4 + 4 * i, size)
-  bytes.set(data, 4 + 4 * rank)
-  return bytes
-}
-
 test('MNIST from files that were dropped, packed or not', async () => {
-  const images = idx(3, [2, 2, 2], Uint8Array.of(0, 255, 0, 255, 0, 0, 0, 0))
-  const labels = idx(1, [2], Uint8Array.of(3, 7))
+  const sizes = [0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2]
+  const images = Uint8Array.of(0, 0, 8, 3, ...sizes, 0, 255, 0, 255, 0, 0, 0, 0)
+  const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 3, 7)
   const packed = (bytes: Uint8Array): Uint8Array => new Uint8Array(gzipSync(bytes))
   const files = {
     'train-images-idx3-ubyte.gz': packed(images),
@@ -113,15 +105,7 @@ test('MNIST from files that were dropped, packed or not', async () => {
   const { train, test } = await datasets.fashionMnist(files)
   assert.equal([train.length, test.length, train.shape], [2, 2, [1, 2, 2]])
   const dropped = Object.entries(files).map(([name, of]) => new File([of as BlobPart], name))
-  const out = new Float32Array(4)
-  assert.is((await datasets.mnist(dropped)).test.read(1, out), 7)
-  const { 'train-labels-idx1-ubyte': _, ...less } = files
-  assert.match(
-    await messageOf(() => datasets.mnist(less)),
-    /datasets\.mnist needs a file train-labels-idx1-ubyte or train-labels-idx1-ubyte\.gz/,
-  )
-  for (const wrong of [{ ...files, 'train-labels-idx1-ubyte': 'text' }, [null], 5])
-    assert.match(await messageOf(() => datasets.mnist(wrong as never)), /datasets\.mnist/)
+  assert.is((await datasets.mnist(dropped)).test.read(1, new Float32Array(4)), 7)
   const cut = { ...files, 'train-images-idx3-ubyte.gz': packed(images).slice(0, 20) }
   assert.match(await messageOf(() => datasets.mnist(cut)), /^train-images-idx3-ubyte\.gz: must be/)
 })

@@ -52,7 +52,8 @@ const records = Array.from({ length: 30 }, (_, i) => ({
 }))
 
 const picture = {
-  ...{ width: 8, height: 8 },
+  width: 8,
+  height: 8,
   rgb: Uint8Array.from({ length: 192 }, (_, i) => (i * 37) % 256),
 }
 
@@ -61,18 +62,19 @@ const report: RunReport = {
   ending: 'Finished: 30 of 30 epochs.',
   records,
   examined: {
-    ...{ count: 1000, of: 10_000, data: 'CIFAR-10 test' },
+    count: 1000,
+    of: 10_000,
+    data: 'CIFAR-10 test',
     answers: {
       accuracy: 0.93,
-      classNames: [
-        'airplane',
-        'automobile',
-        'a-very-long-name-of-a-class-without-any-space',
-        'cat',
-      ],
+      classNames: ['plane', 'car', 'a-very-long-name-of-a-class-without-any-space', 'cat'],
       confusion: [0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((j) => (i === j ? 240 : i + j))),
       worst: Array.from({ length: 24 }, (_, i) => ({
-        ...{ index: 41 * i, label: i % 4, answer: (i + 1) % 4, ofLabel: 0.01, ofAnswer: 0.9 },
+        index: 41 * i,
+        label: i % 4,
+        answer: (i + 1) % 4,
+        ofLabel: 0.01,
+        ofAnswer: 0.9,
         picture,
       })),
     },
@@ -158,21 +160,15 @@ const inject = async (): Promise<unknown[]> => {
 
 /** How many pages have been looked at. */
 let looked = 0
+const schemes = { light: [PHONE, DESK], dark: [DESK, PHONE] } as const
 
 /**
  * At phone and desk width, light and dark: loaded as one of the four, by turns, and made the others.
  * `SPIKEWASM_SHOTS` is a folder for pictures of them.
  */
 async function check(name: string, url: string, charts: number, rasters = 0): Promise<void> {
-  const light = [
-    ['light', PHONE],
-    ['light', DESK],
-  ] as const
-  const dark = [
-    ['dark', DESK],
-    ['dark', PHONE],
-  ] as const
-  const ways = looked++ % 2 === 0 ? [...light, ...dark] : [...dark, ...light]
+  const order = looked++ % 2 === 0 ? (['light', 'dark'] as const) : (['dark', 'light'] as const)
+  const ways = order.flatMap((scheme) => schemes[scheme].map((width) => [scheme, width] as const))
   const [colorScheme, width] = ways[0]
   const height = 900
   const context = await browser.newContext({ colorScheme, viewport: { width, height } })
@@ -223,36 +219,46 @@ const fits = (width: number): boolean => {
   return innerWidth === width && scrollWidth === clientWidth
 }
 
-const written = async (folder: string, name: string, html: string): Promise<string> => {
-  const file = join(folder, name)
-  await writeFile(file, html)
-  return pathToFileURL(file).href
+/** A test of a page that is opened from its file. */
+const fromFile = (
+  claim: string,
+  html: () => Promise<string>,
+  body: (url: string) => Promise<void>,
+): void =>
+  withBrowser(claim, () =>
+    withFolder(async (folder) => {
+      const file = join(folder, 'page.html')
+      await writeFile(file, await html())
+      await body(pathToFileURL(file).href)
+    }),
+  )
+
+fromFile(
+  'a report from its file',
+  () => reportPage(report),
+  (url) => check('report', url, 5, 17),
+)
+
+const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some CPU', cores: 2 }
+fromFile(
+  'a diagnosis',
+  () => diagnosePage(made({ layers: 9, spikes: true }), origin),
+  (url) => check('diagnose', url, 26, 9),
+)
+
+const recording = {
+  title: '00002.bin',
+  summary: '34 × 34 pixels, 4000 events',
+  width: 34,
+  height: 34,
+  counts: Uint8Array.from({ length: 24 * 34 * 34 * 2 }, (_, i) => (i % 13 === 0 ? 1 : 0)),
+  begins: Array.from({ length: 24 }, (_, i) => i * 12_500),
+  duration: 300_000,
 }
-
-withBrowser('a report from its file', () =>
-  withFolder(async (folder) => {
-    await check('report', await written(folder, 'report.html', await reportPage(report)), 5, 17)
-  }),
-)
-
-withBrowser('a diagnosis', () =>
-  withFolder(async (folder) => {
-    const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some CPU', cores: 2 }
-    const html = await diagnosePage(made({ layers: 9, spikes: true }), origin)
-    await check('diagnose', await written(folder, 'diagnose.html', html), 26, 9)
-  }),
-)
-
-withBrowser('a recording', () =>
-  withFolder(async (folder) => {
-    const html = await showPage({
-      ...{ title: '00002.bin', summary: '34 × 34 pixels, 4000 events', width: 34, height: 34 },
-      counts: Uint8Array.from({ length: 24 * 34 * 34 * 2 }, (_, i) => (i % 13 === 0 ? 1 : 0)),
-      begins: Array.from({ length: 24 }, (_, i) => i * 12_500),
-      duration: 300_000,
-    })
-    await check('show', await written(folder, 'show.html', html), 0)
-  }),
+fromFile(
+  'a recording',
+  () => showPage(recording),
+  (url) => check('show', url, 0),
 )
 
 withBrowser(
@@ -351,9 +357,10 @@ function sweepStatus(ended: number): SweepStatus {
   return { format: 1, title: 'Sweep lr.json', pid: null, varied, rows }
 }
 
-withBrowser('a sweep from its file', () =>
-  withFolder(async (folder) => {
-    const url = await written(folder, 'sweep.html', await sweepPage(sweepStatus(20)))
+fromFile(
+  'a sweep from its file',
+  () => sweepPage(sweepStatus(20)),
+  async (url) => {
     await check('sweep', url, 0)
     const page = await browser.newPage({ viewport: { width: PHONE, height: 900 } })
     await page.goto(url)
@@ -372,15 +379,16 @@ withBrowser('a sweep from its file', () =>
     await page.locator('summary').click()
     assert.is(await rows.count(), 35)
     await page.close()
-  }),
+  },
 )
 
-withBrowser('a value far away: the curve is seen, and the chart says what is not', () =>
-  withFolder(async (folder) => {
-    const odd = records.map((one) => (one.epoch === 12 ? { ...one, trainLoss: 4.2e6 } : one))
-    const html = await reportPage({ ...report, records: odd })
+const odd = records.map((one) => (one.epoch === 12 ? { ...one, trainLoss: 4.2e6 } : one))
+fromFile(
+  'a value far away: the curve is seen, and the chart says what is not',
+  () => reportPage({ ...report, records: odd }),
+  async (url) => {
     const page = await browser.newPage({ viewport: { width: DESK, height: 900 } })
-    await page.goto(await written(folder, 'odd.html', html))
+    await page.goto(url)
     await page.waitForSelector('.u-over')
     const chart = page.locator('[data-figure=learning] .chart').first()
     assert.is(
@@ -389,7 +397,7 @@ withBrowser('a value far away: the curve is seen, and the chart says what is not
     )
     assert.is(await page.locator('.outside:visible').count(), 1)
     await page.close()
-  }),
+  },
 )
 
 withBrowser('a sweep that goes on: what was scrolled stays so, and the end', async () => {
