@@ -3,7 +3,7 @@
  * changes nothing. Every public function that gives a promise has a row here, or is named below.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
@@ -11,6 +11,7 @@ import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import { fitRounds } from '../../src/scale/index.js'
 import { withFolder } from '../files/temporary.js'
+import { writeData } from '../support/data-folders.js'
 import { nmnistFile } from '../support/event-files.js'
 import { isLong } from '../support/long.js'
 import { compileToy, toy, toyClasses, toyNet, toyShape } from '../support/toy.js'
@@ -199,17 +200,6 @@ const mnistFiles = (): Record<string, Uint8Array> => ({
 const missing = (): URL => pathToFileURL('/there/is/no/such/folder')
 const packageFile = (path: string): Promise<Buffer> =>
   readFile(fileURLToPath(new URL(`../../../${path}`, import.meta.url)))
-
-/** Folders of recordings, two classes. */
-async function recordings(folder: string): Promise<URL> {
-  for (const part of ['Train', 'Test'])
-    for (const label of [0, 1]) {
-      await mkdir(join(folder, part, String(label)), { recursive: true })
-      const events = [0, 1, 2, 3].map((i) => [i + label, i, 1, 1000 * i] as const)
-      await writeFile(join(folder, part, String(label), '1.bin'), nmnistFile(events as never))
-    }
-  return pathToFileURL(folder)
-}
 
 const compileOptions = (): api.CompileOptions => ({
   ...{ input: [...toyShape], batchSize: 8, timeSteps: 3, record: ['2'], seed: 5 },
@@ -457,7 +447,8 @@ const rows: Row[] = [
       (...of: Parameters<typeof api.datasets.eventFolder>) => split(api.datasets[name](...of)),
       async (folder) => {
         const cut = name === 'nmnist' ? { sensor: [34, 34], size: [17, 17] } : { name: 'mine' }
-        return [await recordings(folder), { timeSteps: 3, ...cut }]
+        await writeData(folder, 'nmnist')
+        return [pathToFileURL(folder), { timeSteps: 3, ...cut }]
       },
     ),
   ),
