@@ -8,7 +8,7 @@ import { fail } from '../src/base/errors.js'
 import type { summarise } from '../src/bench/loops.js'
 import { flagOf } from '../src/cli/spec.js'
 import type { BenchOptions } from './options.js'
-import { linesOf, runPeer } from './peers.js'
+import { lastLineOf, runPeer } from './peers.js'
 
 export type Code = 'official' | 'ottt' | 'sltt'
 type Checkout = Code | 'spikingjelly' | 'spikingjelly12'
@@ -123,24 +123,18 @@ type Settings = Readonly<Record<string, string | number | boolean | readonly num
 
 /**
  * Runs one command of the script that drives a code.
- * @returns the JSON that it ends with
- */
-export const runCode = <R>(...given: Parameters<typeof linesOfCode>): R =>
-  linesOfCode<R>(...given).at(-1) as R
-
-/**
  * @param settings options of the script, by name; `tuned`: as `runPeer` has it
  * @param input what it reads
- * @returns all lines of JSON that it writes
+ * @returns the JSON that it ends with
  * @throws SpikewasmError that holds the last line of its errors
  */
-export function linesOfCode<R>(
+export function runCode<R>(
   code: Code,
   { threads, python, ...folders }: BenchOptions,
-  command: 'check' | 'state' | 'step' | 'agreement' | 'train',
+  command: 'check' | 'state' | 'step' | 'agreement',
   { tuned = false, ...settings }: Settings = {},
   input?: Uint8Array,
-): R[] {
+): R {
   const isOfficial = code === 'official'
   const spikingjelly = isOfficial ? folders.spikingjelly : folders.spikingjelly12
   const own: Settings = isOfficial
@@ -151,7 +145,7 @@ export function linesOfCode<R>(
   )
   const args = ['-W', 'ignore', isOfficial ? 'official.py' : 'online.py', command, ...named]
   const result = runPeer(python, args, { input, tuned: Boolean(tuned) })
-  if ('output' in result) return linesOf<R>(result.output)
+  if ('output' in result) return lastLineOf<R>(result.output)
   fail(
     `bench.python: ${python} could not run ${isOfficial ? 'the official code' : "the authors' code"}` +
       `: ${result.why}; name a Python that has PyTorch with --python, or install it (pip install ` +

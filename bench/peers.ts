@@ -47,13 +47,9 @@ export function runPeer(
   args: readonly string[],
   { input, tuned = false }: { input?: Uint8Array; tuned?: boolean } = {},
 ): { readonly output: string } | { readonly why: string } {
-  const options = { cwd: peersFolder, encoding: 'utf8', maxBuffer: 2 ** 26 } as const
-  const env = environment(tuned)
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
-    ...options,
-    env,
-    input,
-  })
+  const options = { cwd: peersFolder, encoding: 'utf8', maxBuffer: 2 ** 26, input } as const
+  const result = spawnSync(command, args, { ...options, env: environment(tuned) })
+  const { status, signal, stdout, stderr, error } = result
   if (status === 0) return { output: stdout }
   const last = stderr?.trim().split('\n').at(-1)
   return { why: error?.message ?? (signal ? `it was killed by ${signal}` : last || 'it failed') }
@@ -73,10 +69,6 @@ export const blasNotes = ({ matmul, peak }: { matmul: number; peak: number }): s
       ]
     : []
 
-/** What a program wrote as JSON, the last line last. */
-export const linesOf = <T>(output: string): T[] =>
-  output
-    .trim()
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as T)
+/** The JSON that a program has written last. */
+export const lastLineOf = <T>(output: string): T =>
+  JSON.parse(output.split('\n').findLast((line) => line.startsWith('{')) ?? '') as T

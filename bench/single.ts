@@ -9,7 +9,7 @@ import { type Column, deviation, digits } from '../src/bench/report.js'
 import { type Comparison, turnsMs } from './alternate.js'
 import { chainOf } from './edge/chain.js'
 import { T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
-import { blasNotes, installPeers, linesOf, runPeer } from './peers.js'
+import { blasNotes, installPeers, lastLineOf, runPeer } from './peers.js'
 import { type Section, withFolder } from './section.js'
 
 const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
@@ -18,15 +18,6 @@ const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
  * spike here and there: in deep networks on noise that reaches the outputs.
  */
 const LEAST_LIKENESS = 0.8
-
-/** What is measured of a network. */
-interface Settings {
-  /** For a pair of ways. */
-  readonly ms: number
-  /** The largest number of threads of `predict`. */
-  readonly threads: number
-  readonly revectorize?: boolean
-}
 
 /** onnxruntime (b) beside ours (a), on one thread. */
 interface Sides extends Comparison {
@@ -46,12 +37,11 @@ interface OnnxResult {
   readonly workers: number
 }
 
-/** Writes what the programs read. */
-async function writeNetwork(
-  network: TrainedNetwork,
-  settings: Settings,
-  folder: string,
-): Promise<void> {
+/**
+ * Writes what the programs read.
+ * @param settings milliseconds for a pair of ways, the largest number of threads, wide vectors
+ */
+async function writeNetwork(network: TrainedNetwork, settings: object, folder: string) {
   const model = await network.compile()
   try {
     const { chain, numbers } = chainOf(model)
@@ -71,15 +61,10 @@ async function writeNetwork(
   }
 }
 
-/** @param folder gets what other programs read */
-async function besideOnnx(
-  network: TrainedNetwork,
-  settings: Settings,
-  folder: string,
-): Promise<OnnxResult> {
-  await writeNetwork(network, settings, folder)
+/** @param folder of what `writeNetwork` has written */
+function besideOnnx(folder: string): OnnxResult {
   const result = runPeer(process.execPath, ['onnx.mjs', folder])
-  if ('output' in result) return linesOf<OnnxResult>(result.output).at(-1)!
+  if ('output' in result) return lastLineOf(result.output)
   throw new Error(
     `bench/peers/onnx.mjs failed; delete bench/peers/node_modules and try again\n${result.why}`,
   )
@@ -173,15 +158,15 @@ async function measureNetwork(
   const network = await trainNetwork(name, quick, threads)
   return withFolder(async (folder) => {
     progress(`single ${name}: onnxruntime`)
-    const settings = { ms: turnsMs(quick), threads, revectorize } as const
-    const onnx = await besideOnnx(network, settings, folder)
+    await writeNetwork(network, { ms: turnsMs(quick), threads, revectorize }, folder)
+    const onnx = besideOnnx(folder)
     checkAlike(name, 'onnxruntime-web', onnx.web)
     if (onnx.native) checkAlike(name, 'onnxruntime-node', onnx.native)
     else notes.add('No native onnxruntime beside it: onnxruntime-node is not installed.')
     progress(`single ${name}: PyTorch`)
     const [torch, tuned] = [false, true].map((tuned) => {
       const result = runPeer(python, ['single.py', folder], { tuned })
-      if ('output' in result) return linesOf<TorchResult>(result.output).at(-1)
+      if ('output' in result) return lastLineOf<TorchResult>(result.output)
       notes.add(`${name}: no PyTorch${tuned ? ', tuned,' : ''} beside it (${result.why}).`)
       return undefined
     })
