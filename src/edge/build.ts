@@ -90,15 +90,9 @@ export function learningDrivers(
     no: [call(functions, 'edgeRefuse')],
   }
   const nan: Constant = { kind: 'const', type: 'f32', value: Number.NaN }
-  const loss: Expression = {
-    kind: 'select',
-    type: 'f32',
-    args: [
-      nan,
-      operation('f32.load', [i32(Control.Loss)], { align: 2 }),
-      loadWord(Control.NonFinite),
-    ],
-  }
+  const mean = operation('f32.load', [i32(Control.Loss)], { align: 2 })
+  const args = [nan, mean, loadWord(Control.NonFinite)] as const
+  const loss: Expression = { kind: 'select', type: 'f32', args }
   return [
     word('label_ptr', i32(labels)),
     word('label_len', i32(batchSize)),
@@ -268,18 +262,14 @@ export function buildNet(
     new DataView(bytes.buffer).setUint32(stepsAt, learning.steps, true)
   }
   for (const [address, piece] of behind.contents) bytes.set(piece, address)
-  const complete = withSizes(info, contents.weightBytes, behind.end)
+  const { end: usedBytes } = behind
+  const { weightBytes } = contents
+  const memoryBytes = roundUp(usedBytes, PAGE)
+  const complete: NetInfo = { ...info, weightBytes, memoryBytes, usedBytes }
   bytes.set(writeInfoStruct(complete, at), struct)
   const users = (func: string): string[] => usersOf(func, engine, plan, programs)
   return sealed(complete, code, bytes, users)
 }
-
-const withSizes = (info: NetInfo, weightBytes: number, usedBytes: number): NetInfo => ({
-  ...info,
-  weightBytes,
-  memoryBytes: Math.ceil(usedBytes / PAGE) * PAGE,
-  usedBytes,
-})
 
 /** The module of functions and memory, with its seal. */
 function sealed(
@@ -308,15 +298,11 @@ function sealed(
  */
 function streamDrivers(step: readonly Expression[], kept: number | undefined): Driver[] {
   const { FirstStep } = Control
+  const clear = store(FirstStep, i32(0))
   const body =
     kept === undefined
       ? step
-      : [
-          store(FirstStep, loadWord(kept)),
-          ...step,
-          store(kept, loadWord(FirstStep)),
-          store(FirstStep, i32(0)),
-        ]
+      : [store(FirstStep, loadWord(kept)), ...step, store(kept, loadWord(FirstStep)), clear]
   return [
     { name: 'step', result: undefined, body },
     { name: 'reset', result: undefined, body: [store(kept ?? FirstStep, i32(0))] },
@@ -345,13 +331,8 @@ function spread(
   const label = { kind: 'block', result: undefined } as const
   const set = store(done, i32(1))
   const expand = call(functions, name, table, entries)
-  return [
-    {
-      kind: 'block',
-      label,
-      body: [{ kind: 'br_if', label, value: undefined, condition: loadWord(done) }, set, expand],
-    },
-  ]
+  const isDone: Expression = { kind: 'br_if', label, value: undefined, condition: loadWord(done) }
+  return [{ kind: 'block', label, body: [isDone, set, expand] }]
 }
 
 /**

@@ -32,45 +32,39 @@ interface Rule {
   readonly optional?: boolean
 }
 
-const integer = (min: number, max: number): Rule => ({
-  fits: (value) =>
-    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
-  words: `an integer from ${min} to ${max}`,
-})
+const rule = (words: string, fits: (value: unknown) => boolean): Rule => ({ words, fits })
 
-const oneOf = (names: readonly unknown[]): Rule => ({
-  fits: (value) => names.includes(value),
-  words: `one of ${names.map(describe).join(', ')}`,
-})
+const integer = (min: number, max: number): Rule =>
+  rule(
+    `an integer from ${min} to ${max}`,
+    (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+  )
 
-const isText = (value: unknown): value is string =>
-  typeof value === 'string' && value.length <= LIMITS.text && !/\p{Cc}/u.test(value)
+const oneOf = (names: readonly unknown[]): Rule =>
+  rule(`one of ${names.map(describe).join(', ')}`, (value) => names.includes(value))
 
-const text: Rule = {
-  fits: isText,
-  words: `text of at most ${LIMITS.text} characters without control characters`,
-}
+const text = rule(
+  `text of at most ${LIMITS.text} characters without control characters`,
+  (value) => typeof value === 'string' && value.length <= LIMITS.text && !/\p{Cc}/u.test(value),
+)
 
-const list = (rule: Rule, most: number): Rule => ({
-  fits: (value) => Array.isArray(value) && value.length <= most && value.every(rule.fits),
-  words: `a list of at most ${most}, each ${rule.words}`,
-})
+const list = ({ words, fits }: Rule, most: number): Rule =>
+  rule(
+    `a list of at most ${most}, each ${words}`,
+    (value) => Array.isArray(value) && value.length <= most && value.every(fits),
+  )
 
 const optional = (rule: Rule): Rule => ({ ...rule, optional: true })
 
-const number: Rule = { fits: (value) => Number.isFinite(value), words: 'a finite number' }
-const positive: Rule = {
-  fits: (value) => Number.isFinite(value) && Math.fround(value as number) > 0,
-  words: 'a finite number > 0',
-}
+const isNumber = (value: unknown): value is number => Number.isFinite(value)
+const number = rule('a finite number', isNumber)
+const positive = rule('a finite number > 0', (value) => isNumber(value) && Math.fround(value) > 0)
 const count = integer(0, Number.MAX_SAFE_INTEGER)
 
 /** An object with these fields and no others. */
 function object(fields: Readonly<Record<string, Rule>>): Rule {
-  return {
-    fits: (value) => misfit(value, fields) === undefined,
-    words: `an object with ${Object.keys(fields).join(', ')}`,
-  }
+  const words = `an object with ${Object.keys(fields).join(', ')}`
+  return rule(words, (value) => misfit(value, fields) === undefined)
 }
 
 /** The first field that does not fit, or that nobody knows; undefined if all is well. */
@@ -92,11 +86,10 @@ const fields = {
   abi: oneOf([ABI_VERSION]),
   version: text,
   name: optional(text),
-  input: {
-    fits: (value) =>
-      Array.isArray(value) && value.length === 3 && value.every(integer(1, LIMITS.side).fits),
-    words: `[C, H, W], each from 1 to ${LIMITS.side}`,
-  },
+  input: rule(
+    `[C, H, W], each from 1 to ${LIMITS.side}`,
+    (value) => list(integer(1, LIMITS.side), 3).fits(value) && (value as unknown[]).length === 3,
+  ),
   inputType: oneOf(inputTypes),
   frames: oneOf([false, true]),
   timeSteps: integer(1, MOST_COUNTED_STEPS),
@@ -112,14 +105,14 @@ const fields = {
   weights: oneOf(weightTypes),
   parameters: count,
   weightBytes: count,
-  memoryBytes: {
-    fits: (value) => integer(PAGE, 65535 * PAGE).fits(value) && (value as number) % PAGE === 0,
-    words: `a multiple of ${PAGE}, at most ${65535 * PAGE}`,
-  },
+  memoryBytes: rule(
+    `a multiple of ${PAGE}, at most ${65535 * PAGE}`,
+    (value) => integer(PAGE, 65535 * PAGE).fits(value) && (value as number) % PAGE === 0,
+  ),
   usedBytes: count,
   synops: object({
     max: count,
-    mean: optional({ ...number, fits: (v) => number.fits(v) && (v as number) >= 0 }),
+    mean: optional(rule(number.words, (value) => isNumber(value) && value >= 0)),
   }),
   state: optional(
     list(
