@@ -126,13 +126,9 @@ export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes:
     const want = wanted.subarray(i * classes, (i + 1) * classes)
     differences.push(got.reduce((most, value, k) => Math.max(most, distance(value, want[k])), 0))
     same += Number(indexOfLargest(got) === indexOfLargest(want))
-    // A loop: there may be more numbers than a call takes arguments.
-    let [low, high] = [want[0], want[0]]
-    for (const value of want) {
-      low = Math.min(low, value)
-      high = Math.max(high, value)
-    }
-    spans += high - low
+    // Not by spreading: there may be more numbers than a call takes arguments.
+    const high = want.reduce((a, b) => Math.max(a, b))
+    spans += high - want.reduce((a, b) => Math.min(a, b))
   }
   differences.sort((a, b) => a - b)
   const span = spans / samples

@@ -163,14 +163,10 @@ function complaint(stderr: string): string {
   return text.length > 300 ? `${text.slice(0, 300)}…` : text
 }
 
-/** The first match in what a program prints about itself; `unknown` without. */
-export async function versionOf(
-  command: string,
-  args: readonly string[] = ['--version'],
-  pattern = /\d+(\.\d+)+/,
-): Promise<string> {
-  const text = await runProgram(command, args, { seconds: 20 }).catch(() => '')
-  return pattern.exec(text)?.[0] ?? 'unknown'
+/** The first number with points in what a program prints about itself; `unknown` without. */
+export async function versionOf(command: string): Promise<string> {
+  const text = await runProgram(command, ['--version'], { seconds: 20 }).catch(() => '')
+  return /\d+(\.\d+)+/.exec(text)?.[0] ?? 'unknown'
 }
 
 /** Reads what a host has printed or sent. @throws HostFailure when it is something else */
