@@ -52,18 +52,23 @@ const SAMPLES = 64
  *
  * @param model compiled with `record`
  */
-export async function activityOf(model: Model, data: Dataset): Promise<Activity> {
+async function activityOf(model: Model, data: Dataset): Promise<Activity> {
   const one = await model.monitor(data, { limit: 1 })
   const many = await model.monitor(data, { limit: SAMPLES, keep: 'rates' })
   const { timeSteps: T } = one
   const layers = Object.entries(one.layers).map(([name, { shape, spikes, stepRates }]) => {
     const neurons = sizeOf(shape)
     const rows = Math.min(neurons, MOST_ROWS)
-    const fired = spikes as Uint8Array
+    const fires = (row: number, t: number): boolean =>
+      spikes![Math.floor((row * neurons) / rows) * T + t] !== 0
+    const fired = Array.from({ length: rows * T }, (_, i) => [Math.floor(i / T), i % T]).filter(
+      ([row, t]) => fires(row, t),
+    )
     const layer: LayerActivity = {
       neurons,
       rows,
-      ...rasterOf(rows, T, (row, t) => fired[Math.floor((row * neurons) / rows) * T + t] !== 0),
+      spikeRows: fired.map(([row]) => row + 1),
+      spikeSteps: fired.map(([, t]) => t + 1),
       sampleRates: [...stepRates],
       rates: [...many.layers[name].stepRates],
     }
@@ -79,22 +84,10 @@ export async function activityOf(model: Model, data: Dataset): Promise<Activity>
   }
 }
 
-/** Rows and steps, counted from 1, of what fires. */
-function rasterOf(rows: number, T: number, fires: (row: number, t: number) => boolean) {
-  const [spikeRows, spikeSteps]: [number[], number[]] = [[], []]
-  for (let row = 0; row < rows; row++)
-    for (let t = 0; t < T; t++)
-      if (fires(row, t)) {
-        spikeRows.push(row + 1)
-        spikeSteps.push(t + 1)
-      }
-  return { spikeRows, spikeSteps }
-}
-
 // Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the
 // firing rates of the same passes.
 
-export interface Probe extends Omit<Point, 'step'> {
+interface Probe extends Omit<Point, 'step'> {
   readonly gradients: readonly GradientMatch[]
   readonly firingRates: Readonly<Record<string, readonly number[]>>
 }

@@ -28,7 +28,7 @@ import { nameOf } from './spikes.js'
  * @param what asks for results of a training step
  * @throws SpikewasmError where none has run since the model was compiled, or its method changed
  */
-export function expectTrained(session: Session, what: string): void {
+function expectTrained(session: Session, what: string): void {
   programOf(session, 'train')
   if (!session.trained)
     fail(
