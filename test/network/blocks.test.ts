@@ -12,7 +12,8 @@ import { compileNet, netOf } from '../support/net.js'
 const seed = Number(process.env.SEED ?? 3)
 const input = [2, 8, 6] as const
 const B = 3
-const T = 5
+/** Two calls where the loop over T is outside the network. */
+const T = 9
 const x = uniform(B * T * 2 * 8 * 6, 6, seed)
 const y = labels(B, 4, seed)
 
