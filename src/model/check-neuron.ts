@@ -172,18 +172,12 @@ function referenceOf(
   return (x) => new ReferenceNeuron({ what: 'checkNeuron', text }, x, options)
 }
 
-interface Compared {
-  /** What was compared, the output first. */
-  readonly rows: readonly NeuronCheckRow[]
-  readonly leftOut: number
-}
-
-/** Runs both on currents [steps][neurons]. */
+/** What running both on currents [steps][neurons] tells; its rows have the output first. */
 function compare(
   layer: Equations,
   parameters: Readonly<Record<string, number>>,
   { steps, neurons, input }: Required<Pick<CheckNeuronOptions, 'steps' | 'neurons' | 'input'>>,
-): Compared {
+) {
   const { kind: _, recurrence: __, ...of } = layer
   const { learn } = layer
   const { output, ranges } = equationsOf(layer)

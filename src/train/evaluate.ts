@@ -375,8 +375,8 @@ async function pass(
 }
 
 /**
- * Fills the next batch, if there is one, while a step runs. Where one of the two fails it throws when
- * both have ended: no step runs on unnoticed, and nothing is written into the memory behind it.
+ * Fills the next batch, if there is one, while a step runs. Where one of the two fails it throws
+ * when both have ended: no step runs on unnoticed, nothing is written into the memory behind it.
  */
 export async function fillAhead<T>(
   session: Session,

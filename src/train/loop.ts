@@ -295,8 +295,8 @@ export class Loop implements Training {
   }
 
   /**
-   * The next step of the epoch, while the batch behind it is prepared; undefined where the signal has
-   * ended it.
+   * The next step of the epoch, while the batch behind it is prepared; undefined where the signal
+   * has ended it.
    */
   protected async advance(times: Times): Promise<Advance | undefined> {
     const { session, feed } = this.parts
