@@ -88,11 +88,12 @@ const cases: readonly (readonly [keyof typeof networks, string, Options])[] = [
   ['plain', '1', { method: 'rate', stepMode: 's', record: ['5'] }],
   ['plain', '5', { method: 'bptt', stepMode: 'm', inspect: true, record: ['5'], frames: true }],
   ['plain', '5', { method: 'bptt', stepMode: 's', inspect: true }],
+  ['plain', '5', { method: 'bptt' }],
   ['plain', '1', { method: 'ottt', inspect: true }],
   ['plain', '1', { method: 'sltt', backwardSteps: 2, record: true }],
   ['cells', '2', { method: 'bptt', inspect: true, frames: true }],
   ['plain', '1', { purpose: 'inference', record: true, inspect: true }],
-  ['plain', '1', { purpose: 'inference', timeSteps: 300, record: true }],
+  ['plain', '1', { purpose: 'inference', timeSteps: 300, record: true, inspect: true }],
   ['plain', '1', { purpose: 'stream', record: true }],
   ['cells', '2', { purpose: 'stream' }],
 ]
