@@ -2,8 +2,8 @@
 
 import { median } from '../src/base/numbers.js'
 import { Purpose, RandomStream } from '../src/base/random.js'
-import { type Call, takeTurns } from '../src/bench/compare/turns.js'
-import { summarise } from '../src/bench/loops.js'
+import { type Call, takeTurns } from '../src/bench/compare/child.js'
+import { summarise } from '../src/bench/run.js'
 
 /** Milliseconds for both. */
 export const turnsMs = (quick: boolean): number => (quick ? 40 : 2500)

@@ -6,9 +6,9 @@
 
 import { median } from '../src/base/numbers.js'
 import { watchOthers } from '../src/bench/conditions.js'
-import { summarise } from '../src/bench/loops.js'
 import { describeRates, type makeBatch } from '../src/bench/networks.js'
 import { type Column, deviation, digits, percent } from '../src/bench/report.js'
+import { summarise } from '../src/bench/run.js'
 import type { Model } from '../src/model/model.js'
 import type { PeerStep, StepTimes } from './codes.js'
 import type { BenchOptions } from './options.js'

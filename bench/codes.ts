@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../src/base/errors.js'
-import type { summarise } from '../src/bench/loops.js'
+import type { summarise } from '../src/bench/run.js'
 import { flagOf } from '../src/cli/spec.js'
 import type { BenchOptions } from './options.js'
 import { lastLineOf, runPeer } from './peers.js'

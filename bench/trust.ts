@@ -2,6 +2,7 @@
  * npm run bench:trust: can comparisons be trusted? Equal builds are compared many times, and alarms
  * are counted; then builds with a slow-down in one kernel, and those that were found are counted.
  */
+
 import '../src/model/node.js'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,9 +13,8 @@ import { selectionOf } from '../src/bench/benchmark.js'
 import { compareBaseline, makeBaseline, writeBaseline } from '../src/bench/compare/baseline.js'
 import { ownRoot } from '../src/bench/compare/builds.js'
 import type { Campaign, Row } from '../src/bench/compare/campaign.js'
-import { compareAgainst } from '../src/bench/compare/command.js'
+import { change, compareAgainst } from '../src/bench/compare/command.js'
 import type { CompareOptions } from '../src/bench/compare/options.js'
-import { change } from '../src/bench/compare/result.js'
 import { percent } from '../src/bench/report.js'
 import { exitOnSignals } from '../src/cli/interrupt.js'
 import { copyBuild, isOf, moveCode, slowDown, targets } from './slow-build.js'

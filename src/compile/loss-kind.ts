@@ -4,7 +4,7 @@ import { describe, fail } from '../base/errors.js'
 import { complete, type Made, maker } from '../base/rules.js'
 import type { crossEntropy } from '../kernels/records/loss.js'
 import type { FieldsOf } from '../kernels/records/schema.js'
-import type { Loss, Penalty } from '../network/loss.js'
+import type { Loss, Penalty } from '../network/optimizer.js'
 import type { GraphNode } from '../network/trace.js'
 import type { PlanOptions } from './context.js'
 import type { Pass } from './pass.js'
@@ -12,7 +12,7 @@ import type { ProgramBuilder } from './program.js'
 import type { Expression, SpikeTensor } from './tensors.js'
 import type { TrainingSpec } from './training.js'
 
-export type { Loss } from '../network/loss.js'
+export type { Loss } from '../network/optimizer.js'
 
 /** What the records of all losses have. */
 export type LossFields = Omit<

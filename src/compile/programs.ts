@@ -1,8 +1,7 @@
 /** The programs that a purpose needs. */
 
 import type { Buffer } from '../kernels/records/words.js'
-import type { Exit, Graph, GraphNode } from '../network/trace.js'
-import { readersOf } from '../network/trace.js'
+import { type Exit, type Graph, type GraphNode, readersOf } from '../network/trace.js'
 import type { Context } from './context.js'
 import { lowerLoss } from './emit/loss.js'
 import {

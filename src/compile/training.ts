@@ -3,7 +3,7 @@
 import { StepGroup, StepNumbers } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type { Buffer } from '../kernels/records/words.js'
-import type { Loss, Penalty } from '../network/loss.js'
+import type { Loss, Penalty } from '../network/optimizer.js'
 import { kindOfRule } from './optimizer-kind.js'
 import type { ProgramBuilder } from './program.js'
 

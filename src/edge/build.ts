@@ -15,6 +15,7 @@ import { draws } from '../nn/layers/equations.js'
 import { ABI_VERSION, inputCount, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, type Range, segmentsOf } from './contents.js'
 import { seal, sectionBytes } from './file.js'
+import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './header.js'
 import { paramsOf, stateEntries } from './learning.js'
 import {
   call,
@@ -29,7 +30,6 @@ import {
 import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/lower.js'
-import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './struct.js'
 import { synapticOperations } from './synops.js'
 
 // The functions of a file that learns.

@@ -1,7 +1,7 @@
 /** What the file holds of a network's memory. */
 
 import { ExpandWord, Rec } from '../../assembly/opcodes.js'
-import { byteOf, scaleOf } from '../compile/emit/standardise.js'
+import { byteOf, scaleOf } from '../compile/emit/norm.js'
 import type { Blocks, ParameterLayout } from '../compile/layout.js'
 import type { Plan, Program } from '../compile/plan.js'
 import { weightStandardise } from '../kernels/records/norm.js'

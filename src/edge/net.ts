@@ -4,7 +4,7 @@ import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { inputCount, type NetInfo, optionWords, SECTION } from './abi.js'
 import * as file from './file.js'
-import * as struct from './struct.js'
+import * as struct from './header.js'
 
 // An exported network that predicts, in this process. Small: pages load it alone.
 

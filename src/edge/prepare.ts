@@ -2,7 +2,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
-import { putByteWeight, quantise, standardised } from '../compile/emit/standardise.js'
+import { putByteWeight, quantise, standardised } from '../compile/emit/norm.js'
 import { pack } from '../compile/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../compile/plan.js'
 import { instantiateEngine, loadEngine } from '../engine/load.js'

@@ -7,16 +7,21 @@ import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 // Figures of an epoch by which a training is judged.
 
 /** What an epoch is judged by. */
-export type Monitor = (typeof monitors)[number]
+export type Monitor =
+  | 'testAccuracy'
+  | 'testLoss'
+  | 'testMeanAbsoluteError'
+  | 'trainAccuracy'
+  | 'trainLoss'
 
 /** What can be judged by. */
-export const monitors = [
+export const monitors: readonly Monitor[] = [
   'testAccuracy',
   'testLoss',
   'testMeanAbsoluteError',
   'trainAccuracy',
   'trainLoss',
-] as const
+]
 
 /** What schedules read of an epoch. Records of `fit` have more; which are there, see there. */
 export interface EpochFigures {

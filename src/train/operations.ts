@@ -5,7 +5,7 @@
 
 import { ActivityCount } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
-import { standardised } from '../compile/emit/standardise.js'
+import { standardised } from '../compile/emit/norm.js'
 import { unpack } from '../compile/layout.js'
 import type { NeuronCounts, ValueCounts } from '../compile/pass.js'
 import { programOf, storedAt } from '../engine/memory/arena.js'

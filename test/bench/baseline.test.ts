@@ -9,8 +9,8 @@ import {
   effects,
   readBaseline,
 } from '../../src/bench/compare/baseline.js'
+import { change } from '../../src/bench/compare/command.js'
 import { ownOrigin } from '../../src/bench/compare/options.js'
-import { change } from '../../src/bench/compare/result.js'
 import { expectRefusal, withFolder } from '../files/temporary.js'
 import { optionsOf } from './loops.js'
 

@@ -6,8 +6,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CampaignOptions, type Row, runCampaign } from '../../src/bench/compare/campaign.js'
+import { resultOf } from '../../src/bench/compare/command.js'
 import type { Measured, Outcome } from '../../src/bench/compare/process.js'
-import { resultOf } from '../../src/bench/compare/result.js'
 import { asLog, estimate, verdictOf } from '../../src/bench/compare/statistics.js'
 
 const threshold = asLog(0.02)

@@ -2,6 +2,7 @@
  * What comparisons choose, refuse, and name as faults; verdicts have `compare.test.ts`, which runs
  * alone.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,10 +10,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeBaseline } from '../../src/bench/compare/baseline.js'
 import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js'
-import { compareAgainst, runComparison } from '../../src/bench/compare/command.js'
+import { compareAgainst, resultOf, runComparison } from '../../src/bench/compare/command.js'
 import type { CompareOptions } from '../../src/bench/compare/options.js'
 import { runChild } from '../../src/bench/compare/process.js'
-import { resultOf } from '../../src/bench/compare/result.js'
 import { expectRefusals } from '../files/temporary.js'
 import { cases, emptyBuild, type LoopSelection, optionsOf, packageFolder } from './loops.js'
 

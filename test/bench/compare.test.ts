@@ -3,6 +3,7 @@
  * Comparisons as users run them, on loops of a known length: what is slower is found, what is not
  * is not. What looks at no time is in `compare-faults.test.ts` and `baseline.test.ts`.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +16,7 @@ import {
   writeBaseline,
 } from '../../src/bench/compare/baseline.js'
 import type { Row } from '../../src/bench/compare/campaign.js'
-import { compareAgainst } from '../../src/bench/compare/command.js'
-import { resultOf } from '../../src/bench/compare/result.js'
+import { compareAgainst, resultOf } from '../../src/bench/compare/command.js'
 import { emptyBuild, optionsOf } from './loops.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-compare-'))

@@ -5,8 +5,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseRanges, parseStat } from '../../src/bench/conditions.js'
-import { type Figure, shareOf, summarise } from '../../src/bench/loops.js'
 import { limits, memoryMoves } from '../../src/bench/peak.js'
+import { type Figure, shareOf, summarise } from '../../src/bench/run.js'
 import { randomNumbers } from '../../src/bench/spikes.js'
 
 const figureOf = (figure: Figure): number => {

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { type Benchmark, type SelectionArguments, selectionOf } from '../../src/bench/benchmark.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
 import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js'
-import { measureEach } from '../../src/bench/loops.js'
+import { measureEach } from '../../src/bench/run.js'
 import { ofLong } from '../support/long.js'
 
 const thisBuild = async () => loadBuild(await findBuild(ownRoot(), 'this build'), 'this')

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { median } from '../../src/base/numbers.js'
 import { Purpose, RandomStream } from '../../src/base/random.js'
-import { type TurnsBudget, takeTurns } from '../../src/bench/compare/turns.js'
+import { type TurnsBudget, takeTurns } from '../../src/bench/compare/child.js'
 
 const random = (seed: number): RandomStream => {
   const stream = new RandomStream(Purpose.Shuffle)

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { dequantise, quantise, standardised } from '../../src/compile/emit/standardise.js'
+import { dequantise, quantise, standardised } from '../../src/compile/emit/norm.js'
 import { placesOf, unpack } from '../../src/compile/layout.js'
 import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import * as api from '../../src/index.js'

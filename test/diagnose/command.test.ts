@@ -3,8 +3,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { durations } from '../../src/diagnose/cost.js'
 import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
+import { durations } from '../../src/diagnose/measure.js'
 import { main, run as runProcess } from '../cli/command.js'
 import { parseLines, refuse, run, succeed } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
@@ -12,7 +12,7 @@ import { withFolder } from '../files/temporary.js'
 // Nobody looks at the times: those of this process, of those that it starts, and of a command.
 const ofUsers = { ...durations }
 Object.assign(durations, { warmUp: 10, measure: 10, process: 10 })
-const cost = JSON.stringify(new URL('../../src/diagnose/cost.js', import.meta.url).href)
+const cost = JSON.stringify(new URL('../../src/diagnose/measure.js', import.meta.url).href)
 const shorten = `import { durations } from ${cost}\nObject.assign(durations, ${JSON.stringify(durations)})`
 const short = ['--import', `data:text/javascript,${encodeURIComponent(shorten)}`]
 test.after(() => void Object.assign(durations, ofUsers))

@@ -1,8 +1,8 @@
 /** What the paper claims, measured: on a small network that learns the digits. */
+
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { methodNames, stepModesOf } from '../../src/compile/methods.js'
-import { durations } from '../../src/diagnose/cost.js'
 import {
   type Cost,
   claimed,
@@ -12,7 +12,12 @@ import {
   variantNames,
   variants,
 } from '../../src/diagnose/diagnosis.js'
-import { type DiagnoseOptions, diagnose, withoutRandomness } from '../../src/diagnose/measure.js'
+import {
+  type DiagnoseOptions,
+  diagnose,
+  durations,
+  withoutRandomness,
+} from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
 import { cosineOf } from '../../src/engine/memory/arena.js'
 import * as api from '../../src/index.js'

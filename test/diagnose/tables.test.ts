@@ -2,8 +2,14 @@
 
 import { test } from 'uvu'
 import { datasets } from '../../src/data/index.js'
-import { describeNetwork, durations, measureProcess } from '../../src/diagnose/cost.js'
-import { type DiagnoseOptions, diagnose, layerOf } from '../../src/diagnose/measure.js'
+import {
+  type DiagnoseOptions,
+  describeNetwork,
+  diagnose,
+  durations,
+  layerOf,
+  measureProcess,
+} from '../../src/diagnose/measure.js'
 import type { ProcessJob } from '../../src/diagnose/process-child.js'
 import * as api from '../../src/index.js'
 import { expectOutcomes, withOdd } from '../support/hashed-tables.js'

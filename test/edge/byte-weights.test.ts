@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { dequantise, quantise } from '../../src/compile/emit/standardise.js'
+import { dequantise, quantise } from '../../src/compile/emit/norm.js'
 import { methodOptions } from '../../src/compile/methods.js'
 import { makePlan, type PlanOptions } from '../../src/compile/plan.js'
 import { exportWasm } from '../../src/edge/export.js'

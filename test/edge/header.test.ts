@@ -1,13 +1,13 @@
 /** `net.h`: compilers take it, and it says what the struct says. */
+
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { NetInfo } from '../../src/edge/abi.js'
-import { netHeader } from '../../src/edge/header.js'
+import { netHeader, writeInfoStruct } from '../../src/edge/header.js'
 import { netInfo } from '../../src/edge/net.js'
-import { writeInfoStruct } from '../../src/edge/struct.js'
 import { withFolder } from '../files/temporary.js'
 import { skip } from '../support/runner.js'
 import { tinyNet } from '../support/tiny-net.js'

@@ -1,4 +1,5 @@
 /** The seal of exported files: every flipped bit is told, and a file without its section says so. */
+
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,9 +10,8 @@ import * as assert from 'uvu/assert'
 import type { ExportOptions } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { sealOf } from '../../src/edge/file.js'
-import { netHeader } from '../../src/edge/header.js'
+import { infoWords, netHeader, STRUCT_BYTES } from '../../src/edge/header.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
-import { infoWords, STRUCT_BYTES } from '../../src/edge/struct.js'
 import { findChromium } from '../../src/edge/verify/hosts/browser.js'
 import { cnn, compile, SpikewasmError } from '../../src/index.js'
 import { messageOf, withFolder } from '../files/temporary.js'

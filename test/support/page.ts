@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { chromiumFlags } from '../../src/edge/verify/hosts/browser.js'
-import { runProgram } from '../../src/edge/verify/process.js'
+import { runProgram } from '../../src/edge/verify/job.js'
 
 /**
  * Opens the page at `/` and returns what it posts.

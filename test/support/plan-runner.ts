@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Control } from '../../assembly/opcodes.js'
-import { putByteWeight, quantise, standardised } from '../../src/compile/emit/standardise.js'
+import { putByteWeight, quantise, standardised } from '../../src/compile/emit/norm.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/compile/plan.js'
 import { type EngineExports, instantiateEngine } from '../../src/engine/load.js'
 import { type Arena, output, spikeCounts } from '../../src/engine/memory/arena.js'

@@ -15,7 +15,7 @@ import {
   type NetAddresses,
   STRUCT_BYTES,
   writeInfoStruct,
-} from '../../src/edge/struct.js'
+} from '../../src/edge/header.js'
 
 export interface TinyOptions {
   readonly info?: Partial<NetInfo>

@@ -5,8 +5,7 @@
 
 import * as api from '../../src/index.js'
 import type { EpochRecord } from '../../src/train/records.js'
-import { atDistances, examine, examiner } from '../../src/train/report/examine.js'
-import { endingOf, titleOf } from '../../src/train/report/make.js'
+import { atDistances, endingOf, examine, examiner, titleOf } from '../../src/train/report/make.js'
 import { own, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
 import {

@@ -20,21 +20,19 @@ import type { Answer } from '../../src/edge/verify/apart-worker.js'
 import { flags, sources } from '../../src/edge/verify/compile.js'
 import {
   evaluateApart,
+  findProgram,
+  firstPath,
+  HostFailure,
   isAlike,
   type JobNumbers,
   likenessOf,
   type Outcome,
-} from '../../src/edge/verify/job.js'
-import {
-  findProgram,
-  firstPath,
-  HostFailure,
   patience,
   readOutcome,
   refusesSimd,
   runProgram,
   versionOf,
-} from '../../src/edge/verify/process.js'
+} from '../../src/edge/verify/job.js'
 import { measure } from '../../src/edge/verify/program.js'
 import { numbersOf, type Trial, takeSamples } from '../../src/edge/verify/trial.js'
 import { isExact, verifyNet } from '../../src/edge/verify/verify.js'

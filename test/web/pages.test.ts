@@ -14,8 +14,7 @@ import {
   sweepPage,
 } from '../../src/cli/sweep/page.js'
 import { page as diagnosePage } from '../../src/diagnose/figures.js'
-import { servePage } from '../../src/watch/dashboard/serve.js'
-import { serveRun } from '../../src/watch/dashboard/server.js'
+import { servePage, serveRun } from '../../src/watch/dashboard/server.js'
 import { packBits } from '../../src/watch/pages/chart.js'
 import { showPage } from '../../src/watch/pages/recording.js'
 import { type RunReport, reportPage } from '../../src/watch/pages/report.js'

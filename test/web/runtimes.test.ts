@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { findProgram } from '../../src/edge/verify/process.js'
+import { findProgram } from '../../src/edge/verify/job.js'
 import { skip } from '../support/runner.js'
 import { makeProject } from './site.js'
 

@@ -2,10 +2,11 @@
 
 import { fail } from '../../base/errors.js'
 import { median } from '../../base/numbers.js'
-import { digits } from '../report.js'
+import { BUSY } from '../conditions.js'
+import { digits, type Entry, type ResultTable } from '../report.js'
 import { type Baseline, compareBaseline, makeBaseline, writeBaseline } from './baseline.js'
 import { type BuildFiles, findBuild, nameOf, originOf } from './builds.js'
-import { type Campaign, runCampaign } from './campaign.js'
+import { type Campaign, type Row, runCampaign } from './campaign.js'
 import {
   type CompareOptions,
   courseOf,
@@ -15,8 +16,156 @@ import {
   rootOf,
 } from './options.js'
 import type { Measured } from './process.js'
-import { type ComparisonResult, resultOf } from './result.js'
-import { estimate } from './statistics.js'
+import { estimate, type Interval, type Verdict } from './statistics.js'
+
+// What a comparison says: a table for people, entries for machines, an exit code for scripts.
+
+export interface ComparisonResult {
+  readonly table: ResultTable
+  /** Times of this build, and their ratio to the other one: smaller is better. */
+  readonly entries: readonly Entry[]
+  /** 0: nothing is slower, or it is not decided. 1: something is slower. 2: something failed. */
+  readonly exitCode: 0 | 1 | 2
+  /** What the table does not show, one sentence a line: skipped, failed, disturbed. */
+  readonly notes: readonly string[]
+}
+
+/** The two sides in words. */
+export interface Sides {
+  readonly mine: string
+  readonly other: string
+  /** What is known of the other side, where it is not in the rows. */
+  readonly known?: ReadonlyMap<string, { readonly ms: number; readonly density?: string }>
+  /** Names that only the other side has. */
+  readonly missing?: readonly string[]
+  readonly threshold: number
+}
+
+/** Ratios in percent of change: +5.0 %. */
+export function change(effect: number): string {
+  if (!Number.isFinite(effect)) return '?'
+  const value = 100 * Math.expm1(effect)
+  const text = Math.abs(value).toFixed(Math.abs(value) < 99.95 ? 1 : 0)
+  return `${Number(text) === 0 ? '' : value < 0 ? '−' : '+'}${text} %`
+}
+
+const describeInterval = (found: Interval | undefined): string =>
+  found === undefined || !Number.isFinite(found.low)
+    ? '–'
+    : `${change(found.low)} … ${change(found.high)}`
+
+/** Milliseconds and density of a side of a row. */
+function sideOf({ name, measured }: Row, side: 0 | 1, { known }: Sides) {
+  const times = measured.flatMap((one) => (one.times[side] ? [median(one.times[side])] : []))
+  const density = measured.find(({ densities }) => densities[side])?.densities[side]
+  const other = side === 1 ? known?.get(name) : undefined
+  return { ms: times.length > 0 ? median(times) : other?.ms, density: density ?? other?.density }
+}
+
+const order: readonly Verdict[] = ['slower', 'undecided', 'faster', 'same']
+
+const head = [
+  'benchmark',
+  'this ms',
+  'other ms',
+  'effect',
+  'interval',
+  'verdict',
+  'marks',
+  'density',
+]
+
+export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
+  const { rows, failed, skipped, others, processes, seconds } = campaign
+  const effectOf = ({ interval }: Row): number => interval?.effect ?? Number.NEGATIVE_INFINITY
+  const sorted = [...rows].sort(
+    (a, b) =>
+      order.indexOf(a.verdict) - order.indexOf(b.verdict) ||
+      (effectOf(a) === effectOf(b) ? 0 : effectOf(b) - effectOf(a)),
+  )
+  const limit = `${digits(100 * sides.threshold)} %`
+  const nothing = !rows.some(({ interval }) => interval !== undefined)
+  const isSlower = rows.some(({ verdict }) => verdict === 'slower')
+  return {
+    table: {
+      title: `This build (${sides.mine}) beside the other (${sides.other})`,
+      notes: [
+        'effect: time of this build beside the other; + is slower. interval: 95 % of it, and ' +
+          `more where a verdict says slower or faster. Less than ${limit} counts as the same.`,
+        `${processes} processes in ${seconds.toFixed(0)} s. Others took ` +
+          `${(100 * others).toFixed(0)} % of the processors.`,
+      ],
+      head,
+      rows: sorted.map((row) => {
+        const [mine, other] = [sideOf(row, 0, sides), sideOf(row, 1, sides)]
+        return [
+          row.name,
+          digits(mine.ms ?? Number.NaN),
+          digits(other.ms ?? Number.NaN),
+          row.interval ? change(row.interval.effect) : '–',
+          describeInterval(row.interval),
+          row.verdict,
+          row.marks.join(' '),
+          mine.density ?? '',
+        ]
+      }),
+    },
+    entries: rows.flatMap((row) => entriesOf(row, sides)),
+    exitCode: failed.size > 0 || nothing ? 2 : isSlower ? 1 : 0,
+    notes: [
+      ...notesOf(sorted, limit),
+      ...sorted.flatMap((row) => {
+        // Builds that do not get the same spikes are not compared by their speed alone.
+        const [mine, other] = [0, 1].map((side) => sideOf(row, side as 0 | 1, sides).density)
+        if (mine === undefined || other === undefined || mine === other) return []
+        return `not the same spikes: ${row.name}: ${mine} in this build, ${other} in the other`
+      }),
+      ...[...skipped].map(([name, reason]) => `skipped: ${name}: ${reason}`),
+      ...(sides.missing ?? []).map((name) => `skipped: ${name}: this build does not have it`),
+      ...[...failed].map(([name, reason]) => `failed: ${name}: ${reason}`),
+      ...(nothing ? ['Nothing could be compared.'] : []),
+      ...(others > BUSY
+        ? ['The machine was busy: intervals are wider, and more stays undecided.']
+        : []),
+    ],
+  }
+}
+
+function notesOf(rows: readonly Row[], limit: string): string[] {
+  const of = (verdict: Verdict): string[] =>
+    rows.filter((row) => row.verdict === verdict).map(({ name }) => name)
+  const summary = order.map((verdict) => `${of(verdict).length} ${verdict}`).join(', ')
+  const slower = of('slower')
+  const remarks = new Set(rows.flatMap(({ remark }) => remark ?? []))
+  return [
+    `${summary}.${slower.length > 0 ? ` Slower by more than ${limit}: ${slower.join('; ')}.` : ''}`,
+    ...[...remarks].map((remark) => {
+      const names = rows.filter((row) => row.remark === remark).map(({ name }) => name)
+      return `${remark}: ${names.join('; ')}`
+    }),
+  ]
+}
+
+function entriesOf(row: Row, sides: Sides): Entry[] {
+  const { interval, verdict, marks, name, measured } = row
+  const { ms, density } = sideOf(row, 0, sides)
+  if (ms === undefined) return []
+  const effect = interval
+    ? `${change(interval.effect)} (${describeInterval(interval)}), ${verdict}`
+    : 'nothing to compare with'
+  const extra = [
+    `beside ${sides.other}: ${effect}`,
+    ...(marks.length > 0 ? [`marks: ${marks.join(' ')}`] : []),
+    ...(density === undefined ? [] : [density]),
+    `${measured.length} processes`,
+  ].join('\n')
+  const time: Entry = { name, unit: 'ms', value: ms, extra }
+  if (!interval) return [time]
+  const half = (interval.high - interval.low) / 2
+  const range = Number.isFinite(half) ? `± ${(100 * Math.expm1(half)).toFixed(1)} %` : undefined
+  const value = Math.exp(interval.effect)
+  return [time, { name: `${name} | beside other`, unit: 'ratio', value, range, extra }]
+}
 
 /** With what to compare; one of the three. */
 export interface Comparison {

@@ -37,7 +37,7 @@ import {
   withGradient,
 } from './gradients.js'
 import { plainFloat, spikeSources } from './materialise.js'
-import { standardisedWeight } from './standardise.js'
+import { standardisedWeight } from './norm.js'
 import { materialise } from './write-out.js'
 
 export const weighted: LayerPlan<WeightedLayer> = {

@@ -1,7 +1,7 @@
 /** Samples of a data set for an exported network, with the outputs that it must give. */
 
 import { fail } from '../../base/errors.js'
-import { dequantise, quantise } from '../../compile/emit/standardise.js'
+import { dequantise, quantise } from '../../compile/emit/norm.js'
 import type { Dataset } from '../../data/datasets/dataset.js'
 import { compile } from '../../model/compile.js'
 import type { Model } from '../../model/model.js'

@@ -7,8 +7,7 @@ import { join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import type { NetInfo } from '../abi.js'
 import { hostNames, hosts } from './hosts/index.js'
-import type { Job, Outcome } from './job.js'
-import { type FoundHost, type Host, HostFailure } from './process.js'
+import { type FoundHost, type Host, HostFailure, type Job, type Outcome } from './job.js'
 import type { Trial } from './trial.js'
 
 /** One line of the result. */

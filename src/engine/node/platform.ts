@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { localExecutor } from '../load.js'
-import { type Callers, type Platform, registerPlatform } from '../platform.js'
+import { type Callers, type Collector, type Platform, registerPlatform } from '../platform.js'
 import { expectPackageFile } from './package-file.js'
 import { addressLimit, expectThreads } from './thread.js'
 
@@ -65,7 +67,7 @@ export const nodePlatform: Platform = {
   readPackageFileSync: (url) => plain(readFileSync(url)),
   addressLimit,
   expectThreads,
-  collector: async () => (await import('./collector.js')).collector(),
+  collector: async () => (await import('./platform.js')).collector(),
   switchOnWideVectors: async () => (await import('../revectorize.js')).switchOnWideVectors(),
   warn(message, code) {
     process.emitWarning(message, { type: 'SpikewasmWarning', code })
@@ -78,4 +80,18 @@ registerPlatform(nodePlatform)
 /** The same bytes as a plain array: the `slice` of a Buffer would not copy. */
 function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+// V8's garbage collector, in Node.
+
+/** Undefined where there is no way to ask for a collection. */
+export function collector(): Collector | undefined {
+  const heapBytes = (): number => getHeapStatistics().used_heap_size
+  const { gc } = globalThis as { gc?: Collector['run'] }
+  if (gc) return { run: gc, heapBytes }
+  // The function that the flag gives to new contexts stays when the flag is gone.
+  setFlagsFromString('--expose-gc')
+  const run = runInNewContext('gc') as Collector['run'] | undefined
+  setFlagsFromString('--no-expose-gc')
+  return run && { run, heapBytes }
 }

@@ -11,9 +11,9 @@ import * as records from '../../kernels/records/loss.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { checkNames, type Names } from '../../network/optimizer.js'
 
-export type { Loss } from '../../network/loss.js'
+export type { Loss } from '../../network/optimizer.js'
 
-declare module '../../network/loss.js' {
+declare module '../../network/optimizer.js' {
   interface Losses {
     crossEntropy: CrossEntropy
     mse: MeanSquaredError
@@ -150,7 +150,7 @@ export const tet = defineLoss<Tet, TetOptions>('tet', {
 
 // Penalties on firing rates: their value, and what they add to the gradient of spikes.
 
-declare module '../../network/loss.js' {
+declare module '../../network/optimizer.js' {
   interface Penalties {
     ratePenalty: RatePenalty
   }
@@ -217,7 +217,7 @@ export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('rateP
 
 // The loss of all outputs of a network with several.
 
-declare module '../../network/loss.js' {
+declare module '../../network/optimizer.js' {
   interface Losses {
     selfDistillation: SelfDistillation
   }

@@ -1,9 +1,12 @@
 /** Writes a run while a model trains: the callback behind `checkpoint` and `train --out`. */
 
-import { SpikewasmError } from '../../base/errors.js'
+import { fail, SpikewasmError } from '../../base/errors.js'
+import type { StateDict } from '../../engine/memory/state.js'
+import { expectPackageFile } from '../../engine/node/package-file.js'
+import { Thread } from '../../engine/node/thread.js'
 import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
-import type { RunFolder } from '../../files/folder/folder.js'
+import { RunFolder } from '../../files/folder/folder.js'
 import { expectFigure, type Monitor, modeOf, monitors } from '../../network/optimizer.js'
 import { type Callback, type FitStart, insideOf, type Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
@@ -19,6 +22,7 @@ import {
   runFiles,
   type Writer,
 } from './run-files.js'
+import type { WriterCalls } from './writer-worker.js'
 
 /** What the callback keeps from checkpoint to checkpoint. */
 const schema = v.object({
@@ -147,7 +151,7 @@ class RunWriter implements FitHooks {
     // Behind epochs alone it is written seldom.
     const isOften = due.steps !== undefined || due.ms !== undefined
     if (!isOften || bytesOf(now) < WORTH_A_THREAD) return
-    const { threadWriter } = await import('./writer-thread.js')
+    const { threadWriter } = await import('./run-writer.js')
     this.writer = await threadWriter(folder)
   }
 
@@ -309,3 +313,63 @@ function withWayOn(error: unknown): unknown {
 /** Why there is nothing to go on with; undefined where there is. */
 const endOf = (history: History, epochs: number): string | undefined =>
   history.stopped ?? (isFinished(history, epochs) ? 'finished' : undefined)
+
+// A thread that writes a run's folder (Node), so that steps wait for the copy of a snapshot alone.
+
+const workerFile = new URL('./writer-worker.js', import.meta.url)
+
+/**
+ * From here on the folder is the thread's.
+ * @throws SpikewasmError when the file that it starts from is missing
+ */
+export async function threadWriter(opened: RunFolder): Promise<Writer> {
+  await expectPackageFile(workerFile)
+  let { names } = opened
+  const folder = await opened.handOver()
+  const thread = new Thread<WriterCalls>(workerFile, { workerData: folder })
+
+  const ask = async (doing: Promise<void>): Promise<void> => {
+    try {
+      await doing
+    } catch (error) {
+      if (!thread.failure) throw error
+      fail(
+        `the thread that writes checkpoints ended (${(error as Error).message}); the last one is ` +
+          'whole',
+        error,
+      )
+    } finally {
+      names = await thread.call('names', undefined).catch(() => names)
+    }
+  }
+
+  return {
+    get names() {
+      return names
+    },
+    write(parts, waiting) {
+      // Nobody else looks at a snapshot that is written.
+      const transfer = buffersOf(parts.tensors, parts.best === true ? undefined : parts.best)
+      return ask(thread.call('write', { parts, waiting }, { transfer }))
+    },
+    takeBack: (replaces) => ask(thread.call('takeBack', replaces)),
+    async close() {
+      try {
+        await thread.call('close', undefined)
+      } catch {
+        // The thread has died: its lock is ours.
+        await RunFolder.takeOver(folder).close()
+      } finally {
+        await thread.end()
+      }
+    },
+  }
+}
+
+const buffersOf = (...states: (StateDict | undefined)[]): ArrayBuffer[] => [
+  ...new Set(
+    states.flatMap((state) =>
+      Object.values(state ?? {}).map(({ data }) => data.buffer as ArrayBuffer),
+    ),
+  ),
+]

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Job, Outcome } from '../job.js'
-import * as processes from '../process.js'
+import * as processes from '../job.js'
 import { numbersOf, programText } from './compiled.js'
 
 const chromiums = [

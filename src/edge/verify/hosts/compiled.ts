@@ -6,7 +6,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compiled, sourcesIn } from '../compile.js'
 import type { Job, JobNumbers } from '../job.js'
-import * as processes from '../process.js'
+import * as processes from '../job.js'
 import { findSimde } from './wasm2c.js'
 
 /** wasm3, from a checkout of its sources. */

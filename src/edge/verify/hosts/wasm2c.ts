@@ -3,8 +3,15 @@
 import { copyFile, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileHost, findCompiler, hostArguments } from '../compile.js'
-import type { Job } from '../job.js'
-import { findProgram, firstPath, type Host, runHost, runProgram, versionOf } from '../process.js'
+import {
+  findProgram,
+  firstPath,
+  type Host,
+  type Job,
+  runHost,
+  runProgram,
+  versionOf,
+} from '../job.js'
 
 export type Wasm2c = NonNullable<Awaited<ReturnType<typeof findWasm2c>>>
 
