@@ -15,6 +15,7 @@ import { compositeOf, graphToJson, type NetworkJson } from '../network/json.js'
 import { checkModule, isModule, type Module } from '../network/module.js'
 import { trace } from '../network/trace.js'
 import { type InputShape, imageShape } from '../network/value.js'
+import type { OwnNetwork } from '../scale/store.js'
 import { runFiles } from '../train/callbacks/run-files.js'
 import { withFiles } from './mistakes.js'
 import { isModelName, isModuleFile } from './options.js'
@@ -183,12 +184,6 @@ function traced(network: Module, path: string, { input, classes }: NetworkSizes)
 
 // Networks of one's own in sweeps and jobs. A job in Redis names one by its hash, and never by a
 // path: a worker does what its own list holds under that hash.
-
-/** A network of one's own as a job names it. */
-export interface OwnNetwork {
-  readonly name: string
-  readonly sha256: string
-}
 
 /** Files of a worker's list, and bytes of one. */
 const MOST_FILES = 1000

@@ -333,9 +333,27 @@ export async function noteModels(
   await all.exec()
 }
 
-/** Whether a worker has one. */
-export const hasModel = async (place: RedisPlace, sha256: string): Promise<boolean> =>
-  (await place.client.exists(modelKey(place, sha256))) === 1
+/** A network of one's own as a job names it: by the hash of its file, and never by a path. */
+export interface OwnNetwork {
+  readonly name: string
+  readonly sha256: string
+}
+
+/** For who waits for jobs: the networks of them that no worker has; '' where there are none. */
+export async function whatIsLacking(
+  place: RedisPlace,
+  networks: readonly OwnNetwork[],
+): Promise<string> {
+  const missing: string[] = []
+  for (const { name, sha256 } of new Map(networks.map((each) => [each.sha256, each])).values())
+    if ((await place.client.exists(modelKey(place, sha256))) === 0)
+      missing.push(`${name} (SHA-256 ${sha256})`)
+  if (missing.length === 0) return ''
+  return (
+    `no worker has the network ${missing.join(', ')}; put the file into a folder, and start one ` +
+    'with --models FOLDER'
+  )
+}
 
 // What a job says, and how it is checked. Whoever can write to Redis can write a job, so nothing of
 // it is believed: only known keys, names and numbers come through, and never a path or code.

@@ -11,8 +11,9 @@ import { VERSION } from '../../src/base/version.js'
 import { checkpointName, filesName } from '../../src/cli/sweep/job.js'
 import { stopJobs } from '../../src/cli/sweep/remote.js'
 import { adam } from '../../src/index.js'
-import { fitRoundsAt } from '../../src/scale/index.js'
-import { envelopeOf, noteVersion, otherVersions } from '../../src/scale/store.js'
+import { fitWith } from '../../src/scale/rounds/fit.js'
+import { RedisCrew } from '../../src/scale/rounds/queue.js'
+import { envelopeOf, noteModels, noteVersion, otherVersions } from '../../src/scale/store.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
@@ -133,20 +134,24 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
   }),
 )
 
-withRedis('so does a training in rounds', async () => {
+withRedis('so does a training in rounds, and whether workers have its network', async () => {
   const wrong = await startWorker(at.place, {
     ...{ kinds: [echo('rounds')], concurrency: 2, limits, version: OTHER },
   })
   const model = await compileSmall()
-  const news: string[] = []
-  const end = new AbortController()
-  const optimizer = adam({ lr: 0.01 })
-  try {
-    const training = fitRoundsAt(model, toy(90, 1).data, {
-      ...{ epochs: 1, optimizer, rounds: { replicas: 2, syncEvery: 2 }, signal: end.signal },
-      redis: { url: at.redis.url, onNews: (line) => news.push(line) },
-    })
-    // The clock that counts how long nobody has come goes fast, instead of the test waiting so long.
+  const fit = { epochs: 1, optimizer: adam({ lr: 0.01 }) }
+  const rounds = { replicas: 2, syncEvery: 2 }
+  /** What is told once nobody has come for long; the clock that counts goes fast meanwhile. */
+  const lonely = async (options: Readonly<Record<string, unknown>>): Promise<string> => {
+    const news: string[] = []
+    const crew = { options, onNews: (line: string) => void news.push(line) }
+    const end = new AbortController()
+    const training = fitWith(
+      model,
+      toy(90, 1).data,
+      { ...fit, rounds, signal: end.signal },
+      (of) => new RedisCrew(at.place, of, crew),
+    )
     const now = performance.now.bind(performance)
     let ahead = 0
     performance.now = () => now() + ahead
@@ -161,10 +166,18 @@ withRedis('so does a training in rounds', async () => {
     }
     end.abort()
     await training
-    assert.match(
-      news[0],
-      /^no worker has taken a replica yet; .*; workers of spikewasm 9\.9\.9 are/,
-    )
+    return news[0]
+  }
+  try {
+    const start = `^no worker has taken a replica yet; start one with .* --redis ${at.redis.url}; `
+    const aside = 'workers of spikewasm 9\\.9\\.9 are'
+    const sha256 = 'a'.repeat(64)
+    const own = { model: 'net.mjs', modelSha256: sha256 }
+    const lack = `no worker has the network net.mjs .SHA-256 ${sha256}.; .* --models FOLDER; `
+    assert.match(await lonely({ model: 'mlp' }), new RegExp(start + aside))
+    assert.match(await lonely(own), new RegExp(start + lack + aside))
+    await noteModels(at.place, [sha256], 60)
+    assert.match(await lonely(own), new RegExp(start + aside))
   } finally {
     await wrong.close()
   }

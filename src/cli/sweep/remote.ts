@@ -10,12 +10,12 @@ import type { RedisPlace } from '../../scale/redis.js'
 import {
   type BlobStore,
   envelopeOf,
-  hasModel,
   KEPT_SECONDS,
   noteVersion,
   otherVersions,
   queueOf,
   redisStore,
+  whatIsLacking,
   whoStandsAside,
 } from '../../scale/store.js'
 import { oneAtATime, stopKey, within } from '../../scale/worker.js'
@@ -136,10 +136,11 @@ export class RemoteExecutor implements Executor {
   /** Workers that listen, and what is to be said of who does not do the jobs; '' for nothing. */
   async workers() {
     await noteVersion(this.place, RUNS)
+    const owns = [...this.pending.values()].flatMap(({ task }) => task.run.own ?? [])
     const [workers, others, lacking] = await Promise.all([
       this.queue.getWorkers(),
       whoStandsAside(this.place, RUNS),
-      this.lacking(),
+      whatIsLacking(this.place, owns),
     ])
     return { count: workers.length, others, lacking }
   }
@@ -151,19 +152,6 @@ export class RemoteExecutor implements Executor {
   async close(): Promise<void> {
     clearInterval(this.timer)
     await within(3000, Promise.all([this.queue.close(), this.events.close()]))
-  }
-
-  /** What is to be said of networks that are waited for and that no worker has. */
-  private async lacking(): Promise<string> {
-    const owns = [...this.pending.values()].map(({ task }) => task.run.own)
-    const missing: string[] = []
-    for (const own of new Map(owns.map((each) => [each?.sha256, each])).values())
-      if (own && !(await hasModel(this.place, own.sha256)))
-        missing.push(`${own.name} (SHA-256 ${own.sha256})`)
-    return missing.length === 0
-      ? ''
-      : `no worker has the network ${missing.join(', ')}; put the file into a folder, and start ` +
-          'one with --models FOLDER'
   }
 
   private async look(name: string): Promise<void> {

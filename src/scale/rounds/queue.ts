@@ -15,8 +15,10 @@ import {
   envelopeOf,
   folderStore,
   noteVersion,
+  type OwnNetwork,
   queueOf,
   redisStore,
+  whatIsLacking,
   whoStandsAside,
 } from '../store.js'
 import { stopKey, within } from '../worker.js'
@@ -265,14 +267,12 @@ class RoundJobs {
   }
 
   private async tellWhetherLonely(): Promise<void> {
-    const { place, queue, onNews } = this.crew
+    const { place, queue, onNews, networks } = this.crew
     if ((await queue.getActiveCount()) !== 0) return
-    const others = await whoStandsAside(place, wire.ROUNDS)
-    onNews(
-      'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
-        place.address.url +
-        (others && `; ${others}`),
-    )
+    const more = [await whatIsLacking(place, networks), await whoStandsAside(place, wire.ROUNDS)]
+    const start = `start one with spikewasm worker --redis ${place.address.url}`
+    const parts = ['no worker has taken a replica yet', start, ...more]
+    onNews(parts.filter((part) => part !== '').join('; '))
   }
 
   /** Gives replicas that are late to another worker, and takes what comes first. */
@@ -388,6 +388,12 @@ export class RedisCrew implements Crew {
   /** Seconds after which a replica is late. */
   get lateAfter(): number {
     return this.options.replaceAfter ?? lateAfter(this.longestSeconds)
+  }
+
+  /** The network of the run's own that workers must have, if it has one. */
+  get networks(): readonly OwnNetwork[] {
+    const { model, modelSha256 } = this.options.options ?? {}
+    return modelSha256 === undefined ? [] : [{ name: `${model}`, sha256: `${modelSha256}` }]
   }
 
   /** The data of a replica's job. */
