@@ -19,7 +19,7 @@ import {
 } from '../../src/cli/sweep/spec.js'
 import { tellPlan } from '../../src/cli/sweep/sweep.js'
 import type { Json } from '../../src/scale/store.js'
-import { odd, table } from '../support/inputs.js'
+import { odd, outcome, table } from '../support/inputs.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 const bytesOf = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
@@ -34,7 +34,16 @@ const specs: unknown[] = [
   { grid: { lr: [0.1] }, seed: 0 },
   { base: { lr: 1 }, grid: { lr: [0.1] } },
   { base: { lr: 1 }, random: { lr: [0.1] }, count: 1 },
-  { grid: { nothing: [1] } },
+  ...[{ nothing: [1] }, { lr: [null] }, { method: ['magic'] }, { augment: ['yes'] }].map(
+    (grid) => ({ grid }),
+  ),
+  ...[{ timeSteps: [4, 0] }, { batchSize: [2.5] }, { replicas: [2] }, { syncEvery: [2] }].map(
+    (grid) => ({ grid }),
+  ),
+  ...[{ out: 'x' }, { data: '/etc' }].map((base) => ({ base, grid: { lr: [1] } })),
+  { base: { optimizer: 'adam' }, grid: { momentum: [0.9] } },
+  { base: { method: 'ottt' }, grid: { stepMode: ['m'] } },
+  { base: { limitTest: 9 }, grid: { validationSplit: [0.2] } },
   { grid: { lr: [0.1, 0.2, 0.3], seed: [1, 2], method: ['bptt', 'rate'] } },
   {
     grid: {
@@ -136,6 +145,9 @@ function planned(spec: unknown, epochSeconds: number, json = false): string {
 
 test('sweeps: what is read, chosen, compared', () => {
   const parts: Record<string, string[]> = {
+    'no JSON of ours': [
+      outcome(() => readSpec(Buffer.from('{"grid": {"lr": [1], "lr": [2]}}'), 'it')),
+    ],
     specs: table(specs, (spec) => {
       const { runs, varied, rungs } = readSpec(bytesOf(spec), 's.json')
       const { length } = runs

@@ -1,28 +1,17 @@
-/** sweep.json: the runs that it means, and what is said of a wrong one. */
+/**
+ * sweep.json: the runs that it means, and which of them go on. test/scale/choices.txt has what is
+ * read and said of each text.
+ */
 
+import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { readSpec, runId, type SweepSpec } from '../../src/cli/sweep/spec.js'
-import { messageOf } from '../files/temporary.js'
+import { readSpec, runId, type SweepSpec, standings } from '../../src/cli/sweep/spec.js'
 
 const read = (spec: unknown): SweepSpec =>
   readSpec(new TextEncoder().encode(JSON.stringify(spec)), 'sweep.json')
 
 const DATA = '0123456789abcdef'
-
-test('a grid has all combinations, the last option first', () => {
-  const { runs, varied } = read({
-    base: { epochs: 2, method: 'bptt' },
-    grid: { lr: [0.05, 0.1], seed: [1, 2, 3] },
-  })
-  assert.equal(varied, ['lr', 'seed'])
-  assert.equal(
-    runs.map(({ chosen }) => Object.values(chosen).join(' ')),
-    ['0.05 1', '0.05 2', '0.05 3', '0.1 1', '0.1 2', '0.1 3'],
-  )
-  assert.equal(runs[0].given, { epochs: 2, method: 'bptt', lr: 0.05, seed: 1 })
-  assert.is(new Set(runs.map((run) => runId(run, DATA))).size, 6)
-})
 
 test('options of all kinds reach train as they were given', () => {
   const { runs } = read({
@@ -71,57 +60,89 @@ test('random runs depend on the seed alone, not on how many there are', () => {
   assert.is(new Set(many.map(({ method }) => method)).size, 2)
 })
 
-test('halving wants the same number of epochs for all runs', async () => {
-  const { rungs } = read({ base: { epochs: 9 }, grid: { lr: [1, 2] }, halving: { factor: 3 } })
-  assert.equal(rungs, [1, 3, 9])
-  const wrong = { grid: { epochs: [3, 9] }, halving: {} }
-  assert.match(await messageOf(() => read(wrong)), /^sweep\.json: epochs must be the same/)
+// Successive halving: what is decided depends on results alone, not on when they come.
+
+type Results = readonly (readonly number[])[]
+
+/** Fates of all runs, when results come one by one in some order, each as soon as it may. */
+function play(results: Results, factor: number, next: (n: number) => number): Map<string, string> {
+  const rungs = results[0].length
+  const ids = results.map((_, i) => `run${i}`)
+  const known = new Map<string, number>()
+  const look = () => standings(ids, { factor }, rungs, (id, rung) => known.get(`${id} ${rung}`))
+  const decided = new Map<string, string>()
+  for (;;) {
+    const now = look()
+    for (const [id, { rung, state }] of now) {
+      if (state !== 'stopped' && state !== 'ended') continue
+      const fate = `${state} ${rung}`
+      // What was decided once stays.
+      assert.is(decided.get(id) ?? fate, fate)
+      decided.set(id, fate)
+    }
+    const due = [...now].filter(([, { state }]) => state === 'trains')
+    if (due.length === 0) return decided
+    const [id, { rung }] = due[next(due.length)]
+    known.set(`${id} ${rung}`, results[Number(id.slice(3))][rung])
+  }
+}
+
+/** The same with everybody waiting for all. */
+function together(results: Results, factor: number): Map<string, string> {
+  const fates = new Map<string, string>()
+  let members = results.map((_, i) => i)
+  for (let rung = 0; rung < results[0].length; rung++) {
+    const isLast = rung === results[0].length - 1
+    const keep = isLast ? members.length : Math.max(1, Math.floor(members.length / factor))
+    const order = [...members].sort(
+      (a, b) => results[b][rung] - results[a][rung] || (`run${a}` < `run${b}` ? -1 : 1),
+    )
+    for (const [place, i] of order.entries())
+      if (isLast) fates.set(`run${i}`, `ended ${rung}`)
+      else if (place >= keep) fates.set(`run${i}`, `stopped ${rung}`)
+    members = order.slice(0, keep)
+  }
+  return fates
+}
+
+test('any order of arrival decides as if all had waited for all', () => {
+  const cases = fc.record({
+    // Few different figures, so that some are equal.
+    results: fc
+      .tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 4 }))
+      .chain(([runs, rungs]) => {
+        const figure = fc.integer({ min: 0, max: 5 }).map((n) => n / 5)
+        const row = fc.array(figure, { minLength: rungs, maxLength: rungs })
+        return fc.array(row, { minLength: runs, maxLength: runs })
+      }),
+    factor: fc.integer({ min: 2, max: 4 }),
+    choices: fc.array(fc.nat(1000), { minLength: 60, maxLength: 60 }),
+  })
+  fc.assert(
+    fc.property(cases, ({ results, factor, choices }) => {
+      let turn = 0
+      const fates = play(results, factor, (n) => choices[turn++ % choices.length] % n)
+      const sorted = (of: Map<string, string>) => [...of].sort(([a], [b]) => (a < b ? -1 : 1))
+      assert.equal(sorted(fates), sorted(together(results, factor)))
+    }),
+    { numRuns: 300 },
+  )
 })
 
-const wrong: readonly (readonly [unknown, RegExp])[] = [
-  [[], /the sweep's options must be an object with any of base, .*got \[\]/],
-  [{}, /must have one of grid.* got none of them/],
-  [{ grid: { lr: [1] }, random: { lr: [1] }, count: 1 }, /got both/],
-  [{ grid: {}, extra: 1 }, /the sweep\.extra is not an option; known are base/],
-  [{ grid: { lr: [] } }, /grid\.lr must be a list of values, one at least, got \[\]/],
-  [{ grid: { lr: 0.1 } }, /grid\.lr must be a list/],
-  [{ grid: { lr: [1, 1] } }, /grid\.lr must have each value once, got 1 twice/],
-  [{ grid: { lrr: [1] } }, /lrr is no option of train; known are .*lr,/],
-  [{ base: { lr: 1 }, grid: { lr: [1] } }, /base\.lr must be left out: it is in grid/],
-  [{ base: { out: 'x' }, grid: { lr: [1] } }, /\.out must be left out: it names files/],
-  [{ base: { data: '/etc' }, grid: { lr: [1] } }, /\.data must be left out/],
-  [{ grid: { lr: ['0.1'] } }, /run \{"lr":"0\.1"\}\.lr must be a number, got "0\.1"/],
-  [{ grid: { lr: [null] } }, /lr must be a finite number, a name, or a list of them, got null/],
-  [{ grid: { method: ['magic'] } }, /--method must be one of .* got "magic"/],
-  [{ grid: { augment: ['yes'] } }, /augment must be true or false, got "yes"/],
-  [{ base: { optimizer: 'adam' }, grid: { momentum: [0.9] } }, /--momentum must be left out/],
-  [{ grid: { timeSteps: [4, 0] } }, /--time-steps must be an integer from 1 to 4096, got 0/],
-  [{ grid: { batchSize: [2.5] } }, /--batch-size must be an integer from 1 to 1048576, got 2\.5/],
-  [{ base: { method: 'ottt' }, grid: { stepMode: ['m'] } }, /stepMode must be 's' with method/],
-  [{ base: { limitTest: 9 }, grid: { validationSplit: [0.2] } }, /--limit-test must be left out/],
-  [{ grid: { replicas: [2] } }, /\{"replicas":2\}: --replicas needs --sync-every/],
-  [{ grid: { syncEvery: [2] } }, /--sync-every needs --replicas/],
-  [{ grid: { lr: [1] }, count: 3 }, /count must be left out with grid, got 3/],
-  [{ random: { lr: { min: 0, max: 1 } } }, /count must be an integer from 1 to 10000, got none/],
-  [{ random: { lr: { min: 1, max: 0 } }, count: 1 }, /random\.lr\.max must be more than min, 1/],
-  [{ random: { lr: { min: 0, max: 1, scale: 'log' } }, count: 1 }, /min must be > 0 with scale/],
-  [
-    { random: { lr: { min: 0, max: 1, step: 1 } }, count: 1 },
-    /random\.lr\.step is not an option; known are min/,
-  ],
-  [{ random: { lr: [1] }, count: 1e9 }, /count must be an integer from 1 to 10000, got 1000000000/],
-  [{ grid: { seed: Array.from({ length: 10001 }, (_, i) => i) } }, /grid must be at most 10000/],
-  [{ grid: { lr: [1] }, halving: 3 }, /halving's options must be an object with any of factor/],
-]
-
-test('what is no sweep ends in one clear message', async () => {
-  for (const [spec, message] of wrong) {
-    const said = await messageOf(() => read(spec))
-    assert.match(said, message)
-    assert.match(said, /^sweep\.json: [^\n]*$/)
-  }
-  const twice = new TextEncoder().encode('{"grid": {"lr": [1], "lr": [2]}}')
-  assert.match(await messageOf(() => readSpec(twice, 'it')), /each name once, got "lr" twice/)
+test('a run that is certain to be left out ends before the others have come as far', () => {
+  const known = new Map([
+    ['a 0', 0.9],
+    ['b 0', 0.8],
+    ['c 0', 0.1],
+  ])
+  const now = standings(['a', 'b', 'c', 'd'], { factor: 2 }, 2, (id, rung) =>
+    known.get(`${id} ${rung}`),
+  )
+  // Two of four go on: c is behind two; a cannot be pushed out by d alone, b can.
+  assert.is(now.get('c')?.state, 'stopped')
+  assert.equal(now.get('a'), { rung: 1, state: 'trains' })
+  assert.is(now.get('b')?.state, 'waits')
+  assert.is(now.get('d')?.state, 'trains')
 })
 
 test.run()

@@ -164,6 +164,7 @@ test('rounds: options, bytes, jobs, costs', () => {
         [1, 0.7, 0.9],
         [2, 0.7, 0.9],
         [0, 3e38, 0.9],
+        [0, 1e39, 0.9],
       ].map(([compress, lr, momentum]) => outcome(() => step(compress, lr, momentum))),
       outcome(() => step(0, 0.7, 0.9, end)),
       outcome(() => outerStep(setting, sizes, vectors, undefined, [sent(encoded[0].bytes, [1])])),
@@ -281,17 +282,11 @@ test('costs', () => {
 
 test('jobs: plain data within limits, equal names of equal values', () => {
   const own = { protocol: 1, version: VERSION, kind: 'k', payload: 1 }
+  const changes = [{ protocol: 2 }, { version: '0' }, { version: 3 }, { kind: 'x' }, { m: 1 }]
   write('jobs', {
     plain: table(plain, (value) => checkPlain(value, 'it')),
     envelopes: table<object | null>(
-      [
-        own,
-        { ...own, protocol: 2 },
-        { ...own, version: '0' },
-        { ...own, kind: 'x' },
-        { ...own, m: 1 },
-        null,
-      ],
+      [own, ...changes.map((more) => ({ ...own, ...more })), null],
       (value) => readEnvelope(value, 'k'),
     ).map((line) => line.replaceAll(VERSION, 'VERSION')),
     addresses: table(
@@ -299,6 +294,10 @@ test('jobs: plain data within limits, equal names of equal values', () => {
         ...['redis://h', 'rediss://u@h:1/3', 'redis://h/0', 'redis://h/9999', 'redis://h/10000'],
         ...['redis://[::1]:7', 'redis://h?x=1', 'redis://h#x', 'redis://u%20@h', 'redis://h/x'],
         ...['redis://u.a-b~+@h', 'x', 'redis://', 'http://h', 'redis://h/1/2', 'redis://h?auth=x'],
+        // What may hold a password is not repeated, wherever others divide it.
+        ...['redis://u:geheim@h', 'redis://:geheim@h:1', 'redis://u:geheim@h:99999999'],
+        ...['redis://:ge/geheim@h', 'redis://:ge#geheim@h', 'redis://u:1?geheim@h', 'u:geheim@h:1'],
+        ...[':geheim@h', 'redis://u:12/geheim@h', 'redis:/u:geheim@h', 'redis://h?password=geheim'],
       ],
       parseRedisUrl,
     ),
