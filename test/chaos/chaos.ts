@@ -2,7 +2,6 @@
  * Trainings that are killed again and again, by signals, failing files and dying workers, and go
  * on: they end with the bits of one that was left alone.
  */
-import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import { removeFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import type { Fault } from '../support/faulty-files.js'
 import { firstDifference } from '../support/measure.js'
+import { type Ended, Program } from '../support/program.js'
 import type { ChildOptions } from './child.js'
 import {
   between,
@@ -48,10 +48,7 @@ interface Attack {
   readonly death?: number
 }
 
-interface End {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly stderr: string
+interface End extends Ended {
   /** Whether it had begun to train. */
   readonly begun: boolean
 }
@@ -84,46 +81,32 @@ function attackOf(random: Random, threads: number, { frames }: Scenario): Attack
   return { signal: pick(random, signals), delay, step }
 }
 
-function runChild(options: ChildOptions, attack: Attack = {}): Promise<End> {
+async function runChild(options: ChildOptions, attack: Attack = {}): Promise<End> {
   const { fault, signal, delay = 0, step = 0, death } = attack
-  const env = { ...process.env, SPIKEWASM_ALL_THREADS: '1' }
   const faulty = fault ? ['--import', here('../support/faulty-files.js')] : []
-  const child = spawn(
-    process.execPath,
-    [...faulty, here('./child.js'), JSON.stringify({ ...options, death })],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: fault
-        ? { ...env, SPIKEWASM_TEST_FAULT: JSON.stringify({ folder: options.dir, ...fault }) }
-        : env,
-    },
-  )
-  return new Promise((resolve, reject) => {
-    let [stderr, steps] = ['', 0]
-    const timers = [
-      setTimeout(() => {
-        child.kill('SIGKILL')
-        reject(new Error(`hangs: ${JSON.stringify(options)}, ${JSON.stringify(attack)}`))
-      }, HANGS_MS),
-    ]
-    const later = (): void => {
-      if (signal) timers.push(setTimeout(() => child.kill(signal), delay))
-    }
-    if (step === 0) later()
-    // A dot a step.
-    child.stdout.on('data', ({ length }: Buffer) => {
-      if (steps < step && steps + length >= step) later()
-      steps += length
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (code, by) => {
-      for (const timer of timers) clearTimeout(timer)
-      resolve({ code, signal: by, stderr, begun: steps > 0 })
-    })
+  const told = fault && JSON.stringify({ folder: options.dir, ...fault })
+  const env = { ...process.env, SPIKEWASM_ALL_THREADS: '1', SPIKEWASM_TEST_FAULT: told }
+  const args = [...faulty, here('./child.js'), JSON.stringify({ ...options, death })]
+  const { child, ended } = new Program(args, { env })
+  let [steps, hangs] = [0, false]
+  const timers = [
+    setTimeout(() => {
+      hangs = child.kill('SIGKILL')
+    }, HANGS_MS),
+  ]
+  const later = (): void => {
+    if (signal) timers.push(setTimeout(() => child.kill(signal), delay))
+  }
+  if (step === 0) later()
+  // A dot a step.
+  child.stdout?.on('data', ({ length }: string) => {
+    if (steps < step && steps + length >= step) later()
+    steps += length
   })
+  const end = await ended
+  for (const timer of timers) clearTimeout(timer)
+  if (hangs) throw new Error(`hangs: ${JSON.stringify(options)}, ${JSON.stringify(attack)}`)
+  return { ...end, begun: steps > 0 }
 }
 
 /** @throws Error for an end that no attack explains */
@@ -140,28 +123,28 @@ function expectEnd({ code, signal, stderr, begun }: End, attack: Attack): void {
   if (!fine) throw new Error(`ended with ${code ?? signal} by ${JSON.stringify(attack)}: ${stderr}`)
 }
 
-/** Numbers of a history, without times. */
-export const timeless = (text: string): string =>
-  text.replace(/"(stepMs|dataWaitMs|samplesPerSecond)":[^,]+,/g, '')
+const times = ['stepMs', 'dataWaitMs', 'samplesPerSecond']
 
-/** The same of a table. */
-function timelessTable(text: string): string {
-  const [head = [], ...rows] = text.split('\n').map((line) => line.split(','))
-  const isTime = (column: number): boolean =>
-    ['stepMs', 'dataWaitMs', 'samplesPerSecond'].includes(head[column])
-  return [head, ...rows].map((row) => row.filter((_, i) => !isTime(i)).join(',')).join('\n')
+/** A file as a text, without times. */
+async function timeless(path: string): Promise<string> {
+  const bytes = await readFile(path)
+  if (path.endsWith('.jsonl'))
+    return `${bytes}`.replace(new RegExp(`"(${times.join('|')})":[^,]+,`, 'g'), '')
+  if (!path.endsWith('.csv')) return bytes.toString('latin1')
+  const [head, ...rows] = `${bytes}`.split('\n').map((line) => line.split(','))
+  return [head, ...rows]
+    .map((row) => row.filter((_, i) => !times.includes(head[i])).join(','))
+    .join('\n')
 }
 
-/** Files of two folders that must have the same bytes. */
+/** The first of the files of two folders that differ, but for times. */
 export async function differentFile(
   whole: string,
   broken: string,
   names: readonly string[],
 ): Promise<string | undefined> {
-  for (const name of names) {
-    const [a, b] = await Promise.all([whole, broken].map((dir) => readFile(join(dir, name))))
-    if (!a.equals(b)) return name
-  }
+  for (const name of names)
+    if ((await timeless(join(whole, name))) !== (await timeless(join(broken, name)))) return name
   return undefined
 }
 
@@ -172,19 +155,15 @@ async function differenceOf(
   { frames, csv }: Scenario,
 ): Promise<string | undefined> {
   if (frames) return differentFile(whole, broken, await readdir(whole))
-  const read = (dir: string, name: string): Promise<Buffer> => readFile(join(dir, name))
-  const files = ['weights.safetensors', 'best.safetensors', 'options.json']
+  const files = ['weights.safetensors', 'best.safetensors', 'options.json', 'history.jsonl']
   const name = await differentFile(whole, broken, files)
   if (name !== undefined) return name
-  const histories = await Promise.all([whole, broken].map((dir) => read(dir, 'history.jsonl')))
-  if (timeless(`${histories[0]}`) !== timeless(`${histories[1]}`)) return 'history.jsonl'
-  if (csv) {
-    const tables = await Promise.all([whole, broken].map((dir) => readFile(`${dir}.csv`, 'utf8')))
-    if (timelessTable(tables[0]) !== timelessTable(tables[1])) return 'the table of csvLogger'
-  }
+  // The table of csvLogger lies beside its folder.
+  if (csv && (await timeless(`${whole}.csv`)) !== (await timeless(`${broken}.csv`)))
+    return 'the table of csvLogger'
   const [a, b] = await Promise.all(
     [whole, broken].map(async (dir) =>
-      parseCheckpoint(await read(dir, 'checkpoint.safetensors'), dir),
+      parseCheckpoint(await readFile(join(dir, 'checkpoint.safetensors')), dir),
     ),
   )
   return firstDifference(a.tensors, b.tensors)

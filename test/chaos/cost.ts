@@ -1,13 +1,12 @@
 /** What checkpoints cost: pairs of runs of the command, with and without them, a b b a. */
-import { spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { median } from '../../src/base/numbers.js'
+import { main } from '../cli/command.js'
 import { removeFolder } from '../files/temporary.js'
+import { Program } from '../support/program.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const PAIRS = 8
 
 /** Seconds: of a clock, of processors, and of the thread that trains, where the system tells. */
@@ -31,23 +30,12 @@ const tell = `data:text/javascript,${encodeURIComponent(
   })`,
 )}`
 
-function time(args: readonly string[]): Promise<Times> {
+async function time(args: readonly string[]): Promise<Times> {
   const began = performance.now()
-  const child = spawn(process.execPath, ['--import', tell, main, 'train', ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let stderr = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => {
-      const [cpu, thread] = /cpu (\S+) (\S+)/.exec(stderr)?.slice(1).map(Number) ?? []
-      if (code === 0) resolve({ wall: (performance.now() - began) / 1000, cpu, thread })
-      else reject(new Error(stderr))
-    })
-  })
+  const { code, stderr } = await new Program(['--import', tell, main, 'train', ...args]).ended
+  if (code !== 0) throw new Error(stderr)
+  const [cpu, thread] = /cpu (\S+) (\S+)/.exec(stderr)?.slice(1).map(Number) ?? []
+  return { wall: (performance.now() - began) / 1000, cpu, thread }
 }
 
 /** Prints the share of a run's time that checkpoints take every 100 steps, `cnn` on digits. */

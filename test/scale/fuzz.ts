@@ -1,6 +1,5 @@
 /** Jobs that somebody else has written: each is refused in one clear message, or is one of ours. */
 
-import { spawn } from 'node:child_process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Queue } from 'bullmq'
 import fc from 'fast-check'
@@ -12,6 +11,7 @@ import { checkRun, runId } from '../../src/cli/sweep/spec.js'
 import { jobOfJson } from '../../src/scale/rounds/wire.js'
 import { envelopeOf, type JobEnvelope, queueOf, readEnvelope } from '../../src/scale/store.js'
 import { main } from '../cli/command.js'
+import { Program } from '../support/program.js'
 import { startRedis } from '../support/redis.js'
 
 const DATA = '0123456789abcdef'
@@ -240,17 +240,11 @@ function asJson(job: unknown): string | undefined {
  */
 export async function fuzzWorker(count: number, seed: number): Promise<FuzzResult> {
   const redis = await startRedis()
-  const args = [main, 'worker', '--redis', redis.url, '--concurrency', '8']
-  const worker = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let words = ''
-  worker.stderr.setEncoding('utf8').on('data', (text: string) => {
-    words = (words + text).slice(-4000)
-  })
+  const worker = new Program([main, 'worker', '--redis', redis.url, '--concurrency', '8'])
   const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
   const queues = (['runs', 'rounds'] as const).map(
     (kind) => new Queue(queueOf(kind), { connection, prefix: 'spikewasm' }),
   )
-  const isAlive = (): boolean => worker.exitCode === null && worker.signalCode === null
   const faults: string[] = []
   let refused = 0
   try {
@@ -265,21 +259,21 @@ export async function fuzzWorker(count: number, seed: number): Promise<FuzzResul
     }
     const failed = async (): Promise<number> =>
       (await Promise.all(queues.map((queue) => queue.getFailedCount()))).reduce((a, b) => a + b)
-    while (isAlive() && (await failed()) < added) await pause(100)
+    while (!worker.isOver && (await failed()) < added) await pause(100)
     for (const queue of queues)
       for (const { failedReason, attemptsMade, data } of await queue.getFailed())
         if (isClear(failedReason) && attemptsMade === 1) refused++
         else faults.push(`${JSON.stringify(data)?.slice(0, 300)}: ${failedReason}`)
     const ours = goodJob({ epochs: 1, limitTrain: 64, limitTest: 10, timeSteps: 1 })
     const job = await queues[0].add('job', ours)
-    while (isAlive() && !(await job.isCompleted()) && !(await job.isFailed())) await pause(100)
+    while (!worker.isOver && !(await job.isCompleted()) && !(await job.isFailed())) await pause(100)
     // Its data are others than the hash says: what counts is that it was begun, and refused there.
     const state = await queues[0].getJob(job.id ?? '')
-    if (!isAlive()) faults.push(`the worker has ended: ${words}`)
+    if (worker.isOver) faults.push(`the worker has ended: ${worker.stderr.slice(-4000)}`)
     else if (!/the data must be those/.test(state?.failedReason ?? ''))
       faults.push(`one of ours: ${state?.failedReason}`)
   } finally {
-    worker.kill('SIGKILL')
+    await worker.end()
     await Promise.all(queues.map((queue) => queue.close()))
     connection.disconnect()
     await redis.stop()

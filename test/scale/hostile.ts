@@ -1,6 +1,5 @@
 /** Huge values that somebody else might write into Redis, where a worker would read them. */
 
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -11,6 +10,7 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { names } from '../../src/scale/rounds/wire.js'
 import { queueOf } from '../../src/scale/store.js'
 import { main } from '../cli/command.js'
+import { Program } from '../support/program.js'
 import { goodJob, goodRound } from './fuzz.js'
 
 const LONG = 'a long value'
@@ -135,14 +135,10 @@ export async function withstand({
   await place.client.config('SET', 'appendonly', 'no')
   const planted = await plantHostile(place.client, queues, megabytes)
   const args = ['worker', '--redis', url, '--memory-limit', String(limitMB), '--concurrency', '2']
-  const worker = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let said = ''
-  worker.stdout.setEncoding('utf8').on('data', (words: string) => {
-    said += words
-  })
+  const worker = new Program([main, ...args])
   const last = performance.now() + LAST_MS
   const until = async (isSo: () => boolean | Promise<boolean>): Promise<boolean> => {
-    while (worker.exitCode === null && performance.now() < last) {
+    while (!worker.isOver && performance.now() < last) {
       if (await isSo()) return true
       await pause(50)
     }
@@ -156,15 +152,15 @@ export async function withstand({
       if (!hasFailed || !says.test(String(why))) faults.push(`${id}: ${why}`)
     }
     for (const name of ['a long field', 'many fields'])
-      if (!(await until(() => said.includes(`runs ${name}: the data must be those`))))
+      if (!(await until(() => worker.said.includes(`runs ${name}: the data must be those`))))
         faults.push(`${name}: it was not done`)
-    if (!/begins anew: checkpoint-\S+ must have the 9 bytes that its head/.test(said))
+    if (!/begins anew: checkpoint-\S+ must have the 9 bytes that its head/.test(worker.said))
       faults.push('nothing was said of the head')
-    const taken = await peakMB(worker.pid as number)
+    const taken = await peakMB(worker.child.pid as number)
     if (taken > limitMB) faults.push(`the worker took ${taken} MB`)
-    return { faults, said, peakMB: taken }
+    return { faults, said: worker.said, peakMB: taken }
   } finally {
-    worker.kill('SIGKILL')
+    await worker.end()
     await Promise.all(Object.values(queues).map((queue) => queue.close()))
     await place.close()
   }

@@ -162,15 +162,12 @@ withRedis('a worker does what its list holds, and leaves the rest to others, say
     const plain = new Victim(['--redis', url, '--once'])
     try {
       lacks.start()
-      await lacks.until(() => lacks.said.includes('waiting for'))
+      await lacks.says('waiting for')
       const swept = sweep(folder, ['./my-net.mjs'], ['--redis', url])
-      await lacks.until(() => lacks.said.includes('are left to others'))
+      await lacks.says('are left to others')
       plain.start()
       // It ends although a job waits that it cannot do.
-      await soon(
-        plain.until(() => plain.said.includes('ended after 0 jobs')),
-        60,
-      )
+      await soon(plain.says('ended after 0 jobs'), 60)
       await pause(2500)
       has.start()
       const { code, stderr, lines } = await soon(swept, 120)

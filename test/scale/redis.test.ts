@@ -1,9 +1,8 @@
 // runs: waits
 /** Workers and bytes with a real Redis: deaths, restarts, stopped processes, passwords, TLS. */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,6 +19,7 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { envelopeOf, folderStore, redisStore } from '../../src/scale/store.js'
 import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../files/temporary.js'
+import { Program } from '../support/program.js'
 import { freePort, startRedis } from '../support/redis.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { skip } from '../support/runner.js'
@@ -225,16 +225,11 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
 )
 
 /** A process with a worker of naps. @param end the signal that it gives itself amid its first one */
-async function napper(end?: NodeJS.Signals): Promise<{ child: ChildProcess; said: () => string }> {
+async function napper(...end: NodeJS.Signals[]): Promise<Program> {
   const path = fileURLToPath(new URL('./worker-child.js', import.meta.url))
-  const args = [path, at.redis.url, ...(end ? [end] : [])]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', (more: string) => {
-    text += more
-  })
-  while (!text.includes('ready')) await once(child.stdout, 'data')
-  return { child, said: () => text }
+  const program = new Program([path, at.redis.url, ...end])
+  await program.says('ready')
+  return program
 }
 
 withRedis(
@@ -249,7 +244,7 @@ withRedis(
           const ids = Array.from({ length: 6 }, (_, i) => `nap${i}`)
           // The first three are those of which two are left to another worker.
           for (const [i, id] of ids.entries()) await add(queue, id, { ms: i < 3 ? 700 : 50 })
-          while (!nappers.every(({ said }) => said().includes('naps'))) await pause(20)
+          while (!nappers.every(({ said }) => said.includes('naps'))) await pause(20)
           await at.redis.kill()
           await pause(300)
           await at.redis.start()
@@ -260,8 +255,7 @@ withRedis(
           }
           // It wakes up, ends its nap, and nobody believes it.
           stopped.kill('SIGCONT')
-          const late = nappers[1].said
-          while (!/: (done|lock lost)/.test(late())) await pause(20)
+          await nappers[1].until(() => /: (done|lock lost)/.test(nappers[1].said))
           await pause(300)
           for (const id of ids) {
             const job = (await queue.getJob(id)) as Job
@@ -269,7 +263,7 @@ withRedis(
             assert.is((job.returnvalue as { pid: number }).pid, healthy.pid, id)
           }
         } finally {
-          for (const { child } of nappers) child.kill('SIGKILL')
+          for (const one of nappers) await one.end()
         }
       })(),
       LONG,

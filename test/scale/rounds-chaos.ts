@@ -3,13 +3,13 @@
  * its weights are those of a training that was left alone, to the bit.
  */
 
-import { spawn } from 'node:child_process'
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readManifest } from '../../src/files/folder/read.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { folderKinds } from '../support/data-folders.js'
+import { Program } from '../support/program.js'
 import { weightsHash, withoutTimes } from '../support/runs.js'
 import { HERE, type SceneOptions, withScene } from './victims.js'
 
@@ -81,29 +81,16 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
         const args = before === 0 ? [...training, '--out', out] : ['train', '--resume', out]
         const json = before === 0 ? [] : ['--json', '--no-report']
         const all = [main, ...args, ...place(), ...json, '--redis', redis.url]
-        const child = spawn(process.execPath, all, {
-          ...{ cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
-        })
-        let words = ''
-        child.stderr.setEncoding('utf8').on('data', (text: string) => {
-          words = (words + text).slice(-2000)
-        })
-        let hasEnded = false
-        const ended = new Promise<number | null>((resolve) =>
-          child.once('close', (code) => {
-            hasEnded = true
-            resolve(code)
-          }),
-        )
+        const program = new Program(all, { cwd: folder })
         if (i < kills) {
-          while ((await generationOf(out)) < before + 2 && !hasEnded) await pause(10)
+          while ((await generationOf(out)) < before + 2 && !program.isOver) await pause(10)
           await pause(random() * 200)
-          if (!hasEnded && child.kill('SIGKILL'))
+          if (!program.isOver && program.child.kill('SIGKILL'))
             print(`killed the process of train, ${++trainKills}`)
         }
-        const code = await ended
+        const { code, stderr } = await program.ended
         if (code === 0) break
-        if (code !== null) throw new Error(`train ended with ${code}: ${words}`)
+        if (code !== null) throw new Error(`train ended with ${code}: ${stderr}`)
       }
       scene.isOver = true
     }

@@ -3,7 +3,6 @@
  * Rounds at a real Redis, with workers that die: the weights are those of a training that nothing
  * has disturbed, and of one without Redis, to the bit.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -15,6 +14,7 @@ import { parseLines, refuse, run as runHere, succeed } from '../cli/in-process.j
 import { withFolder } from '../files/temporary.js'
 import { folderKinds, writeData } from '../support/data-folders.js'
 import { isLong } from '../support/long.js'
+import { Program } from '../support/program.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
 import { testUnless } from '../support/runner.js'
 import { weightsHash, withoutTimes } from '../support/runs.js'
@@ -31,58 +31,11 @@ const training = [
   ...['--compress', 'int8'],
 ]
 
-interface Started {
-  readonly child: ChildProcess
-  /** Resolves when it has said this. */
-  says(text: string): Promise<void>
-  readonly ended: Promise<number | null>
-  said(): string
-  kill(): Promise<void>
-}
-
-function start(args: readonly string[]): Started {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  let wake = (): void => {}
-  const hear = (text: string): void => {
-    said += text
-    wake()
-  }
-  child.stdout.setEncoding('utf8').on('data', hear)
-  child.stderr.setEncoding('utf8').on('data', hear)
-  const leave = (): void => void child.kill('SIGKILL')
-  process.once('exit', leave)
-  const ended = new Promise<number | null>((resolve) =>
-    child.once('close', (code) => {
-      process.off('exit', leave)
-      wake()
-      resolve(code)
-    }),
-  )
-  return {
-    child,
-    ended,
-    said: () => said,
-    async says(text) {
-      while (!said.includes(text)) {
-        if (child.exitCode !== null) throw new Error(`it ended without saying ${text}: ${said}`)
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
-    },
-    async kill() {
-      child.kill('SIGKILL')
-      await ended
-    },
-  }
-}
-
 /** @param lock seconds after which it is thought dead */
-function worker(redis: TestRedis, name: string, lock: number, shared?: string): Started {
+function worker(redis: TestRedis, name: string, lock: number, shared?: string): Program {
   const place = ['--redis', redis.url, '--namespace', name, '--kinds', 'rounds']
   const more = shared === undefined ? [] : ['--shared', shared]
-  return start([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
+  return new Program([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
 }
 
 /** What of a run's records is no time. */
@@ -127,14 +80,14 @@ async function expectNothingStays(url: string, namespace: string): Promise<void>
 
 /** A Redis of its own, an empty folder, and workers, which are killed behind the test. */
 const scene = async (
-  body: (redis: TestRedis, workers: Started[], folder: string) => Promise<void>,
+  body: (redis: TestRedis, workers: Program[], folder: string) => Promise<void>,
 ): Promise<void> => {
   const redis = await startRedis()
-  const workers: Started[] = []
+  const workers: Program[] = []
   try {
     await withFolder((folder) => body(redis, workers, folder))
   } finally {
-    await Promise.all(workers.map((one) => one.kill()))
+    await Promise.all(workers.map((one) => one.end()))
     await redis.stop()
   }
 }
@@ -145,20 +98,20 @@ check('deaths of workers, of Redis and of its own process change no bit of a run
     workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
     await Promise.all(workers.map((one) => one.says('waiting for')))
     const place = ['--redis', redis.url, '--namespace', 'deaths']
-    const first = start([main, ...training, ...place, '--out', out])
+    const first = new Program([main, ...training, ...place, '--out', out])
     // In the middle of a replica.
     await workers[0].says('begins')
-    await workers[0].kill()
+    await workers[0].end()
     workers[0] = worker(redis, 'deaths', 2)
     await first.says('"epoch":1')
-    await first.kill()
+    await first.end()
     // What it has left there is forgotten.
     await soon(expectNothingStays(redis.url, 'deaths'), 120)
-    const train = start([main, 'train', '--resume', out, ...place, '--json'])
+    const train = new Program([main, 'train', '--resume', out, ...place, '--json'])
     await train.says('"epoch":2')
     await redis.kill()
     await redis.start()
-    assert.is(await train.ended, 0, train.said())
+    assert.is((await train.ended).code, 0, train.said)
     assert.is(await weightsHash(out), (await wanted()).hash)
     assert.equal(await figures(out), (await wanted()).records)
   }),
@@ -179,8 +132,8 @@ check('replicas are trained where the data have another path; other data are ref
     ]
     const at = (name: string) => ['--redis', redis.url, '--namespace', name]
     workers.push(
-      start([main, 'worker', ...at('same'), '--data', join(folder, 'there')]),
-      start([main, 'worker', ...at('other'), '--data', join(folder, 'other')]),
+      new Program([main, 'worker', ...at('same'), '--data', join(folder, 'there')]),
+      new Program([main, 'worker', ...at('other'), '--data', join(folder, 'other')]),
     )
     await succeed([...train, '--out', 'alone'], { cwd: folder })
     await succeed([...train, '--out', 'out', ...at('same')], { cwd: folder })
@@ -237,20 +190,20 @@ check('who is told to end while Redis is gone ends, and the run goes on later', 
     const place = ['--redis', redis.url, '--namespace', 'gone']
     // It has not ended before it is told to.
     const short = ['--epochs', '500', '--limit-train', '320']
-    const train = start([main, ...training, ...short, ...place, '--out', out])
+    const train = new Program([main, ...training, ...short, ...place, '--out', out])
     await train.says('"epoch":1')
     await redis.kill()
     await Promise.all([train, workers[0]].map((one) => one.says('is lost')))
     for (const { child } of [train, workers[0]]) child.kill('SIGTERM')
-    assert.is(await soon(workers[0].ended, 60), 143, workers[0].said())
-    assert.is(await soon(train.ended, 60), 143, train.said())
+    assert.is((await soon(workers[0].ended)).code, 143, workers[0].said)
+    assert.is((await soon(train.ended)).code, 143, train.said)
     await redis.start()
     workers[0] = worker(redis, 'gone', 5)
-    const second = start([main, 'train', '--resume', out, ...place, '--json'])
+    const second = new Program([main, 'train', '--resume', out, ...place, '--json'])
     await second.says('"epoch":')
     for (const { child } of [second, workers[0]]) child.kill('SIGTERM')
-    assert.is(await soon(workers[0].ended, 60), 143, workers[0].said())
-    assert.is(await soon(second.ended, 60), 143, second.said())
+    assert.is((await soon(workers[0].ended)).code, 143, workers[0].said)
+    assert.is((await soon(second.ended)).code, 143, second.said)
   }),
 )
 
@@ -261,12 +214,12 @@ longCheck('a replica that does not end is done by another worker', () =>
     workers.push(worker(redis, 'late', 600))
     await workers[0].says('waiting for')
     const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '5']
-    const train = start([main, ...training, ...place, '--out', out])
+    const train = new Program([main, ...training, ...place, '--out', out])
     await workers[0].says('begins')
     workers[0].child.kill('SIGSTOP')
     workers.push(worker(redis, 'late', 600))
-    assert.is(await train.ended, 0, train.said())
-    assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
+    assert.is((await train.ended).code, 0, train.said)
+    assert.match(train.said, /has not ended within \d+ s; another worker does it as well/)
     assert.is(await weightsHash(out), (await wanted()).hash)
   }),
 )

@@ -1,7 +1,6 @@
 // runs: waits
 /** Sweeps as commands: here, and over a real Redis with workers that die. */
 
-import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,6 +12,7 @@ import { run as runHere, succeed } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
 import { writeData } from '../support/data-folders.js'
 import { ofLong } from '../support/long.js'
+import { Program } from '../support/program.js'
 import { noRedis, startRedis } from '../support/redis.js'
 import { testUnless } from '../support/runner.js'
 import { weightsHash } from '../support/runs.js'
@@ -62,15 +62,12 @@ test('a sweep that is stopped amid its runs goes on, and halving ends what is ho
     const lr = [0.001, 0.002, 0.3, 0.5]
     const base = { ...tiny, model: 'mlp', epochs: 4 }
     const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
-    const child = spawn(process.execPath, [main, 'sweep', spec, '--out', out], { stdio: 'ignore' })
+    const program = new Program([main, 'sweep', spec, '--out', out])
     const results = join(out, 'results')
-    while ((await readdir(results).catch(() => [])).length < 2) {
-      assert.is(child.exitCode, null, 'the sweep has ended before it was stopped')
-      await pause(20)
-    }
+    await program.until(async () => (await readdir(results).catch(() => [])).length >= 2)
     const stopping = await runHere(['sweep', 'stop', out])
     assert.is(stopping.stdout, 'the sweep has stopped\n', stopping.stderr)
-    assert.is.not(child.exitCode, null)
+    await program.ended
     const { stdout } = await succeed(['sweep', spec, '--out', out, '--json'])
     const lines = parseLines(stdout).slice(0, -1)
     assert.equal(lines.map(({ state }) => state).sort(), ['finished', 'halved', 'halved', 'halved'])
@@ -219,7 +216,7 @@ withRedis('a worker that is told to end in a run while Redis is gone ends', () =
       const sweep = run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
       await worker.until(() => worker.isBusy)
       await redis.kill()
-      await worker.until(() => worker.output.includes('is lost'))
+      await worker.says('is lost')
       await soon(worker.end('SIGTERM'), 60)
       await redis.start()
       await succeed(['sweep', 'stop', join(folder, 'out')])
@@ -237,24 +234,18 @@ withRedis('a limit of memory or time ends a run, and the worker goes on', () =>
     try {
       const base = { ...tiny, model: 'mlp', epochs: 1 }
       const spec = await write(folder, { base, grid: { seed: [1] } })
-      const worker = (...more: string[]) => {
-        const child = spawn(process.execPath, [main, 'worker', '--redis', redis.url, ...more], {
-          stdio: 'ignore',
-        })
-        return () => child.kill('SIGTERM')
+      const sweep = async (...more: string[]) => {
+        const worker = new Victim(['--redis', redis.url, ...more])
+        worker.start()
+        const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url]
+        // Without a worker a sweep waits for ever.
+        return soon(runHere(args), 120).finally(() => worker.end('SIGTERM'))
       }
-      const sweep = () =>
-        runHere(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
-      const end = worker('--memory-limit', '20')
-      // Without a worker a sweep waits for ever.
-      const { stdout, code } = await soon(sweep(), 120)
-      end()
+      const { stdout, code } = await sweep('--memory-limit', '20')
       assert.is(code, 1)
       assert.match(stdout, /more than its limit of 20 MB \(--memory-limit\)/)
       // A job that has failed is tried again when the sweep is.
-      const endOther = worker()
-      const again = await soon(sweep(), 120)
-      endOther()
+      const again = await sweep()
       assert.is(again.code, 0, again.stderr)
     } finally {
       await redis.stop()

@@ -1,7 +1,6 @@
 // runs: waits
 /** Workers and sweeps of several versions at one Redis: nobody takes what is another one's. */
 
-import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -18,6 +17,7 @@ import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
+import { Program } from '../support/program.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
 import { compileSmall, toy } from '../support/toy.js'
@@ -87,17 +87,14 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
       ...{ kinds: [echo('runs')], concurrency: 2, limits, version: OTHER },
     })
     const out = join(folder, 'out')
-    const args = [main, 'sweep', spec, '--out', out, '--redis', at.redis.url]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-    let said = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-    })
+    const sweep = new Program([main, 'sweep', spec, '--out', out, '--redis', at.redis.url])
     const queue = openQueue('runs', VERSION)
     try {
-      await waitFor(async () => said.includes('\n') && (await queue.getWaitingCount()) === 1)
+      await waitFor(
+        async () => sweep.stderr.includes('\n') && (await queue.getWaitingCount()) === 1,
+      )
       assert.is(
-        said,
+        sweep.stderr,
         'spikewasm: no worker is there; start some with: spikewasm worker --redis URL; workers of ' +
           `spikewasm 9.9.9 are there, which leave these jobs alone: they are of spikewasm ` +
           `${VERSION}, and another version may compute other bits; install the same on all ` +
@@ -113,7 +110,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
       await waitFor(async () => (await status()).runs.every(({ state }) => state === 'waiting'))
       assert.is((await status()).isRunning, true)
     } finally {
-      child.kill('SIGKILL')
+      await sweep.end()
       await wrong.close()
     }
     // No run goes on from what another version has left.

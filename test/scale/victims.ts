@@ -1,6 +1,5 @@
 /** What tests of deaths share: workers that are killed at work, and a Redis that is killed too. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,69 +8,47 @@ import { main } from '../cli/command.js'
 import { removeFolder } from '../files/temporary.js'
 import { type FolderKind, folderKinds, writeData } from '../support/data-folders.js'
 import { testRandom } from '../support/engine.js'
+import { Program } from '../support/program.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 
 /** A worker that can be killed and started again; its `--lock-duration` is short. */
 export class Victim {
-  private child: ChildProcess | undefined
-  /** What it has said since the last one was forgotten. */
-  output = ''
+  private program: Program | undefined
   private before = ''
 
   constructor(private readonly args: readonly string[]) {}
 
   start(): void {
-    const child = spawn(
-      process.execPath,
-      [main, 'worker', '--lock-duration', '2', '--time-limit', '600', ...this.args],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    )
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.output += text
-      })
-    this.child = child
-  }
-
-  get pid(): number | undefined {
-    return this.child?.pid
+    this.before = this.said
+    const own = ['--lock-duration', '2', '--time-limit', '600']
+    this.program = new Program([main, 'worker', ...own, ...this.args])
   }
 
   /** Waits; throws when its process has ended before. */
   async until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) {
-      if (!this.child || this.child.exitCode !== null || this.child.signalCode !== null)
-        throw new Error(`the worker has ended: ${this.output}`)
-      await pause(20)
-    }
+    if (!this.program) throw new Error('the worker has not begun')
+    await this.program.until(isSo)
+  }
+
+  says(text: string): Promise<void> {
+    return this.until(() => this.said.includes(text))
   }
 
   async end(signal: NodeJS.Signals): Promise<void> {
-    const { child } = this
-    this.child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    child.kill(signal)
-    await ended
+    await this.program?.end(signal)
   }
 
-  /** Whether it is doing a job now, as far as it has said. */
+  /** Whether it is doing a job now, as far as it has said; what a dead one has begun is over. */
   get isBusy(): boolean {
     const [begun, done] = [/: begins/g, /: (done|lock lost|worker ends)/g].map(
-      (pattern) => this.output.match(pattern)?.length ?? 0,
+      (pattern) => this.program?.said.match(pattern)?.length ?? 0,
     )
     return begun > done
   }
 
-  /** What a dead one has begun is over. */
-  forget(): void {
-    this.before += this.output
-    this.output = ''
-  }
-
   /** What it and those before it have said. */
   get said(): string {
-    return this.before + this.output
+    return this.before + (this.program?.said ?? '')
   }
 }
 
@@ -117,7 +94,6 @@ export class Scene {
         if (this.isOver) return
         await victim.end('SIGKILL')
         print(`killed a worker, ${++this.killed}`)
-        victim.forget()
         victim.start()
       }
     }
