@@ -1,13 +1,12 @@
 /** Mutated NIR files: their bytes, and what their nodes hold. */
 
-import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { type Group, graphOf, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
 import { Hdf5Thread } from '../../src/files/nir/hdf5.js'
 import { networkOf } from '../../src/model/nir/load.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
 import { testRandom } from '../support/engine.js'
+import { fixture } from './trees.js'
 
 interface Reader {
   readonly bytes: Uint8Array
@@ -15,9 +14,6 @@ interface Reader {
   mutate?(random: () => number): Promise<Uint8Array>
   close?(): Promise<void>
 }
-
-const fixture = (name: string): Promise<Uint8Array> =>
-  readFile(fileURLToPath(new URL(`../../../test/fixtures/nir/${name}.nir`, import.meta.url)))
 
 function readTree(tree: Group): unknown {
   const { network, input } = networkOf(graphOf(tree, 'it'), {}, false, 'it')

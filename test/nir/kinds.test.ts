@@ -5,14 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  type Group,
-  group,
-  numbers,
-  type TextsLeaf,
-  type Tree,
-  texts,
-} from '../../src/files/nir/graph.js'
+import { type Group, numbers, type TextsLeaf, type Tree } from '../../src/files/nir/graph.js'
 import { readHdf5, writeHdf5 } from '../../src/files/nir/hdf5.js'
 import * as api from '../../src/index.js'
 import { stateless } from '../../src/model/nir/layers.js'
@@ -25,11 +18,11 @@ import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'
 import { keysOf } from '../support/tables.js'
 import { saveNir } from './package-rules.js'
-import { simulate } from './simulate.js'
+import { expectSimulated, inputs } from './simulate.js'
+import { alone, type Fields, fileOf, node, nodesOf, sizeOf, whole } from './trees.js'
 
 const dt = 2 ** -10
 const [STEPS, SAMPLES] = [6, 2]
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
 /** What a node is drawn from. */
 interface Draw {
@@ -39,13 +32,10 @@ interface Draw {
 }
 /** A node, and the sizes of what it takes and gives. */
 interface Drawn {
-  readonly fields: Readonly<Record<string, Tree>>
+  readonly fields: Fields
   readonly input: readonly number[]
   readonly output: readonly number[]
 }
-
-const whole = (...values: number[]): Tree => numbers(BigInt64Array.from(values, BigInt))
-const alone = (value: number): Tree => numbers(BigInt64Array.of(BigInt(value)), [])
 
 const image = [2, 3, 4]
 const picture = [2, 4, 8] as const
@@ -149,45 +139,20 @@ const nodes: Readonly<Record<NirKind, (draw: Draw) => Drawn>> = {
   Threshold: ofNeurons(['threshold', 0.3, 1.8]),
 }
 
-function fileOf(type: NirKind, { fields, input, output }: Drawn): Promise<Uint8Array> {
-  const node = (type: string, of: Readonly<Record<string, Tree>>): Group =>
-    group([['type', texts([type], [])], ...Object.entries(of)])
+function bytesOf(type: NirKind, { fields, input, output }: Drawn): Promise<Uint8Array> {
   const size = sizeOf(output)
   // Models end in a linear layer: one that hands on.
   const ones = Float32Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0))
-  const flat: [string, Tree] = [
-    'flat',
-    node('Flatten', { start_dim: alone(0), end_dim: alone(-1) }),
-  ]
-  const all: [string, Tree][] = [
+  const flatten = node('Flatten', { start_dim: alone(0), end_dim: alone(-1) })
+  const nodes: [string, Tree][] = [
     ['input', node('Input', { shape: whole(...input) })],
     ['it', node(type, fields)],
-    ...(output.length === 1 ? [] : [flat]),
+    ...(output.length === 1 ? [] : [['flat', flatten] as [string, Tree]]),
     ['end', node('Linear', { weight: numbers(ones, [size, size]) })],
     ['output', node('Output', { shape: whole(size) })],
   ]
-  const names = all.map(([name]) => name)
-  const edges = names.slice(1).flatMap((to, i) => [names[i], to])
-  const graph = group([
-    ['type', texts(['NIRGraph'], [])],
-    ['nodes', group(all)],
-    ['edges', texts(edges, [edges.length / 2, 2])],
-  ])
-  return writeHdf5(
-    group([
-      ['version', texts(['1.0'], [])],
-      ['node', graph],
-    ]),
-    'it',
-    0,
-  )
+  return writeHdf5(fileOf(nodes), 'it', 0)
 }
-
-/** Spikes of samples, some of them two at a time. */
-const inputs = (random: Random, size: number): Float32Array =>
-  Float32Array.from({ length: SAMPLES * STEPS * size }, () =>
-    random() < 0.4 ? integer(random, 1, 2) : 0,
-  )
 
 const predict = async (model: api.Model, x: Float32Array): Promise<Float32Array> =>
   (await model.predict(x)).logits
@@ -210,31 +175,16 @@ for (const type of [...keysOf(stateless), ...keysOf(neurons)])
           shape,
         )
       const drawn = nodes[type]({ random, floats })
-      const bytes = await fileOf(type, drawn)
+      const bytes = await bytesOf(type, drawn)
       const how = { dt, reset, fires: one(random, ['at', 'above'] as const) }
       const shape = { timeSteps: STEPS, batchSize: SAMPLES }
       const model = await api.loadNir(bytes, { ...how, ...shape })
-      const [size, classes] = [sizeOf(drawn.input), sizeOf(drawn.output)]
-      const x = inputs(random, size)
+      const x = inputs(random, SAMPLES * STEPS * sizeOf(drawn.input))
       const logits = await predict(model, x)
-      for (let b = 0; b < SAMPLES; b++) {
-        const frames = Array.from({ length: STEPS }, (_, t) =>
-          Array.from(x.subarray((b * STEPS + t) * size, (b * STEPS + t + 1) * size)),
-        )
-        const rows = (await simulate(bytes, frames, how)).get('it')!
-        for (let i = 0; i < classes; i++) {
-          const wanted = rows.reduce((sum, row) => sum + row[i], 0) / STEPS
-          const got = logits[b * classes + i]
-          assert.ok(
-            Math.abs(got - wanted) <= 1e-5 * (1 + Math.abs(wanted)),
-            `${i}: ${got}, ${wanted}`,
-          )
-        }
-      }
+      await expectSimulated({ logits, x, samples: SAMPLES, steps: STEPS }, bytes, 'it', how)
       const path = join(folder, `${type}.nir`)
       await saveNir(model, path, { dt })
-      const { members } = (await readHdf5(await readFile(path), path)).members.get('node') as Group
-      const written = (members.get('nodes') as Group).members.get('it') as Group
+      const written = nodesOf(await readHdf5(await readFile(path), path)).get('it') as Group
       // Neurons that forget all of a step are what a threshold is.
       const as = type === 'Threshold' ? 'LIF' : type
       assert.equal((written.members.get('type') as TextsLeaf).data, [as])
@@ -297,7 +247,7 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
         named++
       } else if (!error) {
         const again = await api.loadNir(path, { batchSize: SAMPLES })
-        const x = inputs(random, sizeOf(picture))
+        const x = inputs(random, SAMPLES * STEPS * sizeOf(picture))
         expectClose(kind, await predict(again, x), await predict(model, x), 1e-5)
         await again.dispose()
         written++

@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { Fields, type Group, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
+import { Fields, type Group, group, numbers, type Tree } from '../../src/files/nir/graph.js'
 import { readHdf5, writeHdf5 } from '../../src/files/nir/hdf5.js'
 import * as api from '../../src/index.js'
 import { valuesOf } from '../../src/model/nir/builder.js'
@@ -14,28 +13,10 @@ import { modelOf, own, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
 import { skip } from '../support/runner.js'
 import { refusal, saveNir } from './package-rules.js'
-import { simulate } from './simulate.js'
-
-const fixture = (name: string): Promise<Uint8Array> =>
-  readFile(fileURLToPath(new URL(`../../../test/fixtures/nir/${name}.nir`, import.meta.url)))
+import { expectSimulated, inputs } from './simulate.js'
+import { fileOf, fixture, list, node, nodesOf, sizeOf, whole, word } from './trees.js'
 
 const random = testRandom(11)
-
-/** Spikes of an input, [n][T][size]: small whole numbers, as counts of events are. */
-function inputs(samples: number, steps: number, size: number): Float32Array {
-  return Float32Array.from({ length: steps * samples * size }, () =>
-    random() < 0.3 ? 1 + Math.floor(2 * random()) : 0,
-  )
-}
-
-/** Frames of one sample. */
-const framesOf = (x: Float32Array, steps: number, size: number, b: number) =>
-  Array.from({ length: steps }, (_, t) =>
-    Array.from(x.subarray((b * steps + t) * size, (b * steps + t + 1) * size)),
-  )
-
-const mean = (rows: readonly number[][]): number[] =>
-  rows[0].map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length)
 
 const dt = 2 ** -10
 
@@ -48,37 +29,20 @@ for (const [name, shape, steps, last] of [
     test(`${name}.nir gives what a plain simulation gives, ${JSON.stringify(options)}`, async () => {
       const bytes = await fixture(name)
       const samples = 3
-      const size = shape.reduce((a, b) => a * b, 1)
-      const model = await own(
-        api.loadNir(bytes, { dt, timeSteps: steps, batchSize: samples, ...options }),
-      )
+      const how = { dt, ...options }
+      const model = await own(api.loadNir(bytes, { timeSteps: steps, batchSize: samples, ...how }))
       assert.equal(model.input, shape)
-      const x = inputs(samples, steps, size)
+      const x = inputs(random, samples * steps * sizeOf(shape))
       const { logits } = await model.predict(x)
-      const rates = model.firingRates()
-      const spikes: Record<string, number> = {}
-      for (let b = 0; b < samples; b++) {
-        const all = await simulate(bytes, framesOf(x, steps, size, b), { dt, ...options })
-        const wanted = mean(all.get(last)!)
-        const got = [...logits.subarray(b * wanted.length, (b + 1) * wanted.length)]
-        wanted.forEach((value, i) => {
-          assert.ok(
-            Math.abs(got[i] - value) <= 1e-6 * Math.max(1, Math.abs(value)),
-            `${i}: ${value}`,
-          )
-        })
-        for (const node of Object.keys(rates))
-          spikes[node] =
-            (spikes[node] ?? 0) +
-            all
-              .get(node)!
-              .flat()
-              .reduce((a, c) => a + c, 0)
-      }
-      for (const [node, rate] of Object.entries(rates)) {
-        const neurons = model.session.graph.nodes.find((of) => of.name === node)!.shape
-        const count = rate * neurons.reduce((a, c) => a * c, 1) * steps * samples
-        assert.is(Math.round(count), spikes[node], node)
+      const all = await expectSimulated({ logits, x, samples, steps }, bytes, last, how)
+      for (const [name, rate] of Object.entries(model.firingRates())) {
+        const neurons = model.session.graph.nodes.find((of) => of.name === name)!.shape
+        const spikes = all.flatMap((outputs) => outputs.get(name)!.flat())
+        assert.is(
+          Math.round(rate * sizeOf(neurons) * steps * samples),
+          spikes.reduce((sum, spike) => sum + spike, 0),
+          name,
+        )
       }
     })
 
@@ -105,8 +69,7 @@ async function expectSameBits(
   const options = { timeSteps, batchSize, frames: true, seed: 3, input, purpose: 'inference' }
   const [model, again] = await writtenAndRead(network, options as never, how)
   assert.is(again.timeSteps, timeSteps)
-  const size = input.reduce((a, b) => a * b, 1)
-  const x = inputs(batchSize, timeSteps, size)
+  const x = inputs(random, batchSize * timeSteps * sizeOf(input))
   const [a, b] = [await model.predict(x), await again.predict(x)]
   assert.equal(b.logits, a.logits)
   assert.equal(Object.values(again.firingRates()), Object.values(model.firingRates()))
@@ -191,7 +154,7 @@ test('batch normalisation becomes part of the convolution before it', async () =
   for (const [name, { data }] of Object.entries(state))
     if (name.startsWith('1.')) data.set(data.map(() => 0.5 + random()))
   model.loadStateDict(state)
-  const x = inputs(2, 4, 36)
+  const x = inputs(random, 2 * 4 * 36)
   const again = await withFolder(async (folder) => {
     await saveNir(model, join(folder, 'a.nir'))
     return own(api.loadNir(join(folder, 'a.nir'), { batchSize: 2 }))
@@ -204,11 +167,11 @@ test('a model of a file trains on, and its spikes can be read', async () => {
   const options = { dt, timeSteps: 4, batchSize: 2 }
   const training = { ...options, purpose: 'train', method: 'bptt' } as const
   const model = await own(api.loadNir(from, training))
-  const { loss } = await model.trainStep(inputs(2, 4, 6), [0, 1])
+  const { loss } = await model.trainStep(inputs(random, 2 * 4 * 6), [0, 1])
   assert.ok(Number.isFinite(loss))
   assert.ok('rnn.lif.recurrent.weight' in model.gradients())
   const recorded = await own(api.loadNir(from, { ...options, record: ['rnn.lif'] }))
-  await recorded.predict(inputs(2, 4, 6))
+  await recorded.predict(inputs(random, 2 * 4 * 6))
   assert.equal(recorded.spikes('rnn.lif').shape.slice(0, 2), [2, 4])
 })
 
@@ -218,78 +181,70 @@ test('a learned time constant is written as the number that it is', () =>
     const model = await modelOf(network, { input: [3], method: 'bptt' })
     await saveNir(model, join(folder, 'p.nir'), { dt: 1e-3 })
     const tree = await readHdf5(await readFile(join(folder, 'p.nir')), 'it')
-    const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
-    const tau = (nodes.get('1') as Group).members.get('tau') as { data: Float64Array }
+    const tau = (nodesOf(tree).get('1') as Group).members.get('tau') as { data: Float64Array }
     assert.ok(Math.abs(tau.data[0] - 3e-3) < 1e-9)
   }))
 
-/** A small file with some fields of its nodes changed. */
-async function changed(
-  change: (nodes: Map<string, Tree>, edges: string[][], root: Map<string, Tree>) => void,
-): Promise<Uint8Array> {
-  const one = numbers(new Float64Array([1, 1, 1]), [3])
-  const node = (type: string, fields: Record<string, Tree>): Group =>
-    group([['type', texts([type], [])], ...Object.entries(fields)])
+type Change = (nodes: Map<string, Tree>, edges: [string, string][]) => void
+
+/** A small file, changed. */
+function changed(change: Change = () => {}): Group {
+  const one = list(1, 1, 1)
   const nodes = new Map<string, Tree>([
-    ['in', node('Input', { shape: numbers(new BigInt64Array([2n])) })],
-    ['w', node('Linear', { weight: numbers(new Float32Array(6), [3, 2]) })],
+    ['in', node('Input', { shape: whole(2) })],
+    ['w', node('Linear', { weight: array(3, 2) })],
     ['n', node('LIF', { tau: one, r: one, v_leak: one, v_threshold: one })],
-    ['out', node('Output', { shape: numbers(new BigInt64Array([3n])) })],
+    ['out', node('Output', { shape: whole(3) })],
   ])
-  const edges = [
+  const edges: [string, string][] = [
     ['in', 'w'],
     ['w', 'n'],
     ['n', 'out'],
   ]
-  const root = new Map<string, Tree>([['version', texts(['1.0'], [])]])
-  change(nodes, edges, root)
-  root.set(
-    'node',
-    group([
-      ['type', texts(['NIRGraph'], [])],
-      ['nodes', { kind: 'group', members: nodes }],
-      ['edges', texts(edges.flat(), [edges.length, 2])],
-    ]),
-  )
-  return writeHdf5({ kind: 'group', members: root }, 'it', 0)
+  change(nodes, edges)
+  return fileOf([...nodes], edges)
 }
 
+const bytesOf = (file: Group): Promise<Uint8Array> => writeHdf5(file, 'it', 0)
+
+/** Ones. */
+const array = (...shape: number[]): Tree => numbers(new Float32Array(sizeOf(shape)).fill(1), shape)
+
 const set =
-  (name: string, field: string, value: Tree) =>
-  (nodes: Map<string, Tree>): void => {
-    const old = nodes.get(name) as Group
-    nodes.set(name, { kind: 'group', members: new Map([...old.members, [field, value]]) })
+  (name: string, fields: Readonly<Record<string, Tree>>): Change =>
+  (nodes) => {
+    const { members } = nodes.get(name) as Group
+    nodes.set(name, group([...members, ...Object.entries(fields)]))
   }
 
 test('a graph that cannot be expressed is refused by the name of the node', async () => {
-  const three = (...values: number[]): Tree => numbers(new Float64Array(values))
-  const cases: [Parameters<typeof changed>[0], string][] = [
-    [(_, __, root) => root.set('version', texts(['9.1'], [])), 'known version of NIR, got "9.1"'],
-    [set('n', 'type', texts(['Izhikevich'], [])), 'node "n" (Izhikevich) must be of a known type'],
-    [set('n', 'tau', three(1, -1, 1)), 'tau must be > 0 seconds, got -1 for neuron 1'],
-    [set('n', 'v_reset', three(0, 2, 0)), 'must lie below v_threshold, got 2 for neuron 1'],
-    [set('w', 'weight', three(1, 1)), 'weight must have shape [out, in], got [2]'],
-    [set('out', 'shape', three(4)), 'its shape is [4], but it gets [3, 1, 1]'],
+  const cases: [Change, string][] = [
+    [set('n', { type: word('Izhikevich') }), 'node "n" (Izhikevich) must be of a known type'],
+    [set('n', { tau: list(1, -1, 1) }), 'tau must be > 0 seconds, got -1 for neuron 1'],
+    [set('n', { v_reset: list(0, 2, 0) }), 'must lie below v_threshold, got 2 for neuron 1'],
+    [set('w', { weight: list(1, 1) }), 'weight must have shape [out, in], got [2]'],
+    [set('out', { shape: whole(4) }), 'its shape is [4], but it gets [3, 1, 1]'],
     [(_, edges) => edges.push(['n', 'w']), 'edges must form no circle'],
     [(_, edges) => edges.push(['x', 'w']), 'got no node "x"; nodes are'],
     [(nodes) => nodes.set('in2', nodes.get('in')!), 'must have one Input, got in, in2'],
     [(nodes) => nodes.set('y', nodes.get('n')!), 'y must get input, got no edge'],
     [
       (nodes, edges) => {
-        const image = numbers(new BigInt64Array([3n, 2n, 2n]))
-        set('in', 'shape', image)(nodes)
-        set('out', 'shape', image)(nodes)
-        set('w', 'weight', numbers(new Float32Array(9), [3, 3]))(nodes)
+        for (const end of ['in', 'out']) set(end, { shape: whole(3, 2, 2) })(nodes, edges)
+        set('w', { weight: array(3, 3) })(nodes, edges)
         edges.splice(0, 3, ['in', 'n'], ['n', 'w'], ['w', 'n'], ['n', 'out'])
       },
       'come back through "w" (Linear) to neurons [features] alone, got [3, 2, 2]',
     ],
   ]
-  for (const [change, message] of cases) {
-    const bytes = await changed(change)
-    await expectRefusals([[() => api.networkFromNir(bytes), message]])
-  }
-  assert.is((await api.networkFromNir(await changed(() => {}))).input[0], 2)
+  const { members } = changed()
+  const newer = group([...members, ['version', word('9.1')]])
+  const read = async (file: Group) => api.networkFromNir(await bytesOf(file))
+  await expectRefusals([
+    [() => read(newer), 'known version of NIR, got "9.1"'],
+    ...cases.map(([change, message]) => [() => read(changed(change)), message] as const),
+  ])
+  assert.is((await read(changed())).input[0], 2)
 })
 
 test('files, folders and networks that are no graph are refused: tables.json has the options', () =>
@@ -323,91 +278,75 @@ test('files, folders and networks that are no graph are refused: tables.json has
     ])
   }))
 
-test('the rules of the package refuse what it refuses', async () => {
-  const ones = (...shape: number[]): Tree =>
-    numbers(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(1), shape)
-  const cases: [Parameters<typeof changed>[0], RegExp | undefined][] = [
-    [set('n', 'r', ones(1)), /n: All parameters must have the same shape/],
-    [set('n', 'v_reset', ones(1, 3)), /n: All parameters must have the same shape/],
-    [set('n', 'v_reset', ones(3)), undefined],
-    [set('n', 'w_in', ones(3)), /n: unexpected argument 'w_in'/],
-    [set('n', 'type', texts(['CubaLIF'], [])), /n: missing argument 'tau_syn'/],
-    [set('n', 'type', texts(['Alif'], [])), /Unknown unit type: Alif/],
-    [set('w', 'weight', ones(1, 3, 2)), /input.output: \[2\] -> w.input: \[1,2\]|in.output/],
-    [set('w', 'weight', ones(6)), /Weight must be at least 2D/],
-    [set('in', 'shape', numbers(new BigInt64Array([1n, 2n]))), /type mismatch: in.output: \[1,2\]/],
+test('the rules of the package refuse what it refuses', () => {
+  const cases: [Change, RegExp | undefined][] = [
+    [set('n', { r: array(1) }), /n: All parameters must have the same shape/],
+    [set('n', { v_reset: array(1, 3) }), /n: All parameters must have the same shape/],
+    [set('n', { v_reset: array(3) }), undefined],
+    [set('n', { w_in: array(3) }), /n: unexpected argument 'w_in'/],
+    [set('n', { type: word('CubaLIF') }), /n: missing argument 'tau_syn'/],
+    [set('n', { type: word('Alif') }), /Unknown unit type: Alif/],
+    [set('w', { weight: array(1, 3, 2) }), /input.output: \[2\] -> w.input: \[1,2\]|in.output/],
+    [set('w', { weight: array(6) }), /Weight must be at least 2D/],
+    [set('in', { shape: whole(1, 2) }), /type mismatch: in.output: \[1,2\]/],
     [(_, edges) => edges.push(['n', 'w']), /type mismatch: n.output: \[3\] -> w.input: \[2\]/],
     [(_, edges) => edges.push(['n', 'x']), /KeyError: x/],
     [(_, edges) => edges.shift(), /No input nodes found/],
   ]
   for (const [change, message] of cases) {
-    const why = refusal(await readHdf5(await changed(change), 'it'), 'package')
+    const why = refusal(changed(change), 'package')
     if (message === undefined) assert.is(why, undefined)
     else assert.match(why ?? 'read', message)
   }
 })
 
 test('what is one number, a row or a list may have sizes of 1 around it', async () => {
-  const plain = await api.networkFromNir(await changed(() => {}))
-  const one = (shape: number[]): Tree => numbers(new Float64Array(3).fill(1), shape)
-  const single = numbers(new Float64Array([1]), [1, 1])
-  const batched = await changed((nodes, edges) => {
-    set('in', 'shape', numbers(new BigInt64Array([1n, 2n])))(nodes)
-    set('w', 'weight', numbers(new Float32Array(6), [1, 3, 2]))(nodes)
-    for (const field of ['r', 'v_leak']) set('n', field, one([1, 3]))(nodes)
-    for (const field of ['tau', 'v_threshold']) set('n', field, single)(nodes)
-    const fields: [string, Tree][] = [
-      ['type', texts(['Affine'], [])],
-      ['weight', numbers(new Float32Array(9), [1, 3, 3])],
-      ['bias', one([1, 3])],
-    ]
-    nodes.set('back', group(fields))
+  const plain = await api.networkFromNir(await bytesOf(changed()))
+  const batched = changed((nodes, edges) => {
+    const [row, single] = [array(1, 3), array(1, 1)]
+    set('in', { shape: whole(1, 2) })(nodes, edges)
+    set('w', { weight: array(1, 3, 2) })(nodes, edges)
+    set('n', { r: row, v_leak: row, tau: single, v_threshold: single })(nodes, edges)
+    nodes.set('back', node('Affine', { weight: array(1, 3, 3), bias: row }))
     edges.push(['n', 'back'], ['back', 'n'])
-    set('out', 'shape', numbers(new BigInt64Array([1n, 3n])))(nodes)
+    set('out', { shape: whole(1, 3) })(nodes, edges)
   })
-  const { state, input } = await api.networkFromNir(batched)
+  const bytes = await bytesOf(batched)
+  const { state, input } = await api.networkFromNir(bytes)
   assert.equal(input, [1, 2])
   assert.equal(state['w.weight'], plain.state['w.weight'])
   assert.equal(state['n.recurrent.bias'].shape, [3])
-  const model = await own(api.loadNir(batched, { dt: 1e-2, batchSize: 2, timeSteps: 2 }))
+  const model = await own(api.loadNir(bytes, { dt: 1e-2, batchSize: 2, timeSteps: 2 }))
   assert.is((await model.predict(new Float32Array(8))).logits.length, 6)
 })
 
 test('parameters stretch to the neurons as in NumPy, and not otherwise', () => {
   const shape = [4, 3, 4] as const
-  const at = (c: number, y: number, x: number): number => 100 * c + 10 * y + x
-  const cases: [number[], (c: number, y: number, x: number) => number][] = [
-    [[], () => at(0, 0, 0)],
-    [[1, 1], () => at(0, 0, 0)],
-    [[4], (c) => at(c, 0, 0)],
-    [[1, 4], (c) => at(c, 0, 0)],
-    [[1, 4, 1, 1], (c) => at(c, 0, 0)],
-    [[1, 1, 4], (_, __, x) => at(0, 0, x)],
-    [[3, 1], (_, y) => at(0, y, 0)],
-    [[1, 3, 4], (_, y, x) => at(0, y, x)],
-    [[4, 1, 4], (c, _, x) => at(c, 0, x)],
-    [[1, 4, 3, 4], at],
-    [[48], at],
+  /** One number after the other, in an array of these sizes. */
+  const stretched = (...given: number[]): number[] => {
+    const data = Float64Array.from({ length: sizeOf(given) }, (_, i) => i)
+    return [...valuesOf(new Fields(new Map([['r', numbers(data, given)]]), 'it'), 'r', shape)]
+  }
+  // A list stands for channels, or for all neurons.
+  const cases: [given: number[], wanted: (c: number, y: number, x: number) => number][] = [
+    [[], () => 0],
+    [[1, 1], () => 0],
+    [[4], (c) => c],
+    [[1, 4], (c) => c],
+    [[1, 4, 1, 1], (c) => c],
+    [[1, 1, 4], (_, __, x) => x],
+    [[3, 1], (_, y) => y],
+    [[1, 3, 4], (_, y, x) => 4 * y + x],
+    [[4, 1, 4], (c, _, x) => 4 * c + x],
+    [[1, 4, 3, 4], (c, y, x) => 12 * c + 4 * y + x],
+    [[48], (c, y, x) => 12 * c + 4 * y + x],
   ]
   for (const [given, wanted] of cases) {
-    const isVector = given.length === 1 || (given.length === 2 && given[1] === 4)
-    const length = given.at(-1) ?? 1
-    const last = isVector ? (length === 48 ? [4, 3, 4] : [length, 1, 1]) : given
-    const sizes = [1, 1, 1, ...last].slice(-3)
-    const data: number[] = []
-    for (let c = 0; c < sizes[0]; c++)
-      for (let y = 0; y < sizes[1]; y++) for (let x = 0; x < sizes[2]; x++) data.push(at(c, y, x))
-    const fields = new Fields(new Map([['r', numbers(Float64Array.from(data), given)]]), 'it')
-    const all: number[] = []
-    for (let c = 0; c < 4; c++)
-      for (let y = 0; y < 3; y++) for (let x = 0; x < 4; x++) all.push(wanted(c, y, x))
-    assert.equal([...valuesOf(fields, 'r', shape)], all, `[${given}]`)
+    const all = Array.from({ length: 48 }, (_, i) => wanted((i / 12) | 0, ((i / 4) | 0) % 3, i % 4))
+    assert.equal(stretched(...given), all, `[${given}]`)
   }
-  for (const given of [[3], [2, 4], [3, 4, 4], [4, 4, 3], [2, 4, 3, 4], [4, 12]]) {
-    const count = given.reduce((a, b) => a * b, 1)
-    const fields = new Fields(new Map([['r', numbers(new Float64Array(count), given)]]), 'it')
-    assert.throws(() => valuesOf(fields, 'r', shape), /r must have one number/, `[${given}]`)
-  }
+  for (const given of [[3], [2, 4], [3, 4, 4], [4, 4, 3], [2, 4, 3, 4], [4, 12]])
+    assert.throws(() => stretched(...given), /r must have one number/, `[${given}]`)
 })
 
 /** The NIR paper's network for N-MNIST on real recordings, where both are at hand. */

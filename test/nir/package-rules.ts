@@ -11,6 +11,7 @@ import { readHdf5 } from '../../src/files/nir/hdf5.js'
 import type { SaveNirOptions } from '../../src/files/nir/options.js'
 import type { Model } from '../../src/model/model.js'
 import { equal, PackageNode, type Rules } from './package-nodes.js'
+import { nodesOf } from './trees.js'
 
 type Nodes = ReadonlyMap<string, PackageNode>
 type Edge = readonly [from: string, to: string]
@@ -102,8 +103,7 @@ function check(tree: Group, rules: Rules): void {
 
 /** Whether a convolution is one that the package reckons wrongly with. */
 function hasMisjudged(tree: Group): boolean {
-  const graph = tree.members.get('node') as Group
-  return [...(graph.members.get('nodes') as Group).members].some(([name, of]) => {
+  return [...nodesOf(tree)].some(([name, of]) => {
     const node = new PackageNode(name, of as Group, 'definition')
     if (node.type !== 'Conv2d' && node.type !== 'Conv1d') return false
     const [, , ...kernel] = node.shape('weight')

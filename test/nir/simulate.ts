@@ -3,17 +3,19 @@
  * steps; it shares the reader of files with the package, and nothing else.
  */
 
+import * as assert from 'uvu/assert'
 import { graphOf, isGraph, type NirGraph, type NirNode } from '../../src/files/nir/graph.js'
 import { readHdf5 } from '../../src/files/nir/hdf5.js'
+import { forwardReference, shapesOf } from '../support/ops-convolution.js'
 
-interface Array_ {
+interface Signal {
   readonly shape: readonly number[]
   readonly data: number[]
 }
 
 const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
-function arrayOf(node: NirNode, field: string): Array_ {
+function arrayOf(node: NirNode, field: string): Signal {
   const found = node.fields.get(field)
   if (found?.kind !== 'numbers') throw new Error(`${node.type} has no ${field}`)
   return { shape: found.shape, data: Array.from(found.data as ArrayLike<number>, Number) }
@@ -29,66 +31,47 @@ interface Settings {
 
 type State = Map<string, { v: number[]; i: number[]; past: number[][] }>
 
-function convolve(node: NirNode, { shape, data }: Array_, dimensions: 1 | 2): Array_ {
-  const weight = arrayOf(node, 'weight')
-  const bias = arrayOf(node, 'bias').data
-  const text = node.fields.get('padding')
-  const pair = (field: string): [number, number] => {
-    const { data } = arrayOf(node, field)
-    return dimensions === 1 ? [field === 'stride' ? 1 : 0, data[0]] : [data[0], data[1]]
+/** Sums over windows, weighted; a series is an image of one row. */
+function windows(node: NirNode, { shape, data }: Signal, weight: Signal, bias?: number[]): Signal {
+  const isSeries = shape.length === 2
+  const pair = (values: readonly number[], across: number) =>
+    (isSeries ? [across, values[0]] : values) as [number, number]
+  const [C, H, W] = isSeries ? [shape[0], 1, shape[1]] : shape
+  const [N, groupIn, ...sides] = weight.shape
+  const kernel = pair(sides, 1)
+  const same = node.fields.get('padding')?.kind === 'texts'
+  const padding = same ? kernel.map((k) => (k - 1) / 2) : pair(arrayOf(node, 'padding').data, 0)
+  const convolution = {
+    T: 1,
+    timed: false,
+    B: 1,
+    C,
+    H,
+    W,
+    N,
+    kernel,
+    groups: C / groupIn,
+    stride: pair(arrayOf(node, 'stride').data, 1),
+    padding: padding as [number, number],
   }
-  const [c, h, w] = dimensions === 1 ? [shape[0], 1, shape[1]] : shape
-  const [outputs, groupIn] = weight.shape
-  const [kh, kw] = dimensions === 1 ? [1, weight.shape[2]] : weight.shape.slice(2)
-  const [sy, sx] = pair('stride')
-  const [py, px] = text?.kind === 'texts' ? [(kh - 1) / 2, (kw - 1) / 2] : pair('padding')
-  const groups = c / groupIn
-  const [oh, ow] = [Math.floor((h + 2 * py - kh) / sy) + 1, Math.floor((w + 2 * px - kw) / sx) + 1]
-  const out: number[] = []
-  for (let o = 0; o < outputs; o++)
-    for (let y = 0; y < oh; y++)
-      for (let x = 0; x < ow; x++) {
-        let sum = bias[o]
-        const first = Math.floor(o / (outputs / groups)) * groupIn
-        for (let k = 0; k < groupIn; k++)
-          for (let a = 0; a < kh; a++)
-            for (let b = 0; b < kw; b++) {
-              const [yy, xx] = [y * sy + a - py, x * sx + b - px]
-              if (yy < 0 || xx < 0 || yy >= h || xx >= w) continue
-              sum +=
-                weight.data[((o * groupIn + k) * kh + a) * kw + b] *
-                data[((first + k) * h + yy) * w + xx]
-            }
-        out.push(sum)
-      }
-  return { shape: dimensions === 1 ? [outputs, ow] : [outputs, oh, ow], data: out }
+  const { outH, outW } = shapesOf(convolution)
+  const out = forwardReference(convolution, data, weight.data, bias)
+  return { shape: isSeries ? [N, outW] : [N, outH, outW], data: [...out] }
 }
 
-function pool(node: NirNode, { shape: [c, h, w], data }: Array_, mean: boolean): Array_ {
-  const [kh, kw] = arrayOf(node, 'kernel_size').data
-  const [sy, sx] = arrayOf(node, 'stride').data
-  const [py, px] = arrayOf(node, 'padding').data
-  const [oh, ow] = [Math.floor((h + 2 * py - kh) / sy) + 1, Math.floor((w + 2 * px - kw) / sx) + 1]
-  const at = (k: number, y: number, x: number): number =>
-    y < 0 || y >= h || x < 0 || x >= w ? 0 : data[(k * h + y) * w + x]
-  const out: number[] = []
-  for (let k = 0; k < c; k++)
-    for (let y = 0; y < oh; y++)
-      for (let x = 0; x < ow; x++) {
-        let sum = 0
-        for (let a = 0; a < kh; a++)
-          for (let b = 0; b < kw; b++) sum += at(k, y * sy + a - py, x * sx + b - px)
-        out.push(mean ? sum / (kh * kw) : sum)
-      }
-  return { shape: [c, oh, ow], data: out }
+function pool(node: NirNode, x: Signal, mean: boolean): Signal {
+  const kernel = arrayOf(node, 'kernel_size').data
+  const shape = [x.shape[0], 1, ...kernel]
+  const sums = windows(node, x, { shape, data: Array(size(shape)).fill(1) })
+  return { ...sums, data: sums.data.map((sum) => (mean ? sum / size(kernel) : sum)) }
 }
 
 function neuron(
   node: NirNode,
-  { shape, data }: Array_,
+  { shape, data }: Signal,
   state: { v: number[]; i: number[] },
   { dt, reset = 'subtract', fires = 'above' }: Settings,
-): Array_ {
+): Signal {
   const of = (field: string): number[] => arrayOf(node, field).data
   const cuba = node.type.startsWith('Cuba')
   const leaks = node.type !== 'IF' && node.type !== 'I'
@@ -119,10 +102,10 @@ function neuron(
 function compute(
   node: NirNode,
   name: string,
-  x: Array_,
+  x: Signal,
   states: State,
   settings: Settings,
-): Array_ {
+): Signal {
   if (!states.has(name)) {
     const zeros = (): number[] => Array(size(x.shape)).fill(0)
     // Neurons start where a spike leaves them.
@@ -142,9 +125,8 @@ function compute(
       return { shape: [shape[0]], data: rows }
     }
     case 'Conv1d':
-      return convolve(node, x, 1)
     case 'Conv2d':
-      return convolve(node, x, 2)
+      return windows(node, x, arrayOf(node, 'weight'), arrayOf(node, 'bias').data)
     case 'SumPool2d':
       return pool(node, x, false)
     case 'AvgPool2d':
@@ -197,55 +179,89 @@ function flat(graph: NirGraph, prefix = ''): { nodes: Map<string, NirNode>; edge
 }
 
 /**
- * Outputs of each node at each step for one sample; a spike that comes back counts a step later.
+ * Outputs of each node at each step for one sample; a spike that comes back, through a node whose
+ * name ends so, counts a step later.
  *
  * @param frames the input of each step
  */
-export async function simulate(
+async function simulate(
   bytes: Uint8Array,
   frames: readonly number[][],
   settings: Settings,
 ): Promise<Map<string, number[][]>> {
   const { nodes, edges } = flat(graphOf(await readHdf5(bytes, 'it'), 'it').graph)
+  const sources = (name: string): string[] =>
+    edges.filter(([, to]) => to === name).map(([from]) => from)
   const states: State = new Map()
-  const out = new Map<string, number[][]>([...nodes.keys()].map((name) => [name, []]))
-  let before = new Map<string, Array_>()
+  const step = (name: string, x: Signal): Signal =>
+    compute(nodes.get(name)!, name, x, states, settings)
+  const [back, forward] = [true, false].map((isBack) =>
+    [...nodes.keys()].filter((name) => name.endsWith('w_rec') === isBack),
+  )
+  const out = new Map<string, number[][]>(forward.map((name) => [name, []]))
   const shape = arrayOf(nodes.get('input')!, 'shape').data
+  // Before the first step nothing has spiked.
+  let late = back.map((name): [string, Signal] => {
+    const [count] = arrayOf(nodes.get(name)!, 'bias').shape
+    return [name, step(name, { shape: [count], data: Array(count).fill(0) })]
+  })
   for (const frame of frames) {
-    const now = new Map<string, Array_>()
-    // Spikes of the last step, through the weights that hold them.
-    const late = new Map<string, Array_>()
-    for (const [from, to] of edges) {
-      const back = /w_rec$/.test(from) && before.size > 0
-      if (back) late.set(to, before.get(from)!)
-    }
-    const rest = new Set([...nodes.keys()].filter((name) => !/w_rec$/.test(name)))
+    const now = new Map(late)
+    const rest = new Set(forward)
     while (rest.size > 0)
       for (const name of rest) {
-        const from = edges.filter(([, to]) => to === name).map(([source]) => source)
-        const known = from.filter((source) => !/w_rec$/.test(source))
-        if (known.some((source) => !now.has(source))) continue
-        const parts = known.map((source) => now.get(source)!)
-        const back = late.get(name)
-        if (name === 'input') parts.push({ shape, data: frame })
-        if (back) parts.push(back)
-        // A weight whose neuron has not spiked yet gives its bias.
-        else if (from.length > known.length) {
-          const weight = nodes.get(from.find((source) => /w_rec$/.test(source))!)!
-          parts.push({ shape: parts[0].shape, data: arrayOf(weight, 'bias').data })
-        }
+        const from = sources(name)
+        if (!from.every((source) => now.has(source))) continue
+        const parts = name === 'input' ? [{ shape, data: frame }] : from.map((of) => now.get(of)!)
         const sum = parts[0].data.map((_, i) => parts.reduce((all, { data }) => all + data[i], 0))
-        const x = { shape: parts[0].shape, data: sum }
-        now.set(name, compute(nodes.get(name)!, name, x, states, settings))
+        now.set(name, step(name, { shape: parts[0].shape, data: sum }))
         out.get(name)!.push(now.get(name)!.data)
         rest.delete(name)
       }
-    before = new Map()
-    for (const name of nodes.keys()) {
-      if (!/w_rec$/.test(name)) continue
-      const from = edges.find(([, to]) => to === name)![0]
-      before.set(name, compute(nodes.get(name)!, name, now.get(from)!, states, settings))
-    }
+    late = back.map((name) => [name, step(name, now.get(sources(name)[0])!)])
   }
   return out
+}
+
+/** Inputs of samples, [samples][steps][size]: small whole numbers, as counts of events are. */
+export const inputs = (random: () => number, count: number): Float32Array =>
+  Float32Array.from({ length: count }, () => (random() < 0.4 ? 1 + Math.floor(2 * random()) : 0))
+
+/**
+ * Fails unless logits are the means over time of what a node gives.
+ * @returns the outputs of each node at each step, by sample
+ */
+export async function expectSimulated(
+  {
+    logits,
+    x,
+    samples,
+    steps,
+  }: Record<'logits' | 'x', Float32Array> & Record<'samples' | 'steps', number>,
+  bytes: Uint8Array,
+  node: string,
+  settings: Settings,
+): Promise<Map<string, number[][]>[]> {
+  const [features, classes] = [x.length / samples / steps, logits.length / samples]
+  const all: Map<string, number[][]>[] = []
+  for (let b = 0; b < samples; b++) {
+    const frames = Array.from({ length: steps }, (_, t) => {
+      const from = (b * steps + t) * features
+      return Array.from(x.subarray(from, from + features))
+    })
+    const outputs = await simulate(bytes, frames, settings)
+    const rows = outputs.get(node)!
+    for (let i = 0; i < classes; i++) {
+      const [got, wanted] = [
+        logits[b * classes + i],
+        rows.reduce((sum, row) => sum + row[i], 0) / steps,
+      ]
+      assert.ok(
+        Math.abs(got - wanted) <= 1e-6 * Math.max(1, Math.abs(wanted)),
+        `${i} of sample ${b}: ${got}, not ${wanted}`,
+      )
+    }
+    all.push(outputs)
+  }
+  return all
 }

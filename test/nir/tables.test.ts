@@ -1,7 +1,5 @@
 /** NIR: hashes of what graphs become, of what networks become, and of what is refused. */
 
-import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import { nirTree } from '../../src/files/nir/from-model.js'
 import { type Group, graphOf, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
@@ -35,6 +33,7 @@ import { trace } from '../../src/network/trace.js'
 import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 import { netOf } from '../support/net.js'
+import { type Fields, fileOf, fixture, list, node, sizeOf, whole, word } from './trees.js'
 
 const hashes = new Hashes('nir/tables.json')
 const dt = 2 ** -10
@@ -45,44 +44,28 @@ function read(tree: Group, options: NirOptions = {}, keepBias = false): unknown 
   return [graphToJson(trace(network, rest.input)), state, rest]
 }
 
-type Fields = Readonly<Record<string, Tree>>
-const node = (type: string, fields: Fields = {}): Group =>
-  group([['type', texts([type], [])], ...Object.entries(fields)])
-const list = (...values: number[]): Tree => numbers(Float32Array.from(values))
-const whole = (...values: number[]): Tree => numbers(BigInt64Array.from(values, BigInt))
 const one = (value: number): Tree => numbers(Float64Array.of(value), [])
 const array = (...shape: number[]): Tree =>
   numbers(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i % 7) - 2.5),
+    Float32Array.from({ length: sizeOf(shape) }, (_, i) => (i % 7) - 2.5),
     shape,
   )
 const arrays = (sizes: string): Tree[] => lists(sizes).map((shape) => array(...shape))
 
 /** A graph of nodes in a row. */
-function row(
+const row = (
   input: readonly number[],
   nodes: Readonly<Record<string, Group>>,
   output?: Tree,
-): Group {
-  const all = Object.entries({
-    input: node('Input', { shape: whole(...input) }),
-    ...nodes,
-    output: node('Output', output ? { shape: output } : {}),
-  })
-  const edges = all.slice(1).flatMap(([name], i) => [all[i][0], name])
-  const graph = { nodes: group(all), edges: texts(edges, [all.length - 1, 2]) }
-  return group([
-    ['version', texts(['1.0'], [])],
-    ['node', node('NIRGraph', graph)],
+): Group =>
+  fileOf([
+    ['input', node('Input', { shape: whole(...input) })],
+    ...Object.entries(nodes),
+    ['output', node('Output', output && { shape: output })],
   ])
-}
 
 /** Each kind of node with what it takes. */
-const kind = (
-  type: string,
-  input: readonly number[],
-  fields: Fields,
-): [input: readonly number[], type: string, fields: Fields] => [input, type, fields]
+const kind = (type: string, input: readonly number[], fields: Fields) => ({ type, input, fields })
 const kinds = {
   affine: kind('Affine', [4], { weight: array(3, 4), bias: list(0, 1, 0) }),
   'affine without bias': kind('Affine', [4, 1, 1], { weight: array(1, 3, 4), bias: list(0, 0, 0) }),
@@ -109,13 +92,10 @@ const kinds = {
   }),
   'conv2d, same': kind('Conv2d', [2, 5, 6], {
     weight: array(2, 1, 3, 5),
-    padding: texts(['same'], []),
+    padding: word('same'),
     groups: whole(2),
   }),
-  'conv2d, valid': kind('Conv2d', [2, 5, 6], {
-    weight: array(2, 2, 2, 2),
-    padding: texts(['valid'], []),
-  }),
+  'conv2d, valid': kind('Conv2d', [2, 5, 6], { weight: array(2, 2, 2, 2), padding: word('valid') }),
   sum: kind('SumPool2d', [2, 5, 6], {
     kernel_size: whole(2, 3),
     stride: whole(1, 2),
@@ -186,8 +166,8 @@ const values: readonly (Tree | undefined)[] = [
   whole(1, 1, 3, 3),
   whole(-3),
   whole(-1),
-  texts(['same'], []),
-  texts(['other'], []),
+  word('same'),
+  word('other'),
   texts(['a', 'b']),
   group([]),
   { kind: 'other' as const, what: 'a link' },
@@ -206,13 +186,13 @@ const ways: readonly NirOptions[] = [
 ]
 
 test('every kind of node, by every option', async () => {
-  for (const [name, [input, type, fields]] of Object.entries(kinds)) {
+  for (const [name, { type, input, fields }] of Object.entries(kinds)) {
     const noted = (reset: string, fires: string): Group =>
       node(type, {
         ...fields,
         metadata: group([
-          ['reset', texts([reset], [])],
-          ['fires', texts([fires], [])],
+          ['reset', word(reset)],
+          ['fires', word(fires)],
         ]),
       })
     const graphs = [
@@ -238,7 +218,7 @@ test('every kind of node, by every option', async () => {
 })
 
 test('every field of every kind of node, with other values', async () => {
-  for (const [name, [input, type, fields]] of Object.entries(kinds))
+  for (const [name, { type, input, fields }] of Object.entries(kinds))
     for (const key of [...Object.keys(fields), 'type'])
       await expectOutcomes(hashes, `node ${name}`, {
         [key]: each(
@@ -250,14 +230,6 @@ test('every field of every kind of node, with other values', async () => {
         ),
       })
 })
-
-const fixture = async (name: string): Promise<Group> =>
-  readHdf5(
-    await readFile(
-      fileURLToPath(new URL(`../../../test/fixtures/nir/${name}.nir`, import.meta.url)),
-    ),
-    name,
-  )
 
 /** Paths of all groups, numbers and texts of a tree. */
 function pathsOf(tree: Tree): string[][] {
@@ -283,7 +255,7 @@ function wired(edges: string, nodes: Readonly<Record<string, Group>>): Group {
 }
 
 test('graphs: edges, graphs within graphs, and files with another value at each place', async () => {
-  const [, type, fields] = kinds.lif
+  const { type, fields } = kinds.lif
   const lifNode = node(type, fields)
   const square = node('Linear', { weight: array(3, 3) })
   const affine = node('Affine', { weight: array(3, 3), bias: list(1, 2, 3) })
@@ -346,13 +318,12 @@ test('graphs: edges, graphs within graphs, and files with another value at each 
     versions: each(
       ['0.1', '1.0', '1.0.4', '1.9.dev+x', '2.0', '1', '1.1234567', 'x1.0', '1.0.'].map(
         (version) => () =>
-          graphOf(withValue(row([3], { a: scaled }), ['version'], texts([version], [])), 'it')
-            .version,
+          graphOf(withValue(row([3], { a: scaled }), ['version'], word(version)), 'it').version,
       ),
     ),
   })
   for (const name of ['series', 'recurrent', 'conv']) {
-    const tree = await fixture(name)
+    const tree = await readHdf5(await fixture(name), name)
     const paths = pathsOf(tree)
     await expectOutcomes(hashes, 'file', {
       [name]: () => ways.map((way) => read(tree, way)),
