@@ -28,8 +28,10 @@ import { hostileBytes, readHostile } from '../kernels/hostile.js'
 import { nirReaders } from '../nir/fuzz.js'
 import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
+import { joined, npyHeader, npyOf, text } from '../support/event-files.js'
 import { eventReaders } from './fuzz-events.js'
 import { graphReaders } from './fuzz-graphs.js'
+import { picture, tarEnd, tarMember } from './writers.js'
 
 export interface Reader {
   readonly bytes: Uint8Array
@@ -39,7 +41,6 @@ export interface Reader {
   close?(): Promise<void>
 }
 
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const options = {
   version: '0.1.0',
   model: 'cnn',
@@ -77,18 +78,11 @@ export async function readersOf(): Promise<Record<string, Reader>> {
   const wasm = (await api.exportWasm(model)) as Uint8Array
   await model.dispose()
   const about = { records: [{ epoch: 1, of: 'a line of 32 bytes' }], setting: { a: [1, 2] } }
-  const npy = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 4, 4), }\n"
   const sample = async (bytes: Uint8Array, path: string) => {
     const target = { shape: [1, 4, 4], normalization: { scale: 255, mean: [0], std: [1] } }
     return samplesOf(await arrayOf(bytes, path, target), path, target)
   }
-  const tar = new Uint8Array(2048)
-  tar.set(text('a.bin'))
-  tar.set(text('00000000010\0'), 124)
-  tar.set(text('        '), 148)
-  tar[156] = 0x30
-  const sum = tar.subarray(0, 512).reduce((a, b) => a + b, 0)
-  tar.set(text(`${sum.toString(8).padStart(6, '0')}\0 `), 148)
+  const tar = joined([tarMember('a.bin', '00000000010\0', new Uint8Array(8)), tarEnd])
   return {
     model: {
       bytes: serializeState(state, { [modelKey]: json }),
@@ -115,24 +109,11 @@ export async function readersOf(): Promise<Record<string, Reader>> {
       read: (bytes) => parseRunOptions(bytes, 'it'),
     },
     npy: {
-      bytes: new Uint8Array([
-        0x93,
-        0x4e,
-        0x55,
-        0x4d,
-        0x50,
-        0x59,
-        1,
-        0,
-        npy.length,
-        0,
-        ...text(npy),
-        ...new Uint8Array(16),
-      ]),
+      bytes: npyOf(`${npyHeader("'|u1'", '1, 4, 4')}\n`, new Uint8Array(16)),
       read: (bytes) => sample(bytes, 'it.npy'),
     },
     pnm: {
-      bytes: new Uint8Array([...text('P5\n# x\n4 4 255\n'), ...new Uint8Array(16)]),
+      bytes: joined([text('P5\n# x\n4 4 255\n'), new Uint8Array(16)]),
       read: (bytes) => sample(bytes, 'it.pgm'),
     },
     array: {
@@ -163,29 +144,12 @@ export async function readersOf(): Promise<Record<string, Reader>> {
 }
 
 /** Two sequences, eight letters and 4 + 19 bytes from four before; then four literals. */
-const lz4Frame = new Uint8Array([
-  0x04,
-  0x22,
-  0x4d,
-  0x18,
-  0x60,
-  0x40,
-  0,
-  17,
-  0,
-  0,
-  0,
-  0x8f,
-  ...text('abcdefgh'),
-  4,
-  0,
-  4,
-  0x40,
-  ...text('wxyz'),
-  0,
-  0,
-  0,
-  0,
+const lz4Frame = joined([
+  [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 17, 0, 0, 0, 0x8f],
+  text('abcdefgh'),
+  [4, 0, 4, 0x40],
+  text('wxyz'),
+  [0, 0, 0, 0],
 ])
 
 /** With the right checksum of the header, so that what is behind it is read. */
@@ -199,10 +163,8 @@ function sealed(frame: Uint8Array): Uint8Array {
 /** Pictures, and what lies beside them. */
 async function picturesOf(): Promise<Record<string, Reader>> {
   await loadCodecs()
-  const picture = (name: string): Reader => ({
-    bytes: new Uint8Array(
-      readFileSync(new URL(`../../../test/fixtures/pictures/${name}`, import.meta.url)),
-    ),
+  const decoded = (name: string): Reader => ({
+    bytes: picture(name),
     read: (bytes) => toChannels(decodePicture(bytes, 'it'), 3),
   })
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-fuzz-'))
@@ -213,11 +175,11 @@ async function picturesOf(): Promise<Record<string, Reader>> {
   const [name] = readdirSync(folder)
   const order = new Map(['n01', 'n02'].map((synset, label) => [synset, label]))
   return {
-    jpeg: picture('rgb.jpg'),
-    progressive: picture('progressive.jpg'),
-    print: picture('cmyk.jpg'),
-    png: picture('rgb.png'),
-    palette: picture('palette.png'),
+    jpeg: decoded('rgb.jpg'),
+    progressive: decoded('progressive.jpg'),
+    print: decoded('cmyk.jpg'),
+    png: decoded('rgb.png'),
+    palette: decoded('palette.png'),
     cache: {
       bytes: new Uint8Array(readFileSync(join(folder, name))),
       read(bytes) {

@@ -1,14 +1,6 @@
 /** Files that were made to take memory or time, and who reads them. */
 import { modelKey } from '../../src/files/json.js'
-
-/** A safetensors file with any header. */
-export function withHeader(header: string | Uint8Array, dataBytes = 0): Uint8Array {
-  const json = typeof header === 'string' ? new TextEncoder().encode(header) : header
-  const bytes = new Uint8Array(8 + json.length + dataBytes)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true)
-  bytes.set(json, 8)
-  return bytes
-}
+import { withHeader } from './writers.js'
 
 const MB = 1_000_000
 const inMetadata = (key: string, value: string): Uint8Array =>

@@ -1,9 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { arrayOf, samplesOf } from '../../src/data/samples.js'
+import { npyHeader, npyOf, text } from '../support/event-files.js'
 import { expectRefusals } from './temporary.js'
 
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const target = {
   shape: [3, 1, 2],
   normalization: { scale: 10, mean: [0, 0.5, 1], std: [1, 0.5, 2] },
@@ -13,23 +13,20 @@ const read = async (bytes: Uint8Array, path: string): Promise<number[]> => [
 ]
 
 /** What numpy.save writes, in version 1 or 2 of the format. */
-function npy(descr: string, shape: string, data: Uint8Array, version = 1, order = 'False') {
-  const header = text(`{'descr': '${descr}', 'fortran_order': ${order}, 'shape': ${shape}, }   \n`)
-  const length = version === 1 ? [header.length, 0] : [header.length, 0, 0, 0]
-  return new Uint8Array([0x93, ...text('NUMPY'), version, 0, ...length, ...header, ...data])
-}
+const npy = (descr: string, shape: string, data: Uint8Array, version = 1, order = 'False') =>
+  npyOf(`${npyHeader(`'${descr}'`, shape, order)}   \n`, data, version)
 
 const floats = new Float32Array([1, 2, 3, 4, 5, 6.5])
 const raw = new Uint8Array(floats.buffer)
 const bytes = new Uint8Array([0, 10, 5, 10, 10, 30])
 
 test('float arrays come as they are, bytes normalised by channel', async () => {
-  assert.equal(await read(npy('<f4', '(3, 1, 2)', raw), 'a.npy'), [...floats])
-  assert.equal(await read(npy('<f4', '(6,)', raw, 2), 'a.npy'), [...floats])
+  assert.equal(await read(npy('<f4', '3, 1, 2', raw), 'a.npy'), [...floats])
+  assert.equal(await read(npy('<f4', '6,', raw, 2), 'a.npy'), [...floats])
   const doubles = new Uint8Array(new Float64Array(floats).buffer)
-  assert.equal(await read(npy('<f8', '(1, 3, 1, 2)', doubles), 'a'), [...floats])
-  assert.equal(await read(npy('|u1', '(3, 1, 2)', bytes), 'a.npy'), [0, 1, 0, 1, 0, 1])
-  const two = await read(npy('|u1', '(2, 3, 1, 2)', new Uint8Array([...bytes, ...bytes])), 'a')
+  assert.equal(await read(npy('<f8', '1, 3, 1, 2', doubles), 'a'), [...floats])
+  assert.equal(await read(npy('|u1', '3, 1, 2', bytes), 'a.npy'), [0, 1, 0, 1, 0, 1])
+  const two = await read(npy('|u1', '2, 3, 1, 2', new Uint8Array([...bytes, ...bytes])), 'a')
   assert.equal(two, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
   assert.equal(await read(text('[[[1,2]],[[3,4]],[[5,6.5]]]'), 'a.json'), [...floats])
   assert.equal(await read(raw, 'a.bin'), [...floats])
@@ -42,9 +39,9 @@ test('float arrays come as they are, bytes normalised by channel', async () => {
 test('what is no sample is refused by the name of the file: tables.json has the rest', () => {
   const list = (...values: number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer)
   const cases: [string, Uint8Array, RegExp][] = [
-    ['a.npy', npy('<f4', '(1, 2, 3)', raw), /sample of \[3, 1, 2\].*got \[1, 2, 3\]/],
-    ['a.npy', npy('<i8', '(3,)', new Uint8Array(24)), /float32.*got "<i8"/],
-    ['a.npy', npy('<f4', '(6,)', raw, 1, 'True'), /C order.*got one in Fortran/],
+    ['a.npy', npy('<f4', '1, 2, 3', raw), /sample of \[3, 1, 2\].*got \[1, 2, 3\]/],
+    ['a.npy', npy('<i8', '3,', new Uint8Array(24)), /float32.*got "<i8"/],
+    ['a.npy', npy('<f4', '6,', raw, 1, 'True'), /C order.*got one in Fortran/],
     ['a.npy', npy("' + __import__('os')", '(6,)', raw), /have a header with descr/],
     ['a.bin', list(1, 2, Number.NaN, 4, 5, 6), /got NaN/],
     ['a.json', text('[[1,2],[3]]'), /\[2, 2\] throughout, got a list of 1/],

@@ -1,13 +1,12 @@
 /** Files: hashes of what readers and writers give and refuse, at each of their bounds. */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import { arrayOf, samplesOf } from '../../src/data/samples.js'
 import { explainFolder, explainRead, pathOfUrl, unpack, writeError } from '../../src/files/files.js'
-import { FolderLock, LOCK, lifeIn, whereHeld } from '../../src/files/folder/lock.js'
+import { FolderLock, LOCK, whereHeld } from '../../src/files/folder/lock.js'
 import { parseManifest } from '../../src/files/folder/read.js'
 import {
   checkModelJson,
@@ -42,12 +41,13 @@ import {
   type Tensor,
 } from '../../src/files/tensor.js'
 import { collectUnpacked, gunzip, isGzip } from '../../src/files/unpack.js'
+import { joined, npyHeader, npyOf, text } from '../support/event-files.js'
 import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 import { withFolder } from './temporary.js'
+import { picture, tarEnd, tarMember, withHeader } from './writers.js'
 
 const hashes = new Hashes('files/tables.json')
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 
 /** A tensor of each type. */
 const tensorOf = (dtype: (typeof DTYPES)[number], count = 6): Tensor => {
@@ -154,21 +154,13 @@ test('headers of safetensors', async () => {
         [2, [3]],
       ],
     )
-  const file = (length: number, high: number, rest: string): Uint8Array => {
-    const bytes = new Uint8Array(8 + rest.length)
-    new DataView(bytes.buffer).setUint32(0, length, true)
-    new DataView(bytes.buffer).setUint32(4, high, true)
-    bytes.set(text(rest), 8)
-    return bytes
-  }
   /** Tensors of bytes from one place to another: '0x3 3x5'. */
   const header = (parts: string, data: number): Uint8Array => {
     const entries = (parts ? lists(parts) : []).map(([a, b], i): [string, object] => [
       `t${i}`,
       { dtype: 'U8', shape: [b - a], data_offsets: [a, b] },
     ])
-    const json = JSON.stringify(Object.fromEntries(entries))
-    return new Uint8Array([...file(json.length, 0, json), ...new Uint8Array(data)])
+    return withHeader(JSON.stringify(Object.fromEntries(entries)), data)
   }
   const layouts: readonly [string, number][] = [
     ['0x3 3x5', 5],
@@ -195,13 +187,13 @@ test('headers of safetensors', async () => {
     lengths: each(
       [
         new Uint8Array(7),
-        file(0, 0, ''),
-        file(1, 0, ''),
-        file(2, 0, '{}'),
-        file(3, 0, '{}'),
-        file(0, 1, '{}'),
-        file(25_000_000, 0, ''),
-        file(25_000_001, 0, ''),
+        withHeader(''),
+        withHeader('', 0, 1),
+        withHeader('{}'),
+        withHeader('{}', 0, 3),
+        withHeader('{}', 0, 2 ** 32),
+        withHeader('', 0, 25_000_000),
+        withHeader('', 0, 25_000_001),
         new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 255, 254]),
       ].map((bytes) => () => readHeader(bytes, 'it')),
     ),
@@ -307,25 +299,8 @@ test('samples: arrays and pictures of every shape', async () => {
     (bytes: Uint8Array, path: string, of: object = target) =>
     async () =>
       samplesOf(await arrayOf(bytes, path, of as never), path, of as never)
-  const npy = (header: string, data: number, version = 1): Uint8Array => {
-    const { length } = header
-    const sizes = version === 1 ? [length & 255, length >> 8] : [length & 255, length >> 8, 0, 0]
-    return new Uint8Array([
-      0x93,
-      ...text('NUMPY'),
-      version,
-      0,
-      ...sizes,
-      ...text(header),
-      ...new Uint8Array(data).fill(5),
-    ])
-  }
   const array = (descr: string, shape: string, data: number, version?: number, more = '') =>
-    npy(
-      `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape}), }${more}`,
-      data,
-      version,
-    )
+    npyOf(npyHeader(`'${descr}'`, shape) + more, new Uint8Array(data).fill(5), version)
   const arrays = [
     array('|u1', '3, 1, 2', 6),
     array('<f4', '3, 1, 2', 24),
@@ -354,7 +329,7 @@ test('samples: arrays and pictures of every shape', async () => {
     array('|u1', '6,', 6, 1, ' '.repeat(10_000 - 59)),
     array('|u1', '6,', 6).subarray(0, 11),
     array('|u1', '6,', 6).subarray(0, 30),
-    npy('{}', 6),
+    npyOf('{}', new Uint8Array(6)),
   ]
   const jsons = [
     '[1,2,3,4,5,6]',
@@ -391,12 +366,6 @@ test('samples: arrays and pictures of every shape', async () => {
     pnm(`P6\n#${'x'.repeat(4085)}\n2 1 255\n`, 6),
     pnm(`P6\n#${'x'.repeat(4086)}\n2 1 255\n`, 6),
   ]
-  const picture = (name: string): Uint8Array =>
-    new Uint8Array(
-      readFileSync(
-        fileURLToPath(new URL(`../../../test/fixtures/pictures/${name}`, import.meta.url)),
-      ),
-    )
   const normalization = { scale: 255, mean: [0.5], std: [0.25] }
   const sizes = lists('3x19x23 1x19x23 2x19x23 3x23x19 3x19x22 2x3x19x23').map((shape) => ({
     shape,
@@ -522,53 +491,33 @@ test('gzip: as much as there may be', async () => {
 })
 
 test('archives: heads of tar', async () => {
-  const member = (
-    name: string,
-    size: string,
-    content: number,
-    change: (head: Uint8Array) => void = () => {},
-  ): Uint8Array => {
-    const out = new Uint8Array(512 * (1 + Math.ceil(content / 512))).fill(7)
-    out.fill(0, 0, 512).set(text(name))
-    out.set(text(size), 124)
-    out[156] = 0x30
-    out.set(text('        '), 148)
-    const sum = out.subarray(0, 512).reduce((a, b) => a + b, 0)
-    out.set(text(`${sum.toString(8).padStart(6, '0')}\0 `), 148)
-    change(out)
-    return out
-  }
-  const joined = (...parts: Uint8Array[]): Uint8Array =>
-    Uint8Array.from(parts.flatMap((part) => [...part]))
-  const end = new Uint8Array(1024)
+  const member = (name: string, size: string, count: number): Uint8Array =>
+    tarMember(name, size, new Uint8Array(count).fill(7))
+  const spoilt = (at: number, byte: number): Uint8Array =>
+    member('a', '0\0', 0).map((old, i) => (i === at ? byte : old))
+  const whole = member('a', '00000000012\0', 10)
   const files = [
-    joined(member('a', '00000000012\0', 10), end),
-    joined(member('a', '00000000012\0', 10)),
-    joined(end),
+    joined([whole, tarEnd]),
+    whole,
+    tarEnd,
     new Uint8Array(0),
-    joined(member('a', '00000001000\0', 512), member('b/c', '     1 ', 1), end),
-    joined(member('a', '00000001001\0', 512), end),
-    joined(member('a', '-1\0', 512), end),
-    joined(member('a', '8\0', 512), end),
-    joined(member('a', '\0', 0), end),
-    joined(
-      member('a', '0\0', 0, (head) => (head[0] ^= 3)),
-      end,
-    ),
-    joined(
-      member('a', '0\0', 0, (head) => (head[151] = 0x31)),
-      end,
-    ),
-    joined(member('a', '1\0', 1)).subarray(0, 513),
-    joined(member('a', '1\0', 1)).subarray(0, 512),
-    joined(member('a', '00000000000\0', 0), new Uint8Array(100).fill(1)),
+    joined([member('a', '00000001000\0', 512), member('b/c', '     1 ', 1), tarEnd]),
+    joined([member('a', '00000001001\0', 512), tarEnd]),
+    joined([member('a', '-1\0', 512), tarEnd]),
+    joined([member('a', '8\0', 512), tarEnd]),
+    joined([member('a', '\0', 0), tarEnd]),
+    joined([spoilt(0, 98), tarEnd]),
+    joined([spoilt(151, 0x31), tarEnd]),
+    member('a', '1\0', 1).subarray(0, 513),
+    member('a', '1\0', 1).subarray(0, 512),
+    joined([member('a', '00000000000\0', 0), new Uint8Array(100).fill(1)]),
   ]
   await expectOutcomes(hashes, 'tar', {
     whole: each(files.map((file) => () => readTar(file, 'it'))),
     'part of an array': each(
       files
         .slice(0, 2)
-        .map((file) => () => readTar(joined(new Uint8Array(7), file).subarray(7), 'it')),
+        .map((file) => () => readTar(joined([new Uint8Array(7), file]).subarray(7), 'it')),
     ),
   })
 })
@@ -741,25 +690,6 @@ test('locks: what is one, and who is said to hold it', () =>
             return [where, took, readdirSync(folder)]
           }),
         ),
-        process: () =>
-          ['R', 'S', 'Z', 'X', 'x'].flatMap((state) =>
-            [0, 1, 2].flatMap((threads) =>
-              [
-                '',
-                'ShdPnd:\t0',
-                'ShdPnd:\t100',
-                'ShdPnd:\t80',
-                'ShdPnd:\t200',
-                'ShdPnd: x',
-                'SigPnd:\t100',
-              ].map((status) =>
-                lifeIn(
-                  `7 (a) b) ${state} 1 7 7 0 -1 4 9 0 0 0 5 1 0 0 20 0 ${threads} 0 22`,
-                  status,
-                ),
-              ),
-            ),
-          ),
       },
       folder,
     )
