@@ -2,18 +2,20 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
-import { stillOf } from '../support/frames.js'
+import { sumOverTime } from '../support/frames.js'
 import { expectNear, forShapes, type RandomShapes, randomShapes } from '../support/ops.js'
 import {
   type ConvCase,
   type ConvLimits,
-  engineOf,
   expectKernels,
   inputGradientReference,
-  type Read,
+  linearCase,
+  type Reader,
   randomConv,
   readBytes,
+  readFloats,
   readSpikes,
+  readSummed,
   sameBits,
   shapesOf,
   weightGradientReference,
@@ -29,8 +31,8 @@ function sparse(r: RandomShapes, count: number, some: number): Float32Array {
 }
 
 interface Kind {
-  /** As ops name it. */
-  readonly algorithm: string
+  /** As ops name it; default: as the test. */
+  readonly algorithm?: string
   /** Fraction of the gradient that is not 0. */
   readonly some?: number
 }
@@ -39,14 +41,14 @@ function inputGradient(
   name: string,
   kernels: string,
   limits: ConvLimits,
-  { algorithm, some = 1 }: Kind = { algorithm: name },
+  { algorithm = name, some = 1 }: Kind = {},
 ): void {
   test(`input gradient: ${name}`, () => {
     forShapes(200, (r) => {
       const c = randomConv(r, limits)
       const { options, outputs, weights } = shapesOf(c)
       const [w, dy] = [r.floats(weights), sparse(r, outputs, some)]
-      const given = { ...options, algorithm: algorithm as 'auto', engine: engineOf(r) } as const
+      const given = { ...options, algorithm: algorithm as 'auto', engine: r.engine } as const
       const make = () => ops.conv2dInputGradient.plan(given)
       const dx = runStrictly(r, make, [w, dy], kernels)
       expectNear('gradient', dx, inputGradientReference(c, w, dy))
@@ -55,95 +57,63 @@ function inputGradient(
   })
 }
 
-/** 3×3 with padding 1 and channels enough for Winograd's kernels. */
-const three = { kernel: [3, 3], same: true, C: [7, 12], N: [7, 12] } as const
 const direct = { C: [1, 20], N: [1, 20], kernel: [1, 4], stride: [1, 3] } as const
+/** 3×3 with padding 1 and channels enough for Winograd's kernels. */
+const three = { kernel: [3, 3], stride: [1, 1], same: true, C: [7, 12], N: [7, 12] } as const
+const tiles = { T: [1, 4], B: [1, 2], H: [3, 6], W: [3, 6] } as const
+const halved = { ...three, stride: [2, 2], T: [2, 9], B: [1, 2], H: [7, 8], W: [7, 8] } as const
+const middle = { T: [2, 5], B: [8, 9], H: [5, 8], W: [5, 8] } as const
+const groups = { count: [2, 4], C: [1, 5], N: [2, 6] } as const
+const depthwise = { count: [2, 20], C: [1, 1], N: [1, 1] } as const
+const two = { T: [1, 2], B: [1, 2], H: [3, 5], W: [3, 5] } as const
+const wide = { ...three, ...two, groups: { count: [2, 3], C: [4, 6], N: [4, 6] } } as const
+const [byGroups, asOne] = [{ algorithm: 'grouped' }, { algorithm: 'dense' }]
 
 inputGradient('direct', 'TransposeWeight ConvInputGradient', direct)
 inputGradient('direct', 'TransposeWeight ConvInputGradient', { ...direct, T: [1, 9] })
-inputGradient('winograd', 'WinogradInputTransform WinogradInputGradient', {
-  ...three,
-  stride: [1, 1],
-  T: [1, 4],
-  B: [1, 2],
-  H: [3, 6],
-  W: [3, 6],
-})
+inputGradient('winograd', 'WinogradInputTransform WinogradInputGradient', { ...three, ...tiles })
 inputGradient(
   'winograd, kernels first',
   'WinogradKernelTransform WinogradInputGradient',
-  { ...three, stride: [1, 1], T: [2, 5], B: [8, 9], H: [5, 8], W: [5, 8] },
+  { ...three, ...middle },
   { algorithm: 'winograd', some: 0.1 },
 )
-inputGradient('winograd stride', 'WinogradStrideKernels WinogradStrideGradient', {
-  ...three,
-  stride: [2, 2],
-  T: [2, 9],
-  B: [1, 2],
-  H: [7, 8],
-  W: [7, 8],
-})
-const groups = [
-  [2, 4],
-  [1, 5],
-  [2, 6],
-] as const
-const depthwise = [
-  [2, 20],
-  [1, 1],
-  [1, 1],
-] as const
-const wide = [
-  [2, 3],
-  [4, 6],
-  [4, 6],
-] as const
+inputGradient('winograd stride', 'WinogradStrideKernels WinogradStrideGradient', halved)
 inputGradient('grouped', 'GroupedTranspose GroupedInputGradient', { T: [1, 5], groups })
-inputGradient(
-  'depthwise',
-  'GroupedInputGradient',
-  { T: [1, 5], groups: depthwise },
-  { algorithm: 'grouped' },
-)
-const dense = { ...three, stride: [1, 1], H: [3, 5], W: [3, 5], B: [1, 2], groups: wide } as const
+inputGradient('depthwise', 'GroupedInputGradient', { T: [1, 5], groups: depthwise }, byGroups)
 inputGradient(
   'few groups as one',
   'GroupedExpand WinogradInputTransform WinogradInputGradient',
-  { ...dense, T: [1, 2] },
-  { algorithm: 'dense' },
+  wide,
+  asOne,
 )
 
-const readFloats = (r: RandomShapes, c: ConvCase): Read => {
-  const x = r.floats(shapesOf(c).inputs)
-  return { given: [x], seen: x, options: { input: shapesOf(c).options.input } }
-}
-
-function readCounts(r: RandomShapes, c: ConvCase, summed: boolean): Read | undefined {
-  const timeSteps = r.pick([1, 2, 4, 6, 20])
-  const silent = r.pick([0, 0.5, 0.9, 1])
-  const draw = (count: number): Uint8Array =>
-    r.bytes(count, timeSteps).map((n) => (r.chance(silent) ? 0 : n))
-  const read = readBytes(r, c, summed, draw, 1 / timeSteps)
-  return read && { ...read, options: { ...read.options, counts: true, timeSteps } }
-}
+const readCounts =
+  (summed: boolean): Reader =>
+  (r, c) => {
+    const timeSteps = r.pick([1, 2, 4, 6, 20])
+    const silent = r.pick([0, 0.5, 0.9, 1])
+    const draw = (count: number): Uint8Array =>
+      r.bytes(count, timeSteps).map((n) => (r.chance(silent) ? 0 : n))
+    const read = readBytes(r, c, summed, draw, 1 / timeSteps)
+    return read && { ...read, options: { ...read.options, counts: true, timeSteps } }
+  }
 
 function weightGradient(
   name: string,
   kernels: string,
   limits: ConvLimits,
-  { algorithm, some = 1 }: Kind,
-  read: (r: RandomShapes, c: ConvCase) => Read | undefined = readFloats,
-  accumulates = true,
+  { algorithm = name, some = 1 }: Kind = {},
+  read: Reader = readFloats,
 ): void {
   test(`weight gradient: ${name}`, () => {
     forShapes(200, (r) => {
       const c = randomConv(r, limits)
       const { options, outputs, weights } = shapesOf(c)
-      const accumulate = accumulates && r.chance(0.3)
+      const accumulate = algorithm !== 'lists' && r.chance(0.3)
       const x = read(r, c)
       if (!x) return undefined
-      const engine = engineOf(r)
-      const given = { ...options, ...x.options, algorithm, accumulate, engine } as never
+      const given = { ...options, ...x.options, algorithm, accumulate, engine: r.engine } as never
       const dy = sparse(r, outputs, some)
       const sum = r.floats(weights)
       const before = accumulate ? sum.slice() : undefined
@@ -156,27 +126,16 @@ function weightGradient(
   })
 }
 
-weightGradient('direct', 'ConvWeightGradient', direct, { algorithm: 'direct' })
-weightGradient(
-  'direct through time',
-  'ConvWeightGradient',
-  { ...direct, T: [1, 9] },
-  { algorithm: 'direct' },
-)
+weightGradient('direct', 'ConvWeightGradient', direct)
+const ofDirect = { algorithm: 'direct' }
+weightGradient('direct through time', 'ConvWeightGradient', { ...direct, T: [1, 9] }, ofDirect)
 const long = { T: [8, 9], B: [2, 3], H: [8, 9], W: [8, 9], C: [1, 5], N: [1, 9] } as const
-weightGradient(
-  'direct in splits',
-  'ConvWeightGradient ReduceSplits',
-  { ...long, kernel: [1, 3], stride: [1, 1], same: true },
-  { algorithm: 'direct', some: 0.05 },
-)
+const lines = { ...long, kernel: [1, 3], stride: [1, 1], same: true } as const
+const inSplits = { ...ofDirect, some: 0.05 }
+weightGradient('direct in splits', 'ConvWeightGradient ReduceSplits', lines, inSplits)
 const few = { N: [5, 12], H: [7, 9], W: [7, 9], C: [1, 4], stride: [1, 1], same: true } as const
-weightGradient(
-  'narrow',
-  'NarrowWeightGradient',
-  { ...few, B: [1, 2], kernel: [3, 4] },
-  { algorithm: 'narrow', some: 0.5 },
-)
+const half = { some: 0.5 }
+weightGradient('narrow', 'NarrowWeightGradient', { ...few, B: [1, 2], kernel: [3, 4] }, half)
 weightGradient(
   'narrow in splits',
   'NarrowWeightGradient ReduceSplits',
@@ -186,67 +145,49 @@ weightGradient(
 weightGradient(
   'winograd',
   'WinogradWeightTransform WinogradWeightGradient',
-  { ...three, T: [1, 3], stride: [1, 1], B: [1, 3], H: [3, 6], W: [3, 6] },
-  { algorithm: 'winograd', some: 0.5 },
+  { ...three, ...tiles, T: [1, 3], B: [1, 3] },
+  half,
 )
 weightGradient(
   'winograd, tiles of its own',
   'WinogradWeightGradient ReduceSplits',
-  { ...three, T: [8, 8], stride: [1, 1], B: [16, 17], H: [7, 8], W: [7, 8], C: [7, 8], N: [7, 8] },
+  { ...three, T: [8, 8], B: [16, 17], H: [7, 8], W: [7, 8], C: [7, 8], N: [7, 8] },
   { algorithm: 'winograd', some: 0.01 },
 )
-weightGradient('grouped', 'GroupedWeightGradient', { T: [1, 5], groups }, { algorithm: 'grouped' })
+weightGradient('grouped', 'GroupedWeightGradient', { T: [1, 5], groups })
 weightGradient(
   'grouped in splits',
   'GroupedWeightGradient ReduceSplits',
-  { ...long, kernel: [1, 3], stride: [1, 1], same: true, groups },
-  { algorithm: 'grouped', some: 0.02 },
+  { ...lines, groups },
+  { ...byGroups, some: 0.02 },
 )
-weightGradient(
-  'depthwise',
-  'GroupedWeightGradient',
-  { T: [1, 5], groups: depthwise },
-  { algorithm: 'grouped' },
-)
+weightGradient('depthwise', 'GroupedWeightGradient', { T: [1, 5], groups: depthwise }, byGroups)
 weightGradient(
   'few groups as one',
   'WinogradWeightTransform WinogradWeightGradient GroupedExtract',
-  { ...dense, T: [1, 2] },
-  { algorithm: 'dense' },
+  wide,
+  asOne,
 )
-weightGradient(
-  'lists',
-  'RateLists ListWeightGradient',
-  { C: [1, 20], N: [1, 20], H: [2, 6], W: [2, 6], kernel: [2, 3], stride: [1, 3] },
-  { algorithm: 'lists' },
-  (r, c) => readCounts(r, c, false),
-  false,
-)
-weightGradient('rates', 'Materialise ConvWeightGradient', {}, { algorithm: 'direct' }, (r, c) =>
-  readCounts(r, c, true),
-)
-const patterns = { T: [1, 9], C: [1, 20], N: [1, 20], kernel: [1, 3], stride: [1, 3] } as const
+const listed = { ...direct, H: [2, 6], W: [2, 6], kernel: [2, 3] } as const
+weightGradient('lists', 'RateLists ListWeightGradient', listed, {}, readCounts(false))
+weightGradient('rates', 'Materialise ConvWeightGradient', {}, ofDirect, readCounts(true))
+const patterns = { ...direct, kernel: [1, 3] } as const
 weightGradient(
   'patterns',
   'PatternLists PatternWeightGradient',
   { ...patterns, T: [1, 4], B: [1, 1] },
-  { algorithm: 'patterns' },
-  (r, c) => readSpikes(r, c, true),
+  {},
+  readSummed,
 )
 weightGradient(
   'patterns in splits',
   'PatternLists PatternWeightGradient ReduceSplits',
   { ...patterns, T: [5, 9] },
   { algorithm: 'patterns' },
-  (r, c) => readSpikes(r, c, false),
+  readSpikes,
 )
-weightGradient(
-  'spikes written out',
-  'Materialise ConvWeightGradient',
-  { T: [1, 9] },
-  { algorithm: 'direct' },
-  (r, c) => readSpikes(r, c, true),
-)
+const written = 'Materialise ConvWeightGradient'
+weightGradient('spikes written out', written, { T: [1, 9] }, ofDirect, readSummed)
 
 /** B, T, C, N, and sizes of the image, the kernel, the stride and the padding. */
 type Edge = readonly [number, number, number, number, Pair, Pair?, Pair?, Pair?]
@@ -354,14 +295,10 @@ test('weight gradient: with the mean of floats over time', () => {
     const { options, inputs, weights } = shapesOf(c)
     const { outputs, inputs: pixels } = shapesOf(one)
     const [x, dy] = [r.floats(inputs), r.floats(outputs)]
-    const given = { ...options, mean: true, engine: engineOf(r) } as const
+    const given = { ...options, mean: true, engine: r.engine } as const
     const plan = ops.conv2dWeightGradient.plan(given)
     expectKernels(plan, 'Materialise ConvWeightGradient')
-    const mean = new Float64Array(pixels)
-    const still = stillOf(c.T, pixels / c.B)
-    x.forEach((v, i) => {
-      mean[still(i)] += v / c.T
-    })
+    const mean = sumOverTime(x, c.T, pixels / c.B, 1 / c.T)
     const dw = plan.run(x, dy)
     assert.is(dw.length, weights)
     expectNear('gradient', dw, weightGradientReference(one, mean, dy))
@@ -386,10 +323,7 @@ for (const [name, steps, kernels] of [
       const { options, outputs } = shapesOf(c)
       const counts = name === 'lists'
       const shared = { ...options, ...(counts ? { counts, timeSteps: 4 } : { spikes: true }) }
-      const given: ops.OptionsOf<typeof ops.conv2dWeightGradient> = {
-        ...shared,
-        engine: engineOf(r),
-      }
+      const given: ops.OptionsOf<typeof ops.conv2dWeightGradient> = { ...shared, engine: r.engine }
       const plan = ops.conv2dWeightGradient.plan(given)
       const other = plan.algorithm?.split(' | ')[1]
       if (other === undefined) return undefined
@@ -429,7 +363,7 @@ for (const op of ['conv2dBiasGradient', 'linearBiasGradient'] as const)
       const image = op === 'conv2dBiasGradient' ? [H, W] : []
       const accumulate = r.chance(0.3)
       const delta = [B, ...(timed ? [T] : []), N, ...image]
-      const given = { delta, accumulate, engine: engineOf(r) } as const
+      const given = { delta, accumulate, engine: r.engine } as const
       const dy = r.floats(T * B * N * H * W)
       const sum = r.floats(N)
       const expected = Float64Array.from(accumulate ? sum : new Float32Array(N))
@@ -447,15 +381,9 @@ for (const op of ['conv2dBiasGradient', 'linearBiasGradient'] as const)
 
 test('linear: gradients of input and weight, flat and over images', () => {
   forShapes(200, (r) => {
-    const image = r.chance(0.5)
-    const [H, W] = image ? [r.int(1, 4), r.int(1, 4)] : [1, 1]
-    const [T, B, C, N] = [r.int(1, 3), r.int(1, 5), r.int(1, 20), r.int(1, 36)]
-    const timed = T > 1 || r.chance(0.5)
-    const sides = { T, timed, B, C, H, W, N, groups: 1 }
-    const c: ConvCase = { ...sides, kernel: [H, W], stride: [1, 1], padding: [0, 0] }
+    const { c, shapes } = linearCase(r, 3)
     const { inputs, weights, outputs } = shapesOf(c)
-    const input = [B, ...(timed ? [T] : []), C, ...(image ? [H, W] : [])]
-    const given = { input, weight: [N, C * H * W], engine: engineOf(r) } as const
+    const given = { ...shapes, engine: r.engine } as const
     const [x, w, dy] = [r.floats(inputs), r.floats(weights), r.floats(outputs)]
     const back = ops.linearInputGradient.plan(given)
     expectKernels(back, 'TransposeWeight ConvInputGradient')
@@ -469,8 +397,9 @@ test('linear: gradients of input and weight, flat and over images', () => {
       const plan = ops.linearWeightGradient.plan({ ...given, spikes: true, algorithm })
       expectNear(algorithm, plan.run(spikes, dy), reference)
     }
-    if (T === 1) {
-      const counts = { ...given, input: [B, ...input.slice(timed ? 2 : 1)], counts: true } as const
+    if (c.T === 1) {
+      const input = [c.B, ...shapes.input.slice(c.timed ? 2 : 1)]
+      const counts = { ...given, input, counts: true } as const
       const plan = ops.linearWeightGradient.plan({ ...counts, timeSteps: 1 })
       expectNear('counts', plan.run(spikes, dy), reference)
     }

@@ -7,96 +7,53 @@ import {
   expectRounded,
   expectSameBits,
   forShapes,
-  type RandomShapes,
   randomShapes,
 } from '../support/ops.js'
 import {
   averages,
   type ConvCase,
   type ConvLimits,
-  engineOf,
   expectKernels,
   forwardReference,
   forwardSizes,
+  linearCase,
+  type Reader,
   randomConv,
+  readFloats,
   readSpikes,
+  readSummed,
   runWith,
   sameBits,
   shapesOf,
 } from '../support/ops-convolution.js'
 import { expectStrict, runStrictly } from '../support/strict.js'
 
-/** Floats in, one kernel. */
-function floats(name: string, kernels: string, limits: ConvLimits, algorithm = name): void {
-  test(`floats: ${name}`, () => {
-    forShapes(200, (r) => {
-      const c = randomConv(r, r.chance(0.5) ? { ...limits, T: [1, 3] } : limits)
-      const { options, inputs, weights } = shapesOf(c)
-      const [x, w] = [r.floats(inputs), r.floats(weights)]
-      const b = r.chance(0.5) ? r.floats(c.N) : undefined
-      const some = { algorithm: algorithm as 'auto', bias: b !== undefined }
-      const given = { ...options, ...some, engine: engineOf(r) } as const
-      const y = runStrictly(r, () => ops.conv2d.plan(given), [x, w, ...(b ? [b] : [])], kernels)
-      const sizes = forwardSizes(c, x, w, b)
-      expectRounded('output', y, forwardReference(c, x, w, b), sizes)
-      return { options: given }
-    })
-  })
-}
-
-floats('direct', 'ConvDense', { kernel: [1, 5], stride: [1, 3], C: [1, 20], N: [1, 36] })
-floats('narrow', 'ConvNarrow', {
-  B: [1, 2],
-  C: [1, 4],
-  N: [5, 12],
-  H: [12, 14],
-  W: [12, 14],
-  kernel: [3, 4],
-  same: true,
-  stride: [1, 1],
-})
-floats('grouped', 'GroupedForward', {
-  groups: [
-    [2, 5],
-    [1, 5],
-    [1, 6],
-  ],
-})
-floats(
-  'depthwise',
-  'GroupedForward',
-  {
-    groups: [
-      [2, 20],
-      [1, 1],
-      [1, 1],
-    ],
-  },
-  'grouped',
-)
-
-/** Spikes in. */
-function spikes(
+/** A convolution of floats or spikes by an algorithm that calls these kernels. */
+function forward(
   name: string,
   kernels: string,
   limits: ConvLimits,
-  { algorithm = name, summed = false }: { algorithm?: string; summed?: boolean } = {},
+  { algorithm = name, read = readSpikes }: { algorithm?: string; read?: Reader } = {},
 ): void {
-  test(`spikes: ${name}`, () => {
+  const onFloats = read === readFloats
+  test(`${onFloats ? 'floats' : 'spikes'}: ${name}`, () => {
     forShapes(200, (r) => {
-      const c = randomConv(r, { T: r.pick([[1, 9] as const, [1, 4] as const]), ...limits })
-      const { options, weights } = shapesOf(c)
-      const input = readSpikes(r, c, summed)
+      const T = r.pick<ConvLimits['T']>(
+        onFloats
+          ? [undefined, [1, 3]]
+          : [
+              [1, 9],
+              [1, 4],
+            ],
+      )
+      const c = randomConv(r, { T, ...limits })
+      const input = read(r, c)
       if (!input) return undefined
+      const { options, weights } = shapesOf(c)
       const w = r.floats(weights)
       const b = r.chance(0.5) ? r.floats(c.N) : undefined
-      const given = {
-        ...options,
-        ...input.options,
-        algorithm: algorithm as 'auto',
-        bias: b !== undefined,
-        engine: engineOf(r),
-      } as const
+      const some = { algorithm: algorithm as 'auto', bias: b !== undefined, engine: r.engine }
+      const given = { ...options, ...input.options, ...some }
       const arrays = [...input.given, w, ...(b ? [b] : [])]
       const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, kernels)
       const sizes = forwardSizes(c, input.seen, w, b)
@@ -106,72 +63,44 @@ function spikes(
   })
 }
 
-const any = { T: [1, 16], kernel: [1, 5], stride: [1, 3] } as const
-spikes('lists', 'SpikeLists SpikeConv', { C: [1, 20], N: [1, 36], ...any })
-spikes('lists of sums', 'SpikeLists SpikeConv', {}, { algorithm: 'lists', summed: true })
+const floats = { read: readFloats }
+const wide = { C: [1, 20], N: [1, 36], kernel: [1, 5], stride: [1, 3] } as const
+forward('direct', 'ConvDense', wide, floats)
+const few = { B: [1, 2], C: [1, 4], N: [5, 12], H: [12, 14], W: [12, 14] } as const
+forward('narrow', 'ConvNarrow', { ...few, kernel: [3, 4], same: true, stride: [1, 1] }, floats)
+const groups = { count: [2, 5], C: [1, 5], N: [1, 6] } as const
+forward('grouped', 'GroupedForward', { groups }, floats)
+const depthwise = { count: [2, 20], C: [1, 1], N: [1, 1] } as const
+const byGroups = { algorithm: 'grouped' }
+forward('depthwise', 'GroupedForward', { groups: depthwise }, { ...floats, ...byGroups })
+
+const summed = { read: readSummed }
+forward('lists', 'SpikeLists SpikeConv', { T: [1, 16], ...wide })
+forward('lists of sums', 'SpikeLists SpikeConv', {}, { algorithm: 'lists', ...summed })
 const manyRows = { B: [16, 18], C: [1, 5], N: [1, 40], H: [4, 6], W: [4, 6], same: true } as const
 const rows: ConvLimits = { ...manyRows, T: [1, 5], kernel: [3, 3], stride: [1, 1] }
-spikes('rows', 'SpikeForward', rows)
-spikes('rows of sums', 'SpikeForward', { ...rows, T: [1, 2] }, { algorithm: 'rows', summed: true })
-spikes('products', 'Materialise ConvDense', { C: [4, 9] }, { summed: true })
+forward('rows', 'SpikeForward', rows)
+forward('rows of sums', 'SpikeForward', { ...rows, T: [1, 2] }, { algorithm: 'rows', ...summed })
+forward('products', 'Materialise ConvDense', { C: [4, 9] }, summed)
 /** Masks of four steps pay only where groups of steps are full. */
-const fullGroups = { T: [4, 12, 4], same: true, kernel: [1, 3, 2], B: [1, 2] } as const
-spikes('grouped', 'GroupedSpikes', {
-  ...fullGroups,
-  groups: [
-    [2, 4],
-    [1, 4],
-    [5, 8],
-  ],
-})
-spikes(
-  'depthwise',
-  'GroupedSpikes',
-  {
-    ...fullGroups,
-    groups: [
-      [4, 20],
-      [1, 1],
-      [1, 1],
-    ],
-  },
-  { algorithm: 'grouped' },
-)
-spikes(
+const full = { T: [4, 12, 4], same: true, kernel: [1, 3, 2], B: [1, 2] } as const
+forward('grouped', 'GroupedSpikes', { ...full, groups: { ...groups, count: [2, 4], N: [5, 8] } })
+forward('depthwise', 'GroupedSpikes', { ...full, groups: depthwise }, byGroups)
+const two = { count: [2, 2], C: [10, 12], N: [14, 16] } as const
+forward(
   'few groups as one',
   'GroupedExpand SpikeLists SpikeConv',
-  {
-    ...fullGroups,
-    B: [1, 1],
-    kernel: [3, 3],
-    H: [1, 3],
-    W: [1, 3],
-    groups: [
-      [2, 2],
-      [10, 12],
-      [14, 16],
-    ],
-  },
+  { ...full, B: [1, 1], kernel: [3, 3], H: [1, 3], W: [1, 3], groups: two },
   { algorithm: 'dense' },
 )
-spikes(
-  'products by groups',
-  'Materialise GroupedForward',
-  {
-    groups: [
-      [2, 4],
-      [1, 4],
-      [1, 6],
-    ],
-  },
-  { algorithm: 'products', summed: true },
-)
+const products = { algorithm: 'products', ...summed }
+forward('products by groups', 'Materialise GroupedForward', { groups }, products)
 
 test('spikes: bytes', () => {
   forShapes(200, (r) => {
     const c = randomConv(r, { T: [1, 9], C: [1, 20], N: [1, 36] })
     const { options, weights } = shapesOf(c)
-    const input = readSpikes(r, c, r.chance(0.3))
+    const input = (r.chance(0.3) ? readSummed : readSpikes)(r, c)
     if (!input) return undefined
     const w = Int8Array.from({ length: weights }, () => r.int(-128, 127))
     const scales = r.floats(c.N, 0.01)
@@ -181,7 +110,7 @@ test('spikes: bytes', () => {
       ...input.options,
       weightType: 'int8',
       bias: true,
-      engine: engineOf(r),
+      engine: r.engine,
     } as const
     const arrays = [...input.given, w, scales, b]
     const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, 'SpikeForwardBytes')
@@ -328,7 +257,7 @@ for (const [algorithm, limits] of [
       const c = randomConv(r, limits)
       const { options, inputs, weights, outH, outW } = shapesOf(c)
       const [x, w] = [r.spikes(inputs), r.floats(weights)]
-      const given = { ...options, spikes: true, algorithm, engine: engineOf(r) } as const
+      const given = { ...options, spikes: true, algorithm, engine: r.engine } as const
       const conv = ops.conv2d.plan({ ...given, moments: true })
       const { output, moments } = conv.run(x, w)
       expectStrict(conv, [x, w], r)
@@ -366,7 +295,7 @@ test('in training the spikes of each run choose between sums and products', () =
     const { options, weights } = shapesOf(c)
     const input = [c.B, T, c.C, 2 * c.H, 2 * c.W]
     const pooled = { input, spikes: true, pool: { kernelSize: 2 } } as const
-    const given = { ...options, ...pooled, engine: engineOf(r) } as const
+    const given = { ...options, ...pooled, engine: r.engine } as const
     const size = input.reduce((a, b) => a * b, 1)
     const w = r.floats(weights)
     const conv = ops.conv2d.plan({ ...given, training: true })
@@ -397,41 +326,19 @@ test('in training the spikes of each run choose between sums and products', () =
   assert.ok(few > 15 && many > 15, `${few} and ${many} runs tell the kernels apart`)
 })
 
-/** A linear layer as the convolution that it is. */
-const linearCase = (r: RandomShapes, image: boolean, T: number): ConvCase => {
-  const [H, W] = image ? [r.int(1, 4), r.int(1, 4)] : [1, 1]
-  return {
-    T,
-    timed: r.chance(0.5) || T > 1,
-    B: r.int(1, 5),
-    C: r.int(1, 30),
-    H,
-    W,
-    N: r.int(1, 36),
-    kernel: [H, W],
-    stride: [1, 1],
-    padding: [0, 0],
-    groups: 1,
-  }
-}
-
 for (const onSpikes of [false, true])
   test(`linear on ${onSpikes ? 'spikes' : 'floats'}, flat and over images`, () => {
     forShapes(200, (r) => {
-      const image = r.chance(0.5)
-      const c = linearCase(r, image, onSpikes ? r.int(1, 9) : r.int(1, 2))
+      const { c, shapes } = linearCase(r, onSpikes ? 9 : 2)
       const { inputs, weights, outputs } = shapesOf(c)
-      const { T, B, C, H, W, N } = c
-      const input = [B, ...(c.timed ? [T] : []), C, ...(image ? [H, W] : [])]
       const x = onSpikes ? r.spikes(inputs) : r.floats(inputs)
-      const [w, b] = [r.floats(weights), r.floats(N)]
+      const [w, b] = [r.floats(weights), r.floats(c.N)]
       const given = {
-        input,
-        weight: [N, C * H * W],
+        ...shapes,
         bias: true,
         spikes: onSpikes,
         algorithm: onSpikes ? 'lists' : 'auto',
-        engine: engineOf(r),
+        engine: r.engine,
       } as const
       const plan = ops.linear.plan(given)
       const y = plan.run(x, w, b)

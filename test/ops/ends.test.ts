@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { rmsprop } from '../../src/index.js'
 import * as ops from '../../src/ops/index.js'
-import { stillOf } from '../support/frames.js'
+import { sumOverTime } from '../support/frames.js'
 import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
 
 /** Ops of several kinds, whose options one table has. */
@@ -16,8 +16,6 @@ interface AnyOp {
   }
 }
 const anyOp = ops as unknown as Readonly<Record<string, AnyOp>>
-
-const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
 
 test('matmul: rows of either matrix are its columns', () => {
   // The sums of every size are those of test/assembly/matmul.test.ts.
@@ -47,15 +45,13 @@ function randomLogits(r: RandomShapes) {
   const steps = timed ? T : r.pick([1, 1, 3, 8])
   const [B, C] = [r.int(1, 5), r.pick([1, 2, 3, 4, 5, 10, 17, 33])]
   const x = r.floats(T * B * C, 4)
-  const mean = new Float64Array(B * C)
-  const still = stillOf(T, C)
-  for (const [i, v] of x.entries()) mean[still(i)] += v / T
+  const mean = sumOverTime(x, T, C, 1 / T)
   const greatest = Array.from({ length: B }, (_, b) => {
     const row = mean.subarray(b * C, (b + 1) * C)
     return row.indexOf(Math.max(...row))
   })
   const input = [B, ...(timed ? [T] : []), C]
-  const options = { input, ...(!timed && steps > 1 && { timeSteps: steps }), engine: engineOf(r) }
+  const options = { input, ...(!timed && steps > 1 && { timeSteps: steps }), engine: r.engine }
   return { T, steps, B, C, x, mean, greatest, options }
 }
 
@@ -203,7 +199,7 @@ test('ratePenalty', () => {
     const [target, weight] = [r.pick([0, 0.25, 1]), r.pick([1, 0.01, 0])]
     const over = r.pick(['images', 'imagesAndSteps'] as const)
     const valid = r.int(1, B)
-    const options = { input, timeSteps: T, norm, target, weight, over, engine: engineOf(r) }
+    const options = { input, timeSteps: T, norm, target, weight, over, engine: r.engine }
     const gradient = ops.ratePenalty(options, counts, { valid })
     const scale = weight / (valid * neurons) / (over === 'images' ? 1 : T)
     const expected = Array.from(counts, (n, i) => {
@@ -271,7 +267,7 @@ for (const [name, kept, kernels, plain] of [
       const shape = r.pick([[r.int(1, 40)], [r.int(1, 6), r.int(1, 6)], [2, 3, r.int(1, 5), 3]])
       const count = shape.reduce((a, b) => a * b, 1)
       const [rule, move] = rules[name](r)
-      const optimizer = anyOp[name].plan({ shape, ...rule, engine: engineOf(r) })
+      const optimizer = anyOp[name].plan({ shape, ...rule, engine: r.engine })
       const [p, ...states] = Array.from({ length: 1 + kept }, () => new Float32Array(count))
       p.set(r.floats(count))
       const wanted = [p, ...states].map((values) => Float64Array.from(values))
@@ -312,7 +308,7 @@ test('clipNorm and ema against float64', () => {
   forShapes(220, (r) => {
     const shape = [r.int(1, 9), r.pick([1, 7, 16, 4000])]
     const count = shape[0] * shape[1]
-    const engine = engineOf(r)
+    const { engine } = r
     const maxNorm = r.pick([0.5, 3, 1e4])
     const g = r.floats(count)
     const norm = Math.sqrt(g.reduce((sum, x) => sum + x * x, 0))
@@ -331,7 +327,7 @@ test('clipNorm and ema against float64', () => {
 test('clear and sum', () => {
   forShapes(200, (r) => {
     const shape = r.pick([[r.int(1, 50)], [r.int(1, 5), r.int(1, 9)], [20_000]])
-    const options = { shape, engine: engineOf(r) }
+    const options = { shape, engine: r.engine }
     const values = r.floats(shape.reduce((a, b) => a * b, 1))
     const sum = ops.sum.plan(options)
     expectNear('sum', [...sum.run(values), 1], [values.reduce((a, b) => a + b, 0), 1], 1e-3)

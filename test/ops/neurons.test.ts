@@ -282,8 +282,7 @@ test('lif: every output of every kind of neuron', () => {
   forShapes(inEveryRun(600), (r) => {
     const { d, shape, reads, normalised, options } = randomNeurons(r)
     const outputs = pickOutputs(r, reads, normalised && r.chance(0.7))
-    const engine = r.chance(0.15) ? 'debug' : 'release'
-    const asked = { ...options, outputs, engine } as const
+    const asked = { ...options, outputs, engine: r.engine } as const
     const needsMean = (name: LifOutput) => outputs.includes(name)
     // Arguments are there for what was asked.
     const args = argsOf(reads, normalised, needsMean('xhat'), needsMean('residualXhat'))
@@ -438,8 +437,7 @@ for (const mode of ['rate', 'online'] as const)
       const input = still ? shape.input : shape.input.toSpliced(1, 0, T)
       const { deltas, args, sum } = randomDeltas(r, shape, T, false)
       const factor = r.floats(T * shape.neurons, 2)
-      const engine = r.chance(0.2) ? 'debug' : 'release'
-      const options = { mode, input, deltas, engine } as const
+      const options = { mode, input, deltas, engine: r.engine } as const
       const plan = ops.lifBackward.plan(options)
       for (const kernel of plan.kernels) kinds.add(kernel)
       const [first, ...others] = [...args, factor]
@@ -462,12 +460,7 @@ test('lifBackward, time: the gradient of a network of lines', () => {
     const { T, neurons } = shape
     const place = atStep(shape, T)
     const { deltas, args, sum } = randomDeltas(r, shape, T, true)
-    const asked = {
-      ...options,
-      mode: 'time',
-      deltas,
-      engine: r.chance(0.15) ? 'debug' : 'release',
-    } as const
+    const asked = { ...options, mode: 'time', deltas, engine: r.engine } as const
     const plan = ops.lifBackward.plan(asked as ops.OptionsOf<typeof ops.lifBackward>)
     const learns = d.w !== undefined
     assert.equal(plan.kernels, [

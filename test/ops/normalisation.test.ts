@@ -57,8 +57,6 @@ function near(what: string, values: Float32Array, reference: Float64Array, size:
   expectNear(what, [...values, size], [...reference, size], 1e-5)
 }
 
-const engineOf = (r: RandomShapes) => (r.seed % 20 === 0 ? 'debug' : 'release')
-
 const everything = ['output', 'mean', 'invStd', 'scale', 'shift'] as const
 
 test('batchNorm in training, m and s, from the input and from partial sums', () => {
@@ -79,7 +77,7 @@ test('batchNorm in training, m and s, from the input and from partial sums', () 
       momentum,
       affine,
       stepMode: byStep ? ('s' as const) : ('m' as const),
-      engine: engineOf(r) as 'debug' | 'release',
+      engine: r.engine,
       ...(!e.timed && { timeSteps: still }),
       ...(fromSums && { moments: [units, 4, stored] }),
     }
@@ -173,12 +171,7 @@ test('batchNorm by running statistics, which stay', () => {
   forShapes(200, (r) => {
     const e = randomExtent(r)
     const eps = r.pick([1e-5, 0.01])
-    const options = {
-      input: e.shape,
-      eps,
-      training: false,
-      engine: engineOf(r) as 'debug' | 'release',
-    } as const
+    const options = { input: e.shape, eps, training: false, engine: r.engine } as const
     const x = randomInput(r, e)
     const [mean, weight, bias] = [r.floats(e.C), r.floats(e.C), r.floats(e.C)]
     const variance = r.floats(e.C).map((v) => v + 1.01)
@@ -210,14 +203,7 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
     const normalised = r.chance(0.5)
     const affine = r.chance(0.8)
     const accumulate = affine && r.chance(0.4)
-    const options = {
-      input: e.shape,
-      stepMode,
-      normalised,
-      affine,
-      accumulate,
-      engine: engineOf(r) as 'debug' | 'release',
-    }
+    const options = { input: e.shape, stepMode, normalised, affine, accumulate, engine: r.engine }
     const delta = r.floats(e.count)
     const vectors = (byStep ? e.T : 1) * e.C
     const [x, mean] = [r.floats(e.count), r.floats(vectors)]

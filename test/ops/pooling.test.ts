@@ -2,9 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
-import { placeOf, stillOf } from '../support/frames.js'
+import { placeOf, stillOf, sumOverTime } from '../support/frames.js'
 import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
-import { bySomeBudgets, expectStrict } from '../support/strict.js'
+import { runStrictly } from '../support/strict.js'
 
 const channels = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33] as const
 
@@ -62,7 +62,7 @@ function randomImages(r: RandomShapes) {
 }
 type Images = ReturnType<typeof randomImages>
 
-const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
+const optionsOf = ({ input, window }: Images) => ({ input, ...asOptions(window) })
 
 /** Largest value of each window, and its place: at each step, or that of the sum over time. */
 function largest({ T, BC, C, H, W, h, w, window }: Images, x: ArrayLike<number>, perStep: boolean) {
@@ -99,36 +99,24 @@ for (const spikes of [false, true])
     forShapes(220, (r) => {
       const e = randomImages(r)
       const choice = r.pick(['rate', 'step'] as const)
-      const options = {
-        input: e.input,
-        ...asOptions(e.window),
-        spikes,
-        choice,
-        engine: engineOf(r),
-      }
+      const options = { ...optionsOf(e), spikes, choice, engine: r.engine }
       const count = e.T * e.BC * e.H * e.W
       const x = spikes ? r.spikes(count) : eighths(r, count)
-      const outputs = spikes
-        ? (['output', 'choice', 'counts'] as const)
-        : (['output', 'choice'] as const)
-      const pool = bySomeBudgets(r, () => ops.maxPool2d.plan({ ...options, outputs }))
-      const y = pool.run(x) as Record<string, Uint8Array>
-      expectStrict(pool, [x], r)
+      const outputs = ['output', 'choice', ...(spikes ? (['counts'] as const) : [])] as const
       const byRate = !spikes && choice === 'rate' && e.T > 1
-      const kernels = byRate ? ['TimeSum', 'MaxPoolFloats'] : [spikes ? 'MaxPool' : 'MaxPoolFloats']
-      assert.equal(pool.kernels, kernels)
+      const y = runStrictly<Record<string, Uint8Array>>(
+        r,
+        () => ops.maxPool2d.plan({ ...options, outputs }),
+        [x],
+        spikes ? 'MaxPool' : byRate ? 'TimeSum MaxPoolFloats' : 'MaxPoolFloats',
+      )
       seen.add(`${choice} ${e.timed} ${e.T > 8}`)
       const expected = largest(e, x, choice === 'step')
       expectNear('output', y.output, expected.output, 0)
       expectNear('choice', y.choice, expected.choice, 0)
-      if (spikes) {
-        const counts = new Uint8Array(expected.output.length / e.T)
-        const still = stillOf(e.T, e.C * e.h * e.w)
-        for (const [i, v] of expected.output.entries()) counts[still(i)] += v
-        expectNear('counts', y.counts, counts, 0)
-      }
-      const alone = ops.maxPool2d(options, x)
-      expectSameBits('output alone', alone, y.output)
+      if (spikes)
+        expectNear('counts', y.counts, sumOverTime(expected.output, e.T, e.C * e.h * e.w), 0)
+      expectSameBits('output alone', ops.maxPool2d(options, x), y.output)
       return { options }
     })
     assert.is(seen.size, 6)
@@ -138,16 +126,14 @@ test('maxPool2dBackward, by rate and by step', () => {
   forShapes(220, (r) => {
     const e = randomImages(r)
     const choice = r.pick(['rate', 'step'] as const)
-    const options = { input: e.input, ...asOptions(e.window), choice, engine: engineOf(r) }
+    const options = { ...optionsOf(e), choice, engine: r.engine }
     const { T, C, BC, H, W, h, w } = e
     const still = stillOf(T, C)
     const values = r.floats(T * BC * H * W)
     const chosen = largest(e, values, choice === 'step').choice
     const delta = r.floats(T * BC * h * w)
-    const pool = bySomeBudgets(r, () => ops.maxPool2dBackward.plan(options))
-    const y = pool.run(delta, chosen)
-    expectStrict(pool, [delta, chosen], r)
-    assert.equal(pool.kernels, ['MaxPoolBackward'])
+    const make = () => ops.maxPool2dBackward.plan(options)
+    const y = runStrictly(r, make, [delta, chosen], 'MaxPoolBackward')
     const expected = new Float64Array(T * BC * H * W)
     for (let plane = 0; plane < T * BC; plane++)
       eachWindow(e.window, H, W, (number, places) => {
@@ -232,20 +218,13 @@ test('add: floats, spikes, scaled, pooled, normalised, of one step or all, and t
     })
     const timed = terms.some((of) => of.timed)
     const mean = r.chance(0.4)
-    const options = { terms: terms.map(({ term }) => term), mean, engine: engineOf(r) }
-    const sum = bySomeBudgets(r, () => ops.add.plan(options))
+    const options = { terms: terms.map(({ term }) => term), mean, engine: r.engine }
     const given = terms.flatMap(({ arrays }) => arrays)
-    const y = sum.run(...given)
-    expectStrict(sum, given, r)
-    assert.equal(sum.kernels, ['Materialise'])
-    const isStill = mean || !timed
-    const all = terms[0].value.length
-    const still = stillOf(e.T, e.C * e.h * e.w)
-    const expected = new Float64Array(isStill ? all / e.T : all)
+    const y = runStrictly(r, () => ops.add.plan(options), given, 'Materialise')
+    const all = terms[0].value.map((_, i) => terms.reduce((sum, { value }) => sum + value[i], 0))
     // Without time axes the numbers of all steps are the same.
-    for (const { value } of terms)
-      for (let i = 0; i < all; i++)
-        expected[isStill ? still(i) : i] += value[i] / (isStill ? e.T : 1)
+    const isStill = mean || !timed
+    const expected = isStill ? sumOverTime(all, e.T, e.C * e.h * e.w, 1 / e.T) : all
     const most = Math.max(1, ...expected.map(Math.abs))
     expectNear('output', [...y, most], [...expected, most])
     return { options }
@@ -258,18 +237,12 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     const e = randomImages(r)
     const { T, C, BC, H, W, h, w, window } = e
     const spikes = r.chance(0.5)
-    const options = { input: e.input, ...asOptions(window), engine: engineOf(r) }
+    const options = { ...optionsOf(e), engine: r.engine }
     const count = T * BC * H * W
     const x = spikes ? r.spikes(count) : r.floats(count)
-    const pool = bySomeBudgets(r, () => ops.avgPool2d.plan({ ...options, spikes }))
-    const y = pool.run(x)
-    expectStrict(pool, [x], r)
-    assert.equal(pool.kernels, ['Materialise'])
-    const back = bySomeBudgets(r, () => ops.avgPool2dBackward.plan(options))
+    const y = runStrictly(r, () => ops.avgPool2d.plan({ ...options, spikes }), [x], 'Materialise')
     const delta = r.floats(T * BC * h * w)
-    const dx = back.run(delta)
-    expectStrict(back, [delta], r)
-    assert.equal(back.kernels, ['GradientSum'])
+    const dx = runStrictly(r, () => ops.avgPool2dBackward.plan(options), [delta], 'GradientSum')
     const [output, inputGradient] = [new Float64Array(delta.length), new Float64Array(count)]
     const factor = 1 / (window.k[0] * window.k[1])
     for (let plane = 0; plane < T * BC; plane++)
@@ -283,10 +256,7 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     expectNear('output', [...y, 1], [...output, 1])
     expectNear('inputGradient', [...dx, 1], [...inputGradient, 1])
     const rates = ops.avgPool2d({ ...options, spikes, mean: true }, x)
-    const means = new Float64Array(output.length / T)
-    const still = stillOf(T, C * h * w)
-    for (const [i, v] of output.entries()) means[still(i)] += v / T
-    expectNear('mean', [...rates, 1], [...means, 1])
+    expectNear('mean', [...rates, 1], [...sumOverTime(output, T, C * h * w, 1 / T), 1])
     return { options }
   })
 })
@@ -341,11 +311,8 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
         ...(window !== noWindow && asOptions(window)),
       }
     })
-    const options = { input, terms, engine: engineOf(r) }
-    const sum = bySomeBudgets(r, () => ops.gradientSum.plan(options))
-    const y = sum.run(...arrays)
-    expectStrict(sum, arrays, r)
-    assert.equal(sum.kernels, ['GradientSum'])
+    const options = { input, terms, engine: r.engine }
+    const y = runStrictly(r, () => ops.gradientSum.plan(options), arrays, 'GradientSum')
     expectNear('inputGradient', [...y, 1], [...expected, 1])
     return { options }
   })

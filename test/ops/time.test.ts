@@ -15,7 +15,7 @@ interface Shape {
   /** [B, T, C] or [B, T, C, H, W]; without T where `timed` is false. */
   readonly shape: number[]
   readonly one: number[]
-  readonly engine: 'release' | 'debug'
+  readonly engine: RandomShapes['engine']
 }
 
 function randomShape(r: RandomShapes, timed = true): Shape {
@@ -23,9 +23,16 @@ function randomShape(r: RandomShapes, timed = true): Shape {
   const [B, C] = [r.int(1, 3), r.pick([1, 3, 4, 7, 8, 13, 16, 20, 33])]
   const one = r.chance(0.3) ? [B, C] : [B, C, r.int(1, 5), r.int(1, 5)]
   const size = one.reduce((a, b) => a * b, 1)
-  const engine = r.chance(0.15) ? 'debug' : 'release'
   const shape = timed ? [B, T, ...one.slice(1)] : one
-  return { T, size, at: placeOf(T, size / B), still: stillOf(T, size / B), one, shape, engine }
+  return {
+    T,
+    size,
+    at: placeOf(T, size / B),
+    still: stillOf(T, size / B),
+    one,
+    shape,
+    engine: r.engine,
+  }
 }
 
 const times = <V>(count: number, value: (i: number) => V): V[] =>

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
 import { expectNear, forShapes, type RandomShapes } from '../support/ops.js'
-import { engineOf, expectKernels, runWith } from '../support/ops-convolution.js'
+import { expectKernels, runWith } from '../support/ops-convolution.js'
 
 /** A weight of a convolution, by groups too, or of a linear layer. */
 function randomWeight(r: RandomShapes) {
@@ -21,7 +21,7 @@ function randomWeight(r: RandomShapes) {
     linear: { weight: [N, C + 1] },
   }[kind]
   const gain = r.chance(0.5)
-  return { ...options, gain, engine: engineOf(r) } as const
+  return { ...options, gain, engine: r.engine } as const
 }
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)

@@ -21,6 +21,14 @@ export const placeOf =
   (t: number, i: number): number =>
     (Math.floor(i / size) * T + t) * size + (i % size)
 
+/** Σ over the steps of [B][T][…] times a factor, as [B][…]; `size` as of `placeOf`. */
+export function sumOverTime(x: ArrayLike<number>, T: number, size: number, factor = 1) {
+  const sums = new Float64Array(x.length / T)
+  const still = stillOf(T, size)
+  for (let i = 0; i < x.length; i++) sums[still(i)] += factor * x[i]
+  return sums
+}
+
 /** Which number of [B][…] lies at a place of [B][T][…]. */
 export const stillOf =
   (T: number, size: number) =>

@@ -32,8 +32,8 @@ export interface ConvLimits {
   readonly stride?: Range
   /** Padding kernel / 2, rounded down, instead of any. */
   readonly same?: boolean
-  /** [groups, C / groups, N / groups] instead of C and N. */
-  readonly groups?: readonly [Range, Range, Range]
+  /** How many, and the channels of each, instead of C and N. */
+  readonly groups?: { readonly count: Range; readonly C: Range; readonly N: Range }
 }
 
 export const outSize = (size: number, kernel: number, stride: number, padding: number): number =>
@@ -44,7 +44,7 @@ export function randomConv(r: RandomShapes, limits: ConvLimits = {}): ConvCase {
   const from = ([a, b, step = 1]: Range): number => a + step * int(0, Math.floor((b - a) / step))
   const { B = [1, 3], C = [1, 9], N = [1, 9], H = [1, 6], W = [1, 6], kernel = [1, 3] } = limits
   const timed = limits.T !== undefined
-  const groups = limits.groups ? from(limits.groups[0]) : 1
+  const groups = limits.groups ? from(limits.groups.count) : 1
   const image = [from(H), from(W)] as const
   const axis = (size: number) => {
     const k = from(kernel)
@@ -59,8 +59,8 @@ export function randomConv(r: RandomShapes, limits: ConvLimits = {}): ConvCase {
     T: limits.T ? from(limits.T) : 1,
     timed,
     B: from(B),
-    C: groups * from(limits.groups?.[1] ?? C),
-    N: groups * from(limits.groups?.[2] ?? N),
+    C: groups * from(limits.groups?.C ?? C),
+    N: groups * from(limits.groups?.N ?? N),
     H: image[0],
     W: image[1],
     kernel: pair(0),
@@ -68,6 +68,18 @@ export function randomConv(r: RandomShapes, limits: ConvLimits = {}): ConvCase {
     padding,
     groups,
   }
+}
+
+/** A linear layer, flat or over an image, as the convolution that it is. */
+export function linearCase(r: RandomShapes, mostSteps: number) {
+  const isImage = r.chance(0.5)
+  const [H, W] = isImage ? [r.int(1, 4), r.int(1, 4)] : [1, 1]
+  const [T, B, C, N] = [r.int(1, mostSteps), r.int(1, 5), r.int(1, 30), r.int(1, 36)]
+  const timed = r.chance(0.5) || T > 1
+  const sizes = { T, timed, B, C, H, W, N, groups: 1 }
+  const c: ConvCase = { ...sizes, kernel: [H, W], stride: [1, 1], padding: [0, 0] }
+  const input = [B, ...(timed ? [T] : []), C, ...(isImage ? [H, W] : [])]
+  return { c, shapes: { input, weight: [N, C * H * W] } }
 }
 
 /** What sizes follow from a case, and its options. */
@@ -217,9 +229,6 @@ export function expectKernels(plan: { readonly kernels: readonly string[] }, wan
   if (called !== wanted) throw new Error(`kernels ${called}, expected ${wanted}`)
 }
 
-/** Some shapes run in the engine that checks addresses. */
-export const engineOf = ({ seed }: RandomShapes) => (seed % 8 === 0 ? 'debug' : 'release')
-
 /** Runs a plan with arguments whose number its options say. */
 export const runWith = (plan: object, given: readonly unknown[]): Float32Array =>
   (plan as { run(...given: readonly unknown[]): Float32Array }).run(...given)
@@ -271,9 +280,21 @@ export function readBytes(
   }
 }
 
-/** Spikes of each step. */
-export function readSpikes(r: RandomShapes, c: ConvCase, summed: boolean): Read | undefined {
-  const rate = r.pick([0, 0.1, 0.3, 0.7, 1])
-  const read = readBytes(r, c, summed, (count) => r.spikes(count, rate))
-  return read && { ...read, options: { ...read.options, spikes: true } }
+export type Reader = (r: RandomShapes, c: ConvCase) => Read | undefined
+
+export const readFloats: Reader = (r, c) => {
+  const x = r.floats(shapesOf(c).inputs)
+  return { given: [x], seen: x, options: { input: shapesOf(c).options.input } }
 }
+
+const spikesBy =
+  (summed: boolean): Reader =>
+  (r, c) => {
+    const rate = r.pick([0, 0.1, 0.3, 0.7, 1])
+    const read = readBytes(r, c, summed, (count) => r.spikes(count, rate))
+    return read && { ...read, options: { ...read.options, spikes: true } }
+  }
+/** Spikes of each step. */
+export const readSpikes = spikesBy(false)
+/** Their sums, or means over windows. */
+export const readSummed = spikesBy(true)

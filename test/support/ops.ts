@@ -4,6 +4,8 @@ import { ofLong } from './long.js'
 
 export interface RandomShapes {
   readonly seed: number
+  /** Some shapes run in the engine that checks addresses. */
+  readonly engine: 'debug' | 'release'
   /** An integer from a to b. */
   int(a: number, b: number): number
   pick<V>(values: readonly V[]): V
@@ -26,6 +28,7 @@ export function randomShapes(seed: number): RandomShapes {
   const random = testRandom(seed)
   return {
     seed,
+    engine: seed % 8 === 0 ? 'debug' : 'release',
     int: (a, b) => a + Math.floor(random() * (b - a + 1)),
     pick: (values) => values[Math.floor(random() * values.length)],
     chance: (probability) => random() < probability,

@@ -202,22 +202,22 @@ function someBudgets(r: RandomShapes): Partial<Budgets> {
 }
 
 /** Plans an op by the package's budgets, or by small ones. */
-export const bySomeBudgets = <P>(r: RandomShapes, make: () => P): P =>
+const bySomeBudgets = <P>(r: RandomShapes, make: () => P): P =>
   r.chance(0.4) ? withBudgets(someBudgets(r), make) : make()
 
 /**
  * Plans an op by the package's budgets, where it must call these kernels, or by small ones; runs
  * it, and runs it strictly.
  */
-export function runStrictly(
+export function runStrictly<Result = Float32Array>(
   r: RandomShapes,
   make: () => PlanInfo,
   given: readonly unknown[],
   kernels?: string,
-): Float32Array {
+): Result {
   if (kernels && r.seed % 2) expectKernels(make(), kernels)
   const plan = bySomeBudgets(r, make)
-  const result = (plan as unknown as { run(...given: unknown[]): Float32Array }).run(...given)
+  const result = (plan as unknown as { run(...given: unknown[]): Result }).run(...given)
   expectStrict(plan, given, r)
   return result
 }
