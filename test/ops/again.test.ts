@@ -5,12 +5,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
-import { type AnyPlan, examples, runOn } from '../support/op-examples.js'
+import { examples, runOn } from '../support/op-examples.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 for (const { name, plan: planned } of examples)
   test(`${name}: A, B, and A again`, () => {
-    const plan = planned() as AnyPlan
+    const plan = planned()
     const first = runOn(plan, 1)
     const second = runOn(plan, 2)
     const changes = (): void => expectSameBits('B', second, first)

@@ -3,15 +3,14 @@
  * Behind these a section has its programs, and what stands below headings of its own.
  * `npm test -- ops/docs --update` writes them.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Optimizer, optimizerKind, optimizerNames } from '../../src/compile/optimizer-kind.js'
-import type { PlanInfo } from '../../src/ops/index.js'
 import '../../src/nn/optimizers.js'
-import type { Example } from './examples/example.js'
+import { examples } from '../support/op-examples.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const { options } = ts.parseJsonConfigFileContent(
@@ -129,27 +128,20 @@ for (const [page, files] of Object.entries(pages))
     assert.ok(found.length > 5)
   })
 
-test('arguments stand in the order in which a run takes them', async () => {
+test('arguments stand in the order in which a run takes them', () => {
   const texts = Object.keys(pages).map((page) => readFileSync(`${root}docs/ops/${page}.md`, 'utf8'))
   const sections = texts.join('').split(/^(?=## )/m)
-  const folder = new URL('examples/', import.meta.url)
-  for (const file of readdirSync(folder).filter((name) =>
-    /^(neurons|rest|weighted)\.js$/.test(name),
-  )) {
-    const { examples } = (await import(new URL(file, folder).href)) as { examples: Example[] }
-    for (const { name, plan } of examples) {
-      const [op] = name.split(/[ ,]/)
-      const section = sections.find((text) => text.startsWith(`## ${op}\n`)) ?? ''
-      const [, rows = ''] = section.match(/^\| argument \|(.*?)\n\n/ms) ?? []
-      const told = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, one]) => one)
-      const made = Object.keys((plan() as unknown as PlanInfo).tensors)
-      const both = told.filter((one) => made.includes(one))
-      assert.equal(
-        both,
-        made.filter((one) => told.includes(one)),
-        name,
-      )
-    }
+  for (const { name, op, plan } of examples) {
+    const section = sections.find((text) => text.startsWith(`## ${op.opName}\n`)) ?? ''
+    const [, rows = ''] = section.match(/^\| argument \|(.*?)\n\n/ms) ?? []
+    const told = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, one]) => one)
+    const made = Object.keys(plan().tensors)
+    const both = told.filter((one) => made.includes(one))
+    assert.equal(
+      both,
+      made.filter((one) => told.includes(one)),
+      name,
+    )
   }
 })
 

@@ -1,8 +1,7 @@
 /** Two threads give the bits of one. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import * as ops from '../../src/ops/index.js'
-import { type AnyPlan, runOn } from '../support/op-examples.js'
+import { anyOp, runOn } from '../support/op-examples.js'
 import { expectSameBits } from '../support/ops.js'
 
 const image = [4, 9, 8, 8]
@@ -61,7 +60,7 @@ const table: readonly [name: string, options: object][] = [
 
 for (const [name, options] of table)
   test(`${name} ${JSON.stringify(options)}`, async () => {
-    const { plan } = (ops as unknown as Record<string, { plan(options: object): AnyPlan }>)[name]
+    const { plan } = anyOp[name]
     const two = plan({ ...options, threads: 2 })
     try {
       assert.is(two.threads, 2)
