@@ -30,14 +30,15 @@ test('settings of sgd hold until others are given', () => {
     step(plan),
     step(plan, { lr: 0.25 }),
     step(plan),
-    step(plan, { weightDecay: 1 }),
+    step(plan, { weightDecay: 1, lr: undefined }),
     step(plan),
     step(plan, { lr: 0.125, weightDecay: 0 }),
     step(plan),
   ]
   assert.equal(steps, [0.5, 0.75, 0.75, 0.5, 0.5, 0.875, 0.875])
   assert.throws(() => step(plan, { lr: 1, momentum: -1 }), /momentum/)
-  assert.is(step(plan), 0.875, 'wrong settings change nothing')
+  assert.throws(() => plan.run(start, gradient, new Float32Array(2), { lr: 9 }), /velocities must/)
+  assert.is(step(plan), 0.875, 'settings of a run that fails change nothing')
 })
 
 test('spikes that are written as masks: the plan counts them', () => {

@@ -3,6 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { storedChannels } from '../../src/compile/layout.js'
 import * as ops from '../../src/ops/index.js'
+import { sumOverTime } from '../support/frames.js'
 import {
   expectNear,
   expectSameBits,
@@ -10,6 +11,7 @@ import {
   type RandomShapes,
   randomShapes,
 } from '../support/ops.js'
+import { runWith } from '../support/ops-convolution.js'
 
 /** A random extent; its shape is [B, T, C, H, W] without the axes that are not there. */
 function randomExtent(r: RandomShapes) {
@@ -71,12 +73,10 @@ test('batchNorm in training, m and s, from the input and from partial sums', () 
     const stored = storedChannels(e.C)
     const rows = e.count / e.C
     const units = r.int(1, Math.min(3, rows))
+    const rule = { eps, momentum, affine, stepMode: byStep ? ('s' as const) : ('m' as const) }
     const options = {
+      ...rule,
       input: e.shape,
-      eps,
-      momentum,
-      affine,
-      stepMode: byStep ? ('s' as const) : ('m' as const),
       engine: r.engine,
       ...(!e.timed && { timeSteps: still }),
       ...(fromSums && { moments: [units, 4, stored] }),
@@ -87,12 +87,8 @@ test('batchNorm in training, m and s, from the input and from partial sums', () 
     const parameters = affine ? [r.floats(e.C, 2), r.floats(e.C)] : []
     const bn = ops.batchNorm.plan({ ...options, outputs: everything })
     const moments = fromSums ? [partialSums(e, x, units, stored)] : []
-    const y = (bn.run as unknown as (...all: Float32Array[]) => Record<string, Float32Array>)(
-      x,
-      ...running,
-      ...parameters,
-      ...moments,
-    )
+    const given = [x, ...running, ...parameters, ...moments]
+    const y = runWith<Record<string, Float32Array>>(bn, given)
     assert.equal(bn.kernels, [...(fromSums ? [] : ['NormStatistics']), 'NormFinish', 'Materialise'])
     seen.add(`${byStep} ${affine} ${fromSums} ${e.timed} ${still > 1}`)
 
@@ -128,29 +124,13 @@ test('batchNorm in training, m and s, from the input and from partial sums', () 
     near('runningMean', running[0], m1, 5)
     near('runningVar', running[1], v1, 5)
     if (byStep) {
-      const all = ops.batchNorm(
-        { ...options, outputs: ['meanInvStd'] },
-        x,
-        ...asRunning(running),
-        ...(parameters as [Float32Array, Float32Array]),
-      )
-      const groups = mean.length / e.C
-      const expected = Float64Array.from({ length: e.C }, (_, c) => {
-        let sum = 0
-        for (let g = 0; g < groups; g++) sum += invStd[g * e.C + c]
-        return sum / groups
-      })
-      near('meanInvStd', all, expected, 0)
+      const all = runWith(ops.batchNorm.plan({ ...options, outputs: ['meanInvStd'] }), given)
+      near('meanInvStd', all, sumOverTime(invStd, e.T, e.C, 1 / e.T), 0)
     }
     return { options }
   })
   assert.ok(seen.size >= 12, `${seen.size} kinds`)
 })
-
-const asRunning = (running: Float32Array[]): [Float32Array, Float32Array] => [
-  running[0].slice(),
-  running[1].slice(),
-]
 
 /** Partial sums as `conv2d` gives them: count, a row x0, Σ d, Σ d² with d = x − x0. */
 function partialSums(e: Extent, x: Float32Array, units: number, stored: number): Float32Array {
@@ -211,15 +191,9 @@ test('batchNormBackward from the input and from x̂, m and s, added up or not', 
     const weight = affine ? [r.floats(e.C, 2)] : []
     const before = [r.floats(e.C), r.floats(e.C)]
     const sum = accumulate ? before.map((v) => v.slice()) : []
-    const plan = ops.batchNormBackward.plan(options as typeof options & { affine: true })
-    const result = (plan.run as (...all: Float32Array[]) => unknown)(
-      delta,
-      x,
-      ...(normalised ? [] : [mean]),
-      invStd,
-      ...weight,
-      ...sum,
-    )
+    const plan = ops.batchNormBackward.plan(options)
+    const given = [delta, x, ...(normalised ? [] : [mean]), invStd, ...weight, ...sum]
+    const result = runWith<object>(plan, given)
     const y = (affine ? result : { inputGradient: result }) as Record<string, Float32Array>
     assert.equal(plan.kernels, ['NormBackwardReduce', 'NormBackwardFinish', 'NormBackwardApply'])
     seen.add(`${byStep} ${normalised} ${accumulate}`)

@@ -81,24 +81,6 @@ test('a run that fails changes nothing', () => {
   expectSameBits('a wrong array', conv.run(undefined, w), y)
   assert.throws(() => conv.run(others.fill(2, 7, 8), w), /got 2 at index 7/)
   expectSameBits('a wrong spike', conv.run(undefined, w), y)
-
-  const step = ops.sgd.plan({ shape: [2], lr: 0.5 })
-  const after = (settings?: object): Float32Array => {
-    const p = Float32Array.of(1, 2)
-    const run = step.run as (...all: unknown[]) => unknown
-    run.call(step, p, Float32Array.of(1, 1), new Float32Array(2), settings)
-    return p
-  }
-  assert.equal([...after()], [0.5, 1.5])
-  assert.throws(() => after({ lr: -1 }), /lr must be/)
-  assert.throws(
-    () => step.run(new Float32Array(2), new Float32Array(3), new Float32Array(2), { lr: 9 }),
-    /gradients must be/,
-  )
-  assert.equal([...after({ lr: undefined })], [0.5, 1.5])
-  // They hold until others are given.
-  assert.equal([...after({ lr: 0.25 })], [0.75, 1.75])
-  assert.equal([...after()], [0.75, 1.75])
 })
 
 test("a plan's own memory is no argument in PyTorch's order", () => {

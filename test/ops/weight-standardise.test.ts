@@ -62,10 +62,11 @@ test('weightStandardiseGradient: as central differences of the reference', () =>
     const plan = ops.weightStandardiseGradient.plan(options)
     expectKernels(plan, 'WeightStandardiseBackward')
     const changed = d.slice()
-    const found = runWith(plan, [w, ...(gain ? [gain] : []), changed]) as unknown
-    const { gradient, gainGradient } = gain
-      ? (found as { gradient: Float32Array; gainGradient: Float32Array })
-      : { gradient: found as Float32Array, gainGradient: undefined }
+    const found = runWith<object>(plan, [w, ...(gain ? [gain] : []), changed])
+    const { gradient, gainGradient } = (gain ? found : { gradient: found }) as Record<
+      'gradient' | 'gainGradient',
+      Float32Array
+    >
     assert.is(gradient, changed)
     const loss = (weight: ArrayLike<number>, by: ArrayLike<number> | undefined): number =>
       reference(weight, N, by).reduce((sum, y, i) => sum + y * d[i], 0)

@@ -230,8 +230,8 @@ export function expectKernels(plan: { readonly kernels: readonly string[] }, wan
 }
 
 /** Runs a plan with arguments whose number its options say. */
-export const runWith = (plan: object, given: readonly unknown[]): Float32Array =>
-  (plan as { run(...given: readonly unknown[]): Float32Array }).run(...given)
+export const runWith = <Result = Float32Array>(plan: object, given: readonly unknown[]): Result =>
+  (plan as { run(...given: readonly unknown[]): Result }).run(...given)
 
 export const sameBits = (a: Float32Array, b: Float32Array): boolean =>
   Buffer.compare(new Uint8Array(a.buffer), new Uint8Array(b.buffer)) === 0

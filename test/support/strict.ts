@@ -7,7 +7,7 @@ import { OpPlan } from '../../src/ops/plan.js'
 import { type Budgets, withBudgets } from './budgets.js'
 import { type Words as EngineWords, f32, TestEngine, type Variant } from './engine.js'
 import { expectSameBits, type RandomShapes } from './ops.js'
-import { expectKernels } from './ops-convolution.js'
+import { expectKernels, runWith } from './ops-convolution.js'
 import { small } from './small-budgets.js'
 
 const engines = new Map<Variant, TestEngine>()
@@ -217,7 +217,7 @@ export function runStrictly<Result = Float32Array>(
 ): Result {
   if (kernels && r.seed % 2) expectKernels(make(), kernels)
   const plan = bySomeBudgets(r, make)
-  const result = (plan as unknown as { run(...given: unknown[]): Result }).run(...given)
+  const result = runWith<Result>(plan, given)
   expectStrict(plan, given, r)
   return result
 }
