@@ -15,16 +15,13 @@ import {
   serveRounds,
 } from '../../src/scale/index.js'
 import { envelopeOf, queueOf } from '../../src/scale/store.js'
-import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { messageOf } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
 import { compileSmall, toy } from '../support/toy.js'
 
-const { test, withRedis, at, openQueue } = redisSuite('damaged')
-
-const limits = { memoryMB: 1e6, seconds: 1000 }
+const { test, withRedis, at, openQueue, work, later } = redisSuite('damaged')
 
 /** What somebody writes into an entry, and what is said of it. */
 const damages: Readonly<Record<string, readonly [Readonly<Record<string, string>>, RegExp]>> = {
@@ -40,7 +37,6 @@ const damages: Readonly<Record<string, readonly [Readonly<Record<string, string>
 
 withRedis('each damaged entry fails once, and what is beside it is done', async () => {
   const queue = openQueue('echoes')
-  const echo: AnyKind = { kind: 'echoes', check: (payload) => payload, run: async (say) => say }
   const add = (id: string, say: string): Promise<Job> =>
     queue.add('job', envelopeOf('echoes', say), { jobId: id, delay: 1e6, attempts: 4 })
   const names = Object.keys(damages)
@@ -55,50 +51,46 @@ withRedis('each damaged entry fails once, and what is beside it is done', async 
   await at.place.client.lpush(queue.toKey('wait'), 'text', 'nothing')
   const news: string[] = []
   // The lock of an entry outlasts the test: nothing here waits until it has stalled.
-  const worker = await startWorker(at.place, {
-    ...{ kinds: [echo], concurrency: 2, limits, lockMs: 1e6 },
+  const worker = await work('echoes', async (say) => say, {
+    ...{ concurrency: 2, lockMs: 1e6 },
     onNews: (line) => news.push(line),
   })
-  try {
-    await soon(
-      (async () => {
-        while (!(await worker.isIdle())) await pause(20)
-      })(),
+  await soon(
+    (async () => {
+      while (!(await worker.isIdle())) await pause(20)
+    })(),
+  )
+  for (const name of names) {
+    assert.is((await queue.getJob(`good-${name}`))?.returnvalue, name)
+    const job = (await queue.getJob(name)) as Job
+    assert.is(await job.getState(), 'failed', name)
+    assert.match(job.failedReason, damages[name][1])
+    assert.ok(
+      job.failedReason.startsWith(`the entry "${name}" of the queue ${queue.name} in Redis`),
     )
-    for (const name of names) {
-      assert.is((await queue.getJob(`good-${name}`))?.returnvalue, name)
-      const job = (await queue.getJob(name)) as Job
-      assert.is(await job.getState(), 'failed', name)
-      assert.match(job.failedReason, damages[name][1])
-      assert.ok(
-        job.failedReason.startsWith(`the entry "${name}" of the queue ${queue.name} in Redis`),
-      )
-      assert.ok(/^\P{Cc}{20,600}$/u.test(job.failedReason), job.failedReason)
-      assert.equal([job.attemptsMade, job.stalledCounter], [1, 0], name)
-      const said = news.filter((line) => line.startsWith(`echoes ${name}: `))
-      assert.equal(said, [`echoes ${name}: ${job.failedReason}`])
-    }
-    // Whoever asks for one of them hears the same; what is no damage goes through.
-    const read = (id: string): Promise<string> =>
-      messageOf(async () => {
-        throw (await readJob(at.place, queue, id)) ?? new Error('nothing is there')
-      })
-    await at.place.client.hset(queue.toKey('good-cut'), 'opts', '{')
-    assert.match(await read('good-cut'), /^the entry "good-cut" of .*: its opts must be an object/)
-    await at.place.client.hset(queue.toKey('good-cut'), 'opts', '{}')
-    assert.match(await read('text'), /no job of spikewasm: it cannot be read: WRONGTYPE/)
-    assert.is(await read('none'), 'nothing is there')
-    assert.is((await readJob(at.place, queue, 'cut'))?.id, 'cut')
-    assert.match((await queue.getJob('nothing'))?.failedReason ?? '', /^the job /)
-    const told = news.filter((line) => line.startsWith('echoes text: the entry "text" of the '))
-    assert.is(told.length, 1)
-    assert.match(told[0], /it must be a hash, got a string/)
-    // All of them can be listed, by whoever looks at the queue.
-    assert.is((await queue.getFailed()).length, names.length + 1)
-    assert.is(worker.done, names.length)
-  } finally {
-    await worker.close()
+    assert.ok(/^\P{Cc}{20,600}$/u.test(job.failedReason), job.failedReason)
+    assert.equal([job.attemptsMade, job.stalledCounter], [1, 0], name)
+    const said = news.filter((line) => line.startsWith(`echoes ${name}: `))
+    assert.equal(said, [`echoes ${name}: ${job.failedReason}`])
   }
+  // Whoever asks for one of them hears the same; what is no damage goes through.
+  const read = (id: string): Promise<string> =>
+    messageOf(async () => {
+      throw (await readJob(at.place, queue, id)) ?? new Error('nothing is there')
+    })
+  await at.place.client.hset(queue.toKey('good-cut'), 'opts', '{')
+  assert.match(await read('good-cut'), /^the entry "good-cut" of .*: its opts must be an object/)
+  await at.place.client.hset(queue.toKey('good-cut'), 'opts', '{}')
+  assert.match(await read('text'), /no job of spikewasm: it cannot be read: WRONGTYPE/)
+  assert.is(await read('none'), 'nothing is there')
+  assert.is((await readJob(at.place, queue, 'cut'))?.id, 'cut')
+  assert.match((await queue.getJob('nothing'))?.failedReason ?? '', /^the job /)
+  const told = news.filter((line) => line.startsWith('echoes text: the entry "text" of the '))
+  assert.is(told.length, 1)
+  assert.match(told[0], /it must be a hash, got a string/)
+  // All of them can be listed, by whoever looks at the queue.
+  assert.is((await queue.getFailed()).length, names.length + 1)
+  assert.is(worker.done, names.length)
 })
 
 withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
@@ -113,11 +105,6 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
   const { signal } = new AbortController()
   const wait = (of: ReturnType<typeof executor>, digit: string) =>
     messageOf(() => of.execute(taskOf(digit), () => {}, signal))
-  const stranger: AnyKind = {
-    kind: 'runs',
-    check: (payload) => payload,
-    run: () => Promise.reject(new Error('done by nobody')),
-  }
   // More than are looked at in one go: no damaged one stands in the way of others.
   const first = executor()
   const said = wait(first, 'a')
@@ -127,16 +114,13 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
   }
   await Promise.all([there('a'), there('b')])
   await at.place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
-  const worker = await startWorker(at.place, { kinds: [stranger], concurrency: 1, limits })
-  try {
-    const refused =
-      /^the entry "a{24}" of the queue runs@\S+ in Redis is no job of spikewasm: its data/
-    assert.match(await soon(said), refused)
-    await stopJobs(at.place, ['b'.repeat(24)])
-    await soon(other)
-  } finally {
-    await Promise.all([worker.close(), first.close()])
-  }
+  const worker = await work('runs', () => Promise.reject(new Error('done by nobody')))
+  const refused =
+    /^the entry "a{24}" of the queue runs@\S+ in Redis is no job of spikewasm: its data/
+  assert.match(await soon(said), refused)
+  await stopJobs(at.place, ['b'.repeat(24)])
+  await soon(other)
+  await Promise.all([worker.close(), first.close()])
   // One that was damaged after it had ended says so, and then it is a job again.
   await at.place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
   const second = executor()
@@ -173,10 +157,10 @@ for (const what of ['a replica', 'a replica with its parent', 'the parent'] as c
     const damage = { data: '{"', ...(what === 'a replica' ? {} : { parent: '"' }) }
     await at.place.client.hset(what === 'the parent' ? parentKey : key, damage)
     const worker = await serveRounds(one, train, own)
+    later(() => worker.close())
     await soon(training)
     expectSameBits('weights', here.stateDict(), alone.stateDict())
     assert.match(news.join('\n'), /Redis has lost .*; round 1 is done once more/)
-    await worker.close()
   })
 
 test.run()

@@ -21,7 +21,7 @@ import { hashAlone } from './chaos.js'
 import { goodRound } from './fuzz.js'
 import { Victim } from './victims.js'
 
-const { test, withRedis, at } = redisSuite('own models')
+const { test, withRedis, at, later } = redisSuite('own models')
 
 const base = { limitTrain: 96, limitTest: 50, timeSteps: 2, threads: 1, epochs: 1 }
 const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -160,32 +160,26 @@ withRedis('a worker does what its list holds, and leaves the rest to others, say
     // The list of a worker lies where its spikewasm is found.
     const [has, lacks] = lists.map((list) => new Victim(['--redis', url, '--models', list]))
     const plain = new Victim(['--redis', url, '--once'])
-    try {
-      lacks.start()
-      await lacks.says('waiting for')
-      const swept = sweep(folder, ['./my-net.mjs'], ['--redis', url])
-      await lacks.says('are left to others')
-      plain.start()
-      // It ends although a job waits that it cannot do.
-      await soon(plain.says('ended after 0 jobs'), 60)
-      await pause(2500)
-      has.start()
-      const { code, stderr, lines } = await soon(swept, 120)
-      assert.is(code, 0, stderr)
-      assert.match(
-        stderr,
-        /no worker has the network my-net\.mjs \(SHA-256 \w{64}\); put the file into/,
-      )
-      const alone = await hashAlone(
-        { ...base, model: join(folder, 'my-net.mjs') },
-        join(folder, 'a'),
-      )
-      assert.is(lines[0].weightsSha256, alone)
-      assert.is(lacks.said.match(/are left to others/g)?.length, 1)
-      assert.match(has.said, /: begins, attempt 1\n/)
-    } finally {
-      await Promise.all([has, lacks, plain].map((worker) => worker.end('SIGKILL')))
-    }
+    later(...[has, lacks, plain].map((worker) => () => worker.end('SIGKILL')))
+    lacks.start()
+    await lacks.says('waiting for')
+    const swept = sweep(folder, ['./my-net.mjs'], ['--redis', url])
+    await lacks.says('are left to others')
+    plain.start()
+    // It ends although a job waits that it cannot do.
+    await soon(plain.says('ended after 0 jobs'), 60)
+    await pause(2500)
+    has.start()
+    const { code, stderr, lines } = await soon(swept, 120)
+    assert.is(code, 0, stderr)
+    assert.match(
+      stderr,
+      /no worker has the network my-net\.mjs \(SHA-256 \w{64}\); put the file into/,
+    )
+    const alone = await hashAlone({ ...base, model: join(folder, 'my-net.mjs') }, join(folder, 'a'))
+    assert.is(lines[0].weightsSha256, alone)
+    assert.is(lacks.said.match(/are left to others/g)?.length, 1)
+    assert.match(has.said, /: begins, attempt 1\n/)
   }),
 )
 
@@ -195,13 +189,10 @@ withRedis('replicas of a module are done by workers that have it, with the bits 
     const options = { ...base, model: join(folder, 'my-net.mjs'), replicas: 2, syncEvery: 1 }
     const here = await hashAlone(options, join(folder, 'here'))
     const worker = new Victim(['--redis', url, '--models', folder])
-    try {
-      worker.start()
-      const more = ['--redis', url]
-      assert.is(await soon(hashAlone(options, join(folder, 'there'), more), 120), here)
-    } finally {
-      await worker.end('SIGKILL')
-    }
+    later(() => worker.end('SIGKILL'))
+    worker.start()
+    const more = ['--redis', url]
+    assert.is(await soon(hashAlone(options, join(folder, 'there'), more), 120), here)
   }),
 )
 

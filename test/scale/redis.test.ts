@@ -17,7 +17,7 @@ import { RemoteExecutor } from '../../src/cli/sweep/remote.js'
 import { checkRun } from '../../src/cli/sweep/spec.js'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { envelopeOf, folderStore, redisStore } from '../../src/scale/store.js'
-import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
+import { type JobContext, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { Program } from '../support/program.js'
 import { freePort, startRedis } from '../support/redis.js'
@@ -26,7 +26,7 @@ import { skip } from '../support/runner.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
-const { test, withRedis, at, openQueue } = redisSuite('redis')
+const { test, withRedis, at, openQueue, work, later } = redisSuite('redis')
 
 const add = (queue: Queue, id: string, payload: object, more: object = {}): Promise<Job> =>
   queue.add('job', envelopeOf(queue.name.split('@')[0], payload as never), { jobId: id, ...more })
@@ -77,31 +77,23 @@ test('a folder keeps bytes as Redis does', () =>
     assert.match(await messageOf(() => folderStore(join(folder, 'none'))), /^--shared must be/)
   }))
 
-const double: AnyKind = {
-  kind: 'doubles',
-  check: (payload) => payload,
-  async run({ n, fails = 0 }: { n: number; fails?: number }, { attempt, progress }) {
-    progress({ attempt })
-    if (attempt <= fails) throw new Error(`attempt ${attempt} fails`)
-    return { twice: 2 * n, attempt }
-  },
-}
-const limits = { memoryMB: 1e6, seconds: 1000 }
-
 withRedis('a job that is submitted twice is done once; one that fails is tried again', async () => {
   let runs = 0
   const scratches = new Set<string>()
   const listeners = process.listenerCount('exit')
-  const counted: AnyKind = {
-    ...double,
-    run: async (payload, context) => {
-      runs++
-      await stat(context.scratch)
-      scratches.add(context.scratch)
-      assert.is(context.most.bytes, 2 ** 19)
-      assert.equal([context.limits, context.concurrency], [small, 1])
-      return double.run(payload, context)
-    },
+  const small = { memoryMB: 1.000001, seconds: 9 }
+  const counted = async (
+    { n, fails = 0 }: { n: number; fails?: number },
+    { attempt, scratch, most, ...context }: JobContext,
+  ) => {
+    runs++
+    await stat(scratch)
+    scratches.add(scratch)
+    assert.is(most.bytes, 2 ** 19)
+    assert.equal([context.limits, context.concurrency], [small, 1])
+    context.progress({ attempt })
+    if (attempt <= fails) throw new Error(`attempt ${attempt} fails`)
+    return { twice: 2 * n, attempt }
   }
   const queue = openQueue('doubles')
   const backoff = { attempts: 3, backoff: { type: 'exponential', delay: 50 } }
@@ -109,26 +101,22 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
   await add(queue, 'shaky', { n: 1, fails: 2 }, backoff)
   await add(queue, 'hopeless', { n: 1, fails: 9 }, backoff)
   await queue.add('job', { protocol: 99 }, { jobId: 'stranger', ...backoff })
-  const small = { memoryMB: 1.000001, seconds: 9 }
-  const worker = await startWorker(at.place, { kinds: [counted], concurrency: 1, limits: small })
-  try {
-    assert.equal((await ended(queue, 'twice')).returnvalue, { twice: 8, attempt: 1 })
-    assert.equal((await ended(queue, 'shaky')).returnvalue, { twice: 2, attempt: 3 })
-    assert.is((await ended(queue, 'hopeless')).failedReason, 'attempt 3 fails')
-    // No other attempt would make it one of ours.
-    const { failedReason, attemptsMade } = await ended(queue, 'stranger')
-    assert.match(failedReason, /must be made by spikewasm/)
-    assert.is(attemptsMade, 1)
-    await add(queue, 'twice', { n: 4 })
-    assert.is(await worker.isIdle(), true)
-    assert.is(runs, 1 + 3 + 3)
-    assert.is(worker.done, 2)
-    assert.is(scratches.size, runs)
-    for (const path of scratches) assert.not(existsSync(path))
-    assert.is(process.listenerCount('exit'), listeners + 1)
-  } finally {
-    await worker.close()
-  }
+  const worker = await work('doubles', counted, { limits: small })
+  assert.equal((await ended(queue, 'twice')).returnvalue, { twice: 8, attempt: 1 })
+  assert.equal((await ended(queue, 'shaky')).returnvalue, { twice: 2, attempt: 3 })
+  assert.is((await ended(queue, 'hopeless')).failedReason, 'attempt 3 fails')
+  // No other attempt would make it one of ours.
+  const { failedReason, attemptsMade } = await ended(queue, 'stranger')
+  assert.match(failedReason, /must be made by spikewasm/)
+  assert.is(attemptsMade, 1)
+  await add(queue, 'twice', { n: 4 })
+  assert.is(await worker.isIdle(), true)
+  assert.is(runs, 1 + 3 + 3)
+  assert.is(worker.done, 2)
+  assert.is(scratches.size, runs)
+  for (const path of scratches) assert.not(existsSync(path))
+  assert.is(process.listenerCount('exit'), listeners + 1)
+  await worker.close()
   assert.is(process.listenerCount('exit'), listeners)
 })
 
@@ -136,14 +124,11 @@ withRedis(
   'a job that is asked to stop ends; one of a worker that ends goes to another',
   async () => {
     const queue = openQueue('waits')
-    const waiting: AnyKind = {
-      kind: 'waits',
-      check: (payload) => payload,
-      run: (_, { signal }) => pause(100_000, undefined, { signal }),
-    }
     const news: string[] = []
-    const options = { kinds: [waiting], concurrency: 2, limits }
-    const start = () => startWorker(at.place, { ...options, onNews: (line) => news.push(line) })
+    const start = () =>
+      work('waits', (_, { signal }) => pause(100_000, undefined, { signal }), {
+        ...{ concurrency: 2, onNews: (line) => news.push(line) },
+      })
     // What is not even JSON is in nobody's way.
     const broken = await add(queue, 'broken', {}, { delay: 1e6 })
     await at.place.client.hset(queue.toKey('broken'), 'data', '{no JSON')
@@ -187,6 +172,10 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
     let first = Promise.resolve<unknown>(undefined)
     const late = { ...store, get: (name: string) => first.then(() => store.get(name, any)) }
     const [one, two] = [executor('one'), executor('two', late)]
+    later(
+      () => one.close(),
+      () => two.close(),
+    )
     const { signal } = new AbortController()
     const news: TaskNews[] = []
     first = one.execute(task, (what) => news.push(what), signal)
@@ -194,33 +183,24 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
     const claims = at.place.key('wanted', task.name)
     while (news.length === 0 || (await at.place.client.scard(claims)) < 2) await pause(20)
     const far = { epoch: 1, epochs: 2, step: 0, steps: 4 }
-    const done: AnyKind = {
-      kind: 'runs',
-      check: (payload) => payload,
-      async run(_, { progress }) {
-        for (const wrong of [{ ...far, step: -1 }, { ...far, steps: 1.5 }, {}]) progress(wrong)
-        progress({ ...far, testAccuracy: 'x' })
-        progress({ ...far, testAccuracy: 0.5 })
-        while (!JSON.stringify(news).includes('0.5')) await pause(20)
-        return result
-      },
-    }
-    const worker = await startWorker(at.place, { kinds: [done], concurrency: 1, limits })
-    try {
-      assert.equal(await Promise.all([first, second]), [result, result])
-      assert.equal(trouble, [])
-      assert.equal(
-        news.filter((what) => typeof what === 'object').slice(0, 2),
-        [null, 0.5].map((testAccuracy) => ({ ...far, testAccuracy })),
-      )
-      assert.is(news[0], 'waits')
-      for (const who of ['one', 'two'])
-        assert.is(await weightsHash(join(folder, who)), result.weightsSha256)
-      assert.is(await store.get(filesName(task.name), any), undefined)
-      assert.is(await at.place.client.exists(claims), 0)
-    } finally {
-      await Promise.all([worker.close(), one.close(), two.close()])
-    }
+    await work('runs', async (_, { progress }) => {
+      for (const wrong of [{ ...far, step: -1 }, { ...far, steps: 1.5 }, {}]) progress(wrong)
+      progress({ ...far, testAccuracy: 'x' })
+      progress({ ...far, testAccuracy: 0.5 })
+      while (!JSON.stringify(news).includes('0.5')) await pause(20)
+      return result
+    })
+    assert.equal(await Promise.all([first, second]), [result, result])
+    assert.equal(trouble, [])
+    assert.equal(
+      news.filter((what) => typeof what === 'object').slice(0, 2),
+      [null, 0.5].map((testAccuracy) => ({ ...far, testAccuracy })),
+    )
+    assert.is(news[0], 'waits')
+    for (const who of ['one', 'two'])
+      assert.is(await weightsHash(join(folder, who)), result.weightsSha256)
+    assert.is(await store.get(filesName(task.name), any), undefined)
+    assert.is(await at.place.client.exists(claims), 0)
   }),
 )
 
@@ -239,31 +219,28 @@ withRedis(
       (async () => {
         const queue = openQueue('naps')
         const nappers = await Promise.all([napper('SIGKILL'), napper('SIGSTOP'), napper()])
+        later(...nappers.map((one) => () => one.end()))
         const [, stopped, healthy] = nappers.map(({ child }) => child)
-        try {
-          const ids = Array.from({ length: 6 }, (_, i) => `nap${i}`)
-          // The first three are those of which two are left to another worker.
-          for (const [i, id] of ids.entries()) await add(queue, id, { ms: i < 3 ? 700 : 50 })
-          while (!nappers.every(({ said }) => said.includes('naps'))) await pause(20)
-          await at.redis.kill()
-          await pause(300)
-          await at.redis.start()
-          const jobs = await Promise.all(ids.map((id) => ended(queue, id)))
-          for (const { failedReason, returnvalue, id } of jobs) {
-            assert.is(failedReason ?? null, null, id)
-            assert.is((returnvalue as { pid: number }).pid, healthy.pid, id)
-          }
-          // It wakes up, ends its nap, and nobody believes it.
-          stopped.kill('SIGCONT')
-          await nappers[1].until(() => /: (done|lock lost)/.test(nappers[1].said))
-          await pause(300)
-          for (const id of ids) {
-            const job = (await queue.getJob(id)) as Job
-            assert.is(await job.getState(), 'completed')
-            assert.is((job.returnvalue as { pid: number }).pid, healthy.pid, id)
-          }
-        } finally {
-          for (const one of nappers) await one.end()
+        const ids = Array.from({ length: 6 }, (_, i) => `nap${i}`)
+        // The first three are those of which two are left to another worker.
+        for (const [i, id] of ids.entries()) await add(queue, id, { ms: i < 3 ? 700 : 50 })
+        while (!nappers.every(({ said }) => said.includes('naps'))) await pause(20)
+        await at.redis.kill()
+        await pause(300)
+        await at.redis.start()
+        const jobs = await Promise.all(ids.map((id) => ended(queue, id)))
+        for (const { failedReason, returnvalue, id } of jobs) {
+          assert.is(failedReason ?? null, null, id)
+          assert.is((returnvalue as { pid: number }).pid, healthy.pid, id)
+        }
+        // It wakes up, ends its nap, and nobody believes it.
+        stopped.kill('SIGCONT')
+        await nappers[1].until(() => /: (done|lock lost)/.test(nappers[1].said))
+        await pause(300)
+        for (const id of ids) {
+          const job = (await queue.getJob(id)) as Job
+          assert.is(await job.getState(), 'completed')
+          assert.is((job.returnvalue as { pid: number }).pid, healthy.pid, id)
         }
       })(),
       LONG,
@@ -272,20 +249,19 @@ withRedis(
 
 withRedis('a password comes from the environment, and is shown nowhere', async () => {
   const own = await startRedis(['--requirepass', 'geheim'])
-  try {
-    const said = await messageOf(() => RedisPlace.open(own.url))
-    assert.match(said, /wants another password; .* environment, as SPIKEWASM_REDIS_PASSWORD/)
-    process.env.SPIKEWASM_REDIS_PASSWORD = 'falsch'
-    assert.match(await messageOf(() => RedisPlace.open(own.url)), /it wants another password/)
-    process.env.SPIKEWASM_REDIS_PASSWORD = 'geheim'
-    const open = await RedisPlace.open(own.url)
-    assert.is(await open.client.ping(), 'PONG')
-    assert.not.match(JSON.stringify(open.address), /geheim/)
-    await open.close()
-  } finally {
-    delete process.env.SPIKEWASM_REDIS_PASSWORD
-    await own.stop()
-  }
+  later(
+    () => own.stop(),
+    () => Reflect.deleteProperty(process.env, 'SPIKEWASM_REDIS_PASSWORD'),
+  )
+  const said = await messageOf(() => RedisPlace.open(own.url))
+  assert.match(said, /wants another password; .* environment, as SPIKEWASM_REDIS_PASSWORD/)
+  process.env.SPIKEWASM_REDIS_PASSWORD = 'falsch'
+  assert.match(await messageOf(() => RedisPlace.open(own.url)), /it wants another password/)
+  process.env.SPIKEWASM_REDIS_PASSWORD = 'geheim'
+  const open = await RedisPlace.open(own.url)
+  assert.is(await open.client.ping(), 'PONG')
+  assert.not.match(JSON.stringify(open.address), /geheim/)
+  await open.close()
   assert.match(
     await messageOf(async () => RedisPlace.open(`redis://127.0.0.1:${await freePort()}`)),
     /^--redis must be a Redis that answers, got redis:\/\/127\.0\.0\.1:\d+: nothing listens there$/,
@@ -303,26 +279,19 @@ withRedis('rediss:// is TLS, and a certificate that nobody vouches for is refuse
     const port = await freePort()
     const tls = ['--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key]
     const own = await startRedis([...tls, '--tls-auth-clients', 'no']).catch(() => undefined)
-    if (made.error || !own) {
-      skip('openssl is not installed, or redis-server has no TLS')
-      return
-    }
-    try {
-      const url = `rediss://localhost:${port}`
-      assert.match(await messageOf(() => RedisPlace.open(url)), /self-signed certificate/)
-      const script =
-        `import { RedisPlace } from ${JSON.stringify(new URL('../../src/scale/redis.js', import.meta.url))}\n` +
-        `const place = await RedisPlace.open(${JSON.stringify(url)})\n` +
-        'process.stdout.write(await place.client.ping())\nawait place.close()\n'
-      const { stdout, stderr } = spawnSync(
-        process.execPath,
-        ['--input-type=module', '-e', script],
-        { env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate }, encoding: 'utf8' },
-      )
-      assert.is(stdout, 'PONG', stderr)
-    } finally {
-      await own.stop()
-    }
+    if (own) later(() => own.stop())
+    if (made.error || !own) return skip('openssl is not installed, or redis-server has no TLS')
+    const url = `rediss://localhost:${port}`
+    assert.match(await messageOf(() => RedisPlace.open(url)), /self-signed certificate/)
+    const script =
+      `import { RedisPlace } from ${JSON.stringify(new URL('../../src/scale/redis.js', import.meta.url))}\n` +
+      `const place = await RedisPlace.open(${JSON.stringify(url)})\n` +
+      'process.stdout.write(await place.client.ping())\nawait place.close()\n'
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate },
+      encoding: 'utf8',
+    })
+    assert.is(stdout, 'PONG', stderr)
   }),
 )
 

@@ -6,23 +6,20 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { RedisPlace } from '../../src/scale/redis.js'
 import { main } from '../cli/command.js'
 import { parseLines, refuse, run as runHere, succeed } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
 import { folderKinds, writeData } from '../support/data-folders.js'
 import { isLong } from '../support/long.js'
 import { Program } from '../support/program.js'
-import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { redisSuite } from '../support/redis-suite.js'
 import { testUnless } from '../support/runner.js'
 import { weightsHash, withoutTimes } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
-const missing = noRedis()
-const check = testUnless(missing)
-const longCheck = testUnless(isLong ? undefined : 'it takes --long', check)
+const { test, withRedis, at, later } = redisSuite('rounds at Redis')
+const longCheck = testUnless(isLong ? undefined : 'it takes --long', withRedis)
 
 /** 12 rounds: an epoch of 46 steps has two whole ones, and one of 6 steps. */
 const training = [
@@ -31,11 +28,19 @@ const training = [
   ...['--compress', 'int8'],
 ]
 
+/** The place of a test: nothing of another one stands in its way. */
+const placeOf = (namespace: string) => ['--redis', at.redis.url, '--namespace', namespace]
+
+function start(...args: readonly string[]): Program {
+  const program = new Program([main, ...args])
+  later(() => program.end())
+  return program
+}
+
 /** @param lock seconds after which it is thought dead */
-function worker(redis: TestRedis, name: string, lock: number, shared?: string): Program {
-  const place = ['--redis', redis.url, '--namespace', name, '--kinds', 'rounds']
-  const more = shared === undefined ? [] : ['--shared', shared]
-  return new Program([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
+const worker = (namespace: string, lock: number, ...more: readonly string[]): Program => {
+  const own = ['--kinds', 'rounds', '--lock-duration', String(lock), ...more]
+  return start('worker', ...placeOf(namespace), ...own)
 }
 
 /** What of a run's records is no time. */
@@ -61,64 +66,45 @@ const wanted = (): Promise<Wanted> => {
 }
 
 /** Until all keys of runs in Redis expire; workers may still end what a dead process has begun. */
-async function expectNothingStays(url: string, namespace: string): Promise<void> {
-  const place = await RedisPlace.open(url, { namespace })
-  try {
-    for (;;) {
-      // The queue of all runs stays; a job in it has a number behind its name.
-      const ofRuns = (await place.client.keys(`${namespace}:*`)).filter(
-        (key) => !new RegExp(`^${namespace}:rounds@[^:]+:[a-z-]+$`).test(key),
-      )
-      const ttls = await Promise.all(ofRuns.map((key) => place.client.ttl(key)))
-      if (ttls.every((seconds) => seconds !== -1)) break
-      await pause(100)
-    }
-  } finally {
-    await place.close()
+async function expectNothingStays(namespace: string): Promise<void> {
+  for (;;) {
+    // The queue of all runs stays; a job in it has a number behind its name.
+    const ofRuns = (await at.place.client.keys(`${namespace}:*`)).filter(
+      (key) => !new RegExp(`^${namespace}:rounds@[^:]+:[a-z-]+$`).test(key),
+    )
+    const ttls = await Promise.all(ofRuns.map((key) => at.place.client.ttl(key)))
+    if (ttls.every((seconds) => seconds !== -1)) break
+    await pause(100)
   }
 }
 
-/** A Redis of its own, an empty folder, and workers, which are killed behind the test. */
-const scene = async (
-  body: (redis: TestRedis, workers: Program[], folder: string) => Promise<void>,
-): Promise<void> => {
-  const redis = await startRedis()
-  const workers: Program[] = []
-  try {
-    await withFolder((folder) => body(redis, workers, folder))
-  } finally {
-    await Promise.all(workers.map((one) => one.end()))
-    await redis.stop()
-  }
-}
-
-check('deaths of workers, of Redis and of its own process change no bit of a run', () =>
-  scene(async (redis, workers, folder) => {
+withRedis('deaths of workers, of Redis and of its own process change no bit of a run', () =>
+  withFolder(async (folder) => {
     const out = join(folder, 'run')
-    workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
+    const workers = [worker('deaths', 2), worker('deaths', 2)]
     await Promise.all(workers.map((one) => one.says('waiting for')))
-    const place = ['--redis', redis.url, '--namespace', 'deaths']
-    const first = new Program([main, ...training, ...place, '--out', out])
+    const place = placeOf('deaths')
+    const first = start(...training, ...place, '--out', out)
     // In the middle of a replica.
     await workers[0].says('begins')
     await workers[0].end()
-    workers[0] = worker(redis, 'deaths', 2)
+    worker('deaths', 2)
     await first.says('"epoch":1')
     await first.end()
     // What it has left there is forgotten.
-    await soon(expectNothingStays(redis.url, 'deaths'), 120)
-    const train = new Program([main, 'train', '--resume', out, ...place, '--json'])
+    await soon(expectNothingStays('deaths'), 120)
+    const train = start('train', '--resume', out, ...place, '--json')
     await train.says('"epoch":2')
-    await redis.kill()
-    await redis.start()
+    await at.redis.kill()
+    await at.redis.start()
     assert.is((await train.ended).code, 0, train.said)
     assert.is(await weightsHash(out), (await wanted()).hash)
     assert.equal(await figures(out), (await wanted()).records)
   }),
 )
 
-check('replicas are trained where the data have another path; other data are refused', () =>
-  scene(async (redis, workers, folder) => {
+withRedis('replicas are trained where the data have another path; other data are refused', () =>
+  withFolder(async (folder) => {
     const [here, there, other] = ['here', 'there/images', 'other/images']
     for (const [path, seed] of [
       [here, 1],
@@ -130,32 +116,29 @@ check('replicas are trained where the data have another path; other data are ref
       ...['train', ...folderKinds.images.args, '--data', here, '--model', 'mlp', '--epochs', '2'],
       ...['--batch-size', '5', '--threads', '1', '--replicas', '2', '--sync-every', '2', '--json'],
     ]
-    const at = (name: string) => ['--redis', redis.url, '--namespace', name]
-    workers.push(
-      new Program([main, 'worker', ...at('same'), '--data', join(folder, 'there')]),
-      new Program([main, 'worker', ...at('other'), '--data', join(folder, 'other')]),
-    )
+    start('worker', ...placeOf('same'), '--data', join(folder, 'there'))
+    start('worker', ...placeOf('other'), '--data', join(folder, 'other'))
     await succeed([...train, '--out', 'alone'], { cwd: folder })
-    await succeed([...train, '--out', 'out', ...at('same')], { cwd: folder })
+    await succeed([...train, '--out', 'out', ...placeOf('same')], { cwd: folder })
     const [a, b] = await Promise.all(
       ['alone', 'out'].map((name) => weightsHash(join(folder, name))),
     )
     assert.is(b, a)
     await refuse(
-      [...train, ...at('other')],
+      [...train, ...placeOf('other')],
       /one that differs in data\.samples, validation\.samples; give both/,
       { cwd: folder },
     )
   }),
 )
 
-check('weights go through a folder that all workers see, or who has none says so', () =>
-  scene(async (redis, workers, folder) => {
+withRedis('weights go through a folder that all workers see, or who has none says so', () =>
+  withFolder(async (folder) => {
     const [out, shared] = [join(folder, 'run'), join(folder, 'shared')]
     await mkdir(shared)
-    workers.push(worker(redis, 'folder', 30, shared), worker(redis, 'folder', 30, shared))
+    const workers = [0, 1].map(() => worker('folder', 30, '--shared', shared))
     await Promise.all(workers.map((one) => one.says('waiting for')))
-    const place = ['--redis', redis.url, '--namespace', 'folder', '--shared', shared]
+    const place = [...placeOf('folder'), '--shared', shared]
     const train = runHere([...training, ...place, '--out', out])
     let isOver = false
     const over = train.finally(() => {
@@ -163,9 +146,7 @@ check('weights go through a folder that all workers see, or who has none says so
     })
     while (!isOver && (await figures(out).catch(() => [])).length === 0) await pause(20)
     const held = await readdir(shared)
-    const open = await RedisPlace.open(redis.url, { namespace: 'folder' })
-    const inRedis = await open.client.keys('folder:store:*')
-    await open.close()
+    const inRedis = await at.place.client.keys('folder:store:*')
     const { code, stderr } = await over
     assert.is(code, 0, stderr)
     assert.is(await weightsHash(out), (await wanted()).hash)
@@ -182,42 +163,42 @@ check('weights go through a folder that all workers see, or who has none says so
   }),
 )
 
-check('who is told to end while Redis is gone ends, and the run goes on later', () =>
-  scene(async (redis, workers, folder) => {
+withRedis('who is told to end while Redis is gone ends, and the run goes on later', () =>
+  withFolder(async (folder) => {
     const out = join(folder, 'run')
-    workers.push(worker(redis, 'gone', 5))
-    await workers[0].says('waiting for')
-    const place = ['--redis', redis.url, '--namespace', 'gone']
+    const first = worker('gone', 5)
+    await first.says('waiting for')
+    const place = placeOf('gone')
     // It has not ended before it is told to.
     const short = ['--epochs', '500', '--limit-train', '320']
-    const train = new Program([main, ...training, ...short, ...place, '--out', out])
+    const train = start(...training, ...short, ...place, '--out', out)
     await train.says('"epoch":1')
-    await redis.kill()
-    await Promise.all([train, workers[0]].map((one) => one.says('is lost')))
-    for (const { child } of [train, workers[0]]) child.kill('SIGTERM')
-    assert.is((await soon(workers[0].ended)).code, 143, workers[0].said)
+    await at.redis.kill()
+    await Promise.all([train, first].map((one) => one.says('is lost')))
+    for (const { child } of [train, first]) child.kill('SIGTERM')
+    assert.is((await soon(first.ended)).code, 143, first.said)
     assert.is((await soon(train.ended)).code, 143, train.said)
-    await redis.start()
-    workers[0] = worker(redis, 'gone', 5)
-    const second = new Program([main, 'train', '--resume', out, ...place, '--json'])
+    await at.redis.start()
+    const other = worker('gone', 5)
+    const second = start('train', '--resume', out, ...place, '--json')
     await second.says('"epoch":')
-    for (const { child } of [second, workers[0]]) child.kill('SIGTERM')
-    assert.is((await soon(workers[0].ended)).code, 143, workers[0].said)
+    for (const { child } of [second, other]) child.kill('SIGTERM')
+    assert.is((await soon(other.ended)).code, 143, other.said)
     assert.is((await soon(second.ended)).code, 143, second.said)
   }),
 )
 
 longCheck('a replica that does not end is done by another worker', () =>
-  scene(async (redis, workers, folder) => {
+  withFolder(async (folder) => {
     const out = join(folder, 'run')
     // Its lock outlives the test: nothing but the bound can help.
-    workers.push(worker(redis, 'late', 600))
-    await workers[0].says('waiting for')
-    const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '5']
-    const train = new Program([main, ...training, ...place, '--out', out])
-    await workers[0].says('begins')
-    workers[0].child.kill('SIGSTOP')
-    workers.push(worker(redis, 'late', 600))
+    const stuck = worker('late', 600)
+    await stuck.says('waiting for')
+    const place = [...placeOf('late'), '--replace-after', '5']
+    const train = start(...training, ...place, '--out', out)
+    await stuck.says('begins')
+    stuck.child.kill('SIGSTOP')
+    worker('late', 600)
     assert.is((await train.ended).code, 0, train.said)
     assert.match(train.said, /has not ended within \d+ s; another worker does it as well/)
     assert.is(await weightsHash(out), (await wanted()).hash)

@@ -4,20 +4,26 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { RedisPlace } from '../../src/scale/redis.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere, succeed } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
 import { writeData } from '../support/data-folders.js'
 import { ofLong } from '../support/long.js'
 import { Program } from '../support/program.js'
-import { noRedis, startRedis } from '../support/redis.js'
-import { testUnless } from '../support/runner.js'
+import { redisSuite } from '../support/redis-suite.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 import { hashAlone, scaleChaos, Victim } from './chaos.js'
+
+const { test, withRedis, at, later } = redisSuite('sweeps')
+
+/** A worker at the suite's Redis, which is killed behind the test. */
+function victim(...args: readonly string[]): Victim {
+  const made = new Victim(['--redis', at.redis.url, ...args])
+  later(() => made.end('SIGKILL'))
+  return made
+}
 
 const tiny = { limitTrain: 96, limitTest: 50, timeSteps: 2, threads: 1 }
 
@@ -122,8 +128,6 @@ test('a sweep whose process was killed is not running, whoever has its number no
     assert.match(stderr, /the sweep is not running/)
   }))
 
-const withRedis = testUnless(noRedis())
-
 withRedis('runs of killed workers end with the bits of runs alone, each once', async () => {
   // A run for each worker; more come with `npm test -- --long`.
   const runs = ofLong(2, 4)
@@ -136,120 +140,92 @@ withRedis('runs of killed workers end with the bits of runs alone, each once', a
 
 withRedis('a run goes on at a worker whose data have another path', () =>
   withFolder(async (folder) => {
-    const redis = await startRedis()
-    const place = await RedisPlace.open(redis.url)
     const paths = ['here', 'one', 'other machine/sets'].map((name) => join(folder, name))
     for (const path of paths) await writeData(join(path, 'events'), 'events')
     const [here, ...elsewhere] = paths
-    const [one, two] = elsewhere.map((data) => new Victim(['--redis', redis.url, '--data', data]))
-    try {
-      const base = { dataset: 'events', timeSteps: 2, eventSize: 8, model: 'mlp', batchSize: 2 }
-      const spec = await write(folder, {
-        base: { ...base, epochs: 400, threads: 1 },
-        grid: { seed: [1] },
-      })
-      const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url]
-      const sweep = runHere([...args, '--data', here, '--json'])
-      one.start()
-      const isStored = async () =>
-        (await place.client.keys('*:head:checkpoint-*')).length > 0 || one.said.includes(': done')
-      while (!(await isStored())) await pause(20)
-      assert.not.match(one.said, /: done/)
-      await one.end('SIGKILL')
-      two.start()
-      const { stdout, stderr, code } = await sweep
-      assert.is(code, 0, stderr)
-      assert.match(two.said, /: goes on with what another worker has left/)
-      assert.not.match(two.said, /begins anew/)
-      const [{ options, weightsSha256 }] = parseLines(stdout)
-      const alone = await hashAlone(options as object, join(folder, 'alone'), [
-        ...['--data', join(here, 'events')],
-      ])
-      assert.is(weightsSha256, alone)
-    } finally {
-      await Promise.all([one.end('SIGKILL'), two.end('SIGKILL')])
-      await place.close()
-      await redis.stop()
-    }
+    const [one, two] = elsewhere.map((data) => victim('--data', data))
+    const base = { dataset: 'events', timeSteps: 2, eventSize: 8, model: 'mlp', batchSize: 2 }
+    const spec = await write(folder, {
+      base: { ...base, epochs: 400, threads: 1 },
+      grid: { seed: [1] },
+    })
+    const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', at.redis.url]
+    const sweep = runHere([...args, '--data', here, '--json'])
+    one.start()
+    const isStored = async () =>
+      (await at.place.client.keys('*:head:checkpoint-*')).length > 0 || one.said.includes(': done')
+    while (!(await isStored())) await pause(20)
+    assert.not.match(one.said, /: done/)
+    await one.end('SIGKILL')
+    two.start()
+    const { stdout, stderr, code } = await sweep
+    assert.is(code, 0, stderr)
+    assert.match(two.said, /: goes on with what another worker has left/)
+    assert.not.match(two.said, /begins anew/)
+    const [{ options, weightsSha256 }] = parseLines(stdout)
+    const alone = await hashAlone(options as object, join(folder, 'alone'), [
+      ...['--data', join(here, 'events')],
+    ])
+    assert.is(weightsSha256, alone)
   }),
 )
 
 withRedis('files of runs go through a folder that all workers see', () =>
   withFolder(async (folder) => {
-    const redis = await startRedis()
     const [out, shared] = [join(folder, 'out'), join(folder, 'shared')]
     await mkdir(shared)
-    const place = ['--redis', redis.url, '--shared', shared]
-    const workers = [0, 1].map(() => new Victim(place))
-    try {
-      for (const worker of workers) worker.start()
-      const base = { ...tiny, model: 'mlp', epochs: 2 }
-      const lr = [0.1, 0.2]
-      const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
-      const args = ['sweep', spec, '--out', out, ...place, '--json']
-      const { stdout, stderr } = await succeed(args)
-      // On a slow machine the sweep is there before the workers, and says so.
-      assert.is(stderr.replace(/^spikewasm: no worker is there; .+\n/, ''), '')
-      const lines = parseLines(stdout).slice(0, -1)
-      assert.is(lines.length, 2)
-      const [winner] = lines.filter(({ state }) => state === 'finished')
-      const alone = await hashAlone(winner.options as object, join(folder, 'alone'))
-      assert.is(winner.weightsSha256, alone)
-      assert.is(await weightsHash(join(out, 'runs', String(winner.id))), alone)
-      const open = await RedisPlace.open(redis.url)
-      assert.equal(await open.client.keys('*:store:*'), [])
-      await open.close()
-    } finally {
-      await Promise.all(workers.map((worker) => worker.end('SIGKILL')))
-      await redis.stop()
-    }
+    const place = ['--namespace', 'other', '--shared', shared]
+    for (const worker of [0, 1].map(() => victim(...place))) worker.start()
+    const base = { ...tiny, model: 'mlp', epochs: 2 }
+    const lr = [0.1, 0.2]
+    const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
+    const redis = ['--redis', at.redis.url, ...place, '--json']
+    const { stdout, stderr } = await succeed(['sweep', spec, '--out', out, ...redis])
+    // On a slow machine the sweep is there before the workers, and says so.
+    assert.is(stderr.replace(/^spikewasm: no worker is there; .+\n/, ''), '')
+    const lines = parseLines(stdout).slice(0, -1)
+    assert.is(lines.length, 2)
+    const [winner] = lines.filter(({ state }) => state === 'finished')
+    const alone = await hashAlone(winner.options as object, join(folder, 'alone'))
+    assert.is(winner.weightsSha256, alone)
+    assert.is(await weightsHash(join(out, 'runs', String(winner.id))), alone)
+    assert.equal(await at.place.client.keys('other:store:*'), [])
   }),
 )
 
 withRedis('a worker that is told to end in a run while Redis is gone ends', () =>
   withFolder(async (folder) => {
-    const redis = await startRedis()
-    const worker = new Victim(['--redis', redis.url])
-    try {
-      worker.start()
-      const spec = await write(folder, { base: { epochs: 200 }, grid: { seed: [1] } })
-      const sweep = run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
-      await worker.until(() => worker.isBusy)
-      await redis.kill()
-      await worker.says('is lost')
-      await soon(worker.end('SIGTERM'), 60)
-      await redis.start()
-      await succeed(['sweep', 'stop', join(folder, 'out')])
-      assert.is((await sweep).code, 1)
-    } finally {
-      await worker.end('SIGKILL')
-      await redis.stop()
-    }
+    const worker = victim()
+    worker.start()
+    const spec = await write(folder, { base: { epochs: 200 }, grid: { seed: [1] } })
+    const sweep = run(['sweep', spec, '--out', join(folder, 'out'), '--redis', at.redis.url])
+    await worker.until(() => worker.isBusy)
+    await at.redis.kill()
+    await worker.says('is lost')
+    await soon(worker.end('SIGTERM'), 60)
+    await at.redis.start()
+    await succeed(['sweep', 'stop', join(folder, 'out')])
+    assert.is((await sweep).code, 1)
   }),
 )
 
 withRedis('a limit of memory or time ends a run, and the worker goes on', () =>
   withFolder(async (folder) => {
-    const redis = await startRedis()
-    try {
-      const base = { ...tiny, model: 'mlp', epochs: 1 }
-      const spec = await write(folder, { base, grid: { seed: [1] } })
-      const sweep = async (...more: string[]) => {
-        const worker = new Victim(['--redis', redis.url, ...more])
-        worker.start()
-        const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url]
-        // Without a worker a sweep waits for ever.
-        return soon(runHere(args), 120).finally(() => worker.end('SIGTERM'))
-      }
-      const { stdout, code } = await sweep('--memory-limit', '20')
-      assert.is(code, 1)
-      assert.match(stdout, /more than its limit of 20 MB \(--memory-limit\)/)
-      // A job that has failed is tried again when the sweep is.
-      const again = await sweep()
-      assert.is(again.code, 0, again.stderr)
-    } finally {
-      await redis.stop()
+    const base = { ...tiny, model: 'mlp', epochs: 1 }
+    const spec = await write(folder, { base, grid: { seed: [1] } })
+    const sweep = async (...more: string[]) => {
+      const worker = victim(...more)
+      worker.start()
+      const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', at.redis.url]
+      // Without a worker a sweep waits for ever.
+      return soon(runHere(args), 120).finally(() => worker.end('SIGTERM'))
     }
+    const { stdout, code } = await sweep('--memory-limit', '20')
+    assert.is(code, 1)
+    assert.match(stdout, /more than its limit of 20 MB \(--memory-limit\)/)
+    // A job that has failed is tried again when the sweep is.
+    const again = await sweep()
+    assert.is(again.code, 0, again.stderr)
   }),
 )
 

@@ -13,7 +13,6 @@ import { adam } from '../../src/index.js'
 import { fitWith } from '../../src/scale/rounds/fit.js'
 import { RedisCrew } from '../../src/scale/rounds/queue.js'
 import { envelopeOf, noteModels, noteVersion, otherVersions } from '../../src/scale/store.js'
-import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
@@ -22,16 +21,11 @@ import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
 import { compileSmall, toy } from '../support/toy.js'
 
-const { test, withRedis, at, openQueue } = redisSuite('versions')
+const { test, withRedis, at, openQueue, work } = redisSuite('versions')
 
 const OTHER = '9.9.9'
 
-const limits = { memoryMB: 1e6, seconds: 1000 }
-const echo = (kind: string): AnyKind => ({
-  kind,
-  check: (payload) => payload,
-  run: async (payload) => payload,
-})
+const echo = async (payload: unknown): Promise<unknown> => payload
 const waitFor = (isSo: () => boolean | Promise<boolean>): Promise<void> =>
   soon(
     (async () => {
@@ -49,33 +43,29 @@ withRedis('a worker leaves jobs of another version to others, and says so once',
   assert.equal(await otherVersions(at.place, 'echoes'), [OTHER])
   const [news, aside]: string[][] = [[], []]
   const start = (version?: string) =>
-    startWorker(at.place, {
-      ...{ kinds: [echo('echoes')], concurrency: 1, limits, version },
+    work('echoes', echo, {
+      version,
       onNews: (line) => news.push(line),
       onAside: (line) => aside.push(line),
     })
   const worker = await start()
-  try {
-    const mine = await own.add('job', envelopeOf('echoes', 'mine'))
-    await waitFor(() => mine.isCompleted())
-    assert.is(await worker.isIdle(), true)
-    assert.is(await foreign.getState(), 'waiting')
-    const made = (await theirs.getJob(`${foreign.id}`))!
-    assert.equal([made.attemptsMade, made.attemptsStarted], [0, 0])
-    assert.equal(aside, [
-      `jobs of echoes at ${at.redis.url} are of spikewasm 9.9.9; this worker is of spikewasm ` +
-        `${VERSION} and leaves them to others, because another version may compute other bits; ` +
-        'to do them, end it and install the same: npm install spikewasm@9.9.9',
-    ])
-    assert.is(news.length, 2)
-  } finally {
-    await worker.close()
-  }
+  const mine = await own.add('job', envelopeOf('echoes', 'mine'))
+  await waitFor(() => mine.isCompleted())
+  assert.is(await worker.isIdle(), true)
+  assert.is(await foreign.getState(), 'waiting')
+  const left = (await theirs.getJob(`${foreign.id}`))!
+  assert.equal([left.attemptsMade, left.attemptsStarted], [0, 0])
+  assert.equal(aside, [
+    `jobs of echoes at ${at.redis.url} are of spikewasm 9.9.9; this worker is of spikewasm ` +
+      `${VERSION} and leaves them to others, because another version may compute other bits; ` +
+      'to do them, end it and install the same: npm install spikewasm@9.9.9',
+  ])
+  assert.is(news.length, 2)
+  await worker.close()
   // One of theirs would take it.
-  const right = await start(OTHER)
+  await start(OTHER)
   const taken = async (): Promise<boolean> => (await foreign.getState()) !== 'waiting'
   await waitFor(taken)
-  await right.close()
 })
 
 withRedis('a sweep with workers of other versions alone says so, and its jobs wait', () =>
@@ -83,9 +73,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     const spec = join(folder, 'sweep.json')
     const base = { epochs: 1, limitTrain: 64, limitTest: 10, timeSteps: 1, threads: 1 }
     await writeFile(spec, JSON.stringify({ base, grid: { seed: [1] } }))
-    const wrong = await startWorker(at.place, {
-      ...{ kinds: [echo('runs')], concurrency: 2, limits, version: OTHER },
-    })
+    const wrong = await work('runs', echo, { concurrency: 2, version: OTHER })
     const out = join(folder, 'out')
     const sweep = new Program([main, 'sweep', spec, '--out', out, '--redis', at.redis.url])
     const queue = openQueue('runs', VERSION)
@@ -132,9 +120,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
 )
 
 withRedis('so does a training in rounds, and whether workers have its network', async () => {
-  const wrong = await startWorker(at.place, {
-    ...{ kinds: [echo('rounds')], concurrency: 2, limits, version: OTHER },
-  })
+  await work('rounds', echo, { concurrency: 2, version: OTHER })
   const model = await compileSmall()
   const fit = { epochs: 1, optimizer: adam({ lr: 0.01 }) }
   const rounds = { replicas: 2, syncEvery: 2 }
@@ -165,19 +151,15 @@ withRedis('so does a training in rounds, and whether workers have its network', 
     await training
     return news[0]
   }
-  try {
-    const start = `^no worker has taken a replica yet; start one with .* --redis ${at.redis.url}; `
-    const aside = 'workers of spikewasm 9\\.9\\.9 are'
-    const sha256 = 'a'.repeat(64)
-    const own = { model: 'net.mjs', modelSha256: sha256 }
-    const lack = `no worker has the network net.mjs .SHA-256 ${sha256}.; .* --models FOLDER; `
-    assert.match(await lonely({ model: 'mlp' }), new RegExp(start + aside))
-    assert.match(await lonely(own), new RegExp(start + lack + aside))
-    await noteModels(at.place, [sha256], 60)
-    assert.match(await lonely(own), new RegExp(start + aside))
-  } finally {
-    await wrong.close()
-  }
+  const start = `^no worker has taken a replica yet; start one with .* --redis ${at.redis.url}; `
+  const aside = 'workers of spikewasm 9\\.9\\.9 are'
+  const sha256 = 'a'.repeat(64)
+  const own = { model: 'net.mjs', modelSha256: sha256 }
+  const lack = `no worker has the network net.mjs .SHA-256 ${sha256}.; .* --models FOLDER; `
+  assert.match(await lonely({ model: 'mlp' }), new RegExp(start + aside))
+  assert.match(await lonely(own), new RegExp(start + lack + aside))
+  await noteModels(at.place, [sha256], 60)
+  assert.match(await lonely(own), new RegExp(start + aside))
 })
 
 test.run()

@@ -3,7 +3,8 @@
 import type { Queue } from 'bullmq'
 import { suite } from 'uvu'
 import { RedisPlace } from '../../src/scale/redis.js'
-import { queueOf } from '../../src/scale/store.js'
+import { type Json, queueOf } from '../../src/scale/store.js'
+import { type AnyKind, startWorker, type WorkerOptions } from '../../src/scale/worker.js'
 import { disposeModels } from './models.js'
 import { noRedis, startRedis, type TestRedis } from './redis.js'
 import { testUnless } from './runner.js'
@@ -14,18 +15,28 @@ export interface AtRedis {
   place: RedisPlace
 }
 
+/** No limit. */
+const limits = { memoryMB: 1e6, seconds: 1000 }
+
 /**
  * A suite with a Redis of its own.
  *
- * @returns `test` for what needs no Redis, `withRedis` for what does, and `openQueue` for a queue
- *   of a kind of jobs, of this version or another, which is closed behind the tests
+ * @returns `test` for what needs no Redis, `withRedis` for what does; `later` says what is done
+ *   behind the test, however it ends; `openQueue` gives a queue of a kind of jobs, of this version
+ *   or another, and `work` begins a worker that does one job of a kind at a time so, both of which
+ *   are closed by themselves
  */
 export function redisSuite(name: string) {
   const reason = noRedis()
   const test = suite(name)
   const at = {} as AtRedis
   const queues: Queue[] = []
-  test.after.each(disposeModels)
+  const ends: (() => unknown)[] = []
+  const later = (...more: readonly (() => unknown)[]): void => void ends.push(...more)
+  test.after.each(async () => {
+    await Promise.all(ends.splice(0).map((end) => end()))
+    await disposeModels()
+  })
   if (!reason) {
     test.before(async () => {
       at.redis = await startRedis()
@@ -46,5 +57,16 @@ export function redisSuite(name: string) {
     queues.push(queue)
     return queue
   }
-  return { test, withRedis: testUnless(reason, test), at, openQueue }
+  const work = async (
+    kind: string,
+    run: AnyKind['run'],
+    more: Omit<Partial<WorkerOptions>, 'kinds'> = {},
+  ) => {
+    const own: AnyKind = { kind, check: (payload: Json) => payload, run }
+    const options = { kinds: [own], concurrency: 1, limits, ...more }
+    const worker = await startWorker(at.place, options)
+    later(() => worker.close())
+    return worker
+  }
+  return { test, withRedis: testUnless(reason, test), at, openQueue, work, later }
 }
