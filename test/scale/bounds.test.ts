@@ -5,8 +5,8 @@ import { platform } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { ReplyBound } from '../../src/scale/replies.js'
-import { folderStore, redisStore } from '../../src/scale/store.js'
-import { messageOf, withFolder } from '../files/temporary.js'
+import { type BlobStore, folderStore, redisStore } from '../../src/scale/store.js'
+import { expectRefusal, expectRefusals, withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { testUnless } from '../support/runner.js'
@@ -88,37 +88,65 @@ test('what is too long is left out, and what follows is read', () => {
   assert.throws(line(2 ** 16 + 1), /line of an answer is too long/)
 })
 
-withRedis(
-  'a store asks for the size first: of what its head says, and of what may be',
-  async () => {
-    const { place } = at
-    const { client } = place
-    const store = redisStore(place, 1000)
-    const limit = { bytes: 3000, of: 'for a test' }
-    const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
+const any = { bytes: Number.POSITIVE_INFINITY, of: 'for a test' }
+const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
+
+/** What Redis in pieces or as a whole and a folder do alike. */
+async function expectStore(store: BlobStore): Promise<void> {
+  for (const each of [bytes, bytes.slice(0, 3), new Uint8Array(0)]) {
+    await store.put('some.bytes', each)
+    assert.equal(await store.get('some.bytes', any), each)
+  }
+  await store.put('some.bytes', bytes)
+  assert.equal(await store.get('some.bytes', { ...any, bytes: 2500 }), bytes)
+  await expectRefusals([
+    [
+      () => store.get('some.bytes', { ...any, bytes: 2499 }),
+      /^some\.bytes must have at most 2499 bytes, for a test, got 2500$/,
+    ],
+    [() => store.get('../x', any), /^a name of stored bytes must be letters/],
+    [() => store.put('a/b', bytes), /^a name of stored bytes must be letters/],
+  ])
+  await store.remove('some.bytes')
+  assert.is(await store.get('some.bytes', any), undefined)
+}
+
+withRedis('bytes in Redis come back whole, in pieces too, and expire', async () => {
+  const { client } = at.place
+  const keys = (): Promise<string[]> => client.keys('spikewasm:store:*')
+  for (const chunk of [1000, 1 << 20]) {
+    const store = redisStore(at.place, chunk)
+    await expectStore(store)
+    assert.equal(await keys(), [])
     await store.put('some', bytes)
-    assert.equal(await store.get('some', limit), bytes)
-    assert.is(
-      await messageOf(() => store.get('some', { ...limit, bytes: 2499 })),
-      'some must have at most 2499 bytes, for a test, got 2500',
-    )
-    const [key] = (await client.keys('spikewasm:store:bytes:some:*')).filter((k) =>
-      k.endsWith(':1'),
-    )
-    await client.append(key, 'more')
-    assert.match(
-      await messageOf(() => store.get('some', limit)),
-      /^some must have the 2500 bytes that its head in Redis says, got 2504; something else writes/,
-    )
-    await client.del(key)
-    assert.is(await store.get('some', limit), undefined)
-    await client.hset(key, 'a', 'b')
-    assert.match(await messageOf(() => store.get('some', limit)), /got something else; something/)
-    await client.del('spikewasm:store:head:some')
-    await client.hset('spikewasm:store:head:some', 'a', 'b')
-    assert.is(await store.get('some', limit), undefined)
-  },
-)
+    await store.put('some', bytes.subarray(0, 3))
+    // Nothing of the longer ones is left.
+    assert.is((await keys()).length, 2)
+    for (const key of await keys()) assert.ok((await client.ttl(key)) > 0)
+    await store.remove('some')
+  }
+})
+
+withRedis('bytes that others have changed in Redis are told, or as if they were gone', async () => {
+  const { client } = at.place
+  const store = redisStore(at.place, 1000)
+  await store.put('some', bytes)
+  const keys = await client.keys('spikewasm:store:bytes:some:*')
+  const key = `${keys.find((each) => each.endsWith(':1'))}`
+  const get = () => store.get('some', any)
+  await client.append(key, 'more')
+  await expectRefusal(
+    get,
+    /^some must have the 2500 bytes that its head in Redis says, got 2504; something else writes/,
+  )
+  await client.del(key)
+  assert.is(await get(), undefined)
+  await client.hset(key, 'a', 'b')
+  await expectRefusal(get, /got something else; something/)
+  await client.del('spikewasm:store:head:some')
+  await client.hset('spikewasm:store:head:some', 'a', 'b')
+  assert.is(await get(), undefined)
+})
 
 withRedis('what is no head, and what changes while it is read, is not there', async () => {
   const { client } = at.place
@@ -130,16 +158,17 @@ withRedis('what is no head, and what changes while it is read, is not there', as
   const text = `${await client.get('spikewasm:store:head:x')}`
   const head = JSON.parse(text) as Record<string, unknown>
   const bytesKey = `spikewasm:store:bytes:x:${head.nonce}:0`
-  const heads: [unknown, boolean][] = [
-    [head, true],
-    [{ ...head, more: ' '.repeat(1000 - text.length - ',"more":""'.length) }, true],
-    [{ ...head, more: ' '.repeat(1002 - text.length - ',"more":""'.length) }, false],
-    ...(
-      [
-        ...[{ chunks: 4097 }, { chunks: -1 }, { bytes: -1 }, { bytes: 1.5 }, { nonce: 'x' }],
-        ...[{ sha256: 1 }, { nonce: '0'.repeat(17) }],
-      ] as const
-    ).map((more): [unknown, boolean] => [{ ...head, ...more }, false]),
+  const filled = (length: number): object => {
+    const more = ' '.repeat(length - text.length - ',"more":""'.length)
+    return { ...head, more }
+  }
+  const wrong = [
+    ...[{ chunks: 4097 }, { chunks: -1 }, { bytes: -1 }, { bytes: 1.5 }, { nonce: 'x' }],
+    ...[{ sha256: 1 }, { nonce: '0'.repeat(17) }],
+  ].map((more) => ({ ...head, ...more }))
+  const heads = [
+    ...[head, filled(1000)].map((each) => [each, true] as const),
+    ...[filled(1002), ...wrong].map((each) => [each, false] as const),
   ]
   for (const [each, isThere] of heads) {
     await client.set('spikewasm:store:head:x', JSON.stringify(each))
@@ -155,7 +184,6 @@ withRedis('what is no head, and what changes while it is read, is not there', as
   await client.set('spikewasm:store:head:x', JSON.stringify({ ...head, bytes: 0, chunks: 0 }))
   assert.is(await get('x'), undefined, 'none, of another hash')
   await store.put('e', new Uint8Array(0), 100)
-  assert.equal(await get('e'), new Uint8Array(0))
   assert.is(await client.ttl('spikewasm:store:head:e'), 100)
   // Larger than what is read at a time.
   const large = new Uint8Array(4 * 2 ** 20 + 5).fill(7)
@@ -165,10 +193,11 @@ withRedis('what is no head, and what changes while it is read, is not there', as
   await whole.remove('large')
 })
 
-test('a folder forgets what nobody has written for a week', () =>
+test('a folder does as Redis does, and forgets what nobody has written for a week', () =>
   withFolder(async (folder) => {
     const store = await folderStore(folder)
-    const limit = { bytes: 100, of: 'x' }
+    await expectStore(store)
+    await expectRefusal(() => folderStore(join(folder, 'none')), /^--shared must be/)
     for (const name of ['old', 'new']) await store.put(name, Uint8Array.of(1, 2))
     const file = (name: string): string => join(folder, `${name}.spikewasm-bytes`)
     const week = 7 * 24 * 3600
@@ -183,19 +212,10 @@ test('a folder forgets what nobody has written for a week', () =>
     const whole = await readFile(file('new'))
     for (const bytes of [whole.subarray(0, 33), whole.subarray(0, 31), Buffer.alloc(34)]) {
       await writeFile(file('new'), bytes)
-      assert.is(await store.get('new', limit), undefined)
+      assert.is(await store.get('new', any), undefined)
     }
     await writeFile(file('new'), whole)
-    assert.equal(await store.get('new', limit), Uint8Array.of(1, 2))
-  }))
-
-test('so does a folder', () =>
-  withFolder(async (folder) => {
-    const store = await folderStore(folder)
-    await store.put('some', new Uint8Array(2500))
-    assert.equal(await store.get('some', { bytes: 2500, of: 'x' }), new Uint8Array(2500))
-    const message = await messageOf(() => store.get('some', { bytes: 2499, of: 'for a test' }))
-    assert.is(message, 'some must have at most 2499 bytes, for a test, got 2500')
+    assert.equal(await store.get('new', any), Uint8Array.of(1, 2))
   }))
 
 const onLinux = testUnless(platform() === 'linux' ? undefined : 'it takes Linux', withRedis)

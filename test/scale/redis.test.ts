@@ -1,5 +1,5 @@
 // runs: waits
-/** Workers and bytes with a real Redis: deaths, restarts, stopped processes, passwords, TLS. */
+/** Workers with a real Redis: deaths, restarts, stopped processes, passwords, TLS. */
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,7 +16,7 @@ import { filesName } from '../../src/cli/sweep/job.js'
 import { RemoteExecutor } from '../../src/cli/sweep/remote.js'
 import { checkRun } from '../../src/cli/sweep/spec.js'
 import { RedisPlace } from '../../src/scale/redis.js'
-import { envelopeOf, folderStore, redisStore } from '../../src/scale/store.js'
+import { envelopeOf, redisStore } from '../../src/scale/store.js'
 import { type JobContext, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../files/temporary.js'
 import { Program } from '../support/program.js'
@@ -43,39 +43,6 @@ async function ended(queue: Queue, id: string): Promise<Job> {
 const LONG = 120
 /** No limit. */
 const any = { bytes: Number.POSITIVE_INFINITY, of: 'any' }
-
-withRedis('bytes come back whole, in pieces too, and expire', async () => {
-  const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
-  for (const chunk of [1000, 1 << 20]) {
-    const store = redisStore(at.place, chunk)
-    await store.put('some.bytes', bytes)
-    assert.equal(await store.get('some.bytes', any), bytes)
-    await store.put('some.bytes', bytes.subarray(0, 3))
-    assert.equal(await store.get('some.bytes', any), bytes.slice(0, 3))
-    // Nothing of the longer ones is left.
-    assert.is((await at.place.client.keys('spikewasm:store:*')).length, 2)
-    for (const key of await at.place.client.keys('spikewasm:store:*'))
-      assert.ok((await at.place.client.ttl(key)) > 0)
-    await store.remove('some.bytes')
-    assert.is(await store.get('some.bytes', any), undefined)
-    assert.is((await at.place.client.keys('spikewasm:store:*')).length, 0)
-    await store.put('empty', new Uint8Array(0), 1)
-    assert.equal(await store.get('empty', any), new Uint8Array(0))
-    await store.remove('empty')
-    assert.match(await messageOf(() => store.get('../x', any)), /^a name of stored bytes must be/)
-  }
-})
-
-test('a folder keeps bytes as Redis does', () =>
-  withFolder(async (folder) => {
-    const store = await folderStore(folder)
-    await store.put('a', Uint8Array.of(1, 2, 3))
-    assert.equal(await store.get('a', any), Uint8Array.of(1, 2, 3))
-    await store.remove('a')
-    assert.is(await store.get('a', any), undefined)
-    assert.match(await messageOf(() => store.put('a/b', new Uint8Array(1))), /must be letters/)
-    assert.match(await messageOf(() => folderStore(join(folder, 'none'))), /^--shared must be/)
-  }))
 
 withRedis('a job that is submitted twice is done once; one that fails is tried again', async () => {
   let runs = 0
