@@ -4,95 +4,70 @@ import * as assert from 'node:assert'
 import { methodNames } from '../../src/compile/methods.js'
 import { nirTree } from '../../src/files/nir/from-model.js'
 import * as api from '../../src/index.js'
-import type { NetworkJson, NodeJson } from '../../src/network/json.js'
+import type { NetworkJson } from '../../src/network/json.js'
+import { type Signal, Sketch } from '../support/draw/sketch.js'
 import { testRandom } from '../support/engine.js'
 
 type Random = () => number
 const below = (random: Random, n: number): number => Math.floor(random() * n)
 
-/** A node with what is known of its output. */
-interface Made {
-  readonly node: NodeJson
-  readonly channels: number
-  readonly flat: boolean
-}
-
 const SIZE = 4
+const input = [2, SIZE, SIZE] as const
+const sketch = (): Sketch => new Sketch(input, 'bptt', 'm', 2)
 
-/** Makes nodes one behind the other; node 0 is the input, an image of 2 channels. */
-class Draft {
-  readonly made: Made[] = []
-
-  shapeOf(index: number): Pick<Made, 'channels' | 'flat'> {
-    return index === 0 ? { channels: 2, flat: false } : this.made[index - 1]
-  }
-  get last(): number {
-    return this.made.length
-  }
-  layer({ kind, ...layer }: api.Layer, from: number, to: Partial<Made> = {}): number {
-    const node = { kind, name: `n${this.last}`, inputs: [from], layer: { ...layer } }
-    this.made.push({ ...this.shapeOf(from), ...to, node })
-    return this.last
-  }
-  join(kind: 'add' | 'concat', inputs: readonly number[]): number {
-    const all = inputs.map((index) => this.shapeOf(index))
-    const channels = kind === 'add' ? all[0].channels : all.reduce((n, of) => n + of.channels, 0)
-    this.made.push({ node: { kind, name: `n${this.last}`, inputs }, channels, flat: all[0].flat })
-    return this.last
-  }
-  /** Nodes whose output may be added to that of one. */
-  like(index: number): number[] {
-    const { channels, flat } = this.shapeOf(index)
-    const isLike = (of: Pick<Made, 'channels' | 'flat'>): boolean =>
-      of.channels === channels && of.flat === flat
-    return Array.from({ length: this.last + 1 }, (_, i) => i).filter((i) => isLike(this.shapeOf(i)))
-  }
+/** Signals that may be added to one. */
+function like({ signals }: Sketch, index: number): number[] {
+  const { shape, flat } = signals[index]
+  const isLike = (of: Signal): boolean => of.flat === flat && `${of.shape}` === `${shape}`
+  return [...signals.keys()].filter((i) => isLike(signals[i]))
 }
 
-/** A layer that changes no shape, or a convolution. */
-function oneLayer(draft: Draft, random: Random, from: number): number {
-  const { channels, flat } = draft.shapeOf(from)
-  const kinds: (() => api.Layer)[] = [
+const smooth = { stride: 1, padding: 1 }
+
+/** Puts a layer that changes no shape, or flattens. */
+function oneLayer(draft: Sketch, random: Random, from: number): number {
+  const { shape, flat } = draft.signals[from]
+  const [channels] = shape
+  const plain: (() => api.Layer)[] = [
     api.identity,
     api.relu,
     api.lif,
     () => api.scale(random() < 0.2 ? -1 : 0.5),
     () => api.dropout(0.2),
     () => api.delay(1),
-    ...(flat ? [] : [() => api.avgPool2d(3, { stride: 1, padding: 1 })]),
-    ...(flat ? [] : [() => api.maxPool2d(3, { stride: 1, padding: 1 })]),
-    ...(flat || channels > 64 ? [] : [() => api.batchNorm2d(channels)]),
-    ...(flat || channels > 64
-      ? []
-      : [() => api.conv2d(channels, channels, 1 + 2 * below(random, 2))]),
+  ]
+  const ofImages = [() => api.avgPool2d(3, smooth), () => api.maxPool2d(3, smooth)]
+  const convolution = (): api.Layer => {
+    const radius = below(random, 2)
+    return api.conv2d(channels, channels, 1 + 2 * radius, { padding: radius })
+  }
+  const kinds = [
+    ...plain,
+    ...(flat ? [] : ofImages),
+    ...(flat || channels > 64 ? [] : [() => api.batchNorm2d(channels), convolution]),
     ...(flat || random() < 0.8 ? [] : [api.flatten]),
   ]
-  const layer = kinds[below(random, kinds.length)]()
-  if (layer.kind === 'flatten')
-    return draft.layer(layer, from, { channels: channels * SIZE * SIZE, flat: true })
-  if (layer.kind !== 'conv2d') return draft.layer(layer, from)
-  const [kernel] = [layer.kernelSize].flat()
-  return draft.layer({ ...layer, padding: [(kernel - 1) / 2, (kernel - 1) / 2] }, from)
+  return draft.put(kinds[below(random, kinds.length)](), from)
 }
 
 /** Any layers and sums; nodes near the end are read more often. */
-function anything(draft: Draft, random: Random): void {
+function anything(draft: Sketch, random: Random): void {
   for (let i = 1 + below(random, 60); i > 0; i--) {
     const { last } = draft
     const from = random() < 0.7 ? last : below(random, last + 1)
     if (random() < 0.5) oneLayer(draft, random, from)
     else {
-      const like = draft.like(from)
-      const joint = random() < 0.85 || draft.shapeOf(from).channels > 100 ? 'add' : 'concat'
+      const alike = like(draft, from)
+      const joint = random() < 0.85 || draft.signals[from].shape[0] > 100 ? 'add' : 'concat'
       const count = 2 + (random() < 0.1 ? below(random, 100) : below(random, 3))
-      const others = Array.from({ length: count - 1 }, () => like[below(random, like.length)])
+      const others = Array.from({ length: count - 1 }, () => alike[below(random, alike.length)])
       draft.join(joint, [from, ...others])
     }
   }
 }
 
 /** Sums, or joins, of a node with itself, and layers between some of them. */
-function doubling(draft: Draft, random: Random): void {
+function doubling(draft: Sketch, random: Random): void {
   const share = random() < 0.5 ? 0 : random()
   const joint = random() < 0.7 ? 'add' : 'concat'
   for (let i = 1 + below(random, 150); i > 0; i--)
@@ -101,7 +76,7 @@ function doubling(draft: Draft, random: Random): void {
 }
 
 /** One layer, or a few, again and again. */
-function chain(draft: Draft, random: Random): void {
+function chain(draft: Sketch, random: Random): void {
   const period = 1 + below(random, 3)
   const start = random() < 0.1 ? 2600 : 1 + below(random, 600)
   const layers = [
@@ -109,80 +84,74 @@ function chain(draft: Draft, random: Random): void {
     api.identity,
     () => api.scale(1),
     api.lif,
-    () => api.avgPool2d(3, { stride: 1, padding: 1 }),
+    () => api.avgPool2d(3, smooth),
   ]
   const cycle = Array.from({ length: period }, () => layers[below(random, layers.length)])
   const residual = random() < 0.4
   for (let i = 0; i < start; i++) {
     const from = draft.last
-    const of = draft.layer(cycle[i % period](), from)
+    const of = draft.put(cycle[i % period](), from)
     if (residual) draft.join('add', [of, from])
   }
 }
 
 /** Each node reads all before it, as in a DenseNet; or one sum reads very many. */
-function wide(draft: Draft, random: Random): void {
+function wide(draft: Sketch, random: Random): void {
   const own = random() < 0.7
   const count = 1 + below(random, own ? 60 : 400)
   for (let i = 0; i < count; i++) {
-    const at = draft.layer(random() < 0.5 ? api.relu() : api.lif(), own ? draft.last : 0)
-    if (own && at > 1) draft.join('add', draft.like(at).slice(-1000))
+    const at = draft.put(random() < 0.5 ? api.relu() : api.lif(), own ? draft.last : 0)
+    if (own && at > 1) draft.join('add', like(draft, at).slice(-1000))
   }
   const reads = Array.from({ length: 2 + below(random, 1100) }, () => below(random, draft.last + 1))
   draft.join(random() < 0.8 ? 'add' : 'concat', reads)
 }
 
 /** With weights at its end, mostly. */
-function finished(draft: Draft, random: Random = () => 0): NetworkJson {
-  const { channels, flat } = draft.shapeOf(draft.last)
-  const features = flat ? channels : channels * SIZE * SIZE
-  if (!flat) draft.layer(api.flatten(), draft.last, { channels: features, flat: true })
-  if (random() < 0.8 && features <= 65536)
-    draft.layer(api.linear(features, 3), draft.last, { channels: 3 })
-  return { version: 1, nodes: draft.made.map(({ node }) => node), output: draft.last }
+function finish(draft: Sketch, random: Random = () => 0): Sketch {
+  if (!draft.signals[draft.last].flat) draft.put(api.flatten())
+  const features = draft.signals[draft.last].shape.reduce((a, b) => a * b)
+  if (random() < 0.8 && features <= 65536) draft.put(api.linear(features, 3))
+  return draft
 }
 
-export function randomGraph(random: Random): NetworkJson {
-  const draft = new Draft()
+function randomGraph(random: Random): Sketch {
+  const draft = sketch()
   const shapes = [anything, anything, doubling, chain, wide]
   shapes[below(random, shapes.length)](draft, random)
-  return finished(draft, random)
+  return finish(draft, random)
 }
 
 /** A sum of a value with itself, sixteen times: 65,536 terms if none were equal. */
-const sixteenSums: NetworkJson = (() => {
-  const draft = new Draft()
+function sixteenSums(): Sketch {
+  const draft = sketch()
   for (let i = 0; i < 16; i++) draft.join('add', [i, i])
-  return finished(draft)
-})()
-
-/** A block that calls its children as the wiring says. */
-function blockOf({ nodes, output }: NetworkJson) {
-  const layers = nodes.filter(({ layer }) => layer)
-  const children = layers.map(({ kind, name, layer }) => [name, { kind, ...layer } as api.Layer])
-  return api.block(Object.fromEntries(children), (m, x, { add, concat }) => {
-    const values: api.Value[] = [x]
-    for (const { kind, name, inputs } of nodes) {
-      const read = inputs.map((index) => values[index])
-      values.push(
-        kind === 'add' ? add(...read) : kind === 'concat' ? concat(...read) : m[name](read[0]),
-      )
-    }
-    return values[output]
-  })
+  return finish(draft)
 }
 
+/** As it may come in a file, whether or not it can be a network. */
+const jsonOf = ({ nodes, last }: Sketch): NetworkJson => ({
+  version: 1,
+  nodes: nodes.map(({ kind, inputs, layer }, i) => {
+    const { kind: _, ...options } = layer ?? { kind }
+    return { kind, name: `n${i}`, inputs, ...(layer && { layer: options }) }
+  }),
+  output: last,
+})
+
 /** All that walks through a graph. */
-async function walk(network: NetworkJson, random: Random): Promise<void> {
+async function walk(draft: Sketch, random: Random): Promise<void> {
+  const network = jsonOf(draft)
   const method = methodNames[below(random, methodNames.length)]
   const purpose = random() < 0.5 ? 'train' : 'inference'
-  const options = { input: [2, SIZE, SIZE], timeSteps: 2, batchSize: 2, threads: 1 } as const
+  const options = { input, timeSteps: 2, batchSize: 2, threads: 1 } as const
   const start = await api
     .sequential(api.flatten(), api.linear(32, 3))
     .compile({ ...options, purpose: 'inference' })
   const json: api.ModelJson = { ...start.toJSON(), network }
   await start.dispose()
-  const made = random() < 0.5 ? api.networkFromJSON(JSON.stringify(json), 'it') : blockOf(network)
+  const made =
+    random() < 0.5 ? api.networkFromJSON(JSON.stringify(json), 'it') : draft.network([draft.last])
   const model = await made.compile({ ...options, method, purpose })
   try {
     await use(model, purpose === 'train', random)
@@ -220,7 +189,7 @@ export function graphReaders() {
         const random = testRandom(seed)
         const started = process.cpuUsage()
         try {
-          await walk(seed === 0 ? sixteenSums : randomGraph(random), random)
+          await walk(seed === 0 ? sixteenSums() : randomGraph(random), random)
         } finally {
           const { user, system } = process.cpuUsage(started)
           const [ms, rss] = [(user + system) / 1000, process.memoryUsage.rss()]
