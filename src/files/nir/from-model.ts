@@ -9,7 +9,7 @@ import { type InputShape, sizeOf } from '../../network/value.js'
 import type { Conv1d, Conv2d } from '../../nn/layers/convolution.js'
 import type { Cell } from '../../nn/layers/index.js'
 import { writeFileAtomic } from '../files.js'
-import { type Group, group, type Numbers, numbers, type Tree, texts } from './graph.js'
+import { type Group, group, numbers, type Tree, texts } from './graph.js'
 import { writeHdf5 } from './hdf5.js'
 import {
   checkSaveOptions,
@@ -20,16 +20,14 @@ import {
   secondsOf,
 } from './options.js'
 
-// What the writer of NIR files passes around, and neurons as nodes of a graph.
-
 /** A node of the file, until it is written; a normalisation changes the weight before it. */
-export interface Draft {
+interface Draft {
   type: string
   readonly fields: Record<string, Tree>
 }
 
 /** One layer and what is known about it. */
-export interface Place {
+interface Place {
   readonly node: GraphNode
   readonly state: StateDict
   readonly time: NirTime
@@ -38,91 +36,67 @@ export interface Place {
   readonly shape: readonly number[]
 }
 
-export const integers = (...values: number[]): Tree =>
+const integers = (...values: number[]): Tree =>
   numbers(BigInt64Array.from(values, BigInt), [values.length])
-export const integer = (value: number): Tree => numbers(BigInt64Array.of(BigInt(value)), [])
+const integer = (value: number): Tree => numbers(BigInt64Array.of(BigInt(value)), [])
+const text = (value: string): Tree => texts([value], [])
 
 /** One number for each neuron, of one for all or one for each channel. */
-export function spread(
-  { shape }: Pick<Place, 'shape'>,
-  values: number | readonly number[],
-): Float64Array {
+function spread({ shape }: Place, values: number | ArrayLike<number>): Float64Array {
   const count = sizeOf(shape)
-  if (typeof values === 'number') return new Float64Array(count).fill(values)
-  const each = count / values.length
-  return Float64Array.from({ length: count }, (_, i) => values[Math.floor(i / each)])
+  const list = typeof values === 'number' ? [values] : values
+  return Float64Array.from({ length: count }, (_, i) => list[Math.floor((i * list.length) / count)])
 }
 
 /** A parameter or statistic of a layer. */
-export const parameterOf = ({ node, state }: Place, key: string): NamedTensor | undefined =>
+const parameterOf = ({ node, state }: Place, key: string): NamedTensor | undefined =>
   state[node.name === '' ? key : `${node.name}.${key}`]
 
-/**
- * The node of a layer of neurons; undefined where the layer is something else.
- * @throws SpikewasmError that names the layer, for neurons that NIR does not have
- */
-export function neuronNode(place: Place): Draft | undefined {
-  const { layer } = place.node
-  return layer?.kind === 'cell' ? cellNode(place, layer) : undefined
-}
-
-function cellNode(place: Place, cell: Cell): Draft {
+/** @throws SpikewasmError that names the layer, for neurons that NIR does not have */
+function neuronNode(place: Place, cell: Cell): Draft {
   const { node, shape, time } = place
-  const refuse = (what: string, how: string): never => {
+  const refuse = (what: string, how: string): never =>
     fail(
       `saveNir: ${node.name || 'the network'} (${cell.type}) cannot be written as NIR, which has ` +
         `no ${what}; ${how}`,
     )
-  }
   if (cell.tauAdaptation !== null) refuse('adaptive threshold', 'use lif() or cubaLif()')
   if (cell.refractory > 0) refuse('refractory time', 'leave refractory out')
   /** What was learned, or what the layer was made with. */
-  const values = (key: keyof Cell, name: string, learned: (w: number) => number): Float64Array => {
+  const values = (key: keyof Cell, name = '', learned = (w: number) => w): Float64Array => {
     const own = parameterOf(place, name)
-    const given = own ? [...own.data].map(learned) : (cell[key] as number | readonly number[])
-    return spread(place, typeof given !== 'number' && given.length === 1 ? given[0] : given)
+    return spread(place, own ? [...own.data].map(learned) : (cell[key] as number | number[]))
   }
   const steps = (w: number): number => 1 + Math.exp(-w)
   const tree = (data: Float64Array): Tree => numbers(data, shape)
+  const seconds = (of: Float64Array): Tree => tree(of.map((value) => secondsOf(value, time)))
   const tau = values('tau', 'w', steps)
-  const scale = values('inputScale', '', Number)
   const leaks = tau.every(Number.isFinite)
   if (!leaks && tau.some(Number.isFinite))
     refuse('neurons of which some leak and some do not', 'make them two layers')
   const { decayInput } = cell
-  const seconds = (of: Float64Array): Tree => tree(of.map((value) => secondsOf(value, time)))
-  // What a step makes of the input is r/τ of it.
-  const r = scale.map((value, i) => (leaks && !decayInput ? value * tau[i] : value))
-  const rest = values('vRest', '', Number)
-  const current = (): Record<string, Tree> => {
+  const fields: Record<string, Tree> = {}
+  if (cell.tauSyn !== null) {
     const tauSyn = values('tauSyn', 'w_syn', steps)
     if (!leaks || !tauSyn.every(Number.isFinite))
       refuse('synaptic current on neurons without leak', 'give a finite tau and tauSyn')
-    return {
-      tau_syn: seconds(tauSyn),
-      tau_mem: seconds(tau),
-      w_in: tree(decayInput ? tauSyn.map(() => 1) : tauSyn),
-    }
-  }
-  const fields: Record<string, Tree> = {
-    ...(cell.tauSyn === null ? (leaks ? { tau: seconds(tau) } : {}) : current()),
-    r: tree(r),
-    ...(leaks ? { v_leak: tree(rest) } : {}),
-  }
-  const kind = cell.tauSyn === null ? '' : 'Cuba'
-  if (cell.vThreshold === null) return { type: leaks ? `${kind}LI` : 'I', fields }
-  return {
-    type: leaks ? `${kind}LIF` : 'IF',
-    fields: {
-      ...fields,
-      v_threshold: tree(values('vThreshold', 'v_threshold', Number)),
-      v_reset: tree(spread(place, cell.vReset ?? 0)),
-      metadata: group([
-        ['reset', texts([cell.vReset === null ? 'subtract' : 'stored'], [])],
-        ['fires', texts([cell.fires === 'above' ? 'above' : 'at'], [])],
-      ]),
-    },
-  }
+    fields.tau_syn = seconds(tauSyn)
+    fields.tau_mem = seconds(tau)
+    fields.w_in = tree(decayInput ? tauSyn.map(() => 1) : tauSyn)
+  } else if (leaks) fields.tau = seconds(tau)
+  // What a step makes of the input is r/τ of it.
+  const r = values('inputScale').map((value, i) => (leaks && !decayInput ? value * tau[i] : value))
+  fields.r = tree(r)
+  if (leaks) fields.v_leak = tree(values('vRest'))
+  const kind = `${cell.tauSyn === null ? '' : 'Cuba'}${leaks ? 'L' : ''}I`
+  if (cell.vThreshold === null) return { type: kind, fields }
+  fields.v_threshold = tree(values('vThreshold', 'v_threshold'))
+  fields.v_reset = tree(spread(place, cell.vReset ?? 0))
+  fields.metadata = group([
+    ['reset', text(cell.vReset === null ? 'subtract' : 'stored')],
+    ['fires', text(cell.fires === 'above' ? 'above' : 'at')],
+  ])
+  return { type: `${kind}F`, fields }
 }
 
 /** The version of NIR whose layout is written. */
@@ -135,11 +109,9 @@ const MOST_SOURCES = 64
 type Made = readonly { readonly end: string; readonly draft: Draft }[]
 
 /** @throws SpikewasmError that names the layer, for what NIR cannot say */
-function refuse({ node }: Pick<Place, 'node'>, why: string): never {
+function refuse({ node }: Place, why: string): never {
   fail(`saveNir: ${node.name || 'the network'} (${labelOf(node)}) cannot be written as NIR: ${why}`)
 }
-
-const tensor = (data: Numbers, shape: readonly number[]): Tree => numbers(data, shape)
 
 /** Nodes of the file and the edges between them, as they come. */
 class Wiring {
@@ -168,7 +140,7 @@ class Wiring {
   joined(name: string, sources: readonly string[], shape: readonly number[]): string[] {
     const ones = (): Draft => ({
       type: 'Scale',
-      fields: { scale: tensor(new Float32Array(sizeOf(shape)).fill(1), shape) },
+      fields: { scale: numbers(new Float32Array(sizeOf(shape)).fill(1), shape) },
     })
     const joined = new Set<string>()
     for (const source of sources)
@@ -239,7 +211,7 @@ export function nirTree(session: Session, state: StateDict, time: NirTime): Grou
   wiring.add('output', border('Output', graph.nodes[graph.output]), sources[graph.output])
   const note: NirNote = { ...time, integration: 'step', timeSteps, frames }
   return group([
-    ['version', texts([VERSION], [])],
+    ['version', text(VERSION)],
     ['node', graphTree(wiring, note)],
   ])
 }
@@ -255,15 +227,15 @@ function expectOneOutput({ exits = [], outputName = '' }: Graph): void {
 }
 
 function graphTree({ nodes, edges }: Wiring, note: NirNote): Group {
-  const written = [...nodes].map(([name, { type, fields }]) => [
+  const written = [...nodes].map(([name, { type, fields }]): [string, Group] => [
     name,
-    group([['type', texts([type], [])], ...Object.entries(fields)]),
-  ]) as [string, Group][]
+    group([['type', text(type)], ...Object.entries(fields)]),
+  ])
   return group([
-    ['type', texts(['NIRGraph'], [])],
+    ['type', text('NIRGraph')],
     ['nodes', group(written)],
     ['edges', texts(edges.flat(), [edges.length, 2])],
-    ['metadata', group([[noteKey, texts([JSON.stringify(note)], [])]])],
+    ['metadata', group([[noteKey, text(JSON.stringify(note))]])],
   ])
 }
 
@@ -286,19 +258,22 @@ function made(place: Place): Made {
   const one = (type: string, fields: Record<string, Tree>): Made => [
     { end: '', draft: { type, fields } },
   ]
-  const weight = (key: string): NamedTensor | undefined => parameterOf(place, key)
+  const flatten = (end: string): Made => {
+    const input = integers(...inShape)
+    const fields = { start_dim: integer(0), end_dim: integer(-1), input_type: input }
+    return inShape.length === 1 ? [] : [{ end, draft: { type: 'Flatten', fields } }]
+  }
   switch (layer?.kind) {
     case 'identity':
     case 'dropout':
       return []
     case 'linear': {
-      const before = inShape.length > 1 ? [{ end: '.flatten', draft: flattened(inShape) }] : []
-      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
-      return [...before, { end: '', draft: dense({ data, shape: sizes }, weight('bias')) }]
+      const draft = dense(weightOf(place), parameterOf(place, 'bias'))
+      return [...flatten('.flatten'), { end: '', draft }]
     }
     case 'conv1d':
     case 'conv2d':
-      return [{ end: '', draft: convolution(place, layer, weight) }]
+      return [{ end: '', draft: convolution(place, layer) }]
     case 'avgPool2d':
     case 'sumPool2d':
       return one(layer.kind === 'avgPool2d' ? 'AvgPool2d' : 'SumPool2d', {
@@ -317,37 +292,31 @@ function made(place: Place): Made {
     case 'equations':
       return refuse(place, 'NIR has no free equations; lif() and cubaLif() have nodes')
     case 'flatten':
-      return inShape.length === 1 ? [] : [{ end: '', draft: flattened(inShape) }]
+      return flatten('')
     case 'scale':
-      return one('Scale', { scale: tensor(spread(place, layer.factor), shape) })
-    case 'delay':
-      return one('Delay', {
-        delay: tensor(
-          spread(place, layer.steps).map((steps) => steps * place.time.dt),
-          shape,
-        ),
-      })
-    default: {
-      const draft = neuronNode(place)
-      if (draft) return [{ end: '', draft }]
+      return one('Scale', { scale: numbers(spread(place, layer.factor), shape) })
+    case 'delay': {
+      const seconds = spread(place, layer.steps).map((steps) => steps * place.time.dt)
+      return one('Delay', { delay: numbers(seconds, shape) })
+    }
+    case 'cell':
+      return [{ end: '', draft: neuronNode(place, layer) }]
+    default:
       return refuse(
         place,
         'NIR has no such node; it has convolutions, linear layers, sum and average pooling, ' +
           'neurons, scale and delay',
       )
-    }
   }
 }
 
 /** A Conv1d where the network is one of series, else a Conv2d. */
-function convolution(
-  place: Place,
-  { stride, padding, groups, outChannels }: Conv1d | Conv2d,
-  parameter: (key: string) => NamedTensor | undefined,
-): Draft {
+function convolution(place: Place, layer: Conv1d | Conv2d): Draft {
+  const { stride, padding, groups, outChannels } = layer
   const { inShape } = place
   const isSeries = inShape.length === 2
-  const { data, shape } = standardised(place, parameter('weight')!, parameter('gain'))
+  const { data, shape } = weightOf(place)
+  const bias = parameterOf(place, 'bias')?.data
   // A series within images has a height of 1.
   const sizes = isSeries || shape.length === 4 ? shape : [shape[0], shape[1], 1, shape[2]]
   const both = (along: number | readonly [number, number], across: number): Tree => {
@@ -358,37 +327,31 @@ function convolution(
     type: isSeries ? 'Conv1d' : 'Conv2d',
     fields: {
       input_shape: isSeries ? integer(inShape[1]) : integers(...inShape.slice(1)),
-      weight: tensor(data, sizes),
+      weight: numbers(data, sizes),
       stride: both(stride, 1),
       padding: both(padding, 0),
       dilation: both(1, 1),
       groups: integer(groups),
-      bias: biasTree(parameter('bias'), outChannels),
+      bias: numbers(bias ?? new Float32Array(outChannels), [outChannels]),
     },
   }
 }
 
-const flattened = (shape: readonly number[]): Draft => ({
-  type: 'Flatten',
-  fields: { start_dim: integer(0), end_dim: integer(-1), input_type: integers(...shape) },
-})
-
 const dense = (weight: NamedTensor, bias: NamedTensor | undefined): Draft => ({
   type: bias ? 'Affine' : 'Linear',
   fields: {
-    weight: tensor(weight.data, weight.shape),
-    ...(bias && { bias: tensor(bias.data, bias.shape) }),
+    weight: numbers(weight.data, weight.shape),
+    ...(bias && { bias: numbers(bias.data, bias.shape) }),
   },
 })
 
-const biasTree = (bias: { readonly data: Float32Array } | undefined, outputs: number): Tree =>
-  tensor(bias?.data ?? new Float32Array(outputs), [outputs])
-
-function standardised(place: Place, weight: NamedTensor, gain: unknown): NamedTensor {
+/** @throws SpikewasmError where a weight is standardised, which NIR cannot say */
+function weightOf(place: Place): NamedTensor {
   const { layer } = place.node
+  const gain = parameterOf(place, 'gain')
   if (gain !== undefined || (layer && 'standardise' in layer && layer.standardise))
     refuse(place, 'its weights are standardised; train without standardise')
-  return weight
+  return parameterOf(place, 'weight')!
 }
 
 /**
@@ -416,8 +379,8 @@ function foldNorm(place: Place, before: Draft | undefined): void {
     const own = oldBias?.kind === 'numbers' ? Number(oldBias.data[c]) : 0
     return bias[c] + factor * (own - mean[c])
   })
-  before.fields.weight = tensor(data, old.shape)
-  before.fields.bias = tensor(shift, [shift.length])
+  before.fields.weight = numbers(data, old.shape)
+  before.fields.bias = numbers(shift, [shift.length])
   if (before.type === 'Linear') before.type = 'Affine'
 }
 
@@ -429,7 +392,7 @@ function recurrenceOf(place: Place): Draft | undefined {
   const { shape } = place
   const each = parameterOf(place, 'recurrent.V')
   if (each && shape.length > 1)
-    return { type: 'Scale', fields: { scale: tensor(each.data, shape) } }
+    return { type: 'Scale', fields: { scale: numbers(each.data, shape) } }
   const weight = each ? diagonal(each.data) : parameterOf(place, 'recurrent.weight')
   if (weight === undefined) return undefined
   if (shape.length > 1)
