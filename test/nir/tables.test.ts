@@ -30,7 +30,14 @@ import {
 import { networkOf } from '../../src/model/nir/load.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
-import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import {
+  each,
+  expectOutcomes,
+  lists,
+  optionsWithOdd,
+  outcomeOf,
+  withOdd,
+} from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 import { netOf } from '../support/net.js'
 import { type Fields, fileOf, fixture, list, node, sizeOf, whole, word } from './trees.js'
@@ -477,59 +484,35 @@ test('options and time', async () => {
     1e12,
     1.1e12,
   ]
+  const keys = ['dt', 'discretisation', 'reset', 'fires', 'integration', 'other', 'more']
+  const others = { dt: 3, reset: 'zero', fires: 'at' }
+  for (const [name, call] of Object.entries({
+    options: (given: object) => checkNirOptions('it', given, ['more']),
+    save: (given: object) => checkSaveOptions(given),
+    said: (given: object) => conventions({}, given as never),
+    asked: (given: object) => conventions(given, others),
+  }))
+    await expectOutcomes(hashes, name, optionsWithOdd(keys, call, known))
   const steps = [1, 1 + 1e-9, 1.5, 2, 3, 7.3, 100, 1e6]
   const rounded = (value: number): string => value.toPrecision(13)
-  await expectOutcomes(
-    hashes,
-    'options',
-    {
-      ...Object.fromEntries(
-        ['dt', 'discretisation', 'reset', 'fires', 'integration', 'other', 'more'].flatMap(
-          (key) => [
-            [
-              key,
-              withOdd(
-                (value) => checkNirOptions('it', { [key]: value } as never, ['more']),
-                ...known,
-              ),
-            ],
-            [
-              `save ${key}`,
-              withOdd((value) => checkSaveOptions({ [key]: value } as never), ...known),
-            ],
-            [
-              `said ${key}`,
-              withOdd((value) => conventions({}, { [key]: value } as never), ...known),
-            ],
-            [
-              `asked ${key}`,
-              withOdd(
-                (value) =>
-                  conventions({ [key]: value } as never, { dt: 3, reset: 'zero', fires: 'at' }),
-                ...known,
-              ),
-            ],
-          ],
-        ),
+  const calls = {
+    'save options': withOdd((options) => checkSaveOptions(options as never)),
+    file: withOdd((from) => networkFromNir(from as string), '\0', new Uint8Array(3)),
+    model: withOdd((from) => loadNir(from as string), '\0', new Uint8Array(3)),
+    'options of a model': withOdd((value) => loadNir(new Uint8Array(3), value as never)),
+    time: () =>
+      (['euler', 'exact'] as const).flatMap((discretisation) =>
+        [dt, 1e-4, 0.3].flatMap((dt) => {
+          const time = { dt, discretisation }
+          return steps.flatMap((n) => [
+            rounded(secondsOf(n, time)),
+            rounded(stepsOf(n * dt, time)),
+            stepsOf(secondsOf(n, time), time) === n,
+          ])
+        }),
       ),
-      'save options': withOdd((options) => checkSaveOptions(options as never)),
-      file: withOdd((from) => networkFromNir(from as string), '\0', new Uint8Array(3)),
-      model: withOdd((from) => loadNir(from as string), '\0', new Uint8Array(3)),
-      'options of a model': withOdd((value) => loadNir(new Uint8Array(3), value as never)),
-      time: () =>
-        ['euler', 'exact'].flatMap((discretisation) =>
-          [dt, 1e-4, 0.3].flatMap((of) => {
-            const time = { dt: of, discretisation } as Parameters<typeof stepsOf>[1]
-            return steps.flatMap((n) => [
-              rounded(secondsOf(n, time)),
-              rounded(stepsOf(n * of, time)),
-              stepsOf(secondsOf(n, time), time) === n,
-            ])
-          }),
-        ),
-    },
-    process.cwd(),
-  )
+  }
+  await expectOutcomes(hashes, 'options', calls, process.cwd())
 })
 
 test('tables.json holds these alone', () => hashes.finish())
