@@ -42,7 +42,14 @@ import {
 } from '../../src/files/tensor.js'
 import { collectUnpacked, gunzip, isGzip } from '../../src/files/unpack.js'
 import { joined, npyHeader, npyOf, text } from '../support/event-files.js'
-import { each, expectOutcomes, lists, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import {
+  each,
+  expectOutcomes,
+  lists,
+  optionsWithOdd,
+  outcomeOf,
+  withOdd,
+} from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 import { withFolder } from './temporary.js'
 import { picture, tarEnd, tarMember, withHeader } from './writers.js'
@@ -64,23 +71,20 @@ test('tensors: each type, as a file and as float32', async () => {
   const one = (dtype: Tensor['dtype']): Tensor => ({ ...tensorOf(dtype), shape: [6] }) as Tensor
   const named = Object.fromEntries(names.map((name, i) => [name, one(i % 2 ? 'F32' : 'U8')]))
   const own = tensorOf('F32')
-  const wrong = (key: string) =>
-    withOdd(
-      (value) => serializeSafetensors({ a: { ...own, [key]: value } as never }),
-      ...[
-        [6],
-        [2, 3],
-        [3, 2, 1],
-        [2, -3],
-        [2, 3.5],
-        'F32',
-        'F64',
-        'U8',
-        'F8',
-        own.data,
-        new Uint8Array(6),
-      ],
-    )
+  const others = [
+    [6],
+    [2, 3],
+    [3, 2, 1],
+    [2, -3],
+    [2, 3.5],
+    'F32',
+    'F64',
+    'U8',
+    'F8',
+    own.data,
+    new Uint8Array(6),
+  ]
+  const write = (given: object) => serializeSafetensors({ a: { ...own, ...given } })
   const halves = Uint16Array.from({ length: 65_536 }, (_, i) => i)
   await expectOutcomes(hashes, 'safetensors', {
     'all types': () => serializeSafetensors(all),
@@ -91,9 +95,7 @@ test('tensors: each type, as a file and as float32', async () => {
     'read again': () => parseSafetensors(serializeSafetensors(all, { x: 'y' }), 'it'),
     'as float32': () => Object.values(all).map(toFloat32),
     halves: () => toFloat32({ dtype: 'F16', shape: [65_536], data: halves }),
-    dtype: wrong('dtype'),
-    shape: wrong('shape'),
-    data: wrong('data'),
+    ...optionsWithOdd(['dtype', 'shape', 'data'], write, others),
     metadata: withOdd((value) => serializeSafetensors({}, { a: value as string })),
     'a reserved name': each([() => serializeSafetensors({ __metadata__: own })]),
     'a header that is too long': each(
@@ -131,29 +133,26 @@ test('tensors: each type, as a file and as float32', async () => {
 
 test('headers of safetensors', async () => {
   const entry = { dtype: 'F32', shape: [2, 3], data_offsets: [4, 28] }
-  const field = (key: string) =>
-    withOdd(
-      (value) => checkEntry('a "name"', { ...entry, [key]: value }, 28, 'it'),
-      ...[
-        'F64',
-        'U8',
-        'BOOL',
-        [3, 2],
-        [6],
-        [24],
-        new Array(32).fill(1),
-        new Array(33).fill(1),
-        [4, 29],
-        [5, 28],
-        [28, 4],
-        [4, 28, 0],
-        [0, 24],
-        [2 ** 53, 2 ** 53],
-        [2 ** 53],
-        ['2', 3],
-        [2, [3]],
-      ],
-    )
+  const check = (given: object) => checkEntry('a "name"', { ...entry, ...given }, 28, 'it')
+  const others = [
+    'F64',
+    'U8',
+    'BOOL',
+    [3, 2],
+    [6],
+    [24],
+    new Array(32).fill(1),
+    new Array(33).fill(1),
+    [4, 29],
+    [5, 28],
+    [28, 4],
+    [4, 28, 0],
+    [0, 24],
+    [2 ** 53, 2 ** 53],
+    [2 ** 53],
+    ['2', 3],
+    [2, [3]],
+  ]
   /** Tensors of bytes from one place to another: '0x3 3x5'. */
   const header = (parts: string, data: number): Uint8Array => {
     const entries = (parts ? lists(parts) : []).map(([a, b], i): [string, object] => [
@@ -177,10 +176,7 @@ test('headers of safetensors', async () => {
   const many = (count: number): string =>
     `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join()}}`
   await expectOutcomes(hashes, 'header', {
-    dtype: field('dtype'),
-    shape: field('shape'),
-    data_offsets: field('data_offsets'),
-    other: field('other'),
+    ...optionsWithOdd(['dtype', 'shape', 'data_offsets', 'other'], check, others),
     entry: withOdd((value) => checkEntry('a', value, 28, 'it')),
     'bytes of data': withOdd((bytes) => checkEntry('a', entry, bytes as number, 'it'), 27, 28, 29),
     metadata: withOdd((value) => checkMetadata(value, 'it'), { a: 'b' }, { a: 1 }),
@@ -556,21 +552,11 @@ test('descriptions of models and of folders', async () => {
     { classNames: new Array(65_537).fill('a') },
     { normalization: { scale: 1, mean: [null], std: [1] } },
   ]
-  const field = (key: string) =>
-    withOdd((value) => Object.keys(checkModelJson({ ...model, data, [key]: value }, 'it')), ...own)
+  const check = (given: object) => Object.keys(checkModelJson({ ...model, data, ...given }, 'it'))
   const hash = 'a'.repeat(64)
-  const manifest = (more: object) => () =>
-    parseManifest(
-      text(
-        JSON.stringify({
-          format: 1,
-          generation: 3,
-          files: { a: { bytes: 1, sha256: hash } },
-          ...more,
-        }),
-      ),
-      'it',
-    )
+  const parse = (value: unknown) => parseManifest(text(JSON.stringify(value) ?? ''), 'it')
+  const right = { format: 1, generation: 3, files: { a: { bytes: 1, sha256: hash } } }
+  const manifest = (given: object) => parse({ ...right, ...given })
   const list = (count: number): object =>
     Object.fromEntries(
       Array.from({ length: count }, (_, i) => [`f${i}`, { bytes: i, sha256: hash }]),
@@ -579,15 +565,11 @@ test('descriptions of models and of folders', async () => {
     files: { [name]: { bytes, sha256 } },
   })
   await expectOutcomes(hashes, 'descriptions', {
-    ...Object.fromEntries(
-      ['input', 'timeSteps', 'frames', 'method', 'data', 'network'].map((key) => [key, field(key)]),
-    ),
+    ...optionsWithOdd([...Object.keys(model), 'data'], check, own),
     model: withOdd((value) => checkModelJson(value, 'it')),
-    manifest: withOdd((value) => parseManifest(text(JSON.stringify(value) ?? ''), 'it')),
-    format: withOdd((format) => manifest({ format })()),
-    generation: withOdd((generation) => manifest({ generation })(), 2 ** 53),
-    files: withOdd((files) => manifest({ files })()),
-    dropped: withOdd((dropped) => manifest({ dropped })()),
+    manifest: withOdd(parse),
+    generation: withOdd((generation) => manifest({ generation }), 2 ** 53),
+    ...optionsWithOdd(['format', 'files', 'dropped'], manifest),
     entries: each(
       [
         ...['a', '.a', '-a', 'a/b', 'a.b-c_1', ''].map((name) => entry(name)),
@@ -598,9 +580,9 @@ test('descriptions of models and of folders', async () => {
         entry('a', 1, 'A'.repeat(64)),
         entry('a', 1, null),
         { files: { a: null } },
-      ].map(manifest),
+      ].map((given) => () => manifest(given)),
     ),
-    'most files': each([1000, 1001].map((count) => manifest({ files: list(count) }))),
+    'most files': each([1000, 1001].map((count) => () => manifest({ files: list(count) }))),
     'most bytes': each(
       [1_000_000, 1_000_001].map(
         (length) => () =>
