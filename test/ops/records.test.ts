@@ -13,6 +13,7 @@ import { KernelSet } from '../../src/kernels/equations/kernel-set.js'
 import { trace } from '../../src/network/trace.js'
 import * as ops from '../../src/ops/index.js'
 import { OpPlan } from '../../src/ops/plan.js'
+import { withBudgets } from '../support/budgets.js'
 import { nameOf } from '../support/operations.js'
 
 type Shape = readonly number[]
@@ -149,41 +150,44 @@ for (const method of ['rate', 'bptt', 'sltt', 'ottt'] as const)
     const weight = [classes, 96]
     const dropped = { p: 0.2, spikes: true, outputs: ['output', 'counts'] }
     const loss = online ? { mseWeight: 0.05, instantaneous: true } : {}
-    expectOps(
-      [spiking, [3, 8, 8], { method }],
-      [
-        ['conv2d', { ...image, bias: true }],
-        ['batchNorm', { ...norm, timeSteps: T, outputs: ['mean', 'invStd'] }],
-        ['lif', { ...still, outputs: rate ? [...outputs, 'xhat'] : outputs }],
+    // Small units show how many rows of a pixel a kernel takes together.
+    withBudgets(rate ? { unitFloats: 24 } : {}, () =>
+      expectOps(
+        [spiking, [3, 8, 8], { method }],
         [
-          'maxPool2d',
-          { ...window, input: timed(one), spikes: true, outputs: ['output', 'choice'] },
+          ['conv2d', { ...image, bias: true }],
+          ['batchNorm', { ...norm, timeSteps: T, outputs: ['mean', 'invStd'] }],
+          ['lif', { ...still, outputs: rate ? [...outputs, 'xhat'] : outputs }],
+          [
+            'maxPool2d',
+            { ...window, input: timed(one), spikes: true, outputs: ['output', 'choice'] },
+          ],
+          ['linear', { weight, input: timed(pooled), spikes: true, training: true, bias: true }],
+          ['lif', { input: timed(ends), outputs }],
+          ['dropout', { ...dropped, input: timed(ends) }],
+          ['add', { terms: [{ input: timed(ends), spikes: true, scale: 1.25 }] }],
+          ['crossEntropy', { ...loss, input: timed(ends), over }],
+          mode === 'time' && meanGradient(ends),
+          ['gradientSum', { input: back(ends), terms: [{ scale: 1.25 }] }],
+          ['dropoutBackward', { input: back(ends), p: 0.2 }],
+          ['lifBackward', { mode, input: back(ends) }],
+          method === 'ottt' && ['traceGradient', { input: timed(ends) }],
+          // Nobody has counted the spikes that pooling leaves.
+          [
+            'linearWeightGradient',
+            { ...read, weight, input: back(pooled), algorithm: rate ? 'direct' : 'patterns' },
+          ],
+          ['linearBiasGradient', { delta: back(ends) }],
+          ['linearInputGradient', { weight, input: back(pooled) }],
+          ['maxPool2dBackward', { ...window, input: back(one) }],
+          ['lifBackward', { mode, ...(mode === 'time' ? still : { input: back(one) }) }],
+          !rate && ['timeSum', { input: timed(one) }],
+          ['batchNormBackward', { ...norm, normalised: rate }],
+          ['conv2dWeightGradient', image],
+          ['conv2dBiasGradient', { delta: one }],
+          ['sgd', { shape: [2336] }],
         ],
-        ['linear', { weight, input: timed(pooled), spikes: true, training: true, bias: true }],
-        ['lif', { input: timed(ends), outputs }],
-        ['dropout', { ...dropped, input: timed(ends) }],
-        ['add', { terms: [{ input: timed(ends), spikes: true, scale: 1.25 }] }],
-        ['crossEntropy', { ...loss, input: timed(ends), over }],
-        mode === 'time' && meanGradient(ends),
-        ['gradientSum', { input: back(ends), terms: [{ scale: 1.25 }] }],
-        ['dropoutBackward', { input: back(ends), p: 0.2 }],
-        ['lifBackward', { mode, input: back(ends) }],
-        method === 'ottt' && ['traceGradient', { input: timed(ends) }],
-        // Nobody has counted the spikes that pooling leaves.
-        [
-          'linearWeightGradient',
-          { ...read, weight, input: back(pooled), algorithm: rate ? 'direct' : 'patterns' },
-        ],
-        ['linearBiasGradient', { delta: back(ends) }],
-        ['linearInputGradient', { weight, input: back(pooled) }],
-        ['maxPool2dBackward', { ...window, input: back(one) }],
-        ['lifBackward', { mode, ...(mode === 'time' ? still : { input: back(one) }) }],
-        !rate && ['timeSum', { input: timed(one) }],
-        ['batchNormBackward', { ...norm, normalised: rate }],
-        ['conv2dWeightGradient', image],
-        ['conv2dBiasGradient', { delta: one }],
-        ['sgd', { shape: [2336] }],
-      ],
+      ),
     )
   })
 
@@ -321,31 +325,33 @@ for (const method of ['rate', 'bptt'] as const)
     const window = { kernelSize: 2, choice }
     const weight = [classes, 96]
     const twice = [{ input: timed(pooled), scale: 2 }]
-    expectOps(
-      [dense, [3, 8, 8], { method, frames: true }],
-      [
-        ['conv2d', { ...image, bias: true }],
-        ['relu', { input: timed(one), outputs: rate ? ['output', 'counts'] : ['output'] }],
-        ['maxPool2d', { ...window, input: timed(one), outputs: ['output', 'choice'] }],
-        ['dropout', { input: timed(pooled) }],
-        ['weightStandardise', { weight, gain: true, pixels: 16 }],
-        ['add', { terms: twice }],
-        ['linear', { weight, input: timed(pooled), bias: true }],
-        ['crossEntropy', { input: timed([B, classes]), over }],
-        !rate && meanGradient([B, classes]),
-        ['add', { terms: twice, mean: rate }],
-        ['linearWeightGradient', { weight, input: back(pooled) }],
-        ['linearBiasGradient', { delta: back([B, classes]) }],
-        ['weightStandardiseGradient', { weight, gain: true, pixels: 16 }],
-        ['linearInputGradient', { weight, input: back(pooled) }],
-        ['gradientSum', { input: back(pooled), terms: [{ scale: 2 }] }],
-        ['dropoutBackward', { input: back(pooled) }],
-        ['maxPool2dBackward', { ...window, input: back(one) }],
-        ['reluBackward', { input: back(one), ...(rate && { counts: true, timeSteps: T }) }],
-        ['conv2dWeightGradient', { ...image, mean: rate }],
-        ['conv2dBiasGradient', { delta: back(one) }],
-        ['sgd', { shape: [2336] }],
-      ],
+    withBudgets({ unitFloats: 1024 }, () =>
+      expectOps(
+        [dense, [3, 8, 8], { method, frames: true }],
+        [
+          ['conv2d', { ...image, bias: true }],
+          ['relu', { input: timed(one), outputs: rate ? ['output', 'counts'] : ['output'] }],
+          ['maxPool2d', { ...window, input: timed(one), outputs: ['output', 'choice'] }],
+          ['dropout', { input: timed(pooled) }],
+          ['weightStandardise', { weight, gain: true, pixels: 16 }],
+          ['add', { terms: twice }],
+          ['linear', { weight, input: timed(pooled), bias: true }],
+          ['crossEntropy', { input: timed([B, classes]), over }],
+          !rate && meanGradient([B, classes]),
+          ['add', { terms: twice, mean: rate }],
+          ['linearWeightGradient', { weight, input: back(pooled) }],
+          ['linearBiasGradient', { delta: back([B, classes]) }],
+          ['weightStandardiseGradient', { weight, gain: true, pixels: 16 }],
+          ['linearInputGradient', { weight, input: back(pooled) }],
+          ['gradientSum', { input: back(pooled), terms: [{ scale: 2 }] }],
+          ['dropoutBackward', { input: back(pooled) }],
+          ['maxPool2dBackward', { ...window, input: back(one) }],
+          ['reluBackward', { input: back(one), ...(rate && { counts: true, timeSteps: T }) }],
+          ['conv2dWeightGradient', { ...image, mean: rate }],
+          ['conv2dBiasGradient', { delta: back(one) }],
+          ['sgd', { shape: [2336] }],
+        ],
+      ),
     )
   })
 
