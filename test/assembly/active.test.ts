@@ -6,7 +6,7 @@ import { activeFloats, activeSpikes, recordSpikes } from '../../src/kernels/reco
 import { source } from '../../src/kernels/records/spikes.js'
 import type { TestEngine } from '../support/engine.js'
 import type { RandomShapes } from '../support/ops.js'
-import { putRecord, testCases } from '../support/records.js'
+import { list, masksOf, putRecord, testCases } from '../support/records.js'
 
 /** Some images are padding, or run in a later pass. Returns how many of `images` count. */
 function setValid(r: RandomShapes, engine: TestEngine, images: number): number {
@@ -100,18 +100,8 @@ testCases('spikes, through windows too', 80, (r, engine) => {
   if (H < 1 || W < 1) return
   const count = small ? 1 : r.int(1, 3)
   const planeBytes = images * sourceH * sourceW * C
-  const planes = Math.ceil(T / 8)
   const rate = many ? 0.9 : r.pick([0.02, 0.3])
-  const sources = Array.from({ length: count }, () => {
-    const masks = new Uint8Array(planes * planeBytes)
-    for (let t = 0; t < T; t++)
-      for (let i = 0; i < planeBytes; i++)
-        if (r.chance(rate)) masks[(t >> 3) * planeBytes + i] |= 1 << (t & 7)
-    return masks
-  })
-  const table = engine.alloc(count * source.bytes)
-  for (const [i, masks] of sources.entries())
-    engine.writeFields(table + i * source.bytes, source.schema, { masks: engine.putBytes(masks) })
+  const sources = list(count, () => masksOf(T, planeBytes, () => r.chance(rate)))
   const per = r.int(1, H * W)
   const units = Math.ceil((H * W) / per)
   const valid = setValid(r, engine, images)
@@ -125,7 +115,10 @@ testCases('spikes, through windows too', 80, (r, engine) => {
     steps: T,
     pixelsPerUnit: per,
     width: W,
-    sources: table,
+    sources: engine.table(
+      source,
+      sources.map((masks) => ({ masks: engine.putBytes(masks) })),
+    ),
     sourceCount: count,
     planeBytes,
     sourceH,
@@ -166,14 +159,11 @@ testCases('spikes of calls, put together', 80, (r, engine) => {
   const [T, calls] = [r.int(1, 9), r.int(1, 5)]
   const size = 4 * r.int(1, 17)
   const per = 4 * r.int(1, 10)
-  const all = Array.from({ length: calls * T * size }, () => r.chance(0.4))
-  const planes = Math.ceil((calls * T) / 8)
-  const out = engine.alloc(planes * size)
+  const all = list(calls * T * size, () => r.chance(0.4))
+  const expected = masksOf(calls * T, size, (t, i) => all[t * size + i])
+  const out = engine.alloc(expected.length)
   for (let call = 0; call < calls; call++) {
-    const masks = new Uint8Array(Math.ceil(T / 8) * size)
-    for (let t = 0; t < T; t++)
-      for (let i = 0; i < size; i++)
-        if (all[(call * T + t) * size + i]) masks[(t >> 3) * size + i] |= 1 << (t & 7)
+    const masks = masksOf(T, size, (t, i) => all[(call * T + t) * size + i])
     const record = putRecord(engine, recordSpikes, Math.ceil(size / per), {
       in: engine.putBytes(masks),
       out,
@@ -182,11 +172,6 @@ testCases('spikes of calls, put together', 80, (r, engine) => {
       steps: T,
     })
     engine.run(record, 0, call * T)
-  }
-  const expected = new Uint8Array(planes * size)
-  for (const [k, spike] of all.entries()) {
-    const [t, i] = [Math.floor(k / size), k % size]
-    if (spike) expected[(t >> 3) * size + i] |= 1 << (t & 7)
   }
   assert.equal(engine.bytes(out, expected.length).slice(), expected)
 })

@@ -16,12 +16,8 @@ testCases(name, 400, (r, engine) => {
   const calls = callSteps > 0 ? (t + callSteps) / callSteps : 1
   // Often right at the border.
   const limit = Math.min(2 ** 32 - 1, Math.max(0, Math.floor(spikes / calls) + r.int(-1, 1)))
-  const table = engine.alloc(sources.length * spikeSum.bytes)
-  for (const [i, sums] of sources.entries())
-    engine.writeFields(table + i * spikeSum.bytes, spikeSum.schema, {
-      sums: engine.putInts(sums),
-      units: sums.length,
-    })
+  const sums = sources.map((of) => ({ sums: engine.putInts(of), units: of.length }))
+  const table = engine.table(spikeSum, sums)
   const out = engine.alloc(8)
   const sourceCount = sources.length
   const record = { out, sources: table, sourceCount, limit, callSteps }

@@ -3,10 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { delay, delaySpikes } from '../../src/kernels/records/signals.js'
 import type { RandomShapes } from '../support/ops.js'
-import { putRecord, testCases } from '../support/records.js'
-
-const list = <V>(count: number, make: (i: number) => V): V[] =>
-  Array.from({ length: count }, (_, i) => make(i))
+import { list, masksOf, putRecord, testCases } from '../support/records.js'
 
 /** Calls of a loop over t outside, and what each channel waits. */
 function makeDelay(r: RandomShapes) {
@@ -58,14 +55,6 @@ testCases('delays of floats, there and back', 60, (r, engine) => {
   }
 })
 
-/** Masks [plane][P][C] of so many steps, of a spike at each. */
-function masksOf(T: number, size: number, spike: (i: number, t: number) => boolean): Uint8Array {
-  const masks = new Uint8Array(Math.ceil(T / 8) * size)
-  for (let t = 0; t < T; t++)
-    for (let i = 0; i < size; i++) if (spike(i, t)) masks[(t >> 3) * size + i] |= 1 << (t & 7)
-  return masks
-}
-
 testCases('delays of spikes', 60, (r, engine) => {
   const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(r)
   const size = pixels * C
@@ -76,7 +65,7 @@ testCases('delays of spikes', 60, (r, engine) => {
   for (let call = 0; call < calls; call++) {
     const planes = Math.ceil(T / 8)
     const out = engine.alloc(planes * size)
-    const input = masksOf(T, size, (i, t) => signal[call * T + t][i])
+    const input = masksOf(T, size, (t, i) => signal[call * T + t][i])
     const record = putRecord(engine, delaySpikes, Math.ceil(pixels / per), {
       in: engine.putBytes(input),
       out,
@@ -93,9 +82,9 @@ testCases('delays of spikes', 60, (r, engine) => {
       inPlaneBytes: size,
     })
     engine.run(record, 0, call * T)
-    const spike = (i: number, t: number): boolean => signal[call * T + t - of(i % C)]?.[i] ?? false
+    const spike = (t: number, i: number): boolean => signal[call * T + t - of(i % C)]?.[i] ?? false
     const expected = masksOf(T, size, spike)
-    for (let t = 0; t < T; t++) for (let i = 0; i < size; i++) if (spike(i, t)) total[i]++
+    for (let t = 0; t < T; t++) for (let i = 0; i < size; i++) if (spike(t, i)) total[i]++
     assert.equal(engine.bytes(out, expected.length).slice(), expected, `call ${call}`)
     assert.equal(engine.bytes(counts, size).slice(), total, `counts of call ${call}`)
   }

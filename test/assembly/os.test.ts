@@ -9,10 +9,8 @@ import { exit, selfDistillation } from '../../src/kernels/records/loss.js'
 import { stabilizedSums, stabilizedThreshold } from '../../src/kernels/records/neuron.js'
 import { normAllTime } from '../../src/kernels/records/norm.js'
 import { expectNear } from '../support/ops.js'
-import { putRecord, testCases } from '../support/records.js'
+import { list, putRecord, testCases } from '../support/records.js'
 
-const list = <V>(count: number, make: (i: number) => V): V[] =>
-  Array.from({ length: count }, (_, i) => make(i))
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 
 testCases('all-time normalisation, over the steps of a batch', 60, (r, engine) => {
@@ -173,14 +171,13 @@ testCases('self-distillation, with gradients by finite differences', 60, (r, eng
   }
   engine.ints(Control.Valid, 1)[0] = valid
   engine.ints(Control.Target, 1)[0] = engine.putInts(labels)
-  const table = engine.alloc(exits * exit.bytes)
   const deltas = list(exits, () => engine.alloc(images * C * 4))
-  for (const [k, rows] of z.entries())
-    engine.writeFields(table + k * exit.bytes, exit.schema, {
-      // Padded classes hold what must count nowhere.
-      output: engine.putFloats(rows.flatMap((row) => list(C, (c) => (c < classes ? row[c] : 1e9)))),
-      delta: deltas[k],
-    })
+  // Padded classes hold what must count nowhere.
+  const padded = (row: readonly number[]): number[] => list(C, (c) => row[c] ?? 1e9)
+  const places = z.map((rows, k) => ({
+    output: engine.putFloats(rows.flatMap(padded)),
+    delta: deltas[k],
+  }))
   const losses = engine.alloc(images * 4)
   const last = z[exits - 1]
   const predicted = last.map((row) => row.indexOf(Math.max(...row)))
@@ -191,7 +188,7 @@ testCases('self-distillation, with gradients by finite differences', 60, (r, eng
     channels: C,
     classes,
     gradientScale: 1 / images,
-    exits: table,
+    exits: engine.table(exit, places),
     exitCount: exits,
     alpha,
     beta,

@@ -14,6 +14,17 @@ import {
 } from './engine.js'
 import { type RandomShapes, randomShapes } from './ops.js'
 
+export const list = <V>(count: number, make: (i: number) => V): V[] =>
+  Array.from({ length: count }, (_, i) => make(i))
+
+/** Masks [plane][size] of so many steps, one bit of a neuron's byte for each. */
+export function masksOf(T: number, size: number, spikes: (t: number, i: number) => boolean) {
+  const masks = new Uint8Array(Math.ceil(T / 8) * size)
+  for (let t = 0; t < T; t++)
+    for (let i = 0; i < size; i++) if (spikes(t, i)) masks[(t >> 3) * size + i] |= 1 << (t & 7)
+  return masks
+}
+
 /** A record's fields; addresses are numbers, or `undefined` for none. */
 export type Addressed<S extends Schema> = {
   readonly [K in keyof Fields<S>]: Fields<S>[K] | number
