@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkNeuron, neurons } from '../../src/index.js'
 import { Graph } from '../../src/kernels/equations/graph.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusals } from '../files/temporary.js'
 
 const adaptive = `tau > 1
 u = u*(1 - 1/tau) + x
@@ -118,14 +118,13 @@ test('a wrong rule of the compiler is found', () => {
   }
 })
 
-test('what it cannot check it refuses', async () => {
-  const told = (make: () => unknown, expected: RegExp) =>
-    messageOf(async () => make()).then((message) => assert.match(message, expected))
-  await told(() => checkNeuron('output = x + rand()'), /the text draws numbers/)
-  await told(() => checkNeuron('output = b*x', { b: [1] } as never), /checkNeuron.b must be a num/)
-  await told(() => checkNeuron('output = y'), /^neuron: line 1, column 10: unknown name y/)
-  await told(() => checkNeuron('output = x', {}, { steps: 0 }), /checkNeuron.steps must be an int/)
-  await told(() => checkNeuron('output = x', {}, { input: [1] } as never), /must be two finite/)
-})
+test('what it cannot check it refuses', () =>
+  expectRefusals([
+    [() => checkNeuron('output = x + rand()'), /the text draws numbers/],
+    [() => checkNeuron('output = b*x', { b: [1] } as never), /checkNeuron.b must be a num/],
+    [() => checkNeuron('output = y'), /^neuron: line 1, column 10: unknown name y/],
+    [() => checkNeuron('output = x', {}, { steps: 0 }), /checkNeuron.steps must be an int/],
+    [() => checkNeuron('output = x', {}, { input: [1] } as never), /must be two finite/],
+  ]))
 
 test.run()

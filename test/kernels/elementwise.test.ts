@@ -1,5 +1,4 @@
 /** Activations from a text: what they compute, learn and refuse. */
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   elementwise,
@@ -13,10 +12,11 @@ import {
 } from '../../src/index.js'
 import { labelOf } from '../../src/network/kind.js'
 import type { CellGradients } from '../../src/ops/kinds/neurons.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusals } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'
-import { netOf } from '../support/net.js'
+import { test } from '../support/models.js'
+import { compileNet } from '../support/net.js'
 
 const random = testRandom(5)
 const ones = Float32Array.of(1, 1, 1)
@@ -30,8 +30,8 @@ const data = fromArrays({
 
 async function trained(activation: Layer, method: 'rate' | 'bptt') {
   const text = 'conv 5 3 padding=1, activation, conv 4 3, lif vThreshold=0.5, flatten, linear 3'
-  const net = netOf([2, 4, 4], text, { activation: () => activation })
-  const model = await net.compile({ input: [2, 4, 4], method, batchSize: 8, seed: 3 })
+  const options = { input: [2, 4, 4], method, batchSize: 8, seed: 3 } as const
+  const model = await compileNet(text, options, { activation: () => activation })
   await model.fit(data, { epochs: 2 })
   const state = model.stateDict()
   const { logits } = await model.predict(images.subarray(0, 32))
@@ -39,7 +39,6 @@ async function trained(activation: Layer, method: 'rate' | 'bptt') {
   file.input.set(images.subarray(0, 32))
   file.infer()
   assert.equal(file.output, logits, 'an exported file has the same bits')
-  await model.dispose()
   return state
 }
 
@@ -225,10 +224,10 @@ test('what is learnt stays in its range, and comes back from its bounds', () => 
   }
 })
 
-test('mistakes are told at their place in the text', async () => {
+test('mistakes are told at their place in the text', () => {
   const starting = (init: Record<string, number | string>): Layer =>
     neuron('u = p*u + x; output = u', { p: 1 }, { init, learn: ['p'] })
-  const told: readonly (readonly [() => unknown, RegExp])[] = [
+  return expectRefusals([
     [() => elementwise(''), /^elementwise: line 1, column 1: the last line must be an expression/],
     [() => elementwise('x\ny = 2'), /^elementwise: line 2, column 1: the last line must be/],
     [() => elementwise('2*y'), /^elementwise: line 1, column 3: unknown name y/],
@@ -242,8 +241,7 @@ test('mistakes are told at their place in the text', async () => {
     [() => starting({ u: NaN }), /^neuron.init.u must be a number/],
     [() => starting({ v: 1 }), /^neuron.init: the text has no state "v"; there are u/],
     [() => elementwise(3 as never), /^elementwise takes a text of equations, got 3/],
-  ]
-  for (const [make, expected] of told) assert.match(await messageOf(async () => make()), expected)
+  ])
 })
 
 test.run()

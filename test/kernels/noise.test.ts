@@ -1,5 +1,4 @@
 /** Numbers that equations draw: their statistics, and what they follow from. */
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   elementwise,
@@ -16,9 +15,10 @@ import {
   sgd,
 } from '../../src/index.js'
 import * as ops from '../../src/ops/index.js'
-import { messageOf } from '../files/temporary.js'
+import { expectRefusals } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 
 const [STEPS, NEURONS] = [32, 8192]
 
@@ -99,94 +99,80 @@ const images = Float32Array.from({ length: 16 * 6 }, () => 2 * random())
 const labels = Uint8Array.from({ length: 16 }, (_, i) => i % 3)
 const data = fromArrays({ images, labels, classes: 3, shape: [6] })
 
-async function compiled<R>(
-  layer: Layer,
-  options: object,
-  body: (model: Model) => Promise<R>,
-): Promise<R> {
+const compiled = (layer: Layer, options: object = {}): Promise<Model> => {
   const net = sequential(linear(6, 5), layer, linear(5, 3))
-  const model = await net.compile({ input: [6], timeSteps: 11, batchSize: 4, seed: 2, ...options })
-  try {
-    return await body(model)
-  } finally {
-    await model.dispose()
-  }
+  return modelOf(net, { input: [6], timeSteps: 11, batchSize: 4, seed: 2, ...options })
 }
 
 test('alone, a step at a time, on threads and in a file an image draws the same', async () => {
-  const predict = (model: Model) => model.predict(images)
   const layer = neuron(text, {}, { seed: 5 })
+  const logitsOf = async (options: object, of = layer): Promise<Float32Array> =>
+    (await (await compiled(of, options)).predict(images)).logits
   const method = 'sltt'
-  const { logits } = await compiled(layer, { method }, predict)
-  const split = await compiled(layer, { method, threads: 2, purpose: 'inference' }, predict)
-  assert.equal(split.logits, logits)
+  const logits = await logitsOf({ method })
+  assert.equal(await logitsOf({ method, threads: 2, purpose: 'inference' }), logits)
   // Sums of all steps at once have another order.
   for (const method of ['rate', 'bptt'])
-    expectClose(method, (await compiled(layer, { method }, predict)).logits, logits, 1e-6)
-  const file = await compiled(layer, { method, batchSize: 1 }, async (model) => {
-    assert.equal((await model.predict(images.subarray(6, 12))).logits, logits.subarray(3, 6))
-    return openNet(await exportWasm(model))
-  })
-  file.input.set(images.subarray(0, 6))
+    expectClose(method, await logitsOf({ method }), logits, 1e-6)
+  const single = await compiled(layer, { method, batchSize: 1 })
+  const second = await single.predict(images.subarray(6, 12))
+  assert.equal(second.logits, logits.subarray(3, 6))
+  const file = await openNet(await exportWasm(single))
+  const [image, expected] = [images.subarray(0, 6), logits.subarray(0, 3)]
+  file.input.set(image)
   file.infer()
-  assert.equal(file.output, logits.subarray(0, 3))
-  const stream = await compiled(layer, { purpose: 'stream', batchSize: 1 }, async (model) => {
-    let last: Float32Array = new Float32Array(3)
-    for (let t = 0; t < 11; t++) last = (await model.step(images.subarray(0, 6))).logits
-    return last
-  })
-  assert.equal(stream, logits.subarray(0, 3))
-  const other = await compiled(neuron(text, {}, { seed: 6 }), {}, predict)
-  assert.not.equal(other.logits, logits)
+  assert.equal(file.output, expected)
+  const stream = await compiled(layer, { purpose: 'stream', batchSize: 1 })
+  for (let t = 0; t < 10; t++) await stream.step(image)
+  assert.equal((await stream.step(image)).logits, expected)
+  assert.not.equal(await logitsOf({}, neuron(text, {}, { seed: 6 })), logits)
 })
 
-test('each batch of a training draws others, a prediction always the same', () =>
-  compiled(elementwise('x + 0.5*randn()'), { method: 'bptt' }, async (model) => {
-    const before = await model.predict(images)
-    const optimizer = sgd({ lr: 0 })
-    const { epochs } = await model.fit(data, { epochs: 2, optimizer })
-    assert.not.equal(epochs[0].trainLoss, epochs[1].trainLoss)
-    assert.equal((await model.predict(images)).logits, before.logits)
-  }))
+test('each batch of a training draws others, a prediction always the same', async () => {
+  const model = await compiled(elementwise('x + 0.5*randn()'), { method: 'bptt' })
+  const before = await model.predict(images)
+  const { epochs } = await model.fit(data, { epochs: 2, optimizer: sgd({ lr: 0 }) })
+  assert.not.equal(epochs[0].trainLoss, epochs[1].trainLoss)
+  assert.equal((await model.predict(images)).logits, before.logits)
+})
 
-test('in training each image of a batch draws others', () =>
-  compiled(neuron('output = x*0 + randn()'), { method: 'rate', threads: 2 }, async (model) => {
-    const same = new Float32Array(24)
-    const rows = (of: Float32Array): Set<string> =>
-      new Set([0, 3, 6, 9].map((at) => of.slice(at, at + 3).join()))
-    const drawn = new Set<string>()
-    for (const _ of [1, 2]) {
-      await model.trainStep(same, [0, 1, 2, 0], { update: false })
-      for (const row of rows(model.output())) drawn.add(row)
-    }
-    assert.is(drawn.size, 8)
-    assert.is(rows((await model.predict(same)).logits).size, 1)
-  }))
+test('in training each image of a batch draws others', async () => {
+  const model = await compiled(neuron('output = x*0 + randn()'), { method: 'rate', threads: 2 })
+  const same = new Float32Array(24)
+  const rows = (of: Float32Array): Set<string> =>
+    new Set([0, 3, 6, 9].map((at) => of.slice(at, at + 3).join()))
+  const drawn = new Set<string>()
+  for (const _ of [1, 2]) {
+    await model.trainStep(same, [0, 1, 2, 0], { update: false })
+    for (const row of rows(model.output())) drawn.add(row)
+  }
+  assert.is(drawn.size, 8)
+  assert.is(rows((await model.predict(same)).logits).size, 1)
+})
 
 test('recurrent neurons draw what others do, in their backward pass too', async () => {
   const own = neuron(text, {}, { seed: 7 })
-  const trained = (layer: Layer, start: StateDict = {}) =>
-    compiled(layer, { method: 'bptt' }, async (model) => {
-      model.loadStateDict({ ...model.stateDict(), ...start })
-      const before = model.stateDict()
-      await model.trainStep(images.subarray(0, 24), labels.subarray(0, 4))
-      return [before, model.stateDict()['0.weight'].data] as const
-    })
+  const trained = async (layer: Layer, start: StateDict = {}) => {
+    const model = await compiled(layer, { method: 'bptt' })
+    model.loadStateDict({ ...model.stateDict(), ...start })
+    const before = model.stateDict()
+    await model.trainStep(images.subarray(0, 24), labels.subarray(0, 4))
+    return [before, model.stateDict()['0.weight'].data] as const
+  }
   const [before, weight] = await trained(own)
   const silent = { '1.recurrent.weight': { shape: [5, 5], data: new Float32Array(25) } }
   const [, found] = await trained(recurrent(own, { bias: false }), { ...before, ...silent })
   assert.equal(found, weight)
 })
 
-test('they stand in lines of steps alone, and take no argument', async () => {
-  const told = (make: () => unknown, expected: RegExp) =>
-    messageOf(async () => make()).then((message) => assert.match(message, expected))
-  await told(() => neuron('spike = x > rand(1)'), /column 13: rand takes no arguments, got 1/)
-  await told(
-    () => neuron('spike = x > 0', {}, { surrogate: 'rand()*x' }),
-    /^neuron.surrogate: line 1, column 1: rand is for lines that a time step runs/,
-  )
-  await told(() => neuron('output = x', {}, { seed: -1 }), /^neuron.seed must be an integer from 0/)
-})
+test('they stand in lines of steps alone, and take no argument', () =>
+  expectRefusals([
+    [() => neuron('spike = x > rand(1)'), /column 13: rand takes no arguments, got 1/],
+    [
+      () => neuron('spike = x > 0', {}, { surrogate: 'rand()*x' }),
+      /^neuron.surrogate: line 1, column 1: rand is for lines that a time step runs/,
+    ],
+    [() => neuron('output = x', {}, { seed: -1 }), /^neuron.seed must be an integer from 0/],
+  ]))
 
 test.run()
