@@ -42,7 +42,6 @@ const conditions = new Set<string | number>([
   'truth',
   'bit',
   'later',
-  'real',
 ])
 
 /** What JavaScript computes exactly as WebAssembly does, rounded to float32. */
