@@ -16,39 +16,32 @@ export class DamagedEntry extends SpikewasmError {}
 /** What an entry holds, by BullMQ's names. */
 type Fields = Readonly<Record<string, string>>
 
-interface JsonField {
-  readonly name: string
-  readonly what: string
-  isGood(value: unknown): boolean
-}
+const OBJECT = 'an object in JSON'
 /** What BullMQ reads as JSON before anybody else sees it. */
-const wanted: readonly JsonField[] = [
-  { name: 'data', what: 'JSON', isGood: () => true },
-  { name: 'opts', what: 'an object in JSON', isGood: isObject },
-  { name: 'progress', what: 'JSON', isGood: () => true },
-  { name: 'parent', what: 'an object in JSON', isGood: isObject },
-]
+const wanted = { data: 'JSON', opts: OBJECT, progress: 'JSON', parent: OBJECT }
 /** What a job has that comes back by itself, as none of ours does. */
 const REPEATS = 'rjk'
 
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function isGood(text: string, what: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return what !== OBJECT || (typeof value === 'object' && !!value && !Array.isArray(value))
+  } catch {
+    return false
+  }
 }
 
 /** Fields of an entry that are looked at, and those that are too long to be read. */
-async function fieldsOf(
-  { client }: RedisPlace,
-  key: string,
-): Promise<{ readonly fields: Fields; readonly long: ReadonlyMap<string, number> }> {
-  const names = [...wanted.map(({ name }) => name), REPEATS, 'parentKey']
-  const sizes = await Promise.all(names.map((name) => client.hstrlen(key, name)))
-  const short = names.filter((_, i) => sizes[i] <= MOST_VALUE)
-  const values = await client.hmget(key, ...short)
-  const found = short.flatMap((name, i) => (values[i] === null ? [] : [[name, values[i]]]))
-  const long = names.flatMap((name, i) =>
-    sizes[i] > MOST_VALUE ? [[name, sizes[i]] as const] : [],
-  )
-  return { fields: Object.fromEntries(found), long: new Map(long) }
+async function fieldsOf({ client }: RedisPlace, key: string) {
+  const fields: Record<string, string> = {}
+  const long = new Map<string, number>()
+  for (const name of [...Object.keys(wanted), REPEATS, 'parentKey']) {
+    const size = await client.hstrlen(key, name)
+    if (size > MOST_VALUE) long.set(name, size)
+    const text = size > MOST_VALUE ? null : await client.hget(key, name)
+    if (text !== null) fields[name] = text
+  }
+  return { fields, long }
 }
 
 const nothing = { fields: {}, long: new Map<string, number>() }
@@ -58,16 +51,10 @@ function faultsOf(fields: Fields, long: ReadonlyMap<string, number>): Map<string
   const faults = new Map<string, string>()
   for (const [name, size] of long)
     faults.set(name, `its ${name} must have at most ${MOST_VALUE} bytes, got ${size}`)
-  for (const { name, what, isGood } of wanted) {
+  for (const [name, what] of Object.entries(wanted)) {
     const text = fields[name]
-    if (!text) continue
-    let good = false
-    try {
-      good = isGood(JSON.parse(text))
-    } catch {
-      // Not even JSON.
-    }
-    if (!good) faults.set(name, `its ${name} must be ${what}, got ${quote(text)}`)
+    if (text && !isGood(text, what))
+      faults.set(name, `its ${name} must be ${what}, got ${quote(text)}`)
   }
   if (fields[REPEATS] !== undefined)
     faults.set(REPEATS, `it must not repeat, got the key ${quote(fields[REPEATS])}`)

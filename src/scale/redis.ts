@@ -37,22 +37,13 @@ export async function loadQueues(): Promise<{ bull: Bull; io: IoRedis }> {
   }
 }
 
-/** Where Redis is. */
-export interface RedisAddress {
-  /** As it may be shown: it never holds a password. */
-  readonly url: string
-  readonly host: string
-  readonly port: number
-  readonly db: number
-  readonly username?: string
-  readonly tls: boolean
-}
-
 /**
+ * Where Redis is; the `url` of it may be shown: it never holds a password.
+ *
  * @param url `redis://host:port/db`, or `rediss://…` for TLS; a user's name may stand before `@`
  * @throws SpikewasmError for another address, or one with a password, which is not repeated
  */
-export function parseRedisUrl(url: string): RedisAddress {
+export function parseRedisUrl(url: string) {
   const text = String(url)
   let parsed: URL | undefined
   try {
@@ -85,14 +76,13 @@ export function parseRedisUrl(url: string): RedisAddress {
   const port = parsed.port === '' ? 6379 : Number(parsed.port)
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
   const db = Number(database)
-  const named = username === '' ? {} : { username }
   const shown = `${scheme}//${username && `${username}@`}${parsed.hostname}`
   return {
     url: `${shown}:${port}${db === 0 ? '' : `/${db}`}`,
     host,
     port,
     db,
-    ...named,
+    username: username === '' ? undefined : username,
     tls: scheme === 'rediss:',
   }
 }
@@ -115,7 +105,7 @@ const MOST_WAIT_MS = 2000
 /** A connected Redis, and what BullMQ needs of it. */
 export class RedisPlace {
   private constructor(
-    readonly address: RedisAddress,
+    readonly address: ReturnType<typeof parseRedisUrl>,
     readonly namespace: string,
     readonly bull: Bull,
     /** For commands of our own. */

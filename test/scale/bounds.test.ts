@@ -1,5 +1,6 @@
 /** What a worker reads of Redis is bounded before it is read. */
 
+import { createHash } from 'node:crypto'
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { join } from 'node:path'
@@ -162,13 +163,15 @@ withRedis('what is no head, and what changes while it is read, is not there', as
     const more = ' '.repeat(length - text.length - ',"more":""'.length)
     return { ...head, more }
   }
+  const sha256 = createHash('sha256').digest('hex')
+  const none = (chunks: number) => ({ nonce: '0'.repeat(16), bytes: 0, chunks, sha256 })
   const wrong = [
-    ...[{ chunks: 4097 }, { chunks: -1 }, { bytes: -1 }, { bytes: 1.5 }, { nonce: 'x' }],
+    ...[{ chunks: -1 }, { bytes: -1 }, { bytes: 1.5 }, { nonce: 'x' }],
     ...[{ sha256: 1 }, { nonce: '0'.repeat(17) }],
   ].map((more) => ({ ...head, ...more }))
   const heads = [
-    ...[head, filled(1000)].map((each) => [each, true] as const),
-    ...[filled(1002), ...wrong].map((each) => [each, false] as const),
+    ...[head, filled(1000), none(4096)].map((each) => [each, true] as const),
+    ...[filled(1002), none(4097), ...wrong].map((each) => [each, false] as const),
   ]
   for (const [each, isThere] of heads) {
     await client.set('spikewasm:store:head:x', JSON.stringify(each))

@@ -212,7 +212,8 @@ class RoundJobs {
   }
 
   private get flow(): FlowJob {
-    const { parents, prefix } = this.crew
+    const { parents, place } = this.crew
+    const prefix = place.namespace
     return {
       name: 'round',
       queueName: parents.name,
@@ -341,7 +342,6 @@ class RoundJobs {
 export class RedisCrew implements Crew {
   /** Who begins the same run twice at a time disturbs nobody. */
   readonly run: string
-  readonly prefix: string
   readonly flows: FlowProducer
   readonly queue: Queue
   readonly parents: Queue
@@ -364,7 +364,6 @@ export class RedisCrew implements Crew {
     const { bull, namespace: prefix } = place
     this.id = trainingId(of.setting())
     this.run = this.id.setting.slice(0, 12) + randomBytes(6).toString('hex')
-    this.prefix = prefix
     this.store = options.store ?? redisStore(place)
     this.onNews = options.onNews ?? (() => {})
     this.flows = new bull.FlowProducer({ connection: place.connect(), prefix })

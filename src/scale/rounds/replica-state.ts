@@ -60,10 +60,7 @@ export function keptOf({ replicas }: RoundsSetting) {
         const residual = tensors[`${k}.residual`]?.data
         if ((numbers === null) !== (arrays === undefined))
           fail(`fit.resume: the checkpoint must hold all of replica ${k}, some of it is missing`)
-        return {
-          ...(numbers && arrays ? { inner: { numbers, arrays } } : {}),
-          ...(residual ? { residual } : {}),
-        }
+        return { inner: numbers && arrays ? { numbers, arrays } : undefined, residual }
       })
       Object.assign(kept, { done, momentum: tensors.momentum?.data, states })
       restored = true

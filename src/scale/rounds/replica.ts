@@ -20,7 +20,6 @@ import type { Setting } from '../../train/snapshot.js'
 import type { RoundsSetting } from './options.js'
 import type { Sent } from './outer.js'
 import * as vectors from './vectors.js'
-import { encode, keepsResidual } from './vectors.js'
 
 /** What a replica keeps from round to round; what is absent is as at the beginning. */
 export interface ReplicaState {
@@ -103,19 +102,12 @@ export async function trainReplica(
     if (runsHere(session.workersOf('train'))) await breathe()
   }
   const after = vectors.weightsOf(session)
-  const { bytes, residual } = encode(
-    compress,
-    vectors.sizesOf(session),
-    weights.parameters,
-    after.parameters,
-    state.residual,
-  )
-  const inner = innerState === 'keep' ? { inner: vectors.innerOf(session) } : {}
-  return {
-    sent: { change: bytes, statistics: after.statistics },
-    state: { ...inner, ...(keepsResidual(compress) ? { residual } : {}) },
-    sums,
-  }
+  const sizes = vectors.sizesOf(session)
+  const [from, to] = [weights.parameters, after.parameters]
+  const { bytes, residual } = vectors.encode(compress, sizes, from, to, state.residual)
+  const inner = innerState === 'keep' ? vectors.innerOf(session) : undefined
+  const sent = { change: bytes, statistics: after.statistics }
+  return { sent, state: { inner, residual }, sums }
 }
 
 /** A round that is to be done. */

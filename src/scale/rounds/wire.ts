@@ -161,8 +161,7 @@ export function jobOfJson(payload: Json): ReplicaJob {
   const long = rates.flatMap(([times, learningRate, factor]) =>
     Array.from({ length: times }, () => ({ learningRate, factor })),
   )
-  const clip = clipNorm === undefined ? {} : { clipNorm }
-  return { ...rest, rounds: setting, shard: { epoch, first, rates: long, steps, ...clip } }
+  return { ...rest, rounds: setting, shard: { epoch, first, rates: long, steps, clipNorm } }
 }
 
 /** Which run a job is of, however wrong the rest of it is. */
@@ -279,12 +278,11 @@ export const stateBytes = ({ compress, innerState }: RoundsSetting, sizes: Sizes
 export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): ReplicaState {
   expectLength("a replica's state", bytes, stateBytes(rounds, sizes))
   const end = bytes.length - (keepsResidual(rounds.compress) ? residualBytes(sizes) : 0)
-  const residual =
-    end < bytes.length ? { residual: residualOfBytes(sizes, bytes.subarray(end)) } : {}
-  if (rounds.innerState === 'reset') return residual
+  const residual = end < bytes.length ? residualOfBytes(sizes, bytes.subarray(end)) : undefined
+  if (rounds.innerState === 'reset') return { residual }
   const [one, two, averaged, accumulated] = new Float64Array(bytes.slice(0, NUMBERS).buffer)
   const numbers = stepStateOf({ powers: [one, two], averaged, accumulated })
   if (!numbers) fail("a replica's state must hold what an optimizer keeps")
   const arrays = floats("a replica's state", bytes.subarray(NUMBERS, end))
-  return { inner: { numbers, arrays }, ...residual }
+  return { inner: { numbers, arrays }, residual }
 }
