@@ -200,7 +200,7 @@ export function modelJson({ asked: input, timeSteps, frames, graph, plan }: Sess
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isList = (value: unknown, most: number, of: (item: unknown) => boolean): boolean =>

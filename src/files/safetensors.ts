@@ -12,19 +12,54 @@
  * WebAssembly in practice.
  */
 
-import { fail, quote, SpikewasmError } from '../base/errors.js'
+import { fail, quote } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import type { StateDict } from '../engine/memory/state.js'
-import { duplicateKey, parseJson } from './json.js'
-import {
-  CONSTRUCTORS,
-  countElements,
-  DTYPES,
-  type Dtype,
-  isCount,
-  type Tensor,
-  toFloat32,
-} from './tensor.js'
+import { sizeOf } from '../network/value.js'
+import { duplicateKey, isObject, parseJson } from './json.js'
+
+/**
+ * Arrays by element type, in the order of the reference implementation. It writes tensors from the
+ * last type here to the first, then by name, so that all are aligned. F16 and BF16 are raw bits,
+ * which `toFloat32` converts.
+ */
+export const CONSTRUCTORS = {
+  BOOL: Uint8Array,
+  U8: Uint8Array,
+  I8: Int8Array,
+  I16: Int16Array,
+  U16: Uint16Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I32: Int32Array,
+  U32: Uint32Array,
+  F32: Float32Array,
+  F64: Float64Array,
+  I64: BigInt64Array,
+  U64: BigUint64Array,
+} as const
+
+export type Dtype = keyof typeof CONSTRUCTORS
+
+/**
+ * An n-dimensional array in row-major order; `data` holds the product of `shape` elements. A scalar
+ * has the shape `[]`.
+ */
+export type Tensor = {
+  [D in Dtype]: {
+    readonly dtype: D
+    readonly shape: readonly number[]
+    readonly data: (typeof CONSTRUCTORS)[D]['prototype']
+  }
+}[Dtype]
+
+/** Names of all element types. */
+export const DTYPES = Object.keys(CONSTRUCTORS) as Dtype[]
+
+/** Whether a value can be a size or an offset: an integer ≥ 0. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
 
 // The header of a safetensors file: read, parsed, and checked against the data behind it.
 
@@ -119,7 +154,7 @@ export function checkEntry(key: string, value: unknown, dataBytes: number, file:
       `${file}: tensor ${show(key)} data_offsets must be ordered and within the ${dataBytes} ` +
         `bytes of data, got [${begin}, ${end}]`,
     )
-  const expected = countElements(shape) * CONSTRUCTORS[dtype as Dtype].BYTES_PER_ELEMENT
+  const expected = sizeOf(shape) * CONSTRUCTORS[dtype as Dtype].BYTES_PER_ELEMENT
   if (expected !== end - begin)
     must(
       `of type ${String(dtype)} and shape [${shape.join(', ')}] must have ${expected} bytes`,
@@ -149,10 +184,6 @@ export function checkContiguous(entries: readonly Entry[], dataBytes: number, fi
     )
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /**
  * A value of the header as an error message shows it: quoted, on one line, cut when long or nested.
  */
@@ -164,8 +195,6 @@ export function show(value: unknown): string {
   if (isObject(value)) return 'an object'
   return typeof value === 'string' ? quote(value) : String(value)
 }
-
-export { type Dtype, type Tensor, toFloat32 }
 
 /**
  * Reads a safetensors file. The tensors are copies: `bytes` may be reused afterwards.
@@ -200,7 +229,7 @@ export function parseFloats(bytes: Uint8Array, name: string, apart?: string) {
   for (const { dtype, begin, end } of entries)
     if (CONSTRUCTORS[dtype].BYTES_PER_ELEMENT === 1) small += end - begin
   if (small > MOST_BYTES)
-    throw new SpikewasmError(
+    fail(
       `${name}: must hold weights as floating point, got ${small} bytes of 8-bit numbers; ` +
         'convert them first',
     )
@@ -237,6 +266,48 @@ function tensorOf(bytes: Uint8Array, dataStart: number, entry: Entry): Tensor {
   return { dtype, shape, data: new CONSTRUCTORS[dtype](buffer) } as Tensor
 }
 
+/**
+ * The elements as float32, in the tensor's order. F32 data is returned as it is; every other type
+ * is converted into a new array (64-bit values are rounded; BOOL gives 0 and 1).
+ */
+export function toFloat32(tensor: Tensor): Float32Array {
+  switch (tensor.dtype) {
+    case 'F32':
+      return tensor.data
+    case 'F16':
+      return converted(tensor.data, halfToFloat)
+    case 'BF16': {
+      // bfloat16 is the upper half of a float32.
+      const out = new Float32Array(tensor.data.length)
+      const bits = new Uint32Array(out.buffer)
+      for (let i = 0; i < bits.length; i++) bits[i] = tensor.data[i] << 16
+      return out
+    }
+    case 'I64':
+    case 'U64':
+      return converted<bigint>(tensor.data, Number)
+    default:
+      return new Float32Array(tensor.data)
+  }
+}
+
+/** A loop: `Float32Array.from` makes a list of all elements first. */
+function converted<T>(data: ArrayLike<T>, convert: (element: T) => number): Float32Array {
+  const out = new Float32Array(data.length)
+  for (let i = 0; i < out.length; i++) out[i] = convert(data[i])
+  return out
+}
+
+/** The value of an IEEE 754 binary16 number: sign 1 bit, exponent 5 bits, fraction 10 bits. */
+function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 1023
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
 /** Numbers as tensors of float32. */
 export const floatTensors = (state: StateDict): Record<string, Tensor> =>
   Object.fromEntries(
@@ -255,18 +326,16 @@ export function serializeSafetensors(
   tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const list =
-    tensors instanceof Map ? [...tensors] : Object.entries(tensors as Record<string, Tensor>)
+  const list: [string, Tensor][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors)
   list.sort(
     ([nameA, a], [nameB, b]) =>
       DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || compareCodePoints(nameA, nameB),
   )
-
   const items: string[] = []
   const keys = Object.keys(metadata).sort(compareCodePoints)
   for (const key of keys)
     if (typeof metadata[key] !== 'string')
-      throw new SpikewasmError(
+      fail(
         `safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; ` +
           'convert it with JSON.stringify',
       )
@@ -285,12 +354,11 @@ export function serializeSafetensors(
 
   const json = new TextEncoder().encode(`{${items.join(',')}}`)
   const headerBytes = roundUp(json.length, 8)
-  if (headerBytes > HEADER_LIMIT) {
-    throw new SpikewasmError(
-      `safetensors: the header must be at most ${HEADER_LIMIT} bytes, got ` +
-        `${headerBytes}; store fewer tensors or less metadata`,
+  if (headerBytes > HEADER_LIMIT)
+    fail(
+      `safetensors: the header must be at most ${HEADER_LIMIT} bytes, got ${headerBytes}; store ` +
+        'fewer tensors or less metadata',
     )
-  }
   const out = new Uint8Array(8 + headerBytes + dataBytes)
   new DataView(out.buffer).setUint32(0, headerBytes, true)
   out.set(json, 8)
@@ -304,21 +372,16 @@ export function serializeSafetensors(
 }
 
 function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
-  const fail = (rule: string, got: string): never => {
-    throw new SpikewasmError(`safetensors: tensor ${show(name)} ${rule}, got ${got}`)
-  }
+  const must = (rule: string, got: string): never =>
+    fail(`safetensors: tensor ${show(name)} ${rule}, got ${got}`)
   if (name === '__metadata__')
-    throw new SpikewasmError(
-      'safetensors: a tensor must not be named "__metadata__", got one; give it another name',
-    )
-  if (!DTYPES.includes(dtype)) fail(`dtype must be one of ${DTYPES.join(', ')}`, show(dtype))
-  if (!(data instanceof CONSTRUCTORS[dtype]))
-    fail(
-      `of type ${dtype} must hold a ${CONSTRUCTORS[dtype].name}`,
-      Object(data).constructor.name as string,
-    )
-  if (!shape.every(isCount) || countElements(shape) !== data.length)
-    fail(`shape must have a product of ${data.length} elements`, `[${shape.join(', ')}]`)
+    fail('safetensors: a tensor must not be named "__metadata__", got one; give it another name')
+  if (!DTYPES.includes(dtype)) must(`dtype must be one of ${DTYPES.join(', ')}`, show(dtype))
+  const array = CONSTRUCTORS[dtype]
+  if (!(data instanceof array))
+    must(`of type ${dtype} must hold a ${array.name}`, Object(data).constructor.name as string)
+  if (!shape.every(isCount) || sizeOf(shape) !== data.length)
+    must(`shape must have a product of ${data.length} elements`, `[${shape.join(', ')}]`)
 }
 
 /**

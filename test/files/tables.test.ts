@@ -16,14 +16,18 @@ import {
   parseJsonBytes,
 } from '../../src/files/json.js'
 import {
+  CONSTRUCTORS,
   checkEntry,
   checkMetadata,
+  DTYPES,
+  isCount,
   parseFloats,
   parseHeader,
   parseSafetensors,
   readHeader,
   serializeSafetensors,
   show,
+  type Tensor,
   toFloat32,
 } from '../../src/files/safetensors.js'
 import {
@@ -33,13 +37,6 @@ import {
   serializeState,
 } from '../../src/files/state.js'
 import { readTar } from '../../src/files/tar.js'
-import {
-  CONSTRUCTORS,
-  countElements,
-  DTYPES,
-  isCount,
-  type Tensor,
-} from '../../src/files/tensor.js'
 import { collectUnpacked, gunzip, isGzip } from '../../src/files/unpack.js'
 import { joined, npyHeader, npyOf, text } from '../support/event-files.js'
 import {
@@ -114,7 +111,6 @@ test('tensors: each type, as a file and as float32', async () => {
         return Object.keys(parseFloats(file, 'it').tensors)
       }),
     ),
-    'counts of elements': () => [[], [0], [3], [2, 5, 7]].map(countElements),
     counts: withOdd(isCount, 2 ** 53 - 1, 2 ** 53),
     states: () => [
       serializeState({ a: { shape: [2], data: Float32Array.of(1, 2) } }, { more: 'x' }),
