@@ -150,30 +150,13 @@ export function emitJoinSpikes(
   parts: readonly (Part & Spikes)[],
 ): void {
   const tables = parts.map((part): SpikePartFields => {
-    const { pixels, stored, ...own } = partFields(part)
-    const planeBytes = images * pixels * stored
-    return {
-      pixels,
-      stored,
-      ...own,
-      from: part.masks,
-      rows: steps,
-      planeBytes,
-      counts: part.counts,
-    }
+    const fields = partFields(part)
+    const planeBytes = images * fields.pixels * fields.stored
+    return { ...fields, from: part.masks, rows: steps, planeBytes, counts: part.counts }
   })
-  const [pixels, count] = [h * w, parts.length]
-  const planeBytes = images * pixels * channels
-  b.emit(joinSpikes, images, {
-    pixels,
-    channels,
-    steps,
-    out,
-    counts,
-    planeBytes,
-    count,
-    parts: tables,
-  })
+  const places = { out, counts, planeBytes: images * h * w * channels }
+  const sizes = { pixels: h * w, channels, steps, ...places }
+  b.emit(joinSpikes, images, { ...sizes, count: parts.length, parts: tables })
 }
 
 /** What of a gradient belongs to a part. */
