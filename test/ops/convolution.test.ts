@@ -308,7 +308,8 @@ test('in training the spikes of each run choose between sums and products', () =
       const x = r.spikes(size, rate)
       const y = conv.run(x, w)
       const [a, b] = [event.run(x, w), products.run(x, w)]
-      const mean = averages(T * c.B * c.C, [2 * c.H, 2 * c.W], x, [2, 2], [2, 2], [0, 0])
+      const twos = { kernelSize: [2, 2], stride: [2, 2], padding: [0, 0] } as const
+      const mean = averages(T * c.B * c.C, [2 * c.H, 2 * c.W], x, twos)
       expectNear('output', y, forwardReference(c, mean, w))
       const [isFew, isMany] = [sameBits(y, a), sameBits(y, b)]
       assert.ok(isFew || isMany)

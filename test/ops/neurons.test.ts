@@ -12,6 +12,7 @@ import {
   surrogatesOf,
 } from '../support/neurons.js'
 import { expectNear, forShapes, inEveryRun, type RandomShapes } from '../support/ops.js'
+import { eachWindow, runWith, windowsAlong } from '../support/ops-convolution.js'
 
 /** Rounding errors of float32 stay below it. */
 const MARGIN = 3e-4
@@ -201,24 +202,16 @@ function expected(d: Dynamics, reads: Reads, shape: Shape, from = 0, total = sha
       potential: fired.v,
     }
   })
-  type Each = (typeof each)[number]
-  const one = (name: Exclude<keyof Each, 'spikes' | 'surrogates'>): number[] =>
-    each.map((of) => of[name])
+  const all = <K extends keyof (typeof each)[number]>(name: K) => each.map((of) => of[name])
   return {
-    spikes: transposed(
-      shape,
-      each.map(({ spikes }) => spikes),
-    ),
-    surrogates: transposed(
-      shape,
-      each.map(({ surrogates }) => surrogates),
-    ),
-    counts: one('counts'),
-    rates: one('rates'),
-    eligibilities: one('eligibilities'),
-    xhat: one('xhat'),
-    residualXhat: one('residualXhat'),
-    potential: one('potential'),
+    spikes: transposed(shape, all('spikes')),
+    surrogates: transposed(shape, all('surrogates')),
+    counts: all('counts'),
+    rates: all('rates'),
+    eligibilities: all('eligibilities'),
+    xhat: all('xhat'),
+    residualXhat: all('residualXhat'),
+    potential: all('potential'),
   }
 }
 
@@ -283,12 +276,11 @@ test('lif: every output of every kind of neuron', () => {
     const { d, shape, reads, normalised, options } = randomNeurons(r)
     const outputs = pickOutputs(r, reads, normalised && r.chance(0.7))
     const asked = { ...options, outputs, engine: r.engine } as const
-    const needsMean = (name: LifOutput) => outputs.includes(name)
-    // Arguments are there for what was asked.
-    const args = argsOf(reads, normalised, needsMean('xhat'), needsMean('residualXhat'))
+    const [first, second] = [outputs.includes('xhat'), outputs.includes('residualXhat')]
     const plan = ops.lif.plan(asked)
     assert.equal(plan.kernels, outputs.includes('rates') ? ['Neuron', 'Materialise'] : ['Neuron'])
-    const result = plan.run(...(args as [Float32Array]))
+    // Arguments are there for what was asked.
+    const result = runWith<unknown>(plan, argsOf(reads, normalised, first, second))
     checkOutputs(asObject(result, outputs), expected(d, reads, shape), outputs)
     paths.add(pathOf(d, reads, outputs, false))
     return { options: asked }
@@ -397,26 +389,21 @@ function handedBack(r: RandomShapes, shape: Shape, T: number, of: ops.GradientTe
   const { B, C, H, W, neurons } = shape
   const place = atStep(shape, T)
   const { kernelSize = 1, stride = kernelSize, padding = 0 } = of
-  const [[kh, kw], [sh, sw], [ph, pw]] = [kernelSize, stride, padding].map((size) =>
-    typeof size === 'number' ? [size, size] : size,
+  const [k, s, p] = [kernelSize, stride, padding].map((size) =>
+    typeof size === 'number' ? ([size, size] as const) : size,
   )
-  const oh = Math.floor((H + 2 * ph - kh) / sh) + 1
-  const ow = Math.floor((W + 2 * pw - kw) / sw) + 1
+  const window = { kernelSize: k, stride: s, padding: p }
+  const size = windowsAlong(window, 0, H) * windowsAlong(window, 1, W)
   const steps = of.still ? 1 : T
-  const delta = r.floats(steps * B * C * oh * ow)
+  const delta = r.floats(steps * B * C * size)
+  const factor = (of.scale ?? 1) / (k[0] * k[1])
   const out = new Float64Array(T * neurons)
   for (let t = 0; t < T; t++)
     for (let plane = 0; plane < B * C; plane++)
-      for (let oy = 0; oy < oh; oy++)
-        for (let ox = 0; ox < ow; ox++)
-          for (let ky = 0; ky < kh; ky++)
-            for (let kx = 0; kx < kw; kx++) {
-              const [y, x] = [oy * sh + ky - ph, ox * sw + kx - pw]
-              if (y < 0 || y >= H || x < 0 || x >= W) continue
-              const from = placeOf(steps, C)(of.still ? 0 : t, plane)
-              const at = (from * oh + oy) * ow + ox
-              out[place(t, (plane * H + y) * W + x)] += (delta[at] * (of.scale ?? 1)) / (kh * kw)
-            }
+      eachWindow(window, [H, W], (number, places) => {
+        const from = placeOf(steps, C)(of.still ? 0 : t, plane) * size + number
+        for (const { at } of places) out[place(t, plane * H * W + at)] += delta[from] * factor
+      })
   return { delta, out }
 }
 
@@ -440,14 +427,8 @@ for (const mode of ['rate', 'online'] as const)
       const options = { mode, input, deltas, engine: r.engine } as const
       const plan = ops.lifBackward.plan(options)
       for (const kernel of plan.kernels) kinds.add(kernel)
-      const [first, ...others] = [...args, factor]
-      const result = plan.run(first, ...others)
-      expectNear(
-        'gradient',
-        result,
-        factor.map((f, i) => f * sum[i]),
-        2e-6,
-      )
+      const expected = factor.map((f, i) => f * sum[i])
+      expectNear('gradient', runWith(plan, [...args, factor]), expected, 2e-6)
       return { options }
     })
     assert.equal([...kinds], [mode === 'rate' ? 'NeuronBackwardRate' : 'NeuronBackwardOnline'])
@@ -467,23 +448,19 @@ test('lifBackward, time: the gradient of a network of lines', () => {
       'NeuronBackwardTime',
       ...(learns ? ['LearnGradient', 'LearnFinish'] : []),
     ])
-    const [first, ...others] = [...args, ...argsOf(reads, normalised, false, false)]
-    const result = plan.run(first as Float32Array, ...others) as unknown
-    const each = Array.from({ length: neurons }, (_, i) =>
-      gradientsOf(
-        d,
-        currentsOf(reads, T, i),
-        Array.from({ length: T }, (_, t) => sum[place(t, i)]),
-      ),
-    )
-    const gradient = learns ? (result as { inputGradient: Float32Array }).inputGradient : result
-    const current = transposed(
-      shape,
-      each.map((of) => of.current),
-    )
-    expectNear('gradient', gradient as Float32Array, current, 2e-5)
+    const result = runWith<object>(plan, [...args, ...argsOf(reads, normalised, false, false)])
+    const each = Array.from({ length: neurons }, (_, i) => {
+      const arriving = Array.from({ length: T }, (_, t) => sum[place(t, i)])
+      return gradientsOf(d, currentsOf(reads, T, i), arriving)
+    })
+    const { inputGradient, wGradient } = (learns ? result : { inputGradient: result }) as Record<
+      'inputGradient' | 'wGradient',
+      Float32Array
+    >
+    const currents = each.map((of) => of.current)
+    expectNear('gradient', inputGradient, transposed(shape, currents), 2e-5)
     if (learns) {
-      const [w] = (result as { wGradient: Float32Array }).wGradient
+      const [w] = wGradient
       const wanted = each.reduce((total, of) => total + of.w, 0)
       const scale = each.reduce((total, of) => total + Math.abs(of.w), 1e-6)
       assert.ok(Math.abs(w - wanted) < 2e-5 * scale, `w: ${w}, ${wanted} expected`)

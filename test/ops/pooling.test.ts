@@ -4,50 +4,23 @@ import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
 import { placeOf, stillOf, sumOverTime } from '../support/frames.js'
 import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
+import { eachWindow, type Window, windowsAlong } from '../support/ops-convolution.js'
 import { runStrictly } from '../support/strict.js'
 
 const channels = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33] as const
 
-interface Window {
-  readonly k: readonly [number, number]
-  readonly s: readonly [number, number]
-  readonly p: readonly [number, number]
-}
-const noWindow: Window = { k: [1, 1], s: [1, 1], p: [0, 0] }
+const noWindow: Window = { kernelSize: [1, 1], stride: [1, 1], padding: [0, 0] }
 
 function randomWindow(r: RandomShapes): Window {
   const k = [r.int(1, 4), r.int(1, 4)] as const
-  return { k, s: [r.int(1, 3), r.int(1, 3)], p: [r.int(0, k[0] >> 1), r.int(0, k[1] >> 1)] }
+  const padding = [r.int(0, k[0] >> 1), r.int(0, k[1] >> 1)] as const
+  return { kernelSize: k, stride: [r.int(1, 3), r.int(1, 3)], padding }
 }
 
 /** A size of an image that has so many windows along an axis. */
-const sourceSize = (r: RandomShapes, { k, s, p }: Window, axis: 0 | 1, windows: number): number =>
-  Math.max(1, (windows - 1) * s[axis] + k[axis] - 2 * p[axis] + r.int(0, s[axis] - 1))
-
-const windowsAlong = ({ k, s, p }: Window, axis: 0 | 1, size: number): number =>
-  Math.floor((size + 2 * p[axis] - k[axis]) / s[axis]) + 1
-
-const asOptions = ({ k, s, p }: Window) => ({ kernelSize: k, stride: s, padding: p })
-
-/** Calls back with the places of each window: their numbers, and indices in a plane of H·W. */
-function eachWindow(
-  { k, s, p }: Window,
-  H: number,
-  W: number,
-  visit: (window: number, places: { place: number; at: number }[]) => void,
-): void {
-  const [h, w] = [windowsAlong({ k, s, p }, 0, H), windowsAlong({ k, s, p }, 1, W)]
-  for (let i = 0; i < h; i++)
-    for (let j = 0; j < w; j++) {
-      const places = []
-      for (let a = 0; a < k[0]; a++)
-        for (let b = 0; b < k[1]; b++) {
-          const [y, x] = [i * s[0] + a - p[0], j * s[1] + b - p[1]]
-          if (y >= 0 && y < H && x >= 0 && x < W)
-            places.push({ place: a * k[1] + b, at: y * W + x })
-        }
-      visit(i * w + j, places)
-    }
+const sourceSize = (r: RandomShapes, of: Window, axis: 0 | 1, windows: number): number => {
+  const [k, s, p] = [of.kernelSize[axis], of.stride[axis], of.padding[axis]]
+  return Math.max(1, (windows - 1) * s + k - 2 * p + r.int(0, s - 1))
 }
 
 function randomImages(r: RandomShapes) {
@@ -62,7 +35,7 @@ function randomImages(r: RandomShapes) {
 }
 type Images = ReturnType<typeof randomImages>
 
-const optionsOf = ({ input, window }: Images) => ({ input, ...asOptions(window) })
+const optionsOf = ({ input, window }: Images) => ({ input, ...window })
 
 /** Largest value of each window, and its place: at each step, or that of the sum over time. */
 function largest({ T, BC, C, H, W, h, w, window }: Images, x: ArrayLike<number>, perStep: boolean) {
@@ -70,7 +43,7 @@ function largest({ T, BC, C, H, W, h, w, window }: Images, x: ArrayLike<number>,
   const output = new Float32Array(T * BC * h * w)
   const choice = new Uint8Array((perStep ? T : 1) * BC * h * w)
   for (let plane = 0; plane < BC; plane++)
-    eachWindow(window, H, W, (number, places) => {
+    eachWindow(window, [H, W], (number, places) => {
       const valueAt = (t: number, at: number): number => x[planeAt(t, plane) * H * W + at]
       const chosenBy = (of: (at: number) => number): number =>
         places.reduce((best, other) => (of(other.at) > of(best.at) ? other : best)).place
@@ -136,7 +109,7 @@ test('maxPool2dBackward, by rate and by step', () => {
     const y = runStrictly(r, make, [delta, chosen], 'MaxPoolBackward')
     const expected = new Float64Array(T * BC * H * W)
     for (let plane = 0; plane < T * BC; plane++)
-      eachWindow(e.window, H, W, (number, places) => {
+      eachWindow(e.window, [H, W], (number, places) => {
         const from = plane * h * w + number
         const place = chosen[choice === 'step' ? from : still(plane) * h * w + number]
         const at = places.find((of) => of.place === place)?.at ?? Number.NaN
@@ -180,13 +153,13 @@ function randomTerm(
     ...(kind === 'image' && { image: true }),
     ...(map.length > 0 && { affine: kind === 'steps' ? ('steps' as const) : true }),
     ...(scale !== 1 && { scale }),
-    ...(used !== noWindow && asOptions(used)),
+    ...(used !== noWindow && used),
   }
-  const factor = scale / (used.k[0] * used.k[1])
+  const factor = scale / (used.kernelSize[0] * used.kernelSize[1])
   const value = new Float64Array(e.T * B * C * h * w)
   for (let t = 0; t < e.T; t++)
     for (let bc = 0; bc < B * C; bc++)
-      eachWindow(used, sh, sw, (number, places) => {
+      eachWindow(used, [sh, sw], (number, places) => {
         const step = timed ? t : 0
         const at = (groups > 1 ? step * C : 0) + (bc % C)
         for (const place of places) {
@@ -244,9 +217,9 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     const delta = r.floats(T * BC * h * w)
     const dx = runStrictly(r, () => ops.avgPool2dBackward.plan(options), [delta], 'GradientSum')
     const [output, inputGradient] = [new Float64Array(delta.length), new Float64Array(count)]
-    const factor = 1 / (window.k[0] * window.k[1])
+    const factor = 1 / (window.kernelSize[0] * window.kernelSize[1])
     for (let plane = 0; plane < T * BC; plane++)
-      eachWindow(window, H, W, (number, places) => {
+      eachWindow(window, [H, W], (number, places) => {
         const to = plane * h * w + number
         for (const { at } of places) {
           output[to] += factor * x[plane * H * W + at]
@@ -299,16 +272,16 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
       const delta = r.floats((timed ? T : 1) * B * C * h * w)
       arrays.push(delta)
       seen.add(`${timed} ${window !== noWindow} ${scale !== 1}`)
-      const factor = scale / (window.k[0] * window.k[1])
+      const factor = scale / (window.kernelSize[0] * window.kernelSize[1])
       for (let plane = 0; plane < T * B * C; plane++)
-        eachWindow(window, H, W, (number, places) => {
+        eachWindow(window, [H, W], (number, places) => {
           const from = (timed ? plane : still(plane)) * h * w + number
           for (const { at } of places) expected[plane * H * W + at] += factor * delta[from]
         })
       return {
         ...(isTimed && !timed && { still: true }),
         ...(scale !== 1 && { scale }),
-        ...(window !== noWindow && asOptions(window)),
+        ...(window !== noWindow && window),
       }
     })
     const options = { input, terms, engine: r.engine }

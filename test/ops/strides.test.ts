@@ -104,7 +104,11 @@ test('pooling, its gradients, and pools that ops read through', () => {
   }
   // Padded, the image has 7 rows and 8 columns.
   const wanted = run(8)
-  expectNear('avg', wanted.avg, averages(16, [5, 6], x, [3, 2], [8, 8], [1, 1]))
+  expectNear(
+    'avg',
+    wanted.avg,
+    averages(16, [5, 6], x, { kernelSize: [3, 2], stride: [8, 8], padding: [1, 1] }),
+  )
   for (const stride of strides) expectSameBits(`stride ${stride}`, run(stride), wanted)
 })
 

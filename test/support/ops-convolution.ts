@@ -199,27 +199,48 @@ export function weightGradientReference(c: ConvCase, x: Numbers, dy: Numbers, be
   return dw
 }
 
+type Pair = readonly [number, number]
+
+/** Windows over images, as options say them. */
+export interface Window {
+  readonly kernelSize: Pair
+  readonly stride: Pair
+  readonly padding: Pair
+}
+
+export const windowsAlong = (of: Window, axis: 0 | 1, size: number): number =>
+  outSize(size, of.kernelSize[axis], of.stride[axis], of.padding[axis])
+
+/** Calls back with the places of each window: their numbers, and indices in a plane of H·W. */
+export function eachWindow(
+  window: Window,
+  [H, W]: Pair,
+  visit: (window: number, places: { place: number; at: number }[]) => void,
+): void {
+  const { kernelSize: k, stride: s, padding: p } = window
+  const [h, w] = [windowsAlong(window, 0, H), windowsAlong(window, 1, W)]
+  for (let i = 0; i < h; i++)
+    for (let j = 0; j < w; j++) {
+      const places = []
+      for (let a = 0; a < k[0]; a++)
+        for (let b = 0; b < k[1]; b++) {
+          const [y, x] = [i * s[0] + a - p[0], j * s[1] + b - p[1]]
+          if (y >= 0 && y < H && x >= 0 && x < W)
+            places.push({ place: a * k[1] + b, at: y * W + x })
+        }
+      visit(i * w + j, places)
+    }
+}
+
 /** Means over windows of images [planes, H, W], padded zeros included. */
-export function averages(
-  planes: number,
-  [H, W]: readonly [number, number],
-  x: Numbers,
-  kernel: readonly [number, number],
-  stride: readonly [number, number],
-  padding: readonly [number, number],
-): Float64Array {
-  const outH = outSize(H, kernel[0], stride[0], padding[0])
-  const outW = outSize(W, kernel[1], stride[1], padding[1])
-  const y = new Float64Array(planes * outH * outW)
-  for (let plane = 0, at = 0; plane < planes; plane++)
-    for (let i = 0; i < outH; i++)
-      for (let j = 0; j < outW; j++, at++)
-        for (let p = 0; p < kernel[0]; p++)
-          for (let q = 0; q < kernel[1]; q++) {
-            const [row, column] = [i * stride[0] + p - padding[0], j * stride[1] + q - padding[1]]
-            if (row >= 0 && row < H && column >= 0 && column < W)
-              y[at] += x[(plane * H + row) * W + column] / (kernel[0] * kernel[1])
-          }
+export function averages(planes: number, [H, W]: Pair, x: Numbers, window: Window): Float64Array {
+  const size = windowsAlong(window, 0, H) * windowsAlong(window, 1, W)
+  const [kH, kW] = window.kernelSize
+  const y = new Float64Array(planes * size)
+  eachWindow(window, [H, W], (number, places) => {
+    for (let plane = 0; plane < planes; plane++)
+      for (const { at } of places) y[plane * size + number] += x[plane * H * W + at] / (kH * kW)
+  })
   return y
 }
 
@@ -271,7 +292,7 @@ export function readBytes(
   const sum = Float64Array.from(given[0], (_, i) => given.reduce((s, one) => s + scale * one[i], 0))
   return {
     given,
-    seen: pooled ? averages(planes, [H, W], sum, kernelSize, stride, padding) : sum,
+    seen: pooled ? averages(planes, [H, W], sum, { kernelSize, stride, padding }) : sum,
     options: {
       input: [c.B, ...(c.timed ? [c.T] : []), c.C, H, W],
       ...(many > 1 && { sources: many }),

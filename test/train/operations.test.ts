@@ -104,14 +104,7 @@ class Simulation {
         return this.fire(lif({ tau, vReset, vThreshold }), name, from, x)
       }
       case 'avgPool2d':
-        return averages(
-          from[0],
-          [from[1], from[2]],
-          x,
-          layer.kernelSize,
-          layer.stride,
-          layer.padding,
-        )
+        return averages(from[0], [from[1], from[2]], x, layer)
       case 'maxPool2d':
         return maxima(layer, from, x)
       case 'relu':
