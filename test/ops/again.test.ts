@@ -31,7 +31,7 @@ test('settings of sgd hold until others are given', () => {
     step(plan, { lr: 0.25 }),
     step(plan),
     step(plan, { weightDecay: 1, lr: undefined }),
-    step(plan),
+    step(plan, { momentum: 0.5 }),
     step(plan, { lr: 0.125, weightDecay: 0 }),
     step(plan),
   ]
