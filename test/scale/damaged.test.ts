@@ -28,7 +28,8 @@ const damages: Readonly<Record<string, readonly [Readonly<Record<string, string>
   cut: [{ data: '{"protocol":1,' }, /its data must be JSON, got "{\\"protocol\\":1,"/],
   binary: [{ data: '\u0000\u001b[2J\u202e' }, /its data must be JSON, got "\\u0000\\u001b/],
   long: [{ data: `x${'y'.repeat(1e6)}` }, /its data must be JSON, got "xy+…"/],
-  options: [{ opts: 'null' }, /its opts must be an object in JSON, got "null"/],
+  // Any JSON may say how far it is.
+  options: [{ opts: 'null', progress: '1' }, /: its opts must be an object in JSON, got "null"; R/],
   several: [{ data: '{', opts: '{' }, /its data must be JSON.*, its opts must be an object/],
   progress: [{ progress: 'half' }, /its progress must be JSON, got "half"/],
   parent: [{ parent: '[' }, /its parent must be an object in JSON, got "\["/],
