@@ -16,7 +16,7 @@ import {
   writeFilesAtomic,
 } from '../../src/files/files.js'
 import { skip } from '../support/runner.js'
-import { expectRefusal, messageOf, withFolder } from './temporary.js'
+import { expectRefusal, expectRefusals, messageOf, withFolder } from './temporary.js'
 
 test('writeFileAtomic: writes, replaces and leaves no other file', () =>
   withFolder(async (folder) => {
@@ -39,23 +39,20 @@ test('writeFileAtomic: writers at the same time leave one whole file', () =>
     assert.equal(await readdir(folder), ['a'])
   }))
 
+const write = (path: string): Promise<void> => writeFileAtomic(path, new Uint8Array([65]))
+
 test('writeFileAtomic: says why it failed and removes its temporary file', () =>
   withFolder(async (folder) => {
-    const missing = join(folder, 'no', 'net.safetensors')
-    await expectRefusal(
-      () => writeFileAtomic(missing, new Uint8Array(1)),
-      /could not be written: the folder ".*no" does not exist; make it/,
-    )
     await mkdir(join(folder, 'taken', 'inside'), { recursive: true })
-    await expectRefusal(
-      () => writeFileAtomic(join(folder, 'taken'), new Uint8Array(1)),
-      /a folder of that name/,
-    )
     await writeFile(join(folder, 'file'), '')
-    await expectRefusal(
-      () => writeFileAtomic(join(folder, 'file', 'x'), new Uint8Array(1)),
-      /is not a folder/,
-    )
+    await expectRefusals([
+      [
+        () => write(join(folder, 'no', 'net.safetensors')),
+        /could not be written: the folder ".*no" does not exist; make it/,
+      ],
+      [() => write(join(folder, 'taken')), /a folder of that name/],
+      [() => write(join(folder, 'file', 'x')), /is not a folder/],
+    ])
     assert.equal((await readdir(folder)).sort(), ['file', 'taken'])
   }))
 
@@ -65,35 +62,38 @@ const all = async (folder: string): Promise<string[]> =>
 
 test('writeFileAtomic: a folder of the system that takes no files', async () => {
   if ((await kindOfPath('/proc')) !== 'folder') return skip('it takes /proc')
-  const message = await messageOf(() => writeFileAtomic('/proc/x.wasm', new Uint8Array(1)))
+  const message = await messageOf(() => write('/proc/x.wasm'))
   assert.match(message, /^\/proc\/x\.wasm: the file could not be written: /)
   assert.not.match(message, /does not exist/)
 })
 
-test('writeFileAtomic: a pipe and a socket stay what they are', async () => {
-  if (process.platform === 'win32') return skip('Windows has no such files')
-  await withFolder(async (folder) => {
-    const pipe = join(folder, 'pipe')
+/** Runs with a folder in which there are a pipe and a link to it. */
+const withPipe = (body: (folder: string, pipe: string, link: string) => Promise<void>) =>
+  withFolder(async (folder) => {
+    if (process.platform === 'win32') return skip('Windows has no such files')
+    const [pipe, link] = [join(folder, 'pipe'), join(folder, 'link')]
     assert.is(spawnSync('mkfifo', [pipe]).status, 0)
-    const write = (path: string) => messageOf(() => writeFileAtomic(path, new Uint8Array(1)))
-    assert.match(await write(pipe), /pipe: the file could not be written: it is a pipe, no regular/)
-    assert.ok((await lstat(pipe)).isFIFO())
-    await symlink('pipe', join(folder, 'link'))
-    assert.match(
-      await write(join(folder, 'link')),
-      /link: .* it is a pipe, no regular file; choose/,
-    )
-    const server = createServer().listen(join(folder, 'socket'))
+    await symlink('pipe', link)
+    await body(folder, pipe, link)
+  })
+
+test('writeFileAtomic: a pipe and a socket stay what they are', () =>
+  withPipe(async (folder, pipe, link) => {
+    const socket = join(folder, 'socket')
+    const server = createServer().listen(socket)
     await once(server, 'listening')
     try {
-      assert.match(await write(join(folder, 'socket')), /it is a socket, no regular file/)
-      assert.ok((await lstat(join(folder, 'socket'))).isSocket())
+      await expectRefusals([
+        [() => write(pipe), /pipe: the file could not be written: it is a pipe, no regular/],
+        [() => write(link), /link: .* it is a pipe, no regular file; choose/],
+        [() => write(socket), /it is a socket, no regular file/],
+      ])
+      assert.ok((await lstat(socket)).isSocket())
     } finally {
       server.close()
     }
     assert.ok((await lstat(pipe)).isFIFO())
-  })
-})
+  }))
 
 test('writeFileAtomic: a symbolic link stays, its file is replaced', async () => {
   if (process.platform === 'win32') return skip('Windows has no such files')
@@ -101,12 +101,12 @@ test('writeFileAtomic: a symbolic link stays, its file is replaced', async () =>
     await mkdir(join(folder, 'far'))
     await writeFile(join(folder, 'far', 'file'), 'old')
     await symlink('far/file', join(folder, 'link'))
-    await writeFileAtomic(join(folder, 'link'), new Uint8Array([65]))
+    await write(join(folder, 'link'))
     assert.is(await readFile(join(folder, 'far', 'file'), 'utf8'), 'A')
     assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink())
     await symlink('nowhere', join(folder, 'dangling'))
     await expectRefusal(
-      () => writeFileAtomic(join(folder, 'dangling'), new Uint8Array(1)),
+      () => write(join(folder, 'dangling')),
       /dangling: .* a symbolic link to "nowhere", which does not exist; remove/,
     )
     assert.equal(await all(folder), ['dangling', 'far', join('far', 'file'), 'link'])
@@ -162,44 +162,32 @@ test('writeFilesAtomic: when a later rename fails, the files are as before', () 
 
 test('readFileClear: reads a plain array, or says what is missing', () =>
   withFolder(async (folder) => {
-    await writeFile(join(folder, 'a'), new Uint8Array([1, 2]))
-    const bytes = await readFileClear(join(folder, 'a'), 'weights')
+    const [there, none] = [join(folder, 'a'), join(folder, 'b')]
+    await writeFile(there, new Uint8Array([1, 2]))
+    const bytes = await readFileClear(there, 'weights')
     assert.is(bytes.constructor, Uint8Array)
     assert.equal([...bytes], [1, 2])
-    await expectRefusal(
-      () => readFileClear(join(folder, 'b'), 'weights'),
-      /^weights must be a readable file, got ".*b": there is no such file/,
-    )
-    await expectRefusal(
-      () => readFileClear(join(folder, 'no', 'b'), 'weights'),
-      /the folder ".*no" does not exist/,
-    )
-    await expectRefusal(() => readFileClear(folder, 'weights'), /it is a folder/)
-    assert.equal(
-      [
-        await kindOfPath(folder),
-        await kindOfPath(join(folder, 'a')),
-        await kindOfPath(join(folder, 'b')),
-      ],
-      ['folder', 'file', undefined],
-    )
+    const read = (path: string) => () => readFileClear(path, 'weights')
+    await expectRefusals([
+      [read(none), /^weights must be a readable file, got ".*b": there is no such file/],
+      [read(join(folder, 'no', 'b')), /the folder ".*no" does not exist/],
+      [read(folder), /it is a folder/],
+    ])
+    assert.equal(await Promise.all([folder, there, none].map(kindOfPath)), [
+      'folder',
+      'file',
+      undefined,
+    ])
   }))
 
 test('readFileClear: a pipe or a device is refused, not waited for', () =>
-  withFolder(async (folder) => {
-    if (process.platform === 'win32') return skip('Windows has no such files')
-    const pipe = join(folder, 'pipe')
-    assert.is(spawnSync('mkfifo', [pipe]).status, 0)
-    await symlink('pipe', join(folder, 'link'))
-    for (const [path, why] of [
-      [pipe, 'pipe'],
-      [join(folder, 'link'), 'pipe'],
-      ['/dev/zero', 'device'],
-    ])
+  withPipe(async (_, pipe, link) => {
+    for (const path of [pipe, link, '/dev/zero'])
       assert.is(
         await messageOf(() => readFileClear(path, 'weights')),
-        `weights must be a readable file, got "${path}": it is a ${why}, no regular file; write ` +
-          'its content to a file first',
+        `weights must be a readable file, got "${path}": it is a ` +
+          `${path === '/dev/zero' ? 'device' : 'pipe'}, no regular file; write its content to a ` +
+          'file first',
       )
   }))
 
