@@ -5,8 +5,7 @@
 
 import { fail } from '../base/errors.js'
 import { letGo } from '../engine/memory/collect.js'
-import { expectPackageFile } from '../engine/node/package-file.js'
-import { expectThreads, Thread } from '../engine/node/thread.js'
+import { expectPackageFile, expectThreads, Thread } from '../engine/node/thread.js'
 import type { BatchesOptions } from './batches.js'
 import { type Dataset, sampleFloats } from './datasets/dataset.js'
 import type { Plain } from './plain.js'

@@ -6,8 +6,7 @@
 
 import type { Job, JobsOptions, Queue, Worker } from 'bullmq'
 import { plainText, quote, SpikewasmError } from '../base/errors.js'
-import type { RedisPlace } from './redis.js'
-import { MOST_REPLY, MOST_VALUE } from './replies.js'
+import { MOST_REPLY, MOST_VALUE, type RedisPlace } from './redis.js'
 import { KEPT_SECONDS } from './store.js'
 
 /** An entry that is no job. */

@@ -9,8 +9,7 @@ import { join } from 'node:path'
 import { describe, fail, quote, SpikewasmError } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
 import { writeFileAtomic } from '../files/files.js'
-import type { RedisPlace } from './redis.js'
-import { MOST_VALUE } from './replies.js'
+import { MOST_VALUE, type RedisPlace } from './redis.js'
 
 /** Seconds that bytes are kept unless somebody says otherwise: a week. */
 export const KEPT_SECONDS = 7 * 24 * 3600

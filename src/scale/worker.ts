@@ -10,8 +10,7 @@ import { join } from 'node:path'
 import type { Job, Worker } from 'bullmq'
 import { plainText, SpikewasmError } from '../base/errors.js'
 import { refuseDamaged } from './damaged.js'
-import type { RedisPlace } from './redis.js'
-import { LEFT_OUT } from './replies.js'
+import { LEFT_OUT, type RedisPlace } from './redis.js'
 import {
   type BlobStore,
   type BytesLimit,

@@ -4,7 +4,7 @@ import type { BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import { isOfFiles, readingNs } from '../data/open.js'
 import { type Plain, plainOf } from '../data/plain.js'
-import { expectPackageFile } from '../engine/node/package-file.js'
+import { expectPackageFile } from '../engine/node/thread.js'
 import type { Session } from '../engine/session.js'
 import { availableParallelism } from '../engine/threads/processors.js'
 

@@ -6,10 +6,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Compress, roundsSetting } from '../../src/scale/rounds/options.js'
-import { outerStep } from '../../src/scale/rounds/outer.js'
 import {
   addChange,
   encode,
+  outerStep,
   residualOfBytes,
   residualToBytes,
   type Sizes,

@@ -5,13 +5,13 @@ import { type CostOf, largestOf, ringCost, roundCost } from '../../bench/rounds-
 import { VERSION } from '../../src/base/version.js'
 import { checkNamespace, parseRedisUrl } from '../../src/scale/redis.js'
 import { compressions, refuseOfFit, roundsSetting } from '../../src/scale/rounds/options.js'
-import { outerStep } from '../../src/scale/rounds/outer.js'
 import { whyMissing } from '../../src/scale/rounds/queue.js'
-import { keptOf } from '../../src/scale/rounds/replica-state.js'
+import { keptOf } from '../../src/scale/rounds/replica.js'
 import {
   addChange,
   changeBytes,
   encode,
+  outerStep,
   residualBytes,
   residualOfBytes,
   residualToBytes,

@@ -9,8 +9,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { localExecutor } from '../load.js'
 import { type Callers, type Collector, type Platform, registerPlatform } from '../platform.js'
-import { expectPackageFile } from './package-file.js'
-import { addressLimit, expectThreads } from './thread.js'
+import { addressLimit, expectPackageFile, expectThreads } from './thread.js'
 
 // Who a call comes from: code that an operation waits for must not wait for that operation.
 

@@ -1,11 +1,25 @@
 /** Threads whose functions are called (Node). */
 
 import { readFileSync } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { parentPort, Worker, type WorkerOptions } from 'node:worker_threads'
 import { fail } from '../../base/errors.js'
+import { broken } from '../package-file.js'
 import { type AddressLimit, size } from '../platform.js'
 import { Calls, type Functions, SideEnded, serve } from '../threads/calls.js'
-import { expectPackageFile } from './package-file.js'
+
+// Files of the package in Node.
+
+/**
+ * For files that threads start from: a thread that finds none would end the process.
+ *
+ * @throws SpikewasmError when a file of the package is missing
+ */
+export async function expectPackageFile(url: URL): Promise<void> {
+  await access(url).catch((error: unknown) => {
+    throw broken([url], error)
+  })
+}
 
 /** A thread that serves functions by `serveThread`. The process stays while it loads or works. */
 export class Thread<F extends Functions<F>> extends Calls<F> {

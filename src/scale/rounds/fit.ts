@@ -10,8 +10,7 @@ import { type FitOptions, ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
 import { type RoundInfo, RoundsLoop } from './loop.js'
 import { type Rounds, type RoundsSetting, refuseOfFit, roundsSetting } from './options.js'
-import { batchesOf, type Crew, type CrewFor, localCrew, stepsOf } from './replica.js'
-import { keptOf } from './replica-state.js'
+import { batchesOf, type Crew, type CrewFor, keptOf, localCrew, stepsOf } from './replica.js'
 
 /** Options of `fitRounds`: those of `fit`, and how it is divided into rounds. */
 export interface FitRoundsOptions extends FitOptions {

@@ -5,10 +5,8 @@ import type { StepResult } from '../../engine/compile-options.js'
 import { addSums, type EpochSums, noSums } from '../../engine/run/progress.js'
 import { type Advance, Loop, type LoopParts, type Times } from '../../train/loop.js'
 import type { RoundsSetting } from './options.js'
-import { outerStep } from './outer.js'
-import type { Crew, ReplicaResult } from './replica.js'
-import type { Kept } from './replica-state.js'
-import { sizesOf, takeWeights, weightsOf } from './vectors.js'
+import type { Crew, Kept, ReplicaResult } from './replica.js'
+import { outerStep, sizesOf, takeWeights, weightsOf } from './vectors.js'
 
 interface RoundsParts {
   readonly rounds: RoundsSetting

@@ -13,7 +13,6 @@ import {
   type RoundsSetting,
   roundsSetting,
 } from './options.js'
-import type { Sent } from './outer.js'
 import type { ReplicaState, Shard } from './replica.js'
 import {
   bytesOf,
@@ -22,6 +21,7 @@ import {
   residualBytes,
   residualOfBytes,
   residualToBytes,
+  type Sent,
   type Sizes,
   type Weights,
 } from './vectors.js'

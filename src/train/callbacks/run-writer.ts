@@ -2,8 +2,7 @@
 
 import { fail, SpikewasmError } from '../../base/errors.js'
 import type { StateDict } from '../../engine/memory/state.js'
-import { expectPackageFile } from '../../engine/node/package-file.js'
-import { Thread } from '../../engine/node/thread.js'
+import { expectPackageFile, Thread } from '../../engine/node/thread.js'
 import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { RunFolder } from '../../files/folder/folder.js'
