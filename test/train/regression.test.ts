@@ -74,7 +74,7 @@ test('a thread that prepares batches, and threads that compute, change no bit', 
     [2, 1],
   ] as const) {
     const model = await compile({ threads })
-    await model.fit(sums(64, 2).data, { epochs: 6, numWorkers })
+    await model.fit(sums(64, 2).data, { epochs: 60, numWorkers })
     states.push(model.stateDict())
     await model.dispose()
   }
