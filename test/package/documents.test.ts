@@ -153,6 +153,23 @@ test('paths in code exist', () => {
   assert.ok(paths > 20, `${paths} paths`)
 })
 
+test('sources that ARCHITECTURE calls by the end of their path exist', () => {
+  const sources = ['src', 'assembly', 'tools'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(
+      (path) => `/${path.replaceAll('\\', '/')}`,
+    ),
+  )
+  const named = codeOf('ARCHITECTURE.md').flatMap(
+    (code) => code.match(/(?<![\w/-])[\w/-]+\.ts\b/g) ?? [],
+  )
+  for (const path of named.filter((path) => path !== 'x.ts'))
+    assert.ok(
+      existsSync(join(root, path)) || sources.some((source) => source.endsWith(`/${path}`)),
+      `ARCHITECTURE.md names ${path}`,
+    )
+  assert.ok(named.length > 60, `${named.length} names`)
+})
+
 test('every page in docs can be reached from README', () => {
   for (const page of pages.filter((path) => path.startsWith('docs/'))) {
     // Pages about kinds of ops are listed by the page about ops.
