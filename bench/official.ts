@@ -101,7 +101,7 @@ const rows: readonly Row[] = [
 
 /**
  * Rows for the codes that are given. `--model`, `--time-steps` or `--batch-size` choose those of a
- * network, or make one of each method of the official code.
+ * network, or make one of each method of the official code, and one of its tuned allocator.
  */
 export function chooseRows(options: BenchOptions): readonly Row[] {
   const { quick, timeSteps, batchSize } = options
@@ -114,8 +114,9 @@ export function chooseRows(options: BenchOptions): readonly Row[] {
   const { model = 'resnet18' } = options
   const own = known.filter((row) => row.model === model)
   if (timeSteps === undefined && batchSize === undefined && own.length > 0) return own
-  return (['rate', 'bptt'] as const).map((method) => ({
-    ...row(timeSteps ?? 4, `${method} m`, { method }),
+  const ways = [{ method: 'rate' }, { method: 'rate', tuned: true }, { method: 'bptt' }] as const
+  return ways.map((against) => ({
+    ...row(timeSteps ?? 4, `${against.method} m`, against),
     model,
     batch: batchSize ?? batchOf(model),
   }))

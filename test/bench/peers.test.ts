@@ -49,11 +49,13 @@ test('rows: of a network, of a T and batch, of the codes that are given, of a qu
     assert.ok(all.includes(row), `${row} in ${all.join('; ')}`)
   }
   const online = ['their VGG T6 B32 ottt, ottt', 'their VGG T6 B32 sltt, sltt']
+  const ways = (what: string): string[] =>
+    ['rate, rate', 'rate, rate tuned', 'bptt, bptt'].map((way) => `${what} ${way}`)
   for (const [text, ...rows] of [
     ['--quick', 'resnet18 T4 B16 rate, rate', 'cnn T4 B64 rate, rate'],
     ['--model vgg11', 'vgg11 T4 B32 rate, rate'],
-    ['--model vgg13 --time-steps 2', 'vgg13 T2 B16 rate, rate', 'vgg13 T2 B16 bptt, bptt'],
-    ['--batch-size 8', 'resnet18 T4 B8 rate, rate', 'resnet18 T4 B8 bptt, bptt'],
+    ['--model vgg13 --time-steps 2', ...ways('vgg13 T2 B16')],
+    ['--batch-size 8', ...ways('resnet18 T4 B8')],
     ['--ottt a --sltt b', ...online],
     ['--ottt a --quick', 'their VGG T6 B4 ottt, ottt'],
     ['--official a --sltt b', ...all, online[1]],
