@@ -4,7 +4,6 @@
  */
 import '../src/model/node.js'
 import { Command } from 'commander'
-import { fail } from '../src/base/errors.js'
 import type { Group } from '../src/bench/report.js'
 import { benchCommand } from '../src/cli/commands/bench.js'
 import { complain, FAILED, guardOutput } from '../src/cli/mistakes.js'
@@ -65,16 +64,10 @@ export async function runBench(args: readonly string[]): Promise<void> {
     .helpOption('-h, --help', 'show options and their defaults')
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-  benchCommand(command, { sections: developerSections, groups })
+  benchCommand(command, { sections: developerSections, gone, groups })
   addOptions(command, developerSpecs)
   guardOutput(command, 'bench')
   try {
-    const old = Object.keys(gone).find((name) => args[args.indexOf('--only') + 1] === name)
-    if (old !== undefined)
-      fail(
-        `--only must be one of ${developerSections.join(', ')} and those of spikewasm bench, got ` +
-          `${JSON.stringify(old)}, which is gone; use ${gone[old]}`,
-      )
     await command.parseAsync(args, { from: 'user' })
   } catch (error) {
     process.exitCode = complain(error, command, FAILED)

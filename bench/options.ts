@@ -46,7 +46,7 @@ export function developerOptions(args: DeveloperArguments) {
 
 /** Options of a command line, for tests. */
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const specs = { ...benchSpecs(developerSections), ...developerSpecs }
+  const specs = { ...benchSpecs({ sections: developerSections, gone: {} }), ...developerSpecs }
   const command = addOptions(new Command('bench'), specs)
   command.exitOverride().parse([...args], { from: 'user' })
   return developerOptions(command.opts<DeveloperArguments>())

@@ -20,6 +20,8 @@ interface More<P> {
   readonly needs?: string
   /** What messages say behind what is wrong. */
   readonly cure?: string
+  /** Names that it took once, and what to use in place of each. */
+  readonly gone?: Readonly<Record<string, string>>
   readonly mandatory?: boolean
   /** Under which it stands in --help. */
   readonly heading?: string
@@ -72,12 +74,13 @@ export function parsed<T, P extends T | undefined = undefined>(
   rule: string,
   from: (text: string) => unknown,
   schema: v.GenericSchema<T>,
-  { preset, cure, ...more }: More<P> & Pick<Spec, 'names' | 'bare' | 'shown'> = {},
+  { preset, cure, gone = {}, ...more }: More<P> & Pick<Spec, 'names' | 'bare' | 'shown'> = {},
 ): Spec<T, P> {
   const read = (given: string, flag: string): T => {
     const { success, output } = v.safeParse(schema, from(given))
     if (success) return output
     const what = `${flag} must be ${rule}, got ${JSON.stringify(given)}`
+    if (Object.hasOwn(gone, given)) fail(`${what}, which is gone; use ${gone[given]}`)
     fail(cure === undefined ? what : `${what}; ${cure}`)
   }
   return { takes, text, read, schema, preset: preset as P, ...more }

@@ -279,6 +279,8 @@ const wrong: readonly string[] = [
   'show none',
   'show none --layer 2',
   'bench --html a.html',
+  'bench --history',
+  'bench --only start',
   'bench --fast',
   'bench --only kernel',
   'bench --threads 0',

@@ -186,7 +186,10 @@ async function optionsOf(): Promise<Map<string, readonly Option[]>> {
     ['', [new Option('--version'), new Option('--help')]],
   ])
   for (const [name, load] of Object.entries(commands))
-    all.set(name, (await load())(new Command(name)).options)
+    all.set(
+      name,
+      (await load())(new Command(name)).options.filter(({ hidden }) => !hidden),
+    )
   return all
 }
 
@@ -244,8 +247,7 @@ test('docs/command-line.md lists each option of each command as it is declared, 
         if (left.length < (option.argChoices?.length ?? 0)) assert.equal(left, [], text)
       }
     }
-    const told = options.filter(({ hidden }) => !hidden)
-    assert.equal(listed.sort(), told.map(({ long }) => long).sort(), command)
+    assert.equal(listed.sort(), options.map(({ long }) => long).sort(), command)
   }
 })
 

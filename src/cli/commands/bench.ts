@@ -1,6 +1,6 @@
 /** `spikewasm bench`; the repository's `npm run bench` is the same with more sections. */
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { fail } from '../../base/errors.js'
 import { type Selection, sections, selectionOf } from '../../bench/benchmark.js'
 import { addReport, emptyReport, type Group, toText } from '../../bench/report.js'
@@ -17,14 +17,30 @@ import { overwrite as progress } from '../terminal.js'
 export interface MoreSections {
   /** Sections that may be named besides. */
   readonly sections: readonly string[]
+  /** Sections that were, and what does their work now. */
+  readonly gone: Readonly<Record<string, string>>
   groups(args: object, selection: Selection): Group[]
 }
 
+/** Sections and options that were, and what does their work now. */
+const gone = {
+  sections: {
+    start: '--only memory, which tells how long loading, compiling and the first step took',
+  },
+  options: {
+    '--history':
+      '--json with a file, and a continuous-benchmark action, which keeps a history of it',
+    '--html': '--markdown, or --json and a continuous-benchmark action, which draws a history',
+  },
+}
+
 /** Options of what is measured, and of where it goes. */
-export const benchSpecs = (more: readonly string[] = []) => ({
+export const benchSpecs = (more?: Pick<MoreSections, 'sections' | 'gone'>) => ({
   list: o.flag('print the names of the benchmarks, one a line, and end'),
   filter: o.text('<text>', 'only benchmarks whose name contains the text, as in "conv2d"'),
-  only: o.name('<section>', 'only one section', [...sections, ...more]),
+  only: o.name('<section>', 'only one section', [...sections, ...(more?.sections ?? [])], {
+    gone: { ...gone.sections, ...more?.gone },
+  }),
   quick: o.flag('seconds instead of minutes: few shapes, short runs'),
   threads: o.count('<n>', 'worker threads, at most', {
     usual: 'all processors, at most 4; kernels: 1',
@@ -77,8 +93,12 @@ type BenchArguments = o.ArgumentsOf<ReturnType<typeof benchSpecs>>
 
 /** @param more sections of the repository */
 export function benchCommand(command: Command, more?: MoreSections): Command {
+  for (const [flag, use] of Object.entries(gone.options)) {
+    const option = new Option(`${flag} [file]`).hideHelp().preset('')
+    command.addOption(option.argParser(() => fail(`${flag} is gone; use ${use}`)))
+  }
   return o
-    .addOptions(command, benchSpecs(more?.sections))
+    .addOptions(command, benchSpecs(more))
     .allowExcessArguments()
     .description(
       'Measure kernels, training steps, inference and memory on this machine, beside what it can ' +
