@@ -39,6 +39,9 @@ function brief({ spec: { text, names, shown, preset, usual } }: SpecOption): str
 
 /** How commander writes the help that a command line asks for. */
 export const helpFor = (args: readonly string[]): HelpConfiguration => ({
+  // Texts say what an option without its value is; commander would add what is read in its place.
+  optionDescription: (option) =>
+    Help.prototype.optionDescription(Object.create(option, { presetArg: { value: undefined } })),
   formatHelp(command, helper) {
     const { formatHelp } = Help.prototype
     const all = helper.visibleOptions(command)

@@ -29,7 +29,7 @@ for (const [name, load] of Object.entries(commands)) {
     const words = page.replace(/\s+/g, ' ')
     for (const choices of options.map(({ argChoices = [] }) => argChoices))
       assert.ok(words.includes(choices.map((choice) => `"${choice}"`).join(', ')))
-    assert.not.match(page, /undefined|\(default:[^)]*\)\s+\(default:/)
+    assert.not.match(page, /undefined|\(preset:|\(default:[^)]*\)\s+\(default:/)
   })
 
   test(`${name} --help: a short page, which says where the others are`, async () => {
