@@ -1,7 +1,7 @@
 // runs: waits
 /**
  * What sweeps and workers at a Redis print and write, whole, but for names and times, in
- * test/scale/told.txt. Nobody trains: the results are made up.
+ * test/scale/messages.txt. Nobody trains: the results are made up.
  */
 
 import { createHash } from 'node:crypto'
@@ -21,7 +21,7 @@ import { withFolder } from '../files/temporary.js'
 import { redisSuite } from '../support/redis-suite.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
-const { test, withRedis, at, openQueue } = redisSuite('told')
+const { test, withRedis, at, openQueue } = redisSuite('messages')
 
 const lines: string[] = []
 
@@ -171,6 +171,6 @@ withRedis('a worker: ready, a job that is refused, and its end', () =>
   }),
 )
 
-test.after(() => expectSnapshot('scale/told.txt', `${lines.join('\n')}\n`, 'scale/told'))
+test.after(() => expectSnapshot('scale/messages.txt', `${lines.join('\n')}\n`, 'scale/messages'))
 
 test.run()

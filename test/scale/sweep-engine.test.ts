@@ -1,6 +1,6 @@
 /**
  * Sweeps whose runs are done by nobody: what begins when, and how each run stands behind each thing
- * that happens, whole, in test/scale/driven.txt.
+ * that happens, whole, in test/scale/sweep-engine.txt.
  */
 import { test } from 'uvu'
 import { Engine, type Task, type TaskNews } from '../../src/cli/sweep/engine.js'
@@ -156,7 +156,7 @@ const plays: Readonly<Record<string, Play>> = {
 test('what begins, stands and ends', async () => {
   const texts: string[] = []
   for (const [name, play] of Object.entries(plays)) texts.push(`== ${name}`, await played(play))
-  expectSnapshot('scale/driven.txt', `${texts.join('\n')}\n`, 'scale/driven')
+  expectSnapshot('scale/sweep-engine.txt', `${texts.join('\n')}\n`, 'scale/sweep-engine')
 })
 
 test.run()

@@ -1,6 +1,6 @@
 /**
  * When a run's folder is written, and with what: a clock by hand, a folder that only says what it
- * is given, against due.txt.
+ * is given, against run-writer.txt.
  */
 import { test } from 'uvu'
 import type { RunFolder } from '../../src/files/folder/folder.js'
@@ -186,6 +186,6 @@ for (const [name, of] of Object.entries(cases))
     lines.push(plainLine(`${name}: ${await outcomeOfPromise(() => drive(of), String)}`))
   })
 
-test('due.txt', () => compareLines('train/due.txt', lines))
+test('run-writer.txt', () => compareLines('train/run-writer.txt', lines))
 
 test.run()
