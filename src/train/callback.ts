@@ -148,3 +148,60 @@ function membersOf(value: object): string[] {
     names.push(...Object.getOwnPropertyNames(at))
   return names
 }
+
+// Callbacks that keep something from hook to hook serve one training at a time.
+
+/** What is called in one training. */
+export type FitHooks = Pick<Callback, 'onFitStart' | 'onStep' | 'onEpoch' | 'onFitEnd'>
+
+interface ExclusiveCallback extends Omit<Callback, keyof FitHooks> {
+  /** Hooks for a training that starts, before its `onFitStart`. */
+  begin(start: FitStart, training: Training): FitHooks | Promise<FitHooks>
+  /** Whether its hooks have `onStep`: the loop stops behind no step for others. */
+  readonly steps?: boolean
+}
+
+/**
+ * A callback for one `fit` after the other, with hooks made anew for each: a second one at the same
+ * time is refused before it begins, and touches nothing of the first.
+ */
+export function exclusive({ begin, steps, ...callback }: ExclusiveCallback): Callback {
+  const { name, restore } = callback
+  let user: Training | undefined
+  let hooks: FitHooks = {}
+  const expectFree = (): void => {
+    if (user !== undefined)
+      fail(
+        `the callback ${JSON.stringify(name)} is in use by a fit that runs; make one ` +
+          'for each fit, or wait until the other has ended',
+      )
+  }
+  return {
+    ...callback,
+    async onFitStart(start, training) {
+      expectFree()
+      user = training
+      hooks = {}
+      hooks = await begin(start, training)
+      await hooks.onFitStart?.(start, training)
+    },
+    ...(steps && { onStep: (info, training) => hooks.onStep?.(info, training) }),
+    onEpoch: (record, training) => hooks.onEpoch?.(record, training),
+    async onFitEnd(history, training) {
+      // It also ends a fit that was refused.
+      if (training !== user) return
+      try {
+        await hooks.onFitEnd?.(history, training)
+      } finally {
+        user = undefined
+        hooks = {}
+      }
+    },
+    ...(restore && {
+      restore(state, tensors) {
+        expectFree()
+        restore(state, tensors)
+      },
+    }),
+  }
+}

@@ -1,7 +1,6 @@
 /** What a person reads while a network is trained. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bestSoFar, isBetter } from '../../src/train/callbacks/early-stopping.js'
 import {
   epochLine,
   inkFor,
@@ -11,6 +10,7 @@ import {
 } from '../../src/train/callbacks/epoch-line.js'
 import { stepBar } from '../../src/train/callbacks/progress.js'
 import type { EpochRecord, StepInfo } from '../../src/train/records.js'
+import { bestSoFar, isBetter } from '../../src/train/records.js'
 
 const record: EpochRecord = {
   epoch: 3,

@@ -7,11 +7,10 @@ import * as v from '../../engine/vendor/valibot/index.js'
 import type { NetworkJson } from '../../network/json.js'
 import { fires } from '../../network/kind.js'
 import type { Layer } from '../../nn/layers/index.js'
-import type { Callback, FitStart, Training } from '../callback.js'
+import { type Callback, exclusive, type FitStart, type Training } from '../callback.js'
 import { keptAs, nameOf } from '../callback-state.js'
 import type { EpochRecord } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
-import { exclusive } from './early-stopping.js'
 
 /** Options of `csvLogger`; each has a default. */
 export interface CsvLoggerOptions {

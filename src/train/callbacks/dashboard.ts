@@ -8,11 +8,16 @@ import type { RunStart } from '../../watch/dashboard/server.js'
 import type { DashboardCalls } from '../../watch/dashboard/worker.js'
 import { optionRows } from '../../watch/pages/frame.js'
 import type { RunStatus, StepPoint } from '../../watch/pages/run.js'
-import type { Callback, FitStart, Training } from '../callback.js'
+import {
+  type Callback,
+  exclusive,
+  type FitHooks,
+  type FitStart,
+  type Training,
+} from '../callback.js'
 import { nameOf } from '../callback-state.js'
-import type { EpochRecord, History, StepInfo } from '../records.js'
+import { type EpochRecord, type History, isFinished, type StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
-import { exclusive, type FitHooks, isFinished } from './early-stopping.js'
 import { timeLeft } from './epoch-line.js'
 
 /** Options of `dashboard`; each has a default. */

@@ -1,118 +1,12 @@
 /** Ends a training that no longer improves. */
 
-import { fail } from '../../base/errors.js'
 import { complete, integer, oneOf, optional, range, truth } from '../../base/rules.js'
 import { partOf, prefixed, type StateDict } from '../../engine/memory/state.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../network/optimizer.js'
-import type { Callback, FitStart, Training } from '../callback.js'
+import { type Callback, exclusive, type Training } from '../callback.js'
 import { expectSameOption, keptAs, nameOf } from '../callback-state.js'
-import type { EpochRecord, History } from '../records.js'
-
-// Which epoch is the best so far.
-
-/** What chooses the best epoch where nobody says it. */
-export function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
-  if (testAccuracy !== undefined) return 'testAccuracy'
-  return testLoss === undefined ? 'trainLoss' : 'testLoss'
-}
-
-/** Whether a figure is better than the best so far, by more than `minDelta`. */
-export function isBetter(
-  value: number,
-  best: number | null,
-  mode: 'min' | 'max',
-  minDelta = 0,
-): boolean {
-  if (!Number.isFinite(value)) return false
-  if (best === null) return true
-  return mode === 'min' ? value < best - minDelta : value > best + minDelta
-}
-
-/** Whether a training came to the end of its last epoch. */
-export function isFinished(history: History | undefined, epochs: number): boolean {
-  const last = history?.epochs.at(-1)
-  return last?.epoch === epochs && !last.partial
-}
-
-/**
- * Tells of each record whether it is the best so far.
- *
- * @param before records of epochs before
- */
-export function bestSoFar(
-  monitor: Monitor | undefined,
-  before: readonly EpochRecord[] = [],
-): (record: EpochRecord) => boolean {
-  let best: number | null = null
-  const isBest = (record: EpochRecord): boolean => {
-    if (record.partial) return false
-    const figure = monitor ?? usualOf(record)
-    const value = record[figure]
-    if (value === undefined || !isBetter(value, best, modeOf(figure))) return false
-    best = value
-    return true
-  }
-  for (const record of before) isBest(record)
-  return isBest
-}
-
-// Callbacks that keep something from hook to hook serve one training at a time.
-
-/** What is called in one training. */
-export type FitHooks = Pick<Callback, 'onFitStart' | 'onStep' | 'onEpoch' | 'onFitEnd'>
-
-interface ExclusiveCallback extends Omit<Callback, keyof FitHooks> {
-  /** Hooks for a training that starts, before its `onFitStart`. */
-  begin(start: FitStart, training: Training): FitHooks | Promise<FitHooks>
-  /** Whether its hooks have `onStep`: the loop stops behind no step for others. */
-  readonly steps?: boolean
-}
-
-/**
- * A callback for one `fit` after the other, with hooks made anew for each: a second one at the same
- * time is refused before it begins, and touches nothing of the first.
- */
-export function exclusive({ begin, steps, ...callback }: ExclusiveCallback): Callback {
-  const { name, restore } = callback
-  let user: Training | undefined
-  let hooks: FitHooks = {}
-  const expectFree = (): void => {
-    if (user !== undefined)
-      fail(
-        `the callback ${JSON.stringify(name)} is in use by a fit that runs; make one ` +
-          'for each fit, or wait until the other has ended',
-      )
-  }
-  return {
-    ...callback,
-    async onFitStart(start, training) {
-      expectFree()
-      user = training
-      hooks = {}
-      hooks = await begin(start, training)
-      await hooks.onFitStart?.(start, training)
-    },
-    ...(steps && { onStep: (info, training) => hooks.onStep?.(info, training) }),
-    onEpoch: (record, training) => hooks.onEpoch?.(record, training),
-    async onFitEnd(history, training) {
-      // It also ends a fit that was refused.
-      if (training !== user) return
-      try {
-        await hooks.onFitEnd?.(history, training)
-      } finally {
-        user = undefined
-        hooks = {}
-      }
-    },
-    ...(restore && {
-      restore(state, tensors) {
-        expectFree()
-        restore(state, tensors)
-      },
-    }),
-  }
-}
+import { isBetter, isFinished } from '../records.js'
 
 /** Options of `earlyStopping`; each has a default. */
 export interface EarlyStoppingOptions {

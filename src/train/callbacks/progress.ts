@@ -2,11 +2,10 @@
 
 import { complete, optional, such } from '../../base/rules.js'
 import { durationText } from '../../watch/pages/run.js'
-import { type Callback, insideOf } from '../callback.js'
+import { type Callback, exclusive, insideOf } from '../callback.js'
 import { nameOf } from '../callback-state.js'
-import type { StepInfo } from '../records.js'
+import { bestSoFar, type StepInfo } from '../records.js'
 import { extras } from '../registered.js'
-import { bestSoFar, exclusive } from './early-stopping.js'
 import { decimal, epochLine, inkFor, percent, rateText, short, timeLeft } from './epoch-line.js'
 
 /** Options of `progress`; each has a default. */

@@ -7,12 +7,25 @@ import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { RunFolder } from '../../files/folder/folder.js'
 import { expectFigure, type Monitor, modeOf, monitors } from '../../network/optimizer.js'
-import { type Callback, type FitStart, insideOf, type Training } from '../callback.js'
+import {
+  type Callback,
+  exclusive,
+  type FitHooks,
+  type FitStart,
+  insideOf,
+  type Training,
+} from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
-import type { EpochRecord, History, StepInfo } from '../records.js'
+import {
+  type EpochRecord,
+  type History,
+  isBetter,
+  isFinished,
+  type StepInfo,
+  usualOf,
+} from '../records.js'
 import type { RunEnd } from '../report/make.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
-import { exclusive, type FitHooks, isBetter, isFinished, usualOf } from './early-stopping.js'
 import {
   folderWriter,
   hasCheckpoint,
