@@ -20,8 +20,13 @@ const KERNEL =
 /** What src/kernels/records says. */
 async function schemas() {
   const { outputFiles } = buildSync({
-    ...{ entryPoints: ['src/kernels/records/index.ts'], bundle: true, write: false },
-    ...{ format: 'esm', platform: 'node', logLevel: 'error', treeShaking: true },
+    entryPoints: ['src/kernels/records/index.ts'],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    logLevel: 'error',
+    treeShaking: true,
   })
   const { text } = outputFiles[0]
   return import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)

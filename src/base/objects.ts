@@ -45,7 +45,7 @@ function isPlain(value: unknown): value is object {
 export const own = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined
 
-/** Adds to the number of a name. */
+/** Adds to the number of a name; one that is absent counts as 0. */
 export function addTo(record: Record<string, number>, name: string, value: number): void {
   record[name] = (own(record, name) ?? 0) + value
 }

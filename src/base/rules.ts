@@ -24,7 +24,7 @@ export type Range =
   | `${'>' | '≥'} ${number}`
   | `${number}…${number}${'' | ' (both excluded)' | ` (${number} excluded)`}`
 
-/** What a test says. */
+/** A rule by its own test; `words` are what messages say must be given. */
 export const such = <T>(words: string, fits: (value: T) => boolean, preset?: T): Rule<T> => ({
   fits: fits as (value: unknown) => boolean,
   words,
@@ -37,7 +37,7 @@ export const finite = (preset?: number): Rule<number> => such('a finite number',
 const isFloat = (value: unknown): boolean =>
   typeof value === 'number' && Number.isFinite(Math.fround(value))
 
-/** One in a range. */
+/** A number in a range, such as `0…1`, which is also what messages say. */
 export function range(text: Range, preset?: number): Rule<number> {
   const [low, high = Number.POSITIVE_INFINITY] = text.replace(/[>≥]/, '').split('…').map(parseFloat)
   const isOut = (end: number): boolean => text.includes('both') || text.includes(`(${end} `)

@@ -90,7 +90,7 @@ function limitOf(unit: string, gigaPerRound: number, run: (rounds: number) => vo
 
 const found = new Map<string, LimitRate>()
 
-/** Each limit once. */
+/** Measured when it is first asked for: a limit takes a while, and holds for the process. */
 function once(name: string, make: () => LimitRate): LimitRate {
   const limit = found.get(name) ?? make()
   found.set(name, limit)

@@ -237,7 +237,6 @@ export const changeSpecs = o.under('Recordings', [], {
   eventDrop: o.flag('recordings: EventDrop in training'),
 })
 
-/** All of them. */
 export const eventSpecs = { ...frameSpecs, ...changeSpecs }
 
 /** What they give; each is absent where it was not given. */

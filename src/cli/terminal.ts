@@ -84,7 +84,7 @@ export function tableText(
   return table.toString()
 }
 
-/** The class of bars. */
+/** Loaded when the first bar is shown. */
 export const singleBar = (): typeof SingleBar =>
   (require('cli-progress') as typeof import('cli-progress')).SingleBar
 

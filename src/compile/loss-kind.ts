@@ -58,7 +58,7 @@ interface LossKind<L extends Loss, O extends object> extends Made<O> {
   ofValues?(loss: L): boolean
   /** @throws SpikewasmError for a network or a method that it is not defined for */
   checkPlan?(loss: L, options: PlanOptions): void
-  /** Emits its record. */
+  /** The record that writes the loss, and in training its gradient. */
   emit(b: ProgramBuilder, loss: L, fields: LossFields, numbers: LossNumbers): void
   /** Where training is not by the last output alone. */
   lower?(end: End, loss: L): void

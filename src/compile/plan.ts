@@ -59,11 +59,11 @@ type Of<P> = P extends Parts<infer T> ? T : never
 
 /** What a model's memory is used for, in bytes. */
 export interface MemoryUse {
-  /** Programs: what the engine executes. */
+  /** The records that the engine executes. */
   readonly program: number
-  /** Parameters. */
+  /** As stored, padded channels included. */
   readonly parameters: number
-  /** Gradients of the parameters. */
+  /** Laid out as the parameters are. */
   readonly gradients: number
   /** What the optimizer keeps from step to step. */
   readonly optimizer: number

@@ -31,7 +31,6 @@ type PrintedRecord = ReturnType<typeof recordJson>
 
 export type PrintedProgram = ReturnType<typeof programJson>
 
-/** Names of a plan's programs. */
 export const programNames = (plan: Plan): string[] => Object.keys(plan.programs)
 
 /**

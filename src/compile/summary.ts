@@ -8,7 +8,7 @@ import { show, sizeOf } from '../network/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
 
-/** Number of trained parameters. */
+/** Numbers as PyTorch counts them, without padding. */
 export const parameterCount = ({ parameters }: Plan): number =>
   parameters.reduce((sum, { layout }) => sum + sizeOf(layout.shape), 0)
 

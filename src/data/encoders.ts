@@ -34,7 +34,7 @@ import { changesOf, hashOf, type Plain } from './plain.js'
 /** Encoders by name. */
 export const encoderNames = ['constant', 'rate', 'latency', 'delta', 'phase'] as const
 
-/** One of them. */
+/** How an input becomes T steps; `encoders` has a function for each. */
 export type EncoderName = (typeof encoderNames)[number]
 
 /** What every encoder of still inputs takes. */
@@ -140,7 +140,6 @@ export const encoders = {
 
 const steps = integer(1, MOST_STEPS)
 
-/** Options of each. */
 const rules = {
   constant: { timeSteps: steps },
   rate: {
@@ -181,7 +180,9 @@ export function encoded(
   const size = shape.reduce((a, b) => a * b, 1)
   const x = new Float32Array(encoder === 'delta' ? timeSteps * size : size)
   const dataset: Dataset = {
-    ...{ ...likeThat(data), shape, timeSteps },
+    ...likeThat(data),
+    shape,
+    timeSteps,
     read(index, out, context) {
       checkRoom(data.name, out.length, timeSteps * size)
       const label = read(index, x, context)

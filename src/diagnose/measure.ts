@@ -44,8 +44,6 @@ import {
 } from './diagnosis.js'
 import type { DiagnoseCalls, ProcessJob } from './process-child.js'
 
-// Time and memory of a training step.
-
 // A training step measured in a process of its own: what the system gives it, and its time.
 
 /** A process that takes longer is ended. */
@@ -341,7 +339,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
 
 type Run = Required<DiagnoseOptions>
 
-/** The options, complete. */
+/** Options with their defaults; T comes from frames where the data have some. */
 function runOf(options: DiagnoseOptions): Run {
   const { timeSteps: frames } = options.data.train
   const {

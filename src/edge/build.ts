@@ -32,8 +32,6 @@ import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/lower.js'
 import { synapticOperations } from './synops.js'
 
-// The functions of a file that learns.
-
 /** Bytes of the options that a host may change. */
 export const learningOptions: Range = { from: Control.LearningRate, to: Control.Nesterov + 4 }
 

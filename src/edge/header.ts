@@ -349,7 +349,6 @@ function functions(info: NetInfo): string {
   ].join('\n')
 }
 
-/** A float32 literal. */
 function float(value: number): string {
   return `${double(Math.fround(value))}f`
 }

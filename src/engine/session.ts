@@ -55,7 +55,7 @@ const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0
 
 export class Session implements Arena {
   plan!: Plan
-  /** What ran last. */
+  /** Where the outputs, states, spikes and rates of the last run lie. */
   lastRun: LastRun = NOTHING
   /** Whether a training step has run with this plan, so that its slots hold images and labels. */
   trained = false

@@ -56,7 +56,7 @@ export interface NeuronCheck {
   readonly rows: readonly NeuronCheckRow[]
   /** Neurons that came so close to a threshold, or a bend, that rounding decides: left out. */
   readonly leftOut: number
-  /** A table. */
+  /** A line for each row, for people. */
   toString(): string
 }
 

@@ -1,4 +1,4 @@
-/** Learning-rate schedules, and what optimizers are told beside their numbers, as plain data. */
+/** What optimizers take beside their own numbers: parameters by name, groups of them, schedules. */
 
 import { describe, fail } from '../base/errors.js'
 import { by, complete, optional } from '../base/rules.js'

@@ -103,7 +103,7 @@ export interface Convolution<S = number | Pair> extends Weighted {
   readonly groups: number
 }
 
-/** Parameters of a convolution. */
+/** Weight [outChannels, inChannels / groups, …kernel], gain, bias; the fan-in is a group's. */
 export function convolutionParameters(layer: Convolution): ParameterSpec[] {
   const groupIn = layer.inChannels / layer.groups
   const kernel = [layer.kernelSize].flat()

@@ -157,7 +157,6 @@ export const linearShape = {
   weight: is.needed<readonly number[]>(),
 }
 
-/** What these options say. */
 export type Shapes = is.OptionsIn<typeof convShape>
 
 /** How an op reads its input. */

@@ -115,7 +115,7 @@ export function readsOf({ op, asked }: OpBuilder, of: Charge) {
 }
 type Reads = ReturnType<typeof readsOf>
 
-/** The arguments of it. */
+/** Arguments that a step of neurons reads; those whose options are off are left out. */
 export function readTensors({ asked }: OpBuilder, { extent, affine, residual, ...of }: Reads) {
   const map = (by: boolean | 'steps' | undefined, wanted = true) =>
     by && wanted && takes(tensors.groups(extent, by === 'steps'))

@@ -29,7 +29,7 @@ export type Memory<T> = { readonly [K in keyof T]: ArrayOf<T[K]> }
 
 /** All that an op gives, where options say what that is; `R`: what runs then return. */
 export interface All<R> {
-  /** Its type. */
+  /** Never set: it carries the result's type. */
   readonly result?: R
 }
 /** An array of a plan. */

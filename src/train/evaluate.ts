@@ -329,7 +329,7 @@ async function measure(
   }
 }
 
-/** All batches, once. */
+/** Fills the next batch while the engine runs this one. */
 async function pass(
   session: Session,
   { dataset: data, length }: Batches,

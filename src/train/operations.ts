@@ -186,7 +186,7 @@ export class OperationCounts {
     if (next * this.session.timeSteps > MOST_COUNTS) await this.collect()
   }
 
-  /** Counts no more. */
+  /** Later steps run without the sums that counting needs. */
   end(): void {
     wantActivity(this.session, 0)
   }

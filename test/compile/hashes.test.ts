@@ -62,7 +62,7 @@ for (const [name, options] of [...modelOptions(), ...randomOptions])
   test(name, () => {
     found[name] = hashOf(options)
     if (!update)
-      assert.is(found[name], expected[name], 'another plan; see plan/snapshots, or --update')
+      assert.is(found[name], expected[name], 'another plan; see compile/snapshots, or --update')
   })
 
 test('hashes.json holds these plans alone', () => {

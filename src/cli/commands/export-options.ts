@@ -19,7 +19,6 @@ export const scalingSpecs = (when: string, usual: string) => ({
   }),
 })
 
-/** All options of `export`. */
 export const exportSpecs = {
   ...modelFileSpecs,
   ...o.under('Module', ['out', 'nir', 'target', 'mode', 'precision', 'inputType', 'labels'], {

@@ -214,7 +214,6 @@ export const dashboardOf = (what: string) => ({
   ),
 })
 
-/** All options of `train`. */
 export const trainSpecs = o.under('Training', ['epochs', 'batchSize', 'schedule', 'seed'], {
   ...shared.data,
   ...shared.modelOfData,

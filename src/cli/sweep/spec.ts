@@ -69,7 +69,6 @@ const specs: Specs = Object.fromEntries(
   ),
 )
 
-/** Their names. */
 export const optionNames = (): string[] => Object.keys(specs)
 
 /** What of `train`'s arguments is looked at here. */

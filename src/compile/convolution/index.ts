@@ -56,7 +56,7 @@ export const groupedStrategies = {
   weightGradient: [denseWeight, groupedWeight],
 } as const
 
-/** Those for these sizes. */
+/** Convolutions by groups have kernels of their own. */
 export const strategiesOf = ({ g }: Pick<Task, 'g'>) =>
   g.grouping ? groupedStrategies : strategies
 

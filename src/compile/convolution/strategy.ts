@@ -180,7 +180,7 @@ function summedNeurons(task: SpikeTask): number {
   return seen > 1 ? (seen * g.inC * g.inH * g.inW) / (g.outH * g.outW) : 0
 }
 
-/** By dense products. */
+/** Cycles of the forward pass by dense products. */
 export const denseCycles = (g: Geometry, steps: number): number =>
   blocksOf(g) * DENSE_CYCLES * inputsOf(g) * steps
 

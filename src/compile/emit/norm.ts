@@ -204,9 +204,7 @@ function groupBlocks(where: string, taps: number, grouping: Grouping) {
   return { units: groups, blockWidth: groupOut, ...shared }
 }
 
-// Weights as bytes: symmetric, with one scale for each output channel.
-
-// Weights that are bytes in memory: where they lie, and how they are filled.
+// Weights that are bytes in memory: symmetric, with one scale for each output channel.
 
 /** Makes the buffers of weights among parameters that are no floats in memory. */
 export function byteWeights(

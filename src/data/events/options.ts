@@ -93,7 +93,7 @@ export class OfficialResize {
 /** How data sets share a recording among frames; the first two as SpikingJelly, then as Tonic. */
 export const eventSplits = ['number', 'time', 'timeBins', 'eventBins'] as const
 
-/** One of them. */
+/** By numbers of events or by time: `splitBy` of the options says what each does. */
 export type EventSplit = 'number' | 'time' | 'timeBins' | 'eventBins'
 
 /** How frames are made smaller: events moved, so that sums add up, or as the official code does. */

@@ -23,7 +23,6 @@ import {
 
 // Names of many files with their labels, in memory that threads share.
 
-/** One file. */
 export interface FileEntry {
   /** Path below the folder. */
   readonly path: string

@@ -18,10 +18,10 @@ import {
 } from '../../base/rules.js'
 import { type EventRecording, expectRecording, inOrder, MOST_FRAMES } from './recording.js'
 
-/** How frames of SpikingJelly share the events: as many in each, or as long each. */
+/** SpikingJelly's ways to cut. */
 export const splits: readonly SplitBy[] = ['number', 'time']
 
-/** One of the two. */
+/** By equal numbers of events, or by equal times. */
 export type SplitBy = 'number' | 'time'
 
 /** How a recording is cut. Exactly one of the ways must be given. */

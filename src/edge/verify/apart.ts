@@ -36,7 +36,6 @@ export interface ApartNet {
    * @throws SpikewasmError when the network traps, or takes too long: it is stopped then
    */
   ask(call: Call, input: Uint8Array, options?: AskOptions): Promise<Answer>
-  /** Ends the thread. */
   close(): Promise<void>
 }
 

@@ -152,8 +152,6 @@ function distance(a: number, b: number): number {
   return Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Number.POSITIVE_INFINITY
 }
 
-// Other programs: where they are, and how they are run.
-
 // What a host is: a program that runs exported networks.
 
 /** A kind of host; the list of all is in hosts/index.ts. */

@@ -21,8 +21,6 @@ import { allocateLoan } from './allocate.js'
 import { floatsAt, trainingOf } from './arena.js'
 import { fits, giveBack, type Loan, type Owner } from './memories.js'
 
-// What training keeps when a model is planned anew, and what it forgets.
-
 // Numbers that stay when a model is planned anew: from the old plan's places to the new one's.
 
 export interface Move {

@@ -55,13 +55,13 @@ export class Child<F extends Functions<F>> extends Calls<F> {
     return this.words.trim().split('\n').slice(-lines).join(' | ')
   }
 
-  /** Ends it at once. */
+  /** At once; resolves when it is gone. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL')
     await this.closed
   }
 
-  /** Ends it. */
+  /** Asks it to end, and kills it when it does not in time. @returns its exit code or signal */
   async end(): Promise<number | string> {
     const late = setTimeout(() => void this.kill(), END_MS)
     // To disconnect would do, but then Node does not tell when all that it has written is read.

@@ -49,7 +49,7 @@ export class Thread<F extends Functions<F>> extends Calls<F> {
     this.worker[isCalled || this.ends ? 'ref' : 'unref']()
   }
 
-  /** Ends it at once. */
+  /** At once, amid what it does. */
   async kill(): Promise<void> {
     this.ends = true
     await this.worker.terminate()

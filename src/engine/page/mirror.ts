@@ -20,7 +20,6 @@ import type { PageCalls } from './worker.js'
 // Which places of a plan's memory a host reads, and which programs write them. Where programs run
 // in a memory of their own, the host's copy of these places follows from it.
 
-/** A place in memory. */
 interface Area {
   readonly address: number
   readonly bytes: number

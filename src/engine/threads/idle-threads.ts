@@ -21,7 +21,6 @@ export interface ThreadPool {
   readonly bytes: number
   /** False once a thread has ended. */
   readonly isWhole: boolean
-  /** Ends all threads. */
   end(): Promise<void>
 }
 

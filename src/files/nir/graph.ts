@@ -23,7 +23,6 @@ export interface NirGraph {
   readonly metadata: Tree | undefined
 }
 
-/** A whole file. */
 export interface NirFile {
   /** Version of the `nir` package that wrote it, such as '1.0.4'. */
   readonly version: string

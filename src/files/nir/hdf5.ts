@@ -137,7 +137,7 @@ async function inThread<T>(use: (thread: Hdf5Thread) => Promise<T>): Promise<T> 
   }
 }
 
-/** Reads a file. */
+/** On a thread, which can be ended where a file makes it hang. */
 export const readHdf5 = (bytes: Uint8Array, name: string): Promise<Group> =>
   inThread((thread) => thread.read(bytes, name))
 

@@ -59,7 +59,7 @@ export interface SizeWords {
   readonly imagePixels: number
 }
 
-/** Parameters of the function. */
+/** The function's parameters are its first locals. */
 export const [REC, FIRST, END, T, SCRATCH] = [0, 1, 2, 3, 4]
 const PARAMETERS = 5
 

@@ -121,7 +121,7 @@ export type Fields<S extends Schema> = {
   readonly [K in keyof S as undefined extends ValueOf<S[K]> ? K : never]?: ValueOf<S[K]>
 }
 
-/** How a record runs, and about how many nanoseconds that takes (see work.ts). */
+/** How a record runs, and about how many nanoseconds that takes (compile/budgets.ts). */
 export interface Work {
   /** For one multiplication and addition of the dense product; on spikes most are left out. */
   readonly product?: number

@@ -243,7 +243,7 @@ const byName = new Map(all.map((one) => [one.name, one]))
 /** The instruction with a code; undefined when there is none. */
 export const instructionOf = (code: number): Instruction | undefined => byCode.get(code)
 
-/** The instruction with a name. */
+/** @throws Error where no instruction has this name */
 export function instruction(name: string): Instruction {
   const found = byName.get(name)
   if (!found) throw new Error(`no instruction ${name}`)

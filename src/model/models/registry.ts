@@ -1,4 +1,4 @@
-/** Networks by name, for the command line. A new one is a line here, and its name in `names.ts`. */
+/** Networks by name, for the command line. A new one is a line here and a name in `options.ts`. */
 
 import type { Module } from '../../network/module.js'
 import type { InputShape } from '../../network/value.js'

@@ -170,7 +170,7 @@ export interface RatePenaltyOptions {
 
 /** What `ratePenalty` makes: its options, completed. */
 export interface RatePenalty extends Readonly<Required<RatePenaltyOptions>> {
-  /** What it is. */
+  /** Tells it from other penalties, also in files. */
   readonly kind: 'ratePenalty'
 }
 

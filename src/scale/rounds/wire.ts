@@ -116,7 +116,7 @@ const jobSchema = v.strictObject({
   options: v.optional(v.record(v.string(), v.unknown())),
 })
 
-/** The job of a replica. */
+/** What `jobSchema` reads, with its parts under names: how the rounds go, which share is its. */
 export interface ReplicaJob
   extends Omit<v.InferOutput<typeof jobSchema>, 'rounds' | 'options' | keyof Shard> {
   readonly rounds: RoundsSetting

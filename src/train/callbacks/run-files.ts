@@ -34,8 +34,6 @@ export const hasCheckpoint = (names: readonly string[]): boolean =>
 /** The folder that a callback of `checkpoint` writes. */
 export const folderOf = new WeakMap<Callback, string>()
 
-// What a run's folder holds of a snapshot: plain data, for another thread too.
-
 // Who writes a run's folder while a model trains: this thread, or one of its own.
 
 export interface Writer {
@@ -105,7 +103,7 @@ function modelOf({ about: { setting } }: Snapshot): string {
   return JSON.stringify({ input, timeSteps, frames, method, network, data: about })
 }
 
-/** Its files. */
+/** Bytes by file name; what a run has not, as a best epoch, has no file. */
 export async function filesOf(parts: RunParts): Promise<Record<string, Uint8Array>> {
   const { tensors, text, lines, partial, model, best } = parts
   const weights = weightsFile(tensors, model)

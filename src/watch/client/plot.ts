@@ -57,7 +57,7 @@ export class Plot {
     else this.build()
   }
 
-  /** Shows or hides lines. */
+  /** All lines of a name: charts of one figure share it. */
   show(name: string, show: boolean): void {
     if (show) this.hidden.delete(name)
     else this.hidden.add(name)

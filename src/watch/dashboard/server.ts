@@ -79,7 +79,7 @@ export class PageServer {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${this.token}/`
   }
 
-  /** Clients that listen. */
+  /** Open streams of events: one for each tab that shows the page. */
   get clients(): number {
     return this.listeners.size
   }
@@ -361,7 +361,6 @@ export async function serveRun(start: RunStart, port = 0) {
   return {
     /** The address of the page, with its token. */
     url: server.url,
-    /** Clients that listen. */
     get clients() {
       return server.clients
     },

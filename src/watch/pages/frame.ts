@@ -5,8 +5,6 @@ import { readFile } from 'node:fs/promises'
 import { printable } from '../../base/errors.js'
 import type { Figure } from './chart.js'
 
-// Text in HTML: nothing that a page shows can become a part of the page.
-
 // Options of a run as rows of texts.
 
 /** More rows say nothing more. */
@@ -256,7 +254,7 @@ const bundled = (name: string): Promise<string> =>
 
 let assets: Promise<readonly string[]> | undefined
 
-/** A whole page. */
+/** With its styles and scripts inside, so that it opens from a file. */
 export async function pageHtml(parts: PageParts): Promise<string> {
   const { title, body, figures, data = {}, live = false, script = '', style = '' } = parts
   const draws = figures !== undefined || live

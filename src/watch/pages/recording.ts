@@ -99,7 +99,7 @@ canvas { image-rendering: pixelated; width: 100% }
 @media (prefers-color-scheme: dark) { .off::before { color: ${OFF_DARK} } }
 `
 
-/** The page's text. */
+/** HTML that plays a recording's frames. */
 export function showPage(frames: ShownFrames): Promise<string> {
   const { title, summary, counts, width, height, begins, duration } = frames
   const encoded = Buffer.from(counts.buffer, counts.byteOffset, counts.length).toString('base64')
