@@ -43,6 +43,11 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const file = 'nmnist/Train/4/1.bin'
     const { logits } = await lastOf(`predict --run run ${file}`)
     assert.equal((await lastOf('predict --run run four.npy')).logits, logits)
+    // No data set is named: the name of the file says that it is a recording.
+    await writeFile(join(folder, 'four.bs2'), nmnistFile(list))
+    const named =
+      'predict --weights run/weights.safetensors --sensor 34,34 --event-size 17 four.bs2'
+    assert.equal((await lastOf(named)).logits, logits)
     const [x, y, t, p] = [0, 1, 2, 3].map((i) => list.map((event) => event[i]))
     const whole = events.from({ x, y, t, p, sensor: [34, 34] })
     const small = events.downsample(whole, [17, 17])

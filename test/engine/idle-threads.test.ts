@@ -7,7 +7,12 @@ import { Control } from '../../assembly/opcodes.js'
 import { loadEngine } from '../../src/engine/load.js'
 import { collect } from '../../src/engine/memory/collect.js'
 import { breathe } from '../../src/engine/threads/breathe.js'
-import { endThreads, mostThreads, patience } from '../../src/engine/threads/idle-threads.js'
+import {
+  endThreads,
+  haveThreads,
+  mostThreads,
+  patience,
+} from '../../src/engine/threads/idle-threads.js'
 import { PoolExecutor } from '../../src/engine/threads/pool.js'
 import type * as api from '../../src/index.js'
 import { expectRefusal, messageOf } from '../files/temporary.js'
@@ -167,18 +172,23 @@ counted('they end when their memory is collected, and so do not hold it', async 
 
 counted('they wait for a moment only, and no more of them than there should be', async () => {
   const module = await loadEngine('engine-threads')
-  const threads = mostThreads() / 2 + 1
-  const memories = [1, 2].map(
-    (initial) => new WebAssembly.Memory({ initial, maximum: 2, shared: true }),
+  const threads = mostThreads() / 2
+  const memories = [1, 2, 3].map(
+    (initial) => new WebAssembly.Memory({ initial, maximum: 3, shared: true }),
   )
-  patience.ms = 500
-  for (const memory of memories) await new PoolExecutor(module, memory, threads).dispose(true)
+  for (const memory of memories) {
+    if (memory === memories[2]) patience.ms = 500
+    await new PoolExecutor(module, memory, threads).dispose(true)
+  }
+  // The first ones make room for the others, and no more of them than must.
+  const wait = memories.map((memory) => haveThreads(module, memory, threads))
+  assert.equal(wait, [false, true, true])
   await breathe()
   const ends = workers.map((worker) => once(worker, 'exit'))
-  assert.is(ends.length, 2 * threads)
-  // The first ones make room for the others, which end when they have waited enough.
+  assert.is(ends.length, 3 * threads)
   await soon(Promise.all(ends.slice(0, threads)))
-  await soon(Promise.all(ends))
+  // The last ones end when they have waited enough.
+  await soon(Promise.all(ends.slice(2 * threads)))
 })
 
 counted('an executor that is done runs no more', async () => {

@@ -65,7 +65,10 @@ onLinux('a process that was killed holds no folder, even if its parent does not 
       process.kill(pid, 0)
       const lock = await FolderLock.take(folder)
       assert.is(await whereHeld(folder), 'here')
+      // Another process has taken it meanwhile.
+      await writeFile(join(folder, LOCK), JSON.stringify(holder))
       await lock.release()
+      assert.is(await readFile(join(folder, LOCK), 'utf8'), JSON.stringify(holder))
     } finally {
       parent.kill('SIGKILL')
     }

@@ -69,6 +69,8 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
     if (left.code !== 0) throw new Error(`the run alone ended with ${left.code}: ${left.stderr}`)
     const wanted = await outcomeOf(alone)
     let trainKills = 0
+    /** What the process of `train` began from: it is connected once it has written more. */
+    let begun = Number.POSITIVE_INFINITY
     /** Trains until it has ended by itself; it is killed in between, and goes on. */
     const train = async (): Promise<void> => {
       for (let i = 0; ; i++) {
@@ -81,6 +83,8 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
         const args = before === 0 ? [...training, '--out', out] : ['train', '--resume', out]
         const json = before === 0 ? [] : ['--json', '--no-report']
         const all = [main, ...args, ...place(), ...json, '--redis', redis.url]
+        await scene.untilRedis()
+        begun = before
         const program = new Program(all, { cwd: folder })
         if (i < kills) {
           while ((await generationOf(out)) < before + 2 && !program.isOver) await pause(10)
@@ -89,6 +93,7 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
             print(`killed the process of train, ${++trainKills}`)
         }
         const { code, stderr } = await program.ended
+        begun = Number.POSITIVE_INFINITY
         if (code === 0) break
         if (code !== null) throw new Error(`train ended with ${code}: ${stderr}`)
       }
@@ -97,7 +102,10 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
     scene.start()
     await Promise.all([
       train(),
-      scene.restart(async () => (await generationOf(out)) >= 4),
+      scene.restart(async () => {
+        const now = await generationOf(out)
+        return now >= 4 && now > begun
+      }),
       scene.torment({ kills, apart: 4000, into: 100 }),
     ])
     const found = await outcomeOf(out)

@@ -68,6 +68,7 @@ export class Scene {
   restarts = 0
   /** Whether there is nothing more to disturb. */
   isOver = false
+  private isRedisAway = false
 
   constructor(
     readonly folder: string,
@@ -94,20 +95,28 @@ export class Scene {
         if (this.isOver) return
         await victim.end('SIGKILL')
         print(`killed a worker, ${++this.killed}`)
+        await this.untilRedis()
         victim.start()
       }
     }
     await Promise.all(victims.map(one))
   }
 
+  /** Waits while Redis is away: what begins then ends at once, and rightly so. */
+  async untilRedis(): Promise<void> {
+    while (this.isRedisAway) await pause(20)
+  }
+
   /** Kills Redis once, when it is time, and starts it again. */
   async restart(isTime: () => boolean | Promise<boolean>): Promise<void> {
     while (!this.isOver && !(await isTime())) await pause(20)
     if (this.isOver) return
+    this.isRedisAway = true
     await this.redis.kill()
     this.print('killed Redis')
     await pause(300 + this.random() * 1200)
     await this.redis.start()
+    this.isRedisAway = false
     this.restarts++
   }
 }

@@ -2,6 +2,7 @@
 /** The page of a run that goes on: who may see it, and what it costs. */
 import { request as ask } from 'node:http'
 import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 import { dashboard, sgd } from '../../src/index.js'
 import { RunHistory, type RunStart, serveRun } from '../../src/watch/dashboard/server.js'
@@ -227,7 +228,9 @@ test('the callback: the same bits as without, and its page goes with the trainin
   const of = { epochs: 3, optimizer: sgd({ lr: 0.1 }), validation: train, fresh: true }
   let url = ''
   const callback = dashboard({
-    onListen: (address) => {
+    onListen: async (address) => {
+      // It is waited for.
+      await pause(100)
       url = address
     },
   })

@@ -234,7 +234,13 @@ const runs: Readonly<Record<string, Run>> = {
       { epochs: 3, schedule: (epoch) => (epoch === 1 ? -1 : 1) },
       {
         epochs: 1,
-        optimizer: api.sgd({ lr: 1, groups: [{ params: 'out', lr: 3e38 }] }),
+        optimizer: api.sgd({
+          lr: 1,
+          groups: [
+            { params: 'in', lr: 1 },
+            { params: 'out', lr: 3e38 },
+          ],
+        }),
         schedule: () => 2,
       },
     ],

@@ -89,6 +89,7 @@ const layers = ['2', 'layer 2', 'layer 2', 'a', 'b']
 const scatters: Readonly<Record<string, readonly [string, unknown][]>> = {
   'numbers, evenly': [0.1, 0.2, 0.35, 0.9, 0.95].map((value) => ['lr', value]),
   'numbers over decades': [1e-4, 1e-3, 0.01, 0.1].map((value) => ['lr', value]),
+  'a decade, rather evenly': [1, 4.5, 10].map((value) => ['lr', value]),
   'a decade': [1, 3, 10].map((value) => ['lr', value]),
   'less than a decade': [1, 3, 9.99].map((value) => ['lr', value]),
   'from zero': [0, 0.01, 10].map((value) => ['lr', value]),
