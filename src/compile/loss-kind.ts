@@ -54,8 +54,10 @@ interface LossKind<L extends Loss, O extends object> extends Made<O> {
   readonly ofSteps?: boolean
   /** Whether it is of all outputs of a network with several. */
   readonly ofExits?: boolean
-  /** Whether it compares outputs with numbers, not with labels. */
+  /** Whether it compares outputs with numbers, so that their error is told, not the accuracy. */
   ofValues?(loss: L): boolean
+  /** Numbers of a sample's target, 0 for a label; absent: `ofValues` tells, one for each output. */
+  targetFloats?(loss: L, options: Pick<PlanOptions, 'graph' | 'timeSteps'>): number
   /** @throws SpikewasmError for a network or a method that it is not defined for */
   checkPlan?(loss: L, options: PlanOptions): void
   /** The record that writes the loss, and in training its gradient. */
@@ -100,6 +102,17 @@ export const isOfCounts = (loss: Loss): boolean => 'of' in loss && loss.of === '
 
 /** Whether a loss is of numbers that the data give for each output, not of labels. */
 export const isOfValues = (loss: Loss): boolean => lossKind(loss.kind).ofValues?.(loss) ?? false
+
+/** Numbers that a sample's target has; 0 where it is a label. */
+export function targetFloatsOf(
+  loss: Loss,
+  options: Pick<PlanOptions, 'graph' | 'timeSteps'>,
+): number {
+  const { graph } = options
+  const { targetFloats } = lossKind(loss.kind)
+  if (targetFloats) return targetFloats(loss, options)
+  return isOfValues(loss) ? graph.nodes[graph.output].shape[0] : 0
+}
 
 /** @throws SpikewasmError unless `loss` is complete */
 export function checkLoss(name: string, loss: Loss): void {

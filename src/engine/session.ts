@@ -4,6 +4,7 @@ import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { purposes } from '../compile/context.js'
+import { targetFloats } from '../compile/emit/loss.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../compile/methods.js'
 import type { Plan, PlanOptions, ProgramName } from '../compile/plan.js'
 import { standardTraining, type TrainingSpec } from '../compile/training.js'
@@ -120,6 +121,10 @@ export class Session implements Arena {
   /** What the loss compares outputs with. */
   get targets(): 'labels' | 'values' {
     return targetKind(this.plan)
+  }
+  /** Numbers of a sample's target; 0 where it is a label. */
+  get targetFloats(): number {
+    return targetFloats(this.plan.options)
   }
   /** Floats of one sample, all its frames included. */
   get imageFloats(): number {

@@ -3,7 +3,7 @@
 import { checkInteger, checkSignal, describe, expectFinite, fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { by, complete, optional, type Rules, truth } from '../base/rules.js'
-import { isOfCounts, isOfValues } from '../compile/loss-kind.js'
+import { isOfCounts, isOfValues, targetFloatsOf } from '../compile/loss-kind.js'
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import { output, predictions, programOf } from '../engine/memory/arena.js'
@@ -202,13 +202,14 @@ export function checkDataset(session: Session, data: Dataset, loss = lossOf(sess
         `compiled for input [${session.asked.join(', ')}]`,
     )
   const { targets } = data
-  if (isOfValues(loss)) {
+  const size = targetFloatsOf(loss, session.plan.options)
+  if (size > 0) {
     if (targets === undefined)
       fail(
         `the data ${data.name} has labels alone, the loss mse({ targets: 'values' }) needs ` +
           'targets; give them to fromArrays, or choose another loss',
       )
-    if (targets.size !== session.classes || typeof targets.read !== 'function')
+    if (targets.size !== size || typeof targets.read !== 'function')
       fail(
         `the data ${data.name} has ${describe(targets.size)} targets a sample, the model's last ` +
           `layer gives ${session.classes} outputs`,
@@ -309,9 +310,8 @@ async function measure(
   counts?: OperationCounts,
 ): Promise<Evaluation> {
   const batches = new Batches(data, { batchSize: session.batchSize }, 'slots')
-  const targetSize = wantsValues(session) ? session.classes : 0
   const { numWorkers } = options
-  const task = { first: 0, epochs: 1, targetSize, numWorkers, isTest: true }
+  const task = { first: 0, epochs: 1, numWorkers, isTest: true }
   const { batchSize } = batches
   const threads = await extras().readAhead?.(session, batches.dataset, { batchSize }, task)
   const fill = async (batch: number, slot: 0 | 1): Promise<number> => {
@@ -349,7 +349,7 @@ async function pass(
     const slot = session.slot((batch & 1) as 0 | 1)
     // Copies: where there is one slot, the next batch takes its place.
     const labels = slot.labels.slice(0, next)
-    const targets = slot.targets?.slice(0, next * session.classes)
+    const targets = slot.targets?.slice(0, next * session.targetFloats)
     const running = spikes.of(next, () => session.run('evaluate', (batch & 1) as 0 | 1, next))
     // The next batch is prepared while the workers compute.
     const filling = (into: 0 | 1) => fill(batch + 1, into)

@@ -3,7 +3,7 @@
 import { Batches, type BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import type { Session } from '../engine/session.js'
-import { fillBatch, wantsValues } from './evaluate.js'
+import { fillBatch } from './evaluate.js'
 import { type Extras, extras } from './registered.js'
 
 /** Batches of one epoch after another, each asked for once and in order. */
@@ -39,8 +39,7 @@ export class Feed {
     const options: BatchesOptions = { batchSize, seed, training: true, dropLast: dropLast && whole }
     const batches = new Batches(data, options, 'slots')
     const first = from.epoch * batches.length + from.step
-    const targetSize = wantsValues(session) ? session.classes : 0
-    const task = { first, epochs, targetSize, numWorkers, isTest: false }
+    const task = { first, epochs, numWorkers, isTest: false }
     const threads = whole ? await extras().readAhead?.(session, data, options, task) : undefined
     return new Feed(session, batches, threads)
   }

@@ -26,8 +26,6 @@ interface AheadTask {
   readonly first: number
   /** Passes over the data. */
   readonly epochs: number
-  /** Numbers that are wanted of a sample; 0 where there are labels alone. */
-  readonly targetSize: number
   /** Whether it is a test: few threads, and none for what lies in memory. */
   readonly isTest: boolean
   /** As in `fit`. */
@@ -39,7 +37,7 @@ export async function readAhead(
   session: Session,
   data: Dataset,
   options: BatchesOptions,
-  { numWorkers, isTest, first, epochs, targetSize }: AheadTask,
+  { numWorkers, isTest, first, epochs }: AheadTask,
 ) {
   const plain = numWorkers === 0 ? undefined : plainOf(data)
   if (!plain) return undefined
@@ -55,5 +53,10 @@ export async function readAhead(
   const threads = isTest ? Math.min(batches, numWorkers ?? most) : numWorkers
   await expectPackageFile(threadFile)
   const { BatchThreads } = await import('../data/threads.js')
-  return BatchThreads.start(data, plain, options, { first, epochs, targetSize, threads })
+  return BatchThreads.start(data, plain, options, {
+    first,
+    epochs,
+    targetSize: session.targetFloats,
+    threads,
+  })
 }

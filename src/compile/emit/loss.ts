@@ -13,10 +13,10 @@ import { isLong, type PlanOptions, purposeOf } from '../context.js'
 import {
   type Exit,
   isOfCounts,
-  isOfValues,
   type LossFields,
   type LossNumbers,
   lossKind,
+  targetFloatsOf,
 } from '../loss-kind.js'
 import { isStandard, quoteMethodsWith, traitsOf } from '../methods.js'
 import type { Pass } from '../pass.js'
@@ -62,11 +62,9 @@ export function emitLoss(
 /** The loss that a plan is made for. */
 const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) => training.loss
 
-/** What a loss of labels or of numbers reads: so many numbers a sample, or labels. */
-export function targetFloats(options: PlanOptions): number {
-  const { graph } = options
-  return isOfValues(lossOf(options)) ? graph.nodes[graph.output].shape[0] : 0
-}
+/** Numbers of a sample's target in a plan; 0 where it is a label. */
+export const targetFloats = (options: PlanOptions): number =>
+  targetFloatsOf(lossOf(options), options)
 
 /** @throws SpikewasmError for a loss or penalty that the method does not define */
 export function checkLossOfMethod(options: PlanOptions): void {

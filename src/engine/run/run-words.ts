@@ -12,12 +12,12 @@ import { type Arena, floatsAt, programOf } from '../memory/arena.js'
 
 /** Views of a slot. */
 export function slotOf(session: Source, index: 0 | 1): Slot {
-  const { batchSize, imageFloats, classes, memory } = session
+  const { batchSize, imageFloats, targetFloats, memory } = session
   const { images, labels, targets } = buffersOf(session.plan, index)
   return {
     images: floatsAt(session, images.address, batchSize * imageFloats),
     labels: new Int32Array(memory.buffer, labels.address, batchSize),
-    ...(targets && { targets: floatsAt(session, targets.address, batchSize * classes) }),
+    ...(targets && { targets: floatsAt(session, targets.address, batchSize * targetFloats) }),
   }
 }
 
@@ -86,7 +86,7 @@ interface Source extends Arena {
   readonly streamed: number
   readonly batchSize: number
   readonly imageFloats: number
-  readonly classes: number
+  readonly targetFloats: number
 }
 
 /** Writes what a run reads, but for what differs from pass to pass. */

@@ -44,13 +44,15 @@ function checkTargets(session: Session, y: ArrayLike<number>, count: number): vo
     checkLabels(session, y, count)
     return
   }
-  const { classes } = session
+  const { targetFloats } = session
   if (!(y instanceof Float32Array))
-    fail(`y must be a Float32Array [${count}, ${classes}] with this loss, got ${describe(y)}`)
+    fail(`y must be a Float32Array [${count}, ${targetFloats}] with this loss, got ${describe(y)}`)
   expectNumbers('y', y as Float32Array)
-  if (y.length !== count * classes)
-    fail(`y must hold [${count}, ${classes}] = ${count * classes} numbers, got ${y.length}`)
-  expectFinite('y', y as Float32Array, classes, count)
+  if (y.length !== count * targetFloats)
+    fail(
+      `y must hold [${count}, ${targetFloats}] = ${count * targetFloats} numbers, got ${y.length}`,
+    )
+  expectFinite('y', y as Float32Array, targetFloats, count)
 }
 
 /**
