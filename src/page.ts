@@ -92,6 +92,8 @@ export {
   stepDecay,
 } from './network/optimizer.js'
 export * from './nn/layers/index.js'
+export * from './nn/loss/check-gradient.js'
+export * from './nn/loss/custom.js'
 export * from './nn/loss/kinds.js'
 export * from './nn/optimizers.js'
 export * as ops from './ops/index.js'

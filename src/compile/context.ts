@@ -4,6 +4,7 @@ import { Plane, Spike } from '../../assembly/opcodes.js'
 import { type Buffer, type Reference, ref } from '../kernels/records/words.js'
 import type { ParameterSpec } from '../network/kind.js'
 import type { Graph } from '../network/trace.js'
+import type { OutputProbe } from './cuts.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
 import type { ProgramBuilder, Section } from './program.js'
@@ -228,6 +229,8 @@ export class Context {
   lone: string | undefined
   /** A program was planned with it. */
   lowered = false
+  /** What the network gives: of each size of call, in their order. */
+  readonly outputs: (readonly OutputProbe[])[] = []
   /** What the backward pass makes again; undefined where all that it reads is kept. */
   remade: Remade | undefined
 

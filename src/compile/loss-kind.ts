@@ -51,7 +51,9 @@ export interface End {
 /** What planner, session, data and the command line ask of a loss. */
 interface LossKind<L extends Loss, O extends object> extends Made<O> {
   /** Whether it is of the output of each step. */
-  readonly ofSteps?: boolean
+  ofSteps?(loss: L): boolean
+  /** Whether it is a function of the user's: the host computes it, and its gradient. */
+  readonly isHost?: boolean
   /** Whether it is of all outputs of a network with several. */
   readonly ofExits?: boolean
   /** Whether it compares outputs with numbers, so that their error is told, not the accuracy. */
@@ -69,10 +71,13 @@ interface LossKind<L extends Loss, O extends object> extends Made<O> {
 type KnownLoss = LossKind<Loss, Record<string, unknown>> & { make(options: object): Loss }
 
 const losses = new Map<string, KnownLoss>()
-const names: Loss['kind'][] = []
+/** A loss that is no function of the user's. */
+export type BuiltIn = Exclude<Loss, { readonly evaluate: unknown }>['kind']
 
-/** Names of all losses that are known. */
-export const lossNames: readonly Loss['kind'][] = names
+const names: BuiltIn[] = []
+
+/** Names of all losses that are known, and need no function of the user's. */
+export const lossNames: readonly BuiltIn[] = names
 
 export const lossKind = (kind: Loss['kind']): KnownLoss => losses.get(kind) as KnownLoss
 
@@ -83,7 +88,7 @@ export function defineLoss<L extends Loss, O extends object>(
 ): (options?: O, ...more: []) => L {
   const make = maker<L, O>(kind, of, {})
   losses.set(kind, { ...of, make } as unknown as KnownLoss)
-  names.push(kind)
+  if (!of.isHost) names.push(kind as BuiltIn)
   return make
 }
 
@@ -119,7 +124,10 @@ export function checkLoss(name: string, loss: Loss): void {
   const { kind, ...options } = Object(loss) as Loss
   const known = losses.get(kind)
   if (!known)
-    fail(`${name} must be made by ${names.join(', ')}, as in crossEntropy(), got ${describe(loss)}`)
+    fail(
+      `${name} must be made by ${[...losses.keys()].join(', ')}, as in crossEntropy(), got ` +
+        describe(loss),
+    )
   const all = complete(kind, known.options, options)
   // No caller said them: a completed loss has defaults that its own function might refuse.
   known.check?.(all, {})

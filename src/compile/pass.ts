@@ -18,6 +18,7 @@ import {
 import type { Graph, GraphNode } from '../network/trace.js'
 import { inUnits } from './budgets.js'
 import { type Context, isLong } from './context.js'
+import type { OutputProbe } from './cuts.js'
 import { emitMaterialise } from './emit/materialise.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
 import type { Parts, ProgramBuilder } from './program.js'
@@ -139,6 +140,7 @@ export class Pass {
   readonly probes = { neurons: [] as NeuronProbe[], weights: [] as WeightProbe[] }
   readonly penalties: PenaltyProbe[] = []
   readonly activity = { values: [] as ValueCounts[], neurons: [] as NeuronCounts[] }
+  readonly outputs: OutputProbe[] = []
   private readonly tape: Later[] = []
   private readonly last: Later[] = []
   private streams = 0

@@ -21,6 +21,7 @@ import {
   type Run,
   type Statistic,
 } from './context.js'
+import type { Cut } from './cuts.js'
 import { layOut } from './emit/encode.js'
 import { checkLossOfMethod, targetFloats } from './emit/loss.js'
 import { int8 } from './int8.js'
@@ -44,9 +45,16 @@ export type { RateProbe, StateProbe } from './pass.js'
 
 export type { ProgramName } from './programs.js'
 
-/** A program in memory, and what a host finds in it. */
-export interface Program extends Omit<ProgramPlan, 'name'> {
+/** A part of a program in memory. */
+export interface PlacedCut extends Cut {
   readonly address: number
+}
+
+/** A program in memory, and what a host finds in it. */
+export interface Program extends Omit<ProgramPlan, 'name' | 'cuts'> {
+  readonly address: number
+  /** Its parts, where the host may run them one by one. */
+  readonly cuts?: readonly PlacedCut[]
   /** Those of all sections. */
   readonly records: readonly PlannedRecord[]
   /** On how many threads it runs: no more than its work is worth. One is the calling thread. */
@@ -309,7 +317,9 @@ function* laidOut(
   const memory = memoryUse(used, laid.size, end - base, keptBytes, workerScratch * workers)
   const programs = planned.map((of, i): [string, Program] => {
     const address = encoded.programs[i]
-    return [of.name, { ...of, address, records: recordsOf(of), workers: workersOf(of, workers) }]
+    const cuts = of.cuts?.map((cut, k) => ({ ...cut, address: encoded.cuts[i][k] }))
+    const program = { ...of, cuts, address, records: recordsOf(of) }
+    return [of.name, { ...program, workers: workersOf(of, workers) }]
   })
   return {
     ...given,

@@ -40,6 +40,8 @@ export interface Section {
   readonly repeats: number
   readonly from: number
   readonly steps: number
+  /** Of its first record, in the program that it is cut from; absent: those before it count. */
+  readonly index?: number
 }
 
 function newSection(repeats = 1, from = 0, steps = 1): Section {

@@ -3,7 +3,8 @@
 import type { Buffer } from '../kernels/records/words.js'
 import { type Exit, type Graph, type GraphNode, readersOf } from '../network/trace.js'
 import type { Context } from './context.js'
-import { lowerLoss } from './emit/loss.js'
+import { type Cut, cutsOf } from './cuts.js'
+import { lowerLoss, readsSteps } from './emit/loss.js'
 import {
   emitAccumulate,
   emitClear,
@@ -11,11 +12,17 @@ import {
   emitUpdate,
   updateRanges,
 } from './emit/update.js'
+import { lossKind } from './loss-kind.js'
 import { type Demand, Pass, planOf } from './pass.js'
-import type { Parts, PlannedProgram } from './program.js'
+import type { Parts, PlannedProgram, Section } from './program.js'
 import type { State } from './state.js'
 import type { Expression } from './tensors.js'
-import { expectAccumulates, standardTraining, type TrainingBuffers } from './training.js'
+import {
+  expectAccumulates,
+  standardTraining,
+  type TrainingBuffers,
+  type TrainingSpec,
+} from './training.js'
 
 /**
  * @param training whether a backward pass follows
@@ -27,7 +34,10 @@ export function* lowerGraph(context: Context, training: boolean, callSteps: numb
     Object.assign({}, ...readersOf(graph, node.index).map((reader) => planOf(reader).wants?.(pass)))
   context.lowered = true
   const pass = new Pass(context, training, callSteps, wanted)
-  const exits = training ? (graph.exits ?? []) : []
+  const { training: spec = standardTraining } = context.options
+  // A function gets all outputs in evaluation too.
+  const isHost = lossKind(spec.loss.kind).isHost && context.buffers.losses
+  const exits = training || isHost ? (graph.exits ?? []) : []
   const needed = neededNodes(graph, exits)
   const values: Expression[] = []
   for (const node of graph.nodes) {
@@ -79,6 +89,10 @@ export interface ProgramPlan extends PlannedProgram {
   readonly probes: Pass['probes']
   /** Penalties on firing rates that it adds to the loss; training programs have them. */
   readonly penalties?: Pass['penalties']
+  /** What the network gives: outputs of each size of call, in their order. */
+  readonly outputs?: Context['outputs']
+  /** Its parts, where the host may run them one by one. */
+  readonly cuts?: readonly Cut[]
   /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
   readonly activity?: Pass['activity']
 }
@@ -139,13 +153,23 @@ export function* trainingPrograms(
     return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   }
   const programs: ProgramPlan[] = [
-    { name: 'train', sections, ...found },
+    { name: 'train', sections, ...partsOf(context, spec, sections), ...found },
     { name: 'gradients', sections: withoutUpdate, ...found },
   ]
   const keptBytes = bytesKept(b.buffers, forwardEnd)
   if (spec.accumulate)
     programs.push(apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate))
   return { programs, keptBytes }
+}
+
+/** What the host needs that runs a step in parts. */
+function partsOf({ online, outputs }: Context, spec: TrainingSpec, sections: Section[]) {
+  const hasParts = spec.parts || lossKind(spec.loss.kind).isHost
+  return {
+    // Behind all calls there are the outputs of the last one.
+    outputs: online ? outputs : outputs.slice(-1),
+    cuts: hasParts ? cutsOf({ name: 'train', sections }, online) : undefined,
+  }
 }
 
 /** Bytes of what a forward pass that ends with a record leaves to the backward pass. */
@@ -174,7 +198,9 @@ export function* streamProgram(context: Context): Parts<ProgramPlan> {
 export function* forwardProgram(context: Context, name: 'evaluate' | 'single'): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
   const { rates, states, probes, activity } = yield* lowerCalls(context, false)
-  return { name, sections, rates, states, probes, activity }
+  const { outputs } = context
+  const cuts = readsSteps(context.options) ? cutsOf({ name, sections }, true) : undefined
+  return { name, sections, rates, states, probes, activity, outputs, cuts }
 }
 
 /** Steps of a program's first section, which makes the call where there is one. */
@@ -196,6 +222,7 @@ function* lowerCalls(
   for (const { from, steps, repeats } of context.calls) {
     if (context.outer) context.builder.startSection(repeats, from, steps)
     pass = yield* lowerGraph(context, training, steps)
+    context.outputs.push(pass.outputs)
     if (behind) yield* behind(pass)
   }
   return pass as Pass

@@ -22,6 +22,8 @@ export interface TrainingSpec {
   /** Whether a moving average of the parameters is kept. */
   readonly average: boolean
   readonly loss: Loss
+  /** Whether the host may run forward pass, backward pass and step one by one. */
+  readonly parts?: boolean
   /** Penalties on firing rates, with the neuron layers that they are on. */
   readonly penalties: readonly (Omit<Penalty, 'layers'> & { readonly layers: readonly string[] })[]
 }

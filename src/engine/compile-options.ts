@@ -150,6 +150,8 @@ export interface StepOptions {
    * PyTorch's clip_grad_norm_; > 0. Default: none are.
    */
   clipNorm?: number
+  /** Ends the waiting for a loss of one's own; `trainStep` then rejects with the reason. */
+  signal?: host.AbortSignal
 }
 
 /** Options of `save`. */

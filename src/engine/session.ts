@@ -4,10 +4,12 @@ import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { purposes } from '../compile/context.js'
+import { callsOf } from '../compile/cuts.js'
 import { targetFloats } from '../compile/emit/loss.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../compile/methods.js'
-import type { Plan, PlanOptions, ProgramName } from '../compile/plan.js'
+import type { PlacedCut, Plan, PlanOptions, ProgramName } from '../compile/plan.js'
 import { standardTraining, type TrainingSpec } from '../compile/training.js'
+import type { Loss } from '../network/optimizer.js'
 import type { Graph } from '../network/trace.js'
 import { type InputShape, type Shape, sizeOf } from '../network/value.js'
 import { type Optimizer, sgd } from '../nn/optimizers.js'
@@ -54,6 +56,17 @@ const SAVE = 'parameters can still be saved: save them and compile again'
 
 const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0, states: [] }
 
+/** Called behind a call of the network: which size of call it is, its first step and image. */
+export type Visit = (call: number, step: number, firstImage: number) => void
+
+/** What has run of a step that is made in parts, and nothing else has overwritten. */
+interface PassState {
+  /** Whether the forward pass of a training step. */
+  readonly isForward: boolean
+  /** Backward passes, whose gradients add up, since the last update. */
+  readonly backwards: number
+}
+
 export class Session implements Arena {
   plan!: Plan
   /** Where the outputs, states, spikes and rates of the last run lie. */
@@ -63,6 +76,13 @@ export class Session implements Arena {
   /** Held by the operation that runs. A worker that is gone has nothing to tell any more. */
   readonly lock = new Lock((all) => this.refresh(all ? 'all' : 'seen')?.catch(() => undefined))
   optimizer: Optimizer = sgd()
+  /** What training makes small: the plan's, whose functions no plan tells apart. */
+  loss: Loss = standardTraining.loss
+  /** Whether it tells how many samples are right: a function may not. */
+  judges = true
+  /** Ends what a loss function waits for. */
+  signal: host.AbortSignal | undefined
+  pass: PassState = { isForward: false, backwards: 0 }
   /** Numbers of the steps to come; see `StepSource`. */
   clipNorm: number | undefined
   ema = 0
@@ -70,10 +90,13 @@ export class Session implements Arena {
   aside: Arena['aside']
   private holding: Holding | undefined
   private readonly place = new Place()
-  readonly overwritten = (): void => this.place.overwritten()
+  readonly overwritten = (): void => {
+    this.pass = { ...this.pass, isForward: false }
+    this.place.overwritten()
+  }
   private failure: string | undefined
   private disposed = false
-  private ended: Promise<void> | undefined
+  private releasing: Promise<void> | undefined
   /** Milliseconds that programs have kept the calling thread busy since its last pause. */
   private busyMs = 0
   /** Settled when the last step has ended, well or not. */
@@ -144,6 +167,9 @@ export class Session implements Arena {
   async replan(method?: MethodOptions, training?: Partial<TrainingSpec>): Promise<void> {
     const options = this.otherPlan(method, training)
     if (options) await this.follow(options)
+    if (!training?.loss) return
+    this.loss = training.loss
+    this.judges = true
   }
 
   /** The options of that plan; undefined where it is made. */
@@ -185,6 +211,7 @@ export class Session implements Arena {
     this.holding = holding
     endWith(this, holding.executor)
     this.lastRun = NOTHING
+    this.pass = { isForward: false, backwards: 0 }
     this.streamed = 0
     this.trained = false
     const begin = (): void => {
@@ -219,6 +246,8 @@ export class Session implements Arena {
    * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step, and
    * `factor` of the learning rates of groups that have their own. The program `single` runs for
    * each of the valid images, one after the other. Whoever calls it holds the lock.
+   *
+   * @param visit called behind each call of the network that can run by itself, else at the end
    */
   async run(
     program: ProgramName,
@@ -226,52 +255,90 @@ export class Session implements Arena {
     valid: number,
     learningRate = this.optimizer.lr,
     factor = 1,
+    visit?: Visit,
   ): Promise<StepResult> {
-    this.checkAlive()
-    const { plan } = this
-    const view = new DataView(this.memory.buffer)
-    const { rates, states = [] } = programOf(this, program)
     const single = program === 'single'
+    this.begin(program, index, valid, learningRate, factor)
+    const { plan } = this
+    const { rates } = programOf(this, program)
     const [passImages, passes] = single ? [1, valid] : [plan.passImages, plan.passes]
-    const input = plan.named.images[index % plan.named.images.length].address
-    const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-    const images = single ? valid : this.batchSize
-    for (const { address, bytes } of slotPlaces(this, index, images)) this.wrote(address, bytes)
-    writeStep(this, learningRate, factor)
-    writeRun(this, program, index, valid)
     let spikes: Record<string, number> | undefined
     // All passes of a batch run, though the last ones may hold no valid image: slots are filled
     // with repeats, and rates count the whole batch, whatever its passes are.
     const runPasses = async (): Promise<void> => {
       for (let pass = 0; pass < passes; pass++) {
-        set(Control.FirstImage, pass * passImages)
-        set(Control.Input, input + pass * passImages * this.imageFloats * 4)
-        await this.execute(program)
+        const first = pass * passImages
+        this.read(index, first)
+        await this.execute(program, (call, step) => visit?.(call, step, first))
         // The next pass counts in the same place. An image alone counts as often as it would stand
         // in the padded batch, so that rates do not depend on which of both runs.
         const times = single ? Math.ceil((this.batchSize - pass) / valid) : 1
         if (passes > 1 || single) spikes = addCounts(spikes, spikeCounts(this, rates), times)
       }
       // For whoever runs a program of the whole batch on it once more.
-      set(Control.FirstImage, 0)
-      set(Control.Input, input)
+      this.read(index, 0)
     }
-    const found = await this.guard(program, runPasses, () => ({
-      loss: view.getFloat32(Control.Loss, true),
-      correct: view.getInt32(Control.Correct, true),
-      penalty: penaltyOf(this, programOf(this, program), valid),
-      ...(program === 'train' ? normOf(this) : {}),
-    }))
+    const found = await this.guard(program, runPasses, () => this.found(program, valid))
     if (program === 'train' || program === 'gradients') {
       this.steps++
       this.trained = true
     }
     if (program === 'stream') this.streamed++
+    this.show(program, valid, passes * passImages, spikes)
+    return found
+  }
+
+  /** Writes what a run reads. */
+  begin(
+    program: ProgramName,
+    index: 0 | 1,
+    valid: number,
+    learningRate = this.optimizer.lr,
+    factor = 1,
+  ): void {
+    this.checkAlive()
+    const trains = program === 'train' || program === 'gradients'
+    this.pass = { isForward: false, backwards: trains ? 0 : this.pass.backwards }
+    const images = program === 'single' ? valid : this.batchSize
+    for (const { address, bytes } of slotPlaces(this, index, images)) this.wrote(address, bytes)
+    writeStep(this, learningRate, factor)
+    writeRun(this, program, index, valid)
+    this.read(index, 0)
+  }
+
+  /** Writes where the images of a run begin, in a slot. */
+  private read(index: 0 | 1, first: number): void {
+    const { images } = this.plan.named
+    const input = images[index % images.length].address
+    const view = new DataView(this.memory.buffer)
+    view.setUint32(Control.FirstImage, first, true)
+    view.setUint32(Control.Input, input + first * this.imageFloats * 4, true)
+  }
+
+  /** What a run has left. */
+  found(program: ProgramName, valid: number): StepResult {
+    const view = new DataView(this.memory.buffer)
+    const penalty = penaltyOf(this, programOf(this, program), valid)
+    return {
+      loss: view.getFloat32(Control.Loss, true) + penalty,
+      correct: view.getInt32(Control.Correct, true),
+      penalty,
+      ...(program === 'train' ? normOf(this) : {}),
+      count: valid,
+    }
+  }
+
+  /** What the model shows from now on: what a program has left. @param outputs images of it */
+  show(
+    program: ProgramName,
+    valid: number,
+    outputs = this.batchSize,
+    spikes?: Readonly<Record<string, number>>,
+  ): void {
+    const { rates, states = [] } = programOf(this, program)
     const steps = program === 'stream' ? this.streamed : this.timeSteps
-    const outputs = passes * passImages
     const held = { valid, images: this.batchSize, steps, outputs }
     this.lastRun = { probes: rates, states, spikes, ...held }
-    return { ...found, loss: found.loss + found.penalty, count: valid }
   }
 
   /**
@@ -307,8 +374,28 @@ export class Session implements Arena {
     return this.holding?.executor.mirror?.refresh(what)
   }
 
-  private execute(program: ProgramName): Promise<void> {
-    return this.executor.run(this.runOf(program))
+  private async execute(program: ProgramName, visit?: (call: number, step: number) => void) {
+    const { cuts, outputs = [] } = programOf(this, program)
+    if (!cuts || !visit || program === 'train') {
+      await this.executor.run(this.runOf(program))
+      visit?.(outputs.length - 1, 0)
+      return
+    }
+    for (const { cuts: parts, offset, step, index } of callsOf(cuts)) {
+      for (const cut of parts) await this.executor.run(this.runOfCut(program, cut, offset))
+      visit(index, step)
+    }
+  }
+
+  /** Runs a part of a program. @param offset where its loops over t begin */
+  runCut(program: ProgramName, cut: PlacedCut, offset = 0): Promise<void> {
+    const run = () => this.executor.run(this.runOfCut(program, cut, offset))
+    return this.guard(program, run, () => undefined)
+  }
+
+  private runOfCut(program: ProgramName, { address }: PlacedCut, offset: number): RunArguments {
+    new DataView(this.memory.buffer).setUint32(Control.FirstStep, offset, true)
+    return { ...this.runOf(program), program: address }
   }
 
   /** What an executor is asked for. */
@@ -379,10 +466,11 @@ export class Session implements Arena {
    * Ends all threads when the operation that runs, if any, has rejected behind its step. The model
    * cannot be used afterwards, only read.
    */
-  dispose(): Promise<void> {
+  async dispose(): Promise<void> {
+    this.lock.checkWaits()
     this.disposed = true
-    this.ended ??= this.release()
-    return this.ended
+    this.releasing ??= this.release()
+    return this.releasing
   }
 
   private async release(): Promise<void> {

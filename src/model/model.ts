@@ -15,17 +15,28 @@ import type {
 } from '../engine/compile-options.js'
 import { firingRates, programOf } from '../engine/memory/arena.js'
 import { averages, type StateDict, stateDict, takeState } from '../engine/memory/state.js'
+import { listOfLabels } from '../engine/run/batch.js'
 import * as shown from '../engine/run/last-run.js'
 import { type OperationTime, profileStep } from '../engine/run/last-run.js'
+import {
+  backward,
+  type ForwardOptions,
+  forward,
+  type StepCall,
+  stepCalls,
+  type UpdateOptions,
+  update,
+} from '../engine/run/parts.js'
 import { type Prediction, type PredictOptions, predict } from '../engine/run/predict.js'
 import { type SpikeTrains, spikeTrains } from '../engine/run/spikes.js'
-import { listOfLabels, streamStep, trainStep } from '../engine/run/step.js'
+import { streamStep, trainStep } from '../engine/run/step.js'
 import { setOptimizer } from '../engine/run/training.js'
 import type { Session } from '../engine/session.js'
 import { alone, idle, inTurn } from '../engine/threads/calls.js'
 import { type ModelJson, modelJson } from '../files/json.js'
 import type { SaveNirOptions } from '../files/nir/options.js'
 import type { InputShape } from '../network/value.js'
+import type { OutputArrays } from '../nn/loss/custom.js'
 import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
 import { fit } from '../train/fit.js'
 import { loadWeights, modelBytes, saveModel } from '../train/model-file.js'
@@ -134,6 +145,48 @@ export class Model {
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
     const { session } = this
     return alone(session, [x, listOfLabels(y), options], (...of) => trainStep(session, ...of))
+  }
+
+  /**
+   * The first part of a training step: what the network gives for a batch. `backward` and `update`
+   * follow it; the three make the step that `trainStep` makes with the loss's gradient. Methods
+   * that go back in each call of a few steps have `calls` instead.
+   * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size
+   * @returns the mean over time of the outputs, [B, C]; where the loss is of each step's output,
+   *   [T, B, C]; of a network with several outputs a record by their names
+   * @throws SpikewasmError for wrong sizes, an output that is not finite, and online methods
+   */
+  forward(x: Float32Array, options: ForwardOptions = {}): Promise<OutputArrays<Float32Array>> {
+    return alone(this.session, [x, options], (...of) => forward(this.session, ...of))
+  }
+
+  /**
+   * The second part: gradients of all parameters. Those that no `update` has taken are added to.
+   * @param gradient of the loss by what `forward` gave, of its sizes
+   * @throws SpikewasmError unless that `forward` was the model's last call, and for a gradient of
+   *   another size or with a number that is not finite
+   */
+  backward(gradient: OutputArrays<Float32Array | Float64Array>): Promise<void> {
+    return alone(this.session, [gradient], (of) => backward(this.session, of))
+  }
+
+  /**
+   * The last part: a step of `model.optimizer` with the gradients of `backward`. It counts as one
+   * step, however many passes it takes.
+   * @throws SpikewasmError where no `backward` came before it, and when a gradient is not finite
+   */
+  update(options: UpdateOptions = {}): Promise<Pick<StepResult, 'gradientNorm'>> {
+    return alone(this.session, [options], (of) => update(this.session, of))
+  }
+
+  /**
+   * The calls of an online method, one after the other: `for await (const call of model.calls(x))
+   * await call.backward(gradientOf(call.outputs))`, then `update`. With `update: 'everyStep'` each
+   * `backward` makes a step of the optimizer, with these options.
+   * @throws SpikewasmError for other methods, wrong sizes, and when another call runs in between
+   */
+  calls(x: Float32Array, options: UpdateOptions = {}): AsyncGenerator<StepCall, void> {
+    return stepCalls(this.session, copyOf(x), copyOf(options))
   }
 
   /**

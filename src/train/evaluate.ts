@@ -3,10 +3,17 @@
 import { checkInteger, checkSignal, describe, expectFinite, fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { by, complete, optional, type Rules, truth } from '../base/rules.js'
-import { isOfCounts, isOfValues, targetFloatsOf } from '../compile/loss-kind.js'
+import {
+  isOfCounts,
+  isOfValues,
+  type Loss,
+  lossKind,
+  targetFloatsOf,
+} from '../compile/loss-kind.js'
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import { output, predictions, programOf } from '../engine/memory/arena.js'
+import { evaluateBatch, hostLossOf, withSignal } from '../engine/run/host-loss.js'
 import { expectFiniteOutput } from '../engine/run/non-finite.js'
 import { wantsAverages, withAverages } from '../engine/run/update.js'
 import type { Session } from '../engine/session.js'
@@ -14,7 +21,6 @@ import { breathe } from '../engine/threads/breathe.js'
 import { inTurn } from '../engine/threads/calls.js'
 import { runsHere } from '../engine/threads/processors.js'
 import { checkInputShape, imageShape } from '../network/value.js'
-import { crossEntropy, type Loss } from '../nn/loss/kinds.js'
 import { OperationCounts, type Operations } from './operations.js'
 import { extras } from './registered.js'
 import { SampleSpikes } from './sample-spikes.js'
@@ -166,18 +172,19 @@ export interface EvaluateOptions {
   numWorkers?: number
 }
 
-/** The loss that a session is planned for. */
-const lossOf = ({ plan }: Session): Loss => plan.options.training?.loss ?? crossEntropy()
+/** What messages call a loss. */
+const nameOf = (loss: Loss): string =>
+  isOfValues(loss) ? `${loss.kind}({ targets: 'values' })` : loss.kind
 
-/** Whether a session's loss is of numbers that the data give for each output, not of labels. */
-export const wantsValues = (session: Session): boolean => isOfValues(lossOf(session))
+/** Whether answers are judged as right or wrong. */
+export const hasAccuracy = ({ loss, judges }: Session): boolean => !isOfValues(loss) && judges
 
 /**
  * @param loss what the data are for; default: the session's
  * @throws SpikewasmError when the data is no data set, or its shape, classes or targets do not
  *   match the model's.
  */
-export function checkDataset(session: Session, data: Dataset, loss = lossOf(session)): void {
+export function checkDataset(session: Session, data: Dataset, loss = session.loss): void {
   expectDataset('the data', data)
   const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
   const { timeSteps: T } = data
@@ -202,26 +209,29 @@ export function checkDataset(session: Session, data: Dataset, loss = lossOf(sess
         `compiled for input [${session.asked.join(', ')}]`,
     )
   const { targets } = data
+  const { isHost } = lossKind(loss.kind)
   const size = targetFloatsOf(loss, session.plan.options)
   if (size > 0) {
     if (targets === undefined)
       fail(
-        `the data ${data.name} has labels alone, the loss mse({ targets: 'values' }) needs ` +
-          'targets; give them to fromArrays, or choose another loss',
+        `the data ${data.name} has labels alone, the loss ${nameOf(loss)} needs targets; give ` +
+          'them to fromArrays, or choose another loss',
       )
     if (targets.size !== size || typeof targets.read !== 'function')
       fail(
-        `the data ${data.name} has ${describe(targets.size)} targets a sample, the model's last ` +
-          `layer gives ${session.classes} outputs`,
+        `the data ${data.name} has ${describe(targets.size)} targets a sample, ` +
+          (isHost
+            ? `${nameOf(loss)} takes ${size}`
+            : `the model's last layer gives ${size} outputs`),
       )
     return
   }
   if (targets !== undefined && !(data.classes > 0))
     fail(
-      `the data ${data.name} has targets and no labels, which the loss ${loss.kind} needs; give ` +
-        "loss: mse({ targets: 'values' }), or labels",
+      `the data ${data.name} has targets and no labels, which the loss ${nameOf(loss)} needs; ` +
+        "give loss: mse({ targets: 'values' }), or labels",
     )
-  if (!(data.classes <= session.classes))
+  if (!(isHost || data.classes <= session.classes))
     fail(
       `the data ${data.name} has ${data.classes} classes, the model's last layer gives ` +
         `${session.classes}`,
@@ -285,8 +295,7 @@ export async function evaluate(
   const { operations: counting = true } = options
   checkDataset(session, data)
   const { topK } = options
-  const values = wantsValues(session)
-  if (topK !== undefined && values)
+  if (topK !== undefined && (isOfValues(session.loss) || hostLossOf(session)))
     fail('evaluate.topK must be left out where the loss is of targets: there are no classes')
   if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
   const averages = wantsAverages('evaluate.averages', session, options.averages)
@@ -323,7 +332,8 @@ async function measure(
     return count
   }
   try {
-    return await pass(session, batches, fill, options, counts)
+    const run = () => pass(session, batches, fill, options, counts)
+    return await withSignal(session, options.signal, run)
   } finally {
     await threads?.close()
   }
@@ -337,8 +347,8 @@ async function pass(
   { topK, signal }: EvaluateOptions,
   counts: OperationCounts | undefined,
 ): Promise<Evaluation> {
-  const values = wantsValues(session)
-  const tally = values ? undefined : makeTally(session.classes, topK)
+  const isOfLabels = !isOfValues(session.loss) && !hostLossOf(session)
+  const tally = isOfLabels ? makeTally(session.classes, topK) : undefined
   let errors = 0
   let [loss, correct, count] = [0, 0, 0]
   const spikes = new SampleSpikes(session)
@@ -350,7 +360,8 @@ async function pass(
     // Copies: where there is one slot, the next batch takes its place.
     const labels = slot.labels.slice(0, next)
     const targets = slot.targets?.slice(0, next * session.targetFloats)
-    const running = spikes.of(next, () => session.run('evaluate', (batch & 1) as 0 | 1, next))
+    const judging = (batch & 1) as 0 | 1
+    const running = spikes.of(next, () => evaluateBatch(session, judging, next))
     // The next batch is prepared while the workers compute.
     const filling = (into: 0 | 1) => fill(batch + 1, into)
     const [result, filled] = await fillAhead(session, length, batch + 1, running, filling)
@@ -363,13 +374,14 @@ async function pass(
     correct += result.correct
     tally?.add(labels, predictions(session), logits)
     // What outputs are multiplied by before they are compared with targets.
-    const scale = isOfCounts(lossOf(session)) ? session.timeSteps : 1
-    if (targets) errors += absoluteErrors(logits, targets, scale)
+    const scale = isOfCounts(session.loss) ? session.timeSteps : 1
+    if (targets && isOfValues(session.loss)) errors += absoluteErrors(logits, targets, scale)
     count += result.count
   }
-  const answers = tally
-    ? { accuracy: correct / count, ...tally.result() }
-    : { meanAbsoluteError: errors / (count * session.classes) }
+  const { judges, loss: of } = session
+  const answers = isOfValues(of)
+    ? { meanAbsoluteError: errors / (count * session.classes) }
+    : { ...(judges ? { accuracy: correct / count } : {}), ...tally?.result() }
   const operations = counts && { operations: await counts.result() }
   return { loss: loss / count, ...answers, firingRates: spikes.rates(), ...operations, count }
 }

@@ -2,6 +2,7 @@
 
 import { describe, fail, listOf } from '../base/errors.js'
 import { median } from '../base/numbers.js'
+import { isOfValues } from '../compile/loss-kind.js'
 import type { Optimizer } from '../compile/optimizer-kind.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import type { StepResult } from '../engine/compile-options.js'
@@ -15,7 +16,9 @@ import {
   takeState,
 } from '../engine/memory/state.js'
 import { warn } from '../engine/platform.js'
+import { withSignal } from '../engine/run/host-loss.js'
 import { nonFinite } from '../engine/run/non-finite.js'
+import { runStep } from '../engine/run/parts.js'
 import { addSums, type EpochSums, noSums, type Progress } from '../engine/run/progress.js'
 import { withAverages } from '../engine/run/update.js'
 import type { Session } from '../engine/session.js'
@@ -24,7 +27,7 @@ import { runsHere } from '../engine/threads/processors.js'
 import { figuresOf } from '../network/optimizer.js'
 import { type Callback, type FitStart, openInside, type Training } from './callback.js'
 import { Rates, type StepRate } from './comparable-lr.js'
-import { evaluate, fillAhead, wantsValues } from './evaluate.js'
+import { evaluate, fillAhead, hasAccuracy } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -179,12 +182,12 @@ export class Loop implements Training {
     const { epoch, step } = this.progress
     const { resumed, options } = this.parts
     const validated = (options.validation ?? options.validationSplit) !== undefined
-    const figures = figuresOf(wantsValues(session), validated)
+    const figures = figuresOf(isOfValues(session.loss), validated)
     const start = { epoch, step, epochs, steps: feed.length, resumed, validated, figures }
     let history: History
     try {
       await this.told.start(start, this)
-      history = await this.allEpochs()
+      history = await withSignal(session, options.signal, () => this.allEpochs())
     } catch (error) {
       // What ended the training is what counts, whatever callbacks say to it.
       await this.told.end(undefined, this).catch(() => undefined)
@@ -251,7 +254,7 @@ export class Loop implements Training {
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       trainLoss: meanLoss(sums, feed),
-      ...(wantsValues(session) ? {} : { trainAccuracy: sums.correct / sums.seen }),
+      ...(hasAccuracy(session) ? { trainAccuracy: sums.correct / sums.seen } : {}),
       learningRate: this.rates.at(progress.epoch, Math.max(0, progress.step - 1)).learningRate,
       stepMs: times.steps.length > 0 ? median(times.steps) : 0,
       dataWaitMs: times.dataWaitMs,
@@ -299,7 +302,7 @@ export class Loop implements Training {
    * has ended it.
    */
   protected async advance(times: Times): Promise<Advance | undefined> {
-    const { session, feed } = this.parts
+    const { session, feed, options } = this.parts
     const { epoch, step } = this.progress
     const rate = this.rates.at(epoch, step)
     const slot = slotOf(step)
@@ -311,7 +314,10 @@ export class Loop implements Training {
       filled = performance.now()
       return valid
     }
-    const [result, next] = await fillAhead(session, feed.length, step + 1, running, fill)
+    const filling = fillAhead(session, feed.length, step + 1, running, fill)
+    const done = await unlessAborted(options.signal, filling)
+    if (!done) return undefined
+    const [result, next] = done
     // Alone, filling is time of its own. With workers it happens while they compute, unless they
     // had finished before it had: then count all of it.
     if (runsHere(session.workersOf('train')) || performance.now() - filled < ALREADY_DONE_MS)
@@ -338,8 +344,8 @@ export class Loop implements Training {
     const { session, feed, options } = this.parts
     const { accumulate = 1 } = options
     expectSeveral(session.plan, count)
-    if (accumulate === 1) return session.run('train', slot, count, learningRate, factor)
-    const result = await session.run('gradients', slot, count)
+    if (accumulate === 1) return runStep(session, 'train', slot, count, learningRate, factor)
+    const result = await runStep(session, 'gradients', slot, count)
     await session.runApart('accumulate')
     const isLast = this.progress.step + 1 === feed.length
     if (session.accumulated < accumulate && !isLast) return result
@@ -367,7 +373,7 @@ export class Loop implements Training {
       steps: feed.length,
       loss,
       meanLoss: meanLoss(sums, feed),
-      ...(wantsValues(session) ? {} : { meanAccuracy: sums.correct / sums.seen }),
+      ...(hasAccuracy(session) ? { meanAccuracy: sums.correct / sums.seen } : {}),
       learningRate: rate.learningRate,
       milliseconds,
       ...(gradientNorm === undefined ? {} : { gradientNorm }),
@@ -418,23 +424,33 @@ const meanLoss = ({ loss, seen }: EpochSums, { full }: Pick<Feed, 'full'>): numb
 const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
 
 /** Undefined when the signal ends it. */
+async function unlessAborted<T>(
+  signal: FitOptions['signal'],
+  running: Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await running
+  } catch (error) {
+    // Any other error is the data's, though the signal may have come too.
+    if (signal?.aborted && error === signal.reason) return undefined
+    throw error
+  }
+}
+
 async function validate(
   session: Session,
   data: Dataset,
   { signal, numWorkers }: FitOptions,
 ): Promise<Partial<EpochRecord> | undefined> {
-  try {
-    const { loss, accuracy, meanAbsoluteError } = await withAverages(session, () =>
-      evaluate(session, data, { signal, numWorkers, operations: false }),
-    )
-    return {
-      testLoss: loss,
-      ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
-      ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
-    }
-  } catch (error) {
-    // Any other error is the data's, though the signal may have come too.
-    if (signal?.aborted && error === signal.reason) return undefined
-    throw error
+  const measuring = withAverages(session, () =>
+    evaluate(session, data, { signal, numWorkers, operations: false }),
+  )
+  const found = await unlessAborted(signal, measuring)
+  if (!found) return undefined
+  const { loss, accuracy, meanAbsoluteError } = found
+  return {
+    testLoss: loss,
+    ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
+    ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
   }
 }

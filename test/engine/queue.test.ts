@@ -209,7 +209,7 @@ for (const { name, threads, platform } of places)
       expectSameBits('parameters', model.stateDict(), plain.stateDict())
     }))
 
-const within = /^the model is running another call: it waits for this one's caller, onStep of fit/
+const within = /^the model is running another call: it waits for this one's caller \(onStep of fit/
 
 for (const { name, platform } of [places[0], places[2]])
   test(`${name}: what an operation waits for may not wait for it`, () =>

@@ -2,8 +2,10 @@
  * Losses and penalties on rates in whole networks: values and gradients against PyTorch's autograd
  * (test/fixtures/losses), which method has which, and that nothing else changes.
  */
+
 import { readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
+import type { BuiltIn } from '../../src/compile/loss-kind.js'
 import * as api from '../../src/index.js'
 import { expectRefusal } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
@@ -14,7 +16,7 @@ import { usualModes } from '../support/tables.js'
 
 interface Case {
   readonly method: api.Method
-  readonly loss: { readonly kind: api.Loss['kind'] }
+  readonly loss: { readonly kind: BuiltIn }
   readonly penalties: readonly Parameters<typeof api.ratePenalty>[0][]
   readonly value: number
   readonly penalty: number

@@ -224,6 +224,10 @@ async function inFolder(folder: string, make: (path: string, model: api.Model) =
   return model
 }
 
+/** A gradient of the outputs. */
+const slopes = () =>
+  Float32Array.from({ length: some.labels.length * toyClasses }, (_, i) => Math.sin(i))
+
 const rows: Row[] = [
   ...ofModel('Model#trainStep', () => [
     some.images.slice(),
@@ -242,6 +246,35 @@ const rows: Row[] = [
       return step
     },
   ),
+  ...ofModel('Model#forward', () => [some.images.slice(), { training: true }]),
+  ...ofModel('Model#backward', () => [slopes()], { before: (model) => model.forward(some.images) }),
+  ...ofModel('Model#update', () => [{ lr: 0.3, clipNorm: 0.1 }], {
+    async before(model) {
+      await model.forward(some.images)
+      await model.backward(slopes())
+    },
+  }),
+  ...ofModel(
+    'StepCall#backward',
+    () => [slopes()],
+    { method: 'sltt', timeSteps: 1 },
+    async (model, ...of: [Float32Array]) => {
+      const { value } = await model.calls(some.images).next()
+      return (value as api.StepCall).backward(...of)
+    },
+  ),
+  {
+    of: 'checkGradient',
+    make: async () => ({
+      args: [
+        ({ targets }: api.LossBatch) => ({ loss: targets[0], gradient: new Float32Array(6) }),
+        new Float32Array(6),
+        Int32Array.of(1, 2),
+        { shape: [2, 3], tolerance: 1 },
+      ],
+      call: (...of: Parameters<typeof api.checkGradient>) => api.checkGradient(...of),
+    }),
+  },
   ...[some, many].flatMap(({ images }) =>
     ofModel('Model#predict', () => [images.slice(), { averages: false }], { waits: true }),
   ),

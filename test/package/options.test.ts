@@ -107,7 +107,17 @@ const ofDatasets: Table = {
 /** Functions that make nothing, or take any number of values. */
 const others = [
   ...['Batches', 'Model', 'SpikewasmError', 'sequential'],
-  ...['compile', 'evaluateNet', 'exportWasm', 'loadModel', 'loadNir', 'netHeader', 'netInfo'],
+  ...[
+    'checkGradient',
+    'compile',
+    'custom',
+    'evaluateNet',
+    'exportWasm',
+    'loadModel',
+    'loadNir',
+    'netHeader',
+    'netInfo',
+  ],
   ...['networkFromJSON', 'networkFromNir', 'openNet', 'pretrained', 'readState'],
 ]
 

@@ -1,8 +1,8 @@
 /** What the product has, by its own tables: tests draw from these and hold no list of their own. */
 
-import { lossNames } from '../../src/compile/loss-kind.js'
+import { type BuiltIn, lossNames } from '../../src/compile/loss-kind.js'
 import { type MethodTraits, methodNames, stepModesOf, traitsOf } from '../../src/compile/methods.js'
-import type { Loss, Method, StepMode, SurrogateName } from '../../src/index.js'
+import type { Method, StepMode, SurrogateName } from '../../src/index.js'
 import { surrogateTexts } from '../../src/network/surrogates.js'
 
 /** Names of a table's entries. */
@@ -33,5 +33,5 @@ export const offlineModes: readonly (readonly [Method, StepMode])[] = methodMode
 
 /** Losses that are of one output. */
 export const lossesOfOneOutput = lossNames.filter(
-  (kind): kind is Exclude<Loss['kind'], 'selfDistillation'> => kind !== 'selfDistillation',
+  (kind): kind is Exclude<BuiltIn, 'selfDistillation'> => kind !== 'selfDistillation',
 )

@@ -193,13 +193,19 @@ test('wrong options, optimizers, sizes and labels are refused by name; the model
     model.optimizer = { lr: 0.1 } as api.Sgd
   }
   for (const [call, expected] of [
-    [step({ updat: false }), 'trainStep.updat is not an option; known are update, lr, clipNorm'],
+    [
+      step({ updat: false }),
+      'trainStep.updat is not an option; known are update, lr, clipNorm, signal',
+    ],
     [step({ update: 0 }), 'trainStep.update must be true or false, got 0'],
     [step({ lr: Number.NaN }), 'trainStep.lr must be a finite number ≥ 0, got NaN'],
     [step({ lr: -0.1 }), 'trainStep.lr must be a finite number ≥ 0, got -0.1'],
     [step({ lr: 1e39 }), 'trainStep.lr must be a finite number ≥ 0, got 1e+39'],
     [step({ lr: '0.1' }), 'trainStep.lr must be a finite number ≥ 0, got "0.1"'],
-    [step(0.1), "trainStep's options must be an object with any of update, lr, clipNorm, got 0.1"],
+    [
+      step(0.1),
+      "trainStep's options must be an object with any of update, lr, clipNorm, signal, got 0.1",
+    ],
     [
       optimize,
       'model.optimizer must be made by sgd, adam, adamW, rmsprop, as in sgd({ lr: 0.1 }), got {"lr":0.1}',

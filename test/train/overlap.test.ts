@@ -21,7 +21,7 @@ const train = toy(48, seed).data
 const other = toy(21, seed + 1)
 const batch = toy(8, seed + 2)
 const refused = /^the model is running another call: await that one first/
-const refusedWithin = /^the model is running another call: it waits for this one's caller, onStep/
+const refusedWithin = /^the model is running another call: it waits for this one's caller \(onStep/
 
 const operations: Record<string, (model: Model) => unknown> = {
   fit: (model) => model.fit(train, { optimizer: sgd({ lr: 0.3, momentum: 0.5 }) }),

@@ -17,9 +17,10 @@ import { inUnits } from '../budgets.js'
 import { pixelsOf } from '../convolution/geometry.js'
 import { emitWeightGradient } from '../convolution/index.js'
 import type { WeightGradient } from '../convolution/strategy.js'
+import type { Cut } from '../cuts.js'
 import { quoteMethodsWith } from '../methods.js'
 import type { Pass } from '../pass.js'
-import type { PlannedProgram, PlannedRecord } from '../program.js'
+import type { PlannedProgram, PlannedRecord, Section } from '../program.js'
 import { type Expression, rowsOf } from '../tensors.js'
 
 /**
@@ -31,6 +32,8 @@ export interface Encoded {
   readonly bytes: Uint8Array
   /** Address of each program, in the order of the plan. */
   readonly programs: number[]
+  /** Those of its cuts. */
+  readonly cuts: readonly (readonly number[])[]
 }
 
 const whenWord = { always: When.Always, stepMask: When.StepMask, later: When.Later }
@@ -95,35 +98,53 @@ class Image {
 }
 
 /**
- * Lays out programs, their counters and constants for a base address.
+ * Lays out programs with their cuts, their counters and constants for a base address.
  *
  * @returns how many bytes they take, and what gives these once every buffer has its address
  */
-export function layOut(programs: readonly PlannedProgram[], workers: number, base: number) {
+export function layOut(
+  programs: readonly (PlannedProgram & { readonly cuts?: readonly Cut[] })[],
+  workers: number,
+  base: number,
+) {
   const image = new Image(base)
-  const addresses = programs.map(({ sections }) => {
+  /** Where records lie that cuts have too. */
+  const placed = new Map<PlannedRecord, number>()
+  const place = (records: readonly PlannedRecord[], isCut: boolean): number => {
+    if (isCut) return placed.get(records[0]) as number
+    const address = image.reserve(bytesOf(records, image))
+    for (const [i, record] of records.entries()) placed.set(record, address + i * Rec.Bytes)
+    return address
+  }
+  const layProgram = (sections: readonly Section[], shared?: number) => {
     const header = new Uint8Array(ProgramWord.Bytes + SectionWord.Bytes * sections.length)
     const view = new DataView(header.buffer)
     const address = image.reserve(header)
+    const counters = shared ?? image.reserve(new Uint8Array(workers * Counter.Bytes))
     image.writeAll(view, 0, ProgramWord.Bytes, {
       [ProgramWord.Sections]: sections.length,
-      [ProgramWord.Counters]: image.reserve(new Uint8Array(workers * Counter.Bytes)),
+      [ProgramWord.Counters]: counters,
     })
-    let index = 0
-    for (const [i, { records, repeats, from, steps }] of sections.entries()) {
+    let before = 0
+    for (const [i, { records, repeats, from, steps, index = before }] of sections.entries()) {
       image.writeAll(view, ProgramWord.Bytes + i * SectionWord.Bytes, SectionWord.Bytes, {
-        [SectionWord.Records]: image.reserve(bytesOf(records, image)),
+        [SectionWord.Records]: place(records, shared !== undefined),
         [SectionWord.Count]: records.length,
         [SectionWord.Repeats]: repeats,
         [SectionWord.Index]: index,
         [SectionWord.From]: from,
         [SectionWord.Steps]: steps,
       })
-      index += records.length
+      before += records.length
     }
-    return address
+    return { address, counters }
+  }
+  const laid = programs.map(({ sections, cuts = [] }) => {
+    const { address, counters } = layProgram(sections)
+    return { address, cuts: cuts.map((cut) => layProgram(cut.sections, counters).address) }
   })
-  const encode = (): Encoded => ({ bytes: image.finish(), programs: addresses })
+  const addresses = { programs: laid.map((of) => of.address), cuts: laid.map((of) => of.cuts) }
+  const encode = (): Encoded => ({ bytes: image.finish(), ...addresses })
   return { size: image.size, encode }
 }
 

@@ -10,7 +10,10 @@ import type { GraphNode } from '../../network/trace.js'
 import { show, sizeOf } from '../../network/value.js'
 import { inUnits } from '../budgets.js'
 import { isLong, type PlanOptions, purposeOf } from '../context.js'
+import type { OutputProbe } from '../cuts.js'
+import { storedChannels } from '../layout.js'
 import {
+  type End,
   type Exit,
   isOfCounts,
   type LossFields,
@@ -19,7 +22,7 @@ import {
   targetFloatsOf,
 } from '../loss-kind.js'
 import { isStandard, quoteMethodsWith, traitsOf } from '../methods.js'
-import type { Pass } from '../pass.js'
+import type { FloatBuffer, Pass } from '../pass.js'
 import type { ProgramBuilder } from '../program.js'
 import type { Expression, Shape } from '../tensors.js'
 import { standardTraining } from '../training.js'
@@ -59,6 +62,12 @@ export function emitLoss(
   lossKind(which.kind).emit(b, which, { ...shared, output: out, ...places }, numbers)
 }
 
+/** Whether the host reads the output of each step. */
+export function readsSteps(options: PlanOptions): boolean {
+  const { isHost, ofSteps } = lossKind(lossOf(options).kind)
+  return (isHost && ofSteps?.(lossOf(options))) ?? false
+}
+
 /** The loss that a plan is made for. */
 const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) => training.loss
 
@@ -72,7 +81,7 @@ export function checkLossOfMethod(options: PlanOptions): void {
   const { loss, penalties } = training
   const traits = traitsOf(options)
   const { exits, outputName } = options.graph
-  const { ofExits, checkPlan } = lossKind(loss.kind)
+  const { ofExits, isHost, checkPlan } = lossKind(loss.kind)
   const names = [...(exits ?? []).map(({ name }) => name), outputName].join(', ')
   if (exits && purposeOf(options).training && !ofExits)
     fail(
@@ -92,7 +101,8 @@ export function checkLossOfMethod(options: PlanOptions): void {
       `penalties need all steps before their gradient, which method '${method}' has not; use ` +
         `${afterwards}, or penalties: [] to take away those of compile or an earlier fit`,
     )
-  if (loss.kind !== 'crossEntropy' && !isStandard('mseWeight', mseWeight, timeSteps))
+  const mixes = loss.kind === 'crossEntropy' || isHost
+  if (!mixes && !isStandard('mseWeight', mseWeight, timeSteps))
     fail(`mseWeight is an option of loss crossEntropy(), got it with ${loss.kind}(); leave it out`)
 }
 
@@ -103,45 +113,100 @@ export function lowerLoss(
   others: readonly Exit[] = [],
 ): void {
   const loss = lossOf(pass.options)
-  const { lower } = lossKind(loss.kind)
+  const { lower, isHost } = lossKind(loss.kind)
   if (pass.training && lower) lower({ pass, node, x, others }, loss)
-  else lowerOutput(pass, node, x)
+  else lowerOutputs({ pass, node, x, others }, loss)
+  // The host reads them behind all records of the forward pass.
+  if (!isHost) return
+  for (const { mean, logits } of pass.outputs) for (const of of [mean, logits]) pass.b.touch(of)
 }
 
-function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
-  const { b, context, options, images } = pass
-  const { buffers, method, online } = context
+/**
+ * Emits the outputs, the last one last, and puts the ways of their gradients on the tape.
+ *
+ * @param loss that the last output is compared by; undefined: by a record of its own, or the host
+ */
+export function lowerOutputs(end: End, loss?: Loss): readonly OutputProbe[] {
+  const { pass, node, x, others } = end
+  const { b, images } = pass
+  const { output, predictions, losses } = pass.context.buffers
+  const ways: (() => void)[] = []
+  const add = (
+    name: string,
+    value: Expression,
+    places: Record<'output' | 'predictions', Buffer>,
+  ) => {
+    const logits = floatsOf(pass, node, value)
+    const probe = probeOf(pass, name, logits, places.output)
+    emitOutput(pass, probe, places.predictions, losses && loss)
+    pass.outputs.push(probe)
+    const { delta } = probe
+    // Every step's output has its share of the time mean.
+    const share = isInstantaneous(pass) ? 1 : 1 / gradientRows(pass, logits)
+    if (delta && losses) ways.push(() => giveTensorGradient(logits, delta, deltaRows(probe), share))
+  }
+  for (const { name, value } of others) {
+    const bytes = images * storedChannels(value.shape[0]) * 4
+    const own = b.buffer(`output of ${name}`, bytes)
+    add(name, value, { output: own, predictions: b.buffer(`predictions of ${name}`, images * 4) })
+  }
+  expectVector(node)
+  add(pass.options.graph.outputName ?? '', x, { output, predictions })
+  pass.backward(node, () => {
+    for (const way of ways) way()
+  })
+  return pass.outputs
+}
+
+function expectVector(node: GraphNode): void {
   if (node.shape[1] * node.shape[2] > 1)
     fail(
       `${node.name || 'network'}: the last layer must give one value per class, got ` +
         `${show(node)}; end in linear(${sizeOf(node.shape)}, classes)` +
         (node.flat ? '' : ' behind flatten()'),
     )
-  const logits = floatsOf(pass, node, x)
-  const loss = lossOf(options)
-  // Online methods differentiate each step's own output.
-  const instantaneous = online || lossKind(loss.kind).ofSteps === true
-  const rows = instantaneous ? logits.steps : 1
-  const delta = pass.training
-    ? pass.imageBuffer('gradient of the output', logits.stored * rows * 4)
-    : undefined
-  const over = method.lossOver === 'images' && !instantaneous ? 1 : options.timeSteps
-  const { output, predictions, losses } = buffers
-  const numbers = { instantaneous, allSteps: !online, mseWeight: online ? options.mseWeight : 0 }
-  const places = { logits: logits.buffer, output, predictions, images }
-  const steps = { steps: pass.callSteps, totalSteps: options.timeSteps, rows: logits.steps }
-  emitLoss(b, {
+}
+
+/** Whether each step's own output is differentiated: in online methods it always is. */
+const isInstantaneous = ({ context, options }: Pass): boolean =>
+  context.online || lossKind(lossOf(options).kind).ofSteps?.(lossOf(options)) === true
+
+/** Rows of the gradient of an output. */
+export const deltaRows = ({ ofSteps, rows }: OutputProbe): number => (ofSteps ? rows : 1)
+
+function probeOf(pass: Pass, name: string, logits: FloatBuffer, mean: Buffer): OutputProbe {
+  const { options, images, context, callSteps: steps } = pass
+  const { stored, steps: rows, buffer, shape } = logits
+  const ofSteps = isInstantaneous(pass)
+  const { outputName } = options.graph
+  const of = name === outputName ? 'the network' : name
+  const deltaBytes = stored * (ofSteps ? rows : 1) * 4
+  const deltaName = `gradient of the output${of && ` of ${of}`}`
+  const delta = pass.training ? pass.imageBuffer(deltaName, deltaBytes) : undefined
+  const over = context.method.lossOver === 'images' && !ofSteps ? 1 : options.timeSteps
+  const meanScale = isLong(options) ? 1 / options.timeSteps : 1
+  const own = { name, mean, meanScale, logits: buffer, rows, stored, classes: shape[0], steps }
+  return { ...own, ofSteps, delta, gradientScale: 1 / images / over }
+}
+
+function emitOutput(pass: Pass, probe: OutputProbe, predictions: Buffer, loss?: Loss): void {
+  const { options, context, images, callSteps: steps } = pass
+  const { mean: output, logits, rows, stored: channels, classes, delta, gradientScale } = probe
+  const { online, buffers } = context
+  const mseWeight = online ? options.mseWeight : 0
+  const numbers = { instantaneous: isInstantaneous(pass), allSteps: !online, mseWeight }
+  const losses = buffers.losses as Buffer
+  const places = { logits, output, predictions, images }
+  emitLoss(pass.b, {
     ...places,
-    ...steps,
-    channels: logits.stored,
-    classes: node.shape[0],
+    steps,
+    totalSteps: options.timeSteps,
+    channels,
+    classes,
+    rows,
     outputOver: isLong(options) ? 1 : undefined,
-    loss: losses && { losses, delta, gradientScale: 1 / images / over, ...numbers, of: loss },
+    loss: loss && { losses, delta, gradientScale, ...numbers, of: loss },
   })
-  if (!losses) return
-  // Every step's output has its share of the time mean.
-  const share = instantaneous ? 1 : 1 / gradientRows(pass, logits)
-  if (delta) pass.backward(node, () => giveTensorGradient(logits, delta, rows, share))
 }
 
 // Records of penalties on firing rates.

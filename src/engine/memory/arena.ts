@@ -88,6 +88,20 @@ export function floatsAt({ memory }: Arena, address: number, count: number): Flo
   return new Float32Array(memory.buffer, address, count)
 }
 
+/** Keeps what buffers hold. @returns what puts it back */
+export async function keepBuffers(arena: Arena, buffers: readonly Buffer[]): Promise<() => void> {
+  await arena.refresh?.(buffers)
+  const bytesOf = ({ address, bytes }: Buffer): Uint8Array =>
+    new Uint8Array(arena.memory.buffer, address, bytes)
+  const before = buffers.map((buffer) => [buffer, bytesOf(buffer).slice()] as const)
+  return () => {
+    for (const [buffer, bytes] of before) {
+      bytesOf(buffer).set(bytes)
+      arena.wrote?.(buffer.address, buffer.bytes)
+    }
+  }
+}
+
 /** A parameter or statistic as it is stored in the buffer at `base`. */
 export function storedAt(
   arena: Arena,

@@ -105,6 +105,11 @@ export class Lock {
     if (this.held && !this.paused) this.refuse()
   }
 
+  /** @throws SpikewasmError where the caller would wait for what waits for the caller */
+  checkWaits(): void {
+    if (this.held && !this.paused && platform().callers && this.isAsked()) this.refuse()
+  }
+
   /** Runs code of the caller's that the holder waits for: it may not run the model. */
   ask<T>(code: () => T): T {
     const piece: Piece = {}
@@ -245,8 +250,8 @@ export class Lock {
     fail(
       'the model is running another call: ' +
         (this.isAsked()
-          ? "it waits for this one's caller, onStep of fit or prepare of its data, which may not " +
-            'run the model; do that in onEpoch, or with a model of its own'
+          ? "it waits for this one's caller (onStep of fit, prepare of its data, or a loss), " +
+            'which may not run the model; do that in onEpoch, or with a model of its own'
           : 'await that one first; calls that only read wait for their turn by themselves, this ' +
             'one changes the model. The callbacks onFitStart, onEpoch and onFitEnd of fit may ' +
             'use the model, but not call fit or loadCheckpoint'),

@@ -5,13 +5,13 @@ import type * as host from '../../base/host.js'
 import { copyOf } from '../../base/objects.js'
 import type { Plan, Program, ProgramName } from '../../compile/plan.js'
 import type { Buffer } from '../../kernels/records/words.js'
-import { output, predictions, programOf } from '../memory/arena.js'
+import { keepBuffers, output, predictions, programOf } from '../memory/arena.js'
 import type { Session } from '../session.js'
 import { breathe } from '../threads/breathe.js'
 import { inTurn } from '../threads/calls.js'
 import { runsHere } from '../threads/processors.js'
+import { expectNumbers, fillSlot } from './batch.js'
 import { expectFiniteOutput } from './non-finite.js'
-import { expectNumbers, fillSlot } from './step.js'
 import { wantsAverages, withAverages } from './update.js'
 
 /** What `predict` returns for n samples. */
@@ -132,17 +132,11 @@ export function readByHost({ named, programs, options }: Plan): Map<Buffer, Want
 /** Runs programs, and puts back all that can be read of the model or that training goes on with. */
 export async function withoutTrace<T>(session: Session, run: () => Promise<T>): Promise<T> {
   await session.refresh('all')
-  const bytesOf = ({ address, bytes }: Buffer): Uint8Array =>
-    new Uint8Array(session.memory.buffer, address, bytes)
-  const before = [...readByHost(session.plan).keys()]
-    .filter(({ persistent }) => persistent)
-    .map((buffer) => [buffer, bytesOf(buffer).slice()] as const)
+  const kept = [...readByHost(session.plan).keys()].filter(({ persistent }) => persistent)
+  const restore = await keepBuffers(session, kept)
   try {
     return await run()
   } finally {
-    for (const [buffer, bytes] of before) {
-      bytesOf(buffer).set(bytes)
-      session.wrote(buffer.address, buffer.bytes)
-    }
+    restore()
   }
 }

@@ -2,9 +2,8 @@
 
 import { fail } from '../../base/errors.js'
 import { by, finite, oneOf, range } from '../../base/rules.js'
-import { giveTensorGradient, gradientRows } from '../../compile/emit/gradients.js'
-import { emitLoss, emitRatePenalty, penaltyUnits } from '../../compile/emit/loss.js'
-import { floatsOf } from '../../compile/emit/write-out.js'
+import { giveTensorGradient } from '../../compile/emit/gradients.js'
+import { emitRatePenalty, lowerOutputs, penaltyUnits } from '../../compile/emit/loss.js'
 import { defineLoss, definePenalty, type End, lossKind } from '../../compile/loss-kind.js'
 import { quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import * as records from '../../kernels/records/loss.js'
@@ -136,7 +135,7 @@ export interface Tet extends Readonly<Required<TetOptions>> {
  */
 export const tet = defineLoss<Tet, TetOptions>('tet', {
   options: { lambda: range('0…1', 0.05), mean: finite(1) },
-  ofSteps: true,
+  ofSteps: () => true,
   checkPlan(_loss, options) {
     if (traitsOf(options).rows !== 'steps')
       fail(
@@ -283,49 +282,22 @@ export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOpt
   },
 )
 
-function lower({ pass, node, x, others }: End, loss: SelfDistillation): void {
-  const { b, context, options, images } = pass
-  const { buffers, method } = context
+function lower(end: End, loss: SelfDistillation): void {
+  const { pass, node } = end
+  const { b, context, images } = pass
   const { alpha, beta, temperature } = loss
-  const classes = node.shape[0]
-  const exits = [...others, { name: 'the network', value: x }].map(({ name, value }, i) => {
-    const isLast = i === others.length
-    const logits = floatsOf(pass, node, value)
-    const bytes = images * logits.stored * 4
-    const out = isLast ? buffers.output : b.buffer(`output of ${name}`, bytes)
-    const predictions = isLast
-      ? buffers.predictions
-      : b.buffer(`predictions of ${name}`, images * 4)
-    const delta = pass.imageBuffer(`gradient of the output of ${name}`, logits.stored * 4)
-    emitLoss(b, {
-      logits: logits.buffer,
-      output: out,
-      predictions,
-      images,
-      steps: pass.callSteps,
-      totalSteps: options.timeSteps,
-      channels: logits.stored,
-      classes,
-      rows: logits.steps,
-    })
-    return { logits, output: out, delta }
-  })
-  const over = method.lossOver === 'images' ? 1 : options.timeSteps
+  const exits = lowerOutputs(end)
   b.emit(records.selfDistillation, 1, {
-    predictions: buffers.predictions,
-    losses: buffers.losses as Buffer,
+    predictions: context.buffers.predictions,
+    losses: context.buffers.losses as Buffer,
     images,
-    channels: exits[0].logits.stored,
-    classes,
-    gradientScale: 1 / images / over,
-    exits: exits.map(({ output, delta }) => ({ output, delta })),
+    channels: exits[0].stored,
+    classes: node.shape[0],
+    gradientScale: exits[0].gradientScale,
+    exits: exits.map(({ mean, delta }) => ({ output: mean, delta: delta as Buffer })),
     exitCount: exits.length,
     alpha,
     beta,
     temperature,
-  })
-  pass.backward(node, () => {
-    for (const { logits, delta } of exits)
-      giveTensorGradient(logits, delta, 1, 1 / gradientRows(pass, logits))
   })
 }

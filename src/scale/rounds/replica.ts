@@ -10,6 +10,7 @@ import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/datasets/dataset.js'
 import { expectSeveral, firingRates } from '../../engine/memory/arena.js'
 import { nonFinite } from '../../engine/run/non-finite.js'
+import { runStep } from '../../engine/run/parts.js'
 import { addSums, type EpochSums, noSums } from '../../engine/run/progress.js'
 import { type StepState, stepStateOf } from '../../engine/run/update.js'
 import type { Session } from '../../engine/session.js'
@@ -94,7 +95,7 @@ export async function trainReplica(
     // Each step of each replica draws its own numbers.
     session.steps = shard.steps + i * replicas + replica
     expectSeveral(session.plan, count)
-    const running = session.run('train', slot, count, learningRate, factor)
+    const running = runStep(session, 'train', slot, count, learningRate, factor)
     const filling = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
     const [{ loss, correct, count: seen }, next] = await filling
     count = next

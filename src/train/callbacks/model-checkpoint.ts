@@ -105,10 +105,29 @@ const specSchema = v.object({
 })
 const penaltySchema = v.looseObject({ layers: list })
 
+/**
+ * A loss of the user's own: the model's, where it has the text that the file tells of. Files cannot
+ * keep functions.
+ */
+function withFunction({ loss: own }: Session, found: Loss): Loss {
+  if (found?.kind !== 'custom') return found
+  const { evaluate, ...kept } = own.kind === 'custom' ? own : { ...own, evaluate: undefined }
+  if (evaluate && JSON.stringify(kept) === JSON.stringify(found)) return own
+  fail(
+    `the checkpoint's loss is the function ${quote(String(found.name))}, whose text has the hash ` +
+      `${found.hash}; a file cannot keep it: compile the model with that loss, ` +
+      (evaluate
+        ? `whose text is another now (hash ${own.kind === 'custom' && own.hash})`
+        : 'again'),
+  )
+}
+
 /** A checkpoint of `fit` has the options, one of a model what became of them. */
-function specOf({ graph }: Session, setting: Setting): Spec {
+function specOf(session: Session, setting: Setting): Spec {
+  const { graph } = session
   if (setting.training === undefined) {
-    const options = setting as unknown as FitOptions & Parameters<typeof trainingSpec>[2]
+    const given = setting as unknown as FitOptions & Parameters<typeof trainingSpec>[2]
+    const options = { ...given, loss: withFunction(session, given.loss) }
     checkTraining(options)
     return trainingSpec('fit', graph, options)
   }
@@ -121,6 +140,7 @@ function specOf({ graph }: Session, setting: Setting): Spec {
         `${quote(`training.${v.getDotPath(issues[0]) ?? ''}`)}; use one that saveCheckpoint has ` +
         'written',
     )
+  output.loss = withFunction(session, output.loss)
   checkLoss('the loss', output.loss)
   checkPenalties('the penalties', output.penalties)
   const parameters = collectState(graph).parameters.map(({ name }) => name)

@@ -1,7 +1,7 @@
 /** Random networks of all layers, and all that plans and trains them, by the product's tables. */
 
 import { type Purpose, purposes } from '../../../src/compile/context.js'
-import { lossNames } from '../../../src/compile/loss-kind.js'
+import { type BuiltIn, lossNames } from '../../../src/compile/loss-kind.js'
 import {
   type MethodOptions,
   methodNames,
@@ -46,7 +46,7 @@ export interface Drawn {
   readonly reached: ReadonlySet<string>
 }
 
-export const lossMakers: Readonly<Record<Loss['kind'], (d?: Draw, online?: boolean) => Loss>> = {
+export const lossMakers: Readonly<Record<BuiltIn, (d?: Draw, online?: boolean) => Loss>> = {
   crossEntropy: (d, online) =>
     sw.crossEntropy(
       d?.options('crossEntropy', {

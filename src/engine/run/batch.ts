@@ -1,0 +1,99 @@
+/** A batch in PyTorch’s layout: checked, and copied into a slot. */
+
+import { describe, expectFinite, fail } from '../../base/errors.js'
+import type { Session } from '../session.js'
+import { pixelsFirst, targetKind } from './run-words.js'
+
+/** More than labels of any data are. */
+const MOST_CLASSES = 2 ** 31
+
+/** @throws SpikewasmError unless it holds so many samples */
+export function checkBatch(session: Session, x: Float32Array, count: number): void {
+  const [C, H, W] = session.input
+  const T = session.settings.frames ? session.timeSteps : 1
+  expectNumbers('x', x)
+  if (x.length !== T * count * C * H * W)
+    fail(
+      'x must hold ' +
+        `[${[count, ...(T > 1 ? [T] : []), ...session.asked].join(', ')}] ` +
+        `= ${T * count * C * H * W} numbers, got ${x.length}`,
+    )
+}
+
+function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
+  if (typeof y?.length !== 'number') fail(`y must be an array of labels, got ${describe(y)}`)
+  if (y.length !== count)
+    fail(`y must hold one label for each of the ${count} images, got ${y.length}`)
+  // What labels mean to a function is its own affair.
+  const classes = session.loss.kind === 'custom' ? MOST_CLASSES : session.classes
+  for (let i = 0; i < y.length; i++)
+    if (!(Number.isInteger(y[i]) && y[i] >= 0 && y[i] < classes))
+      fail(
+        `labels must be integers from 0 to ${classes - 1}, got ${describe(y[i])} ` +
+          `at index ${i}`,
+      )
+}
+
+/**
+ * @param y labels [count], or wanted outputs [count, outputs] where the loss is of them
+ * @throws SpikewasmError unless they are what the loss is of
+ */
+export function checkTargets(session: Session, y: ArrayLike<number>, count: number): void {
+  if (targetKind(session.plan) === 'labels') {
+    checkLabels(session, y, count)
+    return
+  }
+  const { targetFloats } = session
+  if (!(y instanceof Float32Array))
+    fail(`y must be a Float32Array [${count}, ${targetFloats}] with this loss, got ${describe(y)}`)
+  expectNumbers('y', y as Float32Array)
+  if (y.length !== count * targetFloats)
+    fail(
+      `y must hold [${count}, ${targetFloats}] = ${count * targetFloats} numbers, got ${y.length}`,
+    )
+  expectFinite('y', y as Float32Array, targetFloats, count)
+}
+
+/**
+ * Copies samples first … first + count − 1 of `x`, [n][C][H][W] or [n][T][C][H][W], into a slot.
+ * What is behind it is filled with repeats, unless only these images will run (`pad` false).
+ *
+ * @param y labels, or wanted outputs where the loss is of them
+ */
+export function fillSlot(
+  session: Session,
+  index: 0 | 1,
+  x: Float32Array,
+  y: ArrayLike<number> | undefined,
+  count: number,
+  { pad = true, first = 0 }: { pad?: boolean; first?: number } = {},
+): void {
+  const [C, H, W] = session.input
+  const T = session.settings.frames ? session.timeSteps : 1
+  const B = pad ? session.batchSize : count
+  const slot = session.slot(index)
+  const size = C * H * W * T
+  for (let b = 0; b < count; b++)
+    pixelsFirst(slot.images, b * size, x, (first + b) * size, T * C, H * W)
+  expectFinite('x', slot.images, size, count)
+  for (let b = count; b < B; b++)
+    slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+  if (slot.targets) slot.targets.set(y ?? [])
+  else for (let b = 0; b < B; b++) slot.labels[b] = y && b < count ? y[b] : 0
+}
+
+/** @throws SpikewasmError for what is no typed array of numbers */
+export function expectNumbers(name: string, x: Float32Array): void {
+  if (
+    !(
+      ArrayBuffer.isView(x) &&
+      'subarray' in x &&
+      !(x instanceof BigInt64Array || x instanceof BigUint64Array)
+    )
+  )
+    fail(`${name} must be a Float32Array, got ${describe(x)}`)
+}
+
+/** Labels of another class as a list, which can be copied. */
+export const listOfLabels = (y: ArrayLike<number>): ArrayLike<number> =>
+  typeof y !== 'object' || y === null || ArrayBuffer.isView(y) ? y : Array.from(y)

@@ -1,0 +1,137 @@
+/** Outputs as the user sees them, and their gradients, which programs read. */
+
+import { describe, fail } from '../../base/errors.js'
+import type { OutputProbe } from '../../compile/cuts.js'
+import { deltaRows } from '../../compile/emit/loss.js'
+import { sizeOf } from '../../network/value.js'
+import type { OutputArrays } from '../../nn/loss/custom.js'
+import { type Arena, floatsAt } from '../memory/arena.js'
+
+/** Outputs of a call. */
+export type Probes = readonly OutputProbe[]
+
+/** Float32 or float64. */
+export type Gradient = Float32Array | Float64Array
+
+/** Sizes of an output of so many samples: [B, C], or [steps, B, C]. */
+export const shapeOf = (
+  { ofSteps, steps, classes }: OutputProbe,
+  images: number,
+): readonly number[] => (ofSteps ? [steps, images, classes] : [images, classes])
+
+/** One array, or of several outputs a record by their names. */
+function byName<A>(probes: Probes, of: (probe: OutputProbe) => A): OutputArrays<A> {
+  if (probes.length === 1) return of(probes[0])
+  return Object.fromEntries(probes.map((probe) => [probe.name, of(probe)]))
+}
+
+/** What the host is to wait for where programs run in a memory of their own. */
+export const buffersOf = (probes: Probes) =>
+  probes.map(({ ofSteps, logits, mean }) => (ofSteps ? logits : mean))
+
+/** Copies of the outputs of a call. */
+export const outputsOf = (arena: Arena, probes: Probes, images: number) =>
+  byName(probes, (probe) => {
+    const out = new Float32Array(sizeOf(shapeOf(probe, images)))
+    writeOutput(arena, probe, images, out)
+    return out
+  })
+
+/** Writes images from `first` on into `out`, which holds those of `all` images: [steps][all][C]. */
+export function writeOutput(
+  arena: Arena,
+  { ofSteps, mean, meanScale, logits, rows, stored, classes, steps }: OutputProbe,
+  images: number,
+  out: Float32Array,
+  { first = 0, all = images, at = 0 } = {},
+): void {
+  const own = ofSteps ? rows : 1
+  const from = floatsAt(arena, (ofSteps ? logits : mean).address, (first + images) * stored * own)
+  const skipped = ofSteps ? 0 : first
+  const scale = ofSteps ? 1 : meanScale
+  for (let t = 0; t < (ofSteps ? steps : 1); t++)
+    for (let b = 0; b < images; b++)
+      for (let c = 0; c < classes; c++)
+        out[((at + t) * all + first + b) * classes + c] =
+          from[((skipped + b) * own + (own > 1 ? t : 0)) * stored + c] * scale
+}
+
+/**
+ * Writes what a gradient is of the outputs where the backward pass reads it: as a built-in loss
+ * would, whose factor 1/n is a float32, so that both have the same bits.
+ *
+ * @param what names the gradient in messages
+ * @throws SpikewasmError for another type or size, and for what is not finite
+ */
+export function writeGradients(
+  arena: Arena,
+  probes: Probes,
+  given: unknown,
+  { images, valid, what }: { images: number; valid: number; what: string },
+): void {
+  const arrays = byName(probes, (probe) => {
+    const isOne = probes.length === 1
+    const { name } = probe
+    const found = isOne ? given : (given as Record<string, unknown> | null | undefined)?.[name]
+    return checkGradientOf(probe, found, images, isOne ? what : `${what} of output ${name}`)
+  })
+  for (const probe of probes) {
+    const gradient =
+      arrays instanceof Float32Array || arrays instanceof Float64Array
+        ? arrays
+        : (arrays as Record<string, Gradient>)[probe.name]
+    writeGradient(arena, probe, gradient, images, valid)
+  }
+}
+
+function checkGradientOf(
+  probe: OutputProbe,
+  gradient: unknown,
+  images: number,
+  what: string,
+): Gradient {
+  const shape = shapeOf(probe, images)
+  const isFloats = gradient instanceof Float32Array || gradient instanceof Float64Array
+  if (!isFloats || gradient.length !== sizeOf(shape))
+    fail(
+      `${what} must be a Float32Array or Float64Array of [${shape.join(', ')}] = ` +
+        `${sizeOf(shape)} numbers, as the outputs are, got ${describe(gradient)}` +
+        (isFloats ? ` of ${gradient.length}` : ''),
+    )
+  const wrong = (gradient as Gradient).findIndex((x: number) => !Number.isFinite(Math.fround(x)))
+  if (wrong >= 0) {
+    const { classes } = probe
+    const [sample, output] = [Math.floor(wrong / classes) % images, wrong % classes]
+    fail(
+      `${what} must be finite as float32, got ${(gradient as Gradient)[wrong]} for sample ` +
+        `${sample}, output ${output}`,
+    )
+  }
+  return gradient as Gradient
+}
+
+function writeGradient(
+  arena: Arena,
+  probe: OutputProbe,
+  gradient: Gradient,
+  images: number,
+  valid: number,
+): void {
+  const { stored, classes, ofSteps, steps, gradientScale, delta } = probe
+  if (!delta) return
+  const rows = deltaRows(probe)
+  const out = floatsAt(arena, delta.address, images * rows * stored)
+  const terms = ofSteps ? valid * steps : valid
+  const scale = (Math.fround(gradientScale) * images) / valid
+  out.fill(0)
+  for (let b = 0; b < valid; b++)
+    for (let c = 0; c < classes; c++)
+      for (let row = 0; row < rows; row++) {
+        // Where logits are the same at every step, so many rows of the gradient belong to one.
+        let sum = 0
+        for (let t = row; t < (ofSteps ? steps : 1); t += rows)
+          sum += gradient[(t * images + b) * classes + c]
+        out[(b * rows + row) * stored + c] = sum * terms * scale
+      }
+  arena.wrote?.(delta.address, delta.bytes)
+}

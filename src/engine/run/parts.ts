@@ -1,0 +1,371 @@
+/**
+ * Training steps whose parts the host runs one by one: with a loss of the user's between them, or
+ * as `model.forward`, `backward` and `update`.
+ */
+
+import { Control } from '../../../assembly/opcodes.js'
+import { checkBoolean, checkOptions, fail } from '../../base/errors.js'
+import { copyOf } from '../../base/objects.js'
+import { type Call, callsOf } from '../../compile/cuts.js'
+import { type MethodTraits, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
+import type { PlacedCut } from '../../compile/plan.js'
+import type { Phase } from '../../compile/program.js'
+import type { OutputArrays } from '../../nn/loss/custom.js'
+import type { StepOptions, StepResult } from '../compile-options.js'
+import { floatsAt, keepBuffers, programOf, trainingOf } from '../memory/arena.js'
+import type { Session } from '../session.js'
+import { alone } from '../threads/calls.js'
+import { checkBatch, fillSlot } from './batch.js'
+import { hostLossOf, type Judged, judge, labelOfLoss } from './host-loss.js'
+import { expectFiniteOutput, nonFinite } from './non-finite.js'
+import {
+  buffersOf,
+  type Gradient,
+  outputsOf,
+  type Probes,
+  shapeOf,
+  writeGradients,
+} from './outputs.js'
+import { checkClipNorm, planOfOptimizer, stepFactor } from './training.js'
+import { normOf, writeStep } from './update.js'
+
+/** The calls of a training step in which the network runs, and what comes before and behind. */
+const callsOfStep = (session: Session): Call<PlacedCut>[] =>
+  callsOf(programOf(session, 'train').cuts ?? [])
+
+const probesOf = (session: Session, { index }: Call<PlacedCut>): Probes =>
+  programOf(session, 'train').outputs?.[index] ?? []
+
+async function runPhase(session: Session, call: Call<PlacedCut>, phase: Phase): Promise<void> {
+  for (const cut of call.cuts)
+    if (cut.phase === phase) await session.runCut('train', cut, call.offset)
+}
+
+// A step whose loss is a function.
+
+/** A step, or one without the update (`gradients`). Whoever calls it holds the lock. */
+export async function runStep(
+  session: Session,
+  program: 'train' | 'gradients',
+  slot: 0 | 1,
+  valid: number,
+  learningRate?: number,
+  factor?: number,
+): Promise<StepResult> {
+  const loss = hostLossOf(session)
+  if (!loss) return session.run(program, slot, valid, learningRate, factor)
+  const { batchSize: images } = session
+  const restore = await keepBuffers(session, changedBy(session))
+  session.begin(program, slot, valid, learningRate, factor)
+  try {
+    await runCalls(session, program === 'train', async (probes, step) => {
+      const outputs = outputsOf(session, probes, images)
+      const shape = shapeOf(probes[probes.length - 1], images)
+      const judged = await judge(session, loss, slot, { outputs, shape, step, valid })
+      const what = `${labelOfLoss(loss)}: gradient`
+      writeGradients(session, probes, judged.gradient, { images, valid, what })
+      return judged
+    })
+  } catch (error) {
+    restore()
+    throw error
+  }
+  const result = session.found(program, valid)
+  session.show(program, valid)
+  session.steps++
+  session.trained = true
+  return result
+}
+
+/** What a forward pass changes for good, or a step that makes updates in its calls. */
+function changedBy({ plan }: Session) {
+  const { statistics, parameters, training } = plan.named
+  const own = plan.statistics.length > 0 ? [statistics] : []
+  if (plan.options.update !== 'everyStep') return own
+  const { states = {}, numbers } = training ?? {}
+  return [...own, parameters, ...Object.values(states), ...(numbers ? [numbers] : [])]
+}
+
+/** @param judge is called where the outputs of a call are there, and leaves their gradient */
+async function runCalls(
+  session: Session,
+  updates: boolean,
+  judge: (probes: Probes, step: number) => Promise<Judged>,
+): Promise<void> {
+  const { timeSteps, plan } = session
+  const isOnline = traitsOf(plan.options).backward === 'everyCall'
+  let sum = 0
+  for (const call of callsOfStep(session)) {
+    await runPhase(session, call, 'forward')
+    if (call.index >= 0) {
+      const probes = probesOf(session, call)
+      await session.refresh(buffersOf(probes))
+      const { loss, correct = 0 } = await judge(probes, call.step)
+      sum += isOnline ? (loss * probes[0].steps) / timeSteps : loss
+      // Updates read the loss, and do nothing where it is not finite.
+      writeResult(session, sum, correct)
+    }
+    await runPhase(session, call, 'backward')
+    if (updates) await runPhase(session, call, 'update')
+  }
+}
+
+function writeResult({ memory }: Session, loss: number, correct: number): void {
+  const view = new DataView(memory.buffer)
+  view.setFloat32(Control.Loss, loss, true)
+  view.setInt32(Control.Correct, correct, true)
+}
+
+// Parts that the user runs.
+
+/** Options of `forward`; each has a default. */
+export interface ForwardOptions {
+  /**
+   * Whether it is the first part of a training step: with the statistics of the batch, dropout, and
+   * all that `backward` needs. Default true. false: as `predict` does.
+   */
+  training?: boolean
+}
+
+/** Plans the parts of a step, and puts a batch in its place. */
+async function place(session: Session, x: Float32Array): Promise<void> {
+  programOf(session, 'train')
+  checkBatch(session, x, session.batchSize)
+  const planned = session.otherPlan(undefined, { parts: true })
+  const images = planned ? copyOf(x) : x
+  if (planned) await session.follow(planned)
+  fillSlot(session, 0, images, undefined, session.batchSize)
+}
+
+/** `Model.forward`. The caller holds the model's lock. */
+export async function forward(
+  session: Session,
+  x: Float32Array,
+  options: ForwardOptions,
+): Promise<OutputArrays<Float32Array>> {
+  checkOptions('forward', options, ['training'])
+  const training = checkBoolean('forward.training', options.training, true)
+  const { method } = session.plan.options
+  if (traitsOf(session.plan.options).backward === 'everyCall')
+    fail(
+      `model.forward: method '${method}' goes back in each call of a few steps; use for await ` +
+        '(const call of model.calls(x)) await call.backward(gradient), or method ' +
+        quoteMethodsWith(({ backward }) => backward === 'afterwards'),
+    )
+  await place(session, x)
+  const { batchSize } = session
+  if (!training) {
+    await session.run('evaluate', 0, batchSize)
+    const [probes] = programOf(session, 'evaluate').outputs?.slice(-1) ?? []
+    return outputsOf(session, probes as Probes, batchSize)
+  }
+  const { backwards } = session.pass
+  session.begin('evaluate', 0, batchSize)
+  const [call] = callsOfStep(session)
+  await runPhase(session, call, 'forward')
+  const outputs = await finiteOutputs(session, probesOf(session, call))
+  session.show('train', batchSize)
+  session.pass = { isForward: true, backwards }
+  return outputs
+}
+
+async function finiteOutputs(session: Session, probes: Probes) {
+  await session.refresh(buffersOf(probes))
+  const outputs = outputsOf(session, probes, session.batchSize)
+  const arrays = outputs instanceof Float32Array ? [outputs] : Object.values(outputs)
+  for (const array of arrays)
+    expectFiniteOutput(session, array, (row) => `sample ${row % session.batchSize}`)
+  return outputs
+}
+
+/** `Model.backward`. The caller holds the model's lock. */
+export async function backward(session: Session, gradient: OutputArrays<Gradient>): Promise<void> {
+  if (!session.pass.isForward)
+    fail(
+      'model.backward must follow the model.forward that made its outputs, and another call has ' +
+        'used the model since, or none was made; call forward again',
+    )
+  const [call] = callsOfStep(session)
+  const { pass } = session
+  write(session, probesOf(session, call), gradient, 'model.backward')
+  const add = await addGradients(session)
+  await runPhase(session, call, 'backward')
+  await add()
+  session.pass = { isForward: false, backwards: pass.backwards + 1 }
+  session.trained = true
+}
+
+function write(session: Session, probes: Probes, gradient: unknown, what: string): void {
+  const { batchSize: images } = session
+  writeGradients(session, probes, gradient, {
+    images,
+    valid: images,
+    what: `${what}: the gradient`,
+  })
+}
+
+/**
+ * @returns what adds the gradients of now, which no update has taken, to those that come; or puts
+ *   them back where none come
+ */
+async function addGradients(session: Session): Promise<(come?: boolean) => Promise<void>> {
+  if (session.pass.backwards === 0) return async () => undefined
+  const { gradients } = trainingOf(session)
+  const all = (): Float32Array => floatsAt(session, gradients.address, gradients.bytes / 4)
+  await session.refresh([gradients])
+  const before = all().slice()
+  return async (come = true) => {
+    await session.refresh([gradients])
+    const now = all()
+    for (let i = 0; i < now.length; i++) now[i] = before[i] + (come ? now[i] : 0)
+    session.wrote(gradients.address, gradients.bytes)
+  }
+}
+
+/** Options of `update`; each has a default. */
+export type UpdateOptions = Pick<StepOptions, 'lr' | 'clipNorm'>
+
+/** `Model.update`. The caller holds the model's lock. */
+export async function update(
+  session: Session,
+  options: UpdateOptions,
+): Promise<Pick<StepResult, 'gradientNorm'>> {
+  checkOptions('update', options, ['lr', 'clipNorm'])
+  if (session.pass.backwards === 0)
+    fail(
+      'model.update must follow model.backward, whose gradients it takes, and none was called, ' +
+        'or another step has taken them; call forward and backward first',
+    )
+  // Before anything is awaited: the caller's options may change then.
+  const { lr, clipNorm } = options
+  checkClipNorm('update.clipNorm', clipNorm)
+  stepFactor(session.optimizer, lr ?? session.optimizer.lr)
+  await planUpdate(session, clipNorm)
+  const norm = await updateCalls(session, callsOfStep(session), { lr, clipNorm })
+  session.pass = { isForward: false, backwards: 0 }
+  session.steps++
+  return norm
+}
+
+/** Makes the optimizer's step. */
+async function updateCalls(
+  session: Session,
+  calls: readonly Call<PlacedCut>[],
+  { lr = session.optimizer.lr, clipNorm }: UpdateOptions,
+): Promise<Pick<StepResult, 'gradientNorm'>> {
+  session.clipNorm = clipNorm
+  writeStep(session, lr, stepFactor(session.optimizer, lr))
+  writeResult(session, 0, 0)
+  new DataView(session.memory.buffer).setUint32(Control.NonFinite, 0, true)
+  for (const call of calls) await runPhase(session, call, 'update')
+  const problem = await nonFinite(session, 0)
+  if (problem !== undefined) fail(problem)
+  return normOf(session)
+}
+
+/** Another plan has other memory: gradients go with it. */
+async function planUpdate(session: Session, clipNorm: number | undefined): Promise<void> {
+  const planned = planOfOptimizer(session, clipNorm)
+  if (!planned) return
+  const before = trainingOf(session).gradients
+  await session.refresh([before])
+  const values = floatsAt(session, before.address, before.bytes / 4).slice()
+  await session.follow(planned)
+  const { address, bytes } = trainingOf(session).gradients
+  floatsAt(session, address, bytes / 4).set(values)
+  session.wrote(address, bytes)
+}
+
+// Online methods, call by call.
+
+/** A call of a few steps of an online method. */
+export interface StepCall {
+  /** Its first step. */
+  readonly step: number
+  /** Outputs of its steps, [steps][B][C]; of several outputs a record by their names. */
+  readonly outputs: OutputArrays<Float32Array>
+  /**
+   * Adds to the gradients what this call gives. At most once, before the next call.
+   * @param gradient of the loss of this call, a mean over its steps; it counts by their share of T
+   */
+  backward(gradient: OutputArrays<Float32Array | Float64Array>): Promise<void>
+}
+
+const ONLINE = ({ backward }: MethodTraits): boolean => backward === 'everyCall'
+
+/** @returns whether each call makes a step of the optimizer */
+function checkCalls({ plan }: Session, options: UpdateOptions): boolean {
+  checkOptions('calls', options, ['lr', 'clipNorm'])
+  checkClipNorm('calls.clipNorm', options.clipNorm)
+  const { method, update } = plan.options
+  if (!ONLINE(traitsOf(plan.options)))
+    fail(
+      `model.calls is for methods that go back in each call, ${quoteMethodsWith(ONLINE)}, this ` +
+        `model has '${method}'; use model.forward, backward and update`,
+    )
+  const updates = update === 'everyStep'
+  if (!updates && Object.keys(options).length > 0)
+    fail("calls takes lr and clipNorm with update 'everyStep' alone; give them to model.update")
+  return updates
+}
+
+/** `Model.calls`. */
+export async function* stepCalls(
+  session: Session,
+  x: Float32Array,
+  options: UpdateOptions,
+): AsyncGenerator<StepCall, void> {
+  const updates = checkCalls(session, options)
+  const before = session.pass.backwards
+  const add = await alone(session, [], async () => {
+    if (updates) await planUpdate(session, options.clipNorm)
+    await place(session, x)
+    const add = await addGradients(session)
+    session.begin('evaluate', 0, session.batchSize)
+    return add
+  })
+  const { pass } = session
+  const run = <const A extends readonly unknown[], T>(
+    args: A,
+    body: (...args: A) => Promise<T>,
+  ): Promise<T> =>
+    alone(session, args, (...own) => {
+      if (session.pass !== pass)
+        fail('model.calls: another call has used the model since; begin anew with model.calls')
+      return body(...own)
+    })
+  let count = 0
+  for (const call of callsOfStep(session)) {
+    if (call.index < 0) {
+      // What clears gradients is before all calls; what completes them, behind those that gave any.
+      await run([], () => runPhase(session, call, 'forward'))
+      if (count > 0) await run([], () => runPhase(session, call, 'backward'))
+      continue
+    }
+    const probes = probesOf(session, call)
+    const outputs = await run([], async () => {
+      await runPhase(session, call, 'forward')
+      return finiteOutputs(session, probes)
+    })
+    let open = true
+    const backward = (gradient: OutputArrays<Gradient>): Promise<void> =>
+      run([gradient], async (given) => {
+        if (!open) fail('call.backward must be called once, before the next call')
+        write(session, probes, given, 'call.backward')
+        open = false
+        count++
+        await runPhase(session, call, 'backward')
+        if (updates) await updateCalls(session, [call], options)
+      })
+    yield { step: call.step, outputs, backward }
+    open = false
+  }
+  await run([], async () => {
+    session.show('train', session.batchSize)
+    await add(count > 0)
+    if (count === 0) return
+    session.trained = true
+    if (updates) session.steps++
+    else session.pass = { isForward: false, backwards: before + 1 }
+  })
+}
