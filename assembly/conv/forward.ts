@@ -1,10 +1,10 @@
 /**
  * Dense convolution on NHWC tensors as matrix products over gathered rows (im2col, five rows at a
- * time, never the whole matrix). Any kernel, stride and padding. A linear layer is a convolution
- * whose kernel covers its whole input.
+ * time, never the whole matrix). Any kernel, stride, padding and dilation. A linear layer is a
+ * convolution whose kernel covers its whole input.
  *
  *   Out[b][oy][ox][t][n] =
- *     Σ_{ky,kx,c} In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][c] · W[k(ky,kx,c)][n]
+ *     Σ_{ky,kx,c} In[b][oy·sh − ph + ky·dh][ox·sw − pw + kx·dw][t][c] · W[k(ky,kx,c)][n]
  *
  * This file is the forward, input-gradient.ts and weight-gradient.ts the gradients. They are the
  * reference, and run wherever no faster kernel applies. Faster are: spikes/ for inputs that are
@@ -24,6 +24,13 @@ export function inputOf(rec: DenseRecord, t: i32): usize {
   let input = rec.in
   if (rec.inIndirect) input = <usize>load<u32>(input)
   return input + <usize>(t * rec.inLoopBytes)
+}
+
+/** Rows or columns from one tap to the next; a record of none has 0. */
+// @ts-ignore: decorator
+@inline
+export function apart(dilation: i32): i32 {
+  return max(1, dilation)
 }
 
 /**
@@ -68,8 +75,11 @@ function packDepth(rec: DenseRecord, dst: usize, o: usize, k0: i32, kEnd: i32): 
   const kernelW = rec.kernelW
   const pixelBytes = rec.inPixelBytes
   const zeros = rec.zeros
+  const down = apart(rec.dilationH)
+  const across = apart(rec.dilationW)
   // Away from the sides the taps of one kernel row follow each other in memory.
   const wide =
+    across == 1 &&
     pixelBytes == (<usize>inC) << 2 &&
     inside(o, kernelW, inW) &&
     inside(o + 16, kernelW, inW) &&
@@ -86,13 +96,15 @@ function packDepth(rec: DenseRecord, dst: usize, o: usize, k0: i32, kEnd: i32): 
   while (k < kEnd) {
     const count = min(runLength - c, kEnd - k)
     const offset = (<usize>c) << 2
+    const y = ky * down
+    const x = kx * across
     packRows(
       dst,
-      source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-      source(o + 16, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-      source(o + 32, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-      source(o + 48, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-      source(o + 64, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+      source(o, y, x, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 16, y, x, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 32, y, x, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 48, y, x, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 64, y, x, inH, inW, pixelBytes, zeros) + offset,
       count,
     )
     dst += (<usize>(count * MR)) << 2
@@ -199,7 +211,8 @@ function inside(o: usize, kernelW: i32, inW: i32): bool {
 }
 
 /**
- * Address of the C floats under tap (ky, kx) of the row with origin o; of zeros outside the image.
+ * Address of the C floats ky rows below and kx columns beside the origin o; of zeros outside the
+ * image.
  */
 // @ts-ignore: decorator
 @inline

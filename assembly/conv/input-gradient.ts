@@ -6,7 +6,7 @@
 import { check } from '../base/check'
 import { DenseRecord } from '../generated/records'
 import { Dense } from '../opcodes'
-import { storeTile } from './forward'
+import { apart, storeTile } from './forward'
 import { packHalf, packRows } from './pack'
 import { EDGE_BYTES, MR, micro } from './tile'
 
@@ -142,13 +142,15 @@ function multiplyTap(
   const panels = origins + ((<usize>rec.rowsPerUnit) << 4)
   // Bit i: this tap reaches one of the i-th five rows.
   let reached: u64 = 0
+  const y = ky * apart(rec.dilationH)
+  const x = kx * apart(rec.dilationW)
   for (let i = 0; i < rows; i += MR) {
     const o = origins + ((<usize>i) << 4)
-    const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-    const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-    const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-    const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-    const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+    const s0 = deltaSource(o, y, x, sh, sw, outH, outW, pixelBytes, zeros)
+    const s1 = deltaSource(o + 16, y, x, sh, sw, outH, outW, pixelBytes, zeros)
+    const s2 = deltaSource(o + 32, y, x, sh, sw, outH, outW, pixelBytes, zeros)
+    const s3 = deltaSource(o + 48, y, x, sh, sw, outH, outW, pixelBytes, zeros)
+    const s4 = deltaSource(o + 64, y, x, sh, sw, outH, outW, pixelBytes, zeros)
     if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
     packRows(panels + ((<usize>(i * N)) << 2), s0, s1, s2, s3, s4, N)
     reached |= (<u64>1) << (i / MR)
@@ -176,8 +178,8 @@ function multiplyTap(
 /**
  * Gradient of the input, over the taps for which both divisions are exact:
  *
- *   dX[b][y][x][t][c] =
- *     Σ_{ky,kx,n} δ[b][(y + ph − ky)/sh][(x + pw − kx)/sw][t][n] · W[k(ky,kx,c)][n]
+ *   dX[b][y][x][t][c] = Bias +
+ *     Σ_{ky,kx,n} δ[b][(y + ph − ky·dh)/sh][(x + pw − kx·dw)/sw][t][n] · W[k(ky,kx,c)][n]
  *
  * Input pixels fall into sh·sw stride classes. Pixels of a class share their taps, so that strides
  * above 1 cost no products with zeros. Small images are taken pixel by pixel, all images of one
@@ -234,24 +236,34 @@ export function convInputGradient(rec: DenseRecord, unit: i32, t: i32, scratch: 
   const isRow = isSmall && y0 == y1
   const x0 = (isRow ? p0 % cw : 0) * sw + qx + padW
   const x1 = (isRow ? p1 % cw : cw - 1) * sw + qx + padW
-  const kyEnd = min(rec.kernelH, y1 + 1)
-  const kxEnd = min(rec.kernelW, x1 + 1)
+  const dh = apart(rec.dilationH)
+  const dw = apart(rec.dilationW)
+  const kyEnd = min(rec.kernelH, y1 / dh + 1)
+  const kxEnd = min(rec.kernelW, x1 / dw + 1)
+  const firstX = (max(0, x0 - (rec.outW - 1) * sw) + dw - 1) / dw
   let written: u64 = 0
-  for (let ky = max(0, y0 - (rec.outH - 1) * sh); ky < kyEnd; ky++) {
-    if ((qy + padH - ky) % sh != 0) continue
-    for (let kx = max(0, x0 - (rec.outW - 1) * sw); kx < kxEnd; kx++)
-      if ((qx + padW - kx) % sw == 0) written = multiplyTap(rec, ky, kx, rows, written, scratch)
+  for (let ky = (max(0, y0 - (rec.outH - 1) * sh) + dh - 1) / dh; ky < kyEnd; ky++) {
+    if ((qy + padH - ky * dh) % sh != 0) continue
+    for (let kx = firstX; kx < kxEnd; kx++)
+      if ((qx + padW - kx * dw) % sw == 0)
+        written = multiplyTap(rec, ky, kx, rows, written, scratch)
   }
-  clearOthers(rec, rows, written, scratch + EDGE_BYTES)
+  finishRows(rec, rows, written, scratch + EDGE_BYTES)
 }
 
-/** Rows of Out that no tap has written become 0. */
+/** Rows of Out that no tap has written become 0; then all get the bias. */
 // @ts-ignore: decorator
 @inline
-function clearOthers(rec: DenseRecord, rows: i32, written: u64, origins: usize): void {
-  for (let i = 0; i < rows; i++)
-    if (((written >> (i / MR)) & 1) == 0)
-      memory.fill(<usize>load<u32>(origins + ((<usize>i) << 4), 12), 0, (<usize>rec.inC) << 2)
+function finishRows(rec: DenseRecord, rows: i32, written: u64, origins: usize): void {
+  const bytes = (<usize>rec.inC) << 2
+  const bias = rec.bias
+  for (let i = 0; i < rows; i++) {
+    const out = <usize>load<u32>(origins + ((<usize>i) << 4), 12)
+    if (((written >> (i / MR)) & 1) == 0) memory.fill(out, 0, bytes)
+    if (bias)
+      for (let j: usize = 0; j < bytes; j += 16)
+        v128.store(out + j, f32x4.add(v128.load(out + j), v128.load(bias + j)))
+  }
 }
 
 // @ts-ignore: decorator

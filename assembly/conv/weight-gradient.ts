@@ -2,7 +2,7 @@
 
 import { DenseRecord } from '../generated/records'
 import { Dense } from '../opcodes'
-import { fillOrigins, inputOf } from './forward'
+import { apart, fillOrigins, inputOf } from './forward'
 import { microAdd } from './tile'
 
 /** Rows gathered at a time by the weight gradient. */
@@ -31,8 +31,9 @@ export function convWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch:
   const K = rec.kernelH * kernelW * inC
   const splits = rec.splits
   const kPerUnit = rec.kPerUnit
-  const pixelBytes = rec.inPixelBytes
   const delta = rec.delta
+  const dh = apart(rec.dilationH)
+  const dw = apart(rec.dilationW)
 
   const kBlocks = (kRows + kPerUnit - 1) / kPerUnit
   const split = unit / kBlocks
@@ -56,17 +57,11 @@ export function convWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch:
       store<u32>(origins + ((<usize>i) << 4), <u32>(delta + ((<usize>((first + i) * N)) << 2)), 12)
     if (k0 < K && (k0 + kn - 1) / inC == k0 / inC) {
       const tap = k0 / inC
-      rows = keepReached(origins, rows, tap / kernelW, tap % kernelW, inH, inW)
+      rows = keepReached(origins, rows, (tap / kernelW) * dh, (tap % kernelW) * dw, inH, inW)
       if (rows == 0) continue
     }
     packDelta(pb, origins, rows, N)
-    // In under the taps in panels [kn/4][rows][4].
-    if (inC & 3) gatherNarrow(pa, origins, rows, k0, kn, K, inC, kernelW, inH, inW, pixelBytes)
-    else
-      for (let k = 0; k < kn; k += 4) {
-        const dst = pa + ((<usize>(k * rows)) << 2)
-        gather(dst, origins, rows, k0 + k, K, inC, kernelW, inH, inW, pixelBytes)
-      }
+    gatherAll(rec, pa, origins, rows, k0, kn)
     for (let n = 0; n < NP; n += 8) {
       const b = pb + ((<usize>(n * rows)) << 2)
       for (let k = 0; k < kn; k += 4) {
@@ -77,6 +72,34 @@ export function convWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch:
   }
 
   storeGradient(rec, split, k0, kn, sums, lds)
+}
+
+/** In under the taps in panels [kn/4][rows][4]. */
+// @ts-ignore: decorator
+@inline
+function gatherAll(
+  rec: DenseRecord,
+  dst: usize,
+  origins: usize,
+  rows: i32,
+  k0: i32,
+  kn: i32,
+): void {
+  const inC = rec.inC
+  const inH = rec.inH
+  const inW = rec.inW
+  const kernelW = rec.kernelW
+  const K = rec.kernelH * kernelW * inC
+  const dh = apart(rec.dilationH)
+  const dw = apart(rec.dilationW)
+  const pixelBytes = rec.inPixelBytes
+  if (inC & 3)
+    gatherNarrow(dst, origins, rows, k0, kn, K, inC, kernelW, dh, dw, inH, inW, pixelBytes)
+  else
+    for (let k = 0; k < kn; k += 4) {
+      gather(dst, origins, rows, k0 + k, K, inC, kernelW, dh, dw, inH, inW, pixelBytes)
+      dst += (<usize>rows) << 4
+    }
 }
 
 /** δ of the rows in panels [ceil8(N)/8][rows][8]. */
@@ -157,6 +180,8 @@ function gather(
   K: i32,
   inC: i32,
   kernelW: i32,
+  dh: i32,
+  dw: i32,
   inH: i32,
   inW: i32,
   pixelBytes: usize,
@@ -166,8 +191,9 @@ function gather(
     return
   }
   const tap = k / inC
-  const ky = tap / kernelW
-  const kx = tap - ky * kernelW
+  const row = tap / kernelW
+  const ky = row * dh
+  const kx = (tap - row * kernelW) * dw
   const offset = (<usize>(k - tap * inC)) << 2
   for (let i = 0; i < rows; i++) {
     const y = load<i32>(origins, 4) + ky
@@ -196,6 +222,8 @@ function gatherNarrow(
   K: i32,
   inC: i32,
   kernelW: i32,
+  dh: i32,
+  dw: i32,
   inH: i32,
   inW: i32,
   pixelBytes: usize,
@@ -203,7 +231,8 @@ function gatherNarrow(
   const firstTap = k0 / inC
   const firstC = k0 - firstTap * inC
   const next = ((<usize>rows) << 4) - 16
-  const contiguous = pixelBytes == (<usize>inC) << 2 && firstC == 0 && firstTap % kernelW == 0
+  const whole = firstC == 0 && firstTap % kernelW == 0
+  const contiguous = pixelBytes == (<usize>inC) << 2 && whole && dw == 1
   const real = min(kn, K - k0)
   for (let i = 0; i < rows; i++) {
     const base = <usize>load<u32>(origins)
@@ -217,8 +246,8 @@ function gatherNarrow(
     // Away from the sides a kernel row is one run.
     const wide = contiguous && x0 >= 0 && x0 + kernelW <= inW
     while (k < real) {
-      const y = y0 + ky
-      const x = x0 + kx
+      const y = y0 + ky * dh
+      const x = x0 + kx * dw
       const count = min(wide ? kernelW * inC : inC - c, real - k)
       const present = <u32>y < <u32>inH && <u32>x < <u32>inW
       let src = base + <usize>(y * inW + x) * pixelBytes + ((<usize>c) << 2)

@@ -3,7 +3,7 @@
  * same sum with other taps.
  *
  *   Out[b][oy][ox][t][g·groupOut + n] = Bias + Σ_{ky,kx,c}
- *     In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][g·groupIn + c] · W[g][ky][kx][c][n]
+ *     In[b][oy·sh − ph + ky·dh][ox·sw − pw + kx·dw][t][g·groupIn + c] · W[g][ky][kx][c][n]
  */
 
 import { check } from '../base/check'
@@ -30,7 +30,7 @@ export function groupedForward(rec: GroupedRecord, unit: i32, t: i32, scratch: u
 }
 
 /**
- * Out[b][y][x][t][g·groupIn + c] = Σ over taps that see (y, x), over n, of Delta · W. Out is
+ * Out[b][y][x][t][g·groupIn + c] = Bias + Σ over taps that see (y, x), over n, of Delta · W. Out is
  * written, with zeros in padded channels. Reads Transposed, or depthwise Weight. Unit = rowsPerUnit
  * rows of one image of Out. Scratch: 192 + 8·taps·groupOut bytes.
  */
@@ -147,7 +147,7 @@ function rows(
   end: usize,
   scratch: usize,
 ): void {
-  const bias: usize = back ? 0 : rec.bias
+  const bias = rec.bias
   const table = scratch + TABLE
   if (rec.depthwise) {
     depthRows(out, ldo, x, ldx, count, table, end, rec.weight, bias, rec.outC, scratch)

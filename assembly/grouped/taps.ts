@@ -7,30 +7,32 @@
  *   forward: classes = 1, dx = strideW     back: classes = strideW, dx = 1
  */
 
+import { apart } from '../conv/forward'
 import { GroupedRecord } from '../generated/records'
 import { Grouped } from '../opcodes'
 
-/** The source's column for kernel column kx, less j·dx; `NOWHERE` when there is none. */
+/** Where there is no column. */
 const NOWHERE: i32 = i32.MIN_VALUE
 
+/** The source's column for kernel column kx, less j·dx; `NOWHERE` when there is none. */
 /** Bytes of a unit's scratch in front of the table: zeros, then an edge tile and its bias. */
 export const TABLE: usize = <usize>Grouped.HeadBytes
 export const EDGE: usize = 64
 export const EDGE_BIAS: usize = 128
 
-function columnOf(rec: GroupedRecord, back: bool, q: i32, kx: i32): i32 {
-  const pad = rec.padW
-  if (!back) return kx - pad
+export function columnOf(rec: GroupedRecord, back: bool, q: i32, kx: i32): i32 {
+  const column = kx * apart(rec.dilationW) - rec.padW
+  if (!back) return column
   const stride = rec.strideW
-  const reach = q + pad - kx
+  const reach = q - column
   return reach % stride ? NOWHERE : reach / stride
 }
 
 /** The source's row for row y of the result and kernel row ky; negative when there is none. */
 export function sourceRow(rec: GroupedRecord, back: bool, y: i32, ky: i32): i32 {
   const stride = rec.strideH
-  const pad = rec.padH
-  const row = back ? y + pad - ky : y * stride - pad + ky
+  const tap = ky * apart(rec.dilationH) - rec.padH
+  const row = back ? y - tap : y * stride + tap
   if (!back) return row < rec.inH ? row : -1
   if (row < 0 || row % stride) return -1
   return row / stride < rec.outH ? row / stride : -1

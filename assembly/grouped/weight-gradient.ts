@@ -1,7 +1,7 @@
 /** Gradient of the weight of a convolution by groups. */
 
 import { GroupedRecord } from '../generated/records'
-import { groupedInput, sourceRow } from './taps'
+import { columnOf, groupedInput, sourceRow } from './taps'
 
 /**
  * dW[g][tap][c][n] = Scale · Σ_rows In[row under tap][g·groupIn + c] · Delta[row][g·groupOut + n]
@@ -70,7 +70,7 @@ function addLine(
   const apart = <usize>strideW * pixelBytes
   const ldd = (<usize>rec.outC) << 2
   for (let kx = 0; kx < rec.kernelW; kx++) {
-    const column = kx - rec.padW
+    const column = columnOf(rec, false, 0, kx)
     const low = column < 0 ? (strideW - 1 - column) / strideW : 0
     const high = column < inW ? min(rec.outW, (inW - 1 - column) / strideW + 1) : 0
     if (high <= low) continue

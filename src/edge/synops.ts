@@ -7,9 +7,9 @@
  */
 
 import { own } from '../base/objects.js'
-import { fires, kindOf } from '../network/kind.js'
+import { fires, kindOf, type Layer } from '../network/kind.js'
 import type { Graph, GraphNode } from '../network/trace.js'
-import { sizeOf } from '../network/value.js'
+import { type Shape, sizeOf } from '../network/value.js'
 
 /**
  * Synaptic operations of one inference.
@@ -32,15 +32,21 @@ export function synapticOperations(
   const still = stillNodes(graph)
   const shares = rates && sharesOf(graph, rates)
   for (const { layer, shape, inputs } of graph.nodes) {
-    if (layer?.kind !== 'conv2d' && layer?.kind !== 'conv1d' && layer?.kind !== 'linear') continue
-    const [c, h, w] = graph.nodes[inputs[0]].shape
-    const each =
-      layer.kind === 'linear' ? c * h * w : (c / layer.groups) * sizeOf([layer.kernelSize].flat())
+    if (layer === undefined) continue
+    const products = productsOf(layer, graph.nodes[inputs[0]].shape, shape)
     const steps = !frames && still[inputs[0]] ? 1 : timeSteps
     const share = shares === undefined ? 1 : shares[inputs[0]]
-    sum += shape[0] * shape[1] * shape[2] * each * steps * share
+    sum += products * steps * share
   }
   return sum
+}
+
+/** Products with the weights of a layer at one step; a transposed one has some for each input. */
+function productsOf(layer: Layer, from: Shape, to: Shape): number {
+  if (layer.kind === 'linear') return sizeOf(from) * sizeOf(to)
+  if (!('groups' in layer && 'kernelSize' in layer)) return 0
+  const taps = sizeOf([layer.kernelSize].flat()) / layer.groups
+  return layer.kind.startsWith('convT') ? sizeOf(from) * to[0] * taps : sizeOf(to) * from[0] * taps
 }
 
 /** Whether each node's values are the same at every step: no neuron is before it. */

@@ -99,6 +99,8 @@ export interface Convolution<S = number | Pair> extends Weighted {
   readonly stride: S
   /** Zeros added on every side. */
   readonly padding: S
+  /** Pixels from one place of the kernel to the next; absent: 1. */
+  readonly dilation?: S | undefined
   /** Equal parts of the channels that are convolved apart. */
   readonly groups: number
 }

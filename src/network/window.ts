@@ -9,6 +9,8 @@ export interface Windows {
   readonly kernelSize: Pair
   readonly stride: Pair
   readonly padding: Pair
+  /** Pixels from one place of the kernel to the next; absent: neighbours. */
+  readonly dilation?: Pair | undefined
 }
 
 /** What windows slide over, images or series; `S`: their sizes, `In`: as users write them. */
@@ -19,7 +21,7 @@ export interface Space<S extends Size, In extends Size = S> {
   expect(where: string, x: Value): void
   /** Height and width; a series has one row. */
   pair(size: S): Pair
-  windows(of: Readonly<Record<keyof Windows, S>>): Windows
+  windows(of: Readonly<Record<'kernelSize' | 'stride' | 'padding', S>>): Windows
 }
 
 /** Windows over a series as over an image of one row. */
@@ -28,6 +30,16 @@ export const windowsOfSeries: Space<number>['windows'] = ({ kernelSize, stride, 
   stride: [1, stride],
   padding: [0, padding],
 })
+
+/** A dilation as a layer keeps it: none where places of the kernel are neighbours. */
+export const dilationOf = <S extends Size>(dilation: S): { readonly dilation?: S } =>
+  [dilation].flat().every((n) => n === 1) ? {} : { dilation }
+
+/** Pixels from the first place of a kernel to its last along an axis, both included. */
+export const spanOf = ({ kernelSize, dilation }: Omit<Windows, 'stride' | 'padding'>): Pair => {
+  const along = (axis: 0 | 1): number => (kernelSize[axis] - 1) * (dilation?.[axis] ?? 1) + 1
+  return [along(0), along(1)]
+}
 
 export const images: Space<Pair, Size> = {
   size: pair,
@@ -47,13 +59,17 @@ export const series: Space<number> = {
  * Height and width of the output of sliding windows.
  * @throws SpikewasmError when a window is larger than the padded input
  */
-export function windows(where: string, x: Value, { kernelSize, stride, padding }: Windows): Pair {
+export function windows(where: string, x: Value, of: Windows): Pair {
+  const { kernelSize, stride, padding, dilation } = of
+  const span = spanOf(of)
   const sizeOf = (axis: 0 | 1): number =>
-    Math.floor((x.shape[1 + axis] + 2 * padding[axis] - kernelSize[axis]) / stride[axis]) + 1
+    Math.floor((x.shape[1 + axis] + 2 * padding[axis] - span[axis]) / stride[axis]) + 1
   const out: Pair = [sizeOf(0), sizeOf(1)]
   if (!(out[0] >= 1 && out[1] >= 1))
     fail(
-      `${where}: its kernel ${kernelSize.join('×')} is larger than the padded input of ${show(x)}`,
+      `${where}: its kernel ${kernelSize.join('×')} ` +
+        (dilation ? `with dilation ${dilation.join('×')} ` : '') +
+        `is larger than the padded input of ${show(x)}`,
     )
   return out
 }

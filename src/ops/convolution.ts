@@ -16,7 +16,7 @@ import {
 } from '../compile/tensors.js'
 import type { Buffer } from '../kernels/records/words.js'
 import { pair, type Size } from '../network/kind.js'
-import { pooling, windows } from '../network/window.js'
+import { pooling, spanOf, windows } from '../network/window.js'
 import type { OpBuilder } from './builder.js'
 import { type Planning, takes } from './op.js'
 import * as is from './options.js'
@@ -145,6 +145,8 @@ export const convShape = {
   stride: is.given<Size>(),
   /** Default 0. */
   padding: is.given<Size>(),
+  /** Pixels from one place of the kernel to the next. Default 1. */
+  dilation: is.given<Size>(),
   /** Default 1. */
   groups: is.given<number>(),
 }
@@ -209,10 +211,11 @@ export const convSizes: SizesOf = (op, options, reading = {}) => {
   checkShape(`${op}.weight`, options.weight, 'N C kH kW')
   const shape = Array.from(options.weight)
   const [N, channels, kernelH, kernelW] = shape
-  const { groups = 1, stride: by = 1, padding: around = 0 } = options
+  const { groups = 1, stride: by = 1, padding: around = 0, dilation: apart = 1 } = options
   checkInteger(`${op}.groups`, groups, 1)
   const stride = pair(`${op}.stride`, by, 1)
   const padding = pair(`${op}.padding`, around, 0)
+  const dilation = pair(`${op}.dilation`, apart, 1)
   const [padH, padW] = padding
   const inChannels = channels * groups
   if (input.C !== inChannels || N % groups !== 0)
@@ -222,19 +225,20 @@ export const convSizes: SizesOf = (op, options, reading = {}) => {
         `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
     )
   const [strideH, strideW] = usedStrides(imageOf(input), padding, stride)
-  const H = Math.floor((input.H + 2 * padH - kernelH) / strideH) + 1
-  const W = Math.floor((input.W + 2 * padW - kernelW) / strideW) + 1
+  const windows = { kernelSize: [kernelH, kernelW], stride, padding, dilation } as const
+  const [spanH, spanW] = spanOf(windows)
+  const H = Math.floor((input.H + 2 * padH - spanH) / strideH) + 1
+  const W = Math.floor((input.W + 2 * padW - spanW) / strideW) + 1
   if (!(H >= 1 && W >= 1))
     fail(
-      `${op}: a kernel of ${kernelH}×${kernelW} is larger than the padded input ` +
+      `${op}: a kernel of ${spanH}×${spanW} is larger than the padded input ` +
         `(${input.H}×${input.W}, padding ${padH}, ${padW}); make it smaller or pad more`,
     )
-  if (!(padH < kernelH && padW < kernelW))
+  if (!(padH < spanH && padW < spanW))
     fail(
-      `${op}.padding must be below the kernel's size (${kernelH}×${kernelW}), got ` +
+      `${op}.padding must be below the kernel's size (${spanH}×${spanW}), got ` +
         `${padH}, ${padW}`,
     )
-  const windows = { kernelSize: [kernelH, kernelW], stride, padding } as const
   const layer = { kind: 'conv2d', ...windows, groups, inChannels, outChannels: N } as const
   return sized(op, reads, reading, shape, layer, resized(input, { C: N, H, W }).shape)
 }

@@ -12,6 +12,7 @@ import { programOf, storedAt } from '../engine/memory/arena.js'
 import type { Session } from '../engine/session.js'
 import type { Buffer } from '../kernels/records/words.js'
 import { recurrentWeight } from '../network/cell.js'
+import type { Pair } from '../network/kind.js'
 import type { GraphNode } from '../network/trace.js'
 import { type Shape, sizeOf } from '../network/value.js'
 import { windowsOfSeries } from '../network/window.js'
@@ -75,9 +76,16 @@ interface Fan {
   readonly active: Float64Array
 }
 
-/** Fan-out of each input of a layer [out][in][kernel]; no `weight`: none of it is 0. */
+type Windowed = Pick<Conv2d, 'kernelSize' | 'stride' | 'padding' | 'dilation' | 'groups'>
+
+/**
+ * Fan-out of each input of a layer [out][in][kernel]; no `weight`: none of it is 0.
+ *
+ * @param back of a transposed one, whose weight is [in][out][kernel]
+ */
 function convFan(
-  { kernelSize, stride, padding, groups }: Omit<Conv2d, 'kind'>,
+  { kernelSize, stride, padding, dilation = [1, 1], groups }: Windowed,
+  back: boolean,
   weight: ArrayLike<number> | undefined,
   [C, H, W]: Shape,
   [out, outH, outW]: Shape,
@@ -86,8 +94,10 @@ function convFan(
   const taps = kernelH * kernelW
   const [groupIn, groupOut] = [C / groups, out / groups]
   const active = new Float64Array(C * H * W)
-  const rows = reaching(H, kernelH, stride[0], padding[0], outH)
-  const columns = reaching(W, kernelW, stride[1], padding[1], outW)
+  const along = (axis: 0 | 1) =>
+    [kernelSize[axis], stride[axis], padding[axis], dilation[axis], back] as const
+  const rows = reaching(H, outH, ...along(0))
+  const columns = reaching(W, outW, ...along(1))
   let places = 0
   for (const row of rows) for (const column of columns) places += row.length * column.length
   const nonZero = new Float64Array(taps).fill(groupOut)
@@ -95,9 +105,10 @@ function convFan(
     if (weight) {
       const group = Math.floor(c / groupIn)
       nonZero.fill(0)
-      for (let o = group * groupOut; o < (group + 1) * groupOut; o++)
-        for (let tap = 0; tap < taps; tap++)
-          if (weight[(o * groupIn + (c % groupIn)) * taps + tap] !== 0) nonZero[tap]++
+      for (let o = 0; o < groupOut; o++) {
+        const row = back ? c * groupOut + o : (group * groupOut + o) * groupIn + (c % groupIn)
+        for (let tap = 0; tap < taps; tap++) if (weight[row * taps + tap] !== 0) nonZero[tap]++
+      }
     } else if (c > 0) {
       active.copyWithin(at, 0, H * W)
       at += H * W
@@ -133,14 +144,17 @@ function recurrentFan({ data, size: numbers }: Weight, size: number): Fan {
 /** For each place along an axis the rows of the kernel that reach an output from it. */
 function reaching(
   size: number,
+  out: number,
   kernel: number,
   stride: number,
   padding: number,
-  out: number,
+  dilation: number,
+  back: boolean,
 ): number[][] {
   return Array.from({ length: size }, (_, place) =>
     Array.from({ length: kernel }, (_, k) => k).filter((k) => {
-      const to = (place + padding - k) / stride
+      const tap = k * dilation - padding
+      const to = back ? place * stride + tap : (place - tap) / stride
       return Number.isInteger(to) && to >= 0 && to < out
     }),
   )
@@ -372,9 +386,13 @@ function zerosOf({ buffer, byteOffset, length }: Float32Array): number {
 }
 
 function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
-  if (layer?.kind === 'conv2d') return convFan(layer, data, from, shape)
-  if (layer?.kind === 'conv1d')
-    return convFan({ ...layer, ...windowsOfSeries(layer) }, data, from, shape)
+  if (layer?.kind === 'conv2d' || layer?.kind === 'convTranspose2d')
+    return convFan(layer, layer.kind !== 'conv2d', data, from, shape)
+  if (layer?.kind === 'conv1d' || layer?.kind === 'convTranspose1d') {
+    const dilation: Pair = [1, layer.dilation ?? 1]
+    const windows = { ...layer, ...windowsOfSeries(layer), dilation }
+    return convFan(windows, layer.kind !== 'conv1d', data, from, shape)
+  }
   if (layer?.kind === 'linear') return fullFan(data, sizeOf(from), shape[0])
   throw new Error(`${name}: no rule how often its weights are used`)
 }

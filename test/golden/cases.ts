@@ -39,6 +39,8 @@ import {
   plain,
   series,
   seriesInput,
+  sized,
+  sizedSeries,
   smallInput,
   stabilised,
   standardised,
@@ -178,6 +180,8 @@ const small: readonly Row[] = [
   ['between neurons', between, five, { threaded: ['bptt m'] }],
   ['series', series, five, { input: seriesInput }],
   ['delayed', delayed, offline, { T: 9 }],
+  ['sized', sized, five, { threaded: ['rate m', 'bptt m'] }],
+  ['sized series', sizedSeries, five, { input: seriesInput }],
   ['surrogate atan', () => plain({ surrogate: 'atan', alpha: 3 }), [...both, 'ottt'], {}],
   ...surrogates.map(
     (surrogate): Row => [

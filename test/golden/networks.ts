@@ -262,6 +262,23 @@ export const delayed = (): Block =>
     { delays: () => delay([0, 1, 2, 3, 0, 1]) },
   )
 
+/** Kernels with taps apart, transposed ones, images of another size. */
+export const sized = (): Block =>
+  chain(
+    'conv 12 3 dilation=2 padding=2 bias=false, norm, lif, conv 6 2 dilation=2x3 groups=2, lif vThreshold=0.5, ' +
+      'transposed 9 3 stride=2 padding=1 outputPadding=1x0 groups=3, norm, lif, ' +
+      'upsample scale=1.5, conv 5 3 stride=2, lif, ' +
+      'transposed 5 2 stride=2 dilation=2, lif vThreshold=0.25, upsample size=5x4 mode=bilinear, flatten, linear 5',
+  )
+
+/** The same of a series, of `seriesInput`. */
+export const sizedSeries = (): Block =>
+  netOf(
+    seriesInput,
+    'conv 6 3 dilation=2, lif, transposed 4 4 stride=2 padding=1, lif, ' +
+      'upsample scale=0.75 mode=linear alignCorners=true, lif, flatten, linear 5',
+  )
+
 export const seriesInput = [3, 15] as const
 /** A series, of `seriesInput`. */
 export const series = (): Block =>

@@ -18,7 +18,6 @@ import { optimizerNames } from '../../src/compile/optimizer-kind.js'
 import { cellTypes } from '../../src/network/cell.js'
 import { layerKinds } from '../../src/network/kind.js'
 import { type Graph, trace } from '../../src/network/trace.js'
-import { imageShape } from '../../src/network/value.js'
 import { cases } from '../golden/cases.js'
 import { lossMakers, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
@@ -75,7 +74,7 @@ test('golden trainings have every layer, method, optimizer, loss and surrogate',
     const loss = (options.loss ?? training.loss)?.kind ?? 'crossEntropy'
     const optimizer = training.optimizer?.kind ?? 'sgd'
     const all = { mode: `${method} ${stepMode}`, loss, optimizer }
-    return [...layersIn(trace(network(), imageShape(input))), ...Object.entries(all)]
+    return [...layersIn(trace(network(), input)), ...Object.entries(all)]
   })
   expectAll(drawn.flat(), { ...both, optimizer: optimizerNames })
 })

@@ -53,6 +53,8 @@ const rows: Readonly<Record<string, Row>> = {
   batchNorm2d: { args: [3] },
   conv1d: { args: [4, 6, 3], options: [{}, { groups: 2, standardise: true }] },
   conv2d: { args: [4, 6, 3], options: [{}, { groups: 2, standardise: true }] },
+  convTranspose1d: { args: [4, 6, 3], options: [{}, { groups: 2, stride: 3, outputPadding: 1 }] },
+  convTranspose2d: { args: [4, 6, 3], options: [{}, { groups: 2, stride: 3, outputPadding: 1 }] },
   cubaLif: { options: [{}, { vThreshold: [1, 2], learn: ['tauSyn', 'vThreshold'] }] },
   delay: { args: [1], plain: true },
   dropout: { args: [0.5], plain: true },
@@ -81,6 +83,7 @@ const rows: Readonly<Record<string, Row>> = {
   sumPool1d: windows,
   sumPool2d: windows,
   timeMean: none,
+  upsample: { options: [{ scale: 2 }, { size: 3, mode: 'bilinear', alignCorners: true }] },
 
   adam: { options: [{}, { groups: [{ params: 'a', lr: 1 }] }] },
   adamW: {},

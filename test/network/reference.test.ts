@@ -10,7 +10,7 @@ import {
   type StateDict,
 } from '../../src/index.js'
 import { checkCase, checkGradients, compileCase, makeCase } from '../support/case.js'
-import { groupedChains, mixedChains, plainChains } from '../support/chains.js'
+import { groupedChains, mixedChains, plainChains, sizedChains } from '../support/chains.js'
 import { isLong, ofLong } from '../support/long.js'
 import { labels, slopeAt, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
@@ -21,7 +21,7 @@ import { offlineModes, surrogateNames } from '../support/tables.js'
 
 const seed = Number(process.env.SEED ?? 11)
 
-const chains = { ...plainChains, ...groupedChains, ...mixedChains }
+const chains = { ...plainChains, ...groupedChains, ...mixedChains, ...sizedChains }
 for (const [i, [name, { layers, input, modes }]] of Object.entries(chains).entries())
   for (const [j, [method, stepMode]] of modes.entries()) {
     // Each network and each method has images and frames; layers between neurons have both.

@@ -79,6 +79,7 @@ function convolved({ random, floats }: Draw, sizes: readonly number[]): Drawn {
     sizes.map(() => integer(random, least, most))
   const groups = one(random, [1, 2])
   const [kernel, stride, padding] = [each(1, 3), each(1, 2), each(0, 1)]
+  const dilation = each(1, 2)
   const list = (values: readonly number[]): Tree =>
     sizes.length === 1 ? alone(values[0]) : whole(...values)
   return {
@@ -87,14 +88,17 @@ function convolved({ random, floats }: Draw, sizes: readonly number[]): Drawn {
       weight: floats([6, 4 / groups, ...kernel], -1, 1),
       stride: list(stride),
       padding: list(padding),
-      dilation: list(sizes.map(() => 1)),
+      dilation: list(dilation),
       groups: alone(groups),
       bias: floats([6], -1, 1),
     },
     input: [4, ...sizes],
     output: [
       6,
-      ...sizes.map((n, i) => Math.floor((n + 2 * padding[i] - kernel[i]) / stride[i]) + 1),
+      ...sizes.map((n, i) => {
+        const span = dilation[i] * (kernel[i] - 1) + 1
+        return Math.floor((n + 2 * padding[i] - span) / stride[i]) + 1
+      }),
     ],
   }
 }
@@ -208,6 +212,9 @@ const refused: Partial<Record<api.Layer['kind'] | 'add' | 'concat', true>> = {
   stabilizedLif: true,
   timeMean: true,
   concat: true,
+  convTranspose1d: true,
+  convTranspose2d: true,
+  upsample: true,
 }
 /** A method that has the kind. */
 const modeOf = (kind: string): [api.Method, api.StepMode] =>

@@ -99,8 +99,17 @@ export class PackageNode {
 export const equal = (a: Sizes | undefined, b: Sizes | undefined): boolean =>
   a !== undefined && b !== undefined && a.length === b.length && a.every((n, i) => n === b[i])
 
-const windows = (input: Sizes, padding: Sizes, kernel: Sizes, stride: Sizes): Sizes =>
-  input.map((n, i) => Math.floor((n + 2 * padding[i] - kernel[i]) / stride[i]) + 1)
+const windows = (
+  input: Sizes,
+  padding: Sizes,
+  kernel: Sizes,
+  stride: Sizes,
+  dilation: Sizes = kernel.map(() => 1),
+): Sizes =>
+  input.map((n, i) => {
+    const span = dilation[i] * (kernel[i] - 1) + 1
+    return Math.floor((n + 2 * padding[i] - span) / stride[i]) + 1
+  })
 
 function convolution(dimensions: 1 | 2): Kind {
   return {
@@ -108,13 +117,14 @@ function convolution(dimensions: 1 | 2): Kind {
     types(node, rules) {
       const input = dimensions === 1 ? [node.scalar('input_shape')] : node.list('input_shape')
       const [outputs, inputs, ...kernel] = node.shape('weight')
-      if (node.each('dilation', dimensions).some((n) => n !== 1)) throw new Error('dilation')
-      const [stride, padding] = ['stride', 'padding'].map((key) => node.each(key, dimensions))
+      const [stride, padding, dilation] = ['stride', 'padding', 'dilation'].map((key) =>
+        node.each(key, dimensions),
+      )
       const exact = rules === 'definition'
       const sides = exact ? kernel : kernel.map(() => kernel[0])
       return {
         input: [inputs * (exact ? node.scalar('groups') : 1), ...input],
-        output: [outputs, ...windows(input, padding, sides, stride)],
+        output: [outputs, ...windows(input, padding, sides, stride, dilation)],
       }
     },
   }

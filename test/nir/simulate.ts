@@ -40,7 +40,10 @@ function windows(node: NirNode, { shape, data }: Signal, weight: Signal, bias?: 
   const [N, groupIn, ...sides] = weight.shape
   const kernel = pair(sides, 1)
   const same = node.fields.get('padding')?.kind === 'texts'
-  const padding = same ? kernel.map((k) => (k - 1) / 2) : pair(arrayOf(node, 'padding').data, 0)
+  const apart = node.fields.has('dilation') ? arrayOf(node, 'dilation').data : sides.map(() => 1)
+  const dilation = pair(apart, 1)
+  const around = kernel.map((k, i) => (dilation[i] * (k - 1)) / 2)
+  const padding = same ? around : pair(arrayOf(node, 'padding').data, 0)
   const convolution = {
     T: 1,
     timed: false,
@@ -53,6 +56,7 @@ function windows(node: NirNode, { shape, data }: Signal, weight: Signal, bias?: 
     groups: C / groupIn,
     stride: pair(arrayOf(node, 'stride').data, 1),
     padding: padding as [number, number],
+    dilation,
   }
   const { outH, outW } = shapesOf(convolution)
   const out = forwardReference(convolution, data, weight.data, bias)

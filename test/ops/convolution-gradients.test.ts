@@ -79,6 +79,22 @@ inputGradient(
   { algorithm: 'winograd', some: 0.1 },
 )
 inputGradient('winograd stride', 'WinogradStrideKernels WinogradStrideGradient', halved)
+const apart = { dilation: [1, 3], stride: [1, 3], H: [1, 9], W: [1, 9] } as const
+const ofDirect = { algorithm: 'direct' }
+const kernels = 'TransposeWeight ConvInputGradient'
+inputGradient('dilated', kernels, { ...direct, T: [1, 5], ...apart }, ofDirect)
+inputGradient(
+  'dilated by groups',
+  'GroupedTranspose GroupedInputGradient',
+  { groups, ...apart },
+  byGroups,
+)
+inputGradient(
+  'dilated depthwise',
+  'GroupedInputGradient',
+  { groups: depthwise, ...apart },
+  byGroups,
+)
 inputGradient('grouped', 'GroupedTranspose GroupedInputGradient', { T: [1, 5], groups })
 inputGradient('depthwise', 'GroupedInputGradient', { T: [1, 5], groups: depthwise }, byGroups)
 inputGradient(
@@ -127,8 +143,8 @@ function weightGradient(
 }
 
 weightGradient('direct', 'ConvWeightGradient', direct)
-const ofDirect = { algorithm: 'direct' }
 weightGradient('direct through time', 'ConvWeightGradient', { ...direct, T: [1, 9] }, ofDirect)
+weightGradient('dilated', 'ConvWeightGradient', { ...direct, T: [1, 5], ...apart }, ofDirect)
 const long = { T: [8, 9], B: [2, 3], H: [8, 9], W: [8, 9], C: [1, 5], N: [1, 9] } as const
 const lines = { ...long, kernel: [1, 3], stride: [1, 1], same: true } as const
 const inSplits = { ...ofDirect, some: 0.05 }
@@ -155,6 +171,13 @@ weightGradient(
   { algorithm: 'winograd', some: 0.01 },
 )
 weightGradient('grouped', 'GroupedWeightGradient', { T: [1, 5], groups })
+weightGradient('dilated by groups', 'GroupedWeightGradient', { groups, ...apart }, byGroups)
+weightGradient(
+  'dilated depthwise',
+  'GroupedWeightGradient',
+  { groups: depthwise, ...apart },
+  byGroups,
+)
 weightGradient(
   'grouped in splits',
   'GroupedWeightGradient ReduceSplits',

@@ -66,6 +66,9 @@ function forward(
 const floats = { read: readFloats }
 const wide = { C: [1, 20], N: [1, 36], kernel: [1, 5], stride: [1, 3] } as const
 forward('direct', 'ConvDense', wide, floats)
+const apart = { dilation: [1, 3] } as const
+const byRows = { ...floats, algorithm: 'direct' }
+forward('dilated', 'ConvDense', { ...wide, ...apart, stride: [1, 2] }, byRows)
 const few = { B: [1, 2], C: [1, 4], N: [5, 12], H: [12, 14], W: [12, 14] } as const
 forward('narrow', 'ConvNarrow', { ...few, kernel: [3, 4], same: true, stride: [1, 1] }, floats)
 const groups = { count: [2, 5], C: [1, 5], N: [1, 6] } as const
@@ -73,6 +76,13 @@ forward('grouped', 'GroupedForward', { groups }, floats)
 const depthwise = { count: [2, 20], C: [1, 1], N: [1, 1] } as const
 const byGroups = { algorithm: 'grouped' }
 forward('depthwise', 'GroupedForward', { groups: depthwise }, { ...floats, ...byGroups })
+forward('dilated by groups', 'GroupedForward', { groups, ...apart }, { ...floats, ...byGroups })
+forward(
+  'dilated depthwise',
+  'GroupedForward',
+  { groups: depthwise, ...apart },
+  { ...floats, ...byGroups },
+)
 
 const summed = { read: readSummed }
 forward('lists', 'SpikeLists SpikeConv', { T: [1, 16], ...wide })
@@ -86,6 +96,8 @@ forward('products', 'Materialise ConvDense', { C: [4, 9] }, summed)
 const full = { T: [4, 12, 4], same: true, kernel: [1, 3, 2], B: [1, 2] } as const
 forward('grouped', 'GroupedSpikes', { ...full, groups: { ...groups, count: [2, 4], N: [5, 8] } })
 forward('depthwise', 'GroupedSpikes', { ...full, groups: depthwise }, byGroups)
+const eachApart = { groups: { ...groups, count: [2, 4], N: [5, 8] }, dilation: [2, 3] } as const
+forward('dilated by groups', 'GroupedSpikes', { ...full, ...eachApart }, byGroups)
 const two = { count: [2, 2], C: [10, 12], N: [14, 16] } as const
 forward(
   'few groups as one',

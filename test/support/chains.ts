@@ -81,6 +81,42 @@ export const groupedChains = chainsOf(
   { 'pools and currents before groups': ['ottt'] },
 )
 
+/** Convolutions whose taps are apart, transposed ones, and images of another size. */
+export const sizedChains = chainsOf(
+  {
+    dilated: `3x9x8: conv 6 3 dilation=2 padding=2, norm, lif, conv 20 3x2 dilation=2x3 stride=2x1,
+      lif, avgPool2d 1x2, conv 5 2 dilation=3x1 padding=2x0, lif, flatten, linear 4`,
+    'dilated by groups': `4x8x9: conv 16 3 dilation=2 padding=1x2 groups=4 standardise=true, lif,
+      conv 12 2x3 dilation=3x2 groups=2, lif, conv 12 2 dilation=2 groups=12, lif, flatten,
+      linear 3`,
+    'dilated series': `3x19: conv 6 4 dilation=3 padding=2, lif, conv 5 3 dilation=2 stride=2, lif,
+      flatten, linear 4`,
+    transposed: `3x4x5: conv 6 3 padding=1, lif, transposed 17 3 stride=2 padding=1 outputPadding=1,
+      norm, lif, transposed 5 2x3 stride=1x2 bias=false, lif vThreshold=0.5, flatten, linear 4`,
+    'transposed by groups': `4x4x3: transposed 8 3 stride=2 groups=2, lif,
+      transposed 12 2 stride=3x1 padding=1x0 outputPadding=2x0 groups=4, lif,
+      transposed 12 3 padding=1 groups=12, lif, flatten, linear 3`,
+    'transposed, dilated, behind currents': `2x3x4: transposed 5 3x2 dilation=2x3 outputPadding=1x2,
+      transposed 4 3 stride=2 padding=4, lif, avgPool2d 2, transposed 9 1 stride=2, lif, flatten,
+      linear 4`,
+    'transposed series': `3x7: conv 5 2, lif, transposed 6 4 stride=3 padding=2 outputPadding=1 bias=false, norm,
+      lif, transposed 4 3 dilation=2 outputPadding=1 groups=2, lif, flatten, linear 4`,
+    'repeated pixels': `2x3x4: conv 5 2 padding=1, lif, upsample scale=2x1.5, lif vThreshold=0.5,
+      upsample size=7x5, conv 6 3, lif, flatten, linear 4`,
+    'between pixels': `2x4x5: upsample scale=2 mode=bilinear, conv 6 3 padding=1, lif,
+      upsample size=5x13 mode=bilinear alignCorners=true, conv 5 2, lif, flatten, linear 4`,
+    'between places of a series': `3x7: conv 5 2, lif, upsample scale=2.5 mode=linear, conv 6 3, lif,
+      flatten, linear 4`,
+  },
+  usualModes,
+  {
+    'transposed, dilated, behind currents': ['ottt'],
+    'repeated pixels': ['ottt'],
+    'between pixels': ['ottt'],
+    'between places of a series': ['ottt'],
+  },
+)
+
 /** Layers between neurons. */
 export const mixedChains = chainsOf(
   {

@@ -36,6 +36,7 @@ export function layersOf(input: InputShape, text: string, own: Own = {}): api.La
     const features = shape.reduce((a, b) => a * b, 1)
     const [name, ...args] = {
       conv: [`conv${axes}`, shape[0], ...given],
+      transposed: [`convTranspose${axes}`, shape[0], ...given],
       norm: [`batchNorm${flat ? '1d' : axes}`, flat ? features : shape[0]],
       linear: ['linear', features, ...given],
       groupNorm: ['groupNorm', given[0], shape[0]],

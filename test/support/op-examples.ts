@@ -85,6 +85,8 @@ const rows: readonly (readonly [name: string, options: object])[] = [
   ['sum', { shape: [5] }],
   ['scale', { input, factor: [1, 2, 3, 4, 5] }],
   ['adaptiveAvgPool2d', { input, outputSize: [4, 5] }],
+  ['upsample', { input, scale: 1.5 }],
+  ['upsampleBackward', { input, size: 4, mode: 'bilinear' }],
   ['adaptiveAvgPool2dBackward', { input, outputSize: [4, 5] }],
   ['groupNorm', { input, groups: 5 }],
   ['groupNormBackward', { input, groups: 1 }],

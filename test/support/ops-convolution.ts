@@ -14,7 +14,10 @@ export interface ConvCase {
   readonly kernel: readonly [number, number]
   readonly stride: readonly [number, number]
   readonly padding: readonly [number, number]
+  readonly dilation?: readonly [number, number]
   readonly groups: number
+  /** Height and width of the output, where it has fewer than fit. */
+  readonly out?: readonly [number, number]
 }
 
 /** From … to, in steps of 1 or of a third number. */
@@ -30,6 +33,7 @@ export interface ConvLimits {
   readonly W?: Range
   readonly kernel?: Range
   readonly stride?: Range
+  readonly dilation?: Range
   /** Padding kernel / 2, rounded down, instead of any. */
   readonly same?: boolean
   /** How many, and the channels of each, instead of C and N. */
@@ -47,14 +51,20 @@ export function randomConv(r: RandomShapes, limits: ConvLimits = {}): ConvCase {
   const groups = limits.groups ? from(limits.groups.count) : 1
   const image = [from(H), from(W)] as const
   const axis = (size: number) => {
-    const k = from(kernel)
+    const taps = from(kernel)
+    const dilation = limits.dilation ? from(limits.dilation) : 1
+    const k = (taps - 1) * dilation + 1
     const least = Math.max(0, Math.ceil((k - size) / 2))
     const padding = limits.same ? Math.floor(k / 2) : int(Math.min(least, k - 1), k - 1)
-    return [size + 2 * padding < k ? Math.min(size, k) : k, from(limits.stride ?? [1, 2]), padding]
+    return [taps, from(limits.stride ?? [1, 2]), padding, dilation]
   }
   const [down, across] = [axis(image[0]), axis(image[1])]
   const pair = (i: number): [number, number] => [down[i], across[i]]
-  const padding = pair(2).map((p, i) => Math.min(p, pair(0)[i] - 1)) as [number, number]
+  const dilation = pair(3)
+  const padding = pair(2).map((p, i) => Math.min(p, (pair(0)[i] - 1) * dilation[i])) as [
+    number,
+    number,
+  ]
   return {
     T: limits.T ? from(limits.T) : 1,
     timed,
@@ -66,6 +76,7 @@ export function randomConv(r: RandomShapes, limits: ConvLimits = {}): ConvCase {
     kernel: pair(0),
     stride: pair(1),
     padding,
+    ...(limits.dilation && { dilation }),
     groups,
   }
 }
@@ -82,11 +93,16 @@ export function linearCase(r: RandomShapes, mostSteps: number) {
   return { c, shapes: { input, weight: [N, C * H * W] } }
 }
 
+const outSizes = ({ H, W, kernel, stride, padding, dilation = [1, 1], out }: ConvCase): Pair => {
+  if (out) return out
+  const span = (i: 0 | 1): number => (kernel[i] - 1) * dilation[i] + 1
+  return [outSize(H, span(0), stride[0], padding[0]), outSize(W, span(1), stride[1], padding[1])]
+}
+
 /** What sizes follow from a case, and its options. */
 export function shapesOf(c: ConvCase) {
-  const { T, timed, B, C, H, W, N, kernel, stride, padding, groups } = c
-  const outH = outSize(H, kernel[0], stride[0], padding[0])
-  const outW = outSize(W, kernel[1], stride[1], padding[1])
+  const { T, timed, B, C, H, W, N, kernel, stride, padding, dilation, groups } = c
+  const [outH, outW] = outSizes(c)
   const time = timed ? [T] : []
   return {
     outH,
@@ -96,6 +112,7 @@ export function shapesOf(c: ConvCase) {
       weight: [N, C / groups, ...kernel],
       stride,
       padding,
+      ...(dilation && { dilation }),
       groups,
     },
     output: [B, ...time, N, outH, outW],
@@ -112,13 +129,14 @@ export function shapesOf(c: ConvCase) {
  * @param want skips outputs of which nothing is wanted
  */
 function eachRun(
-  { T, B, C, H, W, N, kernel, stride, padding, groups }: ConvCase,
+  of: ConvCase,
   visit: (y: number, w: number, x: number, count: number) => void,
   want: (y: number) => boolean = () => true,
 ): void {
+  const { T, B, C, H, W, N, kernel, stride, padding, dilation = [1, 1], groups } = of
   const [kH, kW] = kernel
-  const outH = outSize(H, kH, stride[0], padding[0])
-  const outW = outSize(W, kW, stride[1], padding[1])
+  const [outH, outW] = outSizes(of)
+  const isApart = dilation[1] > 1
   const [groupIn, groupOut] = [C / groups, N / groups]
   let y = 0
   for (let bt = 0; bt < B * T; bt++)
@@ -131,13 +149,18 @@ function eachRun(
           const column = j * stride[1] - padding[1]
           const first = Math.max(0, -column)
           const count = Math.min(kW, W - column) - first
-          if (count <= 0) continue
+          if (!isApart && count <= 0) continue
           for (let c = 0; c < groupIn; c++)
             for (let p = 0; p < kH; p++) {
-              const row = i * stride[0] + p - padding[0]
+              const row = i * stride[0] + p * dilation[0] - padding[0]
               if (row < 0 || row >= H) continue
-              const w = ((n * groupIn + c) * kH + p) * kW + first
-              visit(y, w, ((firstChannel + c) * H + row) * W + column + first, count)
+              const w = ((n * groupIn + c) * kH + p) * kW
+              const line = ((firstChannel + c) * H + row) * W
+              if (!isApart) visit(y, w + first, line + column + first, count)
+              for (let q = 0; isApart && q < kW; q++) {
+                const x = column + q * dilation[1]
+                if (x >= 0 && x < W) visit(y, w + q, line + x, 1)
+              }
             }
         }
     }

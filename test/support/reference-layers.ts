@@ -1,24 +1,30 @@
 /** Layers of `reference.ts` between neurons, in float64. */
-import type { Delay, Layer, Scale } from '../../src/index.js'
+import type { Delay, Layer, Scale, Upsample } from '../../src/index.js'
 
 type Tensor = Float64Array
 type Shape = readonly [number, number, number]
 type Pair = readonly [number, number]
 
 /** The windows of a layer that has such; those of a series are of one row. */
-export function windowOf(
-  layer: Layer,
-): { kernelSize: Pair; stride: Pair; padding: Pair } | undefined {
+export function windowOf(layer: Layer) {
   if (!('kernelSize' in layer)) return undefined
   const { kernelSize, stride, padding } = layer
   const both = (n: number | Pair, row: number): Pair => (typeof n === 'number' ? [row, n] : n)
-  return { kernelSize: both(kernelSize, 1), stride: both(stride, 1), padding: both(padding, 0) }
+  const dilation = 'dilation' in layer ? layer.dilation : undefined
+  return {
+    kernelSize: both(kernelSize, 1),
+    stride: both(stride, 1),
+    padding: both(padding, 0),
+    dilation: both(dilation ?? [1, 1], 1),
+    outputPadding: both('outputPadding' in layer ? layer.outputPadding : [0, 0], 0),
+  }
 }
 
 /** Shape of the output of a layer without windows. */
 export function shapeOf(layer: Layer, [c, h, w]: Shape): Shape {
   if (layer.kind === 'adaptiveAvgPool1d') return [c, 1, layer.outputSize]
   if (layer.kind === 'adaptiveAvgPool2d') return [c, ...layer.outputSize]
+  if (layer.kind === 'upsample') return [c, ...upsampledSize(layer, [h, w])]
   return [c, h, w]
 }
 
@@ -38,6 +44,39 @@ export function adaptiveTaps([, h, w]: Shape, [, oh, ow]: Shape) {
           taps.push({ out: oy * ow + ox, input: y * w + x, share: 1 / (ys.length * xs.length) })
     }
   return taps
+}
+
+/** Height and width behind it; an image of one row stands for a series, which has one size. */
+function upsampledSize({ size, scale }: Upsample, [h, w]: Pair): Pair {
+  if (typeof size === 'number') return [h === 1 ? 1 : size, size]
+  if (size) return [size[0], size[1]]
+  const [down, across] = [scale as Pair | number].flat()
+  return [
+    h === 1 && across === undefined ? 1 : Math.floor(h * down),
+    Math.floor(w * (across ?? down)),
+  ]
+}
+
+/** What each output of an upsampling reads, with its share: a tent about its place. */
+export function upsampleTaps(layer: Upsample, [, h, w]: Shape, [, oh, ow]: Shape) {
+  const axis = (from: number, to: number, scale: number | undefined): number[][] =>
+    Array.from({ length: to }, (_, o) => {
+      const step = scale === undefined || to === from ? from / to : 1 / scale
+      const between = layer.alignCorners ? (o * (from - 1)) / (to - 1 || 1) : (o + 0.5) * step - 0.5
+      const isNear = layer.mode === 'nearest'
+      const place = isNear ? Math.floor(o * step + 1e-9) : Math.max(0, between)
+      const at = Math.min(from - 1, place)
+      return Array.from({ length: from }, (_, i) => Math.max(0, 1 - Math.abs(at - i)))
+    })
+  const scales = layer.scale === undefined ? [] : [layer.scale].flat()
+  const [rows, columns] = [axis(h, oh, scales[0]), axis(w, ow, scales[1] ?? scales[0])]
+  return rows.flatMap((ofRow, oy) =>
+    columns.flatMap((ofColumn, ox) =>
+      ofRow.flatMap((a, y) =>
+        ofColumn.map((b, x) => ({ out: oy * ow + ox, input: y * w + x, share: a * b })),
+      ),
+    ),
+  )
 }
 
 /** The factor of an element [B][C][H][W]. */

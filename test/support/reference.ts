@@ -43,6 +43,7 @@ import {
   sampleNormBackward,
   sampleNormForward,
   shapeOf,
+  upsampleTaps,
   windowOf,
 } from './reference-layers.js'
 
@@ -134,22 +135,28 @@ function outputShape(layer: Layer, from: Shape): Shape {
   const window = windowOf(layer)
   if (layer.kind === 'linear') return [layer.outFeatures, 1, 1]
   if (!window) return shapeOf(layer, from)
-  const size = (n: number, i: 0 | 1): number =>
-    outSize(n, window.kernelSize[i], window.stride[i], window.padding[i])
+  const { kernelSize, stride, padding, dilation, outputPadding } = window
+  const size = (n: number, i: 0 | 1): number => {
+    const span = (kernelSize[i] - 1) * dilation[i] + 1
+    if (!layer.kind.startsWith('convTranspose')) return outSize(n, span, stride[i], padding[i])
+    return (n - 1) * stride[i] - 2 * padding[i] + span + outputPadding[i]
+  }
   const channels = 'outChannels' in layer ? layer.outChannels : from[0]
   return [channels, size(from[1], 0), size(from[2], 1)]
 }
 
 /**
  * A convolution, a linear layer, whose window is its whole input, or a pool, whose channels are
- * groups of their own.
+ * groups of their own. Of a transposed convolution, that from its output to its input.
  */
 export function convOf({ layer, from, to }: Omit<Node, 'name'>, B: number): ConvCase {
-  const [[C, H, W], [N]] = [from, to]
-  const whole = { kernelSize: [H, W], stride: [1, 1], padding: [0, 0] } as const
-  const { kernelSize: kernel, stride, padding } = windowOf(layer) ?? whole
+  const isTransposed = layer.kind.startsWith('convTranspose')
+  const [[C, H, W], [N, ...out]] = isTransposed ? [to, from] : [from, to]
+  const whole = { kernelSize: [H, W], stride: [1, 1], padding: [0, 0], dilation: [1, 1] } as const
+  const { kernelSize: kernel, stride, padding, dilation } = windowOf(layer) ?? whole
   const groups = 'groups' in layer ? layer.groups : layer.kind === 'linear' ? 1 : C
-  return { ...{ T: 1, timed: false, B, C, H, W, N }, ...{ kernel, stride, padding, groups } }
+  const window = { kernel, stride, padding, dilation, groups, out }
+  return { ...{ T: 1, timed: false, B, C, H, W, N }, ...window }
 }
 
 /**
@@ -225,7 +232,10 @@ class Reference {
 
   convForward(node: Node, x: Tensor): Tensor {
     const c = convOf(node, this.options.batch)
-    return forwardReference(c, x, this.weight(node), this.state[`${node.name}.bias`])
+    const bias = this.state[`${node.name}.bias`]
+    if (!isTransposed(node)) return forwardReference(c, x, this.weight(node), bias)
+    const out = inputGradientReference(c, this.weight(node), x)
+    return out.map((v, i) => v + (bias?.[this.channel(node, i)] ?? 0))
   }
 
   /**
@@ -236,7 +246,9 @@ class Reference {
     const c = convOf(node, this.options.batch)
     const bias = `${node.name}.bias`
     if (this.state[bias]) delta.forEach((d, i) => void this.add(bias, this.channel(node, i), d))
-    this.addWeightGradient(node, weightGradientReference(c, x, delta))
+    const [read, given] = isTransposed(node) ? [delta, x] : [x, delta]
+    this.addWeightGradient(node, weightGradientReference(c, read, given))
+    if (isTransposed(node)) return forwardReference(c, delta, this.weight(node))
     return inputGradientReference(c, this.weight(node), delta)
   }
 
@@ -263,22 +275,22 @@ class Reference {
   }
 
   poolForward(node: Node, x: Tensor): Tensor {
-    if (!node.layer.kind.startsWith('adaptive')) {
+    if (!hasTaps(node)) {
       const c = convOf(node, this.options.batch)
       return forwardReference(c, x, this.shares(node))
     }
     const out = new Float64Array(this.options.batch * product(node.to))
-    this.eachAdaptiveTap(node, (o, i, share) => {
+    this.eachTap(node, (o, i, share) => {
       out[o] += x[i] * share
     })
     return out
   }
 
   poolBackward(node: Node, delta: Tensor): Tensor {
-    if (!node.layer.kind.startsWith('adaptive'))
+    if (!hasTaps(node))
       return inputGradientReference(convOf(node, this.options.batch), this.shares(node), delta)
     const out = new Float64Array(this.options.batch * product(node.from))
-    this.eachAdaptiveTap(node, (o, i, share) => {
+    this.eachTap(node, (o, i, share) => {
       out[i] += delta[o] * share
     })
     return out
@@ -291,11 +303,11 @@ class Reference {
     return new Float64Array(C * size).fill(node.layer.kind.startsWith('avg') ? 1 / size : 1)
   }
 
-  private eachAdaptiveTap(
-    { from, to }: Node,
+  private eachTap(
+    { layer, from, to }: Node,
     visit: (out: number, input: number, share: number) => void,
   ): void {
-    const taps = adaptiveTaps(from, to)
+    const taps = layer.kind === 'upsample' ? upsampleTaps(layer, from, to) : adaptiveTaps(from, to)
     for (let plane = 0; plane < this.options.batch * from[0]; plane++)
       for (const { out, input, share } of taps)
         visit(plane * to[1] * to[2] + out, plane * from[1] * from[2] + input, share)
@@ -572,6 +584,12 @@ class Reference {
 const isBatchNorm = ({ layer }: Node): boolean =>
   layer.kind === 'batchNorm2d' || layer.kind === 'batchNorm1d'
 
+const isTransposed = ({ layer }: Node): boolean => layer.kind.startsWith('convTranspose')
+
+/** Whether a layer reads shares of pixels by a list. */
+const hasTaps = ({ layer: { kind } }: Node): boolean =>
+  kind.startsWith('adaptive') || kind === 'upsample'
+
 const isSampleNorm = ({ layer }: Node): boolean =>
   layer.kind === 'groupNorm' || layer.kind === 'layerNorm'
 
@@ -581,6 +599,8 @@ function forwardStep(r: Reference, node: Node, x: Tensor): Tensor {
   switch (layer.kind) {
     case 'conv1d':
     case 'conv2d':
+    case 'convTranspose1d':
+    case 'convTranspose2d':
     case 'linear':
       return r.convForward(node, x)
     case 'avgPool1d':
@@ -589,6 +609,7 @@ function forwardStep(r: Reference, node: Node, x: Tensor): Tensor {
     case 'sumPool2d':
     case 'adaptiveAvgPool1d':
     case 'adaptiveAvgPool2d':
+    case 'upsample':
       return r.poolForward(node, x)
     case 'groupNorm':
     case 'layerNorm':
@@ -607,6 +628,8 @@ function backwardStep(r: Reference, node: Node, x: Tensor, delta: Tensor): Tenso
   switch (layer.kind) {
     case 'conv1d':
     case 'conv2d':
+    case 'convTranspose1d':
+    case 'convTranspose2d':
     case 'linear':
       return r.convBackward(node, x, delta)
     case 'avgPool1d':
@@ -615,6 +638,7 @@ function backwardStep(r: Reference, node: Node, x: Tensor, delta: Tensor): Tenso
     case 'sumPool2d':
     case 'adaptiveAvgPool1d':
     case 'adaptiveAvgPool2d':
+    case 'upsample':
       return r.poolBackward(node, delta)
     case 'groupNorm':
     case 'layerNorm': {
@@ -768,11 +792,8 @@ function online(
       } else {
         // Behind the first neurons: â_t = λ â_{t−1} + s_t, with their λ.
         const decay = lambda
-        if (
-          method === 'ottt' &&
-          decay !== undefined &&
-          (layer.kind === 'conv1d' || layer.kind === 'conv2d' || layer.kind === 'linear')
-        ) {
+        const weighs = layer.kind === 'linear' || layer.kind.startsWith('conv')
+        if (method === 'ottt' && decay !== undefined && weighs) {
           const before = traces[i]
           record.x = x.map((v, k) => v + (before ? decay * before[k] : 0))
           traces[i] = record.x

@@ -114,6 +114,12 @@ export const chains: Readonly<Record<string, Chain>> = {
     methods: ['rate', 'bptt'],
     options: { frames: true },
   },
+  'images of another size': {
+    input: [3, 5, 4],
+    text: `conv 4 3 padding=2 dilation=2, lif, upsample size=7x9 mode=bilinear,
+      transposed 4 2 stride=2 padding=1, conv 5 3 dilation=2 stride=4, lif, flatten, linear 4`,
+    methods: ['rate', 'bptt'],
+  },
   cells: {
     input: [2, 7, 3],
     text: `conv 6 3 padding=1, learns, avgPool2d 2, conv 5 1, hears, flatten, linear 4,

@@ -20,7 +20,13 @@ import { expectRefusals } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
-import { averages, type ConvCase, forwardReference, outSize } from '../support/ops-convolution.js'
+import {
+  averages,
+  type ConvCase,
+  forwardReference,
+  inputGradientReference,
+  outSize,
+} from '../support/ops-convolution.js'
 import { convOf } from '../support/reference.js'
 import { type CellState, cellStart, cellStep } from '../support/reference-cells.js'
 
@@ -93,8 +99,17 @@ class Simulation {
       case 'linear': {
         const c = convOf({ layer, from, to }, 1)
         const [weight, bias] = ['weight', 'bias'].map((role) => this.state[`${name}.${role}`])
-        this.count(name, c, x, weight)
+        this.count(name, (values, by) => forwardReference(c, values, by), x, weight)
         return forwardReference(c, x, weight, bias)
+      }
+      case 'convTranspose2d':
+      case 'convTranspose1d': {
+        const c = convOf({ layer, from, to }, 1)
+        const weight = this.state[`${name}.weight`]
+        this.count(name, (values, by) => inputGradientReference(c, by, values), x, weight)
+        const bias = this.state[`${name}.bias`]
+        const pixels = to[1] * to[2]
+        return inputGradientReference(c, weight, x).map((v, i) => v + bias[Math.floor(i / pixels)])
       }
       case 'cell':
         return this.fire(layer, name, from, x)
@@ -118,11 +133,16 @@ class Simulation {
   }
 
   /** What is added up where neither factor is 0, and what would be with all of them. */
-  private count(name: string, c: ConvCase, x: Tensor, weight: Tensor): void {
+  private count(
+    name: string,
+    sum: (x: Tensor, weight: Tensor) => Tensor,
+    x: Tensor,
+    weight: Tensor,
+  ): void {
     const layer = this.layers.get(name) ?? { operations: 0, binary: true }
     this.layers.set(name, layer)
-    this.sums.dense += total(forwardReference(c, ones(x, true), ones(weight, true)))
-    layer.operations += total(forwardReference(c, ones(x), ones(weight)))
+    this.sums.dense += total(sum(ones(x, true), ones(weight, true)))
+    layer.operations += total(sum(ones(x), ones(weight)))
     if (x.some((v) => v !== 0 && Math.abs(v) !== 1)) layer.binary = false
   }
 
@@ -145,8 +165,9 @@ class Simulation {
     const [all, each] = ['weight', 'V'].map((of) => this.state[`${name}.recurrent.${of}`])
     const back = { T: 1, timed: false, B: 1, C: n, H: 1, W: 1, N: n } as const
     const one = { kernel: [1, 1], stride: [1, 1], padding: [0, 0] } as const
+    const c: ConvCase = { ...back, ...one, groups: all ? 1 : n }
     if (all ?? each)
-      this.count(name, { ...back, ...one, groups: all ? 1 : n }, spikeBefore, all ?? each)
+      this.count(name, (values, by) => forwardReference(c, values, by), spikeBefore, all ?? each)
     if (cell.vThreshold === null) return out
     const { trains } = this.sums
     if (!trains.has(name)) trains.set(name, [[]])
@@ -203,6 +224,12 @@ const cases: Readonly<Record<string, Case>> = {
       conv 5 3 padding=1 bias=true, alif tau=2 tauAdaptation=2 beta=0.5,
       conv 3 3 stride=2 padding=1 bias=true, thresholds, hears, flatten, linear 7, hearsCurrents,
       linear 6, hearsItself, linear 7, linear 4, integrator, linear 3, leakyIntegrator tau=2`,
+  },
+  'kernels apart and transposed': {
+    input: [3, 7, 6],
+    text: `conv 8 3 dilation=2 padding=1x2 groups=1 bias=true, lif tau=2,
+      transposed 12 3x2 stride=2x1 padding=1 outputPadding=1x0 dilation=1x2 groups=4 bias=true,
+      lif tau=2 vReset=0, transposed 6 2 padding=1 bias=true, lif tau=2, flatten, linear 5`,
   },
   'a threshold that follows the potentials': {
     input: [2, 5, 4],

@@ -109,7 +109,8 @@ export const directInputGradient: Strategy<InputGradient> = {
   cost: () => 1,
   emit(b, given) {
     const { name, steps } = given
-    const g = flat(given.g, steps)
+    // A bias has a number for each channel, not for each pixel.
+    const g = given.bias ? given.g : flat(given.g, steps)
     const job = { ...given, g }
     const channels = roundUp(g.inC, Dense.TransposedChannels)
     const transposed = b.buffer(`${name} transposed weight`, channels * tapsOf(g) * g.outC * 4)

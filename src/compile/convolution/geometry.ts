@@ -10,7 +10,7 @@ import { blockWidth, type Grouping, storedChannels, weightRows } from '../layout
 import type { ProgramBuilder } from '../program.js'
 import { type Shape, usedStrides } from '../tensors.js'
 
-type Sizes = Readonly<Record<SizeName, number>>
+type Sizes = Fields<typeof convShape>
 
 /**
  * A convolution, or a linear layer: one whose kernel covers its whole input. Channels are as
@@ -60,12 +60,23 @@ export function geometryOf(
   const isConv = layer.kind === 'conv2d'
   const [kernelH, kernelW] = isConv ? layer.kernelSize : [inH, inW]
   const [padH, padW] = isConv ? layer.padding : [0, 0]
+  const [dilationH, dilationW] = (isConv && layer.dilation) || [1, 1]
   const [strideH, strideW] = isConv ? usedStrides(input, [padH, padW], layer.stride) : [1, 1]
   const grouping = groupingOf(layer, inC)
   const sizes = { images, inH, inW, inC, outH, outW, outC: storedChannels(outC) }
   const window = { kernelH, kernelW, strideH, strideW, padH, padW }
-  return { ...sizes, blockWidth: blockWidth(outC), ...window, ...(grouping && { grouping }) }
+  const g = { ...sizes, blockWidth: blockWidth(outC), ...window, ...(grouping && { grouping }) }
+  // An axis of one tap has nothing to put apart.
+  return {
+    ...g,
+    ...(dilationH > 1 && kernelH > 1 && { dilationH }),
+    ...(dilationW > 1 && kernelW > 1 && { dilationW }),
+  }
 }
+
+/** Whether taps are apart: then only kernels that look at each tap by itself can run it. */
+export const isDilated = (g: Geometry): boolean =>
+  g.dilationH !== undefined || g.dilationW !== undefined
 
 export const tapsOf = (g: Geometry): number => g.kernelH * g.kernelW
 /** Inputs of one output pixel. */
@@ -111,9 +122,12 @@ export function sizesOf<S extends Schema>(
   steps = 1,
 ): Pick<Sizes, Extract<keyof S, SizeName>> {
   const named: Record<string, number> = {}
-  const sizeOf = (name: SizeName): number =>
+  const sizeOf = (name: SizeName): number | undefined =>
     name === 'kRows' ? kRowsOf(g) : name === 'steps' ? steps : g[name]
-  for (const name in convShape) if (name in schema) named[name] = sizeOf(name as SizeName)
+  for (const name in convShape) {
+    const size = name in schema ? sizeOf(name as SizeName) : undefined
+    if (size !== undefined) named[name] = size
+  }
   return named as Sizes
 }
 
@@ -165,6 +179,7 @@ function copyPays(g: Geometry): boolean {
   const [high, wide] = [g.kernelH > g.strideH, g.kernelW > g.strideW]
   const leastPixels = g.strideH * g.strideW === 1 ? 49 : 144
   return (
+    !isDilated(g) &&
     g.inC <= 8 &&
     g.outC >= 8 &&
     high &&

@@ -74,6 +74,10 @@ export const emitForwardOnFloats = (b: ProgramBuilder, job: DenseForward): void 
 export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =>
   cheapest(strategiesOf(job).inputGradient, job).emit(b, job)
 
+/** A transposed convolution: an image must give the same bits whatever runs beside it. */
+export const emitTransposed = (b: ProgramBuilder, job: InputGradient): void =>
+  (job.g.grouping ? groupedInput : directInputGradient).emit(b, job)
+
 /** The model's input has no address before a program runs. */
 const isIndirect = ({ address, indirect }: DenseInput): boolean =>
   indirect || typeof address === 'number'

@@ -17,6 +17,7 @@ import {
   emitSized,
   flat,
   type Geometry,
+  isDilated,
   kRowsOf,
   outputBytes,
   splitImages,
@@ -111,9 +112,9 @@ function chooseGrid(g: Geometry, steps: number): PatternGrid {
   return grid(1, Math.ceil(pixels / strips))
 }
 
-/** Whether 16 bits can number the rows of the smallest grid. */
+/** Whether 16 bits can number the rows of the smallest grid, which has neighbours alone. */
 export function patternsApply(g: Geometry, steps: number): boolean {
-  return gridOf(g, steps, 1, 1).rows <= budgets.listEntries
+  return !isDilated(g) && gridOf(g, steps, 1, 1).rows <= budgets.listEntries
 }
 
 /** Time of a list's end, and of a cell of the grid and one of its rows, in entries of lists. */
@@ -278,7 +279,8 @@ const gridPixels = (g: Geometry): number =>
 
 /** Whether lists can hold an image (their entries have 16 bits) and counts fit a byte. */
 export function listsApply(g: Geometry, maxCount: number): boolean {
-  return gridPixels(g) < budgets.listEntries && maxCount >= 1 && maxCount <= RateList.MostCount
+  const isCounted = maxCount >= 1 && maxCount <= RateList.MostCount
+  return !isDilated(g) && gridPixels(g) < budgets.listEntries && isCounted
 }
 
 /** Whether lists can pay: a kernel of few taps does not earn back what they cost. */

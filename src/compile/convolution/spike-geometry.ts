@@ -7,7 +7,7 @@
 import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import { budgets } from '../budgets.js'
-import { type Geometry, inputsOf, pixelsOf, splitImages } from './geometry.js'
+import { type Geometry, inputsOf, isDilated, pixelsOf, splitImages } from './geometry.js'
 
 /** A convolution on spikes: InH and InW are the size behind the pooling. */
 export interface SpikeShape extends Geometry {
@@ -64,11 +64,11 @@ export function usesWeightedLists(shape: SpikeShape): boolean {
 }
 
 /**
- * Whether 16 bits can number the weight rows of a field and the zero row behind them. If not, the
- * convolution has to run dense.
+ * Whether 16 bits can number the weight rows of a field and the zero row behind them, and taps are
+ * neighbours, whose lists lie in a row. If not, the convolution has to run dense.
  */
 export function spikeListsFit(shape: Geometry): boolean {
-  return inputsOf(shape) + 1 < budgets.listEntries
+  return inputsOf(shape) + 1 < budgets.listEntries && !isDilated(shape)
 }
 
 /** Whether a field of so many entries is faster with 7 lists than with 15. */

@@ -79,6 +79,8 @@ export interface SpikeForward extends Forward, SpikeTask {
 export interface InputGradient extends Omit<DenseForward, 'bias' | 'input'> {
   /** Gradient of the output, [B][OutH][OutW][steps][outC]. */
   readonly delta: Buffer
+  /** Added to the result, which then is no gradient: of a transposed convolution. */
+  readonly bias?: Reference
 }
 
 /** A job that gives the gradient of the weight. */

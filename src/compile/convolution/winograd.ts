@@ -15,6 +15,7 @@ import {
   emitSized,
   type Geometry,
   inputBytes,
+  isDilated,
   kRowsOf,
   outputBytes,
   splitImages,
@@ -56,6 +57,7 @@ export const tileRows = (tiles: number, across: number, most: number): number =>
 
 /** Whether the kernels can run the convolution at all: 3×3, padding 1, of their stride. */
 export const winogradApplies = (g: Geometry, by: number = Winograd.Stride): boolean =>
+  !isDilated(g) &&
   g.inC % 4 === 0 &&
   [g.kernelH, g.kernelW].every((size) => size === Winograd.Kernel) &&
   [g.strideH, g.strideW].every((stride) => stride === by) &&

@@ -240,6 +240,7 @@ function update(
  * says how), and from the second call on by the trace from before it.
  *
  * @param byStep emits Σ_t δ_t ⊗ input_t for a δ
+ * @param product emits δ ⊗ input
  */
 export function emitTraceGradient(
   pass: Pass,
@@ -248,11 +249,12 @@ export function emitTraceGradient(
   job: Omit<WeightGradient, 'input'>,
   { lambda, carried, inC }: Trace,
   byStep: (delta: Buffer) => void,
+  product = emitWeightGradient,
 ): void {
   const { b } = pass
   const { name, g, steps } = job
   if (steps === 1) {
-    if (carried) emitWeightGradient(b, { ...job, input: rowsOf(carried, inC) })
+    if (carried) product(b, { ...job, input: rowsOf(carried, inC) })
     else byStep(job.delta)
     return
   }
@@ -265,6 +267,6 @@ export function emitTraceGradient(
   byStep(delta)
   if (!carried || !before) return
   const earlier = { ...job, name: `${name} trace`, steps: 1, delta: before, accumulate: true }
-  b.when('later', () => emitWeightGradient(b, { ...earlier, input: rowsOf(carried, inC) }))
+  b.when('later', () => product(b, { ...earlier, input: rowsOf(carried, inC) }))
   update(pass, node, input, { lambda, carried, inC })
 }

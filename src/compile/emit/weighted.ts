@@ -105,7 +105,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
 }
 
 /** What the forward records leave to the gradient of the weight. */
-interface Kept {
+export interface Kept {
   readonly g: Geometry
   /** Channels of the input as stored. */
   readonly inC: number
@@ -116,7 +116,7 @@ interface Kept {
   readonly mean: Pick<WeightGradient, 'input'> | undefined
 }
 
-function keptForWeight(
+export function keptForWeight(
   pass: Pass,
   node: GraphNode,
   x: Expression,
@@ -248,13 +248,13 @@ function forwardOnSpikes(
 }
 
 /** A job for the pass's images. */
-const forImages = <J extends { readonly g: Geometry }>(pass: Pass, job: J): J => ({
+export const forImages = <J extends { readonly g: Geometry }>(pass: Pass, job: J): J => ({
   ...job,
   g: { ...job.g, images: pass.images, allImages: pass.context.images },
 })
 
 /** What the weight's gradient multiplies with: the presynaptic rate, or the input at each step. */
-function presynaptic(
+export function presynaptic(
   pass: Pass,
   node: GraphNode,
   source: Expression,
@@ -262,12 +262,23 @@ function presynaptic(
   steps: number,
 ): Pick<WeightGradient, 'input' | 'writeInput'> {
   const mean = pass.context.method.presynaptic === 'mean'
-  const { name } = node
   const plain = plainInput(pass, node, source)
   if (plain) {
     const input = pass.dense(plain)
     if (!mean || input.meanSteps === 1) return { input }
   }
+  return writtenPresynaptic(pass, node, source, inC, steps)
+}
+
+/** The same, written out. */
+export function writtenPresynaptic(
+  pass: Pass,
+  { name }: GraphNode,
+  source: Expression,
+  inC: number,
+  steps: number,
+): Pick<WeightGradient, 'input' | 'writeInput'> {
+  const mean = pass.context.method.presynaptic === 'mean'
   const written = (): Buffer =>
     gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
   const write = (out: Buffer): Reference => {

@@ -312,7 +312,7 @@ function made(place: Place): Made {
 
 /** A Conv1d where the network is one of series, else a Conv2d. */
 function convolution(place: Place, layer: Conv1d | Conv2d): Draft {
-  const { stride, padding, groups, outChannels } = layer
+  const { stride, padding, dilation = 1, groups, outChannels } = layer
   const { inShape } = place
   const isSeries = inShape.length === 2
   const { data, shape } = weightOf(place)
@@ -330,7 +330,7 @@ function convolution(place: Place, layer: Conv1d | Conv2d): Draft {
       weight: numbers(data, sizes),
       stride: both(stride, 1),
       padding: both(padding, 0),
-      dilation: both(1, 1),
+      dilation: both(dilation, 1),
       groups: integer(groups),
       bias: numbers(bias ?? new Float32Array(outChannels), [outChannels]),
     },

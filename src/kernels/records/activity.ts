@@ -270,3 +270,24 @@ const adaptive = {
 export const adaptivePool = record('AdaptivePool', 121, copies, adaptive)
 /** Its gradient; unit = chunk of pixels of Out. */
 export const adaptivePoolBackward = record('AdaptivePoolBackward', 122, copies, adaptive)
+
+/**
+ * Images of another size by a table for each axis, laid out as assembly/pool/resample.ts says;
+ * unit = chunk of pixels of Out.
+ */
+export const resample = record('Resample', 110, copies, {
+  /** float32 [B][inH][inW][T][C] and [B][outH][outW][T][C]. */
+  in: word.reads(4),
+  out: word.writes(5),
+  /** Which rows of In each row of Out sums, times what; columns alike. */
+  rows: word.data(6),
+  columns: word.data(7),
+  images: word.number(8),
+  inH: word.number(9),
+  inW: word.number(10),
+  outH: word.number(11),
+  outW: word.number(12),
+  channels: word.number(13),
+  steps: word.number(14),
+  pixelsPerUnit: word.number(15),
+})

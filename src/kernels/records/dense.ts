@@ -3,7 +3,7 @@
 import { Dense, Narrow } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import * as word from './schema.js'
-import { copies, type Field, type Fields, perProduct, record } from './schema.js'
+import { copies, type Fields, perProduct, record } from './schema.js'
 
 // Sizes that records of convolutions have: each kind takes those that its kernels read.
 
@@ -26,6 +26,9 @@ export const convShape = {
   padW: word.number(19),
   /** Rows per pixel of Out (forward) or Delta (backward); lists of counts: the highest count. */
   steps: word.number(5),
+  /** Rows and columns of In from one tap to the next, where that is more than 1. */
+  dilationH: word.numberIf(48),
+  dilationW: word.numberIf(49),
   /** Rows of a block of Weight: kernelH·kernelW·inC + 1, rounded up to a multiple of 4. */
   kRows: word.number(13),
 }
@@ -34,12 +37,13 @@ export type SizeName = keyof typeof convShape
 
 /** The words of some sizes. */
 export const sizes = <N extends SizeName>(...names: readonly N[]) =>
-  Object.fromEntries(names.map((name) => [name, convShape[name]])) as Record<N, Field<number>>
+  Object.fromEntries(names.map((name) => [name, convShape[name]])) as Pick<typeof convShape, N>
 
 export const inputSize = ['inH', 'inW', 'inC'] as const
 export const outputSize = ['images', 'outH', 'outW', 'outC'] as const
 export const weightSize = ['blockWidth', 'kRows'] as const
 export const window = ['kernelH', 'kernelW', 'strideH', 'strideW', 'padH', 'padW'] as const
+export const dilation = ['dilationH', 'dilationW'] as const
 
 /** Where a dense kernel reads its input. */
 export const input = {
@@ -101,7 +105,10 @@ export const convDense = record(
   'ConvDense',
   1,
   perProduct(0.03),
-  { ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window), ...forward },
+  {
+    ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window, ...dilation),
+    ...forward,
+  },
   ({ rowsPerUnit, kernelH, kernelW, inC }) =>
     rowsBytes(rowsPerUnit, Math.min(Dense.Depth, kernelH * kernelW * inC)),
 )
@@ -139,10 +146,12 @@ export const convInputGradient = record(
   5,
   perProduct(0.03),
   {
-    ...sizes('steps', ...inputSize, ...outputSize, ...window),
+    ...sizes('steps', ...inputSize, ...outputSize, ...window, ...dilation),
     /** Gradient of the output, [B][outH][outW][T][N]. */
     delta: word.reads(30),
     transposed: word.reads(31),
+    /** float32 [inC], or 0: added to Out. */
+    bias: word.readsIf(27),
     zeros: word.reads(28),
     out: word.writes(20),
     rowsPerUnit: word.number(29),
@@ -174,6 +183,7 @@ export const convWeightGradient = record(
   perProduct(0.03),
   {
     ...weightGradient,
+    ...sizes(...dilation),
     /** Weight gradient: k of one unit, a multiple of 4. */
     kPerUnit: word.number(34),
   },

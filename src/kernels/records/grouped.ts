@@ -2,7 +2,7 @@
 
 import { Grouped } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
-import { input, inputSize, outputSize, sizes, weightSize, window } from './dense.js'
+import { dilation, input, inputSize, outputSize, sizes, weightSize, window } from './dense.js'
 import * as word from './schema.js'
 import { copies, perProduct, record } from './schema.js'
 
@@ -14,7 +14,7 @@ const groups = {
 }
 
 const rows = {
-  ...sizes('steps', ...inputSize, ...outputSize, ...window),
+  ...sizes('steps', ...inputSize, ...outputSize, ...window, ...dilation),
   ...groups,
   /** Non-zero: each channel is a group of its own, and inC is OutC. */
   depthwise: word.flag(33),
@@ -86,6 +86,8 @@ export const groupedInputGradient = record(
     delta: word.reads(28),
     weight: word.readsIf(26),
     transposed: word.readsIf(29),
+    /** float32 [inC], or 0: added to Out. */
+    bias: word.readsIf(27),
     out: word.writes(20),
     rowsPerUnit: word.number(34),
   },

@@ -51,13 +51,15 @@ const convolution =
         `${fields.where}: weight must have ${dimensions + 2} sizes, [out, in / groups, kernel…], ` +
           `got [${shape.join(', ')}]`,
       )
-    expectUndilated(fields, dimensions)
     const groups = fields.integer('groups', 1, 1)
     const kernel = shape.slice(2)
     const stride = fields.has('stride')
       ? fields.integers('stride', dimensions, 1)
       : kernel.map(() => 1)
-    const padding = paddingOf(fields, kernel, stride)
+    const dilation = fields.has('dilation')
+      ? fields.integers('dilation', dimensions, 1)
+      : kernel.map(() => 1)
+    const padding = paddingOf(fields, kernel, stride, dilation)
     const given = fields.has('bias') ? biasOf(place) : undefined
     const bias = checkBias(fields, given, shape[0])
     expectInputShape(fields, x, dimensions)
@@ -68,11 +70,13 @@ const convolution =
             ...options,
             stride: stride[0],
             padding: padding[0],
+            dilation: dilation[0],
           })
         : layers.conv2d(shape[1] * groups, shape[0], two(kernel), {
             ...options,
             stride: two(stride),
             padding: two(padding),
+            dilation: two(dilation),
           })
     return [{ layer, weights: { weight, bias } }]
   }
@@ -172,19 +176,13 @@ function dense({ fields, x }: Place, bias: Weights[string]): Step[] {
   ]
 }
 
-/** @throws SpikewasmError for a dilation, which no layer has */
-function expectUndilated(fields: Fields, dimensions: number): void {
-  if (!fields.has('dilation')) return
-  const dilation = fields.integers('dilation', dimensions, 1)
-  if (!dilation.every((n) => n === 1))
-    fail(
-      `${fields.where}: dilation must be 1, got [${dilation.join(', ')}]; write zeros between ` +
-        'the places of a larger kernel instead',
-    )
-}
-
 /** Zeros on every side, as numbers, 'same' or 'valid'. */
-function paddingOf(fields: Fields, kernel: readonly number[], stride: readonly number[]): number[] {
+function paddingOf(
+  fields: Fields,
+  kernel: readonly number[],
+  stride: readonly number[],
+  dilation: readonly number[],
+): number[] {
   const text = fields.text('padding')
   if (text === undefined) return fields.integers('padding', kernel.length, 0)
   if (text === 'valid') return kernel.map(() => 0)
@@ -196,7 +194,7 @@ function paddingOf(fields: Fields, kernel: readonly number[], stride: readonly n
         `[${kernel.join(', ')}] and stride [${stride.join(', ')}]; write a kernel with a row and ` +
         'column of zeros, or the padding as numbers',
     )
-  return kernel.map((n) => (n - 1) / 2)
+  return kernel.map((n, i) => (dilation[i] * (n - 1)) / 2)
 }
 
 /** @throws SpikewasmError where the file says another size of the input than it gets */

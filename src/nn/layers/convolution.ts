@@ -23,7 +23,7 @@ import {
   weightParameters,
   weights,
 } from '../../network/weights.js'
-import { images, type Space, series, windows } from '../../network/window.js'
+import { dilationOf, images, type Space, series, windows } from '../../network/window.js'
 
 /** What `conv2d` makes; fields as in `ConvOptions`, completed. */
 export interface Conv2d extends OfKind<'conv2d'>, Convolution<Pair> {}
@@ -37,6 +37,8 @@ export interface ConvOptions extends LinearOptions {
   stride?: Size
   /** Rows and columns of zeros added on every side, ≥ 0; default 0. */
   padding?: Size
+  /** Pixels from one place of the kernel to the next, ≥ 1; 1, the default: neighbours. */
+  dilation?: Size
   /**
    * Equal parts of the channels: outputs of a part read the inputs of the same part alone. It
    * divides `inChannels` and `outChannels`; as many groups as input channels make a depthwise
@@ -46,16 +48,18 @@ export interface ConvOptions extends LinearOptions {
   groups?: number
 }
 
+type Sizes = 'stride' | 'padding' | 'dilation'
+
 /** Checks and completes a convolution. */
 function convolution<In extends Size, S extends Size>(
   name: string,
   [inChannels, outChannels]: readonly [number, number],
   given: In,
-  options: LinearOptions & { stride?: In | number; padding?: In | number; groups?: number },
+  options: LinearOptions & { groups?: number } & Partial<Record<Sizes, In | number>>,
   { size }: Space<S, In>,
 ): Convolution<S> {
-  checkOptions(name, options, ['stride', 'padding', 'groups', ...weightOptions])
-  const { stride = 1, padding = 0 } = options as { stride?: In; padding?: In }
+  checkOptions(name, options, ['stride', 'padding', 'dilation', 'groups', ...weightOptions])
+  const { stride = 1, padding = 0, dilation = 1 } = options as Partial<Record<Sizes, In>>
   const kernelSize = size(`${name}.kernelSize`, given, 1)
   const groups = channelGroups(name, inChannels, outChannels, options.groups)
   return {
@@ -64,6 +68,7 @@ function convolution<In extends Size, S extends Size>(
     kernelSize,
     stride: size(`${name}.stride`, stride as In, 1),
     padding: size(`${name}.padding`, padding as In, 0),
+    ...dilationOf(size(`${name}.dilation`, dilation as In, 1)),
     groups,
     ...weights(name, (inChannels / groups) * sizeOf([kernelSize].flat()), options),
   }
@@ -71,9 +76,10 @@ function convolution<In extends Size, S extends Size>(
 
 /**
  * 2-D convolution (a cross-correlation, as in PyTorch): [inChannels, H, W] → [outChannels, H', W']
- * with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1, W' alike. Parameters `weight` [outChannels,
- * inChannels / groups, kernel height, kernel width] and `bias` [outChannels]. Both start as
- * PyTorch's, within ±1/√(inChannels / groups · kernel height · kernel width).
+ * with H' = ⌊(H + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1, W' alike. Parameters
+ * `weight` [outChannels, inChannels / groups, kernel height, kernel width] and `bias`
+ * [outChannels]. Both start as PyTorch's, within ±1/√(inChannels / groups · kernel height · kernel
+ * width).
  *
  * With `groups`, weights and products are 1/groups of those without. A depthwise convolution with a
  * pointwise one behind it:
@@ -104,18 +110,20 @@ export function conv2d(
 }
 
 /** Options of `conv1d`; each has a default. */
-export interface Conv1dOptions extends Omit<ConvOptions, 'stride' | 'padding'> {
+export interface Conv1dOptions extends Omit<ConvOptions, Sizes> {
   /** Places between two positions of the kernel, ≥ 1; default 1. */
   stride?: number
   /** Zeros added at both ends, ≥ 0; default 0. */
   padding?: number
+  /** Places of the input from one of the kernel to the next, ≥ 1; 1, the default: neighbours. */
+  dilation?: number
 }
 
 /**
  * Convolution of a series (a cross-correlation, as in PyTorch): [inChannels, L] → [outChannels, L']
- * with L' = ⌊(L + 2·padding − kernel) / stride⌋ + 1. Parameters `weight` [outChannels, inChannels /
- * groups, kernel] and `bias` [outChannels], which start as PyTorch's. A series is an input [C, L]
- * of `compile`.
+ * with L' = ⌊(L + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1. Parameters `weight`
+ * [outChannels, inChannels / groups, kernel] and `bias` [outChannels], which start as PyTorch's. A
+ * series is an input [C, L] of `compile`.
  * @param inChannels C of the input, an integer ≥ 1
  * @param outChannels C of the output, an integer ≥ 1
  * @param kernelSize places of the kernel, an integer ≥ 1
@@ -138,21 +146,26 @@ const convolutionKind = <S extends Size, L extends Layer & OfKind<Layer['kind']>
   name: L['kind'],
   make: (inChannels: number, outChannels: number, kernelSize: S, options: object) => L,
   over: Space<S, never>,
-) =>
-  defineLayer<L>(name, {
+) => {
+  const windowsOf = (layer: L) => ({
+    ...over.windows(layer),
+    dilation: layer.dilation === undefined ? undefined : over.pair(layer.dilation),
+  })
+  return defineLayer<L>(name, {
     again: ({ inChannels, outChannels, kernelSize, ...options }: Omit<L, 'kind'>) =>
       make(inChannels, outChannels, kernelSize, options),
     output(layer, x, where) {
       over.expect(where, x)
       expectChannels(where, x, layer.inChannels)
-      return [[layer.outChannels, ...windows(where, x, over.windows(layer))], false]
+      return [[layer.outChannels, ...windows(where, x, windowsOf(layer))], false]
     },
     parameters: convolutionParameters,
     layout: weighted.layout,
     pixels: ({ kernelSize }) => over.pair(kernelSize)[1],
     lower: (pass, node, layer, x) =>
-      weighted.lower(pass, node, { ...layer, ...over.windows(layer), kind: 'conv2d' }, x),
+      weighted.lower(pass, node, { ...layer, ...windowsOf(layer), kind: 'conv2d' }, x),
   })
+}
 
 const conv2dKind = convolutionKind('conv2d', conv2d, images)
 const conv1dKind = convolutionKind('conv1d', conv1d, series)

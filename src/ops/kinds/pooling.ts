@@ -10,10 +10,11 @@ import * as records from '../../kernels/records/activity.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { pair, type Size } from '../../network/kind.js'
 import { emitAdaptive } from '../../nn/layers/adaptive-pool.js'
+import * as sampling from '../../nn/layers/upsample.js'
 import * as windows from '../convolution.js'
 import { asked, back, gives, op, takes, through } from '../op.js'
 import * as is from '../options.js'
-import { type Extent, imagesOf, resized, still } from '../shapes.js'
+import { type Extent, imageOf, imagesOf, resized, still } from '../shapes.js'
 import * as tensors from '../tensor.js'
 import { emitSum } from './sums.js'
 
@@ -236,4 +237,42 @@ export const adaptiveAvgPool2dBackward = op('adaptiveAvgPool2dBackward', {
   tensors: ({ input, output }) => back(output, input),
   emit: ({ b }, { delta, inputGradient: out }, { sizes }) =>
     emitAdaptive(b, records.adaptivePoolBackward, sizes, { in: delta, out }),
+})
+
+const resampled = {
+  /** [B, C, H, W], or that behind T: of the input, backward of its gradient. */
+  input: is.image,
+  ...is.ofLayer<sampling.UpsampleOptions>(['size', 'scale', 'mode', 'alignCorners']),
+}
+const sampled = ({ input, ...options }: is.Checked<typeof resampled>, { op }: { op: string }) => {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const layer = sampling.upsample(Object.fromEntries(given))
+  const [, H, W] = sampling.upsampled(layer, { shape: imageOf(input), flat: false, node: 0 }, op)
+  const output = resized(input, { H, W })
+  return {
+    output,
+    axes: sampling.axesOf(layer, [input.H, input.W], [H, W]),
+    sizes: { images: input.B, channels: storedChannels(input.C), steps: input.T },
+  }
+}
+
+/**
+ * Images of another size (PyTorch's Upsample): `size` of the output, or `scale`. By the mode
+ * 'nearest' each pixel repeats one of the input, by 'bilinear' it lies between four.
+ */
+export const upsample = op('upsample', {
+  options: resampled,
+  derive: sampled,
+  tensors: ({ input, output }) => through(tensors.floats(input), tensors.floats(output)),
+  emit: ({ b }, { input, output }, { axes, sizes }) =>
+    sampling.emitResample(b, axes, sizes, input, output),
+})
+
+/** The gradient of `ops.upsample`: each pixel's goes to those that it was made of. */
+export const upsampleBackward = op('upsampleBackward', {
+  options: resampled,
+  derive: sampled,
+  tensors: ({ input, output }) => back(output, input),
+  emit: ({ b }, { delta, inputGradient }, { axes, sizes }) =>
+    sampling.emitResample(b, sampling.exchanged(axes), sizes, delta, inputGradient),
 })

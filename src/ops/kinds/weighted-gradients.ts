@@ -66,7 +66,7 @@ const inputGradient = <S extends is.OptionTable>(
  * Gradient of a convolution's input from that of its output (`torch.nn.grad.conv2d_input`):
  *
  *     dx[b, t, c, i, j] = Σ over n, p, q of w[n, c, p, q] · delta[b, t, n, u, v],
- *                         where u · stride + p − padding = i and v · stride + q − padding = j
+ *                         where u·stride + p·dilation − padding = i, v and q for j alike
  *
  * Through time each step is by itself; in rate-based backpropagation there is one row for all
  * steps. Winograd's kernels: Lavin and Gray, arXiv 1509.09308.
@@ -286,7 +286,7 @@ const weightGradient = <S extends is.OptionTable>(
  * Gradient of a convolution's weight (`torch.nn.grad.conv2d_weight`):
  *
  *     dw[n, c, p, q] = Σ over b, t, i, j of delta[b, t, n, i, j] ·
- *                      x[b, t, c, i·stride + p − padding, j·stride + q − padding]
+ *                      x[b, t, c, i·stride + p·dilation − padding, … j, q alike]
  *
  * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and
  * delta has no T (rate-based backpropagation); with `mean` the mean over T of floats.

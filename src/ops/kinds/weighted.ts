@@ -194,11 +194,12 @@ const weighted = <S extends OptionTable>(name: string, shape: S, sizesOf: convol
  * conv2d`):
  *
  *     y[b, t, n, i, j] = bias[n] + Σ over c, p, q of
- *                        w[n, c, p, q] · x[b, t, c, i·stride + p − padding, j·stride + q − padding]
+ *                        w[n, c, p, q] · x[b, t, c, i·stride + p·dilation − padding, …]
  *
- * On spikes only the weights of active inputs are added. With `pool`, x is the mean over windows of
- * the spikes; with `sources`, the sum of several tensors. With `weightType: 'int8'` w is
- * scales[n] · weight. Result: [B, N, outH, outW], or that behind T.
+ * with j and q in the place of i and p for columns. On spikes only the weights of active inputs are
+ * added. With `pool`, x is the mean over windows of the spikes; with `sources`, the sum of several
+ * tensors. With `weightType: 'int8'` w is scales[n] · weight. Result: [B, N, outH, outW], or that
+ * behind T.
  */
 export const conv2d = weighted('conv2d', convolution.convShape, convolution.convSizes)
 

@@ -152,6 +152,67 @@ const conv1d: Drawer = (d, x, sketch) => {
   return sw.conv1d(from, to, kernel, { ...own, padding: d.int(0, kernel >> 1), stride })
 }
 
+/** A convolution whose taps are apart, along one axis or both. */
+const dilated: Drawer = (d, x, sketch) => {
+  if (x.flat || !canWeigh(x, sketch) || Math.max(x.shape[1], x.shape[2]) < 3) return undefined
+  const [from, h, w] = x.shape
+  const { to, groups, standardise } = channels(d, from, sketch)
+  const axis = (size: number) => {
+    const dilation = d.int(1, 3)
+    const kernel = Math.max(1, Math.min(d.int(1, 3), Math.ceil(size / dilation)))
+    const padding = d.int(0, Math.max(0, (kernel - 1) * dilation))
+    return { kernel, dilation, padding, stride: size > 5 ? d.int(1, 2) : 1 }
+  }
+  const [down, across] = [axis(h), axis(w)]
+  const both = (of: 'kernel' | 'dilation' | 'padding' | 'stride') => [down[of], across[of]] as const
+  const isOne = (from / groups) * down.kernel * across.kernel === 1
+  const own = { bias: d.chance(0.6), standardise: standardise && !isOne, groups }
+  if (isSeries(x)) {
+    const { kernel, ...along } = across
+    const single = (from / groups) * kernel === 1
+    return sw.conv1d(from, to, kernel, { ...own, ...along, standardise: standardise && !single })
+  }
+  const [stride, padding, dilation] = [both('stride'), both('padding'), both('dilation')]
+  return sw.conv2d(from, to, both('kernel'), { ...own, stride, padding, dilation })
+}
+
+const transposed: Drawer = (d, x, sketch) => {
+  if (x.flat || !canWeigh(x, sketch) || x.shape[1] * x.shape[2] > 200) return undefined
+  const [from, h, w] = x.shape
+  const { to, groups } = channels(d, from, sketch)
+  const axis = (size: number) => {
+    const [kernel, stride, dilation] = [d.int(1, 4), d.int(1, 3), d.one([1, 1, 2])]
+    const most = (size - 1) * stride + dilation * (kernel - 1)
+    const outputPadding = d.int(0, Math.max(stride, dilation) - 1)
+    const padding = d.int(0, Math.min(kernel - 1, most >> 1))
+    return { kernel, stride, dilation, padding, outputPadding }
+  }
+  const bias = d.chance(0.6)
+  if (isSeries(x)) {
+    const { kernel, ...along } = axis(w)
+    return sw.convTranspose1d(from, to, kernel, { ...along, bias, groups })
+  }
+  const [down, across] = [axis(h), axis(w)]
+  const both = (of: keyof typeof down) => [down[of], across[of]] as const
+  const options = {
+    ...{ stride: both('stride'), padding: both('padding'), dilation: both('dilation') },
+    ...{ outputPadding: both('outputPadding'), bias, groups },
+  }
+  return sw.convTranspose2d(from, to, both('kernel'), options)
+}
+
+const upsample: Drawer = (d, x, { input }) => {
+  const [, h, w] = x.shape
+  if (x.flat || h * w > 100) return undefined
+  const ofSeries = input.length === 2
+  const mode = d.one(['nearest', ofSeries ? 'linear' : 'bilinear'] as const)
+  const how = { mode, alignCorners: mode !== 'nearest' && d.chance(0.5) }
+  const one = d.one([1, 1.5, 2, 3])
+  if (d.chance(0.5)) return sw.upsample({ scale: ofSeries ? one : [one, d.one([1, 2])], ...how })
+  const size = [d.int(1, 2 * h), d.int(1, 2 * w)] as const
+  return sw.upsample({ size: ofSeries ? size[1] : size, ...how })
+}
+
 const linear: Drawer = (d, x, sketch) => {
   const features = sizeOf(x)
   if (!x.flat || !canWeigh(x, sketch)) return undefined
@@ -388,7 +449,7 @@ const layerNorm: Drawer = (d, x) => {
  * A row for each kind; a kind that is missing is an error of types. New ones come last: which
  * networks are drawn follows from the order.
  */
-export const drawers: Readonly<Record<Layer['kind'] | 'neuron', Drawer>> = {
+export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Drawer>> = {
   conv2d,
   linear,
   batchNorm2d: (d, x) =>
@@ -433,4 +494,8 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron', Drawer>> = {
   maxPool1d: pool1d(sw.maxPool1d),
   sumPool1d: pool1d(sw.sumPool1d),
   sumPool2d: pool2d(sw.sumPool2d),
+  dilated,
+  convTranspose1d: (d, x, sketch) => (isSeries(x) ? transposed(d, x, sketch) : undefined),
+  convTranspose2d: (d, x, sketch) => (isImage(x) ? transposed(d, x, sketch) : undefined),
+  upsample,
 }

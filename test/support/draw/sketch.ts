@@ -68,7 +68,8 @@ export class Sketch {
   put(layer: Layer, from = this.last): number {
     const before = this.signals[from]
     const name = String(this.nodes.length)
-    const [shape, flat] = kindOf(layer).output(layer, { ...before, node: 1 }, name)
+    const series = this.input.length === 2
+    const [shape, flat] = kindOf(layer).output(layer, { ...before, node: 1, series }, name)
     this.nodes.push({ kind: layer.kind, layer, inputs: [from] })
     this.signals.push({ shape, flat, ...natureBehind(layer, before) })
     return this.last
