@@ -31,6 +31,15 @@ const networks: Readonly<Record<string, string | Block>> = {
     flatten, linear 4`,
   sumPool2d: 'conv 5 3, lif, sumPool2d 2, conv 4 1, scale 0.5x2x-1x1.5, lif, flatten, linear 4',
   delay: 'conv 5 3, lif, delay 1x0x2x3x1, conv 4 2, delay 2, lif, flatten, linear 4',
+  'dilated and transposed': `conv 6 3 dilation=2 padding=2 groups=2, lif,
+    transposed 4 3 stride=2 padding=1 outputPadding=1 groups=2, lif,
+    transposed 3 2x3 stride=1x2 dilation=2x1 bias=false, lif, conv 3 2 stride=4 dilation=3, lif,
+    flatten, linear 4`,
+  upsample: `conv 4 2, lif, upsample scale=1.5x2, conv 3 2, lif,
+    upsample size=5x9 mode=bilinear alignCorners=true, upsample scale=1.5 mode=bilinear,
+    conv 3 3 stride=3, lif, upsample size=3x2, flatten, linear 4`,
+  'series of another size': `conv 4 3 dilation=2, lif, transposed 5 4 stride=3 padding=2, lif,
+    upsample scale=1.7 mode=linear, conv 3 2, lif, upsample size=7, flatten, linear 4`,
   // Currents beside spikes; flat values of an image and of features.
   concat: block(branches, (m, x, { concat }) =>
     m.out(concat(m.flat(m.c(concat([m.a(x), m.b(x)]))), m.d(x))),

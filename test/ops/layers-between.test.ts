@@ -5,6 +5,7 @@ import {
   delay as delayLayer,
   groupNorm as groupNormLayer,
   scale as scaleLayer,
+  upsample as upsampleLayer,
 } from '../../src/index.js'
 import * as typed from '../../src/ops/index.js'
 import { bySample, byStep } from '../support/frames.js'
@@ -17,6 +18,7 @@ import {
   factorOf,
   sampleNormBackward,
   sampleNormForward,
+  upsampleTaps,
 } from '../support/reference-layers.js'
 
 /** Shapes of any rank are known to runs alone. */
@@ -77,6 +79,68 @@ test('adaptiveAvgPool2d and its gradient', () => {
     expectClose('gradient', ops.adaptiveAvgPool2dBackward(options, delta), back, 1e-6)
     return { options }
   })
+})
+
+test('upsample and its gradient', () => {
+  forShapes(200, (r) => {
+    const { input, shape } = shapesOf(r)
+    const mode = r.pick(['nearest', 'bilinear'] as const)
+    const alignCorners = mode === 'bilinear' && r.chance(0.5)
+    const [h, w] = [r.int(1, 13), r.int(1, 13)]
+    const scale = r.pick([undefined, 1, 1.5, 2, 3, 0.75])
+    const by = scale === undefined ? { size: [h, w] as const } : { scale }
+    const scaled = [shape[1], shape[2]].map((n) => Math.floor(n * (scale ?? 1)))
+    const sizes = scale === undefined ? [h, w] : scaled
+    if (Math.min(...sizes) < 1) return undefined
+    const to = [shape[0], sizes[0], sizes[1]] as const
+    const planes = sizeOf(input) / (shape[1] * shape[2])
+    const layer = upsampleLayer({ ...by, mode, alignCorners })
+    const [x, delta] = [r.floats(sizeOf(input)), r.floats(planes * to[1] * to[2])]
+    const forward = new Float64Array(delta.length)
+    const back = new Float64Array(x.length)
+    for (let plane = 0; plane < planes; plane++)
+      for (const { out, input: from, share } of upsampleTaps(layer, shape, to)) {
+        const o = plane * to[1] * to[2] + out
+        const i = plane * shape[1] * shape[2] + from
+        forward[o] += x[i] * share
+        back[i] += delta[o] * share
+      }
+    const options = { input, ...by, mode, alignCorners }
+    expectClose('output', ops.upsample(options, x), forward, 2e-6)
+    expectClose('gradient', ops.upsampleBackward(options, delta), back, 2e-6)
+    return { options }
+  })
+})
+
+/** The examples of PyTorch's page of nn.Upsample. */
+test('upsample gives the numbers that PyTorch shows', () => {
+  const input = [1, 1, 2, 2]
+  const of = (options: object) => [
+    ...ops.upsample({ input, ...options }, Float32Array.of(1, 2, 3, 4)),
+  ]
+  assert.equal(of({ scale: 2 }), [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4])
+  const apart = [1, 1.25, 1.75, 2, 1.5, 1.75, 2.25, 2.5, 2.5, 2.75, 3.25, 3.5, 3, 3.25, 3.75, 4]
+  assert.equal(of({ scale: 2, mode: 'bilinear' }), apart)
+  const corners = of({ scale: 2, mode: 'bilinear', alignCorners: true })
+  const thirds = [
+    1,
+    4 / 3,
+    5 / 3,
+    2,
+    5 / 3,
+    2,
+    7 / 3,
+    8 / 3,
+    7 / 3,
+    8 / 3,
+    3,
+    10 / 3,
+    3,
+    10 / 3,
+    11 / 3,
+    4,
+  ]
+  expectClose('aligned', corners, thirds, 1e-7)
 })
 
 test('groupNorm and its gradients', () => {
