@@ -93,6 +93,7 @@ export const sizedChains = chainsOf(
       flatten, linear 4`,
     transposed: `3x4x5: conv 6 3 padding=1, lif, transposed 17 3 stride=2 padding=1 outputPadding=1,
       norm, lif, transposed 5 2x3 stride=1x2 bias=false, lif vThreshold=0.5, flatten, linear 4`,
+    'transposed from a pixel': `8x1x1: transposed 5 3x4, lif, conv 4 2, lif, flatten, linear 4`,
     'transposed by groups': `4x4x3: transposed 8 3 stride=2 groups=2, lif,
       transposed 12 2 stride=3x1 padding=1x0 outputPadding=2x0 groups=4, lif,
       transposed 12 3 padding=1 groups=12, lif, flatten, linear 3`,
