@@ -123,6 +123,8 @@ export enum Control {
   FirstStep = 360,
   /** u32: where the images of this run are in the batch (inference runs a batch in passes). */
   FirstImage = 364,
+  /** 0, or where StepMask is of more than 32 steps: its bytes, and eight more. */
+  StepMasks = 368,
   /** f32 [1]: the loss of the last run. */
   Loss = 384,
   /** i32: correct predictions of the last run. */

@@ -269,6 +269,7 @@ class Net:
         self.case, self.options, self.T = case, case["compile"], case["compile"]["timeSteps"]
         self.method = self.options["method"] if self.training else "none"
         self.online, self.rate = self.method in ("ottt", "sltt", "os"), self.method == "rate"
+        self.segment = self.options.get("truncate", self.T)
         self.kept, self.rates, self.t = {}, {}, 0
         self.flips, self.faults, self.kinks = [], [], []
 
@@ -413,6 +414,10 @@ class Net:
     def delay(self, c, x):
         x = self.alike(x).expand(self.T, *x.shape[1:])
         late = [F.pad(x[: self.T - d], (0, 0) * 4 + (d, 0)) for d in range(self.T)]
+        for d, y in enumerate(late):
+            for t in range(d, self.T):
+                if (t - d) // self.segment != t // self.segment:
+                    y[t] = y[t].detach()
         return sum(torch.where(wide(c["steps"], x) == d, y, 0.0) for d, y in enumerate(late))
 
     # Neurons.
@@ -430,11 +435,12 @@ class Net:
         z = {name: none + (k[v] if isinstance(v, str) else v) for name, v in start.items()}
         z = self.kept.get(c["name"], z | {" trace": none.flatten(1)})
         for current in x:
-            if self.online:  # A step's gradient passes the state of that step alone.
+            t = self.t + len(ys)
+            # A step's gradient passes the state of that step alone, or those of its segment.
+            if self.online or (t and t % self.segment == 0):
                 z = {name: value.detach() for name, value in z.items()}
             if c.get("recurrence"):
                 current = current + self.heard(c, z)
-            t = self.t + len(ys)
             beyond = lambda what, distance: self.beyond(c, f"{what} at time {t}", distance)
             step = Lines(z | k | dict(x=current), beyond, c, lambda e: self.spike(c, step, e, t))
             step.run(lines)

@@ -4,9 +4,9 @@ import { DelayRecord } from '../generated/records'
 
 /**
  * Out[pixel][step][c] = In of `delay` steps before, 0 before the first step; with Back, of so many
- * steps behind, 0 behind the last. `delay` is Steps, or Delays[c]. t: the call's first step; steps
- * before it are in History, which then gets those of this call. Unit = pixelsPerUnit pixels.
- * Scratch: none.
+ * steps behind, 0 behind the last, or in another segment of Segment steps. `delay` is Steps, or
+ * Delays[c]. t: the call's first step; steps before it are in History, which then gets those of
+ * this call. Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels
@@ -15,8 +15,9 @@ export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void
   const rows = rec.inRows
   const most = rec.most
   const delays = rec.delays
-  const back = rec.back != 0
+  const way = rec.back != 0 ? -1 : 1
   const history = rec.history
+  const segment = rec.segment
   const start = history ? t : 0
   const per = rec.pixelsPerUnit
   const end = min(rec.pixels, (unit + 1) * per)
@@ -29,13 +30,13 @@ export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void
       const to = out + <usize>step * row
       if (delays)
         for (let c = 0; c < C; c++) {
-          const by = load<i32>(delays + ((<usize>c) << 2))
-          const from = sourceOf(step, back ? -by : by, T, rows, start, most, input, ring, row)
+          const by = way * load<i32>(delays + ((<usize>c) << 2))
+          const from = sourceOf(step, by, T, rows, start, most, input, ring, row, segment)
           store<f32>(to + ((<usize>c) << 2), from ? load<f32>(from + ((<usize>c) << 2)) : <f32>0)
         }
       else {
-        const by = rec.by
-        const from = sourceOf(step, back ? -by : by, T, rows, start, most, input, ring, row)
+        const by = way * rec.by
+        const from = sourceOf(step, by, T, rows, start, most, input, ring, row, segment)
         if (from) memory.copy(to, from, row)
         else memory.fill(to, 0, row)
       }
@@ -63,9 +64,11 @@ function sourceOf(
   input: usize,
   ring: usize,
   row: usize,
+  segment: i32,
 ): usize {
   const from = step - by
   if (start + from < 0 || from >= T) return 0
+  if (segment && from / segment != step / segment) return 0
   if (from >= 0) return input + (rows == 1 ? 0 : <usize>from * row)
   return ring + <usize>((start + from) % most) * row
 }

@@ -11,7 +11,8 @@ import { TermKind } from '../opcodes'
  *   its float tensor, through an affine map per channel where it has one, or
  *   its spikes
  *
- * With Mean there is one row per pixel: the mean of the same over time. Out is written. Unit =
+ * With Mean there is one row per pixel: the mean of the same over time, of spikes without Counts
+ * the sum of those of Steps steps divided by totalSteps. Out is written. Unit =
  * pixelsPerUnit pixels. `t` is the step of an outer loop and selects the step of the network's
  * input. Scratch: none.
  */
@@ -27,6 +28,7 @@ export function materialise(rec: MaterialiseRecord, unit: i32, t: i32, scratch: 
   const rowBytes = (<usize>C) << 2
   let out = rec.out + <usize>(unit * per * T) * rowBytes
   const terms = rec.termCount
+  const steps = rec.steps
   const total = <f32>rec.totalSteps
   const most = rec.mostCounted
   const first = unit * per
@@ -45,7 +47,7 @@ export function materialise(rec: MaterialiseRecord, unit: i32, t: i32, scratch: 
           y,
           x,
           step,
-          mean,
+          mean ? steps : 0,
           total,
           most,
           C,
@@ -68,7 +70,8 @@ export function materialise(rec: MaterialiseRecord, unit: i32, t: i32, scratch: 
 
 /**
  * out[c] = one term at pixel (y, x) of an image, summed over its pooling window; += when
- * `written`. most: counts whose sum 16 bits hold. Returns whether `out` is written now.
+ * `written`. means: 0, or the steps of its time mean. most: counts whose sum 16 bits hold. Returns
+ * whether `out` is written now.
  */
 function addWindow(
   out: usize,
@@ -77,13 +80,14 @@ function addWindow(
   y: i32,
   x: i32,
   step: i32,
-  mean: bool,
+  means: i32,
   total: f32,
   most: i32,
   C: i32,
   t: i32,
   written: bool,
 ): bool {
+  const mean = means != 0
   const sourceH = term.sourceH
   const sourceW = term.sourceW
   const y0 = y * term.strideH - term.padH
@@ -96,7 +100,8 @@ function addWindow(
   const isFloat = term.kind == TermKind.Float
   const down = yEnd - yBegin
   const across = xEnd - xBegin
-  if (mean && !isFloat && down > 0 && across > 0 && down * across <= most) {
+  const counted = mean && term.counts != 0
+  if (counted && !isFloat && down > 0 && across > 0 && down * across <= most) {
     const counts = term.counts + <usize>((image * sourceH + yBegin) * sourceW + xBegin) * <usize>C
     const line = <usize>(sourceW * C)
     addCountWindow(out, counts, down, across, <usize>C, line, scale / total, written)
@@ -107,6 +112,14 @@ function addWindow(
     for (let sx = xBegin; sx < xEnd; sx++) {
       const pixel = <usize>((image * sourceH + sy) * sourceW + sx)
       if (isFloat) addFloats(out, term, pixel, step, mean, scale, t)
+      else if (mean && !counted)
+        for (let plane = 0; plane << 3 < means; plane++)
+          addCounts(
+            out,
+            term.address + <usize>plane * term.planeBytes + pixel * <usize>C,
+            scale / total,
+            C,
+          )
       else if (mean)
         addCountWindow(out, term.counts + pixel * <usize>C, 1, 1, <usize>C, 0, scale / total, true)
       else
@@ -236,6 +249,17 @@ export function addCountWindow(
 function storeCounts(out: usize, sum: v128, scale: v128, add: bool): void {
   const x = f32x4.mul(scale, f32x4.convert_i32x4_s(sum))
   v128.store(out, add ? f32x4.add(v128.load(out), x) : x)
+}
+
+/** out += scale · the bits of each byte. */
+function addCounts(out: usize, masks: usize, scale: f32, C: i32): void {
+  for (let c = 0; c < C; c += 4) {
+    const bits = i8x16.popcnt(v128.load32_zero(masks))
+    const counts = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bits))
+    storeCounts(out, counts, f32x4.splat(scale), true)
+    masks += 4
+    out += 16
+  }
 }
 
 function addSpikes(out: usize, masks: usize, bit: i32, scale: f32, C: i32): void {

@@ -8,6 +8,7 @@
  */
 
 import { address, word } from '../base/record'
+import { stepBits } from '../base/step-bits'
 import { execute } from '../generated/kernels'
 import { Control, Counter, Fault, ProgramWord, Rec, SectionWord, When } from '../opcodes'
 import { barrier } from './barrier'
@@ -63,7 +64,7 @@ export function run(
 function isWanted(condition: u32, t: i32, steps: i32): bool {
   if (condition == When.Always) return true
   if (condition == When.StepMask)
-    return ((load<u32>(Control.StepMask) >> t) & (<u32>0xffffffff >> (32 - steps))) != 0
+    return (stepBits(t) & (<u32>0xffffffff >> (32 - steps))) != 0
   if (condition == When.Later) return t > 0
   return load<u32>(<usize>condition) != 0
 }

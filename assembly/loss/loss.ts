@@ -15,6 +15,7 @@
  */
 
 import { exponential, logarithm } from '../base/math'
+import { stepBits } from '../base/step-bits'
 import { LossRecord } from '../generated/records'
 import { Control } from '../opcodes'
 
@@ -98,7 +99,7 @@ function stepLosses(
   const stepBytes = rec.stepBytes
   const all = <u32>rec.allSteps != 0
   const ofCall = <u32>0xffffffff >> (32 - steps)
-  const wanted = (load<u32>(Control.StepMask) >> t) & ofCall
+  const wanted = stepBits(t) & ofCall
   if (!stepBytes) {
     const times = all ? <f64>steps : <f64>popcnt(wanted)
     const loss = imageLoss(rec, logits, target, gradient, valid, times, m, low, high)

@@ -1,7 +1,8 @@
 /**
  * A penalty on firing rates: |r − Target| (L1) or (r − Target)², r = Counts / T, and its gradient.
  *
- *   counts  bytes [Pixels][C], of which the first Channels channels are real
+ *   counts  bytes [Pixels][C] or, where there are Sums, these in float32, of which the first
+ *           Channels channels are real
  *
  * Images from Control.Valid on are padding: they count nowhere and their gradient is zero.
  */
@@ -20,13 +21,15 @@ export function ratePenalty(rec: RatePenaltyRecord, unit: i32, t: i32, scratch: 
   const valid = load<i32>(Control.Valid)
   const validPixels = valid * rec.pixelsPerImage
   const stored = rec.stored
-  const counts = rec.counts
+  const sums = rec.sums
+  const counts = sums ? sums : rec.counts
+  const bytes = sums ? 2 : 0
   const out = rec.out
   const scale = <f64>rec.scale / <f64>max(1, valid)
   let sum: f64 = 0
   for (let pixel = from; pixel < to; pixel++) {
     const at = <usize>pixel * stored
-    if (pixel < validPixels) sum += penaltyRow(rec, counts + at, out + (at << 2), scale)
+    if (pixel < validPixels) sum += penaltyRow(rec, counts + (at << bytes), out + (at << 2), scale)
     else memory.fill(out + (at << 2), 0, stored << 2)
   }
   store<f64>(rec.partials + ((<usize>unit) << 3), sum)
@@ -39,11 +42,13 @@ export function penaltyRow(rec: RatePenaltyRecord, counts: usize, out: usize, sc
   const steps = <f64>(<u32>rec.steps)
   const target = <f64>rec.target
   const absolute = <u32>rec.absolute != 0
+  const floats = rec.sums != 0
   let sum: f64 = 0
   for (let c: usize = 0; c < stored; c++) {
     let gradient: f64 = 0
     if (c < channels) {
-      const distance = <f64>load<u8>(counts + c) / steps - target
+      const count = floats ? <f64>load<f32>(counts + (c << 2)) : <f64>load<u8>(counts + c)
+      const distance = count / steps - target
       sum += absolute ? abs(distance) : distance * distance
       const slope = absolute ? <f64>i32(distance > 0) - <f64>i32(distance < 0) : 2 * distance
       gradient = slope * scale

@@ -109,7 +109,8 @@ export function recurrent(rec: NeuronRecord, unit: i32, t: i32, scratch: usize):
 
 /**
  * Backward, as `neuronBackwardTime`, over the inputs that the forward pass has left in A. Scratch:
- * the record's copy; Kept [pixels][T][States][C]; Adjoints [pixels][States][C].
+ * the record's copy; Kept [pixels][T][States][C]; Adjoints [pixels][States][C]. Behind the last
+ * step of a segment of Segment steps nothing comes back.
  */
 export function recurrentBackward(rec: NeuronRecord, unit: i32, t: i32, scratch: usize): void {
   const pixels = rec.imagePixels
@@ -130,9 +131,12 @@ export function recurrentBackward(rec: NeuronRecord, unit: i32, t: i32, scratch:
   own.adjoints = adjoints
   runPixels(rec.ahead, own, first, end, 0, scratch)
   const delta = rec.delta
+  const segment = rec.segment
   for (let step = steps - 1; step >= 0; step--) {
     const down = <usize>step * rowBytes
-    if (step < steps - 1) recurrentBack(rec, delta + <usize>first * stride, pixels, step)
+    if (segment && (step + 1) % segment == 0)
+      memory.fill(adjoints + <usize>first * states, 0, <usize>pixels * states)
+    else if (step < steps - 1) recurrentBack(rec, delta + <usize>first * stride, pixels, step)
     own.a = rec.a + down
     own.delta = delta + down
     own.kept = kept + <usize>step * states

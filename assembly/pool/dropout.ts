@@ -18,9 +18,9 @@ function kept(rec: DropoutRecord, index: usize): bool {
 }
 
 /**
- * Out, counts = the spikes of the kept neurons, none for the others. The factor 1/(1 − p) is
- * not applied here: the planner puts it into the scale of the consumers. Unit = pixelsPerUnit
- * pixels. Scratch: none.
+ * Out and, where wanted, counts = the spikes of the kept neurons, none for the others. The factor
+ * 1/(1 − p) is not applied here: the planner puts it into the scale of the consumers. Unit =
+ * pixelsPerUnit pixels. Scratch: none.
  */
 export function dropout(rec: DropoutRecord, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>rec.channels
@@ -34,7 +34,7 @@ export function dropout(rec: DropoutRecord, unit: i32, t: i32, scratch: usize): 
         rec.out + plane * rec.planeBytes + i,
         load<u8>(rec.in + plane * rec.inPlaneBytes + i) & keep,
       )
-    store<u8>(rec.counts + i, load<u8>(rec.inCounts + i) & keep)
+    if (rec.counts) store<u8>(rec.counts + i, load<u8>(rec.inCounts + i) & keep)
   }
 }
 

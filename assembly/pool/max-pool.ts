@@ -6,7 +6,8 @@ import { PoolRecord } from '../generated/records'
 /**
  * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. counts =
  * its spikes, += at steps t > 0 of an outer loop, where they are wanted. Choice = the position in
- * the window that the gradient goes to: the first with the highest rate so far, or with
+ * the window that the gradient goes to: the first with the highest rate so far, by InCounts u8 or
+ * InSums float32, or with
  * choicePerStep at each step the first that spikes (as PyTorch's max pooling does). With
  * countsOfRates, counts = the highest InCounts of the window. Positions outside the image are
  * never chosen.
@@ -90,7 +91,9 @@ function choose(
       const mask = rec.in + <usize>(step >> 3) * rec.inPlaneBytes + neuron
       const value = perStep
         ? (<i32>load<u8>(mask) >> (step & 7)) & 1
-        : <i32>load<u8>(rec.inCounts + neuron)
+        : rec.inSums
+          ? <i32>load<f32>(rec.inSums + (neuron << 2))
+          : <i32>load<u8>(rec.inCounts + neuron)
       if (value > best) {
         best = value
         position = (y - y0) * rec.kernelW + x - x0

@@ -131,6 +131,11 @@ export const wholeMethod = o.under('Network', [], {
     `${methodsTaking('backwardSteps').join(', ')}: backpropagate at K random time steps`,
     { usual: 'all' },
   ),
+  truncate: o.number(
+    '<k>',
+    `${methodsTaking('truncate').join(', ')}: gradients go back within segments of k time steps`,
+    { usual: 'all steps are one' },
+  ),
   ...checkpoints,
 })
 

@@ -25,7 +25,7 @@ const MOST_BYTES = 10_000_000
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 const { dataset, data, imageSize, trainShare } = shared.data
-const { backwardSteps: _, ...methods } = shared.wholeMethod
+const { backwardSteps: _, truncate, ...methods } = shared.wholeMethod
 const { tau, timeSteps } = shared.time
 /** Which samples there are, as options of a run say it. */
 const samples = { data, imageSize, trainShare, ...shared.limits, ...shared.eventSpecs }
@@ -39,6 +39,7 @@ const runOptions = v.object({
   /** SHA-256 of that file. */
   modelSha256: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
   ...schemasOf({ dataset, ...methods, tau }),
+  ...schemaOf({ truncate }),
   ...schemaOf(samples),
   augment: v.boolean(),
   /** [C, H, W] */

@@ -45,6 +45,9 @@ export function callsOf(timeSteps: number, most: number): Calls[] {
   return calls
 }
 
+/** Steps whose bits a control word holds. */
+const MOST_MASKED = 32
+
 const inference = { training: false, gradients: false }
 const inFull = { single: true, stream: false }
 const inSteps = { single: false, stream: true }
@@ -95,7 +98,7 @@ export const purposes = {
 export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>) =>
   planPurposes[purpose]
 
-type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint' | 'normFallback'>>
+type Given = Required<Pick<MethodOptions, 'method' | 'stepMode' | 'update' | 'mseWeight'>>
 
 export interface PlanOptions extends Given {
   readonly graph: Graph
@@ -109,6 +112,8 @@ export interface PlanOptions extends Given {
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
   /** Default 'channel'. */
   readonly normFallback?: MethodOptions['normFallback']
+  /** Steps of a segment, beyond which no gradient goes back; default all. */
+  readonly truncate?: number
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
   /** Layers of neurons whose spikes stay readable after a run; default none. */
@@ -161,12 +166,23 @@ export interface Statistic extends Omit<Parameter, 'decays' | 'initial'> {
 }
 
 /**
- * Whether steps are so many that a byte cannot count a neuron's spikes. Inference then runs in
- * calls outside the layers, counts nothing by neuron, and its output is a sum instead of a mean:
- * sums of spikes are exact.
+ * Whether steps are so many that a byte cannot count a neuron's spikes. Nothing counts them by
+ * neuron then but `Pass.spikeSums`, inference runs in calls outside the layers, and the output is a
+ * sum instead of a mean: sums of spikes are exact.
  */
 export const isLong = ({ timeSteps }: Pick<PlanOptions, 'timeSteps'>): boolean =>
   timeSteps > MOST_COUNTED_STEPS
+
+/** Steps of a segment of time where gradients are truncated; undefined where nothing is cut. */
+export const segmentOf = ({
+  truncate,
+  timeSteps,
+}: Pick<PlanOptions, 'truncate' | 'timeSteps'>): number | undefined =>
+  truncate && truncate < timeSteps ? truncate : undefined
+
+/** Whether so many steps run in calls of a few: unless a layer needs all of them at once. */
+const runsInCalls = (options: PlanOptions): boolean =>
+  isLong(options) && !options.graph.nodes.some(({ kind }) => kind === 'timeMean')
 
 /** What programs share with the host; of so many floats. */
 export function namedBuffers(
@@ -181,9 +197,13 @@ export function namedBuffers(
   const parameters = b.buffer('parameters', of.parameters * 4, 'parameters')
   const statistics = kept('running statistics', of.statistics)
   const spec = purpose.training ? (options.training ?? standardTraining) : undefined
+  const { backwardSteps, timeSteps } = options
+  const isChosen = spec && backwardSteps < timeSteps && timeSteps > MOST_MASKED
   const named = {
     parameters,
     statistics,
+    /** Bits of the steps that are backpropagated, where a word does not hold them; read as u64. */
+    stepMask: isChosen ? kept('step mask', Math.ceil(timeSteps / 32) + 2) : undefined,
     /** What only training has. */
     training: spec && trainingBuffers(b, spec, of.parameters),
     zeros: kept('zeros', of.zeros),
@@ -255,7 +275,8 @@ export class Context {
     const streaming = { loop: 'network', backward: 'afterwards', statistics: 'call' } as const
     this.options = stream ? { ...options, frames: false } : options
     const traits = traitsOf(options)
-    const calls = run === 'forward' && isLong(options) ? ({ loop: 'network' } as const) : undefined
+    const inCalls = run === 'forward' && runsInCalls(options)
+    const calls = inCalls ? ({ loop: 'network' } as const) : undefined
     this.method = stream ? { ...traits, ...streaming } : { ...traits, ...calls }
     this.online = this.method.backward === 'everyCall'
     this.masked = this.online && options.backwardSteps < options.timeSteps
@@ -273,7 +294,7 @@ export class Context {
   private mostSteps(stream: boolean): number {
     const { timeSteps, update, backwardSteps, stepMode } = this.options
     if (stream) return 1
-    if (this.run === 'forward' && isLong(this.options) && stepMode === 'm') return Plane.Steps
+    if (this.run === 'forward' && runsInCalls(this.options) && stepMode === 'm') return Plane.Steps
     if (this.method.loop === 'layers') return timeSteps
     // Forward alone it has the bits of a stream. Otherwise weights may move at every step; or too
     // few steps have a backward pass for what those without one would take in a call of several.

@@ -17,10 +17,33 @@ export type StepMode = 'm' | 's'
 
 export const stepModes: readonly StepMode[] = ['m', 's']
 
-/** Steps whose spikes a byte can count: longer inference runs in calls, outside the layers. */
+export const methodNames: readonly Method[] = ['rate', 'bptt', 'ottt', 'sltt', 'os']
+
+/** Steps whose spikes a byte can count; above them spikes are added up as floats. */
 export const MOST_COUNTED_STEPS = 255
 
-export const methodNames: readonly Method[] = ['rate', 'bptt', 'ottt', 'sltt', 'os']
+/** Steps of any model. */
+export const MOST_STEPS = 4096
+
+/** Most time steps: of training by a method, of another purpose, and of what bytes count. */
+export const mostSteps = {
+  rate: MOST_STEPS,
+  bptt: MOST_STEPS,
+  ottt: MOST_STEPS,
+  sltt: MOST_STEPS,
+  os: MOST_STEPS,
+  inference: MOST_STEPS,
+  stream: MOST_STEPS,
+  exportWasm: MOST_COUNTED_STEPS,
+  /** A file that learns by some of the steps: their bits are a word. */
+  exportedChoice: 32,
+  stepRates: MOST_COUNTED_STEPS,
+  diagnose: MOST_COUNTED_STEPS,
+  selfDistillation: MOST_COUNTED_STEPS,
+  /** `maxPool2d` with `rate: 'official'`. */
+  officialRate: MOST_COUNTED_STEPS,
+} as const satisfies Readonly<Record<Method | 'inference' | 'stream', number>> &
+  Readonly<Record<string, number>>
 
 /** When online methods run the optimizer. */
 export const updates: readonly ('afterwards' | 'everyStep')[] = ['afterwards', 'everyStep']
@@ -68,6 +91,13 @@ export interface MethodOptions {
    * deviations all the same. Default 'channel'.
    */
   normFallback?: 'channel' | 'layer'
+  /**
+   * bptt: truncated backpropagation through time. Time is cut into segments of this many steps, the
+   * last of which may be shorter. Between two segments states, recurrent spikes and delayed signals
+   * go on, and their gradients do not. The loss stays that of all steps, and gradients of weights
+   * add up over the segments. An integer from 1 to 4096; from T on nothing is cut. Default: T.
+   */
+  truncate?: number
 }
 
 /** Values of `gradientCheckpoint`. */
@@ -88,6 +118,7 @@ const optionRows: {
   }),
   gradientCheckpoint: () => oneOf(gradientCheckpoints, 'none'),
   normFallback: () => oneOf(['channel', 'layer'] as const, 'channel'),
+  truncate: (timeSteps) => integer(1, mostSteps.bptt, timeSteps),
 }
 
 const extraOptions = Object.keys(optionRows) as ExtraOption[]
@@ -128,15 +159,9 @@ export interface MethodTraits {
   readonly stabilizes: boolean
   /** What the loss is divided by: images, or images and steps. */
   readonly lossOver: 'images' | 'imagesAndSteps'
-  /** Most steps. */
-  readonly maxSteps: number
 }
 
-const afterwards = {
-  backward: 'afterwards',
-  stabilizes: false,
-  maxSteps: MOST_COUNTED_STEPS,
-} as const
+const afterwards = { backward: 'afterwards', stabilizes: false } as const
 const rate = {
   ...afterwards,
   rows: 'one',
@@ -160,7 +185,6 @@ const online = {
   statistics: 'step',
   lossOver: 'imagesAndSteps',
   stabilizes: false,
-  maxSteps: 32,
 } as const
 
 /**
@@ -183,7 +207,7 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
   },
   bptt: {
     modes: { m: { ...bptt, statistics: 'call' }, s: { ...bptt, statistics: 'step' } },
-    options: ['gradientCheckpoint'],
+    options: ['gradientCheckpoint', 'truncate'],
   },
   ottt: { modes: { s: { ...online, presynaptic: 'trace' } }, options: ['update', 'mseWeight'] },
   sltt: {
@@ -195,9 +219,6 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
     options: ['mseWeight', 'normFallback'],
   },
 }
-
-/** Most steps of inference and of a stream's plan, whatever the method. */
-export const MOST_STEPS = 4096
 
 /** The step modes of a method, the default one first. */
 export const stepModesOf = (method: Method): StepMode[] =>
@@ -236,6 +257,15 @@ export const traitsOf = ({
  */
 export const takenOptions = (options: MethodOptions): MethodOptions =>
   pickMethodOptions(options, ['method', 'stepMode', ...methods[options.method ?? 'rate'].options])
+
+/**
+ * @param use what to use instead
+ * @throws SpikewasmError for more time steps than something has
+ */
+export function checkSteps(of: keyof typeof mostSteps, what: string, T: number, use: string): void {
+  const most = mostSteps[of]
+  if (!(T <= most)) fail(`${what} must be at most ${most}, got ${T}; use ${use}`)
+}
 
 /** An option's value, checked; a method that does not take it refuses any. */
 function optionOf(name: ExtraOption, given: MethodOptions, method: Method, timeSteps: number) {
@@ -276,11 +306,13 @@ export function methodOptions(
         `got '${stepMode}'`,
     )
   const extras = extraOptions.map((name) => [name, optionOf(name, given, method, timeSteps)])
-  const { maxSteps } = traitsOf({ method, stepMode })
-  if (training && !(timeSteps <= maxSteps))
-    fail(
-      `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}; purpose ` +
-        `'inference' or 'stream' takes up to ${MOST_STEPS}`,
+  if (training)
+    checkSteps(
+      method,
+      `timeSteps with method ${method}`,
+      timeSteps,
+      'fewer, or a stream, which may go on for longer',
     )
-  return { method, stepMode, ...Object.fromEntries(extras) }
+  const complete = { method, stepMode, ...Object.fromEntries(extras) }
+  return { ...complete, truncate: Math.min(complete.truncate, timeSteps) }
 }

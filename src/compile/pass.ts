@@ -37,6 +37,8 @@ import {
 /** Spikes of one neuron layer, summed by units. */
 export interface RateProbe
   extends Pick<SpikeTensor, 'name' | 'shape' | 'stored' | 'masks' | 'counts'> {
+  /** Counts as float32 [P][C], with \`inspect\` where bytes cannot hold them. */
+  readonly sums?: Buffer
   readonly partials: Buffer
   readonly units: number
   /** Neurons of one image. */
@@ -228,6 +230,27 @@ export class Pass {
     else emit(0)
   }
 
+  private readonly sums = new Map<SpikeTensor, FloatBuffer>()
+  /** Spikes of all steps so far, as floats [P][C]: where a byte cannot count them. */
+  spikeSums(tensor: SpikeTensor): FloatBuffer {
+    const known = this.sums.get(tensor)
+    if (known) return known
+    const { b, images, callSteps, context, dense } = this
+    const { name, shape, stored } = tensor
+    const pixels = images * shape[1] * shape[2]
+    const bytes = pixels * stored * 4
+    const out = this.carried(`${name} sums`, bytes, 'kept', this.options.inspect)
+    context.remade?.holdsImages(out, bytes / images)
+    const { outer } = context
+    const call = outer ? b.buffer(`${name} sums of a call`, bytes) : out
+    const spikes = { shape, terms: [term(tensor)] }
+    emitMaterialise(b, spikes, images, callSteps, 1, true, call, stored, dense, context.images)
+    if (outer) emitTimeSum(b, { in: call, out, pixels, channels: stored, steps: 1, loop: true })
+    const sums: FloatBuffer = { ...tensor, kind: 'float', steps: 1, input: false, buffer: out }
+    this.sums.set(tensor, sums)
+    return sums
+  }
+
   /** Memory for something of each image. */
   imageBuffer(name: string, imageBytes: number): Buffer {
     const buffer = this.b.buffer(name, this.images * imageBytes)
@@ -316,9 +339,15 @@ export class Pass {
 
   /** Writes an expression out, as floats; `mean`: its time mean. */
   write(input: Expression, steps: number, mean: boolean, out: Buffer, stored: number): void {
-    const { b, images, dense, context } = this
+    const { b, images, dense, context, callSteps } = this
     const { timeSteps } = this.options
-    emitMaterialise(b, input, images, steps, timeSteps, mean, out, stored, dense, context.images)
+    const totals = (of: Term): Term => {
+      const sums = mean && of.tensor.kind === 'spikes' ? this.sums.get(of.tensor) : undefined
+      return sums ? { ...of, tensor: sums, scale: of.scale / timeSteps } : of
+    }
+    const x = isLong(this.options) ? { ...input, terms: input.terms.map(totals) } : input
+    const rows = mean && isLong(this.options) ? callSteps : steps
+    emitMaterialise(b, x, images, rows, timeSteps, mean, out, stored, dense, context.images)
   }
 
   /** Sum of a tensor over its rows, in an outer loop over those so far: [P][C]. */

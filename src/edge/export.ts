@@ -3,7 +3,7 @@
 import { describe, fail } from '../base/errors.js'
 import { copyOf } from '../base/objects.js'
 import type { PlanPurpose } from '../compile/context.js'
-import { MOST_COUNTED_STEPS } from '../compile/methods.js'
+import { checkSteps } from '../compile/methods.js'
 import type { PlanOptions } from '../compile/plan.js'
 import { standardTraining } from '../compile/training.js'
 import { engineBytes, givenEngine } from '../engine/load.js'
@@ -57,11 +57,8 @@ export async function exportWasm(
   if (!(model instanceof Model))
     fail(`exportWasm: the model must be what compile() gives, got ${describe(model)}`)
   const { session } = model
-  if (!(session.timeSteps <= MOST_COUNTED_STEPS))
-    fail(
-      `exportWasm: timeSteps of the model must be at most ${MOST_COUNTED_STEPS}, got ` +
-        `${session.timeSteps}; load it with fewer, and export mode 'step': its stream has no end`,
-    )
+  const use = "a model loaded with fewer, and mode 'step': its stream has no end"
+  checkSteps('exportWasm', 'exportWasm: timeSteps of the model', session.timeSteps, use)
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = copyOf(checkExportOptions(options, facts))
   const { target, onProgress, wasm } = settings
@@ -99,6 +96,10 @@ function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
   }
   let learning: Learning | undefined
   if (mode === 'train') {
+    const { backwardSteps, timeSteps } = plan.options
+    const what = `exportWasm: timeSteps with backwardSteps ${backwardSteps}, in a file that learns,`
+    if (backwardSteps < timeSteps)
+      checkSteps('exportedChoice', what, timeSteps, 'all backwardSteps')
     checkLearning(optimizer, plan.options.training ?? standardTraining, clipNorm)
     learning = { optimizer, seed, steps }
   }

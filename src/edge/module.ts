@@ -123,6 +123,7 @@ function constantMemory(
     Control.Target,
     Control.Valid,
     Control.StepMask,
+    Control.StepMasks,
     Control.FirstStep,
     Control.FirstImage,
   ].filter((word) => !changing.includes(word))

@@ -16,8 +16,8 @@ export interface CompileOptions extends MethodOptions {
    */
   input: InputShape
   /**
-   * T, time steps for which each sample is presented; default 4. In training 1…255 (1…32 online),
-   * with purpose 'inference' or 'stream' 1…4096.
+   * T, time steps for which each sample is presented, an integer 1…4096; default 4. A stream may go
+   * on for longer.
    */
   timeSteps?: number
   /** B, samples of a step, an integer ≥ 1; default 64, with purpose 'stream' 1. */

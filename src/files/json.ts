@@ -5,6 +5,7 @@
 
 import { describe, fail, quote } from '../base/errors.js'
 import { checkBy, integer, optional, type Rule, such, truth } from '../base/rules.js'
+import { segmentOf } from '../compile/context.js'
 import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../compile/methods.js'
 import type { Session } from '../engine/session.js'
 import { graphToJson, type NetworkJson } from '../network/json.js'
@@ -162,7 +163,7 @@ export interface ModelJson {
   /** Whether inputs differ from step to step. */
   readonly frames: boolean
   /** How it was trained; the step mode decides bits of predictions too. */
-  readonly method: Required<MethodOptions>
+  readonly method: Required<Omit<MethodOptions, 'truncate'>> & Pick<MethodOptions, 'truncate'>
   /** Layers and wiring. */
   readonly network: NetworkJson
   /** What it was trained with; in the files of a run. */
@@ -190,7 +191,8 @@ export const modelKey = 'spikewasm.model'
 export function modelJson({ asked: input, timeSteps, frames, graph, plan }: Session): ModelJson {
   const { method, stepMode, update, mseWeight, backwardSteps } = plan.options
   const { gradientCheckpoint = 'none', normFallback = 'channel' } = plan.options
-  const kinds = { gradientCheckpoint, normFallback }
+  const truncate = segmentOf(plan.options)
+  const kinds = { gradientCheckpoint, normFallback, ...(truncate && { truncate }) }
   return {
     input,
     timeSteps,

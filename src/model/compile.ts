@@ -31,7 +31,10 @@ export type { CompileOptions } from '../engine/compile-options.js'
 /** What the options must be, but for what the network decides. */
 const rules: Rules<Complete> = {
   input: is.by<InputShape>(checkInputShape),
-  timeSteps: is.integer(1, MOST_STEPS, 4),
+  timeSteps: {
+    ...is.integer(1, MOST_STEPS, 4),
+    words: `an integer from 1 to ${MOST_STEPS} (a stream may go on for longer)`,
+  },
   batchSize: is.optional(is.integer(1, 1 << 20)),
   threads: is.integer(1, 256, 1),
   seed: is.integer(0, 2 ** 32 - 1, 0),

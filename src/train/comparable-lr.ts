@@ -2,7 +2,7 @@
 
 import { checkInteger, fail } from '../base/errors.js'
 import { checkedElsewhere, complete, integer, oneOf } from '../base/rules.js'
-import { type Method, methodNames, methods, methodsTaking } from '../compile/methods.js'
+import { type Method, MOST_STEPS, methodNames, methods, methodsTaking } from '../compile/methods.js'
 import type { Optimizer } from '../compile/optimizer-kind.js'
 import { checkRate, constant, type Schedule } from '../network/optimizer.js'
 import type { EpochRecord } from './records.js'
@@ -34,7 +34,7 @@ export function comparableLr(lr: number, options: ComparableLrOptions, ...more: 
   const rules = {
     from: oneOf(methodNames),
     to: oneOf(methodNames),
-    timeSteps: integer(1, 255),
+    timeSteps: integer(1, MOST_STEPS),
     ...checkedElsewhere<Pick<ComparableLrOptions, 'backwardSteps'>>(['backwardSteps']),
   }
   const { from, to, timeSteps, backwardSteps } = complete('comparableLr', rules, options, more)

@@ -1,6 +1,7 @@
 /** All that a training needs to go on, to the bit: taken from a session, and put back. */
 
 import { describe, fail, quote } from '../base/errors.js'
+import { segmentOf } from '../compile/context.js'
 import { methodOptionKeys } from '../compile/methods.js'
 import { type Dataset, describedBy } from '../data/datasets/dataset.js'
 import { changesOf } from '../data/plain.js'
@@ -279,7 +280,8 @@ export function settingOf(
 export function modelSetting(session: Session): Setting {
   const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
   const { options } = plan
-  const method = Object.fromEntries(methodOptionKeys.map((key) => [key, options[key]]))
+  const all = Object.fromEntries(methodOptionKeys.map((key) => [key, options[key]]))
+  const method = { ...all, truncate: segmentOf(options) }
   return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
 }
 

@@ -269,6 +269,7 @@ const losses = [tet(), mse(), mse({ targets: 'values', of: 'counts' })].map((los
   ...training({ loss, penalties }),
   timeSteps: 5,
 }))
+const many = { timeSteps: 260, batchSize: 2 }
 const recorded = [3, 300].map((timeSteps) => ({
   purpose: 'inference' as const,
   record: ['1'],
@@ -331,6 +332,20 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       { timeSteps: 1 },
       { timeSteps: 3 },
     ],
+  ],
+  'sums of spikes that no byte counts': [
+    [
+      `2x4x4: conv 5 3 padding=1, lif, maxPool2d 2, dropout 0.3, conv 5 1, lif, flatten, linear 3`,
+      'rate bptt',
+      { ...many, ...training({ penalties }) },
+    ],
+    ['2x4x4: conv 5 3, lif, timeMean, flatten, linear 3', 'rate', many],
+    ['2x4x4: conv 5 3, lif, flatten, linear 3', 'sltt', { ...many, backwardSteps: 3 }],
+  ],
+  'gradients of segments': [
+    [cells('learning'), 'bptt', { timeSteps: 21, truncate: 5 }],
+    [cells('fedBack'), 'bptt', { timeSteps: 9, truncate: 4 }],
+    ['2x4x4: conv 5 3, lif, delay 2, flatten, linear 3', 'bptt', { timeSteps: 9, truncate: 4 }],
   ],
   'calls that record spikes': [
     ['2x4x4: conv 5 3, lif, avgPool2d 2, relu, flatten, linear 3', 'sltt', ...recorded],

@@ -256,8 +256,8 @@ test('progress, and models that are none or have too many steps', async () => {
   await exportWasm(await steps(255))
   assert.is(
     await messageFor(await steps(256)),
-    'exportWasm: timeSteps of the model must be at most 255, got 256; load it with fewer, and ' +
-      "export mode 'step': its stream has no end",
+    'exportWasm: timeSteps of the model must be at most 255, got 256; use a model loaded ' +
+      "with fewer, and mode 'step': its stream has no end",
   )
 })
 

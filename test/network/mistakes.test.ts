@@ -145,9 +145,13 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
     /^normFallback must be 'channel' or 'layer', got "no/,
   ],
   [
-    () => plain({ method: 'os', timeSteps: 33 }),
-    /^timeSteps must be at most 32 with method os, got 33/,
+    () => plain({ method: 'os', timeSteps: 4097 }),
+    /^compile.timeSteps must be an integer from 1 to 4096 \(a stream may go on for longer\), got 4097/,
   ],
+  ...[0, 2.5, 4097].map((truncate): [() => unknown, RegExp] => [
+    () => plain({ method: 'bptt', truncate }),
+    /^truncate must be an integer from 1 to 4096, got /,
+  ]),
   // Layers that a method has not.
   [
     () => chain('recurs, linear 2', {}, { recurs: () => api.recurrent(api.lif()) }),
@@ -158,10 +162,6 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
     () => chain('learns', { method: 'sltt' }, { learns: () => api.lif({ learn: ['tau'] }) }),
     "0 (lif): method 'sltt' has no gradient of what it learns (tau); use 'rate' or 'bptt', " +
       'or leave out learn',
-  ],
-  [
-    () => of(netOf([1, 2, 3], 'timeMean, flatten'), { purpose: 'inference', timeSteps: 300 }),
-    '0 (timeMean): needs timeSteps of at most 255, got 300; use fewer steps',
   ],
   [
     () => chain('linear 4, timeMean, linear 2', { method: 'sltt' }),
@@ -224,6 +224,7 @@ test('an option is refused with another method, even as its default, by compile 
     backwardSteps: [2, 'sltt'],
     gradientCheckpoint: ['none', 'bptt'],
     normFallback: ['channel', 'os'],
+    truncate: [2, 'bptt'],
   } as const
   const [input, images] = [[1, 2, 3] as const, new Float32Array(12)]
   const data = api.fromArrays({ images, labels: [0, 1], shape: input, classes: 2 })

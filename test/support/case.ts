@@ -82,6 +82,7 @@ export async function makeCase(
       frames: options.frames,
       mseWeight: options.mseWeight,
       normFallback: options.normFallback,
+      truncate: options.truncate,
       update: options.update,
       leastMargin: MARGIN,
       ...more,

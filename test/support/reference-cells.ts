@@ -34,6 +34,8 @@ export interface CellLayer {
   readonly shape: Shape
   readonly batch: number
   readonly state: State
+  /** Steps of a segment, behind whose last one no gradient comes back. */
+  readonly truncate?: number
 }
 
 /** Names of parameters in the state dict. */
@@ -277,14 +279,18 @@ export function cellBackward(
     learns(key, i, value * rate * (1 - rate))
   const gradients: Tensor[] = []
   const [gv, gi, ga] = [0, 0, 0].map(() => new Float64Array(size))
+  const isLast = (t: number): boolean =>
+    t + 1 === steps.length || (t + 1) % (layer.truncate ?? steps.length) === 0
   for (let t = steps.length - 1; t >= 0; t--) {
+    // A state that is detached.
+    if (isLast(t)) for (const g of [gv, gi, ga]) g.fill(0)
     const { x, before, u, current, theta, active, out, spikeBefore } = steps[t]
     const gout = deltas[t].slice()
     // What the spikes of now send to the next step.
     const each = state[`${name}.recurrent.V`]
-    if (each && t + 1 < steps.length)
+    if (each && !isLast(t))
       for (let i = 0; i < size; i++) gout[i] += each[i % n] * gradients[t + 1][i]
-    else if (cell.recurrence && t + 1 < steps.length)
+    else if (cell.recurrence && !isLast(t))
       for (let b = 0; b < batch; b++)
         for (let from = 0; from < n; from++)
           for (let to = 0; to < n; to++)

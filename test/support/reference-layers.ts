@@ -98,9 +98,16 @@ export const delayBack = (
   shape: Shape,
   deltas: readonly Tensor[],
   T: number,
+  segment = T,
 ): Tensor[] =>
   deltas.length === T && T > 1
-    ? deltas.map((d, t) => d.map((_, i) => deltas[t + delayOf(layer, shape, i)]?.[i] ?? 0))
+    ? deltas.map((d, t) =>
+        d.map((_, i) => {
+          const to = t + delayOf(layer, shape, i)
+          const isSame = Math.floor(to / segment) === Math.floor(t / segment)
+          return isSame ? (deltas[to]?.[i] ?? 0) : 0
+        }),
+      )
     : deltas.map((d) => d.map((v, i) => (v * Math.max(0, T - delayOf(layer, shape, i))) / T))
 
 interface Affine {

@@ -61,6 +61,8 @@ export interface ReferenceOptions {
   update?: 'afterwards' | 'everyStep'
   /** Online methods: the steps that are backpropagated; all by default. */
   backwardSteps?: readonly number[]
+  /** bptt: steps of a segment, behind whose last one no gradient comes back. */
+  truncate?: number
   /** For update 'everyStep'. */
   sgd?: { lr: number; momentum: number; weightDecay: number }
   /** Ends with `NearThreshold` at a potential that is nearer; default 0. */
@@ -511,7 +513,8 @@ class Reference {
   // Cells.
 
   cell({ layer, name, to }: Node): CellLayer {
-    return { cell: layer as Cell, name, shape: to, batch: this.options.batch, state: this.state }
+    const { batch, truncate } = this.options
+    return { cell: layer as Cell, name, shape: to, batch, state: this.state, truncate }
   }
 
   cellFires(node: Node, x: Tensor, state: CellState): CellStep {
@@ -701,7 +704,8 @@ function layerwise(
   for (let i = r.nodes.length - 1; i >= 0; i--) {
     const node = r.nodes[i]
     const { inputs, groups, cells } = records[i]
-    if (node.layer.kind === 'delay') deltas = delayBack(node.layer, node.to, deltas, T)
+    if (node.layer.kind === 'delay')
+      deltas = delayBack(node.layer, node.to, deltas, T, options.truncate)
     else if (rate && isSampleNorm(node)) {
       const all = inputs.map((x) => r.sampleForward(node, x))
       const [xhat, invStd] = [mean(all.map((x) => x.xhat)), mean(all.map((x) => x.invStd))]

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Command } from 'commander'
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
+import { segmentOf } from '../../compile/context.js'
 import type { Dataset, Split } from '../../data/index.js'
 import { readFileClear } from '../../files/files.js'
 import { expectNoModule } from '../../files/state.js'
@@ -225,6 +226,7 @@ async function newOptions(
     update,
     backwardSteps: args.backwardSteps ?? steps.timeSteps,
     gradientCheckpoint,
+    truncate: segmentOf({ ...args, ...steps }),
     epochs,
     batchSize,
     ...training.record,

@@ -156,8 +156,8 @@ export const methodFor = (args: MethodOptions, own: MethodOptions): MethodOption
 
 /** Options of a method that it does not take are complete in a run's folder; they do nothing. */
 export function takenHere(run: MethodOptions): MethodOptions {
-  const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)
-  return { update, backwardSteps, gradientCheckpoint }
+  const { update, backwardSteps, gradientCheckpoint, truncate } = takenOptions(run)
+  return { update, backwardSteps, gradientCheckpoint, truncate }
 }
 
 /** What a model and its training follow from. */
@@ -182,7 +182,7 @@ export async function prepare(args: PreparedBy, data: Split, { name, make }: Net
     ...framed,
     batchSize,
     ...pick(args, 'threads', 'seed', 'method', 'stepMode', 'update'),
-    ...pick(args, 'backwardSteps', 'gradientCheckpoint'),
+    ...pick(args, 'backwardSteps', 'gradientCheckpoint', 'truncate'),
   })
   /** How many train the model, and how many test it after each epoch. */
   const samples = { training: part.length, validation: validation.length }

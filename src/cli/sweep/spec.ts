@@ -140,13 +140,16 @@ export function checkRun(given: unknown, where: string, own?: CheckedRun['own'])
 /** What `train` refuses once data are there: it is told before the first of many runs begins. */
 function checkModel(parsed: Parsed): void {
   const { dataset, timeSteps = 4, batchSize = 1, seed, validationSplit } = parsed
-  const { method, stepMode, update, backwardSteps, gradientCheckpoint } = parsed
+  const { method, stepMode, update, backwardSteps, gradientCheckpoint, truncate } = parsed
   checkBy('--time-steps', integer(1, MOST_STEPS), timeSteps)
   checkBy('--batch-size', integer(1, 2 ** 20), batchSize)
   checkBy('--seed', integer(0, 2 ** 32 - 1), seed)
   // Recordings may give more steps.
   if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
-    methodOptions({ method, stepMode, update, backwardSteps, gradientCheckpoint }, timeSteps)
+    methodOptions(
+      { method, stepMode, update, backwardSteps, gradientCheckpoint, truncate },
+      timeSteps,
+    )
   if (validationSplit !== undefined)
     o.expectLeftOut(parsed, ['limitTest'], 'with --validation-split, which tests on training data')
 }

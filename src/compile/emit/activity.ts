@@ -195,15 +195,23 @@ export function emitMaxPool(
   pool: MaxPool,
   input: Spikes,
   output: Spikes,
-  of: { choice?: Buffer; perStep: boolean; loop: boolean; countsOfRates?: boolean },
+  of: {
+    choice?: Buffer
+    perStep: boolean
+    loop: boolean
+    countsOfRates?: boolean
+    /** In place of the input's counts. */
+    sums?: Buffer
+  },
 ): void {
   const { stored, steps } = pool
-  const { choice, perStep, loop, countsOfRates } = of
+  const { choice, perStep, loop, countsOfRates, sums } = of
   const { units, pixelsPerUnit, pixels, fromPixels, fields } = sizesOf(pool, stored * 4)
   b.emit(records.maxPool, units, {
     ...fields,
     in: input.masks,
     inCounts: (choice && !perStep) || countsOfRates ? input.counts : undefined,
+    inSums: sums,
     inPlaneBytes: fromPixels * stored,
     out: output.masks,
     counts: output.counts,

@@ -141,8 +141,9 @@ export function lowerOutputs(end: End, loss?: Loss): readonly OutputProbe[] {
     emitOutput(pass, probe, places.predictions, losses && loss)
     pass.outputs.push(probe)
     const { delta } = probe
-    // Every step's output has its share of the time mean.
-    const share = isInstantaneous(pass) ? 1 : 1 / gradientRows(pass, logits)
+    // Every step's output has its share of the time mean, but whole it is in a sum.
+    const whole = isLong(pass.options) ? pass.options.timeSteps : 1
+    const share = isInstantaneous(pass) ? 1 : whole / gradientRows(pass, logits)
     if (delta && losses) ways.push(() => giveTensorGradient(logits, delta, deltaRows(probe), share))
   }
   for (const { name, value } of others) {
@@ -215,7 +216,7 @@ function emitOutput(pass: Pass, probe: OutputProbe, predictions: Buffer, loss?: 
 export interface PenaltyRecord
   extends Pick<
     FieldsOf<typeof ratePenalty>,
-    'counts' | 'out' | 'partials' | 'stored' | 'steps' | 'scale'
+    'counts' | 'sums' | 'out' | 'partials' | 'stored' | 'steps' | 'scale'
   > {
   readonly images: number
   readonly shape: Shape

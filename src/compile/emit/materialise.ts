@@ -48,15 +48,17 @@ function termFields(
   const { tensor, norm, pool, scale } = term
   const [, sourceH, sourceW] = tensor.shape
   const shared = { scale, sourceH, sourceW, ...tensors.windowWords(pool) }
-  if (tensor.kind === 'spikes')
+  if (tensor.kind === 'spikes') {
+    const counts = mean ? tensor.counts : undefined
     return {
       ...shared,
       kind: TermKind.Spikes,
       // A mean reads counts alone: masks need not outlive the forward pass for it.
-      address: mean ? undefined : tensor.masks,
-      counts: mean ? tensor.counts : undefined,
+      address: counts ? undefined : tensor.masks,
+      counts,
       planeBytes: images * sourceH * sourceW * tensor.stored,
     }
+  }
   const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps: steps } = input(tensor)
   const places = { address, indirect, pixelBytes, stepBytes, loopBytes: loopBytes || undefined }
   return {

@@ -17,6 +17,7 @@ import type { Buffer } from '../../kernels/records/words.js'
 import type { NeuronModel } from '../../network/kind.js'
 import type { Values } from '../../network/value.js'
 import { inUnits } from '../budgets.js'
+import { type PlanOptions, segmentOf } from '../context.js'
 import { storedChannels } from '../layout.js'
 import type { Pass } from '../pass.js'
 import { type Contribution, type FloatTensor, type Norm, rowsOf, type Shape } from '../tensors.js'
@@ -27,7 +28,7 @@ export interface NeuronScope extends Pick<Pass, 'b' | 'images' | 'callSteps'> {
   /** `images`: those that the tensors hold. */
   readonly context: { readonly images: number }
   /** `timeSteps`: over which means run. */
-  readonly options: { readonly timeSteps: number }
+  readonly options: Pick<PlanOptions, 'timeSteps' | 'truncate'>
 }
 
 /** An affine map. Mean and inverse deviation: where x̂ is wanted. */
@@ -314,7 +315,13 @@ export function emitNeuronsBackward(
   { traces, inputs }: { readonly traces?: Place; readonly inputs?: Place } = {},
 ): void {
   const layer = layerOf(neurons)
-  const options: BackwardOptions = { steps: scope.callSteps, traces: traces !== undefined }
+  const segment = segmentOf(scope.options)
+  const options: BackwardOptions = {
+    steps: scope.callSteps,
+    traces: traces !== undefined,
+    // Of recurrent neurons the record itself runs the steps.
+    ...(segment && !neurons.recurrent && { segment }),
+  }
   const { units, shared, currents } = chargeFields(scope, neurons)
   const { channels, steps } = shared
   const fields = {
@@ -344,6 +351,7 @@ export function emitNeuronsBackward(
     kernel: kernelOf(scope, key('step back'), step).place,
     ahead: kernelOf(scope, key('states'), states).place,
     states: count,
+    segment,
   })
 }
 

@@ -264,14 +264,18 @@ function recurrentGradient(
 function addRates(
   pass: Pass,
   output: tensors.SpikeTensor,
-  sums: tensors.UnitSums,
+  byUnits: tensors.UnitSums,
   eligibility?: Buffer,
 ): void {
   const { name, shape, stored, masks, counts } = output
-  const { buffer: partials, units } = sums
+  const { buffer: partials, units } = byUnits
   const recorded = recordMasks(pass, output)
   const probe = { name, partials, units, counts, masks, shape, stored, recorded, eligibility }
-  pass.rates.push({ ...probe, neurons: sizeOf(shape) })
+  const { inspect, training } = pass.options
+  // Penalties read them behind all calls.
+  const isRead = inspect || training?.penalties.some(({ layers }) => layers.includes(name))
+  const sums = pass.training && !counts && isRead ? pass.spikeSums(output).buffer : undefined
+  pass.rates.push({ ...probe, sums, neurons: sizeOf(shape) })
 }
 
 /** Whether layers that spike keep their eligibility beside the gradient through time. */

@@ -2,6 +2,7 @@
 
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import type { Graph, GraphNode } from '../../network/trace.js'
+import { isLong } from '../context.js'
 import { emitBiasGradient } from '../convolution/dense.js'
 import {
   type Geometry,
@@ -132,6 +133,8 @@ export function keptForWeight(
     context.outer &&
     presynaptic === 'mean' &&
     x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
+  if (training && presynaptic === 'mean' && isLong(pass.options))
+    for (const { tensor } of x.terms) if (tensor.kind === 'spikes') pass.spikeSums(tensor)
   if (!training || !passing || !floats) return { trace, mean: undefined }
   const sum = rowsOf(pass.timeSum(node, floats), inC)
   return { trace, mean: { input: { ...sum, scale: 1 / pass.rowsOfAllCalls(floats) } } }

@@ -3,13 +3,7 @@
 import { checkInteger, describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
 import { median } from '../../base/numbers.js'
-import { isLong } from '../../compile/context.js'
-import {
-  type MethodTraits,
-  MOST_COUNTED_STEPS,
-  methodsWith,
-  traitsOf,
-} from '../../compile/methods.js'
+import { checkSteps, type MethodTraits, methodsWith, traitsOf } from '../../compile/methods.js'
 import type { StateProbe } from '../../compile/plan.js'
 import type { Phase } from '../../compile/program.js'
 import type { Buffer } from '../../kernels/records/words.js'
@@ -85,11 +79,9 @@ export function states(session: Session, layer: string | number): RecordedStates
 export function stepRates(session: Session): Record<string, number[]> {
   const { options } = session.plan
   const { inspect, batchSize, timeSteps, purpose } = options
-  if (!inspect || traitsOf(options).loop !== 'layers' || isLong(options) || purpose === 'stream')
-    fail(
-      "stepRates needs compile({ inspect: true }), stepMode 'm', at most " +
-        `${MOST_COUNTED_STEPS} time steps, and no stream`,
-    )
+  if (!inspect || traitsOf(options).loop !== 'layers' || purpose === 'stream')
+    fail("stepRates needs compile({ inspect: true }), stepMode 'm', and no stream")
+  checkSteps('stepRates', 'stepRates: timeSteps', timeSteps, "record: 'all' and spikes()")
   expectRun(session, 'stepRates')
   const out: Record<string, number[]> = {}
   for (const { name, masks, neurons, shape, stored } of session.lastRun.probes) {
@@ -167,9 +159,9 @@ export function activity(session: Session, name: string): NeuronActivity {
   expectTrained(session, 'activity')
   const [C, H, W] = probe.shape
   const total = batchSize * H * W * probe.stored
-  // Training has them: its steps fit a byte.
-  const { address } = probe.counts as Buffer
-  const counts = new Uint8Array(session.memory.buffer, address, total)
+  const counts = probe.sums
+    ? floatsAt(session, probe.sums.address, total)
+    : new Uint8Array(session.memory.buffer, (probe.counts as Buffer).address, total)
   const eligibility = probe.eligibility && floatsAt(session, probe.eligibility.address, total)
   const reorder = (source: ArrayLike<number>, factor: number): Float32Array => {
     const out = new Float32Array(batchSize * C * H * W)

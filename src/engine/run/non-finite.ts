@@ -44,9 +44,20 @@ export async function nonFinite(
     : `Parameters${statistics ? ' and running statistics' : ''} whose new value would not ` +
       'be finite were left as they were, others may hold this step'
   return (
-    `${what}; it shows first in ${where}. ${left}; a lower learning rate or normalised ` +
-    'input helps'
+    `${what}; it shows first in ${where}. ${left}; ${clipHelp(session)}a lower learning rate or ` +
+    'normalised input helps'
   )
+}
+
+/** Through a recurrent weight gradients may grow at each step: clipping is what bounds them. */
+function clipHelp({ graph, clipNorm }: Session): string {
+  const isRecurrent = graph.nodes.some(
+    ({ layer }) => layer && 'recurrence' in layer && layer.recurrence,
+  )
+  if (!isRecurrent) return ''
+  return clipNorm === undefined
+    ? 'through recurrent weights gradients may explode: clipNorm, for example clipNorm: 1, '
+    : `a clipNorm smaller than ${clipNorm}, `
 }
 
 /**

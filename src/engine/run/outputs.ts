@@ -117,12 +117,14 @@ function writeGradient(
   images: number,
   valid: number,
 ): void {
-  const { stored, classes, ofSteps, steps, gradientScale, delta } = probe
+  const { stored, classes, ofSteps, steps, gradientScale, meanScale, delta } = probe
   if (!delta) return
   const rows = deltaRows(probe)
   const out = floatsAt(arena, delta.address, images * rows * stored)
   const terms = ofSteps ? valid * steps : valid
-  const scale = (Math.fround(gradientScale) * images) / valid
+  // Where the sum lies in the place of the mean, the gradient is that of the sum.
+  const sumScale = ofSteps ? 1 : meanScale
+  const scale = ((Math.fround(gradientScale) * images) / valid) * sumScale
   out.fill(0)
   for (let b = 0; b < valid; b++)
     for (let c = 0; c < classes; c++)

@@ -23,8 +23,11 @@ export function timeRecords(
   const word = (address: number): number => words.getUint32(address, true)
   const isWanted = (condition: number, t: number, steps: number): boolean => {
     if (condition === When.Always) return true
-    if (condition === When.StepMask)
-      return ((word(Control.StepMask) >>> t) & (0xffffffff >>> (32 - steps))) !== 0
+    if (condition === When.StepMask) {
+      const bytes = word(Control.StepMasks)
+      const bits = bytes ? word(bytes + (t >> 3)) >>> (t & 7) : word(Control.StepMask) >>> t
+      return (bits & (0xffffffff >>> (32 - steps))) !== 0
+    }
     if (condition === When.Later) return t > 0
     return word(condition) !== 0
   }

@@ -60,21 +60,26 @@ export function penaltyOf(
 
 // Which time steps a run backpropagates.
 
-/** Bit t for step t. SLTT-K: K random steps of T; otherwise all. `steps`: those of the model. */
+/**
+ * Bit t for step t, in words. SLTT-K: K random steps of T; otherwise all, in one word. `steps`:
+ * those of the model.
+ */
 export function stepMask(
   { plan }: Arena,
   { timeSteps, seed, steps }: Record<'timeSteps' | 'seed' | 'steps', number>,
-): number {
+): Uint32Array {
   const { backwardSteps } = plan.options
   const all = timeSteps >= 32 ? 0xffffffff : 2 ** timeSteps - 1
-  if (backwardSteps === timeSteps) return all
+  if (backwardSteps === timeSteps) return Uint32Array.of(all)
   const stream = new RandomStream(Purpose.Steps)
   stream.start(seed, 0, steps)
   const order = Array.from({ length: timeSteps }, (_, t) => t)
-  let mask = 0
-  for (let k = 0; k < backwardSteps; k++)
-    mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
-  return mask >>> 0
+  const words = new Uint32Array(Math.ceil(timeSteps / 32))
+  for (let k = 0; k < backwardSteps; k++) {
+    const t = order.splice(stream.below(order.length), 1)[0] as number
+    words[t >> 5] |= 1 << (t & 31)
+  }
+  return words
 }
 
 /** What a run's words follow from. */
@@ -99,7 +104,11 @@ export function writeRun(session: Source, program: ProgramName, slot: 0 | 1, val
   const stream = new RandomStream(Purpose.Dropout)
   stream.start(session.seed, 0, session.steps)
   set(Control.Seed, stream.next())
-  set(Control.StepMask, stepMask(session, session))
+  const mask = stepMask(session, session)
+  set(Control.StepMask, mask[0])
+  const { address = 0 } = session.plan.named.stepMask ?? {}
+  set(Control.StepMasks, address)
+  if (address) new Uint32Array(session.memory.buffer, address, mask.length).set(mask)
   set(Control.NonFinite, 0)
   set(Control.FirstStep, program === 'stream' ? session.streamed : 0)
 }

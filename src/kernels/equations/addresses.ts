@@ -163,6 +163,13 @@ export class Addresses {
     return op(Wasm.i32x4Splat, name === 'down' ? op(Wasm.i32Sub, now, get(T)) : add(now, get(T)))
   }
 
+  /** Whether a step of the turn is not the first one of a segment. */
+  protected within({ value, name: segment }: Node): Code {
+    const step = add(this.turn.from, i32(value))
+    const isWithin = op(Wasm.i32GtS, op(Wasm.i32RemU, step, i32(Number(segment))), i32(0))
+    return op(Wasm.i32x4Splat, op(Wasm.i32Sub, i32(0), isWithin))
+  }
+
   /** Numbers of four neurons in their batch, or in their image: pixel · channels + channel. */
   protected neuron({ name }: Node, lane: number): Code {
     const { imagePixels, channels } = this.words

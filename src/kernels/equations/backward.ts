@@ -12,7 +12,11 @@ export interface BackwardOptions {
   readonly steps: number
   /** Derivatives by what is learnt. */
   readonly traces?: boolean
+  /** Steps beyond which no derivative goes back. */
+  readonly segment?: number
 }
+
+const divisorOf = (a: number, b: number): number => (b === 0 ? a : divisorOf(b, a % b))
 
 /** A leaf, and what it begins with or becomes. */
 type Carried = readonly [leaf: Node, next: Node]
@@ -93,11 +97,29 @@ class Backward {
     )
   }
 
+  /**
+   * A state before a step of a turn: derivatives end at it where the step is the first one of a
+   * segment. Which step that is may change from turn to turn.
+   */
+  private cut(state: Node, { times, from }: Turn, step: number): Node {
+    const { g } = this.neurons
+    const { segment } = this.options
+    if (segment === undefined) return state
+    const detached = g.make('detach', [state])
+    if (times === 1) return (from + step) % segment === 0 ? detached : state
+    if (step % divisorOf(UNROLLED, segment) !== 0) return state
+    if (UNROLLED % segment === 0) return detached
+    const within = { value: step, name: `${segment}`, level: Level.Neuron }
+    return g.where(g.make('within', [], within), state, detached)
+  }
+
   /** Backward through the steps of a turn; `last`: there is none behind it. */
-  private back({ times, steps, from }: Turn, before: readonly Node[], last: boolean): Back {
+  private back(turn: Turn, before: readonly Node[], last: boolean): Back {
     const { neurons, zero, delta, adjoint, sums, raw } = this
     const { g } = neurons
-    const { inputs, results, after } = neurons.steps(steps, before)
+    const { times, steps, from } = turn
+    const cut = (state: Node, step: number): Node => this.cut(state, turn, step)
+    const { inputs, results, after } = neurons.steps(steps, before, cut)
     const seeds = results.map((node, step) => {
       const to = { tensor: delta, step }
       return [node, neurons.leaf(`delta ${step}`, Level.Neuron, to)] as const
@@ -133,7 +155,8 @@ class Backward {
     for (const node of reachable(nodesOf(back)))
       if (node.name.startsWith('delta ') || node.args.some((arg) => gradients.has(arg))) {
         gradients.add(node)
-        for (const arg of node.args) if (!gradients.has(arg) && !isFixed(arg)) taken.add(arg)
+        for (const arg of node.args)
+          if (!gradients.has(arg) && !isFixed(arg) && arg.op !== 'within') taken.add(arg)
       }
     if (this.bytes(taken.size) > MOST_KEPT) return this.state
     return [...taken].sort((a, b) => a.depth - b.depth)

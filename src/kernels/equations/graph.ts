@@ -42,6 +42,7 @@ const conditions = new Set<string | number>([
   'truth',
   'bit',
   'later',
+  'within',
 ])
 
 /** What JavaScript computes exactly as WebAssembly does, rounded to float32. */

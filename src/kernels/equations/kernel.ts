@@ -79,8 +79,23 @@ export interface KernelSpec {
   readonly counts?: { readonly tensor: Tensor; readonly adds: boolean }
 }
 
+/** Spikes that a byte counts. */
+const MOST_IN_BYTE = 255
+
+/** Steps of all sections. */
+const stepsOf = ({ sections }: KernelSpec): number =>
+  sections.reduce((sum, { times, steps }) => sum + times * steps, 0)
+
 /** Operations without arguments that are no constants. */
-const LOADED = new Set<string | number>(['leaf', 'bit', 'later', 'word', 'step', 'neuron'])
+const LOADED = new Set<string | number>([
+  'leaf',
+  'bit',
+  'later',
+  'word',
+  'step',
+  'neuron',
+  'within',
+])
 
 class Emitter extends Addresses {
   /** What runs once, before the first pixel. */
@@ -107,6 +122,7 @@ class Emitter extends Addresses {
     if (node.op === 'later') return this.later()
     if (node.op === 'word') return op(Wasm.i32x4Splat, at(Wasm.i32Load, [i32(node.value)]))
     if (node.op === 'step') return this.step(node)
+    if (node.op === 'within') return this.within(node)
     if (node.op === 'neuron') return this.neuron(node, lane)
     const place = this.spec.places.get(node.name)
     if (!place) throw new Error(`${this.spec.name}: nothing says where ${node.name} is`)
@@ -219,7 +235,9 @@ class Emitter extends Addresses {
     this.body.push(
       set(found[0], this.packed(found)),
       this.storeBytes(this.pointer(to.tensor, to.step), all),
-      set(this.counts, op(Wasm.i8x16Add, get(this.counts), op(Wasm.i8x16Popcnt, all))),
+      this.isLong
+        ? this.addTotal(op(Wasm.i8x16Popcnt, all))
+        : set(this.counts, op(Wasm.i8x16Add, get(this.counts), op(Wasm.i8x16Popcnt, all))),
     )
   }
 
@@ -303,13 +321,22 @@ class Emitter extends Addresses {
     ]
   }
 
+  /** Whether bytes cannot count a neuron's spikes: they are added up at once. */
+  private get isLong(): boolean {
+    return stepsOf(this.spec) > MOST_IN_BYTE
+  }
+
+  /** Adds sums of bytes, which are there twice, or four times. */
+  private addTotal(count: Code): Code {
+    const sums = op(Wasm.i32x4ExtaddPairwiseI16x8U, op(Wasm.i16x8ExtaddPairwiseI8x16U, count))
+    return set(this.total, op(Wasm.i32x4Add, get(this.total), sums))
+  }
+
   private storeCounts(): Code[] {
     const { counts, width } = this.spec
     const count = get(this.counts)
     const out: Code[] = []
-    // Sums of the bytes: they are there twice, or four times.
-    const sums = op(Wasm.i32x4ExtaddPairwiseI16x8U, op(Wasm.i16x8ExtaddPairwiseI8x16U, count))
-    out.push(set(this.total, op(Wasm.i32x4Add, get(this.total), sums)))
+    if (!this.isLong) out.push(this.addTotal(count))
     if (counts) {
       this.pointers = new Map()
       this.body = out
@@ -365,8 +392,7 @@ class Emitter extends Addresses {
     const fires = has('masks')
     const end = fires ? this.storeCounts() : []
     const { pixel } = this
-    const steps = spec.sections.reduce((sum, { times, steps }) => sum + times * steps, 0)
-    const { heads, begin, moves } = this.walks(pixel, steps)
+    const { heads, begin, moves } = this.walks(pixel, stepsOf(spec))
     const channel = tee(this.channel, add(get(this.channel), i32(16 * spec.width)))
     const channels = loop(
       [set(this.counts, splat(0)), ...start, ...body, ...end],

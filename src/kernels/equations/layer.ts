@@ -237,8 +237,12 @@ export class Neurons {
     }
   }
 
-  /** Some steps from states on; `all`: every name behind each step. */
-  steps(count: number, before: readonly Node[]) {
+  /** Some steps from states on, which `seen` may change; `all`: every name behind each step. */
+  steps(
+    count: number,
+    before: readonly Node[],
+    seen: (state: Node, step: number) => Node = (state) => state,
+  ) {
     const { g } = this
     const { equations } = this.layer
     let state = before
@@ -251,7 +255,7 @@ export class Neurons {
       const names = new Map([
         ['x', inputs[t]] as const,
         ...this.fixed,
-        ...equations.states.map((name, i) => [name, state[i]] as const),
+        ...equations.states.map((name, i) => [name, seen(state[i], t)] as const),
       ])
       if (this.layer.noise)
         for (const [name, node] of Object.entries(this.noise(t))) names.set(` ${name}`, node)

@@ -16,7 +16,7 @@ export const term = entry(128, {
   strideW: word.number(16),
   padH: word.number(17),
   padW: word.number(18),
-  /** Float data, or masks. Floats, or masks; a mean of spikes reads counts alone. */
+  /** Float data, or masks. Floats, or masks; a mean of spikes reads counts if there are. */
   address: word.readsInputIf(1),
   counts: word.readsIf(2),
   planeBytes: word.sizeIf(3),
@@ -54,7 +54,7 @@ export const materialise = record('Materialise', 40, perByte(0.05), {
   termCount: word.number(12),
   /** 0: spikes at each step; 1: time means (counts / T, mean of floats over their steps). */
   mean: word.flag(13),
-  /** Steps over which counts run. */
+  /** What counts are divided by: the steps over which they run. */
   totalSteps: word.number(14),
   /** Counts whose sum 16 bits hold. */
   mostCounted: word.number(15),
@@ -178,9 +178,9 @@ const shared = {
 /** Spikes of the neurons that dropout keeps; unit = chunk of pixels. */
 export const dropout = record('Dropout', 44, copies, {
   ...shared,
-  inCounts: word.reads(7),
+  inCounts: word.readsIf(7),
   /** Counts u8 [P][C], of spikes alone. */
-  counts: word.writes(6),
+  counts: word.writesIf(6),
   planeBytes: word.size(8),
   inPlaneBytes: word.size(9),
 })
@@ -233,6 +233,8 @@ export const maxPool = record('MaxPool', 41, perByte(0.5), {
   loop: word.flag(26),
   /** Non-zero: counts are the highest InCounts of windows, and not those of Out's spikes. */
   countsOfRates: word.flagIf(27),
+  /** In place of InCounts: float32 [source pixels][C]. */
+  inSums: word.readsIf(28),
 })
 
 /** Max pooling of floats [P][T][C]; unit = chunk of pixels. */

@@ -87,7 +87,9 @@ export const tet = record('Tet', 91, copies, {
 /** Penalty on firing rates, and its gradient; unit = pixelsPerUnit pixels. */
 export const ratePenalty = record('RatePenalty', 92, copies, {
   /** Spikes of each neuron, u8 [Pixels][C]. */
-  counts: word.reads(4),
+  counts: word.readsIf(4),
+  /** The same as float32 [Pixels][C], in place of Counts. */
+  sums: word.readsIf(16),
   /** Gradient by the rates, float32 [Pixels][C]. */
   out: word.writes(5),
   /** Sums of units, f64. */

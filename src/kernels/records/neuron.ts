@@ -168,6 +168,8 @@ export const recurrentBackward = record(
     adjoints: word.sizeIf(13),
     ahead: word.number(26),
     states: word.size(27),
+    /** Steps of a segment, beyond which nothing goes back; 0: there is one. */
+    segment: word.numberIf(28),
   },
   ({ imagePixels, channels, states, steps }) =>
     COPY_BYTES + imagePixels * channels * 4 * states * (steps + 1),

@@ -46,6 +46,8 @@ export const delay = record('Delay', 125, copies, {
   inRows: word.number(6),
   /** Non-zero: backward, Out is In of some steps behind. */
   back: word.flagIf(15),
+  /** Backward: steps of a segment, beyond which nothing comes; 0: there is one. */
+  segment: word.numberIf(16),
 })
 
 /** The same of spikes; unit = chunk of pixels. */

@@ -2,6 +2,7 @@
 
 import { checkArguments, describe, fail } from '../../base/errors.js'
 import { inUnits } from '../../compile/budgets.js'
+import { segmentOf } from '../../compile/context.js'
 import { handBack } from '../../compile/emit/gradients.js'
 import { emitScaled, factorsOf } from '../../compile/emit/norm.js'
 import { spikesOrFloats } from '../../compile/emit/write-out.js'
@@ -109,7 +110,8 @@ function backward(
   return (delta: Buffer, out: Buffer, steps: number): void => {
     const job = { images, shape, stored, steps, in: delta, out }
     if (context.method.rows === 'steps') {
-      emitDelay(b, { ...job, inRows: steps, back: true, ...delaysOf(delays, stored) })
+      const way = { inRows: steps, back: true, segment: segmentOf(options) }
+      emitDelay(b, { ...job, ...way, ...delaysOf(delays, stored) })
       return
     }
     const { timeSteps } = options

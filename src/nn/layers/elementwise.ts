@@ -17,7 +17,6 @@ import {
   reluBackward,
   reluForward,
 } from '../../kernels/records/activity.js'
-import type { Buffer } from '../../kernels/records/words.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../../network/kind.js'
 import { checkSurrogate } from '../../network/surrogates.js'
 import type { GraphNode } from '../../network/trace.js'
@@ -180,12 +179,6 @@ const timeMeanKind = defineLayer<TimeMean>('timeMean', {
   lower(pass, node, _layer, x) {
     const { context, options, callSteps } = pass
     const { method, outer } = context
-    // Counts of spikes are bytes.
-    if (!(options.timeSteps <= 255) && options.purpose !== 'stream')
-      fail(
-        `${node.name} (timeMean): needs timeSteps of at most 255, got ${options.timeSteps}; ` +
-          'use fewer steps',
-      )
     if (!(!outer && !context.online && callSteps === options.timeSteps))
       fail(
         `${node.name} (timeMean): needs all steps of a sample at once, which ` +
@@ -196,6 +189,8 @@ const timeMeanKind = defineLayer<TimeMean>('timeMean', {
       )
     const output = pass.floatTensor(node.name, node.shape, 1)
     for (const { norm } of x.terms) norm?.averageUnread()
+    for (const { tensor } of x.terms)
+      if (tensor.kind === 'spikes' && !tensor.counts) pass.spikeSums(tensor)
     const byImages = x.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input)
     pass.make(output, { layers: 0, byImages }, () =>
       pass.write(x, callSteps, true, output.buffer, output.stored),
@@ -253,8 +248,8 @@ const dropoutKind = defineLayer<Dropout>('dropout', {
     const shared = { ...sizes, probability: p, stream: pass.nextStream() }
     if (input.kind === 'spikes' && output.kind === 'spikes') {
       const bytes = pixels * stored
-      const from = { in: input.masks, inCounts: input.counts as Buffer, inPlaneBytes: bytes }
-      const to = { out: output.masks, counts: output.counts as Buffer, planeBytes: bytes }
+      const from = { in: input.masks, inCounts: input.counts, inPlaneBytes: bytes }
+      const to = { out: output.masks, counts: output.counts, planeBytes: bytes }
       b.emit(dropoutRecord, units, { ...shared, ...from, ...to, steps: pass.callSteps })
     } else if (input.kind === 'float' && output.kind === 'float')
       pass.make(output, { layers: 0, byImages: false }, () => {

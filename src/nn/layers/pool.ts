@@ -4,9 +4,17 @@ import { checkOptions, describe, fail } from '../../base/errors.js'
 import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../compile/emit/activity.js'
 import { handBack } from '../../compile/emit/gradients.js'
 import { floatsOf, pooled, spikesOrFloats } from '../../compile/emit/write-out.js'
+import { checkSteps } from '../../compile/methods.js'
 import { defineLayer, type Pass, term } from '../../compile/pass.js'
 import { type Expression, usedWindow } from '../../compile/tensors.js'
-import { type Layer, layerOf, type OfKind, type Pair, type Size } from '../../network/kind.js'
+import {
+  type Layer,
+  labelOf,
+  layerOf,
+  type OfKind,
+  type Pair,
+  type Size,
+} from '../../network/kind.js'
 import type { GraphNode } from '../../network/trace.js'
 import { images, pooling, type Space, series, type Windows, windows } from '../../network/window.js'
 
@@ -176,7 +184,7 @@ function maxPooled(
   x: Expression,
   layer: Windows & Pick<MaxPool2d, 'rate'>,
 ): Expression {
-  const { b, context, images, training, callSteps } = pass
+  const { b, context, images, training, callSteps, options } = pass
   const [{ scale }] = x.terms
   const input = scale > 0 ? spikesOrFloats(pass, node, x).input : floatsOf(pass, node, x)
   const { stored } = input
@@ -192,7 +200,11 @@ function maxPooled(
   const windows = { window: usedWindow(x.shape, layer), images, stored, from: input, to: node }
   if (input.kind === 'spikes' && output.kind === 'spikes') {
     const countsOfRates = layer.rate === 'official' && training && !perStep
-    const of = { choice, perStep, loop: context.outer, countsOfRates }
+    const sums = choice && !perStep && !input.counts ? pass.spikeSums(input).buffer : undefined
+    const official = `${node.name} (${labelOf(node)}): timeSteps with rate 'official'`
+    if (countsOfRates)
+      checkSteps('officialRate', official, options.timeSteps, "rate 'pooled', or fewer steps")
+    const of = { choice, perStep, loop: context.outer, countsOfRates, sums }
     emitMaxPool(b, { ...windows, steps: callSteps }, input, output, of)
   } else if (input.kind === 'float' && output.kind === 'float') {
     const isChosen = training && !perStep && (context.outer || steps > 1)

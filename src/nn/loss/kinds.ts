@@ -2,10 +2,11 @@
 
 import { fail } from '../../base/errors.js'
 import { by, finite, oneOf, range } from '../../base/rules.js'
+import { purposeOf } from '../../compile/context.js'
 import { giveTensorGradient } from '../../compile/emit/gradients.js'
 import { emitRatePenalty, lowerOutputs, penaltyUnits } from '../../compile/emit/loss.js'
 import { defineLoss, definePenalty, type End, lossKind } from '../../compile/loss-kind.js'
-import { quoteMethodsWith, traitsOf } from '../../compile/methods.js'
+import { checkSteps, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import * as records from '../../kernels/records/loss.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { checkNames, type Names } from '../../network/optimizer.js'
@@ -205,8 +206,9 @@ export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('rateP
     )
     const partials = b.buffer(`${node.name} ${name}`, units * 8, 'statistics')
     const factor = penalty.weight / neurons
-    const counts = spikes.counts as Buffer
-    const record = { counts, out, partials, images, shape, stored, penalty }
+    const { counts } = spikes
+    const sums = counts ? undefined : pass.spikeSums(spikes).buffer
+    const record = { counts, sums, out, partials, images, shape, stored, penalty }
     emitRatePenalty(b, { ...record, steps, scale: factor / over })
     // Each step's spike has its share of the time mean.
     giveTensorGradient(spikes, out, 1, 1 / pass.gradientSteps)
@@ -274,6 +276,9 @@ export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOpt
           `loss selfDistillation() needs method ${fitting} ` +
             `with stepMode 'm', got '${method}' with stepMode '${stepMode}'`,
         )
+      const { training } = purposeOf(options)
+      const what = 'timeSteps with loss selfDistillation()'
+      if (training) checkSteps('selfDistillation', what, options.timeSteps, 'fewer')
     },
     // Evaluation is of the last output.
     emit: (b, _loss, fields, numbers) =>

@@ -81,6 +81,7 @@ const methodDraws: Readonly<Record<string, (d: Draw, timeSteps: number) => unkno
   backwardSteps: (d, timeSteps) => d.int(1, timeSteps),
   gradientCheckpoint: () => 'layers',
   normFallback: () => 'layer',
+  truncate: (d, timeSteps) => d.int(1, timeSteps),
 }
 
 /** All that a hundred networks reach, by the product's tables. */
@@ -166,7 +167,9 @@ function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMo
     }
     if (layer && 'surrogate' in layer && fires(layer)) d.reached.add(`${kind} ${layer.surrogate}`)
   }
-  const own = Object.fromEntries(methods[method].options.map((key) => [key, methodDraws[key]]))
+  // One more number would make other networks of those whose plans have hashes.
+  const keys = methods[method].options.filter((key) => !(d.is.single && key === 'truncate'))
+  const own = Object.fromEntries(keys.map((key) => [key, methodDraws[key]]))
   const chosen = d.options(
     method,
     Object.fromEntries(keysOf(own).map((key) => [key, () => own[key](d, timeSteps)])),
