@@ -105,7 +105,7 @@ export interface FloatTensor extends Tensor {
 export interface SpikeTensor extends Tensor {
   readonly kind: 'spikes'
   readonly masks: Buffer
-  /** Absent where steps are too many for a byte; only inference has so many. */
+  /** Absent where steps are too many for a byte: `Pass.spikeSums` has them then. */
   readonly counts?: Buffer
   /** Sums of its spikes by units, when neurons made it: what kernels are chosen by. */
   readonly sums?: UnitSums
