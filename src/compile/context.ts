@@ -2,8 +2,8 @@
 
 import { Plane, Spike } from '../../assembly/opcodes.js'
 import { type Buffer, type Reference, ref } from '../kernels/records/words.js'
-import type { ParameterSpec } from '../network/kind.js'
-import type { Graph } from '../network/trace.js'
+import { type ParameterSpec, kindOf } from '../network/kind.js'
+import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
 import type { OutputProbe } from './cuts.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
@@ -229,6 +229,9 @@ type NamedBuffers = ReturnType<typeof namedBuffers>
 /** What the programs of a context do: train, run forward alone, or run one step of a stream. */
 export type Run = 'training' | 'forward' | 'stream'
 
+const sharesStatistics = ({ layer, sharedWith }: GraphNode): boolean =>
+  layer !== undefined && sharedWith !== undefined && kindOf(layer).statistics !== undefined
+
 export class Context {
   readonly options: PlanOptions
   readonly method: MethodTraits
@@ -300,13 +303,19 @@ export class Context {
     // few steps have a backward pass for what those without one would take in a call of several.
     const sparse = this.masked && 3 * backwardSteps < 2 * timeSteps
     const single = this.run === 'forward' || (this.online && update === 'everyStep') || sparse
+    // As in PyTorch, running statistics of one layer move from call to call of each step.
+    if (this.online && this.options.graph.nodes.some(sharesStatistics)) return 1
     return single || this.method.stabilizes ? 1 : mostCallSteps[this.method.rows]
+  }
+
+  private ownerOf(node: number): number {
+    return ownerOf(this.options.graph.nodes[node])
   }
 
   private find(node: number, role: string): Parameter | Statistic | undefined {
     const key = (of: { readonly node: number; readonly role: string }) => `${of.node} ${of.role}`
     this.found ??= new Map([...this.parameters, ...this.statistics].map((of) => [key(of), of]))
-    return this.found.get(key({ node, role }))
+    return this.found.get(key({ node: this.ownerOf(node), role }))
   }
 
   parameter(node: number, role: string): Reference | undefined {
@@ -323,7 +332,7 @@ export class Context {
   /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */
   byteWeight(node: number): ByteWeight | undefined {
     this.byteNodes.add(node)
-    return this.byteWeights.find((weight) => weight.node === node)
+    return this.byteWeights.find((weight) => weight.node === this.ownerOf(node))
   }
 
   statistic(node: number, role: string): Reference {

@@ -4,9 +4,11 @@
  */
 
 import { Control, Plane } from '../../assembly/opcodes.js'
+import { reduceSplits } from '../kernels/records/dense.js'
 import { timeSum } from '../kernels/records/gradient.js'
+import { clear } from '../kernels/records/optimizer.js'
 import type { FieldsOf } from '../kernels/records/schema.js'
-import type { Buffer, MemoryKind } from '../kernels/records/words.js'
+import { type Buffer, type MemoryKind, type Reference, ref } from '../kernels/records/words.js'
 import {
   defineKind,
   type KnownKind,
@@ -15,9 +17,9 @@ import {
   type LayerKind,
   type ParameterSpec,
 } from '../network/kind.js'
-import type { Graph, GraphNode } from '../network/trace.js'
-import { inUnits } from './budgets.js'
-import { type Context, isLong } from './context.js'
+import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
+import { budgets, inUnits } from './budgets.js'
+import { type Context, type Parameter, isLong } from './context.js'
 import type { OutputProbe } from './cuts.js'
 import { emitMaterialise } from './emit/materialise.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
@@ -133,6 +135,13 @@ export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
   scale,
 })
 
+/** A gradient that is to be added to a parameter's. */
+interface GradientApart {
+  readonly from: Buffer
+  readonly out: Reference
+  readonly floats: number
+}
+
 /** What runs for a node when all others have been lowered. */
 type Later = { readonly node: GraphNode; readonly run: () => void }
 
@@ -145,6 +154,9 @@ export class Pass {
   readonly outputs: OutputProbe[] = []
   private readonly tape: Later[] = []
   private readonly last: Later[] = []
+  /** By the place of a gradient: the first node that wrote there, and what is to be added. */
+  private readonly writers = new Map<number, number>()
+  private readonly apart = new Map<number, GradientApart>()
   private streams = 0
 
   /** @param training a backward pass follows: batch statistics, eligibilities, dropout. */
@@ -263,14 +275,58 @@ export class Pass {
    * over the calls.
    */
   whenComplete(node: GraphNode, run: () => void): void {
-    if (this.context.accumulate) this.last.push({ node, run })
-    else run()
+    if (!this.context.accumulate) run()
+    // The sum over the calls is that over a layer's places too.
+    else if (!this.last.some((other) => ownerOf(other.node) === ownerOf(node)))
+      this.last.push({ node, run })
+  }
+
+  /**
+   * Where a node puts a parameter's gradient: in its place, which it adds to with
+   * `context.accumulate`. Else of the nodes of one layer the first that asks writes there, the
+   * others beside it, and what they wrote is added behind their part of the tape.
+   */
+  gradient(node: number, role: string): Reference | undefined {
+    const { context, writers, apart } = this
+    const own = context.gradient(node, role)
+    if (!own || context.accumulate) return own
+    const { offset } = own
+    const first = writers.get(offset) ?? node
+    writers.set(offset, first)
+    if (first === node) return own
+    const { from } = apart.get(offset) ?? this.gradientApart(own)
+    return ref(from)
+  }
+
+  /** Zeros, since kernels leave out padding. */
+  private gradientApart(own: Reference): GradientApart {
+    const { b, context } = this
+    const { name, layout } = context.parameters.find((p) => p.offset === own.offset) as Parameter
+    const floats = layout.stored
+    const from = b.buffer(`${name} gradient of another call`, floats * 4)
+    const perUnit = budgets.updateFloats
+    b.emit(clear, Math.ceil(floats / perUnit), { out: from, floats, perUnit })
+    const of = { from, out: own, floats }
+    this.apart.set(own.offset, of)
+    return of
+  }
+
+  private addApart(): void {
+    for (const { from: partial, out, floats } of this.apart.values()) {
+      const rows = { kRows: floats / 4, kPerUnit: budgets.sumFloats / 4, outC: 4 }
+      const units = Math.ceil(floats / budgets.sumFloats)
+      this.b.emit(reduceSplits, units, { ...rows, partial, splits: 1, out, accumulate: true })
+    }
+    this.apart.clear()
   }
 
   /** Emits the backward pass: the tape, last entry first. */
   *rewind(): Parts<void> {
     for (const { node, run } of this.tape.reverse()) {
-      this.b.inLayer(node.index, run)
+      this.b.inLayer(node.index, () => {
+        run()
+        this.addApart()
+      })
       yield
     }
   }

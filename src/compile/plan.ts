@@ -6,7 +6,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { roundUp } from '../base/numbers.js'
 import type { Buffer, MemoryKind } from '../kernels/records/words.js'
-import { type Graph, readersOf } from '../network/trace.js'
+import { type Graph, type GraphNode, ownerOf, readersOf } from '../network/trace.js'
 import { sizeOf } from '../network/value.js'
 import { budgets, singlesOf, workersOf } from './budgets.js'
 import { checkReads } from './check.js'
@@ -154,9 +154,11 @@ const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
 const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
 
 /** Nodes whose weights all programs can read as bytes. Contexts without a program do not count. */
-function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
-  const [first, ...others] = contexts.filter(({ lowered }) => lowered).map((c) => c.byteNodes)
-  return new Set([...(first ?? [])].filter((node) => others.every((nodes) => nodes.has(node))))
+function nodesOfBytes({ nodes }: Graph, contexts: readonly Context[]): ReadonlySet<number> {
+  const found = contexts.filter(({ lowered }) => lowered).map((c) => c.byteNodes)
+  const fits = ({ index }: GraphNode): boolean => found.every((nodes) => nodes.has(index))
+  const others = new Set(nodes.filter((node) => !fits(node)).map(ownerOf))
+  return new Set(nodes.filter((node) => !others.has(ownerOf(node))).map(({ index }) => index))
 }
 
 /**
@@ -216,7 +218,7 @@ function* planRuns(
   const forward = yield* forwardPrograms(options, passImages, named, contextOf, carried)
   planned.push(...forward.programs)
   if (options.weights === 'int8' && !byteNodes)
-    return yield* planRuns(options, passImages, workers, nodesOfBytes(contexts))
+    return yield* planRuns(options, passImages, workers, nodesOfBytes(graph, contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
   yield

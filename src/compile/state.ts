@@ -3,7 +3,7 @@
 import { fail } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import { kindOf, labelOf } from '../network/kind.js'
-import type { Graph } from '../network/trace.js'
+import { type Graph, ownerOf } from '../network/trace.js'
 import type { Parameter, Statistic } from './context.js'
 import { vectorLayout } from './layout.js'
 import { planOf } from './pass.js'
@@ -16,24 +16,20 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
   const found: Omit<Parameter, 'offset'>[] = []
   const statistics: Statistic[] = []
   let statisticFloats = 0
-  const names = new Set<string>()
   for (const node of graph.nodes) {
-    const { layer, index, name } = node
+    const { layer, index, name, sharedWith } = node
     if (!layer) continue
     const prefix = name === '' ? '' : `${name}.`
     const { parameters, statistics: kept } = kindOf(layer)
     for (const spec of parameters?.(layer, graph.nodes[node.inputs[0]].shape) ?? []) {
-      if (names.has(prefix + spec.name))
-        fail(
-          `${name} (${labelOf(node)}) is called more than once; make a layer of its own for ` +
-            'each call',
-        )
-      names.add(prefix + spec.name)
       const layout =
         planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
       const { name: role, decays, initial } = spec
-      found.push({ name: prefix + role, layout, decays, node: index, role, initial })
+      const own = { name: prefix + role, layout, decays, node: index, role, initial }
+      if (sharedWith === undefined) found.push(own)
+      else expectSameLayout(graph, own, found)
     }
+    if (sharedWith !== undefined) continue
     for (const { name: role, shape, initial } of kept?.(layer) ?? []) {
       const layout = vectorLayout(shape, shape[0])
       const offset = statisticFloats * 4
@@ -68,6 +64,44 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
     decayFloats,
     statisticFloats,
   }
+}
+
+/** @throws SpikewasmError where a layer's places differ in what they would store */
+function expectSameLayout(
+  { nodes }: Graph,
+  { node, role, layout }: Omit<Parameter, 'offset'>,
+  all: readonly Omit<Parameter, 'offset'>[],
+): void {
+  const here = nodes[node]
+  const first = nodes[ownerOf(here)]
+  const other = all.find((p) => p.node === first.index && p.role === role)?.layout
+  if (JSON.stringify(layout) === JSON.stringify(other)) return
+  const [a, b] = [first, here].map(({ inputs: [from] }) => nodes[from])
+  fail(
+    `${here.name} (${labelOf(here)}): ${first.name === here.name ? 'it is' : `${first.name} is`} ` +
+      `called with [${a.shape.join(', ')}] too, and its ${role} cannot be the same for ` +
+      `[${b.shape.join(', ')}]; call it with values of one shape [C, H, W], or make a layer of ` +
+      'its own for each',
+  )
+}
+
+/**
+ * Names that parameters and statistics have at the further places of a layer, and those at its
+ * first one, by which they are known.
+ */
+export function otherNames(graph: Graph): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const node of graph.nodes) {
+    const { layer, name, inputs, sharedWith } = node
+    if (!layer || sharedWith === undefined) continue
+    const { parameters, statistics } = kindOf(layer)
+    const first = graph.nodes[sharedWith].name
+    if (first === name) continue
+    const specs = parameters?.(layer, graph.nodes[inputs[0]].shape) ?? []
+    for (const { name: role } of [...specs, ...(statistics?.(layer) ?? [])])
+      found.set(`${name}.${role}`, `${first}.${role}`)
+  }
+  return found
 }
 
 export type State = ReturnType<typeof collectState>

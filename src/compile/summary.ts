@@ -3,7 +3,7 @@
 import { oneLine } from '../base/errors.js'
 import { columns } from '../base/numbers.js'
 import { labelOf } from '../network/kind.js'
-import type { Graph } from '../network/trace.js'
+import type { Graph, GraphNode } from '../network/trace.js'
 import { show, sizeOf } from '../network/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
@@ -42,9 +42,11 @@ export function summarize(
   const programs = Object.keys(plan.programs) as ProgramName[]
   const sizes = graph.nodes.map(() => 0)
   for (const { node, layout } of parameters) sizes[node] += sizeOf(layout.shape)
+  const parametersOf = ({ index, sharedWith }: GraphNode): string =>
+    sharedWith === undefined ? count(sizes[index]) : `as ${graph.nodes[sharedWith].name}`
   const rows = graph.nodes
     .filter((node) => node.kind !== 'input')
-    .map((node) => [node.name || '(network)', labelOf(node), show(node), count(sizes[node.index])])
+    .map((node) => [node.name || '(network)', labelOf(node), show(node), parametersOf(node)])
   const total = sizes.reduce((a, b) => a + b, 0)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),

@@ -5,7 +5,7 @@ import { copyOf } from '../base/objects.js'
 import { takenOptions } from '../compile/methods.js'
 import { collectState } from '../compile/state.js'
 import type { LoadOptions } from '../engine/compile-options.js'
-import { expectSameTensors, type StateDict } from '../engine/memory/state.js'
+import { expectSameTensors, type StateDict, withFirstNames } from '../engine/memory/state.js'
 import { filesFor } from '../engine/platform.js'
 import { checkModelJson, type ModelJson, modelKey, parseJson } from '../files/json.js'
 import { parseFloats } from '../files/safetensors.js'
@@ -99,8 +99,10 @@ export function expectWeightsOf(
   state: StateDict,
   name: string,
 ): void {
-  const check = (): void => expectSameTensors(collectState(trace(network, input)), state)
-  inFile(name, check)
+  inFile(name, () => {
+    const graph = trace(network, input)
+    expectSameTensors(collectState(graph), withFirstNames(graph, state))
+  })
 }
 
 const read = (path: string): Promise<Uint8Array> =>

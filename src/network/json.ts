@@ -17,6 +17,8 @@ export interface NodeJson {
   readonly inputs: readonly number[]
   /** What the layer was made with. Infinity is the text 'Infinity': JSON has no such number. */
   readonly layer?: Readonly<Record<string, unknown>>
+  /** The first node of the same layer, as in `inputs`, where they share parameters. */
+  readonly sharedWith?: number
 }
 
 /** A network without its weights: plain data. */
@@ -35,9 +37,10 @@ export interface NetworkJson {
 
 /** Nodes in the order in which they run. */
 export function graphToJson(graph: Graph): NetworkJson {
-  const nodes = graph.nodes.slice(1).map(({ kind, name, inputs, layer }): NodeJson => {
+  const nodes = graph.nodes.slice(1).map(({ kind, name, inputs, layer, sharedWith }): NodeJson => {
     if (!layer) return { kind, name, inputs }
-    return { kind, name, inputs, layer: fieldsOf(layer) }
+    const shared = sharedWith === undefined ? {} : { sharedWith }
+    return { kind, name, inputs, layer: fieldsOf(layer), ...shared }
   })
   const { output, exits, outputName } = graph
   if (!exits || outputName === undefined) return { version: 1, nodes, output }
@@ -70,7 +73,7 @@ const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
  */
 export function compositeOf(json: unknown, name: string): Composite {
   const { nodes, output, outputs } = checkJson(json, name)
-  const children: [string, Layer][] = []
+  const children = new Map<string, Layer>()
   const known = new Map<string, string>()
   for (const [i, node] of nodes.entries()) {
     if (isJoint(node.kind)) continue
@@ -80,7 +83,10 @@ export function compositeOf(json: unknown, name: string): Composite {
       fail(`${name}: nodes of one name must be one layer, got two for ${quote(node.name)}`)
     if (before !== undefined) continue
     known.set(node.name, text)
-    children.push([node.name, layerOf(node, `${name}: node ${i + 1}, ${quote(node.name)},`)])
+    const first = nodes[(node.sharedWith ?? 0) - 1]?.name
+    const layer =
+      children.get(first) ?? layerOf(node, `${name}: node ${i + 1}, ${quote(node.name)},`)
+    children.set(node.name, layer)
   }
   return {
     kind: 'block',
@@ -127,7 +133,7 @@ function checkJson(json: unknown, name: string): NetworkJson {
   if (!(Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES))
     fail(`${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`)
   const nodes: (Partial<NodeJson> | null)[] = given
-  for (const [i, node] of nodes.entries()) checkNode(node, i + 1, name)
+  for (const i of nodes.keys()) checkNode(nodes, i + 1, name)
   if (!(Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length))
     fail(`${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`)
   checkOutputs(of.outputs, nodes.length, output as number, name)
@@ -160,10 +166,11 @@ function checkOutputs(outputs: unknown, count: number, output: number, name: str
     )
 }
 
-function checkNode(node: Partial<NodeJson> | null, index: number, name: string): void {
+function checkNode(all: readonly (Partial<NodeJson> | null)[], index: number, name: string): void {
+  const node = all[index - 1]
   const where = `${name}: node ${index}`
   if (!(typeof node === 'object' && node !== null)) fail(`${where} must be an object`)
-  const { kind, name: path, inputs, layer } = node
+  const { kind, name: path, inputs, layer, sharedWith } = node
   if (!isJoint(kind) && !layerKinds.includes(kind as Layer['kind']))
     fail(`${where} must be one of ${layerKinds.join(', ')}, add, concat, got ${describe(kind)}`)
   const isPath = typeof path === 'string' && path.length <= LONGEST_NAME
@@ -184,12 +191,20 @@ function checkNode(node: Partial<NodeJson> | null, index: number, name: string):
       `${where} must read ${isJoint(kind) ? 'two or more nodes' : 'one node'} before it, got ` +
         countOf(inputs),
     )
+  const first = all[(sharedWith ?? 0) - 1]
+  const isSame = isBefore(sharedWith) && first?.kind === kind && sameFields(first?.layer, layer)
+  if (sharedWith !== undefined && !isSame)
+    fail(
+      `${where}: sharedWith must be a node before it of the same layer, got ${describe(sharedWith)}`,
+    )
   if (
     layer !== undefined &&
     !(typeof layer === 'object' && layer !== null && !Array.isArray(layer))
   )
     fail(`${where}: its fields must be an object, got ${describe(layer)}`)
 }
+
+const sameFields = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Whether a node puts several others together. */
 const isJoint = (kind: unknown): boolean => kind === 'add' || kind === 'concat'

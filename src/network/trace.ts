@@ -38,7 +38,16 @@ export interface GraphNode {
   readonly flat: boolean
   /** As of `Value`. */
   readonly series?: boolean
+  /** The first node of the same layer, whose parameters and statistics it has. */
+  readonly sharedWith?: number
 }
+
+/** The node by which the parameters and statistics of a node are known. */
+export const ownerOf = ({ sharedWith, index }: GraphNode): number => sharedWith ?? index
+
+/** Nodes of one layer that share its parameters and statistics. */
+export const placesOf = ({ nodes }: Pick<Graph, 'nodes'>, node: GraphNode): readonly GraphNode[] =>
+  nodes.filter((other) => ownerOf(other) === ownerOf(node))
 
 /** An output besides the network's own. */
 export interface Exit {
@@ -69,7 +78,8 @@ class Tracing {
   readonly nodes: GraphNode[] = []
   /** What a network with several outputs returned. */
   exits: [string, Value][] = []
-  private readonly visited = new Map<Module, string>()
+  /** The first node of each layer. */
+  private readonly visited = new Map<Layer, number>()
   private modules = 0
 
   constructor(private readonly series: boolean) {}
@@ -115,19 +125,12 @@ class Tracing {
     if (!isValue(x))
       fail(`${name} (${label}) must be called with the value that it takes in, got ${describe(x)}`)
     const kind = kindOf(layer)
-    const hasParameters = (kind.parameters?.(layer, x.shape).length ?? 0) > 0
-    const earlier = this.visited.get(layer)
-    if (hasParameters && earlier !== undefined)
-      fail(
-        earlier === name
-          ? `${name} (${label}) is called twice; shared parameters are not supported: make a ` +
-              'layer for each call'
-          : `${earlier} and ${name} are the same ${label} layer; shared parameters are not ` +
-              'supported: make a layer for each place',
-      )
-    this.visited.set(layer, name)
     const [shape, flat] = kind.output(layer, x, `${name || 'network'} (${label})`)
-    return this.push({ kind: layer.kind, name, layer, inputs: [x.node], shape, flat })
+    const hasState = kind.statistics || (kind.parameters?.(layer, x.shape).length ?? 0) > 0
+    const first = this.visited.get(layer)
+    const shared = hasState && first !== undefined ? { sharedWith: first } : {}
+    if (first === undefined) this.visited.set(layer, this.nodes.length)
+    return this.push({ kind: layer.kind, name, layer, inputs: [x.node], shape, flat, ...shared })
   }
 }
 

@@ -13,7 +13,7 @@ import type { Session } from '../engine/session.js'
 import type { Buffer } from '../kernels/records/words.js'
 import { recurrentWeight } from '../network/cell.js'
 import type { Pair } from '../network/kind.js'
-import type { GraphNode } from '../network/trace.js'
+import { type GraphNode, ownerOf } from '../network/trace.js'
 import { type Shape, sizeOf } from '../network/value.js'
 import { windowsOfSeries } from '../network/window.js'
 import type { Conv2d } from '../nn/layers/index.js'
@@ -252,8 +252,10 @@ export class OperationCounts {
     const { nodes } = this.session.graph
     const layers: Record<string, LayerOperations> = {}
     const sums = new Sums()
+    const names = namesOfCalls(nodes)
     const put = (node: GraphNode, found: Omit<LayerOperations, 'kind'>): void => {
-      layers[node.name] = { ...layers[node.name], kind: node.kind, ...found }
+      const name = names[node.index]
+      layers[name] = { ...layers[name], kind: node.kind, ...found }
     }
     for (const [probe, taken] of this.values) {
       const node = nodes[probe.node]
@@ -328,6 +330,16 @@ export class OperationCounts {
   }
 }
 
+/** Names of nodes; those of further calls of one layer say which call it is. */
+function namesOfCalls(nodes: readonly GraphNode[]): readonly string[] {
+  const calls = new Map<string, number>()
+  return nodes.map(({ name }) => {
+    const call = (calls.get(name) ?? 0) + 1
+    calls.set(name, call)
+    return call === 1 ? name : `${name} (call ${call})`
+  })
+}
+
 /** Sums over all layers. */
 class Sums {
   macs = 0
@@ -349,10 +361,11 @@ interface Weight {
 }
 
 /** Most weights are not 0, which is seen where they are: padding is. */
-function weightOf(session: Session, { index, layer }: GraphNode, role: string): Weight {
+function weightOf(session: Session, node: GraphNode, role: string): Weight {
+  const { index, layer } = node
   const { parameters, named } = session.plan
   const place = (role: string) => {
-    const found = parameters.find((p) => p.node === index && p.role === role)
+    const found = parameters.find((p) => p.node === ownerOf(node) && p.role === role)
     if (!found) throw new Error(`node ${index} has no ${role}`)
     return { layout: found.layout, stored: storedAt(session, named.parameters.address, found) }
   }

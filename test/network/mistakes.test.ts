@@ -25,14 +25,8 @@ const plain = (options: object) => of(netOf([1, 2, 3], 'flatten, linear 2'), opt
 const chain = (text: string, options: object, own = {}) =>
   compileNet(text, { input: [6], timeSteps: 3, ...options }, own)
 
-const fc = api.linear(6, 6)
-const twice = api.sequential(api.conv2d(1, 1, 1), netOf([1, 2, 3], 'norm'))
-const act = api.plif()
 const inner = (forward: Anything): api.Block =>
   api.sequential({ flat: api.flatten(), inner: api.block({ fc: api.linear(6, 6) }, forward) })
-const shared = (a: string, b: string, kind: string): string =>
-  `${a} and ${b} are the same ${kind} layer; shared parameters are not supported: make a layer ` +
-  'for each place'
 const series = (network: Anything) => of(network, { input: [3, 8] })
 const stabilized = (options: object) =>
   chain('linear 5, neuron, linear 2', options, { neuron: () => api.stabilizedLif() })
@@ -79,10 +73,6 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
     'inner: the forward function of a block must return what a child, add or concat gave, got a ' +
       'value of type Promise; is a return missing?',
   ],
-  // Layers with parameters in two places.
-  [() => of(api.sequential(api.flatten(), fc, api.lif(), fc)), shared('1', '3', 'linear')],
-  [() => of(api.sequential({ a: twice, b: twice })), shared('a.0', 'b.0', 'conv2d')],
-  [() => of(api.sequential(act, act), { method: 'bptt' }), shared('0', '1', 'plif')],
   // What ends a network.
   [
     () => of(netOf([2, 5, 4], 'conv 3 2, flatten'), { input: [2, 5, 4] }),

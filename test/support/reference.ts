@@ -130,7 +130,10 @@ interface Node {
   layer: Layer
   name: string
   from: Shape
+  /** Of its parameters: a layer that is there twice shares them. */
   to: Shape
+  /** Its place in the chain. */
+  place: string
 }
 
 function outputShape(layer: Layer, from: Shape): Shape {
@@ -151,7 +154,7 @@ function outputShape(layer: Layer, from: Shape): Shape {
  * A convolution, a linear layer, whose window is its whole input, or a pool, whose channels are
  * groups of their own. Of a transposed convolution, that from its output to its input.
  */
-export function convOf({ layer, from, to }: Omit<Node, 'name'>, B: number): ConvCase {
+export function convOf({ layer, from, to }: Omit<Node, 'name' | 'place'>, B: number): ConvCase {
   const isTransposed = layer.kind.startsWith('convTranspose')
   const [[C, H, W], [N, ...out]] = isTransposed ? [to, from] : [from, to]
   const whole = { kernelSize: [H, W], stride: [1, 1], padding: [0, 0], dilation: [1, 1] } as const
@@ -192,7 +195,8 @@ class Reference {
     let shape: Shape = options.input
     layers.forEach((layer, i) => {
       const to = outputShape(layer, shape)
-      this.nodes.push({ layer, name: String(i), from: shape, to })
+      const name = String(layers.indexOf(layer))
+      this.nodes.push({ layer, name, place: String(i), from: shape, to })
       shape = to
     })
     this.clearGradients()
@@ -430,13 +434,13 @@ class Reference {
     const { frames, timeSteps: T, normFallback = 'channel' } = this.options
     const [running, variance] = ['mean', 'var'].map((k) => this.state[`${node.name}.running_${k}`])
     if (t === 0)
-      this.allTime.set(node.name, {
+      this.allTime.set(node.place, {
         m: running.slice(),
         i: variance.map((v) => 1 / Math.sqrt(v + eps)),
         mean: new Float64Array(channels),
         square: new Float64Array(channels),
       })
-    const all = this.allTime.get(node.name) as Record<'m' | 'i' | 'mean' | 'square', Float64Array>
+    const all = this.allTime.get(node.place) as Record<'m' | 'i' | 'mean' | 'square', Float64Array>
     const kept = [running.slice(), variance.slice()]
     const { mu, invStd } = this.statistics(node, [x])
     running.set(kept[0])
@@ -486,8 +490,8 @@ class Reference {
     const u = current.map((x, i) => v[i] - (v[i] - rest) / tau + (decayInput ? x / tau : x))
     const mu = u.reduce((sum, x) => sum + x, 0) / u.length
     const sigma = Math.sqrt(u.reduce((sum, x) => sum + (x - mu) ** 2, 0) / (u.length - 1))
-    if (t === 0) this.ratios.set(node.name, (vThreshold - mu) / sigma)
-    const theta = mu + sigma * (this.ratios.get(node.name) as number)
+    if (t === 0) this.ratios.set(node.place, (vThreshold - mu) / sigma)
+    const theta = mu + sigma * (this.ratios.get(node.place) as number)
     const running = this.state[`${node.name}.running_threshold`]
     running[0] += (momentum / this.options.timeSteps) * (theta - running[0])
     const s = u.map((x) => (x >= theta ? 1 : 0))
@@ -681,10 +685,10 @@ function layerwise(
       record.cells = steps.map((x) => r.cellFires(node, x, state))
       steps = record.cells.map(({ out }) => out)
       if (node.layer.vThreshold !== null) {
-        r.rates[node.name] = mean(steps)
+        r.rates[node.place] = mean(steps)
         // What a constant that is added to the input of every step does to the time mean.
         const ones = steps.map((x) => x.map(() => 1 / T))
-        r.eligibilities[node.name] = sumOf(r.cellBack(node, record.cells, ones, false))
+        r.eligibilities[node.place] = sumOf(r.cellBack(node, record.cells, ones, false))
       }
     } else if (isBatchNorm(node)) {
       const groups = options.stepMode === 's' ? steps.map((x) => [x]) : [steps]
@@ -778,13 +782,13 @@ function online(
         const { u, s } = r.stabilizedFire(node, x, potentials[i] as Tensor, t)
         record.u = u
         x = s
-        spikes[node.name] = [...(spikes[node.name] ?? []), s]
+        spikes[node.place] = [...(spikes[node.place] ?? []), s]
         lambda = 1 - 1 / layer.tau
       } else if (layer.kind === 'cell') {
         record.cell = r.cellFires(node, x, states[i] as CellState)
         if (method === 'ottt') lambda = leakOf(layer)
         x = record.cell.out
-        if (layer.vThreshold !== null) spikes[node.name] = [...(spikes[node.name] ?? []), x]
+        if (layer.vThreshold !== null) spikes[node.place] = [...(spikes[node.place] ?? []), x]
       } else if (layer.kind === 'batchNorm2d' && method === 'os') {
         record.allTime = r.allTimeForward(node, x, t)
         x = record.allTime.out

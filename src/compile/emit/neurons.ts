@@ -233,7 +233,7 @@ export function lowerNeurons(
   pass.backward(node, () => {
     if (fired) givePenalties(pass, node, fired)
     if (output.gradient.length === 0) return
-    const gradients = places((at, role) => context.gradient(at, role))
+    const gradients = places((at, role) => pass.gradient(at, role))
     const { delta, steps } = currentGradient(pass, node, neurons, output, kept, gradients)
     const presynaptic = kept.recurrent?.presynaptic
     if (presynaptic) recurrentGradient(pass, index, neurons, presynaptic, delta)
@@ -254,8 +254,8 @@ function recurrentGradient(
   const places = {
     in: presynaptic,
     delta,
-    out: context.gradient(node, recurrentWeight(neurons.model)) as Reference,
-    biasOut: context.gradient(node, 'recurrent.bias'),
+    out: pass.gradient(node, recurrentWeight(neurons.model)) as Reference,
+    biasOut: pass.gradient(node, 'recurrent.bias'),
   }
   records.emitRecurrentGradient(pass, neurons, places, context.accumulate)
 }

@@ -183,8 +183,8 @@ export function standardisedWeight(
   pass.fromParameters(() => b.emit(weightStandardise, units, { ...shared, out }))
   const backward = (): void =>
     pass.whenComplete(node, () => {
-      const gradient = context.gradient(index, 'weight') as Reference
-      const gainGradient = context.gradient(index, 'gain')
+      const gradient = pass.gradient(index, 'weight') as Reference
+      const gainGradient = pass.gradient(index, 'gain')
       b.emit(weightStandardiseBackward, units, { ...shared, gradient, gainGradient })
     })
   return { weight: ref(out), backward }

@@ -1,7 +1,7 @@
 /** Convolutions and linear layers, which are convolutions whose kernel covers their whole input. */
 
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
-import type { Graph, GraphNode } from '../../network/trace.js'
+import { type Graph, type GraphNode, placesOf } from '../../network/trace.js'
 import { isLong } from '../context.js'
 import { emitBiasGradient } from '../convolution/dense.js'
 import {
@@ -46,7 +46,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
     const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
-    const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
+    const inC = readsInput(graph, node) ? c : storedChannels(c)
     const grouping = groupingOf(node.layer as WeightedLayer, inC)
     return weightLayout(shape, shape[0], c, taps, inC, grouping)
   },
@@ -87,7 +87,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
       lowerWeightGradient(pass, node, x, kept, delta, steps)
       if (options.inspect && method.neuron === 'time' && steps > 1)
         probe(pass, node, x, g, output, delta)
-      const biasGradient = context.gradient(index, 'bias')
+      const biasGradient = pass.gradient(index, 'bias')
       if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
       standardised?.backward()
       if (input.terms.every((term) => term.tensor.kind === 'float' && term.tensor.input)) return
@@ -151,7 +151,7 @@ function lowerWeightGradient(
 ): void {
   const { b, context, options, callSteps } = pass
   const { outer, method, accumulate } = context
-  const out = context.gradient(node.index, 'weight') as Reference
+  const out = pass.gradient(node.index, 'weight') as Reference
   const job = { name: node.name, g, delta, out }
   const whole = { ...job, steps, accumulate }
   const products = (delta: Buffer): void => {
@@ -189,11 +189,11 @@ function lowerWeightGradient(
  */
 function plainInput(
   { options: { graph } }: Pass,
-  { inputs }: GraphNode,
+  node: GraphNode,
   x: Expression,
 ): FloatTensor | undefined {
   const plain = plainFloat(x)
-  return plain?.input && !isInput(graph, inputs[0]) ? undefined : plain
+  return plain?.input && !readsInput(graph, node) ? undefined : plain
 }
 
 /** Whether a node only passes the input on: its channels are stored as they are. */
@@ -202,6 +202,10 @@ function isInput(graph: Graph, index: number): boolean {
   while (node.kind === 'flatten' || node.kind === 'identity') node = graph.nodes[node.inputs[0]]
   return node.kind === 'input'
 }
+/** Whether a weight reads the input as it is stored, at all places of its layer. */
+const readsInput = (graph: Graph, node: GraphNode): boolean =>
+  placesOf(graph, node).every(({ inputs }) => isInput(graph, inputs[0]))
+
 
 /** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */
 function byteWeightOf(

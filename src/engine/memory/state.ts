@@ -3,8 +3,9 @@
 import { describe, fail, listNames, listOf } from '../../base/errors.js'
 import { pack, unpack } from '../../compile/layout.js'
 import type { Parameter, Statistic } from '../../compile/plan.js'
-import type { State } from '../../compile/state.js'
+import { otherNames, type State } from '../../compile/state.js'
 import { initialValues } from '../../network/kind.js'
+import type { Graph } from '../../network/trace.js'
 import { sizeOf } from '../../network/value.js'
 import { averagesAt, noAverages, type StepSource } from '../run/update.js'
 import { inParts } from '../threads/breathe.js'
@@ -54,6 +55,32 @@ export function expectSameTensors({ parameters, statistics }: Tensors, state: Si
     incomplete.length > 0 ? `of another length than their shape says: ${listOf(incomplete)}` : '',
   ].filter((s) => s !== '')
   if (problems.length > 0) fail(`the state dict does not match the network; ${problems.join('; ')}`)
+}
+
+/**
+ * A state dict by the names of layers at their first places. PyTorch's has a tensor that is shared
+ * under the names of all places.
+ * @throws SpikewasmError where a shared tensor's numbers differ
+ */
+export function withFirstNames<T extends Sizes[string]>(
+  graph: Graph,
+  state: Readonly<Record<string, T>>,
+): Readonly<Record<string, T>> {
+  const others = otherNames(graph)
+  if (others.size === 0) return state
+  const own = Object.fromEntries(Object.entries(state).filter(([name]) => !others.has(name)))
+  for (const [name, first] of others) {
+    if (!Object.hasOwn(state, name)) continue
+    const { data } = state[name]
+    own[first] ??= state[name]
+    const known = own[first].data
+    if (data.length !== known.length || Array.from(data).some((x, i) => x !== known[i]))
+      fail(
+        `the state dict's ${name} must have the numbers of ${first}, since they are one layer; ` +
+          'leave one out, or make a layer for each place',
+      )
+  }
+  return own
 }
 
 const same = (a: readonly number[], b: readonly number[]): boolean =>
@@ -167,12 +194,13 @@ export function takeState(arena: Arena, state: StateDict): void {
         `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ` +
           `${describe(entry)}`,
       )
-  expectSameTensors(arena.plan, state)
-  const { parameters, statistics, named: at } = arena.plan
-  for (const { name } of [...parameters, ...statistics]) checkNumbers(name, state[name].data)
+  const { parameters, statistics, named: at, options } = arena.plan
+  const own = withFirstNames(options.graph, state)
+  expectSameTensors(arena.plan, own)
+  for (const { name } of [...parameters, ...statistics]) checkNumbers(name, own[name].data)
   arena.overwritten?.()
-  for (const p of parameters) put(arena, at.parameters.address, p, state[p.name].data)
-  for (const s of statistics) put(arena, at.statistics.address, s, state[s.name].data)
+  for (const p of parameters) put(arena, at.parameters.address, p, own[p.name].data)
+  for (const s of statistics) put(arena, at.statistics.address, s, own[s.name].data)
 }
 
 /** Numbers are finite, in float32 too, and a variance is at least 0: its root is divided by. */

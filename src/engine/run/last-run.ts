@@ -110,12 +110,18 @@ export function diagnostics(session: Session): Diagnostics {
   const { options, parameters } = session.plan
   if (!options.inspect || !hasTime(traitsOf(options)))
     fail(`diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`)
-  for (const { name, layer } of options.graph.nodes)
+  for (const { name, layer, sharedWith } of options.graph.nodes) {
+    if (sharedWith !== undefined)
+      fail(
+        `diagnostics: ${name} (${layer?.kind}) is called more than once, so that its gradient is ` +
+          'a sum; it takes networks without shared layers',
+      )
     if (layer && 'recurrence' in layer && layer.recurrence)
       fail(
         `diagnostics: ${name} (recurrent) hears its own spikes, so that its rate has no ` +
           'derivative by its input alone; it takes networks without recurrent layers',
       )
+  }
   expectTrained(session, 'diagnostics')
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}

@@ -4,7 +4,7 @@ import { describe, fail } from '../../base/errors.js'
 import { copyOf } from '../../base/objects.js'
 import { checkOptimizer, type Optimizer, ruleOf } from '../../compile/optimizer-kind.js'
 import type { PlanOptions } from '../../compile/plan.js'
-import { collectState } from '../../compile/state.js'
+import { collectState, otherNames } from '../../compile/state.js'
 import type { TrainingSpec } from '../../compile/training.js'
 import { fires } from '../../network/kind.js'
 import { checkRate, type Names, named } from '../../network/optimizer.js'
@@ -29,7 +29,6 @@ export interface TrainingOptions {
  */
 export function trainingSpec(name: string, graph: Graph, options: TrainingOptions): TrainingSpec {
   const { optimizer, loss, penalties = [], freeze, clipNorm, accumulate = 1, ema } = options
-  const parameters = collectState(graph).parameters.map((p) => p.name)
   const neurons = graph.nodes.filter(({ layer }) => fires(layer)).map((node) => node.name)
   if (penalties.length !== 0 && neurons.length === 0)
     fail(
@@ -37,7 +36,7 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
         'them out',
     )
   const groups = groupsOf(graph, optimizer)
-  const frozen = freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters)
+  const frozen = freeze === undefined ? [] : namedParameters(`${name}.freeze`, freeze, graph)
   return {
     rule: ruleOf(optimizer),
     groups,
@@ -53,6 +52,15 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   }
 }
 
+/** Parameters that are named, by any place of their layer. */
+function namedParameters(what: string, patterns: Names, graph: Graph): readonly string[] {
+  const all = collectState(graph).parameters.map((p) => p.name)
+  const others = otherNames(graph)
+  const found = named(what, patterns, [...all, ...others.keys()])
+  const own = new Set(found.map((name) => others.get(name) ?? name))
+  return all.filter((name) => own.has(name))
+}
+
 /**
  * Parameters of an optimizer's groups.
  *
@@ -60,9 +68,8 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
  */
 export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpec['groups'] {
   if (groups.length === 0) return []
-  const parameters = collectState(graph).parameters.map((p) => p.name)
   const all = groups.map(({ params }, i) =>
-    named(`${kind}.groups[${i}].params`, params, parameters),
+    namedParameters(`${kind}.groups[${i}].params`, params, graph),
   )
   for (const [i, { lr, weightDecay }] of groups.entries()) {
     const where = `${kind}.groups[${i}]`

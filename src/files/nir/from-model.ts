@@ -4,7 +4,7 @@ import { checkPath, fail, listNames } from '../../base/errors.js'
 import type { NamedTensor, StateDict } from '../../engine/memory/state.js'
 import type { Session } from '../../engine/session.js'
 import { labelOf } from '../../network/kind.js'
-import { type Graph, type GraphNode, readersOf } from '../../network/trace.js'
+import { type Graph, type GraphNode, ownerOf, readersOf } from '../../network/trace.js'
 import { type InputShape, sizeOf } from '../../network/value.js'
 import type { Conv1d, Conv2d } from '../../nn/layers/convolution.js'
 import type { Cell } from '../../nn/layers/index.js'
@@ -29,6 +29,8 @@ interface Draft {
 /** One layer and what is known about it. */
 interface Place {
   readonly node: GraphNode
+  /** The name by which its parameters are known: those of a shared layer are written each time. */
+  readonly owner: string
   readonly state: StateDict
   readonly time: NirTime
   /** Sizes of its input and output as NIR has them: [F], [C, L] or [C, H, W]. */
@@ -49,8 +51,8 @@ function spread({ shape }: Place, values: number | ArrayLike<number>): Float64Ar
 }
 
 /** A parameter or statistic of a layer. */
-const parameterOf = ({ node, state }: Place, key: string): NamedTensor | undefined =>
-  state[node.name === '' ? key : `${node.name}.${key}`]
+const parameterOf = ({ owner, state }: Place, key: string): NamedTensor | undefined =>
+  state[owner === '' ? key : `${owner}.${key}`]
 
 /** @throws SpikewasmError that names the layer, for neurons that NIR does not have */
 function neuronNode(place: Place, cell: Cell): Draft {
@@ -193,7 +195,9 @@ export function nirTree(session: Session, state: StateDict, time: NirTime): Grou
       continue
     }
     const [read] = from
-    const place: Place = { node, state, time, inShape: shapeOf(graph.nodes[node.inputs[0]]), shape }
+    const inShape = shapeOf(graph.nodes[node.inputs[0]])
+    const owner = graph.nodes[ownerOf(node)].name
+    const place: Place = { node, owner, state, time, inShape, shape }
     if (node.kind === 'batchNorm2d' || (node.kind as string) === 'batchNorm1d') {
       const only = readersOf(graph, node.inputs[0]).length === 1 && read.length === 1
       foldNorm(place, only ? wiring.nodes.get(read[0]) : undefined)

@@ -219,8 +219,8 @@ function lowerGradients(
     channels: stored,
     groups: context.method.rows === 'steps' ? norm.groups : 1,
     weight: context.parameter(node.index, 'weight'),
-    weightGradient: context.gradient(node.index, 'weight'),
-    biasGradient: context.gradient(node.index, 'bias'),
+    weightGradient: pass.gradient(node.index, 'weight'),
+    biasGradient: pass.gradient(node.index, 'bias'),
     accumulate: context.accumulate,
     inParts(rowsPerUnit, emit) {
       const perImage = rows / images

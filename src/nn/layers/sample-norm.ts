@@ -222,7 +222,7 @@ function groupNormalised(
     b.emit(groupNormBackward, images, { ...from, ...normalised, ...sums })
     const sum = { splits: images, accumulate: context.accumulate }
     for (const role of ['weight', 'bias'] as const) {
-      const [partial, out] = [partials[role], context.gradient(node.index, role)]
+      const [partial, out] = [partials[role], pass.gradient(node.index, role)]
       if (partial && out) emitFloatSum(b, floats, { ...sum, partial, out })
     }
   })
