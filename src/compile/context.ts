@@ -116,6 +116,8 @@ export interface PlanOptions extends Given {
   readonly truncate?: number
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
+  /** Keep the gradient of the input of a training step. */
+  readonly inputGradient?: boolean
   /** Layers of neurons whose spikes stay readable after a run; default none. */
   readonly record?: readonly string[]
   /** Names whose values stay readable, by layers of neurons. */
@@ -246,6 +248,8 @@ export class Context {
   readonly masked: boolean
   /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
   readonly byteNodes = new Set<number>()
+  /** Where gradients of inputs add up, by node and channels. */
+  readonly inputTotals = new Map<string, Buffer>()
   /** Parameters and statistics by node and role. */
   private found?: ReadonlyMap<string, Parameter | Statistic>
   /** Why it cannot train on a single sample, though that may run forward. */

@@ -26,6 +26,7 @@ import { type ParameterLayout, storedChannels } from './layout.js'
 import type { Parts, ProgramBuilder } from './program.js'
 import { type Making, partImages } from './recompute.js'
 import {
+  type Contribution,
   type DenseInput,
   type Expression,
   type FloatTensor,
@@ -112,6 +113,13 @@ export interface NeuronCounts {
   readonly spiking: boolean
 }
 
+/** An input, and what comes back of it as it is and with padded channels. */
+interface Input {
+  readonly node: GraphNode
+  readonly tensor: FloatTensor
+  readonly padded: readonly Contribution[]
+}
+
 /** What a reader would have the layer before it write beside its output. */
 export interface Demand {
   /** Partial sums of a BatchNorm that takes its statistics over all rows together. */
@@ -150,6 +158,8 @@ export class Pass {
   readonly states: StateProbe[] = []
   readonly probes = { neurons: [] as NeuronProbe[], weights: [] as WeightProbe[] }
   readonly penalties: PenaltyProbe[] = []
+  /** Inputs whose gradients are wanted. */
+  readonly inputs: Input[] = []
   readonly activity = { values: [] as ValueCounts[], neurons: [] as NeuronCounts[] }
   readonly outputs: OutputProbe[] = []
   private readonly tape: Later[] = []
@@ -442,10 +452,15 @@ export const defineLayer = <L extends Layer>(
 
 /** The input of the network. */
 const input: LayerPlan<unknown> = {
-  lower(pass, { shape }) {
+  lower(pass, node) {
+    const { shape } = node
     const steps = pass.options.frames ? pass.callSteps : 1
-    const tensor = { kind: 'float', name: 'input', shape, stored: shape[0], steps } as const
-    return { shape, terms: [term({ ...tensor, input: true, gradient: [] })] }
+    const named = { kind: 'float', name: 'input', shape, stored: shape[0], steps } as const
+    const tensor: FloatTensor = { ...named, input: true, gradient: [] }
+    if (!pass.training || !pass.options.inputGradient) return { shape, terms: [term(tensor)] }
+    const padded: Contribution[] = []
+    pass.inputs.push({ node, tensor, padded })
+    return { shape, terms: [term({ ...tensor, padded })] }
   },
 }
 

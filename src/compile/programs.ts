@@ -4,6 +4,11 @@ import type { Buffer } from '../kernels/records/words.js'
 import { type Exit, type Graph, type GraphNode, readersOf } from '../network/trace.js'
 import type { Context } from './context.js'
 import { type Cut, cutsOf } from './cuts.js'
+import {
+  emitInputGradients,
+  type InputGradient,
+  startInputGradients,
+} from './emit/input-gradient.js'
 import { lowerLoss, readsSteps } from './emit/loss.js'
 import {
   emitAccumulate,
@@ -93,6 +98,8 @@ export interface ProgramPlan extends PlannedProgram {
   readonly outputs?: Context['outputs']
   /** Its parts, where the host may run them one by one. */
   readonly cuts?: readonly Cut[]
+  /** Where it leaves the gradients of inputs, where these are wanted. */
+  readonly inputs?: readonly InputGradient[]
   /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
   readonly activity?: Pass['activity']
 }
@@ -118,11 +125,14 @@ export function* trainingPrograms(
   }
   const { sections } = b.program('train', stepsInside(context))
   if (accumulate) emitClear(b, buffers.gradients, parameterFloats)
+  startInputGradients(context)
   let forwardEnd = 0
+  let inputs: readonly InputGradient[] = []
   function* backward(pass: Pass): Parts<void> {
     forwardEnd ||= b.now
     b.phase = 'backward'
     yield* pass.rewind()
+    inputs = emitInputGradients(pass)
   }
   const pass = yield* lowerCalls(context, true, function* (call) {
     if (!online) return
@@ -145,7 +155,7 @@ export function* trainingPrograms(
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
   const { rates, states, probes, penalties } = pass
-  const found = { rates, states, probes, penalties }
+  const found = { rates, states, probes, penalties, inputs }
   const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
     const { sections } = b.program(name)
     b.phase = 'update'

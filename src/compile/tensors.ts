@@ -92,8 +92,10 @@ export interface StoredImages extends Pick<Tensor, 'shape' | 'stored'> {
 export interface FloatTensor extends Tensor {
   readonly kind: 'float'
   readonly steps: number
-  /** The model's input: read through a pointer, no gradient wanted. */
+  /** The model's input: read through a pointer. */
   readonly input: boolean
+  /** Gradients of an input with padded channels; absent where nobody wants an input's gradient. */
+  readonly padded?: Contribution[]
   readonly buffer?: Buffer
   /**
    * Partial sums for a BatchNorm, [units][4][stored], when the tensor's kernel has written them.
@@ -147,6 +149,10 @@ export interface Expression {
   readonly terms: readonly Term[]
   readonly shape: Shape
 }
+
+/** Whether a gradient that is handed to a tensor is of use. */
+export const wantsGradient = ({ tensor }: Term): boolean =>
+  tensor.kind === 'spikes' || !tensor.input || tensor.padded !== undefined
 
 /** Where a gradient of a term goes. */
 export function gradientOf(term: Term): Contribution[] {

@@ -42,6 +42,11 @@ export interface CompileOptions extends MethodOptions {
    */
   inspect?: boolean
   /**
+   * Whether a training step keeps the gradient of the loss by its input, for
+   * `model.inputGradient()`. Default false.
+   */
+  inputGradient?: boolean
+  /**
    * Layers of neurons whose spikes `spikes` and `monitor` can read: true for all, or their names.
    * It takes a bit for each neuron and step of a batch. With names of their equations by layer,
    * `{ '2': ['u', 'threshold', 'spike'] }`, or 'all', `states` can read those too, which take four
@@ -125,6 +130,8 @@ export interface Settings
     >,
     Readonly<Required<Pick<CompileOptions, 'engine' | 'purpose'>>>,
     Readonly<Pick<CompileOptions, 'worker' | 'wasm'>> {
+  /** Only where it is asked for. */
+  readonly inputGradient?: true
   /** Layers of neurons whose spikes can be read after a run. */
   readonly record: readonly string[]
   /** Names whose values can be, by layers of neurons. */

@@ -40,6 +40,7 @@ const rules: Rules<Complete> = {
   seed: is.integer(0, 2 ** 32 - 1, 0),
   frames: is.truth(false),
   inspect: is.truth(false),
+  inputGradient: is.truth(false),
   ...is.checkedElsewhere<Pick<CompileOptions, 'record'>>(['record']),
   engine: is.oneOf(['release', 'debug'] as const, 'release'),
   wasm: is.optional(is.by(checkSource)),
@@ -85,6 +86,8 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
       "compile.frames must be false with purpose 'stream', got true; each step takes a " +
         'frame as it is',
     )
+  if (options.inputGradient && !purposes[purpose].training)
+    fail(`compile.inputGradient needs purpose 'train', got '${purpose}'; leave one of them out`)
   const input = checkInputShape('compile.input', options.input)
   const graph = copyOf(trace(network, input))
   const outputs = graph.nodes[graph.output].shape[0]
@@ -99,7 +102,12 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined
   const revectorized = wide?.on ?? false
-  const session = new Session(graph, input, { ...settings, ...recorded, revectorized })
+  const session = new Session(graph, input, {
+    ...settings,
+    ...recorded,
+    ...(options.inputGradient ? { inputGradient: true } : {}),
+    revectorized,
+  })
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
   return new Model(session)

@@ -198,6 +198,17 @@ export class Model {
     return shown.gradients(this.session)
   }
 
+  /**
+   * Gradient of the loss by the input of the last training step, as the input lies: [B, C, H, W],
+   * of `frames` [B, T, C, H, W]; a copy. What all steps read has the sum over them. By the method's
+   * own rule: `bptt` has the true gradient, with the surrogate of spikes, `rate` that of means over
+   * time, in which each frame has the same, online methods that through space alone.
+   * @throws SpikewasmError without `compile({ inputGradient: true })`, and before the first step
+   */
+  inputGradient(): Float32Array {
+    return shown.inputGradient(this.session)
+  }
+
   /** Time mean of the last run's outputs, [B, classes], with repeats; an error before any run. */
   output(): Float32Array {
     return shown.output(this.session)

@@ -76,6 +76,8 @@ export interface ReferenceResult {
   loss: number
   /** [B][classes], time mean. */
   output: Float64Array
+  /** Of the input at each step, [B][C][H][W]; in rate mode the same at each. */
+  inputGradient: Float64Array[]
   /** By parameter name. */
   gradients: Record<string, Float64Array>
   /** Parameters and running statistics after the step; parameters move with 'everyStep' alone. */
@@ -128,12 +130,12 @@ export function surrogateDerivative(neuron: Pick<Cell, 'alpha' | 'surrogate'>, x
 /** A layer of the chain with its place and the state that it keeps between steps. */
 interface Node {
   layer: Layer
-  name: string
-  from: Shape
   /** Of its parameters: a layer that is there twice shares them. */
-  to: Shape
+  name: string
   /** Its place in the chain. */
   place: string
+  from: Shape
+  to: Shape
 }
 
 function outputShape(layer: Layer, from: Shape): Shape {
@@ -672,7 +674,7 @@ function layerwise(
   frames: readonly Tensor[],
   target: readonly number[],
   options: ReferenceOptions,
-): Pick<ReferenceResult, 'loss' | 'output'> {
+): Pick<ReferenceResult, 'loss' | 'output' | 'inputGradient'> {
   const T = options.timeSteps
   const records: Passed[] = []
   let steps = frames.slice()
@@ -732,7 +734,9 @@ function layerwise(
         )
     } else deltas = deltas.map((d, t) => backwardStep(r, node, rate ? mean(inputs) : inputs[t], d))
   }
-  return { loss, output }
+  // The one row of the rate method is each step's.
+  const inputGradient = rate ? steps.map(() => deltas[0]) : deltas
+  return { loss, output, inputGradient }
 }
 
 /** Share of a potential that a step leaves, of which traces of spikes are made. */
@@ -748,7 +752,7 @@ function online(
   frames: readonly Tensor[],
   target: readonly number[],
   options: ReferenceOptions,
-): Pick<ReferenceResult, 'loss' | 'output'> {
+): Pick<ReferenceResult, 'loss' | 'output' | 'inputGradient'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
   const potentials = r.nodes.map((node) =>
     node.layer.kind === 'stabilizedLif' ? r.rest(node) : undefined,
@@ -761,6 +765,7 @@ function online(
     Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]),
   )
   const outputs: Tensor[] = []
+  const inputGradient: Tensor[] = frames.map(zerosLike)
   const spikes: Record<string, Tensor[]> = {}
   let total = 0
   for (let t = 0; t < T; t++) {
@@ -827,6 +832,7 @@ function online(
         d = r.normBackward(node, xhat as Tensor[], invStd as Float64Array, [d])[0]
       else d = backwardStep(r, node, input, d)
     }
+    inputGradient[t] = d
     if (update === 'everyStep')
       applySgd(
         r.state,
@@ -836,7 +842,7 @@ function online(
       )
   }
   for (const [name, steps] of Object.entries(spikes)) r.rates[name] = mean(steps)
-  return { loss: total, output: mean(outputs) }
+  return { loss: total, output: mean(outputs), inputGradient }
 }
 
 /**
@@ -888,9 +894,10 @@ export function referenceStep(
         })
       : all.subarray(0, size),
   )
-  const { loss, output } = (
+  const { loss, output, inputGradient } = (
     options.method === 'rate' || options.method === 'bptt' ? layerwise : online
   )(r, frames, target, options)
   const { gradients, rates, eligibilities, margin } = r
-  return { loss, output, gradients, state: r.state, rates, eligibilities, margin }
+  const found = { loss, output, inputGradient, gradients, state: r.state }
+  return { ...found, rates, eligibilities, margin }
 }

@@ -28,6 +28,7 @@ import {
   type Shape,
   type SpikeTensor,
   type Term,
+  wantsGradient,
   windowWords,
 } from '../tensors.js'
 
@@ -244,11 +245,21 @@ export function gradientTimeSum(
   return out
 }
 
-/** Hands the gradient of an expression on to its terms. */
-export function giveGradient(to: Expression, buffer: Buffer, steps: number): void {
+/**
+ * Hands the gradient of an expression on to its terms.
+ * @param stored channels as stored
+ */
+export function giveGradient(
+  to: Expression,
+  buffer: Buffer,
+  steps: number,
+  stored = storedChannels(to.shape[0]),
+): void {
   for (const term of to.terms) {
-    if (term.tensor.kind === 'float' && term.tensor.input) continue
-    give(gradientOf(term), contributionOf(to.shape, buffer, steps, term.scale, term.pool))
+    if (!wantsGradient(term)) continue
+    const { tensor, scale, pool } = term
+    const padded = tensor.kind === 'float' && stored !== tensor.stored ? tensor.padded : undefined
+    give(padded ?? gradientOf(term), contributionOf(to.shape, buffer, steps, scale, pool))
   }
 }
 
@@ -271,7 +282,8 @@ interface MadeGradient {
 export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
   const { name, from, to, steps, stored, emit } = made
   const { remade, images } = pass.context
-  const place = remade && placeOfParts(made, remade)
+  const isInput = to.terms.some(({ tensor }) => tensor.kind === 'float' && tensor.input)
+  const place = remade && !isInput ? placeOfParts(made, remade) : undefined
   const bytes = to.shape[1] * to.shape[2] * steps * stored * 4 * images
   const writeParts = (out: Buffer, before: readonly Contribution[]): void =>
     remade?.inParts(images, () => {
@@ -285,7 +297,7 @@ export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
   if (!parted || !place) {
     const out = gradientBuffer(pass, name, to.shape, steps, stored)
     emit(out)
-    giveGradient(to, out, steps)
+    giveGradient(to, out, steps, stored)
   } else if (place.before.length === 0) giveGradient(to, from, steps)
   else
     whenRead.set(place.before[0], () => {

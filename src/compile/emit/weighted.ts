@@ -27,7 +27,13 @@ import type { DenseForward, SpikeTask, WeightGradient } from '../convolution/str
 import { int8 } from '../int8.js'
 import { storedChannels, weightLayout } from '../layout.js'
 import { type FloatBuffer, type LayerPlan, type Pass, term } from '../pass.js'
-import { type Expression, type FloatTensor, rowsOf, type SpikeInput } from '../tensors.js'
+import {
+  type Expression,
+  type FloatTensor,
+  rowsOf,
+  type SpikeInput,
+  wantsGradient,
+} from '../tensors.js'
 import { countValues } from './activity.js'
 import { emitTraceGradient, type Trace, traceOf } from './encode.js'
 import {
@@ -90,7 +96,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
       const biasGradient = pass.gradient(index, 'bias')
       if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
       standardised?.backward()
-      if (input.terms.every((term) => term.tensor.kind === 'float' && term.tensor.input)) return
+      if (!input.terms.some(wantsGradient)) return
       giveMadeGradient(pass, {
         name: `${name} input gradient`,
         from: delta,
@@ -196,16 +202,16 @@ function plainInput(
   return plain?.input && !readsInput(graph, node) ? undefined : plain
 }
 
+/** Whether a weight reads the input as it is stored, at all places of its layer. */
+const readsInput = (graph: Graph, node: GraphNode): boolean =>
+  placesOf(graph, node).every(({ inputs }) => isInput(graph, inputs[0]))
+
 /** Whether a node only passes the input on: its channels are stored as they are. */
 function isInput(graph: Graph, index: number): boolean {
   let node = graph.nodes[index]
   while (node.kind === 'flatten' || node.kind === 'identity') node = graph.nodes[node.inputs[0]]
   return node.kind === 'input'
 }
-/** Whether a weight reads the input as it is stored, at all places of its layer. */
-const readsInput = (graph: Graph, node: GraphNode): boolean =>
-  placesOf(graph, node).every(({ inputs }) => isInput(graph, inputs[0]))
-
 
 /** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */
 function byteWeightOf(

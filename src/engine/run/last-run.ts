@@ -43,6 +43,32 @@ export function gradients(session: Session): StateDict {
   return gradientsOf(session)
 }
 
+/** `Model.inputGradient`. */
+export function inputGradient(session: Session): Float32Array {
+  const { options, programs } = session.plan
+  if (!options.inputGradient)
+    fail('inputGradient needs compile({ inputGradient: true }); compile the network again')
+  expectTrained(session, 'inputGradient')
+  const { batchSize, timeSteps, frames } = session
+  const [channels, height, width] = session.input
+  const T = frames ? timeSteps : 1
+  const found = new Float32Array(batchSize * T * channels * height * width)
+  // The rate method's one row is that of each step: 1/T of the gradient of what all steps read.
+  const factor = traitsOf(options).rows === 'one' && !frames ? timeSteps : 1
+  for (const { buffer, rows, stored } of programs.train?.inputs ?? []) {
+    const pixels = height * width
+    const from = floatsAt(session, buffer.address, batchSize * pixels * rows * stored)
+    for (let i = 0; i < found.length; i++) {
+      const pixel = i % pixels
+      const c = Math.floor(i / pixels) % channels
+      const t = Math.floor(i / (pixels * channels)) % T
+      const b = Math.floor(i / (pixels * channels * T))
+      found[i] += factor * from[((b * pixels + pixel) * rows + Math.min(t, rows - 1)) * stored + c]
+    }
+  }
+  return found
+}
+
 /** `Model.output`. */
 export function output(session: Session): Float32Array {
   expectRun(session, 'output')
