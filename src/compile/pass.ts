@@ -84,6 +84,14 @@ export interface PenaltyProbe {
   readonly factor: number
 }
 
+/** A part of an input's gradient, float32 [B][H][W][rows][stored]: all parts together are it. */
+export interface InputGradient {
+  readonly node: number
+  readonly buffer: Buffer
+  readonly rows: number
+  readonly stored: number
+}
+
 /** Counts of the values that a layer with weights reads, or that a layer gives. */
 export interface ValueCounts {
   readonly node: number
@@ -160,6 +168,7 @@ export class Pass {
   readonly penalties: PenaltyProbe[] = []
   /** Inputs whose gradients are wanted. */
   readonly inputs: Input[] = []
+  readonly inputGradients: InputGradient[] = []
   readonly activity = { values: [] as ValueCounts[], neurons: [] as NeuronCounts[] }
   readonly outputs: OutputProbe[] = []
   private readonly tape: Later[] = []

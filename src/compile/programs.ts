@@ -4,11 +4,7 @@ import type { Buffer } from '../kernels/records/words.js'
 import { type Exit, type Graph, type GraphNode, readersOf } from '../network/trace.js'
 import type { Context } from './context.js'
 import { type Cut, cutsOf } from './cuts.js'
-import {
-  emitInputGradients,
-  type InputGradient,
-  startInputGradients,
-} from './emit/input-gradient.js'
+import { emitInputGradients, startInputGradients } from './emit/input-gradient.js'
 import { lowerLoss, readsSteps } from './emit/loss.js'
 import {
   emitAccumulate,
@@ -99,7 +95,7 @@ export interface ProgramPlan extends PlannedProgram {
   /** Its parts, where the host may run them one by one. */
   readonly cuts?: readonly Cut[]
   /** Where it leaves the gradients of inputs, where these are wanted. */
-  readonly inputs?: readonly InputGradient[]
+  readonly inputGradients?: Pass['inputGradients']
   /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
   readonly activity?: Pass['activity']
 }
@@ -110,29 +106,27 @@ export interface ProgramPlan extends PlannedProgram {
  */
 export function* trainingPrograms(
   context: Context,
-  { parameters, parameterFloats }: State,
+  { parameters, parameterFloats: floats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
 ): Parts<{ programs: ProgramPlan[]; keptBytes: number }> {
   const { builder: b, options, outer, online, masked, accumulate } = context
   const updatesInLoop = online && options.update === 'everyStep'
   const { training: spec = standardTraining } = options
   expectAccumulates(spec, options)
-  const ranges = updateRanges(parameters, spec, parameterFloats)
-  const update = { spec, buffers, ranges, floats: parameterFloats }
+  const update = { spec, buffers, ranges: updateRanges(parameters, spec, floats), floats }
   const step = (): void => {
     b.phase = 'update'
     emitUpdate(b, update)
   }
   const { sections } = b.program('train', stepsInside(context))
-  if (accumulate) emitClear(b, buffers.gradients, parameterFloats)
+  if (accumulate) emitClear(b, buffers.gradients, floats)
   startInputGradients(context)
   let forwardEnd = 0
-  let inputs: readonly InputGradient[] = []
   function* backward(pass: Pass): Parts<void> {
     forwardEnd ||= b.now
     b.phase = 'backward'
     yield* pass.rewind()
-    inputs = emitInputGradients(pass)
+    emitInputGradients(pass)
   }
   const pass = yield* lowerCalls(context, true, function* (call) {
     if (!online) return
@@ -154,8 +148,8 @@ export function* trainingPrograms(
     ...section,
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
-  const { rates, states, probes, penalties } = pass
-  const found = { rates, states, probes, penalties, inputs }
+  const { rates, states, probes, penalties, inputGradients } = pass
+  const found = { rates, states, probes, penalties, inputGradients }
   const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
     const { sections } = b.program(name)
     b.phase = 'update'
@@ -166,10 +160,9 @@ export function* trainingPrograms(
     { name: 'train', sections, ...partsOf(context, spec, sections), ...found },
     { name: 'gradients', sections: withoutUpdate, ...found },
   ]
-  const keptBytes = bytesKept(b.buffers, forwardEnd)
   if (spec.accumulate)
     programs.push(apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate))
-  return { programs, keptBytes }
+  return { programs, keptBytes: bytesKept(b.buffers, forwardEnd) }
 }
 
 /** What the host needs that runs a step in parts. */

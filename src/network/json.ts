@@ -195,7 +195,8 @@ function checkNode(all: readonly (Partial<NodeJson> | null)[], index: number, na
   const isSame = isBefore(sharedWith) && first?.kind === kind && sameFields(first?.layer, layer)
   if (sharedWith !== undefined && !isSame)
     fail(
-      `${where}: sharedWith must be a node before it of the same layer, got ${describe(sharedWith)}`,
+      `${where}: sharedWith must be a node before it of the same layer, got ` +
+        describe(sharedWith),
     )
   if (
     layer !== undefined &&

@@ -12,14 +12,6 @@ import type { Contribution, FloatTensor } from '../tensors.js'
 import { emitFloatSum, emitGradientSum, gradientRows, takeGradient } from './gradients.js'
 import { emitClear } from './update.js'
 
-/** A part of an input's gradient, float32 [B][H][W][rows][stored]: all parts together are it. */
-export interface InputGradient {
-  readonly node: number
-  readonly buffer: Buffer
-  readonly rows: number
-  readonly stored: number
-}
-
 /** Kernels that read an input as it is hand back its channels, others padded ones. */
 const widthsOf = ({ shape: [channels] }: Pick<GraphNode, 'shape'>): readonly number[] => [
   ...new Set([channels, storedChannels(channels)]),
@@ -57,9 +49,8 @@ export function startInputGradients(context: Context): void {
 }
 
 /** Emits the sums of what the readers of a call's inputs handed back. */
-export function emitInputGradients(pass: Pass): InputGradient[] {
+export function emitInputGradients(pass: Pass): void {
   const { context, b } = pass
-  const found: InputGradient[] = []
   for (const { node, tensor, padded } of pass.inputs)
     for (const stored of widthsOf(node)) {
       const gradient = stored === tensor.stored ? tensor.gradient : padded
@@ -76,9 +67,8 @@ export function emitInputGradients(pass: Pass): InputGradient[] {
         const to = { out: ref(buffer), accumulate: context.online }
         emitFloatSum(b, floats, { partial, splits: 1, ...to })
       })
-      found.push({ node: node.index, buffer, rows, stored })
+      pass.inputGradients.push({ node: node.index, buffer, rows, stored })
     }
-  return found
 }
 
 /** Where channels are no whole vectors, floats are added one behind the other. */

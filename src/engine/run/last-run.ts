@@ -55,7 +55,7 @@ export function inputGradient(session: Session): Float32Array {
   const found = new Float32Array(batchSize * T * channels * height * width)
   // The rate method's one row is that of each step: 1/T of the gradient of what all steps read.
   const factor = traitsOf(options).rows === 'one' && !frames ? timeSteps : 1
-  for (const { buffer, rows, stored } of programs.train?.inputs ?? []) {
+  for (const { buffer, rows, stored } of programs.train?.inputGradients ?? []) {
     const pixels = height * width
     const from = floatsAt(session, buffer.address, batchSize * pixels * rows * stored)
     for (let i = 0; i < found.length; i++) {

@@ -122,7 +122,7 @@ export function readByHost({ named, programs, options }: Plan): Map<Buffer, Want
     }
     for (const { buffer } of program.states ?? []) put(trains ? 'later' : 'prompt', buffer)
     for (const { partials } of program.penalties ?? []) put('prompt', partials)
-    for (const { buffer } of program.inputs ?? []) put('later', buffer)
+    for (const { buffer } of program.inputGradients ?? []) put('later', buffer)
     for (const probe of program.probes.neurons)
       put('later', probe.spikeGradient, probe.currentGradient, probe.eligibility)
     for (const { gradient } of program.probes.weights) put('later', gradient)
