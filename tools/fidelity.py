@@ -201,7 +201,14 @@ def wide(numbers, x):
     return t.view(-1, 1, 1) if len(t) in (1, x.shape[2]) else t.view(x.shape[2:])
 
 
-# Linear functions.
+def matmul(c, *xs):
+    """Matrices of channels and columns, of so many heads one below the other."""
+    a, b = (x.flatten(3).unflatten(2, (c["heads"], -1)) for x in xs)
+    a, b = a.mT if c["transposeA"] else a, b.mT if c["transposeB"] else b
+    return (a @ b).flatten(2, 3)[:, :, :, None]
+
+
+# Functions that are linear in what changes from step to step, and softmax.
 MAPS = {
     "avgPool": lambda c, x: by_step(F.avg_pool2d, x, *windows(c)),
     "sumPool": lambda c, x: by_step(F.avg_pool2d, x, *windows(c), divisor_override=1),
@@ -211,6 +218,12 @@ MAPS = {
     "identity": lambda c, x: x,
     "timeMean": lambda c, x: x.mean(0, keepdim=True),
     "add": lambda c, *xs: sum(xs),
+    "mul": lambda c, a, b: a * b,
+    "matmul": matmul,
+    "softmax": lambda c, x: x.softmax(c["axes"][0] + 2),
+    "slice": lambda c, x: x.narrow(c["axes"][0] + 2, c["first"], c["to"][c["axes"][0]]),
+    "permute": lambda c, x: x.permute(0, 1, *(axis + 2 for axis in c["axes"])),
+    "reshape": lambda c, x: x.reshape(*x.shape[:2], *c["to"]),
     "concat": lambda c, *xs: torch.cat([x.expand(max(map(len, xs)), *x.shape[1:]) for x in xs], 2),
 }
 

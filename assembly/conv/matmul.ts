@@ -18,9 +18,10 @@ import { addTile, EDGE_BYTES, KC, MR, micro, NR } from './tile'
 const MC: i32 = Dense.ProductRows
 
 /**
- * c[m][n] = a · b, where strides between elements are in bytes. Scratch: `matmulScratch(n)` bytes.
+ * c[m][n] = a · b, or += with `more`, where strides between elements are in bytes. Scratch:
+ * `matmulScratch(n)` bytes.
  */
-function product(
+export function product(
   c: usize,
   a: usize,
   ars: usize,
@@ -32,6 +33,7 @@ function product(
   n: i32,
   k: i32,
   scratch: usize,
+  more: bool = false,
 ): void {
   check(m > 0 && n > 0 && k > 0)
   const ldc = (<usize>n) << 2
@@ -60,11 +62,11 @@ function product(
           const from = pa + <usize>(i * kc * 4)
           const rows = min(MR, mc - i)
           const whole = rows == MR && columns == NR
-          if (whole && k0 == 0) micro(to, ldc, from, panel, 32, kc)
+          if (whole && k0 == 0 && !more) micro(to, ldc, from, panel, 32, kc)
           else {
             micro(edge, 32, from, panel, 32, kc)
             if (whole) addTile(to, ldc, edge)
-            else storeEdge(to, ldc, edge, rows, columns, k0 > 0)
+            else storeEdge(to, ldc, edge, rows, columns, k0 > 0 || more)
           }
         }
       }

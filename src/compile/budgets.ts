@@ -176,8 +176,9 @@ const shared = new Set(['parameters', 'gradients', 'optimizer', 'statistics'])
 const numberOf = (fields: AnyFields, name: string): number => (fields[name] as number) ?? 1
 
 /** Products of a convolution over all images and steps, were all its inputs to count. */
-function productsOf({ fields, work: { taps } }: PlannedRecord): number {
+function productsOf({ fields, units, work: { taps } }: PlannedRecord): number {
   const of = (name: string): number => numberOf(fields, name)
+  if ('depth' in fields) return units * of('perUnit') * of('rows') * of('depth') * of('summands')
   const pixels = 'outH' in fields ? of('outH') * of('outW') : of('inH') * of('inW')
   const kernel = taps ?? of('kernelH') * of('kernelW')
   const rows =

@@ -13,7 +13,8 @@ import {
   type Ops,
 } from '../network/module.js'
 import type { Value } from '../network/value.js'
-import { useJoins, useSums } from '../nn/layers/joins.js'
+import { useSums } from '../nn/layers/joins.js'
+import { useValues } from '../nn/values.js'
 import { type CompileOptions, compile } from './compile.js'
 import type { Model } from './model.js'
 
@@ -88,7 +89,7 @@ export function block<const C extends Record<string, Module>>(
   ...more: []
 ): Block {
   checkArguments('block', more)
-  useJoins()
+  useValues()
   if (typeof children !== 'object' || children === null)
     fail(`block needs an object of children and a forward function, got ${describe(children)}`)
   if (typeof forward !== 'function')

@@ -1,6 +1,7 @@
 /** What forward functions of blocks may do beside calling children: join values, return several. */
 
 import { describe, fail } from '../base/errors.js'
+import type { Layer } from './kind.js'
 import { MOST_INPUTS, type Ops } from './module.js'
 import { isValue, type Shape, show, sizeOf, type Value } from './value.js'
 
@@ -9,6 +10,14 @@ export interface TraceOps extends Ops {
   addAs(name: string, ...values: Value[]): Value
   concatAs(name: string, ...values: Value[]): Value
 }
+
+/** Puts a layer that no block has as a child behind values. */
+export type Applied = (layer: Layer, name: string, ...values: readonly Value[]) => Value
+
+type LayerOn = (layer: Layer, ...values: readonly Value[]) => Value
+
+/** What forward functions do by layers that no block has as children. */
+export type LayerOps = (layerOn: LayerOn) => Omit<Ops, 'add' | 'concat'>
 
 /** A node that joins others. */
 export interface Joint {
@@ -51,7 +60,11 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
  * @param name the block's own
  * @param push adds a node
  */
-export function joinsOf(where: string, name: string, push: (node: Joint) => Value): TraceOps {
+export function joinsOf(
+  where: string,
+  name: string,
+  push: (node: Joint) => Value,
+): Pick<TraceOps, 'add' | 'addAs' | 'concat' | 'concatAs'> {
   const several = (what: string, values: readonly Value[]): void => {
     if (values.length < 2)
       fail(
@@ -106,4 +119,20 @@ export function joinsOf(where: string, name: string, push: (node: Joint) => Valu
     return concatAs(name, ...first)
   }
   return { add, addAs, concat, concatAs }
+}
+
+/**
+ * Puts layers behind values in a block, by names that no child and no other one of the call has.
+ *
+ * @param name the block's own
+ * @param taken names of its children
+ */
+export function layerOnOf(name: string, taken: Iterable<string>, applied: Applied): LayerOn {
+  const used = new Set(taken)
+  return (layer, ...values) => {
+    let key: string = layer.kind
+    for (let i = 2; used.has(key); i++) key = `${layer.kind}${i}`
+    used.add(key)
+    return applied(layer, name === '' ? key : `${name}.${key}`, ...values)
+  }
 }

@@ -96,8 +96,9 @@ export function compositeOf(json: unknown, name: string): Composite {
       for (const { kind, name: of, inputs } of nodes) {
         const read = inputs.map((index) => values[index])
         const { addAs, concatAs } = ops as TraceOps
+        const behind = layers[of] as (...of: Value[]) => Value
         if (kind === 'add') values.push(addAs(of, ...read))
-        else values.push(kind === 'concat' ? concatAs(of, ...read) : layers[of](read[0]))
+        else values.push(kind === 'concat' ? concatAs(of, ...read) : behind(...read))
       }
       if (!outputs) return values[output]
       return Object.fromEntries(outputs.map(([of, node]) => [of, values[node]]))
@@ -177,6 +178,7 @@ function checkNode(all: readonly (Partial<NodeJson> | null)[], index: number, na
   if (!isPath) fail(`${where}: its name must be a text of at most ${LONGEST_NAME} characters`)
   if (path.split('.').includes('__proto__'))
     fail(`${where}: its name must have no part __proto__, got ${describe(path)}`)
+  const count = isJoint(kind) ? undefined : (kindOf({ kind } as Layer).inputs ?? 1)
   const isBefore = (n: unknown): boolean =>
     Number.isInteger(n) && (n as number) >= 0 && (n as number) < index
   if (
@@ -184,11 +186,12 @@ function checkNode(all: readonly (Partial<NodeJson> | null)[], index: number, na
       Array.isArray(inputs) &&
       inputs.length <= MOST_INPUTS &&
       inputs.every(isBefore) &&
-      (isJoint(kind) ? inputs.length >= 2 : inputs.length === 1)
+      (count === undefined ? inputs.length >= 2 : inputs.length === count)
     )
   )
     fail(
-      `${where} must read ${isJoint(kind) ? 'two or more nodes' : 'one node'} before it, got ` +
+      `${where} must read ${count === 1 ? 'one node' : `two${count ? '' : ' or more'} nodes`} ` +
+        'before it, got ' +
         countOf(inputs),
     )
   const first = all[(sharedWith ?? 0) - 1]

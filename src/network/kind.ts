@@ -58,10 +58,17 @@ export type Layer = Layers[keyof Layers]
 /** What a kind of layer L is: shapes, parameters, statistics. */
 export interface LayerKind<L> {
   /**
-   * Shape of the output, and whether it is flat.
+   * Shape of the output, and whether it is flat; where that changes, whether it is a series.
    * @throws SpikewasmError for inputs that don't fit
    */
-  output(layer: L, x: Value, where: string): readonly [Shape, boolean]
+  output(
+    layer: L,
+    x: Value,
+    where: string,
+    ...others: readonly Value[]
+  ): readonly [shape: Shape, flat: boolean, series?: boolean]
+  /** How many values it reads; default 1. Two are made by what a forward function may do. */
+  readonly inputs?: 2
   /**
    * The layer made anew by its own function, from fields that may come from a file.
    * @throws SpikewasmError for fields that the function refuses

@@ -20,6 +20,50 @@ export interface Ops {
    * by one, or in one list.
    */
   concat(...values: Value[] | [readonly Value[]]): Value
+  /**
+   * Product of two values, number by number, at each time step. A size of 1 stands for as many as
+   * the other has, as in PyTorch: gates [C, 1, 1] or [1, H, W] of an image [C, H, W].
+   *
+   * Methods with one gradient for all steps ('rate') train it where one factor at most changes from
+   * step to step.
+   */
+  mul(a: Value, b: Value): Value
+  /**
+   * Matrix product of two values at each time step. A series [C, N] is a matrix of C rows, its
+   * channels, and N columns; features [C] are one column. With `heads` the rows of each are so many
+   * matrices one below the other, and so are those of the result: [heads · m, n].
+   *
+   * Attention of tokens [C, N]: `matmul(q, k, { transposeA: true, heads })` is [heads · N, N], and
+   * `matmul(v, attention, { transposeB: true, heads })` is [C, N] again. How methods train it is
+   * said at `mul`.
+   */
+  matmul(a: Value, b: Value, options?: MatmulOptions): Value
+  /** e^x / Σ e^x along `dim`, PyTorch's: 1 the channels, −1 (default) the last size. */
+  softmax(x: Value, dim?: number): Value
+  /**
+   * Numbers `from` … `to` − 1 along `dim`, PyTorch's: 1 (default) the channels. Negative numbers
+   * count from the end, as in JavaScript.
+   */
+  slice(x: Value, from: number, to?: number, dim?: number): Value
+  /** The sizes in another order: PyTorch's numbers of the dims, the batch's 0 left out. */
+  permute(x: Value, dims: readonly number[]): Value
+  /** Two sizes change places, by default the last two: [C, L] → [L, C]. */
+  transpose(x: Value, dim0?: number, dim1?: number): Value
+  /**
+   * The same numbers in PyTorch's order as features [F], a series [C, L] or an image [C, H, W]; one
+   * size may be −1.
+   */
+  reshape(x: Value, shape: readonly number[]): Value
+}
+
+/** Options of `matmul` in a forward function. */
+export interface MatmulOptions {
+  /** The first matrix is transposed before it is multiplied; default false. */
+  readonly transposeA?: boolean
+  /** The second is; default false. */
+  readonly transposeB?: boolean
+  /** Into how many matrices the rows of each fall, which are multiplied apart; default 1. */
+  readonly heads?: number
 }
 
 /**

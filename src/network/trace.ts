@@ -67,10 +67,12 @@ export interface Graph {
 
 /** What forward functions may do beside calling children; chains need none of it. */
 let known: typeof joins | undefined
+let layerOps: joins.LayerOps | undefined
 
 /** Functions that make blocks of any wiring bring along what their forward functions may do. */
-export function registerJoins(made: typeof joins): void {
+export function registerJoins(made: typeof joins, ops = layerOps): void {
   known = made
+  layerOps = ops
 }
 
 /** The nodes that one call of a network makes. */
@@ -82,10 +84,9 @@ class Tracing {
   private readonly visited = new Map<Layer, number>()
   private modules = 0
 
-  constructor(private readonly series: boolean) {}
-
-  readonly push = (node: Omit<GraphNode, 'index' | 'series'>): Value => {
-    const { nodes, series } = this
+  readonly push = (node: Omit<GraphNode, 'index'>): Value => {
+    const { nodes } = this
+    const { series = nodes[node.inputs[0]].series } = node
     if (nodes.length > MOST_NODES)
       fail(`the network must have at most ${MOST_NODES} layers, sums and joins, got more`)
     nodes.push({ ...node, series, index: nodes.length })
@@ -96,7 +97,7 @@ class Tracing {
     checkPlace(name, ++this.modules)
     if (module.kind === 'block') return this.applyBlock(module, name)
     checkLayer(name, module)
-    return (x) => this.applyLayer(module, name, x)
+    return (...values: readonly Value[]) => this.applyLayer(module, name, values)
   }
 
   private applyBlock(block: Composite, name: string): Apply {
@@ -104,8 +105,13 @@ class Tracing {
     for (const [key, child] of Object.entries(block.children))
       children[key] = this.apply(child, name === '' ? key : `${name}.${key}`)
     const where = name || 'network'
+    const applied: joins.Applied = (layer, path, ...values) => this.applyLayer(layer, path, values)
     return (x) => {
-      const result = block.forward(children, x, known?.joinsOf(where, name, this.push) as Ops)
+      const ops: Partial<Ops> = {
+        ...known?.joinsOf(where, name, this.push),
+        ...(known && layerOps?.(known.layerOnOf(name, Object.keys(children), applied))),
+      }
+      const result = block.forward(children, x, ops as Ops)
       const exits = name === '' && !isValue(result) ? known?.exitsOf(result) : undefined
       if (exits) {
         this.exits = exits
@@ -113,24 +119,33 @@ class Tracing {
       }
       if (!isValue(result))
         fail(
-          `${where}: the forward function of a block must return what a child, add or concat ` +
-            `gave, got ${describe(result)}; is a return missing?`,
+          `${where}: the forward function of a block must return what a child, add or another ` +
+            `operation gave, got ${describe(result)}; is a return missing?`,
         )
       return result
     }
   }
 
-  private applyLayer(layer: Layer, name: string, x: Value): Value {
+  private applyLayer(layer: Layer, name: string, given: readonly Value[]): Value {
     const label = labelOf({ kind: layer.kind, layer })
-    if (!isValue(x))
-      fail(`${name} (${label}) must be called with the value that it takes in, got ${describe(x)}`)
     const kind = kindOf(layer)
-    const [shape, flat] = kind.output(layer, x, `${name || 'network'} (${label})`)
+    const { inputs: count = 1 } = kind
+    const values = Array.from({ length: count }, (_, i) => given[i])
+    const wrong = values.find((value) => !isValue(value))
+    if (!values.every(isValue))
+      fail(
+        `${name} (${label}) must be called with the ${count === 1 ? 'value' : `${count} values`} ` +
+          `that it takes in, got ${describe(wrong)}`,
+      )
+    const [x, ...others] = values
+    const where = `${name || 'network'} (${label})`
+    const [shape, flat, series] = kind.output(layer, x, where, ...others)
+    const inputs = values.map(({ node }) => node)
     const hasState = kind.statistics || (kind.parameters?.(layer, x.shape).length ?? 0) > 0
     const first = this.visited.get(layer)
     const shared = hasState && first !== undefined ? { sharedWith: first } : {}
     if (first === undefined) this.visited.set(layer, this.nodes.length)
-    return this.push({ kind: layer.kind, name, layer, inputs: [x.node], shape, flat, ...shared })
+    return this.push({ kind: layer.kind, name, layer, inputs, shape, flat, series, ...shared })
   }
 }
 
@@ -141,9 +156,9 @@ class Tracing {
 export function trace(network: Module, input: InputShape): Graph {
   checkModule('the network', network)
   const shape = imageShape(checkInputShape('compile.input', input))
-  const tracing = new Tracing(input.length === 2)
-  const flat = input.length === 1
-  const start = tracing.push({ kind: 'input', name: '', inputs: [], shape, flat })
+  const tracing = new Tracing()
+  const [flat, series] = [input.length === 1, input.length === 2]
+  const start = tracing.push({ kind: 'input', name: '', inputs: [], shape, flat, series })
   const { node: output } = tracing.apply(network, '')(start)
   const { nodes, exits } = tracing
   if (exits.length < 2) return { nodes, output }

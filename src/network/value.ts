@@ -41,16 +41,46 @@ export interface Value {
   readonly shape: Shape
   /** Whether it is a vector of C·H·W features: what `flatten` gave, or such an input. */
   readonly flat: boolean
-  /** Whether the network's input is a series, [C, L]: then values of height 1 are shown as such. */
+  /**
+   * Whether it comes of a series, [C, L], or was made one: of height 1 it is shown as such.
+   */
   readonly series?: boolean
   /** Index of the layer that makes it, in the traced graph. */
   readonly node: number
 }
 
+type Sizes = Pick<Value, 'shape' | 'flat' | 'series'>
+
+/** The axes of [C, H, W] that a value has to its user. */
+const axesOf = ({ shape, flat, series }: Sizes): number[] =>
+  flat ? [0] : series && shape[1] === 1 ? [0, 2] : [0, 1, 2]
+
 /** The sizes of a value as its user writes them. */
-export function show({ shape, flat, series }: Pick<Value, 'shape' | 'flat' | 'series'>): string {
-  const sizes = series && shape[1] === 1 ? [shape[0], shape[2]] : shape
-  return `[${flat ? sizeOf(shape) : sizes.join(', ')}]`
+export const sizesOf = (x: Sizes): number[] =>
+  x.flat ? [sizeOf(x.shape)] : axesOf(x).map((axis) => x.shape[axis])
+
+export const show = (x: Sizes): string => `[${sizesOf(x).join(', ')}]`
+
+/**
+ * The axis of [C, H, W] that PyTorch's `dim` means, which counts the batch as 0.
+ * @throws SpikewasmError unless there is such a one
+ */
+export function axisOf(where: string, x: Sizes, dim: number): number {
+  const axes = axesOf(x)
+  const axis = Number.isInteger(dim) ? axes.at(dim > 0 ? dim - 1 : dim) : undefined
+  if (axis === undefined || dim === 0)
+    fail(
+      `${where}: dim must be 1 … ${axes.length}, or −${axes.length} … −1 from behind, of ` +
+        `${show(x)} (0 is the batch, as in PyTorch), got ${describe(dim)}`,
+    )
+  return axis
+}
+
+/** @throws SpikewasmError for an image that was flattened: its channels are no features */
+export function expectStraight(where: string, x: Sizes): void {
+  const size = sizeOf(x.shape)
+  if (x.flat && size !== x.shape[0])
+    fail(`${where}: takes no flattened image; put reshape([${size}]) in the place of flatten()`)
 }
 
 // What forward functions take and give.

@@ -41,7 +41,7 @@ function modelOptions(): [string, PlanOptions][] {
 
 const randomOptions = Array.from({ length: 160 }, (_, i): [string, PlanOptions] => [
   `random ${i}`,
-  randomPlanOptions(testRandom(7000 + i)),
+  randomPlanOptions(testRandom(7000 + i), true),
 ])
 
 /** A hash of all that a plan says, or of the message with which the options are refused. */

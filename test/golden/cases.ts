@@ -25,6 +25,7 @@ import {
 } from '../../src/index.js'
 import { cnn, mlp } from '../../src/model/models/vgg.js'
 import {
+  attentive,
   between,
   branched,
   cells,
@@ -179,6 +180,7 @@ const small: readonly Row[] = [
   ['grouped', grouped, ['sltt', 'sltt everyStep'], { B: 5 }],
   ['between neurons', between, five, { threaded: ['bptt m'] }],
   ['series', series, five, { input: seriesInput }],
+  ['attentive', attentive, ['bptt m', 'bptt s', 'sltt'], { T: 9, threaded: true }],
   ['delayed', delayed, offline, { T: 9 }],
   ['sized', sized, five, { threaded: ['rate m', 'bptt m'] }],
   ['sized series', sizedSeries, five, { input: seriesInput }],

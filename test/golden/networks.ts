@@ -5,6 +5,7 @@ import {
   type Block,
   batchNorm2d,
   block,
+  conv1d,
   conv2d,
   cubaLif,
   delay,
@@ -252,6 +253,27 @@ export const between = (): Block =>
     (m, x, { concat }) => {
       const stem = m.stem(x)
       return m.out(concat(m.flat(m.sums(concat(stem, m.side(stem)))), m.wide(stem)))
+    },
+  )
+
+/** Spiking self-attention of tokens (Spikformer's, with a softmax), gates, parts. */
+export const attentive = (): Block =>
+  block(
+    {
+      stem: sequential(conv2d(3, 6, 3), lif()),
+      q: sequential(conv1d(6, 8, 1), lif()),
+      k: sequential(conv1d(6, 8, 1), lif()),
+      v: sequential(conv1d(6, 8, 1), lif()),
+      gate: conv1d(6, 8, 1),
+      out: sequential(scale(2), lif({ vThreshold: 0.5 }), flatten(), linear(8 * 15, 5)),
+    },
+    (m, x, { matmul, mul, reshape, slice, softmax, transpose }) => {
+      const tokens = transpose(reshape(m.stem(x), [6, -1]))
+      const read = transpose(slice(tokens, 0, 15))
+      const heads = 2
+      const attention = matmul(m.q(read), m.k(read), { transposeA: true, heads })
+      const found = matmul(m.v(read), attention, { transposeB: true, heads })
+      return m.out(mul(found, softmax(m.gate(read), 1)))
     },
   )
 

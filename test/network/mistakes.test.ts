@@ -70,8 +70,8 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
   [() => of(undefined), 'compile: the network must be a layer or a block, got undefined'],
   [
     () => of(inner(async (m: Anything, x: Anything) => m.fc(x))),
-    'inner: the forward function of a block must return what a child, add or concat gave, got a ' +
-      'value of type Promise; is a return missing?',
+    'inner: the forward function of a block must return what a child, add or another ' +
+      'operation gave, got a value of type Promise; is a return missing?',
   ],
   // What ends a network.
   [
@@ -259,10 +259,12 @@ test('layers written by hand: what is missing is told with the place and a funct
       () => of(api.sequential(wrong({ a: { kind } })), { input: [1, 8, 8] }),
       whole.includes(kind)
         ? /^a: the last layer/
-        : new RegExp(
-            `^a must be a layer or a block, got one of kind "${kind}", which is none: .*` +
-              `(got undefined|is missing); make layers by their functions, as in lif\\(\\)$`,
-          ),
+        : kind === 'mul'
+          ? /^a \(mul\) must be called with the 2 values that it takes in, got undefined$/
+          : new RegExp(
+              `^a must be a layer or a block, got one of kind "${kind}", which is none: .*` +
+                `(got undefined|is missing); make layers by their functions, as in lif\\(\\)$`,
+            ),
     )
 })
 

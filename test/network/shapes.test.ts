@@ -16,6 +16,7 @@ import {
 } from '../../src/network/kind.js'
 import { type Graph, readersOf, trace } from '../../src/network/trace.js'
 import type { InputShape, Value } from '../../src/network/value.js'
+import { matmul, mul } from '../../src/nn/layers/attention.js'
 import { test } from '../support/models.js'
 import {
   compareLines,
@@ -100,6 +101,23 @@ const layers: readonly api.Module[] = [
   api.neuron(`tau > 1; ${leaky}`, { tau: [2, 3, 4, 5] }, { learn: ['tau'] }),
   recurrent(api.neuron(leaky, { tau: Array(24).fill(2) }, { learn: ['tau'] })),
   api.elementwise('x * sigmoid(beta*x)', { beta: 1 }, { learn: ['beta'] }),
+  mul(),
+  matmul(),
+  api.softmax(),
+  api.softmax(2),
+  api.softmax(-3),
+  api.slice(1),
+  api.slice(-2, undefined, -1),
+  api.slice(1, -1, 2),
+  api.slice(4, 1000),
+  api.permute([1]),
+  api.permute([2, -2]),
+  api.permute([3, 1, 2]),
+  api.permute([1, 1, 2]),
+  api.reshape([-1]),
+  api.reshape([24]),
+  api.reshape([4, -1]),
+  api.reshape([2, 3, 4]),
 ]
 
 const inputs: readonly InputShape[] = [
@@ -202,6 +220,34 @@ const wirings: readonly Forward[] = [
   (m, x, { concat }) => concat(m.f(x), m.f(m.a(x))),
   (m, x, { concat }) => concat(m.f(x), x),
   (m, x, { concat }) => concat(m.a(x), null as never),
+  (m, x, { mul }) => mul(m.a(x), m.b(x)),
+  (m, x, { mul, slice }) => mul(m.a(x), slice(x, 0, 1)),
+  (m, x, { mul }) => mul(m.a(x), m.c(x)),
+  (m, x, { mul }) => mul(m.a(x), m.f(x)),
+  (m, x, { mul, slice }) => mul(m.f(m.a(x)), slice(m.f(x), 1, 2)),
+  (m, x, { mul }) => mul(m.a(x), 2 as never),
+  (m, x, { mul }) => mul(...([m.a(x)] as unknown as [Value, Value])),
+  (_, x, { matmul, reshape }) =>
+    matmul(reshape(x, [4, -1]), reshape(x, [4, -1]), { transposeA: true }),
+  (_, x, { matmul, reshape }) => matmul(reshape(x, [4, -1]), reshape(x, [-1, 4]), { heads: 2 }),
+  (_, x, { matmul, reshape }) => matmul(reshape(x, [4, -1]), reshape(x, [4, -1])),
+  (_, x, { matmul, reshape }) => matmul(reshape(x, [4, -1]), reshape(x, [-1, 4]), { heads: 3 }),
+  (_, x, { matmul }) => matmul(x, x, { heads: 0 }),
+  (_, x, { matmul }) => matmul(x, x, { transpose: true } as never),
+  (_, x, { matmul }) => matmul(x, x),
+  (m, x, { matmul }) => matmul(m.f(x), m.f(x)),
+  (_, x, { softmax }) => softmax(softmax(x), 1),
+  (_, x, { softmax }) => softmax(x, 0),
+  (m, x, { softmax }) => softmax(m.f(x)),
+  (_, x, { transpose }) => transpose(transpose(x), 1, 2),
+  (_, x, { transpose }) => transpose(x, 7, 9),
+  (_, x, { transpose }) => transpose(x, 1),
+  (_, __, { transpose }) => transpose('x' as never),
+  (_, x, { permute }) => permute(x, [3, 1, 2]),
+  (_, x, { permute }) => permute(x, [1, 2]),
+  (_, x, { slice }) => slice(x, 2),
+  (m, x, { slice }) => slice(slice(m.f(x), 1, -1), 4),
+  (_, x, { reshape }) => reshape(x, [7]),
   (m, x) => ({ first: m.a(x), output: m.d(m.b(x)) }),
   (m, x) => ({ first: m.a(x), second: m.d(x), output: m.d(m.b(x)) }),
   (m, x) => ({ output: m.a(x) }),

@@ -111,6 +111,22 @@ const plain = (): api.Module =>
      conv 40 1, fires, flatten, linear 3`,
     { fires: () => api.lif(neuron) },
   )
+const attentive = (): api.Module =>
+  api.block(
+    {
+      a: api.sequential(api.conv2d(2, 6, 3, { padding: 1 }), api.lif(neuron)),
+      b: api.conv2d(2, 6, 3, { padding: 1 }),
+      flat: api.flatten(),
+      end: api.linear(6 * 49, 3),
+    },
+    (m, image, { mul, matmul, softmax, slice, permute, reshape }) => {
+      const [a, b] = [permute(m.a(image), [1, 3, 2]), m.b(image)]
+      const gated = mul(mul(a, slice(softmax(b, 1), 0, 1)), b)
+      const [q, v] = [reshape(gated, [6, 49]), reshape(a, [6, 49])]
+      const shares = softmax(matmul(q, q, { transposeA: true, heads: 2 }))
+      return m.end(m.flat(matmul(v, shares, { transposeB: true, heads: 2 })))
+    },
+  )
 const updates = (optimizer: api.Optimizer): Twin => ({
   network: plain,
   options: { timeSteps: 3 },
@@ -138,6 +154,13 @@ const twins: Readonly<Record<string, Twin>> = {
       ]),
     ),
   ),
+  attention: {
+    network: attentive,
+    options: { timeSteps: 3, method: 'bptt' },
+    programs: ['train'],
+    budgets: { unitFloats: 60 },
+    use: step,
+  },
   'neurons that hear themselves': {
     network: comesBack,
     options: { timeSteps: 3, method: 'bptt' },

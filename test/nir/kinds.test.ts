@@ -11,6 +11,7 @@ import * as api from '../../src/index.js'
 import { stateless } from '../../src/model/nir/layers.js'
 import { neurons } from '../../src/model/nir/neurons.js'
 import { labelOf, layerKinds } from '../../src/network/kind.js'
+import { matmul, mul } from '../../src/nn/layers/attention.js'
 import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
 import { put } from '../support/draw/networks.js'
 import { Sketch } from '../support/draw/sketch.js'
@@ -215,6 +216,12 @@ const refused: Partial<Record<api.Layer['kind'] | 'add' | 'concat', true>> = {
   convTranspose1d: true,
   convTranspose2d: true,
   upsample: true,
+  mul: true,
+  matmul: true,
+  softmax: true,
+  slice: true,
+  permute: true,
+  reshape: true,
 }
 /** A method that has the kind. */
 const modeOf = (kind: string): [api.Method, api.StepMode] =>
@@ -232,11 +239,14 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
       const sketch = new Sketch(picture, ...modeOf(kind), STEPS)
       sketch.put(api.lif())
       if (kind === 'linear' || kind === 'cell') sketch.put(api.flatten())
-      if (kind.endsWith('1d')) sketch.put(api.adaptiveAvgPool2d([1, 8]))
+      if (kind.endsWith('1d') || kind === 'matmul') sketch.put(api.adaptiveAvgPool2d([1, 8]))
       if (kind === 'batchNorm1d') put(draw, sketch, ['conv1d'])
       if (kind === 'batchNorm2d') put(draw, sketch, ['conv2d'])
       if (kind === 'add' || kind === 'concat') sketch.join(kind, [1, sketch.put(api.lif())])
-      else put(draw, sketch, [kind])
+      else if (kind === 'mul') sketch.put(mul(), 1, sketch.put(api.lif()))
+      else if (kind === 'matmul') {
+        sketch.put(matmul({ transposeB: true }), sketch.last, sketch.last)
+      } else put(draw, sketch, [kind])
       // Some cells are a neuron.
       if (!sketch.nodes.some((node) => node.kind === kind)) continue
       if (!sketch.signals[sketch.last].flat) sketch.put(api.flatten())

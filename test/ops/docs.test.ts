@@ -25,7 +25,7 @@ const checker = program.getTypeChecker()
 const pages = {
   convolution: 'weighted weighted-gradients',
   neurons: 'lif neurons activity',
-  'normalisation-and-more': 'batch-norm normalisation pooling sums losses optimizer',
+  'normalisation-and-more': 'batch-norm normalisation pooling sums values losses optimizer',
 }
 
 const argumentsOf = (type: ts.Type | undefined): readonly ts.Type[] =>

@@ -24,7 +24,7 @@ const groups: Count = (of) =>
 /** What a word divides: the first whose words a schema has, unless an operation has its own. */
 const wholes: Readonly<Record<string, readonly (readonly string[])[]>> = {
   pixelsPerUnit: [['pixels'], ['images', 'height', 'width'], ['images', 'outH', 'outW']],
-  perUnit: [['count'], ['floats']],
+  perUnit: [['count'], ['floats'], ['blocks'], ['rows', 'columns'], ['pixels']],
   bytesPerUnit: [['planeBytes']],
   kPerUnit: [['kRows']],
   inCPerUnit: [['inC']],

@@ -15,7 +15,8 @@ import {
   type Training,
 } from '../../src/index.js'
 import { graphToJson } from '../../src/network/json.js'
-import { type Graph, trace } from '../../src/network/trace.js'
+import { type Graph, type GraphNode, trace } from '../../src/network/trace.js'
+import { axisOf } from '../../src/network/value.js'
 import type { Drawn } from './draw/networks.js'
 import { modelOf, type Sketch } from './draw/sketch.js'
 import { testRandom } from './engine.js'
@@ -153,6 +154,26 @@ function equationsOf(layer: Layer | undefined): object {
 /** What is of rows and columns, and what a layer of series has for its one row. */
 const sizes = { kernelSize: 1, stride: 1, padding: 0, outputSize: 1 } as const
 
+/** Sizes of the output, and axes of [C, H, W] that dims mean; where a slice begins. */
+function placesOf({ nodes }: Graph, { layer, inputs, shape, flat }: GraphNode): object {
+  const x = nodes[inputs[0]]
+  const sizes = (of: Pick<GraphNode, 'shape' | 'flat'>): number[] =>
+    of.flat ? [of.shape.reduce((a, b) => a * b, 1), 1, 1] : [...of.shape]
+  const to = sizes({ shape, flat })
+  if (layer?.kind === 'softmax') return { to, axes: [axisOf('', x, layer.dim)] }
+  if (layer?.kind === 'slice') {
+    const axis = axisOf('', x, layer.dim)
+    return {
+      to,
+      axes: [axis],
+      first: Array.from({ length: sizes(x)[axis] }, (_, n) => n).at(layer.from) ?? 0,
+    }
+  }
+  if (layer?.kind !== 'permute') return { to }
+  const axes = layer.dims.map((dim) => axisOf('', x, dim))
+  return { to, axes: axes.length === 3 ? axes : [axes[0], 1, axes[1] ?? 2] }
+}
+
 /** Nodes as tools/fidelity.py reads them: layers of images, cells, and natures of signals. */
 function nodesOf(graph: Graph, { signals }: Sketch): object[] {
   const others = graphToJson(graph).nodes.map(({ layer = {}, kind, name, inputs }, i) => {
@@ -164,6 +185,7 @@ function nodesOf(graph: Graph, { signals }: Sketch): object[] {
     const { trace, spikes } = signals[i + 1]
     return {
       ...Object.fromEntries(given),
+      ...placesOf(graph, graph.nodes[i + 1]),
       ...equationsOf(graph.nodes[i + 1].layer),
       ...(typeof trace === 'number' ? { leak: trace } : {}),
       ...{ spikes, kind: kind.replace(/[12]d$/, ''), name, inputs, at: i + 1 },

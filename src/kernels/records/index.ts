@@ -14,6 +14,7 @@ import * as patterns from './patterns.js'
 import * as schema from './schema.js'
 import * as signals from './signals.js'
 import * as spikes from './spikes.js'
+import * as values from './values.js'
 import * as winograd from './winograd.js'
 
 type Entry = schema.Entry
@@ -34,6 +35,7 @@ const modules = [
   patterns,
   signals,
   spikes,
+  values,
   winograd,
 ]
 

@@ -33,6 +33,7 @@ export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
 } from './adaptive-pool.js'
+export { type Softmax, softmax } from './attention.js'
 export * from './batch-norm.js'
 export {
   alif,
@@ -51,6 +52,7 @@ export * from './elementwise.js'
 export { type EquationOptions, type Equations, neuron } from './equations.js'
 export * from './membranes.js'
 export * from './pool.js'
+export { type Permute, permute, type Reshape, reshape, type Slice, slice } from './rearrange.js'
 export {
   type GroupNorm,
   groupNorm,

@@ -4,6 +4,7 @@ import type { Cell, Layer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
 import { type CellType, cellTypes, learnable } from '../../../src/network/cell.js'
 import { fires } from '../../../src/network/kind.js'
+import { sizesOf } from '../../../src/network/value.js'
 import { dynamicsOptions } from '../../../src/ops/neurons.js'
 import { randomNeuron } from '../random-equations.js'
 import { keysOf, surrogateNames } from '../tables.js'
@@ -22,6 +23,8 @@ interface Nature {
   readonly long: boolean
   /** A batch may be one image, of which a channel without pixels has no statistics. */
   readonly single: boolean
+  /** Kinds of layers that there have long been, so that hashes of plans stay. */
+  readonly settled: boolean
 }
 
 /** How often an option is given. */
@@ -97,6 +100,8 @@ type Drawer = (d: Draw, x: Signal, sketch: Sketch) => Layer | undefined
 const isImage = ({ shape, flat }: Signal): boolean => !flat && shape[1] > 1
 const isSeries = ({ shape, flat }: Signal): boolean => !flat && shape[1] === 1 && shape[2] > 1
 const sizeOf = ({ shape: [c, h, w] }: Place): number => c * h * w
+const divisorsOf = (n: number): number[] =>
+  Array.from({ length: n }, (_, i) => i + 1).filter((i) => n % i === 0)
 
 /** Whether a weight may read it. */
 export const canWeigh = ({ trace }: Signal, { traits }: Sketch): boolean =>
@@ -498,4 +503,32 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Draw
   convTranspose1d: (d, x, sketch) => (isSeries(x) ? transposed(d, x, sketch) : undefined),
   convTranspose2d: (d, x, sketch) => (isImage(x) ? transposed(d, x, sketch) : undefined),
   upsample,
+  // Two values: `drawJoin`.
+  mul: () => undefined,
+  matmul: () => undefined,
+  permute: (d, x) => {
+    const dims = sizesOf(x).map((_, i) => i + 1)
+    for (let i = dims.length - 1; i > 0; i--) {
+      const j = d.int(0, i)
+      ;[dims[i], dims[j]] = [dims[j], dims[i]]
+    }
+    return sw.permute(dims)
+  },
+  reshape: (d, x) => {
+    const all = sizeOf(x)
+    const first = d.one(divisorsOf(all))
+    const second = d.one(divisorsOf(all / first))
+    return sw.reshape(d.one([[all], [first, -1], [first, second, -1]]))
+  },
+  slice: (d, x) => {
+    const sizes = sizesOf(x)
+    const dim = d.int(1, sizes.length)
+    const from = d.int(0, (sizes[dim - 1] - 1) >> 1)
+    const to = d.one([undefined, -1, sizes[dim - 1]])
+    return to === -1 && sizes[dim - 1] - from < 2 ? undefined : sw.slice(from, to, dim)
+  },
+  softmax: (d, x, { traits }) =>
+    (traits.rows === 'one' && !x.isMean) || (x.flat && sizeOf(x) > x.shape[0])
+      ? undefined
+      : sw.softmax(d.int(1, sizesOf(x).length)),
 }

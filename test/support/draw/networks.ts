@@ -19,6 +19,7 @@ import { functions } from '../../../src/kernels/equations/evaluate.js'
 import { cellTypes, learnable } from '../../../src/network/cell.js'
 import { fires, layerKinds } from '../../../src/network/kind.js'
 import { trace } from '../../../src/network/trace.js'
+import { matmul, mul } from '../../../src/nn/layers/attention.js'
 import { testRandom } from '../engine.js'
 import { keysOf, methodModes, surrogateNames } from '../tables.js'
 import { canWeigh, Draw, drawers, type Random } from './layers.js'
@@ -210,8 +211,8 @@ export function randomNetwork(
 }
 
 /** A network with everything that a plan is made for. */
-export function randomPlanOptions(random: Random): PlanOptions {
-  const d = new Draw(random, { large: random() < 0.6, single: true })
+export function randomPlanOptions(random: Random, settled = false): PlanOptions {
+  const d = new Draw(random, { large: random() < 0.6, single: true, settled })
   const { sketch, outputs, compile, loss, penalties } = drawNetwork(d, d.one(methodModes()))
   const graph = trace(sketch.network(outputs), sketch.input)
   const isWhole = outputs.length > 1 || sketch.nodes.some(({ kind }) => kind === 'timeMean')
@@ -274,6 +275,8 @@ function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): n
 
 type Kind = keyof typeof drawers
 const kindsDrawn = Object.keys(drawers) as Kind[]
+/** Those that hashes of plans were made with. */
+const settled = kindsDrawn.slice(0, kindsDrawn.indexOf('sumPool2d') + 1)
 
 /** Kinds that most networks have. */
 const usual: readonly Kind[] = [
@@ -284,7 +287,7 @@ const pools: readonly Kind[] = ['maxPool1d', 'maxPool2d', 'avgPool2d']
 
 /** A layer of one of these kinds, if one fits. */
 export function put(d: Draw, sketch: Sketch, kinds?: readonly Kind[]): void {
-  const all = kinds ?? kindsDrawn
+  const all = kinds ?? (d.is.settled ? settled : kindsDrawn)
   for (let tries = 2 * all.length; tries > 0; tries--) {
     const kind = d.one(all)
     const { shape, flat } = sketch.signals[sketch.last]
@@ -305,7 +308,15 @@ function drawJoin(d: Draw, sketch: Sketch): void {
   const branch = sketch.signals[sketch.last]
   if (sketch.last === from || flat !== branch.flat) return
   const fits = shape.slice(1).every((size, i) => size === branch.shape[i + 1])
-  if (fits && shape[0] === branch.shape[0] && d.chance(0.6)) sketch.join('add', [from, sketch.last])
+  const { traits, signals } = sketch
+  const may = !d.is.settled && (traits.rows === 'steps' || signals[from].isMean || branch.isMean)
+  const isMatrix = !flat && shape[1] === 1 && branch.shape[1] === 1
+  const two = [from, sketch.last] as const
+  if (may && isMatrix && shape[2] === branch.shape[2] && d.prefers('matmul', 0.5))
+    sketch.put(matmul({ transposeB: true }), ...two)
+  else if (may && fits && shape[0] === branch.shape[0] && d.prefers('mul', 0.3))
+    sketch.put(mul(), ...two)
+  else if (fits && shape[0] === branch.shape[0] && d.chance(0.6)) sketch.join('add', [...two])
   else if (fits) sketch.join('concat', [from, sketch.last])
 }
 

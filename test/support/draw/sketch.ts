@@ -11,12 +11,13 @@ import {
   type StepMode,
 } from '../../../src/index.js'
 import { fires, kindOf, type NeuronModel } from '../../../src/network/kind.js'
-import { imageShape } from '../../../src/network/value.js'
+import { imageShape, type Value } from '../../../src/network/value.js'
 
 /** What is drawn next depends on it. */
 export interface Signal {
   readonly shape: Shape
   readonly flat: boolean
+  readonly series?: boolean
   /** What method ottt traces: 'input' is read as it is; undefined cannot be traced. */
   readonly trace: number | 'input' | undefined
   /** Factor of spikes of one layer; undefined for anything else. */
@@ -25,8 +26,10 @@ export interface Signal {
   readonly isMean: boolean
 }
 
+export type Joint = 'add' | 'concat'
+
 interface Node {
-  readonly kind: Layer['kind'] | 'add' | 'concat'
+  readonly kind: Layer['kind'] | Joint
   readonly layer?: Layer
   readonly inputs: readonly number[]
 }
@@ -40,6 +43,9 @@ const keepsSpikes: readonly Layer['kind'][] = [
   'maxPool1d',
   'maxPool2d',
   'scale',
+  'permute',
+  'reshape',
+  'slice',
 ]
 
 /** Layers of sums over windows, which a trace passes. */
@@ -58,26 +64,30 @@ export class Sketch {
   ) {
     this.traits = traitsOf({ method, stepMode })
     const [shape, flat] = [imageShape(input), input.length === 1]
-    this.signals = [{ shape, flat, trace: 'input', spikes: undefined, isMean: false }]
+    const series = input.length === 2
+    this.signals = [{ shape, flat, series, trace: 'input', spikes: undefined, isMean: false }]
   }
 
   get last(): number {
     return this.signals.length - 1
   }
 
-  put(layer: Layer, from = this.last): number {
-    const before = this.signals[from]
+  put(layer: Layer, ...from: readonly number[]): number {
+    const inputs = from.length === 0 ? [this.last] : from
+    const values = inputs.map((i) => ({ ...this.signals[i], node: 1 }))
     const name = String(this.nodes.length)
-    const series = this.input.length === 2
-    const [shape, flat] = kindOf(layer).output(layer, { ...before, node: 1, series }, name)
-    this.nodes.push({ kind: layer.kind, layer, inputs: [from] })
-    this.signals.push({ shape, flat, ...natureBehind(layer, before) })
+    const [before, ...others] = values
+    const kind = kindOf(layer)
+    const [shape, flat, series = before.series] = kind.output(layer, before, name, ...others)
+    this.nodes.push({ kind: layer.kind, layer, inputs })
+    const isMean = values.every((value) => value.isMean)
+    this.signals.push({ shape, flat, series, ...natureBehind(layer, { ...before, isMean }) })
     return this.last
   }
 
-  join(kind: 'add' | 'concat', inputs: readonly number[]): number {
+  join(kind: Joint, inputs: readonly number[]): number {
     const of = inputs.map((i) => this.signals[i])
-    const [{ shape, flat, trace, spikes }] = of
+    const [{ shape, flat, series, trace, spikes }] = of
     const channels = of.reduce((sum, signal) => sum + signal.shape[0], 0)
     const same = of.every((signal) => signal.trace === trace)
     const isSpikes = kind === 'concat' && of.every((signal) => signal.spikes === spikes)
@@ -85,6 +95,7 @@ export class Sketch {
     this.signals.push({
       shape: kind === 'add' ? shape : [channels, shape[1], shape[2]],
       flat,
+      series,
       trace: same && trace !== 'input' && (kind === 'add' || isSpikes) ? trace : undefined,
       spikes: isSpikes ? spikes : undefined,
       isMean: of.every((signal) => signal.isMean),
@@ -100,9 +111,8 @@ export class Sketch {
       const values = [x]
       for (const [i, { kind, inputs }] of nodes.entries()) {
         const read = inputs.map((index) => values[index])
-        values.push(
-          kind === 'add' || kind === 'concat' ? ops[kind](...read) : m[String(i)](read[0]),
-        )
+        const layer = m[String(i)] as (...of: Value[]) => Value
+        values.push(kind === 'add' || kind === 'concat' ? ops[kind](...read) : layer(...read))
       }
       if (outputs.length === 1) return values[outputs[0]]
       return Object.fromEntries(outputs.map((at, i) => [`exit${i}`, values[at]]))

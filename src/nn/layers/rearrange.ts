@@ -1,0 +1,242 @@
+/** The same numbers at other places: parts of a value, other orders, other shapes. */
+
+import { Plane } from '../../../assembly/opcodes.js'
+import { checkArguments, describe, fail } from '../../base/errors.js'
+import { handBack } from '../../compile/emit/gradients.js'
+import { spikesOrFloats } from '../../compile/emit/write-out.js'
+import { defineLayer, type Pass, term } from '../../compile/pass.js'
+import type { Expression, SpikeTensor, StoredImages } from '../../compile/tensors.js'
+import type { FieldsOf } from '../../kernels/records/schema.js'
+import { rearrange } from '../../kernels/records/values.js'
+import { type Layer, type LayerKind, layerOf, noMore, type OfKind } from '../../network/kind.js'
+import type { GraphNode } from '../../network/trace.js'
+import {
+  axisOf,
+  type InputShape,
+  imageShape,
+  type Shape,
+  show,
+  sizeOf,
+  sizesOf,
+  type Value,
+} from '../../network/value.js'
+
+/** What `slice` makes. */
+export interface Slice extends OfKind<'slice'> {
+  /** The first number, and the one behind the last; negative ones count from the end. */
+  readonly from: number
+  readonly to: number
+  /** PyTorch's number of what is counted: 1 the channels. */
+  readonly dim: number
+}
+
+/** What `permute` makes. */
+export interface Permute extends OfKind<'permute'> {
+  /** PyTorch's numbers of the sizes, without the batch, in their new order. */
+  readonly dims: readonly number[]
+}
+
+/** What `reshape` makes. */
+export interface Reshape extends OfKind<'reshape'> {
+  /** Sizes of the output; −1 stands for what is left. */
+  readonly shape: readonly number[]
+}
+
+/**
+ * Numbers `from` … `to` − 1 along one size, as JavaScript's `slice`: channels of an image, steps of
+ * a series. Spikes stay spikes.
+ * @param from an integer; negative ones count from the end
+ * @param to default: the end
+ * @param dim PyTorch's, which counts the batch as 0; default 1, the channels
+ * @throws SpikewasmError for other numbers, and when the network is compiled and nothing is left
+ */
+export function slice(from: number, to = Number.POSITIVE_INFINITY, dim = 1, ...more: []): Slice {
+  for (const [name, n] of Object.entries({ from, to, dim }))
+    if (!(Number.isSafeInteger(n) || (name === 'to' && n === Number.POSITIVE_INFINITY)))
+      fail(`slice.${name} must be an integer, got ${describe(n)}`)
+  return layerOf(sliceKind, { from, to, dim }, more)
+}
+
+/**
+ * The sizes in another order, as PyTorch's `permute` with the batch left out: `permute([2, 1])`
+ * makes a series [C, L] one of [L, C]. Spikes stay spikes.
+ * @param dims PyTorch's number of each size, 1 the channels; negative ones count from the end
+ * @throws SpikewasmError for a list of other numbers, and when the network is compiled unless it
+ *   names each size of the input once
+ */
+export function permute(dims: readonly number[], ...more: []): Permute {
+  if (!(Array.isArray(dims) && dims.every((dim) => Number.isSafeInteger(dim))))
+    fail(`permute.dims must be a list of integers, got ${describe(dims)}`)
+  return layerOf(permuteKind, { dims: [...dims] }, more)
+}
+
+/**
+ * The same numbers, in PyTorch's order, as features [F], a series [C, L] or an image [C, H, W].
+ * Spikes stay spikes.
+ * @param shape sizes of the output; one may be −1: what is left
+ * @throws SpikewasmError for other sizes, and when the network is compiled and they don't fit
+ */
+export function reshape(shape: readonly number[], ...more: []): Reshape {
+  checkArguments('reshape', more)
+  const isSize = (n: unknown): boolean =>
+    Number.isSafeInteger(n) && ((n as number) >= 1 || n === -1)
+  const fits = Array.isArray(shape) && shape.length >= 1 && shape.length <= 3
+  if (!(fits && shape.every(isSize) && shape.filter((n) => n === -1).length <= 1))
+    fail(
+      'reshape.shape must be [features], [channels, length] or [channels, height, width] of ' +
+        `integers ≥ 1, of which one may be −1, got ${describe(shape)}`,
+    )
+  return layerOf(reshapeKind, { shape: [...shape] })
+}
+
+/** What a layer makes of a value. */
+export interface View extends Pick<Value, 'shape' | 'flat' | 'series'> {
+  /** Its (c, y, x) is number offset + Σ stride · place of the input, in PyTorch's order. */
+  readonly strides: Shape
+  readonly offset?: number
+}
+
+type Viewed = Omit<View, 'strides' | 'offset'>
+
+/** How far numbers of a value lie apart in PyTorch's order. */
+const stridesOf = ({ shape: [, h, w], flat }: Viewed): Shape => (flat ? [1, 1, 1] : [h * w, w, 1])
+
+/** Sizes as channels, height and width. */
+const straight = (x: Viewed): Shape => (x.flat ? [sizeOf(x.shape), 1, 1] : x.shape)
+
+/** A kind of layer that puts numbers elsewhere. */
+const viewing = <L extends Layer & OfKind<Layer['kind']>>(
+  name: L['kind'],
+  again: LayerKind<L>['again'],
+  view: (layer: L, x: Viewed, where: string) => View,
+) =>
+  defineLayer<L>(name, {
+    again,
+    output(layer, x, where) {
+      const { shape, flat, series } = view(layer, x, where)
+      return [shape, flat, series]
+    },
+    lower(pass, node, layer, x) {
+      const { strides, offset } = view(layer, pass.options.graph.nodes[node.inputs[0]], node.name)
+      return rearranged(pass, node, x, { strides, offset })
+    },
+  })
+
+export function sliceOf({ from, to, dim }: Slice, x: Viewed, where: string): View {
+  const axis = axisOf(where, x, dim)
+  const sizes = straight(x)
+  const at = (n: number): number => Math.min(sizes[axis], n < 0 ? Math.max(0, sizes[axis] + n) : n)
+  const count = at(to) - at(from)
+  if (!(count >= 1))
+    fail(`${where}: nothing is left from ${from} to ${to} of dim ${dim} of ${show(x)}`)
+  const [c, h, w] = sizes.map((n, i) => (i === axis ? count : n))
+  const strides = stridesOf(x)
+  return { ...x, shape: [c, h, w], strides, offset: at(from) * strides[axis] }
+}
+
+function permuteOf({ dims }: Permute, x: Viewed, where: string): View {
+  const axes = dims.map((dim) => axisOf(where, x, dim))
+  const { length } = sizesOf(x)
+  if (!(axes.length === length && new Set(axes).size === length))
+    fail(
+      `${where}: dims must name each of the ${length} sizes of ${show(x)} once, got ` +
+        `[${dims.join(', ')}]`,
+    )
+  const order = length === 3 ? axes : [axes[0], 1, axes[1] ?? 2]
+  const [shape, strides] = [straight(x), stridesOf(x)].map((of) => order.map((axis) => of[axis]))
+  return { ...x, shape: shape as unknown as Shape, strides: strides as unknown as Shape }
+}
+
+function reshapeOf({ shape }: Reshape, x: Viewed, where: string): View {
+  const all = sizeOf(x.shape)
+  const known = shape.reduce((n, size) => (size === -1 ? n : n * size), 1)
+  const sizes = shape.map((size) => (size === -1 ? all / known : size))
+  if (!(Number.isInteger(all / known) && sizeOf(sizes) === all))
+    fail(
+      `${where}: [${shape.join(', ')}] must have as many numbers as ${show(x)}, which has ${all}`,
+    )
+  const [flat, series] = [sizes.length === 1, sizes.length === 2]
+  const made = { shape: imageShape(sizes as unknown as InputShape), flat, series }
+  return { ...made, strides: stridesOf(made) }
+}
+
+const sliceKind = viewing<Slice>(
+  'slice',
+  ({ from, to, dim, ...rest }) => slice(from, to, dim, ...noMore('slice', rest)),
+  sliceOf,
+)
+
+const permuteKind = viewing<Permute>(
+  'permute',
+  ({ dims, ...rest }) => permute(dims, ...noMore('permute', rest)),
+  permuteOf,
+)
+
+const reshapeKind = viewing<Reshape>(
+  'reshape',
+  ({ shape, ...rest }) => reshape(shape, ...noMore('reshape', rest)),
+  reshapeOf,
+)
+
+type Places = Pick<View, 'strides' | 'offset'>
+
+function rearranged(pass: Pass, node: GraphNode, x: Expression, places: Places): Expression {
+  const { input, scale } = spikesOrFloats(pass, node, x)
+  const { images, callSteps } = pass
+  const output =
+    input.kind === 'spikes'
+      ? pass.spikeTensor(node.name, node.shape, input.lambda)
+      : pass.floatTensor(node.name, node.shape, input.steps)
+  const job = { input, output, ...places }
+  if (input.kind === 'spikes' && output.kind === 'spikes') {
+    const { counts } = pass.countsSpikes ? input : { counts: undefined }
+    emitRearrangeSpikes(pass, { ...job, steps: callSteps }, { ...input, counts }, output)
+  } else if (input.kind === 'float' && output.kind === 'float')
+    pass.make(output, { layers: 0, byImages: true }, () => {
+      const places = { in: input.buffer, out: output.buffer }
+      emitRearrange(pass, { ...job, steps: input.steps, ...places })
+    })
+  handBack(pass, node, output, input, false, (delta, out, steps) =>
+    emitRearrange({ b: pass.b, images }, { ...job, steps, in: delta, out, back: true }),
+  )
+  return { shape: node.shape, terms: [term(output, scale)] }
+}
+
+type Sized = Pick<StoredImages, 'shape' | 'stored'>
+
+/** The value whose numbers go elsewhere, and what becomes of it. */
+interface Rearranged extends Places {
+  readonly input: Sized
+  readonly output: Sized
+  readonly steps: number
+}
+
+export function emitRearrange(
+  { b, images }: Pick<Pass, 'b' | 'images'>,
+  { input, output, strides, offset = 0, ...fields }: Rearranged & RearrangePlaces,
+): void {
+  const [channels, height, width] = output.shape
+  const [channelStride, rowStride, pixelStride] = strides
+  const here = { pixels: height * width, width, channels, stored: output.stored }
+  const other = { otherPixels: input.shape[1] * input.shape[2], otherStored: input.stored }
+  const linear = { channelStride, rowStride, pixelStride, offset }
+  b.emit(rearrange, images, { ...fields, ...here, ...other, ...linear })
+}
+
+type RearrangePlaces = Pick<FieldsOf<typeof rearrange>, 'in' | 'out' | 'back' | 'bytes' | 'shared'>
+
+type Spikes = Pick<SpikeTensor, 'masks' | 'counts'>
+
+/** The same of spikes: their planes are images of bytes, and so are their counts. */
+export function emitRearrangeSpikes(
+  { b, images }: Pick<Pass, 'b' | 'images'>,
+  job: Rearranged,
+  from: Spikes,
+  to: Spikes,
+): void {
+  const bytes = { ...job, steps: 1, bytes: true }
+  const planes = { b, images: images * Math.ceil(job.steps / Plane.Steps) }
+  emitRearrange(planes, { ...bytes, in: from.masks, out: to.masks })
+  if (from.counts && to.counts)
+    emitRearrange({ b, images }, { ...bytes, in: from.counts, out: to.counts })
+}
