@@ -6,7 +6,8 @@ import { DelayRecord } from '../generated/records'
  * Out[pixel][step][c] = In of `delay` steps before, 0 before the first step; with Back, of so many
  * steps behind, 0 behind the last, or in another segment of Segment steps. `delay` is Steps, or
  * Delays[c]. t: the call's first step; steps before it are in History, which then gets those of
- * this call. Unit = pixelsPerUnit pixels. Scratch: none.
+ * this call. Out has rows of `before` steps more in front. Unit = pixelsPerUnit pixels.
+ * Scratch: none.
  */
 export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels
@@ -14,6 +15,7 @@ export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void
   const T = rec.steps
   const rows = rec.inRows
   const most = rec.most
+  const before = rec.before
   const delays = rec.delays
   const way = rec.back != 0 ? -1 : 1
   const history = rec.history
@@ -23,10 +25,10 @@ export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void
   const end = min(rec.pixels, (unit + 1) * per)
   for (let pixel = unit * per; pixel < end; pixel++) {
     const input = rec.in + <usize>(pixel * rows) * row
-    const out = rec.out + <usize>(pixel * T) * row
+    const out = rec.out + <usize>(pixel * T + (pixel + 1) * before) * row
     const ring = history + <usize>(pixel * most) * row
     if (history && t == 0) memory.fill(ring, 0, <usize>most * row)
-    for (let step = 0; step < T; step++) {
+    for (let step = -before; step < T; step++) {
       const to = out + <usize>step * row
       if (delays)
         for (let c = 0; c < C; c++) {

@@ -4,6 +4,7 @@ import { fail } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import { kindOf, labelOf } from '../network/kind.js'
 import { type Graph, ownerOf } from '../network/trace.js'
+import { sizeOf } from '../network/value.js'
 import type { Parameter, Statistic } from './context.js'
 import { vectorLayout } from './layout.js'
 import { planOf } from './pass.js'
@@ -21,7 +22,8 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
     if (!layer) continue
     const prefix = name === '' ? '' : `${name}.`
     const { parameters, statistics: kept } = kindOf(layer)
-    for (const spec of parameters?.(layer, graph.nodes[node.inputs[0]].shape) ?? []) {
+    const { shape: x } = graph.nodes[node.inputs[0]]
+    for (const spec of parameters?.(layer, x) ?? []) {
       const layout =
         planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
       const { name: role, decays, initial } = spec
@@ -30,8 +32,8 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
       else expectSameLayout(graph, own, found)
     }
     if (sharedWith !== undefined) continue
-    for (const { name: role, shape, initial } of kept?.(layer) ?? []) {
-      const layout = vectorLayout(shape, shape[0])
+    for (const { name: role, shape, initial } of kept?.(layer, x) ?? []) {
+      const layout = vectorLayout(shape, sizeOf(shape))
       const offset = statisticFloats * 4
       statistics.push({ name: prefix + role, layout, offset, node: index, role, initial })
       statisticFloats += roundUp(layout.stored, 16)

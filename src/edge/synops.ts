@@ -43,18 +43,20 @@ export function synapticOperations(
 
 /** Products with the weights of a layer at one step; a transposed one has some for each input. */
 function productsOf(layer: Layer, from: Shape, to: Shape): number {
-  if (layer.kind === 'linear') return sizeOf(from) * sizeOf(to)
+  const each = 'kernelCount' in layer ? layer.kernelCount : 1
+  if (layer.kind === 'linear' || 'kernelCount' in layer) return sizeOf(from) * sizeOf(to) * each
   if (!('groups' in layer && 'kernelSize' in layer)) return 0
   const taps = sizeOf([layer.kernelSize].flat()) / layer.groups
   return layer.kind.startsWith('convT') ? sizeOf(from) * to[0] * taps : sizeOf(to) * from[0] * taps
 }
 
-/** Whether each node's values are the same at every step: no neuron is before it. */
+/** Whether each node's values are the same at every step: no neuron or delay is before it. */
 function stillNodes({ nodes }: Graph): boolean[] {
   const still: boolean[] = []
   for (const { layer, inputs } of nodes) {
-    const remembers = layer !== undefined && kindOf(layer).model !== undefined
-    still.push(!remembers && inputs.every((input) => still[input]))
+    const waits = layer?.kind === 'delay' || layer?.kind === 'dcls1d'
+    const hasNeurons = layer !== undefined && kindOf(layer).model !== undefined
+    still.push(!waits && !hasNeurons && inputs.every((input) => still[input]))
   }
   return still
 }

@@ -75,7 +75,7 @@ export interface LayerKind<L> {
    */
   again(fields: Omit<L, 'kind'>): L
   readonly parameters?: (layer: L, x: Shape) => readonly ParameterSpec[]
-  readonly statistics?: (layer: L) => readonly StatisticSpec[]
+  readonly statistics?: (layer: L, x: Shape) => readonly StatisticSpec[]
   /** Whether it draws random numbers in training, so that two runs differ. */
   readonly random?: boolean
   /** What messages and summaries call a layer; its kind where this is absent. */

@@ -1,7 +1,7 @@
 /** What convolutions and linear layers share. */
 
 import { checkBoolean, checkOptions, describe, fail } from '../base/errors.js'
-import { such } from '../base/rules.js'
+import { by, checkBy, type Rules, such, truth } from '../base/rules.js'
 import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
 import { finite, show, type Value } from './value.js'
 
@@ -36,22 +36,31 @@ export interface LinearOptions {
 /** What layers with a weight have in common. */
 export interface Weighted extends Readonly<Required<LinearOptions>> {}
 
+/** Rules of a bias and of where parameters start. */
+export const weightRules: Rules<Pick<Weighted, 'bias' | 'init'>> = {
+  bias: truth(true),
+  init: by<Init>(checkInit, 'default'),
+}
+
+function checkInit(name: string, init: Init): void {
+  if (init === 'default') return
+  const { normal, bias } = Object(init)
+  const isNormal = typeof init === 'object' && Number.isFinite(normal) && normal >= 0
+  if (!(isNormal && [undefined, 'zeros', 'default'].includes(bias)))
+    fail(
+      `${name} must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
+        `'default' }, got ${describe(init)}`,
+    )
+  checkOptions(name, init, ['normal', 'bias'])
+}
+
 /**
  * Checks and completes the options of a weight.
  * @param inputs inputs of one output
  */
 export function weights(name: string, inputs: number, options: LinearOptions): Weighted {
   const { init = 'default' } = options
-  if (init !== 'default') {
-    const { normal, bias } = Object(init)
-    const isNormal = typeof init === 'object' && Number.isFinite(normal) && normal >= 0
-    if (!(isNormal && [undefined, 'zeros', 'default'].includes(bias)))
-      fail(
-        `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
-          `'default' }, got ${describe(init)}`,
-      )
-    checkOptions(`${name}.init`, init, ['normal', 'bias'])
-  }
+  checkBy(`${name}.init`, weightRules.init, init)
   const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
   if (standardise && !(inputs > 1))
     fail(`${name}.standardise needs more than one input for each output`)
@@ -79,6 +88,18 @@ export function channelGroups(
           `${side} ${channels}; choose a divisor of both`,
       )
   return groups
+}
+
+/** @throws SpikewasmError unless `x` is a vector of so many features */
+export function expectFeatures(where: string, x: Value, features: number): void {
+  const [c, h, w] = x.shape
+  if (!x.flat && !(h === 1 && w === 1))
+    fail(`${where}: expects features, got the image ${show(x)}; put flatten() before it`)
+  if (c * h * w !== features)
+    fail(
+      `${where}: expects ${features} features, got ${c * h * w}` +
+        (h * w > 1 ? ` (from [${c}, ${h}, ${w}])` : ''),
+    )
 }
 
 /** @throws SpikewasmError unless a convolution's input has its channels */

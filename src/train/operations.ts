@@ -124,14 +124,14 @@ function convFan(
   return { dense: places * C * groupOut, active }
 }
 
-/** Fan-out of each input of a weight [out][size]. */
-function fullFan(weight: ArrayLike<number> | undefined, size: number, out: number): Fan {
+/** Fan-out of each input of a weight [out][size], or [out][size][count]. */
+function fullFan(weight: ArrayLike<number> | undefined, size: number, out: number, count = 1): Fan {
   const active = new Float64Array(size)
-  if (!weight) active.fill(out)
+  if (!weight) active.fill(out * count)
   else
-    for (let o = 0, at = 0; o < out; o++)
-      for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
-  return { dense: size * out, active }
+    for (let at = 0; at < size * out * count; at++)
+      if (weight[at] !== 0) active[Math.floor(at / count) % size]++
+  return { dense: size * out * count, active }
 }
 
 /** Fan-out of a weight of all neurons [size][size], or of each neuron by itself [size]. */
@@ -407,6 +407,7 @@ function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape)
     return convFan(windows, layer.kind !== 'conv1d', data, from, shape)
   }
   if (layer?.kind === 'linear') return fullFan(data, sizeOf(from), shape[0])
+  if (layer?.kind === 'dcls1d') return fullFan(data, sizeOf(from), shape[0], layer.kernelCount)
   throw new Error(`${name}: no rule how often its weights are used`)
 }
 

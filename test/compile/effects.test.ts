@@ -18,6 +18,8 @@ import {
   type Block,
   block,
   conv2d,
+  dcls1d,
+  delay,
   flatten,
   lif,
   linear,
@@ -242,6 +244,8 @@ const learn = ['tau', 'vThreshold', 'tauSyn', 'beta', 'tauAdaptation'] as const
 const branches = { a: conv2d(3, 8, 3), b: sequential(conv2d(3, 5, 3), lif()), spikes: lif() }
 /** What texts call by names of their own. */
 const own = {
+  learntDelay: () => delay([0, 2.5], { maxDelay: 3 }),
+  synapses: () => dcls1d(12, 40, { maxDelay: 2, interpolation: 'gauss' }),
   resting: () => alif({ tauSyn: 2, refractory: 1, vThreshold: each }),
   learning: () => alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }),
   fedBack: () => recurrent(lif()),
@@ -317,6 +321,15 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'layers between neurons': [
     [between('floatsAndSpikes'), 'rate bptt'],
     [between('spikes'), 'rate bptt'],
+  ],
+  'delays that are learnt, and run in calls': [
+    ['2x3x2: learntDelay, flatten, lif, synapses, lif', 'bptt', { timeSteps: 5 }],
+    [
+      '2x3x2: learntDelay, flatten, lif, synapses, lif',
+      'sltt',
+      { purpose: 'stream' },
+      { purpose: 'inference', timeSteps: 5 },
+    ],
   ],
   'optimizers, with all that belongs to their steps': [
     ['2x4x4: flatten, linear 9, lif, linear 3', 'rate sltt', ...optimizers],

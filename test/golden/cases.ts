@@ -34,6 +34,7 @@ import {
   dropped,
   grouped,
   learnable,
+  learntDelays,
   looped,
   maxPooled,
   normal,
@@ -184,6 +185,7 @@ const small: readonly Row[] = [
   ['delayed', delayed, offline, { T: 9 }],
   ['sized', sized, five, { threaded: ['rate m', 'bptt m'] }],
   ['sized series', sizedSeries, five, { input: seriesInput }],
+  ['learnt delays', learntDelays, ['bptt m', 'bptt s'], { T: 9, threaded: ['bptt m'] }],
   ['surrogate atan', () => plain({ surrogate: 'atan', alpha: 3 }), [...both, 'ottt'], {}],
   ...surrogates.map(
     (surrogate): Row => [

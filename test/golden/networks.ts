@@ -8,6 +8,7 @@ import {
   conv1d,
   conv2d,
   cubaLif,
+  dcls1d,
   delay,
   elementwise,
   flatten,
@@ -300,6 +301,13 @@ export const sizedSeries = (): Block =>
     'conv 6 3 dilation=2, lif, transposed 4 4 stride=2 padding=1, lif, ' +
       'upsample scale=0.75 mode=linear alignCorners=true, lif, flatten, linear 5',
   )
+/** Delays that are learnt, of channels and of synapses, behind spikes and behind currents. */
+export const learntDelays = (): Block =>
+  chain('conv 6 3, lif, delays, maxPool2d 2, flatten, synapses, lif, synapses2', {
+    delays: () => delay([0, 1, 2.5, 3, 0, 1.25], { maxDelay: 3, interpolation: 'gauss' }),
+    synapses: () => dcls1d(24, 33, { maxDelay: 5, kernelCount: 2 }),
+    synapses2: () => dcls1d(33, 5, { maxDelay: 4, interpolation: 'gauss', bias: false }),
+  })
 
 export const seriesInput = [3, 15] as const
 /** A series, of `seriesInput`. */

@@ -25,6 +25,7 @@ const plain = (options: object) => of(netOf([1, 2, 3], 'flatten, linear 2'), opt
 const chain = (text: string, options: object, own = {}) =>
   compileNet(text, { input: [6], timeSteps: 3, ...options }, own)
 
+const learnt = api.delay(1.5, { maxDelay: 3 })
 const inner = (forward: Anything): api.Block =>
   api.sequential({ flat: api.flatten(), inner: api.block({ fc: api.linear(6, 6) }, forward) })
 const series = (network: Anything) => of(network, { input: [3, 8] })
@@ -165,6 +166,26 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
     () => chain('linear 4, lif, delay 1, linear 2', { method }),
     RegExp(`2 \\(delay\\): method '${method}' .* cannot train through a delay; use 'rate' or`),
   ]),
+  ...(['rate', 'sltt'] as const).map((method): [() => unknown, RegExp] => [
+    () => chain('linear 4, lif, learnt, linear 2', { method }, { learnt: () => learnt }),
+    RegExp(
+      `^2 \\(delay\\): delays are learnt through time, which method '${method}' does not do: it ` +
+        `learns from ${method === 'rate' ? 'means over the steps' : 'each step alone'}; use ` +
+        `'bptt', or delay\\(\\) of whole steps$`,
+    ),
+  ]),
+  [
+    () => chain('synapses', {}, { synapses: () => api.dcls1d(6, 2, { maxDelay: 2 }) }),
+    /^0 \(dcls1d\): delays are learnt through time, which method 'rate' does not do/,
+  ],
+  [
+    () => api.delay(3.5),
+    'delay.steps must be an integer from 0 to 4096, or a list of one for each channel, got 3.5',
+  ],
+  [
+    () => api.delay([1, 5.5], { maxDelay: 5 }),
+    'delay.steps must be a number from 0 to 5, or a list of one for each channel, got 5.5 at index 1',
+  ],
   [
     () => chain('linear 3, linear 3, lif, linear 4', { method: 'ottt' }),
     /^1 \(linear\): method 'ottt' traces the spikes/,

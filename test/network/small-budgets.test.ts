@@ -161,6 +161,17 @@ const twins: Readonly<Record<string, Twin>> = {
     budgets: { unitFloats: 60 },
     use: step,
   },
+  'delays that are learnt': {
+    network: () =>
+      netOf(input, 'fires, learnt, flatten, synapses, fires, linear 3', {
+        fires: () => api.lif(neuron),
+        learnt: () => api.delay([0.5, 2.25], { maxDelay: 3, interpolation: 'gauss' }),
+        synapses: () => api.dcls1d(98, 40, { maxDelay: 2, kernelCount: 2 }),
+      }),
+    options: { timeSteps: 5, method: 'bptt' },
+    programs: ['train'],
+    use: step,
+  },
   'neurons that hear themselves': {
     network: comesBack,
     options: { timeSteps: 3, method: 'bptt' },

@@ -212,6 +212,7 @@ const refused: Partial<Record<api.Layer['kind'] | 'add' | 'concat', true>> = {
   equations: true,
   stabilizedLif: true,
   timeMean: true,
+  dcls1d: true,
   concat: true,
   convTranspose1d: true,
   convTranspose2d: true,
@@ -228,7 +229,7 @@ const modeOf = (kind: string): [api.Method, api.StepMode] =>
   kind === 'stabilizedLif' ? ['os', 's'] : ['bptt', 'm']
 /** What of a kind that is written may be refused. */
 const allowed =
-  /weights are standardised|refractory time|adaptive threshold|windows differ|joins all neurons|some leak/
+  /weights are standardised|refractory time|adaptive threshold|windows differ|joins all neurons|some leak|are learnt/
 
 for (const kind of [...layerKinds, 'add', 'concat'] as const)
   test(`${kind} is ${refused[kind] ? 'refused' : 'written'}`, async () => {
@@ -240,6 +241,8 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
       sketch.put(api.lif())
       if (kind === 'linear' || kind === 'cell') sketch.put(api.flatten())
       if (kind.endsWith('1d') || kind === 'matmul') sketch.put(api.adaptiveAvgPool2d([1, 8]))
+      if (['linear', 'cell', 'dcls1d'].includes(kind)) sketch.put(api.flatten())
+      else if (kind.endsWith('1d')) sketch.put(api.adaptiveAvgPool2d([1, 8]))
       if (kind === 'batchNorm1d') put(draw, sketch, ['conv1d'])
       if (kind === 'batchNorm2d') put(draw, sketch, ['conv2d'])
       if (kind === 'add' || kind === 'concat') sketch.join(kind, [1, sketch.put(api.lif())])

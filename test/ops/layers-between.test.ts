@@ -197,6 +197,62 @@ test('delay of floats and spikes, and its gradient', () => {
   })
 })
 
+/** Shares of taps that a weight at q has. */
+function sharesOf(q: number, taps: number, sigma: number | undefined): number[] {
+  const held = Math.min(taps - 1, Math.max(0, q))
+  const s = Math.abs(sigma ?? 0) + 0.27
+  const u = Array.from({ length: taps }, (_, d) =>
+    sigma === undefined
+      ? Math.max(0, 1 - Math.abs(d - held))
+      : Math.exp(-((d - held) ** 2) / (2 * s * s)),
+  )
+  const sum = u.reduce((a, b) => a + b, 0) + (sigma === undefined ? 0 : 1e-7)
+  return u.map((v) => v / sum)
+}
+
+test('placeWeights: weights at positions between taps, and its gradients by differences', () => {
+  forShapes(200, (r) => {
+    const [N, C, count, taps] = [r.int(1, 40), r.int(1, 9), r.int(1, 3), r.int(2, 7)]
+    const weight = [N, C, count]
+    const gauss = r.chance(0.5)
+    const w = r.floats(sizeOf(weight))
+    // Off whole taps, where the linear slope jumps; some lie outside.
+    const position = r.floats(w.length, 0.4).map((v) => r.int(-1, taps) + 0.5 + v)
+    const sigma = r.floats(w.length).map((v) => 3 * v ** 3)
+    const kernel = (at: ArrayLike<number>): Float64Array => {
+      const out = new Float64Array(N * C * taps)
+      for (const [e, v] of w.entries())
+        for (const [d, u] of sharesOf(at[e], taps, gauss ? sigma[e] : undefined).entries())
+          out[Math.floor(e / count) * taps + d] += v * u
+      return out
+    }
+    const options = { weight, taps, gauss }
+    const given = [w, position, ...(gauss ? [sigma] : [])]
+    expectClose('kernel', typed.placeWeights(options, ...given), kernel(position), 1e-6)
+    const delta = r.floats(N * C * taps)
+    const back = typed.placeWeightsBackward(options, ...given, delta)
+    const dot = (e: number, q: number): number =>
+      sharesOf(q, taps, gauss ? sigma[e] : undefined).reduce(
+        (sum, u, d) => sum + u * delta[Math.floor(e / count) * taps + d],
+        0,
+      )
+    const inside = (q: number): boolean => q > 0 && q < taps - 1
+    expectClose(
+      'weight',
+      back.weightGradient,
+      Float64Array.from(w, (_, e) => dot(e, position[e])),
+      1e-6,
+    )
+    const slopes = Float64Array.from(w, (v, e) => {
+      const q = position[e]
+      return inside(q) ? (v * (dot(e, q + 1e-5) - dot(e, q - 1e-5))) / 2e-5 : 0
+    })
+    const found = back.positionGradient.map((v, e) => (inside(position[e]) ? v : 0))
+    expectClose('position', found, slopes, 1e-5)
+    return { options }
+  })
+})
+
 test('concat of floats and spikes, and its parts again', () => {
   forShapes(200, (r) => {
     const { input, T, B, shape } = shapesOf(r)

@@ -93,6 +93,8 @@ const rows: readonly (readonly [name: string, options: object])[] = [
   ['delay', { input, steps: 1 }],
   ['delay of spikes', { input, steps: 1, spikes: true }],
   ['delayBackward', { input, steps: [0, 1, 2, 1, 0] }],
+  ['placeWeights', { weight: [5, 3, 2], taps: 4 }],
+  ['placeWeightsBackward', { weight: [5, 3, 1], taps: 4, gauss: true }],
   ['concat', { inputs: [input, input] }],
   ['concat of spikes', { inputs: [input, input], spikes: true }],
   ['split', { inputs: [input, input] }],

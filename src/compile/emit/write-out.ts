@@ -35,11 +35,16 @@ export function spikesOrFloats(
     : { input: floatsOf(pass, node, x), scale: 1 }
 }
 
-/** Writes an expression out, steps as its terms need. */
-export function materialise(pass: Pass, node: GraphNode, input: Expression): FloatBuffer {
+/** Writes an expression out, steps as its terms need, or so many at least. */
+export function materialise(
+  pass: Pass,
+  node: GraphNode,
+  input: Expression,
+  least = 1,
+): FloatBuffer {
   const stepsOf = ({ tensor }: Term): number =>
     tensor.kind === 'spikes' ? pass.callSteps : tensor.steps
-  const steps = input.terms.reduce((most, of) => Math.max(most, stepsOf(of)), 1)
+  const steps = input.terms.reduce((most, of) => Math.max(most, stepsOf(of)), least)
   const output = pass.floatTensor(`${node.name} sum`, input.shape, steps)
   for (const { norm } of input.terms) norm?.averageUnread()
   const byImages = input.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input)

@@ -300,6 +300,7 @@ function made(place: Place): Made {
     case 'scale':
       return one('Scale', { scale: numbers(spread(place, layer.factor), shape) })
     case 'delay': {
+      if (layer.learn) refuse(place, 'NIR has no delays that are learnt; use whole steps')
       const seconds = spread(place, layer.steps).map((steps) => steps * place.time.dt)
       return one('Delay', { delay: numbers(seconds, shape) })
     }

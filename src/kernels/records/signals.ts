@@ -1,7 +1,7 @@
 /** Records that pass signals on: times constants, later, or side by side. */
 
 import * as word from './schema.js'
-import { copies, entries, entry, type FieldsOf, record } from './schema.js'
+import { copies, entries, entry, type FieldsOf, perByte, record } from './schema.js'
 
 /** Out = In times constants of channels or neurons; unit = chunk of pixels. */
 export const scaled = record('Scaled', 120, copies, {
@@ -48,6 +48,8 @@ export const delay = record('Delay', 125, copies, {
   back: word.flagIf(15),
   /** Backward: steps of a segment, beyond which nothing comes; 0: there is one. */
   segment: word.numberIf(16),
+  /** Rows of Out before the call's first step, at most Most: it holds Before + T rows. */
+  before: word.numberIf(17),
 })
 
 /** The same of spikes; unit = chunk of pixels. */
@@ -58,6 +60,57 @@ export const delaySpikes = record('DelaySpikes', 126, copies, {
   inPlaneBytes: word.size(18),
   counts: word.carriesIf(17),
 })
+
+const placed = {
+  /** float32 [outputs][inputs][pixels][count]; 0: all are 1. */
+  weight: word.readsIf(4),
+  /** Of the same shape: a weight's tap is offset + slope · position, kept within the taps. */
+  position: word.reads(5),
+  offset: word.f32(6),
+  slope: word.f32(7),
+  /** Of the same shape, for a Gaussian; 0: between two taps, linearly. */
+  sigma: word.readsIf(8),
+  outputs: word.number(9),
+  inputs: word.number(10),
+  pixels: word.number(11),
+  count: word.number(12),
+  taps: word.number(13),
+  /** Outputs of a block of Kernel, and floats from it to the next one, an input, a tap. */
+  width: word.number(14),
+  blockFloats: word.size(15),
+  inputStride: word.size(16),
+  tapStride: word.size(17),
+}
+
+const u = ({ taps }: { readonly taps: number }): number => 16 * taps
+
+/** A kernel over time from weights and their positions; unit = block of outputs. */
+export const placeWeights = record(
+  'PlaceWeights',
+  135,
+  perByte(0.3),
+  {
+    ...placed,
+    kernel: word.writes(18),
+    /** The positions themselves, where they are to be kept within the taps. */
+    kept: word.writesIf(19),
+  },
+  u,
+)
+
+/** From the kernel's gradient those of weights and positions; unit = block of outputs. */
+export const placeWeightsBackward = record(
+  'PlaceWeightsBackward',
+  136,
+  { byte: 0.3, kernel: 'placeWeights' },
+  {
+    ...placed,
+    kernel: word.reads(18),
+    weightGradient: word.writesIf(20),
+    positionGradient: word.writes(21),
+  },
+  u,
+)
 
 const floats = {
   /** float32 [B][Pixels][Rows][C], or masks [plane][B][Pixels][C]. */

@@ -1,6 +1,6 @@
 /** Convolutions of images, and of series: those of images of one row. */
 
-import { checkOptions, fail } from '../../base/errors.js'
+import { checkOptions } from '../../base/errors.js'
 import { weighted } from '../../compile/emit/weighted.js'
 import { defineLayer } from '../../compile/pass.js'
 import {
@@ -11,12 +11,13 @@ import {
   type Pair,
   type Size,
 } from '../../network/kind.js'
-import { show, sizeOf } from '../../network/value.js'
+import { sizeOf } from '../../network/value.js'
 import {
   type Convolution,
   channelGroups,
   convolutionParameters,
   expectChannels,
+  expectFeatures,
   type LinearOptions,
   type Weighted,
   weightOptions,
@@ -204,14 +205,7 @@ export function linear(
 const linearKind = defineLayer<Linear>('linear', {
   again: ({ inFeatures, outFeatures, ...options }) => linear(inFeatures, outFeatures, options),
   output({ inFeatures, outFeatures }, x, where) {
-    const [c, h, w] = x.shape
-    if (!x.flat && !(h === 1 && w === 1))
-      fail(`${where}: expects features, got the image ${show(x)}; put flatten() before it`)
-    if (c * h * w !== inFeatures)
-      fail(
-        `${where}: expects ${inFeatures} features, got ${c * h * w}` +
-          (h * w > 1 ? ` (from [${c}, ${h}, ${w}])` : ''),
-      )
+    expectFeatures(where, x, inFeatures)
     return [[outFeatures, 1, 1], true]
   },
   parameters: (layer) =>

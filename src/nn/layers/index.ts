@@ -23,6 +23,7 @@ export type {
   NeuronOptions,
   Recurrence,
 } from '../../network/cell.js'
+export type { LearnDelayOptions, LearntDelays } from '../../network/delays.js'
 export type { Layer, Pair, Size } from '../../network/kind.js'
 export type { SurrogateName } from '../../network/surrogates.js'
 export type { PerNeuron, Values } from '../../network/value.js'
@@ -47,6 +48,7 @@ export {
   recurrent,
 } from './cells.js'
 export * from './convolution.js'
+export { type Dcls1d, type Dcls1dOptions, dcls1d } from './dcls.js'
 export { type Delay, delay } from './delay.js'
 export * from './elementwise.js'
 export { type EquationOptions, type Equations, neuron } from './equations.js'

@@ -3,7 +3,8 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkInteger, fail } from '../../base/errors.js'
 import { factorsOf } from '../../compile/emit/norm.js'
-import { storedChannels } from '../../compile/layout.js'
+import { placesOf } from '../../compile/emit/over-time.js'
+import { storedChannels, weightLayout } from '../../compile/layout.js'
 import * as drops from '../../kernels/records/activity.js'
 import * as relus from '../../kernels/records/activity.js'
 import * as sums from '../../kernels/records/gradient.js'
@@ -25,7 +26,7 @@ import {
   updates,
 } from '../op.js'
 import * as is from '../options.js'
-import { extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
+import { checkShape, extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
 import * as tensors from '../tensor.js'
 
 /**
@@ -299,4 +300,69 @@ export const delayBackward = op('delayBackward', {
   tensors: ({ input }) => back(input),
   emit: ({ b }, { delta, inputGradient: out }, { input, job }) =>
     emitDelay(b, { ...job, in: delta, out, inRows: input.T, back: true }),
+})
+
+const placing = {
+  /** Shape [N, C, count] of N outputs, C inputs, and synapses of two of them. */
+  weight: is.option((name, shape: readonly number[]) => {
+    checkShape(name, shape, 'N C count')
+    return Array.from(shape)
+  }),
+  /** Steps of the kernel, 2 to 4097. */
+  taps: is.integer(2, 4097),
+  /** Weights are shared out by a Gaussian. Default false: to the two nearest taps. */
+  gauss: is.flag(),
+}
+
+function places({ weight: [outputs, inputs, count], taps }: is.Checked<typeof placing>) {
+  const shape = [outputs, inputs, taps]
+  const layout = weightLayout(shape, outputs, inputs, taps, storedChannels(inputs))
+  return { layout, ...placesOf({ outputs, inputs, pixels: 1, count }, taps) }
+}
+
+const positions = ({ weight, gauss }: is.Checked<typeof placing>) => ({
+  /** [N, C, count] */
+  weight: takes(tensors.numbers(weight)),
+  /** Taps with a fraction, [N, C, count]; those outside count as the nearest end. */
+  position: takes(tensors.numbers(weight)),
+  /** With `gauss`: the Gaussians' deviations less 0.27, [N, C, count]. */
+  sigma: gauss && takes(tensors.numbers(weight)),
+})
+
+/**
+ * Kernels over time steps from weights at positions between their taps, as `dcls1d()` has them:
+ *
+ *     output[n, c, d] = Σ over k of weight[n, c, k] · u[d] / Σ u
+ *
+ * with u[d] = max(0, 1 − |d − position|), or a Gaussian of the deviation |sigma| + 0.27 about it.
+ */
+export const placeWeights = op('placeWeights', {
+  options: placing,
+  derive: places,
+  tensors: (of) => ({
+    ...positions(of),
+    /** [N, C, taps] */
+    output: gives(tensors.weights(of.layout)),
+  }),
+  emit: ({ b }, { output: kernel, ...at }, { units, fields }) =>
+    b.emit(signals.placeWeights, units, { ...at, kernel, ...fields, offset: 0, slope: 1 }),
+})
+
+/**
+ * The gradients of `ops.placeWeights` of its weights and positions.
+ */
+export const placeWeightsBackward = op('placeWeightsBackward', {
+  options: placing,
+  derive: places,
+  tensors: (of) => ({
+    ...positions(of),
+    /** The gradient of the output, [N, C, taps]. */
+    delta: takes(tensors.weights(of.layout)),
+    /** [N, C, count] */
+    weightGradient: gives(tensors.numbers(of.weight)),
+    /** [N, C, count] */
+    positionGradient: gives(tensors.numbers(of.weight)),
+  }),
+  emit: ({ b }, { delta: kernel, ...at }, { units, fields }) =>
+    b.emit(signals.placeWeightsBackward, units, { ...at, kernel, ...fields, offset: 0, slope: 1 }),
 })

@@ -450,6 +450,13 @@ const layerNorm: Drawer = (d, x) => {
   return sw.layerNorm(d.one(fits), { affine: d.chance(0.7), eps: d.one([1e-5, 1e-3]) })
 }
 
+/** Between which steps a learnt delay reads. */
+const spacing = (d: Draw) =>
+  d.options('delays', {
+    interpolation: () => d.one(['linear', 'gauss']),
+    sigma: () => d.number(0, 2),
+  })
+
 /**
  * A row for each kind; a kind that is missing is an error of types. New ones come last: which
  * networks are drawn follows from the order.
@@ -491,8 +498,13 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Draw
   conv1d,
   delay: (d, { shape: [c, h, w], flat }, { traits, timeSteps }) => {
     if (traits.neuron === 'surrogate') return undefined
-    const each = (): number => d.int(0, timeSteps + 1)
-    return sw.delay(d.chance(0.5) || (flat && h * w > 1) ? each() : Array.from({ length: c }, each))
+    const learn =
+      traits.neuron === 'time' && !flat && d.chance(0.3)
+        ? { maxDelay: timeSteps + 1, ...spacing(d) }
+        : undefined
+    const each = (): number => (learn ? d.number(0, timeSteps + 1) : d.int(0, timeSteps + 1))
+    const isOne = d.chance(0.5) || (flat && h * w > 1)
+    return sw.delay(isOne ? each() : Array.from({ length: c }, each), learn)
   },
   groupNorm,
   layerNorm,
@@ -531,4 +543,12 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Draw
     (traits.rows === 'one' && !x.isMean) || (x.flat && sizeOf(x) > x.shape[0])
       ? undefined
       : sw.softmax(d.int(1, sizesOf(x).length)),
+  dcls1d: (d, x, { traits, timeSteps }) =>
+    (x.flat || x.shape[1] * x.shape[2] === 1) && traits.neuron === 'time'
+      ? sw.dcls1d(sizeOf(x), d.one([3, 7, 20]), {
+          ...spacing(d),
+          ...d.options('dcls1d', { kernelCount: () => d.int(1, 3), bias: () => d.chance(0.5) }),
+          maxDelay: d.int(1, timeSteps + 1),
+        })
+      : undefined,
 }
