@@ -102,6 +102,20 @@ export const datasets = {
    */
   dvsGesture: loader('dvsGesture', 2, async () => (await import('./events/sets.js')).dvsGesture),
   /**
+   * Spiking Heidelberg Digits, frames of [140], 20 classes (Cramer et al., 2020). Needs `h5wasm`.
+   * @param path with `shd_train.h5` and `shd_test.h5`, unpacked
+   * @param options frames: how many, how long, and units that are added up
+   * @throws SpikewasmError naming the file that is missing or damaged, or larger than 512 MiB
+   */
+  shd: loader('shd', 2, async () => (await import('./speech/speech.js')).shd),
+  /**
+   * Spiking Speech Commands, frames of [140], 35 classes: as SHD.
+   * @param path with `ssc_train.h5` and `ssc_test.h5`, unpacked
+   * @param options frames: how many, how long, and units that are added up
+   * @throws SpikewasmError naming the file that is missing or damaged, or larger than 512 MiB
+   */
+  ssc: loader('ssc', 2, async () => (await import('./speech/speech.js')).ssc),
+  /**
    * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
    * @param options how recordings become frames, a name, and the share that is for training
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file

@@ -486,15 +486,25 @@ const rows: Row[] = [
     ),
   ),
   // These read their arguments by the function that the ones above have, and end in an error here.
-  ...(['cifar10', 'cifar100', 'cifar10Dvs', 'dvsGesture', 'imageFolder', 'imageNet'] as const).map(
-    (name) =>
-      row(
-        `datasets.${name}`,
-        // Several files are looked for at once.
-        (path: URL) =>
-          api.datasets[name](path).catch(({ message }: Error) => message.replace(/_to_t\w+/, '')),
-        () => [missing()],
-      ),
+  ...(
+    [
+      'cifar10',
+      'cifar100',
+      'cifar10Dvs',
+      'dvsGesture',
+      'imageFolder',
+      'imageNet',
+      'shd',
+      'ssc',
+    ] as const
+  ).map((name) =>
+    row(
+      `datasets.${name}`,
+      // Several files are looked for at once.
+      (path: URL) =>
+        api.datasets[name](path).catch(({ message }: Error) => message.replace(/_to_t\w+/, '')),
+      () => [missing()],
+    ),
   ),
   ...(['conv2d', 'linear'] as const).map((name) => ({
     of: 'ops.*#run',

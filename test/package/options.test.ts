@@ -104,7 +104,7 @@ const loaded = withOptions('folder', {})
 const ofDatasets: Table = {
   digits: plain(undefined),
   ...all('mnist fashionMnist cifar100', plain('folder')),
-  ...all('cifar10 imageFolder imageNet eventFolder', loaded),
+  ...all('cifar10 imageFolder imageNet eventFolder shd ssc', loaded),
   nmnist: called('N-MNIST', loaded),
   cifar10Dvs: called('CIFAR10-DVS', loaded),
   dvsGesture: called('DVS128 Gesture', loaded),

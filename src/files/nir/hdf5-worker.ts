@@ -35,7 +35,7 @@ const PACKED_FROM = 512
 const MOST_CHUNK = 1 << 28
 
 /** Classes of types in HDF5 that are read. */
-const [INTEGER, FLOAT, STRING] = [0, 1, 3]
+const [INTEGER, FLOAT, STRING, LISTS] = [0, 1, 3, 9]
 
 class Reader {
   private members = 0
@@ -79,11 +79,12 @@ class Reader {
   private array(from: Dataset, path: string): Tree {
     const { type, size, shape, chunks, littleEndian, vlen, virtual_sources } = from.metadata
     if (virtual_sources !== undefined) return { kind: 'other', what: 'a virtual array' }
-    if (shape === null || ![INTEGER, FLOAT, STRING].includes(type) || !(size > 0))
+    if (shape === null || ![INTEGER, FLOAT, STRING, LISTS].includes(type) || !(size > 0))
       return { kind: 'other', what: shape === null ? 'an empty array' : `a type of class ${type}` }
     if (shape.length > most.dimensions || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
       refuse(`${path} has sizes that no array has`)
     const count = shape.reduce((a, b) => a * b, 1)
+    if (type === LISTS) return this.lists(from, path)
     const chunk = (chunks ?? []).reduce((a, b) => a * b, size)
     this.bytes += Math.max(count * size, chunk)
     if (!(this.bytes <= most.unpacked && count * size <= most.unpacked))
@@ -105,6 +106,35 @@ class Reader {
     if (typeof value !== 'number' && typeof value !== 'bigint') refuse(`${path} cannot be read`)
     const data = typeof value === 'bigint' ? BigInt64Array.of(value) : Float64Array.of(value)
     return numbers(data, shape)
+  }
+
+  /** Lists of numbers of 16 bits, bits as they are: `values` of all, and where each list `ends`. */
+  private lists(from: Dataset, path: string): Tree {
+    const { metadata } = from
+    const of = metadata.vlen_type
+    if (of?.size !== 2 || ![INTEGER, FLOAT].includes(of.type) || !of.littleEndian)
+      return { kind: 'other', what: 'lists of other than 16 bits' }
+    // The library throws at floats of 16 bits, and gives integers as they lie.
+    Object.assign(of, { type: INTEGER, signed: false })
+    const found = metadata.shape?.includes(0) ? [] : from.value
+    if (!Array.isArray(found) || !found.every((list) => list instanceof Uint16Array))
+      refuse(`${path} cannot be read as lists`)
+    const ends = new Float64Array(found.length)
+    let end = 0
+    for (const [i, { length }] of (found as Uint16Array[]).entries()) {
+      end += length
+      ends[i] = end
+    }
+    this.bytes += 2 * end
+    if (this.bytes > most.unpacked) refuse(`it unpacks to more than ${most.unpacked} bytes`)
+    const values = new Uint16Array(end)
+    for (const [i, list] of (found as Uint16Array[]).entries())
+      values.set(list, ends[i] - list.length)
+    const members: [string, Tree][] = [
+      ['values', numbers(values, [end])],
+      ['ends', numbers(ends, [found.length])],
+    ]
+    return group(members)
   }
 
   private texts(from: Dataset, path: string, shape: number[], count: number): Tree {

@@ -10,6 +10,9 @@ import type { Hdf5Calls } from './hdf5-worker.js'
 
 const workerFile = new URL('./hdf5-worker.js', import.meta.url)
 
+/** What files are, unless it is said. */
+const NIR = 'NIR'
+
 /** The first bytes of every HDF5 file without a user block. */
 const magic = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
@@ -37,16 +40,17 @@ export class Hdf5Thread {
    * @throws SpikewasmError for what is no HDF5 file, is damaged, too large, or takes too long, and
    *   when the library is not installed
    */
-  async read(bytes: Uint8Array, name: string): Promise<Group> {
+  async read(bytes: Uint8Array, name: string, what = NIR): Promise<Group> {
     if (bytes.length > most.file)
       throw new SpikewasmError(
-        `${name}: must be at most ${most.file} bytes, got ${bytes.length}; is it a NIR file?`,
+        `${name}: must be at most ${most.file} bytes, got ${bytes.length}; is it a ${what} file?`,
       )
     if (magic.some((byte, i) => bytes[i] !== byte))
       throw new SpikewasmError(
-        `${name}: must be a NIR file, which is HDF5, got other bytes; write it with nir.write`,
+        `${name}: must be a ${what} file, which is HDF5, got other bytes; ` +
+          (what === NIR ? 'write it with nir.write' : 'download it again'),
       )
-    return this.ask(name, bytes.length, (thread) => thread.call('read', bytes))
+    return this.ask(name, bytes.length, (thread) => thread.call('read', bytes), what)
   }
 
   /**
@@ -78,6 +82,7 @@ export class Hdf5Thread {
     name: string,
     size: number,
     call: (thread: Thread<Hdf5Calls>) => Promise<R>,
+    what = NIR,
   ): Promise<R> {
     clearTimeout(this.ending)
     // The library prints its errors: they are ours to tell.
@@ -95,7 +100,7 @@ export class Hdf5Thread {
     const look = (): void => {
       const { user, system } = process.cpuUsage(began)
       const left = seconds - (user + system) / 1e6
-      if (left <= 0 || performance.now() >= last) thread.fail(late(name, seconds))
+      if (left <= 0 || performance.now() >= last) thread.fail(late(name, seconds, what))
       else timer = setTimeout(look, 1000 * Math.max(0.1, left))
     }
     timer = setTimeout(look, 1000 * seconds)
@@ -105,7 +110,7 @@ export class Hdf5Thread {
       const { code, message } = error as NodeJS.ErrnoException
       if (thread.failure || code === 'FAULTY') await this.close()
       if (thread.failure instanceof SpikewasmError) throw thread.failure
-      throw thread.failure ? died(name, message) : refusal(name, message, code)
+      throw thread.failure ? died(name, message, what) : refusal(name, message, code, what)
     } finally {
       clearTimeout(timer)
     }
@@ -138,8 +143,8 @@ async function inThread<T>(use: (thread: Hdf5Thread) => Promise<T>): Promise<T> 
 }
 
 /** On a thread, which can be ended where a file makes it hang. */
-export const readHdf5 = (bytes: Uint8Array, name: string): Promise<Group> =>
-  inThread((thread) => thread.read(bytes, name))
+export const readHdf5 = (bytes: Uint8Array, name: string, what?: string): Promise<Group> =>
+  inThread((thread) => thread.read(bytes, name, what))
 
 /**
  * The bytes of a file.
@@ -149,26 +154,34 @@ export const readHdf5 = (bytes: Uint8Array, name: string): Promise<Group> =>
 export const writeHdf5 = (tree: Group, name: string, size: number): Promise<Uint8Array> =>
   inThread((thread) => thread.write(tree, name, size))
 
-const late = (name: string, seconds: number): SpikewasmError =>
+/** What is done with a file that cannot be read. */
+const again = (what: string): string =>
+  what === NIR ? 'write it again with nir.write' : 'download it again'
+
+const late = (name: string, seconds: number, what: string): SpikewasmError =>
   new SpikewasmError(
     `${name}: must be read within ${Math.round(seconds)} s, got no end: it was stopped; the file ` +
-      'is damaged, or hostile: write it again with nir.write',
+      `is damaged, or hostile: ${again(what)}`,
   )
 
-const died = (name: string, why: string): SpikewasmError =>
+const died = (name: string, why: string, what: string): SpikewasmError =>
   new SpikewasmError(
     `${name}: must be a valid HDF5 file, got one at which the HDF5 library failed (${why}); ` +
-      'write it again with nir.write',
+      again(what),
   )
 
-function refusal(name: string, why: string, code: string | undefined): SpikewasmError {
+function refusal(
+  name: string,
+  why: string,
+  code: string | undefined,
+  what: string,
+): SpikewasmError {
   if (code === 'MISSING')
     return new SpikewasmError(
-      `${name}: NIR files need the HDF5 library ${hdf5Package}, got none; run npm install ` +
+      `${name}: ${what} files need the HDF5 library ${hdf5Package}, got none; run npm install ` +
         hdf5Package,
     )
   return new SpikewasmError(
-    `${name}: must be a valid NIR file, got one that cannot be read: ${why}; write it again with ` +
-      'nir.write',
+    `${name}: must be a valid ${what} file, got one that cannot be read: ${why}; ${again(what)}`,
   )
 }
