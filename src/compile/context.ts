@@ -2,7 +2,7 @@
 
 import { Plane, Spike } from '../../assembly/opcodes.js'
 import { type Buffer, type Reference, ref } from '../kernels/records/words.js'
-import { type ParameterSpec, kindOf } from '../network/kind.js'
+import { kindOf, type ParameterSpec } from '../network/kind.js'
 import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
 import type { OutputProbe } from './cuts.js'
 import { type ParameterLayout, storedChannels } from './layout.js'

@@ -19,7 +19,7 @@ import {
 } from '../network/kind.js'
 import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
 import { budgets, inUnits } from './budgets.js'
-import { type Context, type Parameter, isLong } from './context.js'
+import { type Context, isLong, type Parameter } from './context.js'
 import type { OutputProbe } from './cuts.js'
 import { emitMaterialise } from './emit/materialise.js'
 import { type ParameterLayout, storedChannels } from './layout.js'

@@ -99,9 +99,9 @@ export function otherNames(graph: Graph): ReadonlyMap<string, string> {
     const { parameters, statistics } = kindOf(layer)
     const first = graph.nodes[sharedWith].name
     if (first === name) continue
-    const specs = parameters?.(layer, graph.nodes[inputs[0]].shape) ?? []
-    for (const { name: role } of [...specs, ...(statistics?.(layer) ?? [])])
-      found.set(`${name}.${role}`, `${first}.${role}`)
+    const { shape: x } = graph.nodes[inputs[0]]
+    const all = [...(parameters?.(layer, x) ?? []), ...(statistics?.(layer, x) ?? [])]
+    for (const { name: role } of all) found.set(`${name}.${role}`, `${first}.${role}`)
   }
   return found
 }
