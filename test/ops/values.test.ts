@@ -4,13 +4,11 @@ import * as assert from 'uvu/assert'
 import * as typed from '../../src/ops/index.js'
 import { bySample, byStep } from '../support/frames.js'
 import { expectNear, forShapes, type RandomShapes } from '../support/ops.js'
+import { runStrictly } from '../support/strict.js'
 import { type Numbers, numericOps } from '../support/values.js'
 
 /** Shapes of any rank are known to runs alone. */
-const ops = typed as unknown as Record<
-  string,
-  (options: object, ...args: readonly unknown[]) => Float32Array
->
+const ops = typed as unknown as Record<string, { plan(options: object): typed.PlanInfo }>
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
@@ -60,7 +58,7 @@ test('mul: factors with sizes of 1 or without T, and sums', () => {
       numbersOf(first, B, steps),
       numbersOf(second, B, steps),
     ) as Numbers
-    const result = ops.mul(options, first.values, second.values)
+    const result = runStrictly(r, () => ops.mul.plan(options), [first.values, second.values])
     if (!output) expectNear('product', result, arrayOf(product, B))
     else {
       const sum = new Float64Array(sizeOf(output))
@@ -98,7 +96,11 @@ test('bmm: heads, transposed matrices, factors without T, sums over steps', () =
     const product = numericOps(B).matmul(x, y, own) as Numbers
     const all = product.steps[0].map((_, i) => product.steps.reduce((s, v) => s + v[i], 0))
     const expected = sum ? { ...product, steps: [all] } : product
-    expectNear('product', ops.bmm(options, a.values, b.values), arrayOf(expected, B))
+    expectNear(
+      'product',
+      runStrictly(r, () => ops.bmm.plan(options), [a.values, b.values]),
+      arrayOf(expected, B),
+    )
     return { options }
   })
 })
@@ -115,7 +117,11 @@ test('softmax along each size', () => {
     const options = { input: x.shape, dim }
     const shifted = { ...x, values: x.values.map((v) => (v > 300 ? v - 600 : v)) }
     const expected = numericOps(B).softmax(numbersOf(shifted, B, timed ? T : 1), dim) as Numbers
-    expectNear('softmax', ops.softmax(options, x.values), arrayOf(expected, B))
+    expectNear(
+      'softmax',
+      runStrictly(r, () => ops.softmax.plan(options), [x.values]),
+      arrayOf(expected, B),
+    )
     return { options }
   })
 })
@@ -136,16 +142,19 @@ test('slice of floats and spikes, and its gradient', () => {
         numericOps(B).slice(numbersOf({ ...x, values }, B, steps), from, to, dim) as Numbers,
         B,
       )
-    assert.equal([...ops.slice(options, x.values)], [...part(x.values)])
+    assert.equal(
+      [...runStrictly(r, () => ops.slice.plan(options), [x.values])],
+      [...part(x.values)],
+    )
     const spikes = r.spikes(x.values.length)
-    const of = ops.slice({ ...options, spikes: true }, spikes)
+    const of = runStrictly(r, () => ops.slice.plan({ ...options, spikes: true }), [spikes])
     assert.equal([...of], [...part(Float32Array.from(spikes))])
     // Where a number comes from.
     const places = part(Float32Array.from(x.values, (_, i) => i + 1))
     const delta = r.floats(places.length)
     const expected = new Float64Array(x.values.length)
     for (const [i, v] of delta.entries()) expected[places[i] - 1] = v
-    assert.equal([...ops.sliceBackward(options, delta)], [...expected])
+    assert.equal([...runStrictly(r, () => ops.sliceBackward.plan(options), [delta])], [...expected])
     return { options }
   })
 })
