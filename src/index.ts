@@ -55,7 +55,7 @@ export {
   type SaveNirOptions,
 } from './model/nir/load.js'
 export type { NetworkJson, NodeJson } from './network/json.js'
-export type { Apply, Composite, Exits, Module, Ops } from './network/module.js'
+export type { Apply, Composite, Exits, MatmulOptions, Module, Ops } from './network/module.js'
 export {
   type CosineOptions,
   constant,

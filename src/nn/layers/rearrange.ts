@@ -23,8 +23,9 @@ import {
 
 /** What `slice` makes. */
 export interface Slice extends OfKind<'slice'> {
-  /** The first number, and the one behind the last; negative ones count from the end. */
+  /** The first number; negative ones count from the end. */
   readonly from: number
+  /** The number behind the last one, alike. */
   readonly to: number
   /** PyTorch's number of what is counted: 1 the channels. */
   readonly dim: number
