@@ -55,7 +55,15 @@ export {
   type SaveNirOptions,
 } from './model/nir/load.js'
 export type { NetworkJson, NodeJson } from './network/json.js'
-export type { Apply, Composite, Exits, MatmulOptions, Module, Ops } from './network/module.js'
+export type {
+  Apply,
+  Composite,
+  Exits,
+  MatmulOptions,
+  Module,
+  NamedValues,
+  Ops,
+} from './network/module.js'
 export {
   type CosineOptions,
   constant,
@@ -75,7 +83,7 @@ export {
   type ScheduleBy,
   stepDecay,
 } from './network/optimizer.js'
-export type { InputShape, Shape, Value } from './network/value.js'
+export type { InputShape, InputShapes, Shape, Value } from './network/value.js'
 export * from './nn/layers/index.js'
 export * from './nn/loss/check-gradient.js'
 export * from './nn/loss/custom.js'

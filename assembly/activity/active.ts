@@ -211,7 +211,7 @@ export function activeFloats(rec: ActiveRecord, unit: i32, t: i32, scratch: usiz
   const images = validImages(rec)
   const out = rec.out + ((<usize>first * C) << 2)
   let x = rec.in
-  if (rec.indirect) x = <usize>load<u32>(x)
+  if (rec.indirect) x = <usize>(load<u32>(x) + <u32>(rec.indirect - 1))
   x += <usize>t * rec.loopBytes
   const together = rows == 1 && pixelBytes == C << 2
   let other: u32 = 0

@@ -146,7 +146,7 @@ function addFloats(
 ): void {
   const C = term.channels
   let base = term.address
-  if (term.indirect) base = <usize>load<u32>(base)
+  if (term.indirect) base = <usize>(load<u32>(base) + <u32>(term.indirect - 1))
   base += pixel * term.pixelBytes
   base += <usize>t * term.loopBytes
   const stepBytes = term.stepBytes

@@ -22,7 +22,7 @@ import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow, microRow8, microRow32 
 @inline
 export function inputOf(rec: DenseRecord, t: i32): usize {
   let input = rec.in
-  if (rec.inIndirect) input = <usize>load<u32>(input)
+  if (rec.inIndirect) input = <usize>(load<u32>(input) + <u32>(rec.inIndirect - 1))
   return input + <usize>(t * rec.inLoopBytes)
 }
 

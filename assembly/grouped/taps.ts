@@ -106,6 +106,6 @@ export function fillTaps(
 /** Address of In at step t of an outer loop. */
 export function groupedInput(rec: GroupedRecord, t: i32): usize {
   let input = rec.in
-  if (rec.inIndirect) input = <usize>load<u32>(input)
+  if (rec.inIndirect) input = <usize>(load<u32>(input) + <u32>(rec.inIndirect - 1))
   return input + <usize>(t * rec.inLoopBytes)
 }

@@ -18,6 +18,7 @@ import {
   type ParameterSpec,
 } from '../network/kind.js'
 import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
+import { sizeOf } from '../network/value.js'
 import { budgets, inUnits } from './budgets.js'
 import { type Context, isLong, type Parameter } from './context.js'
 import type { OutputProbe } from './cuts.js'
@@ -409,7 +410,9 @@ export class Pass {
     const stored = frames ? timeSteps : 1
     const bytes = { pixelBytes: stored * row, stepBytes: frames ? row : 0 }
     const loopBytes = frames && this.context.outer ? row : 0
-    return { address: Control.Input, indirect: true, ...bytes, loopBytes, meanSteps: stored }
+    const { offset } = tensor
+    const at = { address: Control.Input, indirect: true, offset }
+    return { ...at, ...bytes, loopBytes, meanSteps: stored }
   }
 
   /** Writes an expression out, as floats; `mean`: its time mean. */
@@ -465,7 +468,10 @@ const input: LayerPlan<unknown> = {
     const { shape } = node
     const steps = pass.options.frames ? pass.callSteps : 1
     const named = { kind: 'float', name: 'input', shape, stored: shape[0], steps } as const
-    const tensor: FloatTensor = { ...named, input: true, gradient: [] }
+    const { graph, frames, timeSteps } = pass.options
+    const before = graph.nodes.slice(0, node.index).reduce((sum, of) => sum + sizeOf(of.shape), 0)
+    const offset = before * (frames ? timeSteps : 1) * pass.context.images * 4
+    const tensor: FloatTensor = { ...named, input: true, offset, gradient: [] }
     if (!pass.training || !pass.options.inputGradient) return { shape, terms: [term(tensor)] }
     const padded: Contribution[] = []
     pass.inputs.push({ node, tensor, padded })

@@ -6,7 +6,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { roundUp } from '../base/numbers.js'
 import type { Buffer, MemoryKind } from '../kernels/records/words.js'
-import { type Graph, type GraphNode, ownerOf, readersOf } from '../network/trace.js'
+import { type Graph, type GraphNode, inputsOf, ownerOf, readersOf } from '../network/trace.js'
 import { sizeOf } from '../network/value.js'
 import { budgets, singlesOf, workersOf } from './budgets.js'
 import { checkReads } from './check.js'
@@ -137,7 +137,9 @@ const keepsBatches = ({ inspect, record = [], states = {} }: PlanOptions): boole
  */
 function imagesOfPass({ options, memory }: Plan, workers: number): number {
   const { batchSize } = options
-  if (!purposeOf(options).passes || keepsBatches(options)) return batchSize
+  // Several inputs lie one behind the other, each of the whole batch.
+  const isOne = inputsOf(options.graph).length === 1
+  if (!purposeOf(options).passes || !isOne || keepsBatches(options)) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))

@@ -3,7 +3,7 @@
 import { oneLine } from '../base/errors.js'
 import { columns } from '../base/numbers.js'
 import { labelOf } from '../network/kind.js'
-import type { Graph, GraphNode } from '../network/trace.js'
+import { type Graph, type GraphNode, inputsOf } from '../network/trace.js'
 import { show, sizeOf } from '../network/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
@@ -47,10 +47,11 @@ export function summarize(
   const rows = graph.nodes
     .filter((node) => node.kind !== 'input')
     .map((node) => [node.name || '(network)', labelOf(node), show(node), parametersOf(node)])
+  const inputs = inputsOf(graph).map((node) => `${node.name} ${show(node)}`.trim())
   const total = sizes.reduce((a, b) => a + b, 0)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),
-    `parameters ${count(total)}; input ${show(graph.nodes[0])}, batch ` +
+    `parameters ${count(total)}; input ${inputs.join(', ')}, batch ` +
       `${options.batchSize}, T ${options.timeSteps}, method ${options.method} ` +
       `${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
     `workers    ${programs.map((name) => `${name} ${workersOf(name)}`).join(', ')}; of ` +

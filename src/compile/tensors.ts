@@ -94,6 +94,8 @@ export interface FloatTensor extends Tensor {
   readonly steps: number
   /** The model's input: read through a pointer. */
   readonly input: boolean
+  /** Bytes from where the pointer says to it, of one of several inputs. */
+  readonly offset?: number
   /** Gradients of an input with padded channels; absent where nobody wants an input's gradient. */
   readonly padded?: Contribution[]
   readonly buffer?: Buffer
@@ -164,6 +166,8 @@ export interface DenseInput {
   readonly address: Reference | number
   /** The address is of a word that holds it. */
   readonly indirect: boolean
+  /** Bytes behind what that word says; default 0. */
+  readonly offset?: number
   readonly pixelBytes: number
   readonly stepBytes: number
   /** Bytes between steps of a loop over t outside. */
@@ -173,6 +177,10 @@ export interface DenseInput {
   /** Factor of what is read, for the weight's gradient; default 1. */
   readonly scale?: number
 }
+
+/** The word of a record: one more than the bytes behind what the address's word says. */
+export const indirectWord = ({ indirect, offset = 0 }: DenseInput): boolean | number =>
+  indirect && offset > 0 ? 1 + offset : indirect
 
 /** A buffer with rows for each pixel: one, or one of each step. */
 export const rowsOf = (buffer: Buffer, channels: number, steps = 1): DenseInput => ({

@@ -1,6 +1,13 @@
 /** Data sets from numbers in memory. */
 import { checkArguments, checkOptions, describe, fail } from '../base/errors.js'
 import {
+  checkInputs,
+  type InputShape,
+  type InputShapes,
+  isShapes,
+  sizeOf,
+} from '../network/value.js'
+import {
   type Checked,
   checkClasses,
   checkDescribed,
@@ -12,14 +19,22 @@ import { checkRead, type Dataset, sampleFloats } from './datasets/dataset.js'
 import { bytesToShare, withPlain } from './plain.js'
 
 /** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */
-export interface ArraysOptions extends Omit<Description, 'classes'> {
+export interface ArraysOptions extends Omit<Description, 'classes' | 'shape'> {
+  /**
+   * Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector; of
+   * several inputs by name, `{ image: [3, 32, 32], state: [4] }`.
+   */
+  readonly shape: InputShape | InputShapes
   /**
    * The samples, already normalised: [N][C][H][W], [N][C][L] or [N][features]; of frames
    * [N][T][C][H][W] and so on. Copied. Numbers must be finite in float32.
    */
   readonly images?: Float32Array | Float64Array
-  /** The same under a name for what is no image; give one of both. */
-  readonly inputs?: Float32Array | Float64Array
+  /**
+   * The same under a name for what is no image; give one of both. With shapes by name an array for
+   * each input: in a sample they lie one behind the other, in the order of the shapes.
+   */
+  readonly inputs?: Float32Array | Float64Array | NumbersByName
   /** N integers in 0 … classes − 1; copied. */
   readonly labels?: ArrayLike<number>
   /** Number of classes, at most 65,536; with labels. */
@@ -56,8 +71,7 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   const { images, inputs, targets, labels, name = 'arrays' } = options
   if ((images === undefined) === (inputs === undefined))
     fail(`${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`)
-  const values = images ?? inputs
-  expectFloats(`${name}: ${images ? 'images' : 'inputs'}`, values)
+  const values = valuesOf(name, options)
   if (targets !== undefined) expectFloats(`${name}: targets`, targets)
   if (labels === undefined && targets === undefined)
     fail(`${name}: labels or targets must be given, got neither`)
@@ -76,6 +90,51 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   const samples = copyFinite(name, values, size)
   const wanted = targets && copyTargets(name, targets, count)
   return ofSamples({ ...described, ...checked, samples, targets: wanted })
+}
+
+/** Numbers of several inputs. */
+export type NumbersByName = Readonly<Record<string, Float32Array | Float64Array>>
+
+/** All samples, the inputs of each one behind the other. */
+function valuesOf(
+  name: string,
+  { images, inputs, shape, timeSteps = 1 }: ArraysOptions,
+): Float32Array | Float64Array {
+  const what = `${name}: ${images ? 'images' : 'inputs'}`
+  const given = images ?? inputs
+  if (!isShapes(shape)) {
+    expectFloats(what, given)
+    return given
+  }
+  const shapes = checkInputs(`${name}: shape`, shape) as InputShapes
+  const names = Object.keys(shapes)
+  const all = Object(given) as NumbersByName
+  if (
+    images ||
+    ArrayBuffer.isView(given) ||
+    Object.keys(all).sort().join() !== names.slice().sort().join()
+  )
+    fail(
+      `${name}: inputs must have an array for each of ${names.join(', ')}, got ${describe(given)}`,
+    )
+  const sizes = names.map((of) => sizeOf(shapes[of]) * timeSteps)
+  for (const of of names) expectFloats(`${name}: inputs.${of}`, all[of])
+  const counts = names.map((of, i) => all[of].length / sizes[i])
+  const [count] = counts
+  if (!Number.isInteger(count) || counts.some((n) => n !== count))
+    fail(
+      `${name}: inputs must have as many samples of each, got ` +
+        names.map((of, i) => `${counts[i]} of ${of}`).join(', '),
+    )
+  const size = sizes.reduce((a, b) => a + b, 0)
+  const values = new Float64Array(count * size)
+  let at = 0
+  for (const [i, of] of names.entries()) {
+    for (let n = 0; n < count; n++)
+      values.set(all[of].subarray(n * sizes[i], (n + 1) * sizes[i]), n * size + at)
+    at += sizes[i]
+  }
+  return values
 }
 
 /** Zeros in the place of labels. */

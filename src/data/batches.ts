@@ -2,7 +2,7 @@
 import { checkInteger, describe, fail } from '../base/errors.js'
 import { permutation } from '../base/random.js'
 import { complete, integer, type Rules, truth } from '../base/rules.js'
-import { pixelsFirst } from '../engine/run/run-words.js'
+import { eachPart, layDown, type SampleParts } from '../engine/run/run-words.js'
 import { checkInputShape, imageShape } from '../network/value.js'
 import {
   type Dataset,
@@ -54,8 +54,8 @@ export class Batches {
   /** Order of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
-  /** Planes and pixels of a sample that is to lie pixel by pixel. */
-  private readonly sizes: readonly [number, number] | undefined
+  /** Of a sample that is to lie as in a model's slots. */
+  private readonly parts: SampleParts | undefined
 
   /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */
   constructor(
@@ -80,9 +80,12 @@ export class Batches {
     const shape = checkInputShape(`the data ${dataset.name}: shape`, dataset.shape)
     const { timeSteps = 1 } = dataset
     this.sampleSize = sampleFloats(dataset)
-    const [channels, height, width] = imageShape(shape)
-    const planes = timeSteps * channels
-    this.sizes = layout === 'slots' && planes > 1 ? [planes, height * width] : undefined
+    const parts = Object.values(dataset.inputs ?? { shape }).map((of): SampleParts[number] => {
+      const [channels, height, width] = imageShape(of)
+      return [timeSteps * channels, height * width]
+    })
+    const isPlain = parts.length === 1 && parts[0][0] === 1
+    this.parts = layout === 'slots' && !isPlain ? parts : undefined
     this.sample = new Float32Array(this.sampleSize)
     this.target = new Float32Array(dataset.targets?.size ?? 0)
     this.length = dropLast
@@ -178,7 +181,7 @@ export class Batches {
         fail(`the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`)
       }
       labels[i] = isFree ? 0 : label
-      if (this.sizes) pixelsFirst(images, i * sampleSize, sample, 0, ...this.sizes)
+      if (this.parts) layDown(images, batchSize, i, sample, 0, this.parts)
       else images.set(sample, i * sampleSize)
       if (targets && source) {
         source.read(index, this.target)
@@ -186,7 +189,9 @@ export class Batches {
       }
     }
     if (targets && source) targets.fill(0, count * source.size)
-    images.fill(0, count * sampleSize, batchSize * sampleSize)
+    eachPart(this.parts ?? [[1, sampleSize]], (at, size) => {
+      images.fill(0, at * batchSize + count * size, (at + size) * batchSize)
+    })
     labels.fill(0, count, batchSize)
     return count
   }

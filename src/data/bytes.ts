@@ -1,7 +1,15 @@
 /** Data sets from bytes in memory. */
 
 import { checkArguments, checkInteger, checkOptions, describe, fail } from '../base/errors.js'
-import { checkInputShape, type InputShape, imageShape } from '../network/value.js'
+import {
+  checkInputShape,
+  checkInputs,
+  type InputShape,
+  type InputShapes,
+  imageShape,
+  isShapes,
+  sampleShape,
+} from '../network/value.js'
 import {
   checkLabels,
   checkRead,
@@ -35,18 +43,26 @@ export const keys = ['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNa
 /** A description that was checked; its parts are copies. */
 export interface Checked extends Description {
   readonly name: string
+  /** Of several inputs; `shape` is then that of all together. */
+  readonly inputs?: InputShapes
 }
 
 /** @throws SpikewasmError for a name or a shape that is none */
 export function checkDescribed(
   maker: string,
-  { shape, timeSteps, classes, classNames }: Description,
+  {
+    shape,
+    timeSteps,
+    classes,
+    classNames,
+  }: Omit<Description, 'shape'> & { readonly shape: InputShape | InputShapes },
   name: string,
 ): Checked {
   if (typeof name !== 'string') fail(`${maker}.name must be a text, got ${describe(name)}`)
   if (timeSteps !== undefined) checkInteger(`${name}: timeSteps`, timeSteps, 1, MOST_STEPS)
-  const checked = checkInputShape(`${name}: shape`, shape)
-  return { name, shape: checked, timeSteps, classes, classNames }
+  const checked = checkInputs(`${name}: shape`, shape)
+  const described = { name, shape: sampleShape(checked), timeSteps, classes, classNames }
+  return isShapes(checked) ? { ...described, inputs: checked } : described
 }
 
 /** @throws SpikewasmError unless it is an array of numbers */
@@ -108,6 +124,7 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   checkArguments('fromBytes', more)
   checkOptions('fromBytes', options, [...keys, 'images', 'normalization'])
   const { images, name = 'bytes' } = options
+  checkInputShape(`${name}: shape`, options.shape)
   const described = checkDescribed('fromBytes', options, name)
   if (![Uint8Array, Uint8ClampedArray].some((type) => (images as unknown) instanceof type))
     fail(`${name}: images must be a Uint8Array, got ${describe(images)}`)

@@ -18,7 +18,7 @@ import {
   truth,
 } from '../base/rules.js'
 import { pixelsFirst } from '../engine/run/run-words.js'
-import { type InputShape, imageShape } from '../network/value.js'
+import { type InputShape, imageShape, showShapes } from '../network/value.js'
 import {
   bytesOf,
   checkRoom,
@@ -173,6 +173,8 @@ export function encoded(
   const all = complete<object>(name, rules[encoder] as Rules<object>, options, more)
   if (!Array.isArray(data.shape))
     fail(`${name}: the data ${data.name}: shape must be given, got ${describe(data.shape)}`)
+  if (data.inputs)
+    fail(`${name}: the data ${data.name} must have one input, got ${showShapes(data.inputs)}`)
   imageShape(data.shape)
   const made =
     encoder === 'delta' ? deltaOf(name, data, all as DeltaOptions) : stillOf(encoder, data, all)

@@ -44,6 +44,14 @@ export interface StateEntry {
   readonly layout: string
 }
 
+/** One of several inputs: numbers of the sample from `offset` on. */
+export interface NamedInput {
+  readonly name: string
+  /** [C, H, W] */
+  readonly shape: readonly [channels: number, height: number, width: number]
+  readonly offset: number
+}
+
 /** What the custom section of an exported network says. */
 export interface NetInfo {
   /** Version of the interface. */
@@ -54,6 +62,11 @@ export interface NetInfo {
   readonly name?: string
   /** [C, H, W] of one sample or frame. */
   readonly input: readonly [channels: number, height: number, width: number]
+  /**
+   * Named inputs: which numbers of the sample each has, from `offset` on, in the order [C, H, W],
+   * of frames [T, C, H, W]. `input` is then [numbers of all, 1, 1].
+   */
+  readonly inputs?: readonly NamedInput[]
   /** Whether the input is float32 or bytes. */
   readonly inputType: InputType
   /** Whether a sample is T frames, [T][C][H][W]. */

@@ -92,6 +92,13 @@ export function checkData(net: Pick<Net, 'info'>, data: Dataset, stepwise?: 'or 
       `the data ${data.name} must have samples of [${info.input.join(', ')}], as the exported ` +
         `network takes, got [${data.shape.join(', ')}]; choose the data set that it was trained on`,
     )
+  const named = ({ inputs = [] }: typeof info) => inputs.map(({ name }) => name).join(', ')
+  const own = Object.keys(data.inputs ?? {}).join(', ')
+  if (own !== named(info))
+    fail(
+      `the data ${data.name} must have the exported network's inputs, ${named(info) || 'one'}, ` +
+        `got ${own || 'one'}; choose the data set that it was trained on`,
+    )
   if (data.classes !== info.classes)
     fail(
       `the data ${data.name} must have ${info.classes} classes, as the exported network gives, ` +

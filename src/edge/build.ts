@@ -10,7 +10,8 @@ import { kernelOf } from '../kernels/records/schema.js'
 import { decodeFunctions, decodeModule } from '../kernels/wasm/decode.js'
 import { encodeModule } from '../kernels/wasm/encode.js'
 import { type Constant, type Expression, type Func, i32, operation } from '../kernels/wasm/ir.js'
-import type { GraphNode } from '../network/trace.js'
+import { type Graph, type GraphNode, inputsOf } from '../network/trace.js'
+import { sizeOf } from '../network/value.js'
 import { draws } from '../nn/layers/equations.js'
 import { ABI_VERSION, inputCount, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, type Range, segmentsOf } from './contents.js'
@@ -132,13 +133,15 @@ function infoOf({ plan }: Prepared, settings: ExportSettings, target: NetTarget)
   const { mode, labels, inputType, batchSize, weights, synops } = settings
   const perChannel = (given: readonly number[] | undefined, usual: number) =>
     inputType === 'u8' ? (given ?? Array<number>(input[0]).fill(usual)) : undefined
+  const isFrames = frames && mode !== 'step'
   return {
     abi: ABI_VERSION,
     version: VERSION,
     name: settings.name,
     input,
+    ...namedInputs(graph, isFrames ? timeSteps : 1),
     inputType,
-    frames: frames && mode !== 'step',
+    frames: isFrames,
     timeSteps,
     classes: graph.nodes[graph.output].shape[0],
     labels,
@@ -159,13 +162,30 @@ function infoOf({ plan }: Prepared, settings: ExportSettings, target: NetTarget)
   }
 }
 
+/** Where named inputs lie in a sample. */
+function namedInputs(graph: Graph, steps: number): Pick<NetInfo, 'inputs'> {
+  const inputs = inputsOf(graph)
+  if (inputs[0].name === '') return {}
+  let offset = 0
+  return {
+    inputs: inputs.map(({ name, shape }) => {
+      const own = { name, shape, offset }
+      offset += sizeOf(shape) * steps
+      return own
+    }),
+  }
+}
+
+/** The inputs of a sample; one where they have no names. */
+const partsOf = ({ inputs, input }: NetInfo) => inputs ?? [{ shape: input, offset: 0 }]
+
 /** Where a host writes and reads. */
 function addressesOf({ named }: Plan, info: NetInfo, behind: Behind): NetAddresses {
-  const { input, inputType, labels, mean, std } = info
-  const [c, h, w] = input
+  const { inputType, labels, mean, std } = info
   const steps = info.frames ? info.timeSteps : 1
   // Channels last is the same as channels first where there is one of either.
-  const direct = inputType === 'f32' && (c * steps === 1 || h * w === 1)
+  const isSame = ([c, h, w]: readonly number[]): boolean => c * steps === 1 || h * w === 1
+  const direct = inputType === 'f32' && partsOf(info).every(({ shape }) => isSame(shape))
   const floats = (all: readonly number[] | undefined): number =>
     all ? behind.put(new Uint8Array(Float32Array.from(all).buffer)) : 0
   const bytes = inputCount(info) * (inputType === 'u8' ? 1 : 4)
@@ -182,16 +202,17 @@ function addressesOf({ named }: Plan, info: NetInfo, behind: Behind): NetAddress
 function conversion(
   functions: ReadonlyMap<string, Func>,
   image: number,
-  { input: [c, h, w], inputType }: NetInfo,
+  info: NetInfo,
   at: NetAddresses,
 ): (images: number, steps: number) => Expression[] {
   if (at.input === image) return () => []
-  return (images, steps) => {
-    const args = [at.input, image, images, steps, c, h * w]
-    return inputType === 'u8'
-      ? [call(functions, 'edgeBytes', ...args, at.mean, at.std)]
-      : [call(functions, 'edgeFloats', ...args)]
-  }
+  return (images, steps) =>
+    partsOf(info).map(({ shape: [c, h, w], offset }) => {
+      const args = [at.input + 4 * offset, image + 4 * offset, images, steps, c, h * w]
+      return info.inputType === 'u8'
+        ? call(functions, 'edgeBytes', ...args, at.mean, at.std)
+        : call(functions, 'edgeFloats', ...args)
+    })
 }
 
 /** Functions that tell a host where it writes and reads, and what was predicted. */

@@ -245,9 +245,9 @@ function introduction(info: NetInfo): string {
 }
 
 /** Rows without a value are left out. */
-const define = (
-  rows: readonly (readonly [name: string, value: string | number | undefined, about?: string])[],
-) =>
+type Definition = readonly [name: string, value: string | number | undefined, about?: string]
+
+const define = (rows: readonly Definition[]) =>
   rows
     .filter(([, value]) => value !== undefined)
     .map(([name, value, about]) => `#define ${name} ${value}${about ? ` /* ${about} */` : ''}`)
@@ -270,6 +270,9 @@ function sizes(info: NetInfo): string {
     ['NET_INPUT_U8', Number(inputType === 'u8'), '0: float32, 1: bytes'],
     ['NET_INPUT_LEN', count, `${order(info)} ${inputType === 'u8' ? 'bytes' : 'float32'}`],
     ['NET_INPUT_BYTES', inputType === 'u8' ? count : 4 * count],
+    ...(info.inputs ?? []).flatMap(({ name, offset }): Definition[] => [
+      [`NET_INPUT_${name}`, offset, 'numbers of the input before it'],
+    ]),
     ['NET_OUTPUT_LEN', info.classes, 'float32'],
     ['NET_HAS_INFER', Number(mode !== 'step')],
     ['NET_HAS_STEP', Number(mode === 'step' || mode === 'both')],

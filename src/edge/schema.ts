@@ -90,6 +90,12 @@ const fields = {
     `[C, H, W], each from 1 to ${LIMITS.side}`,
     (value) => list(integer(1, LIMITS.side), 3).fits(value) && (value as unknown[]).length === 3,
   ),
+  inputs: optional(
+    list(
+      object({ name: text, shape: list(integer(1, LIMITS.side), 3), offset: count }),
+      LIMITS.side,
+    ),
+  ),
   inputType: oneOf(inputTypes),
   frames: oneOf([false, true]),
   timeSteps: integer(1, MOST_COUNTED_STEPS),

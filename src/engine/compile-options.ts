@@ -4,17 +4,24 @@ import type * as host from '../base/host.js'
 import type { Purpose } from '../compile/context.js'
 import type { MethodOptions } from '../compile/methods.js'
 import type { Optimizer } from '../compile/optimizer-kind.js'
-import type { InputShape } from '../network/value.js'
+import type { InputShape, InputShapes } from '../network/value.js'
 import type { Loss, RatePenalty } from '../nn/loss/kinds.js'
 import type { EngineSource } from './load.js'
 
-/** Options of `compile`. All but `input` have a default. */
-export interface CompileOptions extends MethodOptions {
+/**
+ * Options of `compile`. All but `input` have a default.
+ *
+ * `I`: what `input` is, the sizes of one input or of several by name.
+ */
+export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
+  extends MethodOptions {
   /**
    * Sizes of one sample: [features] of a vector, [channels, length] of a series, or [channels,
    * height, width] of an image. Layers see a series as an image of one row, [channels, 1, length].
+   * Several inputs have names, `{ image: [3, 32, 32], state: [4] }`; the network is then a block
+   * whose forward function takes them by name, `(m, { image, state }) => …`.
    */
-  input: InputShape
+  input: I
   /**
    * T, time steps for which each sample is presented, an integer 1…4096; default 4. A stream may go
    * on for longer.

@@ -10,8 +10,16 @@ import { type MethodOptions, methodOptionKeys, methodOptions } from '../compile/
 import type { PlacedCut, Plan, PlanOptions, ProgramName } from '../compile/plan.js'
 import { standardTraining, type TrainingSpec } from '../compile/training.js'
 import type { Loss } from '../network/optimizer.js'
-import type { Graph } from '../network/trace.js'
-import { type InputShape, type Shape, sizeOf } from '../network/value.js'
+import { type Graph, inputsOf } from '../network/trace.js'
+import {
+  type InputShape,
+  type InputShapes,
+  imageShape,
+  isShapes,
+  type Shape,
+  sampleShape,
+  sizeOf,
+} from '../network/value.js'
 import { type Optimizer, sgd } from '../nn/optimizers.js'
 import type { Settings, Slot, StepResult } from './compile-options.js'
 import { isShared, planFor } from './memory/allocate.js'
@@ -38,7 +46,15 @@ import {
 import { initialise, initialiseInParts } from './memory/state.js'
 import { platform } from './platform.js'
 import { beginning, type Progress } from './run/progress.js'
-import { failureOf, penaltyOf, slotOf, slotPlaces, targetKind, writeRun } from './run/run-words.js'
+import {
+  failureOf,
+  penaltyOf,
+  type SampleParts,
+  slotOf,
+  slotPlaces,
+  targetKind,
+  writeRun,
+} from './run/run-words.js'
 import { normOf, writeStep } from './run/update.js'
 import { breathe } from './threads/breathe.js'
 import type { Executor, Mirror, RunArguments } from './threads/executor.js'
@@ -105,15 +121,22 @@ export class Session implements Arena {
   steps = 0
   /** How far `fit` has come, for the next one. */
   progress: Progress = beginning()
+  /** Sizes of a sample; of named inputs, how many numbers they have together. */
+  readonly asked: InputShape
+  /** Sizes of named inputs. */
+  readonly inputs: InputShapes | undefined
   /** Steps since the state of a stream was reset. */
   streamed = 0
 
   constructor(
     readonly graph: Graph,
     /** Sizes of a sample, as `compile` was given them. */
-    readonly asked: InputShape,
+    given: InputShape | InputShapes,
     readonly settings: Settings,
-  ) {}
+  ) {
+    this.asked = sampleShape(given)
+    this.inputs = isShapes(given) ? given : undefined
+  }
 
   /** The memory that is held; after `dispose` perhaps a copy of what can be read of it. */
   get memory(): Arena['memory'] {
@@ -121,7 +144,7 @@ export class Session implements Arena {
   }
   /** [C, H, W] of a sample. */
   get input(): Shape {
-    return this.graph.nodes[0].shape
+    return imageShape(this.asked)
   }
   get timeSteps(): number {
     return this.settings.timeSteps
@@ -152,6 +175,11 @@ export class Session implements Arena {
   /** Floats of one sample, all its frames included. */
   get imageFloats(): number {
     return sizeOf(this.input) * (this.frames ? this.timeSteps : 1)
+  }
+  /** How the inputs of a sample lie. */
+  get parts(): SampleParts {
+    const T = this.frames ? this.timeSteps : 1
+    return inputsOf(this.graph).map(({ shape: [c, h, w] }) => [T * c, h * w])
   }
   get engine(): Promise<host.WasmModule> {
     return moduleFor(this.settings)

@@ -9,7 +9,7 @@ import { segmentOf } from '../compile/context.js'
 import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../compile/methods.js'
 import type { Session } from '../engine/session.js'
 import { graphToJson, type NetworkJson } from '../network/json.js'
-import type { InputShape } from '../network/value.js'
+import type { InputShape, InputShapes } from '../network/value.js'
 
 /** What a text may have at most. */
 export interface JsonLimits {
@@ -158,6 +158,8 @@ export function duplicateKey(text: string): string | undefined {
 export interface ModelJson {
   /** Sizes of one sample: [C, H, W], [C, L] or [features]. */
   readonly input: InputShape
+  /** Of several inputs by name; `input` is then [numbers of all]. */
+  readonly inputs?: InputShapes
   /** T, steps of a sample. */
   readonly timeSteps: number
   /** Whether inputs differ from step to step. */
@@ -188,13 +190,15 @@ export interface ModelData {
 /** Under which name of a safetensors file's metadata a model's JSON lies. */
 export const modelKey = 'spikewasm.model'
 
-export function modelJson({ asked: input, timeSteps, frames, graph, plan }: Session): ModelJson {
+export function modelJson(session: Session): ModelJson {
+  const { asked: input, inputs, timeSteps, frames, graph, plan } = session
   const { method, stepMode, update, mseWeight, backwardSteps } = plan.options
   const { gradientCheckpoint = 'none', normFallback = 'channel' } = plan.options
   const truncate = segmentOf(plan.options)
   const kinds = { gradientCheckpoint, normFallback, ...(truncate && { truncate }) }
   return {
     input,
+    ...(inputs ? { inputs } : {}),
     timeSteps,
     frames,
     method: { method, stepMode, update, mseWeight, backwardSteps, ...kinds },
@@ -224,6 +228,7 @@ const isNormalization = (value: unknown): boolean => {
 
 const fields = {
   input: such('the shape of a sample', (value) => isList(value, 3, integer(1).fits)),
+  inputs: optional(such('an object of shapes', isObject)),
   timeSteps: integer(1, MOST_STEPS),
   frames: truth(),
   method: such('an object', isObject),

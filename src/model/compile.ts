@@ -21,7 +21,7 @@ import { Session } from '../engine/session.js'
 import { fires, kindOf } from '../network/kind.js'
 import { checkModule, type Module } from '../network/module.js'
 import { type Graph, trace } from '../network/trace.js'
-import { checkInputShape, type InputShape } from '../network/value.js'
+import { checkInputs, type InputShape, type InputShapes } from '../network/value.js'
 import { crossEntropy } from '../nn/loss/kinds.js'
 import { sgd } from '../nn/optimizers.js'
 import { Model } from './model.js'
@@ -30,7 +30,7 @@ export type { CompileOptions } from '../engine/compile-options.js'
 
 /** What the options must be, but for what the network decides. */
 const rules: Rules<Complete> = {
-  input: is.by<InputShape>(checkInputShape),
+  input: is.by<InputShape | InputShapes>(checkInputs),
   timeSteps: {
     ...is.integer(1, MOST_STEPS, 4),
     words: `an integer from 1 to ${MOST_STEPS} (a stream may go on for longer)`,
@@ -56,7 +56,8 @@ const rules: Rules<Complete> = {
 }
 
 type Preset = 'timeSteps' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine' | 'purpose'
-type Complete = CompileOptions & Required<Pick<CompileOptions, Preset | 'revectorize'>>
+type Complete = CompileOptions<InputShape | InputShapes> &
+  Required<Pick<CompileOptions, Preset | 'revectorize'>>
 
 /** Names of the options of `compile`. */
 export const compileOptionKeys = Object.keys(rules) as (keyof CompileOptions)[]
@@ -71,7 +72,10 @@ const MOST_OUTPUTS = 1 << 16
  * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does
  *   not fit in memory (saying how much it needs and the largest batch that fits).
  */
-export async function compile(network: Module, options: CompileOptions): Promise<Model> {
+export async function compile(
+  network: Module,
+  options: CompileOptions<InputShape | InputShapes>,
+): Promise<Model> {
   checkModule('compile: the network', network)
   return compiled(network, copyOf(complete<Complete>('compile', rules, options)))
 }
@@ -88,7 +92,7 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
     )
   if (options.inputGradient && !purposes[purpose].training)
     fail(`compile.inputGradient needs purpose 'train', got '${purpose}'; leave one of them out`)
-  const input = checkInputShape('compile.input', options.input)
+  const input = checkInputs('compile.input', options.input)
   const graph = copyOf(trace(network, input))
   const outputs = graph.nodes[graph.output].shape[0]
   if (outputs > MOST_OUTPUTS)

@@ -10,9 +10,10 @@ import {
   type Exits,
   isModule,
   type Module,
+  type NamedValues,
   type Ops,
 } from '../network/module.js'
-import type { Value } from '../network/value.js'
+import type { InputShape, InputShapes, Value } from '../network/value.js'
 import { useSums } from '../nn/layers/joins.js'
 import { useValues } from '../nn/values.js'
 import { type CompileOptions, compile } from './compile.js'
@@ -25,7 +26,7 @@ export interface Block extends Composite {
    * @throws SpikewasmError for wrong options or shapes, naming the layer, and when the model does
    *   not fit in memory
    */
-  compile(options: CompileOptions): Promise<Model>
+  compile(options: CompileOptions<InputShape | InputShapes>): Promise<Model>
 }
 
 function make(name: string, children: Composite['children'], forward: Composite['forward']): Block {
@@ -80,12 +81,16 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
  * `selfDistillation`; the last of them is the network's prediction:
  *
  *     (m, x) => { const h = m.body(x); return { early: m.branch(h), output: m.head(m.rest(h)) } }
- * @param forward takes the children as functions, the block's input, and `add`; returns its output
+ * @param forward takes the children as functions, the block's input, and `add`; returns its output.
+ *   Of a network with named inputs the outermost block gets these by name
  * @throws SpikewasmError when a child is no layer or block, or its name holds a dot
  */
-export function block<const C extends Record<string, Module>>(
+export function block<
+  const C extends Record<string, Module>,
+  X extends Value | NamedValues = Value,
+>(
   children: C,
-  forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value | Exits,
+  forward: (children: { [K in keyof C]: Apply }, x: X, ops: Ops) => Value | Exits,
   ...more: []
 ): Block {
   checkArguments('block', more)
@@ -94,7 +99,7 @@ export function block<const C extends Record<string, Module>>(
     fail(`block needs an object of children and a forward function, got ${describe(children)}`)
   if (typeof forward !== 'function')
     fail(`block's second argument must be its forward function, got ${describe(forward)}`)
-  return make('block', children, forward as Composite['forward'])
+  return make('block', children, forward as unknown as Composite['forward'])
 }
 
 /**

@@ -13,7 +13,7 @@ import { expectNoCheckpoint } from '../files/state.js'
 import { compositeOf } from '../network/json.js'
 import type { Module } from '../network/module.js'
 import { trace } from '../network/trace.js'
-import type { InputShape } from '../network/value.js'
+import type { InputShape, InputShapes } from '../network/value.js'
 import { inFile } from '../train/model-file.js'
 import { type CompileOptions, compile } from './compile.js'
 import { type Block, compilable } from './containers.js'
@@ -53,7 +53,8 @@ export async function loadModel(
       `${name}: must hold a network beside its weights, got weights alone; compile the network ` +
         'and call model.load, or save it with this version',
     )
-  const { input, timeSteps, frames, method, network } = json
+  const { inputs, timeSteps, frames, method, network } = json
+  const input = inputs ?? json.input
   // What belongs to the method that the model was trained by.
   const methods = own.method === undefined ? takenOptions(method) : {}
   const composite = compositeOf(network, name)
@@ -73,7 +74,7 @@ export async function loadModel(
 /** A model that is given its weights; where they are refused, nothing of it is left. */
 export async function compiledWith(
   network: Module,
-  options: CompileOptions,
+  options: CompileOptions<InputShape | InputShapes>,
   fill: (model: Model) => void,
 ): Promise<Model> {
   const model = await compile(network, options)
@@ -95,7 +96,7 @@ export async function compiledWith(
  */
 export function expectWeightsOf(
   network: Module,
-  input: InputShape,
+  input: InputShape | InputShapes,
   state: StateDict,
   name: string,
 ): void {

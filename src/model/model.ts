@@ -15,7 +15,7 @@ import type {
 } from '../engine/compile-options.js'
 import { firingRates, programOf } from '../engine/memory/arena.js'
 import { averages, type StateDict, stateDict, takeState } from '../engine/memory/state.js'
-import { listOfLabels } from '../engine/run/batch.js'
+import { joined, listOfLabels, type NamedInputs } from '../engine/run/batch.js'
 import * as shown from '../engine/run/last-run.js'
 import { type OperationTime, profileStep } from '../engine/run/last-run.js'
 import {
@@ -35,7 +35,7 @@ import type { Session } from '../engine/session.js'
 import { alone, idle, inTurn } from '../engine/threads/calls.js'
 import { type ModelJson, modelJson } from '../files/json.js'
 import type { SaveNirOptions } from '../files/nir/options.js'
-import type { InputShape } from '../network/value.js'
+import type { InputShape, InputShapes } from '../network/value.js'
 import type { OutputArrays } from '../nn/loss/custom.js'
 import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
 import { fit } from '../train/fit.js'
@@ -64,9 +64,16 @@ export class Model {
     return (await extra('fromBytes', 'Model.fromBytes')(copyOf(bytes), copyOf(options))) as Model
   }
 
-  /** Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. */
+  /**
+   * Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. Of named
+   * inputs [numbers of all]: in a sample they lie one behind the other.
+   */
   get input(): InputShape {
     return this.session.asked
+  }
+  /** Sizes of named inputs, in the order in which a sample has them; undefined where one is. */
+  get inputs(): InputShapes | undefined {
+    return this.session.inputs
   }
   /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
   get optimizer(): Optimizer {
@@ -136,15 +143,21 @@ export class Model {
 
   /**
    * One training step: forward, backward and, unless `update` is false, `model.optimizer`.
-   * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size
+   * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size. Of
+   *   named inputs an array of each, or all of a sample one behind the other
    * @param y B labels, 0 … classes − 1; with `mse({ targets: 'values' })` Float32Array [B, outputs]
    * @returns the loss and the number of right answers, before the parameters' step
    * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
    *   not finite; Error when a worker fails
    */
-  trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
+  trainStep(
+    x: Float32Array | NamedInputs,
+    y: ArrayLike<number>,
+    options: StepOptions = {},
+  ): Promise<StepResult> {
     const { session } = this
-    return alone(session, [x, listOfLabels(y), options], (...of) => trainStep(session, ...of))
+    const given = [joined(session, x), listOfLabels(y), options] as const
+    return alone(session, given, (...of) => trainStep(session, ...of))
   }
 
   /**
@@ -156,8 +169,12 @@ export class Model {
    *   [T, B, C]; of a network with several outputs a record by their names
    * @throws SpikewasmError for wrong sizes, an output that is not finite, and online methods
    */
-  forward(x: Float32Array, options: ForwardOptions = {}): Promise<OutputArrays<Float32Array>> {
-    return alone(this.session, [x, options], (...of) => forward(this.session, ...of))
+  forward(
+    x: Float32Array | NamedInputs,
+    options: ForwardOptions = {},
+  ): Promise<OutputArrays<Float32Array>> {
+    const given = [joined(this.session, x), options] as const
+    return alone(this.session, given, (...of) => forward(this.session, ...of))
   }
 
   /**
@@ -185,8 +202,11 @@ export class Model {
    * `backward` makes a step of the optimizer, with these options.
    * @throws SpikewasmError for other methods, wrong sizes, and when another call runs in between
    */
-  calls(x: Float32Array, options: UpdateOptions = {}): AsyncGenerator<StepCall, void> {
-    return stepCalls(this.session, copyOf(x), copyOf(options))
+  calls(
+    x: Float32Array | NamedInputs,
+    options: UpdateOptions = {},
+  ): AsyncGenerator<StepCall, void> {
+    return stepCalls(this.session, copyOf(joined(this.session, x)), copyOf(options))
   }
 
   /**
@@ -203,10 +223,11 @@ export class Model {
    * of `frames` [B, T, C, H, W]; a copy. What all steps read has the sum over them. By the method's
    * own rule: `bptt` has the true gradient, with the surrogate of spikes, `rate` that of means over
    * time, in which each frame has the same, online methods that through space alone.
+   * @param name of named inputs: the one that is wanted; default: all, as they lie in a sample
    * @throws SpikewasmError without `compile({ inputGradient: true })`, and before the first step
    */
-  inputGradient(): Float32Array {
-    return shown.inputGradient(this.session)
+  inputGradient(name?: string): Float32Array {
+    return shown.inputGradient(this.session, name)
   }
 
   /** Time mean of the last run's outputs, [B, classes], with repeats; an error before any run. */
@@ -221,8 +242,8 @@ export class Model {
    * @param x float32 [n, C, H, W]; with `frames` [n, T, C, H, W]
    * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
-  predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
-    return predict(this.session, x, options)
+  predict(x: Float32Array | NamedInputs, options: PredictOptions = {}): Promise<Prediction> {
+    return predict(this.session, joined(this.session, x), options)
   }
 
   /**
@@ -235,8 +256,10 @@ export class Model {
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
-  step(x: Float32Array): Promise<StreamStep> {
-    return alone(this.session, [x], (frame) => streamStep(this.session, frame))
+  step(x: Float32Array | NamedInputs): Promise<StreamStep> {
+    return alone(this.session, [joined(this.session, x)], (frame) =>
+      streamStep(this.session, frame),
+    )
   }
 
   /**

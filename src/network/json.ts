@@ -1,11 +1,17 @@
 /** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
 
-import { describe, fail, quote, SpikewasmError } from '../base/errors.js'
+import { describe, fail, listNames, quote, SpikewasmError } from '../base/errors.js'
 import type { TraceOps } from './joins.js'
 import { kindOf, type Layer, layerKinds } from './kind.js'
-import { type Composite, LONGEST_NAME, MOST_INPUTS, MOST_NODES } from './module.js'
-import type { Graph } from './trace.js'
-import type { Value } from './value.js'
+import {
+  type Composite,
+  LONGEST_NAME,
+  MOST_INPUTS,
+  MOST_NODES,
+  type NamedValues,
+} from './module.js'
+import { type Graph, inputsOf } from './trace.js'
+import { isValue, type Value } from './value.js'
 
 /** A node of a network: a layer with its fields, a sum, or values joined. */
 export interface NodeJson {
@@ -13,7 +19,7 @@ export interface NodeJson {
   readonly kind: string
   /** Path of the layer: `layer1.0.conv1`. */
   readonly name: string
-  /** Nodes that it reads; 0 is the input, i the i-th of `nodes`. */
+  /** Nodes that it reads: inputs count from 0, behind them `nodes`. */
   readonly inputs: readonly number[]
   /** What the layer was made with. Infinity is the text 'Infinity': JSON has no such number. */
   readonly layer?: Readonly<Record<string, unknown>>
@@ -25,7 +31,9 @@ export interface NodeJson {
 export interface NetworkJson {
   /** Version of this layout. */
   readonly version: 1
-  /** Nodes in the order in which they run, without the input. */
+  /** Names of several inputs; absent where there is one. */
+  readonly inputs?: readonly string[]
+  /** Nodes in the order in which they run, without the inputs. */
   readonly nodes: readonly NodeJson[]
   /** The node that the network gives, as in `inputs`. */
   readonly output: number
@@ -37,15 +45,19 @@ export interface NetworkJson {
 
 /** Nodes in the order in which they run. */
 export function graphToJson(graph: Graph): NetworkJson {
-  const nodes = graph.nodes.slice(1).map(({ kind, name, inputs, layer, sharedWith }): NodeJson => {
-    if (!layer) return { kind, name, inputs }
-    const shared = sharedWith === undefined ? {} : { sharedWith }
-    return { kind, name, inputs, layer: fieldsOf(layer), ...shared }
-  })
+  const given = inputsOf(graph)
+  const named = given[0].name === '' ? {} : { inputs: given.map(({ name }) => name) }
+  const nodes = graph.nodes
+    .slice(given.length)
+    .map(({ kind, name, inputs, layer, sharedWith }): NodeJson => {
+      if (!layer) return { kind, name, inputs }
+      const shared = sharedWith === undefined ? {} : { sharedWith }
+      return { kind, name, inputs, layer: fieldsOf(layer), ...shared }
+    })
   const { output, exits, outputName } = graph
-  if (!exits || outputName === undefined) return { version: 1, nodes, output }
+  if (!exits || outputName === undefined) return { version: 1, ...named, nodes, output }
   const others = exits.map(({ name, node }): [string, number] => [name, node])
-  return { version: 1, nodes, output, outputs: [...others, [outputName, output]] }
+  return { version: 1, ...named, nodes, output, outputs: [...others, [outputName, output]] }
 }
 
 function fieldsOf({ kind: _, ...fields }: Layer): Readonly<Record<string, unknown>> {
@@ -72,7 +84,8 @@ const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
  * @throws SpikewasmError for what is no network, or of another version
  */
 export function compositeOf(json: unknown, name: string): Composite {
-  const { nodes, output, outputs } = checkJson(json, name)
+  const { nodes, output, outputs, inputs } = checkJson(json, name)
+  const offset = inputs?.length ?? 1
   const children = new Map<string, Layer>()
   const known = new Map<string, string>()
   for (const [i, node] of nodes.entries()) {
@@ -83,7 +96,7 @@ export function compositeOf(json: unknown, name: string): Composite {
       fail(`${name}: nodes of one name must be one layer, got two for ${quote(node.name)}`)
     if (before !== undefined) continue
     known.set(node.name, text)
-    const first = nodes[(node.sharedWith ?? 0) - 1]?.name
+    const first = nodes[(node.sharedWith ?? 0) - offset]?.name
     const layer =
       children.get(first) ?? layerOf(node, `${name}: node ${i + 1}, ${quote(node.name)},`)
     children.set(node.name, layer)
@@ -92,7 +105,11 @@ export function compositeOf(json: unknown, name: string): Composite {
     kind: 'block',
     children: Object.fromEntries(children),
     forward(layers, x, ops) {
-      const values: Value[] = [x]
+      const named = x as Value | NamedValues as NamedValues
+      const odd = inputs?.find((of) => !isValue(named[of]))
+      if (odd !== undefined)
+        fail(`${name}: input must have sizes for ${listNames(inputs ?? [])}, got none for ${odd}`)
+      const values: Value[] = inputs ? inputs.map((of) => named[of]) : [x]
       for (const { kind, name: of, inputs } of nodes) {
         const read = inputs.map((index) => values[index])
         const { addAs, concatAs } = ops as TraceOps
@@ -130,14 +147,19 @@ function checkJson(json: unknown, name: string): NetworkJson {
       `${name}: must be a network of version 1, got ` +
         (typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)),
     )
-  const { nodes: given, output } = of
+  const { nodes: given, output, inputs } = of
+  const isName = (of: unknown): boolean => typeof of === 'string' && of !== ''
+  if (inputs !== undefined && !(Array.isArray(inputs) && inputs.length > 0 && inputs.every(isName)))
+    fail(`${name}: inputs must be a list of names, got ${countOf(inputs)}`)
+  const before = inputs?.length ?? 1
   if (!(Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES))
     fail(`${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`)
   const nodes: (Partial<NodeJson> | null)[] = given
-  for (const i of nodes.keys()) checkNode(nodes, i + 1, name)
-  if (!(Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length))
-    fail(`${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`)
-  checkOutputs(of.outputs, nodes.length, output as number, name)
+  for (const i of nodes.keys()) checkNode(nodes, i, before, name)
+  const last = nodes.length + before - 1
+  if (!(Number.isInteger(output) && (output as number) >= before && (output as number) <= last))
+    fail(`${name}: output must be a node from ${before} to ${last}, got ${describe(output)}`)
+  checkOutputs(of.outputs, last, output as number, name)
   return { ...of, nodes } as NetworkJson
 }
 
@@ -167,9 +189,16 @@ function checkOutputs(outputs: unknown, count: number, output: number, name: str
     )
 }
 
-function checkNode(all: readonly (Partial<NodeJson> | null)[], index: number, name: string): void {
-  const node = all[index - 1]
-  const where = `${name}: node ${index}`
+/** @param offset inputs, which come before */
+function checkNode(
+  all: readonly (Partial<NodeJson> | null)[],
+  i: number,
+  offset: number,
+  name: string,
+): void {
+  const node = all[i]
+  const index = i + offset
+  const where = `${name}: node ${i + 1}`
   if (!(typeof node === 'object' && node !== null)) fail(`${where} must be an object`)
   const { kind, name: path, inputs, layer, sharedWith } = node
   if (!isJoint(kind) && !layerKinds.includes(kind as Layer['kind']))
@@ -194,7 +223,7 @@ function checkNode(all: readonly (Partial<NodeJson> | null)[], index: number, na
         'before it, got ' +
         countOf(inputs),
     )
-  const first = all[(sharedWith ?? 0) - 1]
+  const first = all[(sharedWith ?? 0) - offset]
   const isSame = isBefore(sharedWith) && first?.kind === kind && sameFields(first?.layer, layer)
   if (sharedWith !== undefined && !isSame)
     fail(

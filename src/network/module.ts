@@ -72,6 +72,12 @@ export interface MatmulOptions {
  */
 export type Exits = Readonly<Record<string, Value>>
 
+/**
+ * What the block that is the whole network gets of a network with named inputs:
+ * `(m, { image, state }) => …`.
+ */
+export type NamedValues = Readonly<Record<string, Value>>
+
 /** Children and how they are wired: plain data. */
 export interface Composite {
   /** Tells a block from a layer. */

@@ -18,9 +18,11 @@ import {
   type Ops,
 } from './module.js'
 import {
-  checkInputShape,
+  checkInputs,
   type InputShape,
+  type InputShapes,
   imageShape,
+  isShapes,
   isValue,
   type Shape,
   type Value,
@@ -29,7 +31,7 @@ import {
 export interface GraphNode {
   readonly index: number
   readonly kind: 'input' | 'add' | 'concat' | Layer['kind']
-  /** Path of the module: `layer1.0.conv1`; empty for the input. */
+  /** Path of the module: `layer1.0.conv1`; of an input its name, empty where there is one. */
   readonly name: string
   readonly layer?: Layer
   readonly inputs: readonly number[]
@@ -48,6 +50,13 @@ export const ownerOf = ({ sharedWith, index }: GraphNode): number => sharedWith 
 /** Nodes of one layer that share its parameters and statistics. */
 export const placesOf = ({ nodes }: Pick<Graph, 'nodes'>, node: GraphNode): readonly GraphNode[] =>
   nodes.filter((other) => ownerOf(other) === ownerOf(node))
+
+/** Nodes of the inputs, which come before all others. */
+export const inputsOf = ({ nodes }: Pick<Graph, 'nodes'>): readonly GraphNode[] =>
+  nodes.filter(({ kind }) => kind === 'input')
+
+const isRecord = (x: unknown): boolean =>
+  typeof x === 'object' && x !== null && Object.values(x).some(isValue)
 
 /** An output besides the network's own. */
 export interface Exit {
@@ -134,8 +143,9 @@ class Tracing {
     const wrong = values.find((value) => !isValue(value))
     if (!values.every(isValue))
       fail(
-        `${name} (${label}) must be called with the ${count === 1 ? 'value' : `${count} values`} ` +
-          `that it takes in, got ${describe(wrong)}`,
+        `${name || 'network'} (${label}) must be called with the ` +
+          `${count === 1 ? 'value' : `${count} values`} that it takes in, got ${describe(wrong)}` +
+          (isRecord(wrong) ? '; of several inputs a block takes one by its name' : ''),
       )
     const [x, ...others] = values
     const where = `${name || 'network'} (${label})`
@@ -150,16 +160,21 @@ class Tracing {
 }
 
 /**
- * @param input sizes of one sample: [features], [channels, length] or [channels, height, width]
+ * @param input sizes of one sample: [features], [channels, length] or [channels, height, width];
+ *   of several inputs by name
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
  */
-export function trace(network: Module, input: InputShape): Graph {
+export function trace(network: Module, input: InputShape | InputShapes): Graph {
   checkModule('the network', network)
-  const shape = imageShape(checkInputShape('compile.input', input))
+  const given = checkInputs('compile.input', input)
+  const all = isShapes(given) ? given : { '': given }
   const tracing = new Tracing()
-  const [flat, series] = [input.length === 1, input.length === 2]
-  const start = tracing.push({ kind: 'input', name: '', inputs: [], shape, flat, series })
-  const { node: output } = tracing.apply(network, '')(start)
+  const values = Object.entries(all).map(([name, asked]): [string, Value] => {
+    const [shape, flat, series] = [imageShape(asked), asked.length === 1, asked.length === 2]
+    return [name, tracing.push({ kind: 'input', name, inputs: [], shape, flat, series })]
+  })
+  const start = isShapes(given) ? Object.fromEntries(values) : values[0][1]
+  const { node: output } = tracing.apply(network, '')(start as Value)
   const { nodes, exits } = tracing
   if (exits.length < 2) return { nodes, output }
   const others = exits.slice(0, -1).map(([name, { node }]) => ({ name, node }))

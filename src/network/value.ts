@@ -11,6 +11,9 @@ export type InputShape =
   | readonly [channels: number, length: number]
   | readonly [channels: number, height: number, width: number]
 
+/** Sizes of several inputs by name, in the order in which a sample has them. */
+export type InputShapes = Readonly<Record<string, InputShape>>
+
 /** The same as [C, H, W]: a vector of F numbers is [F, 1, 1], a series [C, L] is [C, 1, L]. */
 export function imageShape(shape: InputShape): Shape {
   if (shape.length === 1) return [shape[0], 1, 1]
@@ -33,6 +36,40 @@ export function checkInputShape(name: string, shape: unknown): InputShape {
         describe(shape),
     )
   return Object.freeze([...shape]) as unknown as InputShape
+}
+
+/** Sizes of a sample in which several inputs lie one behind the other. */
+export const sampleShape = (given: InputShape | InputShapes): InputShape =>
+  isShapes(given) ? [Object.values(given).reduce((sum, shape) => sum + sizeOf(shape), 0)] : given
+
+export const isShapes = (given: InputShape | InputShapes): given is InputShapes =>
+  typeof given === 'object' && given !== null && !Array.isArray(given)
+
+/** What messages and summaries say of the sizes of a sample. */
+export const showShapes = (given: InputShape | InputShapes): string =>
+  isShapes(given)
+    ? `{ ${Object.entries(given)
+        .map(([name, shape]) => `${name}: [${shape.join(', ')}]`)
+        .join(', ')} }`
+    : `[${given.join(', ')}]`
+
+const MOST_NAMED = 1000
+
+/**
+ * @returns a copy, which cannot be changed
+ * @throws SpikewasmError unless it is a shape, or several shapes by name
+ */
+export function checkInputs(name: string, given: unknown): InputShape | InputShapes {
+  if (!isShapes(given as InputShapes)) return checkInputShape(name, given)
+  const entries = Object.entries(given as InputShapes)
+  if (!(entries.length >= 1 && entries.length <= MOST_NAMED))
+    fail(`${name} must name 1 to ${MOST_NAMED} inputs, got ${entries.length}`)
+  const odd = entries.find(([key]) => !/^[A-Za-z_]\w{0,99}$/.test(key) || key === '__proto__')
+  if (odd)
+    fail(`${name}: an input's name must be of letters, digits and _, got ${describe(odd[0])}`)
+  return Object.freeze(
+    Object.fromEntries(entries.map(([key, of]) => [key, checkInputShape(`${name}.${key}`, of)])),
+  )
 }
 
 /** A tensor while a network is traced. Only its shape is known. */

@@ -15,12 +15,13 @@ import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import { output, predictions, programOf } from '../engine/memory/arena.js'
 import { evaluateBatch, hostLossOf, withSignal } from '../engine/run/host-loss.js'
 import { expectFiniteOutput } from '../engine/run/non-finite.js'
+import { expectFiniteSlot, repeatSamples } from '../engine/run/run-words.js'
 import { wantsAverages, withAverages } from '../engine/run/update.js'
 import type { Session } from '../engine/session.js'
 import { breathe } from '../engine/threads/breathe.js'
 import { inTurn } from '../engine/threads/calls.js'
 import { runsHere } from '../engine/threads/processors.js'
-import { checkInputShape, imageShape } from '../network/value.js'
+import { checkInputShape, imageShape, showShapes } from '../network/value.js'
 import { OperationCounts, type Operations } from './operations.js'
 import { extras } from './registered.js'
 import { SampleSpikes } from './sample-spikes.js'
@@ -188,6 +189,12 @@ export function checkDataset(session: Session, data: Dataset, loss = session.los
   expectDataset('the data', data)
   const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
   const { timeSteps: T } = data
+  const [named, wanted] = [data.inputs ?? data.shape, session.inputs ?? session.asked]
+  if ((data.inputs || session.inputs) && showShapes(named) !== showShapes(wanted))
+    fail(
+      `the data ${data.name} has samples of ${showShapes(named)}, the model was compiled for ` +
+        `input ${showShapes(wanted)}; give both the same inputs in the same order`,
+    )
   if (session.frames && T === undefined)
     fail(
       `the model was compiled with frames, but the data ${data.name} gives one image a sample; ` +
@@ -252,20 +259,14 @@ export async function fillBatch(
   if (preparing) await preparing
   const { images, labels, targets } = session.slot(slot)
   const count = batches.fill(batch, images, labels, targets)
-  const size = images.length / labels.length
-  expectFinite(`the data ${batches.dataset.name}, batch ${batch + 1},`, images, size, count)
+  const { batchSize, parts } = session
+  const what = `the data ${batches.dataset.name}, batch ${batch + 1},`
+  expectFiniteSlot(what, images, batchSize, count, parts)
   const outputs = (targets?.length ?? 0) / labels.length
   const where = `the data ${batches.dataset.name}, targets of batch ${batch + 1},`
   if (targets) expectFinite(where, targets, outputs, count)
-  repeat(images, labels.length, count)
+  repeatSamples(images, batchSize, count, parts)
   return count
-}
-
-/** Fills the rest of a batch with its samples in turn. */
-function repeat(images: Float32Array, batchSize: number, count: number): void {
-  const size = images.length / batchSize
-  for (let b = count; b < batchSize; b++)
-    images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
 }
 
 /** `Model.evaluate`. */
@@ -328,7 +329,7 @@ async function measure(
     if (!(await threads?.take(batch, images, labels, targets)))
       return fillBatch(session, batches, batch, slot)
     const count = Math.min(labels.length, data.length - batch * labels.length)
-    repeat(images, labels.length, count)
+    repeatSamples(images, labels.length, count, session.parts)
     return count
   }
   try {

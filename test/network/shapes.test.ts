@@ -201,7 +201,7 @@ test('where parameters start', () => {
   }
 })
 
-type Forward = Parameters<typeof block>[1]
+type Forward = api.Composite['forward']
 const image = { a: conv2d(2, 3, 1), b: conv2d(2, 3, 1), c: conv2d(2, 4, 1), f: flatten(), d: lif() }
 const wirings: readonly Forward[] = [
   ...([(m) => m.a, (_, x) => x, (m) => m.a(m.b as never), (m, x) => m.d(m.d(x))] as Forward[]),

@@ -7,7 +7,7 @@ import type { Buffer, Reference } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
 import { type emitFloatSum, emitPartialSum } from '../emit/gradients.js'
 import type { ProgramBuilder } from '../program.js'
-import type { DenseInput } from '../tensors.js'
+import { type DenseInput, indirectWord } from '../tensors.js'
 import {
   emitSized,
   flat,
@@ -34,7 +34,7 @@ export const denseRows = (rows: number): number =>
 /** How a record says where its input is. */
 export const inputFields = (input: DenseInput) => ({
   in: input.address,
-  inIndirect: input.indirect,
+  inIndirect: indirectWord(input),
   inPixelBytes: input.pixelBytes,
   inStepBytes: input.stepBytes,
   inLoopBytes: input.loopBytes,

@@ -20,6 +20,7 @@ import type { Pass, RateProbe, ValueCounts } from '../pass.js'
 import type { ProgramBuilder } from '../program.js'
 import {
   type FloatTensor,
+  indirectWord,
   type Shape,
   type SpikeInput,
   type SpikeTensor,
@@ -70,7 +71,9 @@ export function countValues(
         ...windowWords(pool),
       })
     } else {
-      const { address, indirect, pixelBytes, stepBytes, loopBytes } = pass.dense(seen)
+      const input = pass.dense(seen)
+      const { address, pixelBytes, stepBytes, loopBytes } = input
+      const indirect = indirectWord(input)
       const place = { in: address, indirect, pixelBytes, stepBytes, loopBytes }
       pass.b.emit(records.activeFloats, units, { ...shared, ...place })
     }

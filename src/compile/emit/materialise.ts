@@ -59,7 +59,9 @@ function termFields(
       planeBytes: images * sourceH * sourceW * tensor.stored,
     }
   }
-  const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps: steps } = input(tensor)
+  const read = input(tensor)
+  const { address, pixelBytes, stepBytes, loopBytes, meanSteps: steps } = read
+  const indirect = tensors.indirectWord(read)
   const places = { address, indirect, pixelBytes, stepBytes, loopBytes: loopBytes || undefined }
   return {
     ...shared,

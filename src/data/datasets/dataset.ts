@@ -1,6 +1,12 @@
 /** What a training loop needs of a data set, and parts of data sets. */
 import { checkArguments, checkInteger, describe, fail } from '../../base/errors.js'
-import { type InputShape, sizeOf } from '../../network/value.js'
+import {
+  checkInputs,
+  type InputShape,
+  type InputShapes,
+  sampleShape,
+  sizeOf,
+} from '../../network/value.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from '../plain.js'
 
 /** More classes than any data set has; each costs memory before anything else is known. */
@@ -17,6 +23,11 @@ export interface Dataset {
   readonly length: number
   /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */
   readonly shape: InputShape
+  /**
+   * Sizes of several inputs by name, for a network with named inputs. In a sample they lie one
+   * behind the other, and `shape` is [numbers of all]. Absent where there is one input.
+   */
+  readonly inputs?: InputShapes
   /**
    * T, where a sample is a series of frames, an input for each time step: an integer from 1 to
    * 4,096. Models for it are compiled with `frames: true` and the same `timeSteps`. Absent where a
@@ -147,6 +158,14 @@ export function expectDataset(name: string, data: Dataset): void {
   if (typeof data !== 'object' || data === null || typeof data.read !== 'function')
     fail(`${name} must be a data set, from fromArrays for example, got ${describe(data)}`)
   checkInteger(`${name} ${data.name}: length`, data.length, 0)
+  if (
+    data.inputs &&
+    sizeOf(sampleShape(checkInputs(`${name} ${data.name}: inputs`, data.inputs))) !==
+      sizeOf(data.shape)
+  )
+    fail(
+      `${name} ${data.name}: shape must be [numbers of all inputs], got [${data.shape.join(', ')}]`,
+    )
   if (data.timeSteps !== undefined)
     checkInteger(`${name} ${data.name}: timeSteps`, data.timeSteps, 1, MOST_STEPS)
 }
@@ -206,8 +225,9 @@ export function picked(dataset: Dataset, length: number, at: (index: number) => 
 
 /** What is said of a data set, whose object may have more. */
 export const describedBy = (data: Omit<Dataset, 'read'>) => {
-  const { name, length, shape, timeSteps, classes, classNames } = data
-  return { name, length, shape, timeSteps, classes, classNames }
+  const { name, length, shape, inputs, timeSteps, classes, classNames } = data
+  const described = { name, length, shape, timeSteps, classes, classNames }
+  return inputs ? { ...described, inputs } : described
 }
 
 /** All of a data set but its samples, for one that changes them. */

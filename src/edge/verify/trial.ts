@@ -40,7 +40,9 @@ export async function askModel(
   const samples = input.length / abi.sampleBytesOf(info)
   const model = await compile(network, {
     purpose: 'inference',
-    input: info.input,
+    input: info.inputs
+      ? Object.fromEntries(info.inputs.map(({ name, shape }) => [name, shape]))
+      : info.input,
     timeSteps: info.timeSteps,
     // `step` is one step at a time, whatever the method.
     method: call === 'step' ? undefined : info.method,

@@ -1,8 +1,9 @@
 /** A batch in PyTorch’s layout: checked, and copied into a slot. */
 
 import { describe, expectFinite, fail } from '../../base/errors.js'
+import { showShapes, sizeOf } from '../../network/value.js'
 import type { Session } from '../session.js'
-import { pixelsFirst, targetKind } from './run-words.js'
+import { expectFiniteSlot, layDown, repeatSamples, targetKind } from './run-words.js'
 
 /** More than labels of any data are. */
 const MOST_CLASSES = 2 ** 31
@@ -18,6 +19,50 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
         `[${[count, ...(T > 1 ? [T] : []), ...session.asked].join(', ')}] ` +
         `= ${T * count * C * H * W} numbers, got ${x.length}`,
     )
+}
+
+/** Samples of several inputs by name: [n, …] of each, as many of all. */
+export type NamedInputs = Readonly<Record<string, Float32Array>>
+
+/**
+ * Samples in one array, the inputs of each one behind the other.
+ * @throws SpikewasmError where names or lengths are not those of the model's inputs
+ */
+export function joined(
+  { inputs, frames, timeSteps, imageFloats }: Session,
+  x: Float32Array | NamedInputs,
+): Float32Array {
+  // What is no record is refused by whoever reads it.
+  if (ArrayBuffer.isView(x) || typeof x !== 'object' || x === null) return x as Float32Array
+  if (!inputs) fail(`x must be a Float32Array, since the model has one input, got ${describe(x)}`)
+  const names = Object.keys(inputs)
+  const odd = Object.keys(x).find((name) => !names.includes(name))
+  if (odd !== undefined || names.some((name) => !Object.hasOwn(x, name)))
+    fail(
+      `x must have an array for each of ${names.join(', ')}, got ` +
+        (Object.keys(x).join(', ') || 'none'),
+    )
+  const T = frames ? timeSteps : 1
+  const counts = names.map((name) => {
+    expectNumbers(`x.${name}`, x[name])
+    return x[name].length / (sizeOf(inputs[name]) * T)
+  })
+  const [n] = counts
+  if (!Number.isInteger(n) || counts.some((count) => count !== n))
+    fail(
+      `x must have as many samples of each input, ${showShapes(inputs)}` +
+        `${frames ? ` at ${T} steps` : ''}, got ` +
+        names.map((name, i) => `${counts[i]} of ${name}`).join(', '),
+    )
+  const all = new Float32Array(n * imageFloats)
+  let at = 0
+  for (const name of names) {
+    const size = sizeOf(inputs[name]) * T
+    for (let b = 0; b < n; b++)
+      all.set(x[name].subarray(b * size, (b + 1) * size), b * imageFloats + at)
+    at += size
+  }
+  return all
 }
 
 function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
@@ -68,16 +113,17 @@ export function fillSlot(
   count: number,
   { pad = true, first = 0 }: { pad?: boolean; first?: number } = {},
 ): void {
-  const [C, H, W] = session.input
-  const T = session.settings.frames ? session.timeSteps : 1
-  const B = pad ? session.batchSize : count
+  const { imageFloats: size, parts, batchSize } = session
+  const B = pad ? batchSize : count
   const slot = session.slot(index)
-  const size = C * H * W * T
-  for (let b = 0; b < count; b++)
-    pixelsFirst(slot.images, b * size, x, (first + b) * size, T * C, H * W)
-  expectFinite('x', slot.images, size, count)
-  for (let b = count; b < B; b++)
-    slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+  // Images that run one by one are slots of their own.
+  for (let b = 0; b < count; b++) {
+    const [to, n, i] = pad ? [slot.images, B, b] : [slot.images.subarray(b * size), 1, 0]
+    layDown(to, n, i, x, (first + b) * size, parts)
+  }
+  if (pad) expectFiniteSlot('x', slot.images, B, count, parts)
+  else expectFinite('x', slot.images, size, count)
+  if (pad) repeatSamples(slot.images, B, count, parts)
   if (slot.targets) slot.targets.set(y ?? [])
   else for (let b = 0; b < B; b++) slot.labels[b] = y && b < count ? y[b] : 0
 }

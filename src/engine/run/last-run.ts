@@ -7,6 +7,7 @@ import { checkSteps, type MethodTraits, methodsWith, traitsOf } from '../../comp
 import type { StateProbe } from '../../compile/plan.js'
 import type { Phase } from '../../compile/program.js'
 import type { Buffer } from '../../kernels/records/words.js'
+import { inputsOf } from '../../network/trace.js'
 import { instantiateEngine } from '../load.js'
 import * as views from '../memory/arena.js'
 import { floatsAt, programOf, storedAt, trainingOf } from '../memory/arena.js'
@@ -44,29 +45,46 @@ export function gradients(session: Session): StateDict {
 }
 
 /** `Model.inputGradient`. */
-export function inputGradient(session: Session): Float32Array {
+export function inputGradient(session: Session, name?: string): Float32Array {
   const { options, programs } = session.plan
+  const { batchSize, timeSteps, frames, imageFloats, inputs } = session
   if (!options.inputGradient)
     fail('inputGradient needs compile({ inputGradient: true }); compile the network again')
+  if (name !== undefined && !(inputs && Object.hasOwn(inputs, name)))
+    fail(
+      `inputGradient: the model has no input ${describe(name)}; ` +
+        (inputs ? `there are ${Object.keys(inputs).join(', ')}` : 'leave the name out'),
+    )
   expectTrained(session, 'inputGradient')
-  const { batchSize, timeSteps, frames } = session
-  const [channels, height, width] = session.input
   const T = frames ? timeSteps : 1
-  const found = new Float32Array(batchSize * T * channels * height * width)
+  const found = new Float32Array(batchSize * imageFloats)
   // The rate method's one row is that of each step: 1/T of the gradient of what all steps read.
   const factor = traitsOf(options).rows === 'one' && !frames ? timeSteps : 1
-  for (const { buffer, rows, stored } of programs.train?.inputGradients ?? []) {
-    const pixels = height * width
-    const from = floatsAt(session, buffer.address, batchSize * pixels * rows * stored)
-    for (let i = 0; i < found.length; i++) {
-      const pixel = i % pixels
-      const c = Math.floor(i / pixels) % channels
-      const t = Math.floor(i / (pixels * channels)) % T
-      const b = Math.floor(i / (pixels * channels * T))
-      found[i] += factor * from[((b * pixels + pixel) * rows + Math.min(t, rows - 1)) * stored + c]
+  let [at, from] = [0, 0]
+  let own = imageFloats
+  for (const node of inputsOf(options.graph)) {
+    const [channels, height, width] = node.shape
+    const [pixels, size] = [height * width, T * channels * height * width]
+    if (node.name === name) [from, own] = [at, size]
+    for (const of of programs.train?.inputGradients ?? []) {
+      if (of.node !== node.index) continue
+      const { rows, stored } = of
+      const given = floatsAt(session, of.buffer.address, batchSize * pixels * rows * stored)
+      for (let b = 0; b < batchSize; b++)
+        for (let i = 0; i < size; i++) {
+          const row = Math.min(Math.floor(i / (pixels * channels)), rows - 1)
+          const place = (b * pixels + (i % pixels)) * rows + row
+          const c = Math.floor(i / pixels) % channels
+          found[b * imageFloats + at + i] += factor * given[place * stored + c]
+        }
     }
+    at += size
   }
-  return found
+  if (own === imageFloats) return found
+  const each = new Float32Array(batchSize * own)
+  for (let b = 0; b < batchSize; b++)
+    each.set(found.subarray(b * imageFloats + from, b * imageFloats + from + own), b * own)
+  return each
 }
 
 /** `Model.output`. */

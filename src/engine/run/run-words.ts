@@ -1,6 +1,7 @@
 /** The control words and slots of a run, and what they tell of one that has failed. */
 
 import { Control } from '../../../assembly/opcodes.js'
+import { expectFinite } from '../../base/errors.js'
 import { Purpose, RandomStream } from '../../base/random.js'
 import type { Plan, Program, ProgramName } from '../../compile/plan.js'
 import { labelOf } from '../../network/kind.js'
@@ -122,6 +123,64 @@ export function failureOf(session: Source, program: ProgramName, error: unknown)
   const cause = error instanceof Error ? error.message : String(error)
   const where = layer ? `${layer.name || layer.kind} (${labelOf(layer)})` : '?'
   return `a worker failed at layer ${where}: ${cause}`
+}
+
+/** Planes and pixels of the inputs of a sample, which lie one behind the other. */
+export type SampleParts = readonly (readonly [planes: number, pixels: number])[]
+
+/** Calls `each` with where an input begins in a sample, and its size, planes and pixels. */
+export function eachPart(
+  parts: SampleParts,
+  each: (at: number, size: number, planes: number, pixels: number) => void,
+): void {
+  let at = 0
+  for (const [planes, pixels] of parts) {
+    each(at, planes * pixels, planes, pixels)
+    at += planes * pixels
+  }
+}
+
+/**
+ * Sample `x` from `from` on as number `i` of a slot of so many. In a slot each input lies by
+ * itself, those of all samples one behind the other.
+ */
+export function layDown(
+  slot: Float32Array,
+  samples: number,
+  i: number,
+  x: ArrayLike<number>,
+  from: number,
+  parts: SampleParts,
+): void {
+  eachPart(parts, (at, size, planes, pixels) => {
+    pixelsFirst(slot, at * samples + i * size, x, from + at, planes, pixels)
+  })
+}
+
+/** Fills a slot behind its first samples with these in turn. */
+export function repeatSamples(
+  slot: Float32Array,
+  samples: number,
+  count: number,
+  parts: SampleParts,
+): void {
+  eachPart(parts, (at, size) => {
+    const to = (b: number): number => at * samples + b * size
+    for (let b = count; b < samples; b++) slot.copyWithin(to(b), to(b % count), to((b % count) + 1))
+  })
+}
+
+/** @throws SpikewasmError where the first samples of a slot hold a number that is not finite */
+export function expectFiniteSlot(
+  name: string,
+  slot: Float32Array,
+  samples: number,
+  count: number,
+  parts: SampleParts,
+): void {
+  eachPart(parts, (at, size) => {
+    expectFinite(name, slot.subarray(at * samples), size, count)
+  })
 }
 
 /**

@@ -173,8 +173,13 @@ export async function saveNir(
  * @throws SpikewasmError that names the layer, for what NIR cannot say
  */
 export function nirTree(session: Session, state: StateDict, time: NirTime): Group {
-  const { graph, asked, timeSteps, frames } = session
+  const { graph, asked, inputs, timeSteps, frames } = session
   expectOneOutput(graph)
+  if (inputs)
+    fail(
+      `saveNir: the network must have one input, got ${Object.keys(inputs).join(', ')}; make a ` +
+        'network of one, and take its parts apart before or within it',
+    )
   const wiring = new Wiring()
   const shapeOf = shapes(graph.nodes, asked)
   const border = (type: 'Input' | 'Output', node: GraphNode): Draft => ({

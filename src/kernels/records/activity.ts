@@ -20,7 +20,8 @@ export const term = entry(128, {
   address: word.readsInputIf(1),
   counts: word.readsIf(2),
   planeBytes: word.sizeIf(3),
-  indirect: word.flagIf(19),
+  /** As `inIndirect` of dense kernels. */
+  indirect: word.behindIf(19),
   /** Channels that the term has (fewer than C when it is the unpadded input). */
   channels: word.numberIf(20),
   pixelBytes: word.sizeIf(4),
@@ -106,8 +107,8 @@ export const activeSpikes = record(
 export const activeFloats = record('ActiveFloats', 141, copies, {
   ...counts,
   in: word.readsInput(12),
-  /** Non-zero: In is the address of a word that holds the address. */
-  indirect: word.flag(13),
+  /** As `inIndirect` of dense kernels. */
+  indirect: word.behind(13),
   pixelBytes: word.size(14),
   /** Bytes between steps; 0: the same at every step. */
   stepBytes: word.size(15),

@@ -48,8 +48,8 @@ export const dilation = ['dilationH', 'dilationW'] as const
 /** Where a dense kernel reads its input. */
 export const input = {
   in: word.readsInput(21),
-  /** Non-zero: In is the address of a word that holds the address. */
-  inIndirect: word.flag(22),
+  /** Above 0: In is this less 1 behind the address that the word at its address holds. */
+  inIndirect: word.behind(22),
   /** Bytes from one pixel of In to the next. */
   inPixelBytes: word.size(23),
   /** Bytes from one step of In to the next; 0 when In is the same at every step. */

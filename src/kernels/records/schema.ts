@@ -86,6 +86,9 @@ export const f32 = field<number>('float')
 export const f32If: Word<number | undefined> = f32
 export const flag = field<boolean>('flag')
 export const flagIf: Word<boolean | undefined> = flag
+/** A flag, or a number of 2 or more: so many bytes less one lie before what is meant. */
+export const behind = field<boolean | number>('flag')
+export const behindIf: Word<boolean | number | undefined> = behind
 export const data = field<Uint8Array>('data')
 export const dataIf: Word<Uint8Array | undefined> = data
 

@@ -59,7 +59,7 @@ export async function examiner(of: Session, state: StateDict, sampleMs = 0): Pro
   const { graph, asked, settings, plan } = of
   const record = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
   const most = sampleMs > 0 ? Math.max(1, Math.floor(BATCH_MS / sampleMs)) : BATCH
-  const session = new Session(graph, asked, {
+  const session = new Session(graph, of.inputs ?? asked, {
     ...settings,
     purpose: 'inference',
     batchSize: Math.min(BATCH, settings.batchSize, most),
