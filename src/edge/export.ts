@@ -64,8 +64,8 @@ export async function exportWasm(
   if (session.inputs && isOdd)
     fail(
       `exportWasm: named inputs (${Object.keys(session.inputs).join(', ')}) are exported as ` +
-        `float32 in mode 'infer', or 'step' and 'both' without frames, got mode '${mode}' and inputType ` +
-        `'${inputType}'`,
+        `float32 in mode 'infer', or 'step' and 'both' without frames, got mode '${mode}' and ` +
+        `inputType '${inputType}'`,
     )
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = copyOf(checkExportOptions(options, facts))
