@@ -194,7 +194,13 @@ function layered(layer: api.Module): string {
   const { kind, ...fields } = layer as { kind: never }
   const again = kindOf({ kind }).again(fields as never)
   assert.equal(again, layer, 'made anew')
-  const graph = { nodes: [{}, { kind, name: 'it', inputs: [0], layer }], output: 1 }
+  const graph = {
+    nodes: [
+      { kind: 'input', name: '' },
+      { kind, name: 'it', inputs: [0], layer },
+    ],
+    output: 1,
+  }
   const json = JSON.parse(JSON.stringify(graphToJson(graph as never)))
   assert.equal(compositeOf(json, 'it').children.it, layer, 'from JSON')
   return textOf(layer)
