@@ -9,6 +9,7 @@ export * from './data/index.js'
 export type {
   ExportOptions,
   InputType,
+  NamedInput,
   NetInfo,
   NetMode,
   NetTarget,

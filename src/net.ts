@@ -8,7 +8,15 @@
 import { type Net, openInference } from './edge/net.js'
 
 export { SpikewasmError } from './base/errors.js'
-export type { InputType, NetInfo, NetMode, NetTarget, StateEntry, WeightType } from './edge/abi.js'
+export type {
+  InputType,
+  NamedInput,
+  NetInfo,
+  NetMode,
+  NetTarget,
+  StateEntry,
+  WeightType,
+} from './edge/abi.js'
 export { readFileInfo as netInfo } from './edge/file.js'
 export type { Net, NetTraining } from './edge/net.js'
 
