@@ -46,9 +46,11 @@ export interface StateEntry {
 
 /** One of several inputs: numbers of the sample from `offset` on. */
 export interface NamedInput {
+  /** As `compile` was given it. */
   readonly name: string
   /** [C, H, W] */
   readonly shape: readonly [channels: number, height: number, width: number]
+  /** Numbers of the sample that come before it. */
   readonly offset: number
 }
 
