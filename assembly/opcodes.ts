@@ -125,6 +125,8 @@ export enum Control {
   FirstImage = 364,
   /** 0, or where StepMask is of more than 32 steps: its bytes, and eight more. */
   StepMasks = 368,
+  /** Address of this run's weights of images, f32 [B]; 0: all are 1. */
+  Weights = 372,
   /** f32 [1]: the loss of the last run. */
   Loss = 384,
   /** i32: correct predictions of the last run. */
@@ -135,6 +137,10 @@ export enum Control {
    * left as they were; else 0.
    */
   NonFinite = 392,
+  /** i32: of how many predictions `Correct` is: of images, or of steps that are not ignored. */
+  Answers = 396,
+  /** f64: what the sum of the images' losses was divided by. */
+  Weight = 400,
   /** Bytes of the control block. */
   Bytes = 512,
 }

@@ -2,29 +2,36 @@
  * What the losses share. Each is a mixture of a cross entropy and a squared distance:
  *
  *   z         outputScale · the output: that of the time mean, or of each step
- *   ℓ         (1 − m)·(−Σ over classes of p·log softmax(z)) + m·mean over classes of (z − w)²
+ *   ℓ         v·((1 − m)·(−Σ over classes of p·log softmax(z)) + m·mean over classes of (z − w)²)
  *   p         (1 − labelSmoothing)·onehot + labelSmoothing/Classes
  *   w         high for the label's class and low for the others, or what Control.Target holds
- *   gradient  ∂ℓ/∂output · gradientScale · Images/valid
+ *   v         weight of the label's class; of what labelSmoothing spreads that of each class, as in
+ *             PyTorch
+ *   gradient  ∂ℓ/∂output · gradientScale · Images/Control.Weight
  *
  *   logits    float32 [B][T][C], or [B][C] when they are the same at every step; the first Classes
  *             of the C channels are real
+ *   target    i32 [B], of a class for each step float32 [B][TargetSteps]; of numbers float32
+ *             [B][Classes], of those of each step [B][TargetSteps][Classes]
  *
- * Images from Control.Valid on are padding: they count nowhere and their gradient is zero. All of
- * it is scalar code in float64, since there is little of it.
+ * An image's loss and gradient are multiplied by its weight, by which nothing is divided, as in
+ * Keras. What equals Ignore in a target of floats has no loss and no gradient. Images from
+ * Control.Valid on are padding: they count nowhere and their gradient is zero. All of it is scalar
+ * code in float64, since there is little of it.
  */
 
 import { exponential, logarithm } from '../base/math'
 import { stepBits } from '../base/step-bits'
 import { LossRecord } from '../generated/records'
 import { Control } from '../opcodes'
+import { greatest } from './output'
 
 /**
  * At the last step: writes Losses and Delta of the time-mean output (op Output has written it), and
- * Control.Loss and Control.Correct of all images up to the last one of this run. With Instantaneous
- * the loss is that of each step's own output: Delta is written for every step of the call, zero
- * where Control.StepMask leaves the step out (unless allSteps), and Losses are the mean over the
- * steps. Delta of logits that are the same at every step is the sum over the call's.
+ * Control.Loss, Correct, Answers and Weight of all images up to the last one of this run. With
+ * Instantaneous the loss is that of each step's own output: Delta is written for every step of the
+ * call, zero where Control.StepMask leaves the step out (unless allSteps), and Losses are the mean
+ * over the steps. Delta of logits that are the same at every step is the sum over the call's.
  *
  * Image i of the run is image Control.FirstImage + i of the batch.
  *
@@ -32,11 +39,12 @@ import { Control } from '../opcodes'
  */
 export function losses(rec: LossRecord, t: i32, m: f64, low: f64, high: f64): void {
   const instantaneous = <u32>rec.instantaneous != 0
-  const last = isLast(rec, t)
-  if (!instantaneous && !last) return
+  if (!instantaneous && t + <i32>rec.steps < rec.totalSteps) return
   const images = rec.images
   const first = load<i32>(Control.FirstImage)
   const valid = max(0, min(first + images, load<i32>(Control.Valid)))
+  if (t == 0 || !instantaneous) store<f64>(Control.Weight, weightOfBatch(rec, valid))
+  const divisor = load<f64>(Control.Weight)
   const losses = rec.losses
   const delta = rec.delta
   const bytes = instantaneous ? imageBytes(rec) : rec.channels << 2
@@ -45,26 +53,25 @@ export function losses(rec: LossRecord, t: i32, m: f64, low: f64, high: f64): vo
     const gradient = delta ? delta + own * bytes : 0
     const at = losses + ((<usize>image) << 2)
     if (image < valid) {
-      const target = targetOf(rec, image)
+      const target = targetOf(rec, image, instantaneous ? t : 0)
+      const weight = imageWeight(image)
       if (instantaneous) {
         const logits = rec.logits + own * bytes
-        const loss = stepLosses(rec, logits, target, gradient, valid, t, m, low, high)
-        store<f32>(at, <f32>((t > 0 ? <f64>load<f32>(at) : 0) + loss))
+        const loss = stepLosses(rec, logits, target, gradient, divisor, weight, t, m, low, high)
+        store<f32>(at, <f32>((t > 0 ? <f64>load<f32>(at) : 0) + loss * weight))
       } else {
         const output = outputOf(rec, image)
-        store<f32>(at, <f32>imageLoss(rec, output, target, gradient, valid, 1, m, low, high))
+        const loss = imageLoss(rec, output, target, gradient, divisor, weight, m, low, high, false)
+        store<f32>(at, <f32>(loss * weight))
       }
     } else {
       store<f32>(at, 0)
       if (gradient) memory.fill(gradient, 0, bytes)
     }
   }
+  if (<u32>rec.targetSteps && !(<u32>rec.values)) countSteps(rec, t, first, valid)
   // In every call of an online method, since its updates read the loss.
-  summarise(rec, valid)
-}
-
-function isLast(rec: LossRecord, t: i32): bool {
-  return t + <i32>rec.steps >= rec.totalSteps
+  summarise(rec, valid, divisor)
 }
 
 /** Bytes between images of Logits. */
@@ -73,22 +80,76 @@ function imageBytes(rec: LossRecord): usize {
   return stepBytes ? stepBytes * <u32>rec.steps : rec.channels << 2
 }
 
-/** Address of an image's target: its label, or with Values its Classes numbers. */
-function targetOf(rec: LossRecord, image: i32): usize {
-  const floats = <u32>rec.values ? <u32>rec.classes : 1
-  return <usize>load<u32>(Control.Target) + ((<usize>image * floats) << 2)
+/** Weight of an image in loss and gradient: 1, or what Control.Weights holds. */
+export function imageWeight(image: i32): f64 {
+  const weights = <usize>load<u32>(Control.Weights)
+  return weights ? <f64>load<f32>(weights + ((<usize>image) << 2)) : 1
+}
+
+/** Numbers of a target: of one step, where there is one for each. */
+function targetSize(rec: LossRecord): usize {
+  return <u32>rec.values != 0 ? <usize>rec.classes : 1
+}
+
+/** Address of an image's target, of step t where there is one for each. */
+function targetOf(rec: LossRecord, image: i32, t: i32): usize {
+  const steps = <u32>rec.targetSteps
+  const row = steps ? <usize>image * steps + <usize>t : <usize>image
+  return <usize>load<u32>(Control.Target) + ((row * targetSize(rec)) << 2)
+}
+
+/** Whether a number of a target is what Ignore names; NaN names all of its kind. */
+function isIgnored(rec: LossRecord, value: f32): bool {
+  const ignore = rec.ignore
+  return <u32>rec.ignores != 0 && (value == ignore || (value != value && ignore != ignore))
+}
+
+/** The class of a target that is one; -1 where it is ignored. */
+function labelOf(rec: LossRecord, target: usize): i32 {
+  if (!(<u32>rec.targetSteps)) return load<i32>(target)
+  const label = load<f32>(target)
+  return isIgnored(rec, label) ? -1 : <i32>label
+}
+
+/** Weight of a class. */
+function classWeight(rec: LossRecord, label: i32): f64 {
+  const weights = rec.classWeights
+  return weights ? <f64>load<f32>(weights + ((<usize>label) << 2)) : 1
+}
+
+/**
+ * What the sum of Losses is divided by: the valid images, each by the share of its target that is
+ * not ignored and by the weight of its class.
+ */
+function weightOfBatch(rec: LossRecord, valid: i32): f64 {
+  if (!rec.classWeights && !(<u32>rec.ignores)) return <f64>valid
+  const values = <u32>rec.values != 0
+  const count = max<usize>(1, <u32>rec.targetSteps) * targetSize(rec)
+  let sum: f64 = 0
+  for (let image = 0; image < valid; image++) {
+    const target = targetOf(rec, image, 0)
+    for (let i: usize = 0; i < count; i++) {
+      const at = target + (i << 2)
+      if (values) sum += isIgnored(rec, load<f32>(at)) ? 0 : 1
+      else if (labelOf(rec, at) >= 0) sum += classWeight(rec, labelOf(rec, at))
+    }
+  }
+  return sum / <f64>count
 }
 
 /**
  * Returns the share of the call's steps in the mean loss of one image. Writes its gradient, with
  * the rows of Logits, unless that address is 0.
+ *
+ * @param target that of the call's first step, where each has one
  */
 function stepLosses(
   rec: LossRecord,
   logits: usize,
   target: usize,
   gradient: usize,
-  valid: i32,
+  divisor: f64,
+  weight: f64,
   t: i32,
   m: f64,
   low: f64,
@@ -100,16 +161,19 @@ function stepLosses(
   const all = <u32>rec.allSteps != 0
   const ofCall = <u32>0xffffffff >> (32 - steps)
   const wanted = stepBits(t) & ofCall
-  if (!stepBytes) {
-    const times = all ? <f64>steps : <f64>popcnt(wanted)
-    const loss = imageLoss(rec, logits, target, gradient, valid, times, m, low, high)
+  const targetBytes = <u32>rec.targetSteps ? targetSize(rec) << 2 : 0
+  if (!stepBytes && !targetBytes) {
+    const times = (all ? <f64>steps : <f64>popcnt(wanted)) * weight
+    const loss = imageLoss(rec, logits, target, gradient, divisor, times, m, low, high, false)
     return (loss * <f64>steps) / total
   }
   let sum: f64 = 0
   for (let step: u32 = 0; step < steps; step++) {
-    const times = all ? 1 : <f64>((wanted >> step) & 1)
-    sum += imageLoss(rec, logits, target, gradient, valid, times, m, low, high)
+    const times = (all ? 1 : <f64>((wanted >> step) & 1)) * weight
+    const adds = !stepBytes && step > 0
+    sum += imageLoss(rec, logits, target, gradient, divisor, times, m, low, high, adds)
     logits += stepBytes
+    target += targetBytes
     if (gradient) gradient += stepBytes
   }
   return sum / total
@@ -126,23 +190,31 @@ function outputScale(rec: LossRecord): f64 {
 }
 
 /**
- * Returns the loss of one image. Writes its gradient [C], `times` so much, unless that address is
- * 0.
+ * Returns the loss of one image, or of one step of it. Writes its gradient [C], `times` so much,
+ * unless that address is 0.
+ *
+ * @param divisor what the sum over the batch is divided by
+ * @param adds whether the gradient is added to what is there
  */
 function imageLoss(
   rec: LossRecord,
   logits: usize,
   target: usize,
   gradient: usize,
-  valid: i32,
+  divisor: f64,
   times: f64,
   m: f64,
   low: f64,
   high: f64,
+  adds: bool,
 ): f64 {
   const classes = <usize>rec.classes
   const values = <u32>rec.values != 0
-  const label: usize = values ? usize.MAX_VALUE : <usize>load<u32>(target)
+  const label = values ? -1 : labelOf(rec, target)
+  if (!values && label < 0) {
+    if (gradient && !adds) memory.fill(gradient, 0, rec.channels << 2)
+    return 0
+  }
   const smoothing = <f64>rec.labelSmoothing
   const s = outputScale(rec)
   let highest = <f64>load<f32>(logits) * s
@@ -151,43 +223,114 @@ function imageLoss(
   let sum: f64 = 0
   let squares: f64 = 0
   let below: f64 = 0
+  let weights: f64 = 0
   for (let c: usize = 0; c < classes; c++) {
     const z = <f64>load<f32>(logits + (c << 2)) * s
-    const distance = z - (values ? <f64>load<f32>(target + (c << 2)) : c == label ? high : low)
+    const distance = values ? distanceOf(rec, target, c, z) : z - (<i32>c == label ? high : low)
+    const weight = classWeight(rec, <i32>c)
     sum += exponential(z - highest)
     squares += distance * distance
-    below += highest - z
+    below += weight * (highest - z)
+    weights += weight
   }
   if (gradient) {
-    const channels = rec.channels
-    const scale = (times * (<f64>rec.gradientScale * <f64>(<u32>rec.images))) / <f64>valid
-    const spread = smoothing / <f64>classes
-    for (let c: usize = 0; c < channels; c++) {
-      let g: f64 = 0
-      if (c < classes) {
-        const z = <f64>load<f32>(logits + (c << 2)) * s
-        const wanted = values ? <f64>load<f32>(target + (c << 2)) : c == label ? high : low
-        const p: f64 = (c == label ? 1 - smoothing : 0) + spread
-        const entropy = exponential(z - highest) / sum - p
-        g = (1 - m) * entropy + (m * 2 * (z - wanted)) / <f64>classes
-      }
-      store<f32>(gradient + (c << 2), <f32>(g * s * scale))
-    }
+    const full = times * (<f64>rec.gradientScale * <f64>(<u32>rec.images))
+    const scale = divisor > 0 ? full / divisor : 0
+    imageGradient(rec, logits, target, gradient, scale, m, low, high, highest, sum, weights, adds)
   }
+  const own = values ? 1 : classWeight(rec, label)
   const mean = (m * squares) / <f64>classes
   if (values) return mean
   const log = logarithm(sum)
-  let entropy = log + highest - <f64>load<f32>(logits + (label << 2)) * s
-  const uniform = log + below / <f64>classes
+  let entropy = log + highest - <f64>load<f32>(logits + ((<usize>label) << 2)) * s
+  const each = rec.classWeights ? (weights / <f64>classes) * log : log
+  const uniform = each + below / <f64>classes
+  entropy *= own
   if (smoothing > 0) entropy = (1 - smoothing) * entropy + smoothing * uniform
-  return (1 - m) * entropy + mean
+  return (1 - m) * entropy + mean * own
 }
 
 /**
- * Control.Loss = mean of Losses, Control.Correct = right predictions, over the valid images; 0
- * right ones where targets are numbers.
+ * Writes the gradient [C] of an image's loss.
+ *
+ * @param sum of exp(z − highest) over the classes
+ * @param weights sum of the weights of all classes
  */
-export function summarise(rec: LossRecord, valid: i32): void {
+function imageGradient(
+  rec: LossRecord,
+  logits: usize,
+  target: usize,
+  gradient: usize,
+  scale: f64,
+  m: f64,
+  low: f64,
+  high: f64,
+  highest: f64,
+  sum: f64,
+  weights: f64,
+  adds: bool,
+): void {
+  const channels = rec.channels
+  const classes = <usize>rec.classes
+  const values = <u32>rec.values != 0
+  const label = values ? -1 : labelOf(rec, target)
+  const own = values ? 1 : classWeight(rec, label)
+  const smoothing = <f64>rec.labelSmoothing
+  const right = (1 - smoothing) * own
+  const spread = smoothing / <f64>classes
+  const s = outputScale(rec)
+  // Without weights of classes it is 1, whatever is rounded.
+  const whole = rec.classWeights ? right + spread * weights : 1
+  for (let c: usize = 0; c < channels; c++) {
+    let g: f64 = 0
+    if (c < classes) {
+      const z = <f64>load<f32>(logits + (c << 2)) * s
+      const isRight = <i32>c == label
+      const distance = values ? distanceOf(rec, target, c, z) : z - (isRight ? high : low)
+      const p = (isRight ? right : 0) + spread * classWeight(rec, <i32>c)
+      const entropy = (exponential(z - highest) / sum) * whole - p
+      g = (1 - m) * entropy + (m * 2 * distance * own) / <f64>classes
+    }
+    const at = gradient + (c << 2)
+    g = g * s * scale
+    store<f32>(at, <f32>(adds ? <f64>load<f32>(at) + g : g))
+  }
+}
+
+/** Of an output from what is wanted of it; 0 where that is ignored. */
+function distanceOf(rec: LossRecord, target: usize, c: usize, z: f64): f64 {
+  const wanted = load<f32>(target + (c << 2))
+  return isIgnored(rec, wanted) ? 0 : z - <f64>wanted
+}
+
+/**
+ * Adds the call's steps to Control.Answers, but for those that are ignored, and to Control.Correct
+ * those whose greatest logit, the first of equals, is that of their class.
+ */
+function countSteps(rec: LossRecord, t: i32, first: i32, valid: i32): void {
+  const begins = t == 0 && first == 0
+  let answers = begins ? 0 : load<i32>(Control.Answers)
+  let correct = begins ? 0 : load<i32>(Control.Correct)
+  const steps = <i32>rec.steps
+  const classes = <u32>rec.classes
+  for (let image = first; image < valid; image++) {
+    let logits = rec.logits + <usize>(image - first) * imageBytes(rec)
+    for (let step = 0; step < steps; step++) {
+      const label = labelOf(rec, targetOf(rec, image, t + step))
+      if (label >= 0) answers++
+      if (label == <i32>greatest(logits, classes)) correct++
+      logits += rec.stepBytes
+    }
+  }
+  store<i32>(Control.Answers, answers)
+  store<i32>(Control.Correct, correct)
+}
+
+/**
+ * Control.Loss = the sum of Losses of the valid images by their weight. Of labels Control.Correct =
+ * right predictions, Control.Answers = the images; 0 right ones where targets are numbers.
+ */
+export function summarise(rec: LossRecord, valid: i32, divisor: f64): void {
   const values = <u32>rec.values != 0
   let sum: f64 = 0
   let correct = 0
@@ -200,6 +343,8 @@ export function summarise(rec: LossRecord, valid: i32): void {
     )
       correct++
   }
-  store<f32>(Control.Loss, valid > 0 ? <f32>(sum / <f64>valid) : 0)
+  store<f32>(Control.Loss, divisor > 0 ? <f32>(sum / divisor) : 0)
+  if (<u32>rec.targetSteps && !values) return
   store<i32>(Control.Correct, correct)
+  store<i32>(Control.Answers, valid)
 }

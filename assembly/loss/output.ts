@@ -6,7 +6,8 @@ import { Control } from '../opcodes'
 /**
  * Out [B][C] = the call's share of the mean over time, += at t > 0: each step's logits divided by
  * totalSteps, added up in float64 within a call and in float32 from call to call. Predictions [B] =
- * the class of the greatest output so far, the first of equals. One unit. Scratch: none.
+ * the class of the greatest output so far, the first of equals. StepOutputs [B][OutputSteps][C] =
+ * the logits of the call's steps. One unit. Scratch: none.
  *
  *   logits  float32 [images][T][C], or [images][C] when they are the same at every step; the first
  *           Classes of the C channels are real
@@ -32,13 +33,22 @@ export function output(rec: OutputRecord, unit: i32, t: i32, scratch: usize): vo
       const before = t > 0 ? <f64>load<f32>(out + (c << 2)) : 0
       store<f32>(out + (c << 2), <f32>(before + sum / total))
     }
+    const each = rec.stepOutputs
+    const row = at * rec.outputSteps + <usize>t
+    if (each) copySteps(each + ((row * channels) << 2), logits, steps, stepBytes, channels << 2)
     const predictions = rec.predictions
     store<u32>(predictions + (at << 2), greatest(out, <u32>rec.classes))
   }
 }
 
+/** Copies a call's logits of an image, one row of `bytes` for each step. */
+function copySteps(out: usize, logits: usize, steps: u32, stepBytes: usize, bytes: usize): void {
+  for (let step: usize = 0; step < steps; step++)
+    memory.copy(out + step * bytes, logits + step * stepBytes, bytes)
+}
+
 /** Index of the greatest of `count` float32, the first of equals. */
-function greatest(values: usize, count: u32): u32 {
+export function greatest(values: usize, count: u32): u32 {
   let best: u32 = 0
   for (let c: u32 = 1; c < count; c++) {
     const value = load<f32>(values + ((<usize>c) << 2))

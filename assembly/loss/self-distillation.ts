@@ -14,7 +14,7 @@
 import { exponential, logarithm } from '../base/math'
 import { Exit, LossRecord } from '../generated/records'
 import { Control } from '../opcodes'
-import { summarise } from './loss'
+import { imageWeight, summarise } from './loss'
 
 /** Below this sum of absolute values a teacher is none. */
 const LEAST_TEACHER: f64 = 1e-6
@@ -38,9 +38,10 @@ export function selfDistillation(rec: LossRecord, unit: i32, t: i32, scratch: us
     for (let exit = 0; exit < count; exit++)
       if (image < valid) loss += exitLoss(rec, exit, image, valid, share, scratch)
       else clearDelta(rec, exit, image)
-    store<f32>(losses + ((<usize>image) << 2), <f32>loss)
+    store<f32>(losses + ((<usize>image) << 2), <f32>(loss * imageWeight(image)))
   }
-  summarise(rec, valid)
+  store<f64>(Control.Weight, <f64>valid)
+  summarise(rec, valid, <f64>valid)
 }
 
 // @ts-ignore: decorator
@@ -132,7 +133,7 @@ function exitLoss(
   const soft = logSum(row, classes, cold, false)
   const taught = logSum(teacher, classes, cold, true)
   const delta = exitAt(rec, exit).delta
-  const scale = (<f64>rec.gradientScale * <f64>rec.images) / <f64>valid
+  const scale = (imageWeight(image) * (<f64>rec.gradientScale * <f64>rec.images)) / <f64>valid
   let divergence: f64 = 0
   for (let c = 0; c < classes; c++) {
     const z = valueAt(row, c, false)

@@ -124,6 +124,12 @@ export function checkBoolean(name: string, value: boolean | undefined, fallback:
   return value ?? fallback
 }
 
+/** @throws SpikewasmError unless weights of samples are finite and not negative */
+export function expectWeights(name: string, weights: Float32Array): void {
+  const at = weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY))
+  if (at >= 0) fail(`${name} must be finite numbers ≥ 0, got ${weights[at]} at index ${at}`)
+}
+
 /**
  * Throws a `SpikewasmError` when one of the first `count` images of `size` numbers each holds a
  * number that is not finite. A neuron with a potential of NaN never spikes. The loss would not show

@@ -9,7 +9,7 @@ import { type ParameterLayout, storedChannels } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
 import type { ProgramBuilder, Section } from './program.js'
 import type { Remade } from './recompute.js'
-import { standardTraining, type TrainingSpec, trainingBuffers } from './training.js'
+import { hasTargetSteps, standardTraining, type TrainingSpec, trainingBuffers } from './training.js'
 
 /**
  * Calls one behind the other that have the same number of steps: the loop over T outside the
@@ -192,15 +192,17 @@ export function namedBuffers(
   options: PlanOptions,
   of: { readonly parameters: number; readonly statistics: number; readonly zeros: number },
 ) {
-  const { batchSize, graph, fixed } = options
+  const { batchSize, graph, fixed, timeSteps } = options
   const purpose = purposeOf(options)
   const outputs = batchSize * storedChannels(graph.nodes[graph.output].shape[0])
   const kept = (name: string, floats: number): Buffer => b.buffer(name, floats * 4, 'statistics')
   const parameters = b.buffer('parameters', of.parameters * 4, 'parameters')
   const statistics = kept('running statistics', of.statistics)
   const spec = purpose.training ? (options.training ?? standardTraining) : undefined
-  const { backwardSteps, timeSteps } = options
+  const { backwardSteps } = options
   const isChosen = spec && backwardSteps < timeSteps && timeSteps > MOST_MASKED
+  const { loss, stepOutputs } = options.training ?? standardTraining
+  const ofSteps = purpose.evaluate && !fixed && (stepOutputs || hasTargetSteps(loss))
   const named = {
     parameters,
     statistics,
@@ -213,6 +215,10 @@ export function namedBuffers(
     /** Where there are labels, which a stream has not. */
     losses: purpose.stream || fixed ? undefined : kept('losses', batchSize),
     predictions: kept('predictions', batchSize),
+    /** [B][T][outputs], where they are asked for. */
+    stepOutputs: ofSteps
+      ? b.buffer('outputs of steps', outputs * timeSteps * 4, 'recorded')
+      : undefined,
     /**
      * A u32 by which the host says whether it wants activity counted; where there is a program
      * `evaluate` with labels.

@@ -1,7 +1,7 @@
 /** What a loss and a penalty are, and which there are. */
 
-import { describe, fail } from '../base/errors.js'
-import { complete, type Made, maker } from '../base/rules.js'
+import { describe, expectFinite, fail } from '../base/errors.js'
+import { complete, type Made, maker, type Rule } from '../base/rules.js'
 import type { crossEntropy } from '../kernels/records/loss.js'
 import type { FieldsOf } from '../kernels/records/schema.js'
 import type { Loss, Penalty } from '../network/optimizer.js'
@@ -17,7 +17,15 @@ export type { Loss } from '../network/optimizer.js'
 /** What the records of all losses have. */
 export type LossFields = Omit<
   FieldsOf<typeof crossEntropy>,
-  'mseWeight' | 'instantaneous' | 'labelSmoothing' | 'outputScale'
+  | 'mseWeight'
+  | 'instantaneous'
+  | 'allSteps'
+  | 'labelSmoothing'
+  | 'outputScale'
+  | 'targetSteps'
+  | 'ignores'
+  | 'ignore'
+  | 'classWeights'
 >
 
 /** What a loss may read of the training that it is for. */
@@ -60,6 +68,8 @@ interface LossKind<L extends Loss, O extends object> extends Made<O> {
   ofValues?(loss: L): boolean
   /** Numbers of a sample's target, 0 for a label; absent: `ofValues` tells, one for each output. */
   targetFloats?(loss: L, options: Pick<PlanOptions, 'graph' | 'timeSteps'>): number
+  /** What a number of a target may be; default: all that are finite. */
+  targetRule?(loss: L, classes: number): Rule<number> | undefined
   /** @throws SpikewasmError for a network or a method that it is not defined for */
   checkPlan?(loss: L, options: PlanOptions): void
   /** The record that writes the loss, and in training its gradient. */
@@ -105,6 +115,15 @@ export const lossOfExits = (): Loss | undefined => ofExits?.()
 /** Whether a loss is of the sum over time, not of the mean. */
 export const isOfCounts = (loss: Loss): boolean => 'of' in loss && loss.of === 'counts'
 
+/** Whether a loss is of the output of each step, not of their mean. */
+export const isOfSteps = (loss: Loss): boolean => lossKind(loss.kind).ofSteps?.(loss) ?? false
+
+/** Whether a number of a target counts nowhere. */
+export const isIgnored = (loss: Loss, value: number): boolean =>
+  'ignore' in loss &&
+  loss.ignore !== undefined &&
+  Object.is(Math.fround(Number(loss.ignore)) + 0, value + 0)
+
 /** Whether a loss is of numbers that the data give for each output, not of labels. */
 export const isOfValues = (loss: Loss): boolean => lossKind(loss.kind).ofValues?.(loss) ?? false
 
@@ -117,6 +136,31 @@ export function targetFloatsOf(
   const { targetFloats } = lossKind(loss.kind)
   if (targetFloats) return targetFloats(loss, options)
   return isOfValues(loss) ? graph.nodes[graph.output].shape[0] : 0
+}
+
+/**
+ * @param name what messages call the targets
+ * @param size numbers of a sample
+ * @throws SpikewasmError for a number that the loss cannot be of
+ */
+export function expectTargets(
+  name: string,
+  loss: Loss,
+  classes: number,
+  targets: Float32Array,
+  size: number,
+): void {
+  const rule = lossKind(loss.kind).targetRule?.(loss, classes)
+  if (!rule) {
+    expectFinite(name, targets, size, targets.length / size)
+    return
+  }
+  const at = targets.findIndex((value) => !rule.fits(value))
+  if (at >= 0)
+    fail(
+      `${name} must hold ${rule.words}, got ${targets[at]} at index ${at}, in sample ` +
+        `${Math.floor(at / size)}`,
+    )
 }
 
 /** @throws SpikewasmError unless `loss` is complete */

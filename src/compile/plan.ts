@@ -189,7 +189,7 @@ function* planRuns(
     zeros: zerosOf(graph),
   })
   const byteWeights = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
-  const inputs = inputBuffers(b, options, named.losses ? targetFloats(options) : 0)
+  const inputs = inputBuffers(b, options, named.losses !== undefined)
   const contexts: Context[] = []
   const contextOf: ContextOf = (images, of, run, carried) => {
     const given = [parameters, statistics, of, run, byteWeights, carried] as const
@@ -264,8 +264,9 @@ function* forwardPrograms(
 }
 
 /** Slots: two where one is filled while the other is read; a stream has one. */
-function inputBuffers(b: ProgramBuilder, options: PlanOptions, wanted: number) {
-  const { batchSize, input, frames, timeSteps, fixed } = options
+function inputBuffers(b: ProgramBuilder, options: PlanOptions, hasLoss: boolean) {
+  const { batchSize, input, frames, timeSteps, fixed, training } = options
+  const wanted = hasLoss ? targetFloats(options) : 0
   const slots = Array.from({ length: fixed ? 1 : purposeOf(options).slots }, (_, i) => i)
   const each = (name: string, floats: number): readonly Buffer[] =>
     slots.map((i) => b.buffer(`${name} ${i}`, batchSize * floats * 4, 'input'))
@@ -274,6 +275,8 @@ function inputBuffers(b: ProgramBuilder, options: PlanOptions, wanted: number) {
     labels: each('labels', 1),
     /** Wanted outputs, where the loss is of them and not of labels. */
     targets: wanted > 0 ? each('targets', wanted) : [],
+    /** Of samples, where they have some. */
+    weights: hasLoss && training?.weighted ? each('weights', 1) : [],
   }
 }
 

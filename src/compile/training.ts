@@ -21,12 +21,19 @@ export interface TrainingSpec {
   readonly accumulate: boolean
   /** Whether a moving average of the parameters is kept. */
   readonly average: boolean
+  /** Whether samples have weights in the loss. */
+  readonly weighted?: true
+  /** Whether outputs of each step can be read behind a forward pass. */
+  readonly stepOutputs?: true
   readonly loss: Loss
   /** Whether the host may run forward pass, backward pass and step one by one. */
   readonly parts?: boolean
   /** Penalties on firing rates, with the neuron layers that they are on. */
   readonly penalties: readonly (Omit<Penalty, 'layers'> & { readonly layers: readonly string[] })[]
 }
+
+/** Whether a loss is of a target for each step. */
+export const hasTargetSteps = (loss: Loss): boolean => 'targets' in loss && loss.targets === 'steps'
 
 /** A plan's, until `compile`, `fit` or `model.optimizer` asks for another. */
 export const standardTraining: TrainingSpec = {

@@ -1,5 +1,5 @@
 /** Data sets from numbers in memory. */
-import { checkArguments, checkOptions, describe, fail } from '../base/errors.js'
+import { checkArguments, checkOptions, describe, expectWeights, fail } from '../base/errors.js'
 import {
   checkInputs,
   type InputShape,
@@ -40,10 +40,18 @@ export interface ArraysOptions extends Omit<Description, 'classes' | 'shape'> {
   /** Number of classes, at most 65,536; with labels. */
   readonly classes?: number
   /**
-   * For regression: [N][outputs], what the network is to give for each sample; copied. Training
-   * with it needs `loss: mse({ targets: 'values' })`.
+   * Numbers for each sample; copied. For regression [N][outputs], what the network is to give, with
+   * `loss: mse({ targets: 'values' })`, or at each time step, [N][T][outputs], with `targets:
+   * 'steps'`. For a class at each time step [N][T], with `crossEntropy({ targets: 'steps' })` or
+   * `tet`. NaN stands for what is not known: `mse({ targets: 'values', ignore: NaN })`.
    */
   readonly targets?: Float32Array | Float64Array
+  /**
+   * N numbers ≥ 0, by which the losses and gradients of the samples are multiplied; copied. The sum
+   * over a batch is divided by its samples all the same, as in Keras (`sum_over_batch_size`), also
+   * in `evaluate`; accuracy knows no weights. Default: none have one.
+   */
+  readonly sampleWeights?: ArrayLike<number>
 }
 
 export interface Samples extends Checked {
@@ -52,6 +60,8 @@ export interface Samples extends Checked {
   readonly labels: Int32Array
   /** [N][outputs] */
   readonly targets: Float32Array | undefined
+  /** [N] */
+  readonly weights?: Float32Array
 }
 
 /**
@@ -67,7 +77,7 @@ export interface Samples extends Checked {
  */
 export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   checkArguments('fromArrays', more)
-  checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets'])
+  checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets', 'sampleWeights'])
   const { images, inputs, targets, labels, name = 'arrays' } = options
   if ((images === undefined) === (inputs === undefined))
     fail(`${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`)
@@ -89,7 +99,25 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   const count = values.length / size
   const samples = copyFinite(name, values, size)
   const wanted = targets && copyTargets(name, targets, count)
-  return ofSamples({ ...described, ...checked, samples, targets: wanted })
+  const weights = copyWeights(name, options.sampleWeights, count)
+  return ofSamples({ ...described, ...checked, samples, targets: wanted, weights })
+}
+
+function copyWeights(
+  name: string,
+  weights: ArrayLike<number> | undefined,
+  count: number,
+): Float32Array | undefined {
+  if (weights === undefined) return undefined
+  if (typeof weights?.length !== 'number' || weights.length !== count)
+    fail(
+      `${name}: sampleWeights must hold one for each of the ${count} samples, got ` +
+        describe(weights),
+    )
+  const copy = new Float32Array(bytesToShare(4 * count))
+  copy.set(weights)
+  expectWeights(`${name}: sampleWeights`, copy)
+  return copy
 }
 
 /** Numbers of several inputs. */
@@ -156,9 +184,16 @@ function expectFloats(
     fail(`${name} must be a Float32Array, got ${describe(values)}`)
 }
 
-/** A copy that threads can share, of `size` numbers for each sample. */
-function copyFinite(name: string, values: Float32Array | Float64Array, size: number): Float32Array {
-  const at = values.findIndex((value) => !Number.isFinite(Math.fround(value)))
+/** A copy that threads can share, of `size` numbers for each sample. @param orNaN may be some */
+function copyFinite(
+  name: string,
+  values: Float32Array | Float64Array,
+  size: number,
+  orNaN = false,
+): Float32Array {
+  const isKnown = (value: number): boolean =>
+    Number.isFinite(value) || (orNaN && Number.isNaN(value))
+  const at = values.findIndex((value) => !isKnown(Math.fround(value)))
   if (!(at < 0))
     fail(`${name}: ${notFinite(values[at])} at index ${at}, in sample ${Math.floor(at / size)}`)
   const copy = new Float32Array(bytesToShare(4 * values.length))
@@ -180,11 +215,11 @@ function copyTargets(
       `${name}: targets must hold as many numbers for each of the ${count} samples, got ` +
         `${targets.length} in all`,
     )
-  return copyFinite(`${name}: targets`, targets, targets.length / count)
+  return copyFinite(`${name}: targets`, targets, targets.length / count, true)
 }
 
 /** A data set of samples that are checked. */
-export function ofSamples({ samples, labels, targets, ...described }: Samples): Dataset {
+export function ofSamples({ samples, labels, targets, weights, ...described }: Samples): Dataset {
   const { name } = described
   const size = sampleFloats(described)
   const { length } = labels
@@ -198,6 +233,7 @@ export function ofSamples({ samples, labels, targets, ...described }: Samples): 
       for (let i = 0; i < size; i++) out[i] = samples[begin + i]
       return labels[index]
     },
+    ...(weights && { weightOf: (index: number) => weights[index] }),
     targets: targets && {
       size: outputs,
       read(index, out) {
@@ -206,6 +242,7 @@ export function ofSamples({ samples, labels, targets, ...described }: Samples): 
       },
     },
   }
-  const plain = { kind: 'arrays', ...described, samples, labels, targets }
+  const own = weights ? { weights } : {}
+  const plain = { kind: 'arrays', ...described, samples, labels, targets, ...own }
   return withPlain(dataset, () => plain)
 }

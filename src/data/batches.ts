@@ -147,6 +147,7 @@ export class Batches {
    *   places behind the last sample of the data set become 0
    * @param labels [B]; places behind the last sample become 0
    * @param targets [B][numbers of a sample], likewise; left out where they are not needed
+   * @param weights [B], of samples; 1 where the data have none; likewise
    * @returns the number of samples: B, or less for the last batch
    * @throws SpikewasmError when `batchIndex` is out of range, or the data set gives a label that is
    *   not an integer in 0 … classes − 1; RangeError when an array is too short
@@ -156,6 +157,7 @@ export class Batches {
     images: Float32Array,
     labels: Int32Array,
     targets?: Float32Array,
+    weights?: Float32Array,
   ): number {
     const { batchSize, sampleSize, sample, context, dataset } = this
     const [begin, count] = this.rangeOf('fill', batchIndex)
@@ -187,12 +189,14 @@ export class Batches {
         source.read(index, this.target)
         targets.set(this.target, i * source.size)
       }
+      if (weights) weights[i] = dataset.weightOf?.(index) ?? 1
     }
     if (targets && source) targets.fill(0, count * source.size)
     eachPart(this.parts ?? [[1, sampleSize]], (at, size) => {
       images.fill(0, at * batchSize + count * size, (at + size) * batchSize)
     })
     labels.fill(0, count, batchSize)
+    weights?.fill(0, count, batchSize)
     return count
   }
 

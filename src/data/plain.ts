@@ -11,6 +11,7 @@ interface Readable {
   readonly read: (...args: never[]) => number
   readonly pixels?: { readonly read: (...args: never[]) => number }
   readonly targets?: { readonly read: (...args: never[]) => void }
+  readonly weightOf?: (index: number) => number
 }
 
 /** A data set as its maker describes it: the kind says which maker. */
@@ -21,6 +22,7 @@ export interface Plain {
 interface Note {
   readonly pixels: unknown
   readonly targets: unknown
+  readonly weightOf: unknown
   readonly plain: () => Plain | undefined
   readonly changes: object | undefined
   readonly hash: (() => string) | undefined
@@ -41,8 +43,9 @@ export function withPlain<D extends Readable>(
   changes?: object,
   hash?: () => string,
 ): D {
-  const { pixels, targets } = dataset
-  notes.set(dataset.read, { pixels: pixels?.read, targets: targets?.read, plain, changes, hash })
+  const { pixels, targets, weightOf } = dataset
+  const own = { pixels: pixels?.read, targets: targets?.read, weightOf }
+  notes.set(dataset.read, { ...own, plain, changes, hash })
   return dataset
 }
 
@@ -62,7 +65,8 @@ export const isOurs = (dataset: Readable): boolean => {
   return (
     note !== undefined &&
     note.pixels === dataset.pixels?.read &&
-    note.targets === dataset.targets?.read
+    note.targets === dataset.targets?.read &&
+    note.weightOf === dataset.weightOf
   )
 }
 

@@ -35,7 +35,13 @@ const shared = (words: number): SharedArrayBuffer => new SharedArrayBuffer(4 * w
  * @param targetSize numbers that are wanted of a sample; 0 where there are labels alone
  * @param slots batches that are made ahead: one for each thread, and one that is ready
  */
-export function makeRing(batchSize: number, sampleSize: number, targetSize = 0, slots = 2) {
+export function makeRing(
+  batchSize: number,
+  sampleSize: number,
+  targetSize = 0,
+  slots = 2,
+  weighted = false,
+) {
   return {
     words: new Int32Array(shared(Word.Count + slots * SlotWord.Count)),
     /** [slot][numbers of a batch's samples] */
@@ -44,7 +50,17 @@ export function makeRing(batchSize: number, sampleSize: number, targetSize = 0, 
     labels: new Int32Array(shared(slots * batchSize)),
     /** [slot][B][numbers of a sample]; empty where targets are not needed. */
     targets: new Float32Array(shared(slots * batchSize * targetSize)),
+    /** [slot][B]; empty where samples have no weights. */
+    weights: new Float32Array(shared(weighted ? slots * batchSize : 0)),
   }
+}
+
+/** Where a batch lies: samples, labels, and where they are wanted targets and weights. */
+export interface Batch {
+  readonly images: Float32Array
+  readonly labels: Int32Array
+  readonly targets?: Float32Array
+  readonly weights?: Float32Array
 }
 
 /** What both sides have. */
@@ -67,15 +83,16 @@ export class Ring {
   }
 
   /** The place of a batch. */
-  slot(batch: number): { images: Float32Array; labels: Int32Array; targets?: Float32Array } {
-    const { images, labels, targets } = this.memory
+  slot(batch: number): Batch {
+    const { images, labels, targets, weights } = this.memory
     const at = batch % this.slots
-    const [size, count] = [images.length / this.slots, labels.length / this.slots]
-    const wanted = targets.length / this.slots
+    const part = <A extends Float32Array | Int32Array>(of: A): A =>
+      of.subarray((at * of.length) / this.slots, ((at + 1) * of.length) / this.slots) as A
     return {
-      images: images.subarray(at * size, (at + 1) * size),
-      labels: labels.subarray(at * count, (at + 1) * count),
-      ...(wanted > 0 ? { targets: targets.subarray(at * wanted, (at + 1) * wanted) } : {}),
+      images: part(images),
+      labels: part(labels),
+      ...(targets.length > 0 ? { targets: part(targets) } : {}),
+      ...(weights.length > 0 ? { weights: part(weights) } : {}),
     }
   }
 

@@ -9,7 +9,7 @@ import { expectPackageFile, expectThreads, Thread } from '../engine/node/thread.
 import type { BatchesOptions } from './batches.js'
 import { type Dataset, sampleFloats } from './datasets/dataset.js'
 import type { Plain } from './plain.js'
-import { makeRing, Ring } from './ring.js'
+import { type Batch, makeRing, Ring } from './ring.js'
 import type { BatchCalls } from './thread-worker.js'
 
 const workerFile = new URL('./thread-worker.js', import.meta.url)
@@ -19,6 +19,7 @@ interface Ahead {
   readonly first: number
   readonly epochs: number
   readonly targetSize?: number
+  readonly weighted?: boolean
   readonly threads?: number
 }
 
@@ -41,6 +42,7 @@ export class BatchThreads {
    * @param plain what the threads make the data set of (`plainOf`)
    * @param first number of the first batch, counted through all epochs
    * @param epochs passes over the data, those before `first` included
+   * @param weighted whether weights of samples are wanted
    * @param targetSize numbers that are wanted of a sample; 0 where there are labels alone
    * @param threads how many; each has a batch of its own at hand
    */
@@ -48,12 +50,13 @@ export class BatchThreads {
     dataset: Dataset,
     plain: Plain,
     options: BatchesOptions,
-    { first, epochs, targetSize, threads = 1 }: Ahead,
+    { first, epochs, targetSize, threads = 1, weighted }: Ahead,
   ) {
     const { name, length, shape, timeSteps, classes } = dataset
     const { batchSize } = options
     expectThreads('numWorkers', threads)
-    this.ring = new Ring(makeRing(batchSize, sampleFloats(dataset), targetSize, threads + 1))
+    const [size, slots] = [sampleFloats(dataset), threads + 1]
+    this.ring = new Ring(makeRing(batchSize, size, targetSize, slots, weighted))
     this.ring.goOn(first)
     this.running = threads
     // As the data set is now: it may be a copy of another one under a new name.
@@ -89,12 +92,7 @@ export class BatchThreads {
    *   start or other programs hold them up, or it cannot be made
    * @throws SpikewasmError when a thread has died
    */
-  async take(
-    batch: number,
-    images: Float32Array,
-    labels: Int32Array,
-    targets?: Float32Array,
-  ): Promise<boolean> {
+  async take(batch: number, into: Batch): Promise<boolean> {
     this.ring.goOn(batch)
     let state = this.ring.want(batch)
     while (state === 'making' && !this.ended) {
@@ -116,9 +114,10 @@ export class BatchThreads {
     const isReady = state === 'ready'
     if (isReady) {
       const slot = this.ring.slot(batch)
-      images.set(slot.images)
-      labels.set(slot.labels)
-      if (targets && slot.targets) targets.set(slot.targets)
+      into.images.set(slot.images)
+      into.labels.set(slot.labels)
+      if (slot.targets) into.targets?.set(slot.targets)
+      if (slot.weights) into.weights?.set(slot.weights)
     }
     this.ring.goOn(batch + 1)
     return isReady

@@ -3,7 +3,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type { Plan } from '../compile/plan.js'
-import type { TrainingSpec } from '../compile/training.js'
+import { standardTraining, type TrainingSpec } from '../compile/training.js'
 import type { Optimizer, Sgd } from '../nn/optimizers.js'
 import type { StateEntry } from './abi.js'
 import { layoutText } from './state.js'
@@ -27,7 +27,10 @@ export function checkLearning(
   { loss, penalties, groups, frozen, accumulate }: TrainingSpec,
   clipNorm: number | undefined,
 ): asserts optimizer is Sgd {
-  const plain = loss.kind === 'crossEntropy' && loss.labelSmoothing === 0 && loss.of === 'rates'
+  const standard = new Map<string, unknown>(Object.entries(standardTraining.loss))
+  const plain = Object.entries(loss).every(
+    ([key, value]) => value === undefined || value === 'labels' || value === standard.get(key),
+  )
   const odd = [
     optimizer.kind === 'sgd' ? '' : `optimizer ${optimizer.kind}`,
     groups.length > 0 ? `groups of ${optimizer.kind}` : '',

@@ -110,8 +110,18 @@ export interface StepResult {
   readonly loss: number
   /** Penalties on firing rates, as part of `loss`; 0 without any. */
   readonly penalty: number
-  /** Samples with the largest output at their label; 0 where targets are numbers. */
+  /**
+   * Samples with the largest output at their label, or with targets by step such steps; 0 where
+   * targets are numbers.
+   */
   readonly correct: number
+  /** Of how many `correct` is: of samples, or of those steps whose target is not ignored. */
+  readonly answers: number
+  /**
+   * What the sum of the samples' losses was divided by: `count`, but where targets are ignored or
+   * classes have weights.
+   */
+  readonly weight: number
   /** Samples of the batch. */
   readonly count: number
   /** With `clipNorm`: norm of the gradients of all parameters, before they were clipped. */
@@ -124,8 +134,10 @@ export interface Slot {
   readonly images: Float32Array
   /** [B] */
   readonly labels: Int32Array
-  /** Wanted outputs [B · outputs], where the loss is of them: `mse({ targets: 'values' })`. */
+  /** Numbers of the targets [B · targetFloats], where the loss is of them. */
   readonly targets?: Float32Array
+  /** Weights of the samples [B], where they have some. */
+  readonly weights?: Float32Array
 }
 
 /** Options of `compile` that stay for all plans, complete. */
@@ -164,6 +176,11 @@ export interface StepOptions {
    * PyTorch's clip_grad_norm_; > 0. Default: none are.
    */
   clipNorm?: number
+  /**
+   * A weight ≥ 0 for each of the B samples, by which its loss and gradient are multiplied. The sum
+   * is divided by B all the same, as in Keras (`sum_over_batch_size`). Default: none have one.
+   */
+  sampleWeights?: ArrayLike<number>
   /** Ends the waiting for a loss of one's own; `trainStep` then rejects with the reason. */
   signal?: host.AbortSignal
 }

@@ -350,6 +350,8 @@ export class Session implements Arena {
     return {
       loss: view.getFloat32(Control.Loss, true) + penalty,
       correct: view.getInt32(Control.Correct, true),
+      answers: view.getInt32(Control.Answers, true),
+      weight: view.getFloat64(Control.Weight, true),
       penalty,
       ...(program === 'train' ? normOf(this) : {}),
       count: valid,

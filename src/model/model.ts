@@ -145,7 +145,8 @@ export class Model {
    * One training step: forward, backward and, unless `update` is false, `model.optimizer`.
    * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size. Of
    *   named inputs an array of each, or all of a sample one behind the other
-   * @param y B labels, 0 … classes − 1; with `mse({ targets: 'values' })` Float32Array [B, outputs]
+   * @param y B labels, 0 … classes − 1; with `mse({ targets: 'values' })` Float32Array [B,
+   *   outputs]; with `targets: 'steps'` Float32Array [B, T] of classes, or of mse [B, T, outputs]
    * @returns the loss and the number of right answers, before the parameters' step
    * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
    *   not finite; Error when a worker fails

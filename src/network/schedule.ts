@@ -1,21 +1,23 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
 import { checkArguments, checkInteger, describe, fail, SpikewasmError } from '../base/errors.js'
+import { own } from '../base/objects.js'
 import * as is from '../base/rules.js'
 import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 
 // Figures of an epoch by which a training is judged.
 
-/** What an epoch is judged by. */
+/** What an epoch is judged by: `metrics.NAME` is one of the metrics that `fit` was given. */
 export type Monitor =
   | 'testAccuracy'
   | 'testLoss'
   | 'testMeanAbsoluteError'
   | 'trainAccuracy'
   | 'trainLoss'
+  | `metrics.${string}`
 
-/** What can be judged by. */
-export const monitors: readonly Monitor[] = [
+/** What can be judged by, beside metrics. */
+export const monitors: readonly Exclude<Monitor, `metrics.${string}`>[] = [
   'testAccuracy',
   'testLoss',
   'testMeanAbsoluteError',
@@ -43,33 +45,59 @@ export interface EpochFigures {
   readonly testAccuracy?: number
   /** Mean of |output − target| on the validation data; present where the loss is of targets. */
   readonly testMeanAbsoluteError?: number
+  /** What the metrics of `fit` say of the validation data, by name; absent without them. */
+  readonly metrics?: Readonly<Record<string, number>>
   /** Learning rate of the epoch's last step: the optimizer's times the schedule's factor. */
   readonly learningRate: number
 }
 
-/** Whether small is good: losses and errors are better when they are lower. */
+/** Whether small is good: losses and errors are better when they are lower, by their names. */
 export const modeOf = (monitor: Monitor): 'min' | 'max' =>
-  monitor.endsWith('Accuracy') ? 'max' : 'min'
+  /(loss|error)$/i.test(monitor) ? 'min' : 'max'
+
+const prefix = 'metrics.'
+
+/** What a monitor may be. */
+export const monitorRule = <P extends Monitor | undefined>(preset?: P): Rule<Monitor> =>
+  is.such<Monitor>(
+    `one of ${monitors.join(', ')}, or metrics.NAME of a metric of fit`,
+    (value) => monitors.some((name) => name === value) || `${value}`.startsWith(prefix),
+    preset,
+  )
+
+/** A figure of a record; undefined where it has none. */
+export const figureOf = (record: Partial<EpochFigures>, monitor: Monitor): number | undefined => {
+  const known = monitors.find((name) => name === monitor)
+  return known ? record[known] : own(record.metrics ?? {}, monitor.slice(prefix.length))
+}
 
 /**
  * The figures that the epochs of a training have.
  *
  * @param values whether the loss is of targets, not of labels
  * @param validated whether epochs are validated
+ * @param metrics of `fit`, by name
  */
-export const figuresOf = (values: boolean, validated: boolean): readonly Monitor[] =>
-  monitors.filter((monitor) => {
+export const figuresOf = (
+  values: boolean,
+  validated: boolean,
+  metrics: object = {},
+): readonly Monitor[] => [
+  ...monitors.filter((monitor) => {
     const isOfKind = monitor.endsWith('Loss') || monitor.endsWith('Error') === values
     return isOfKind && (validated || monitor.startsWith('train'))
-  })
+  }),
+  ...Object.keys(metrics).map((name): Monitor => `metrics.${name}`),
+]
 
 /** @throws SpikewasmError unless a figure is one of those that epochs have */
 export function expectFigure(name: string, monitor: Monitor, figures: readonly Monitor[]): void {
   if (figures.includes(monitor)) return
   const found = figures.map((figure) => `'${figure}'`).join(' or ')
   const hasLabels = figures.includes('trainAccuracy')
-  const why =
-    monitor.endsWith('Accuracy') && !hasLabels
+  const why = monitor.startsWith(prefix)
+    ? 'which fit.metrics has not; give it, or use '
+    : monitor.endsWith('Accuracy') && !hasLabels
       ? 'which needs labels, and the loss is of targets; use '
       : monitor.endsWith('Error') && hasLabels
         ? 'which needs a loss of targets, and this one is of labels; use '
@@ -84,9 +112,10 @@ export function expectFigure(name: string, monitor: Monitor, figures: readonly M
  * @throws SpikewasmError where the record has none
  */
 export function monitored(name: string, monitor: Monitor, record: Partial<EpochFigures>): number {
+  const value = figureOf(record, monitor)
   const found = monitors.filter((figure) => typeof record[figure] === 'number')
-  expectFigure(name, monitor, found)
-  return record[monitor] as number
+  if (value === undefined) expectFigure(name, monitor, found)
+  return value as number
 }
 
 /** Where a training stands when a schedule is asked. */
@@ -373,7 +402,7 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker(
   1,
   (options = {}) => {
     const rules: Rules<Required<PlateauOptions>> = {
-      monitor: is.oneOf(monitors, 'testLoss'),
+      monitor: monitorRule('testLoss'),
       factor: is.such(
         'in 0…1 (both excluded), since the learning rate is multiplied with it',
         is.range('0…1 (both excluded)').fits,

@@ -274,14 +274,14 @@ export function behind({ buffer, sizes, order }: OpTensor, name: string, count: 
 }
 
 /** Classes i32 [B], each below `classes`: a kernel finds a logit by it. */
-export interface ClassTensor extends OpTensor<Int32Array> {
+export interface ClassTensor<A extends Values = Values> extends OpTensor<A> {
   /** Checks what the plan's memory holds. */
   checkOwn(views: Views): void
 }
 
 export const classes =
   (batch: number, count: number): Make<Int32Array> =>
-  (o, naming): ClassTensor => {
+  (o, naming): ClassTensor<Int32Array> => {
     const check = (values: Values): void => {
       let at = 0
       while (at < batch && values[at] >= 0 && values[at] < count) at++
@@ -293,6 +293,25 @@ export const classes =
     }
     const tensor = integers([batch])(o, naming)
     return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'int32', batch)) }
+  }
+
+/** A class for each step, float32 of that shape, or what is ignored. */
+export const classSteps =
+  (shape: readonly number[], count: number, ignore: number | undefined): Make<Float32Array> =>
+  (o, naming): ClassTensor<Float32Array> => {
+    const isWrong = (x: number): boolean =>
+      x !== ignore && !(Number.isInteger(x) && x >= 0 && x < count)
+    const check = (values: Values): void => {
+      const at = (values as Float32Array).findIndex(isWrong)
+      if (at >= 0)
+        fail(
+          `${o.op}: ${naming.name} must hold classes from 0 to ${count - 1}` +
+            `${ignore === undefined ? '' : ` or ${ignore}`}, got ${values[at]} at index ${at}`,
+        )
+    }
+    const tensor = numbers(shape)(o, naming)
+    const floats = shape.reduce((a, b) => a * b, 1)
+    return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'float32', floats)) }
   }
 
 /** A word of the control block. */

@@ -1,18 +1,21 @@
 /** Evaluation over a data set. */
 
-import { checkInteger, checkSignal, describe, expectFinite, fail } from '../base/errors.js'
+import { checkInteger, checkSignal, describe, expectWeights, fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { by, complete, optional, type Rules, truth } from '../base/rules.js'
 import {
+  expectTargets,
+  isIgnored,
   isOfCounts,
   isOfValues,
   type Loss,
   lossKind,
   targetFloatsOf,
 } from '../compile/loss-kind.js'
+import { hasTargetSteps } from '../compile/training.js'
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
-import { output, predictions, programOf } from '../engine/memory/arena.js'
+import { output, programOf } from '../engine/memory/arena.js'
 import { evaluateBatch, hostLossOf, withSignal } from '../engine/run/host-loss.js'
 import { expectFiniteOutput } from '../engine/run/non-finite.js'
 import { expectFiniteSlot, repeatSamples } from '../engine/run/run-words.js'
@@ -22,8 +25,10 @@ import { breathe } from '../engine/threads/breathe.js'
 import { inTurn } from '../engine/threads/calls.js'
 import { runsHere } from '../engine/threads/processors.js'
 import { checkInputShape, imageShape, showShapes } from '../network/value.js'
+import { checkMetrics, type Metrics, startMetrics } from './metrics.js'
 import { OperationCounts, type Operations } from './operations.js'
 import { extras } from './registered.js'
+import { type Rows, rowsOf } from './rows.js'
 import { SampleSpikes } from './sample-spikes.js'
 
 // Measures of a network's answers, gathered batch by batch.
@@ -64,13 +69,14 @@ export function makeTally(classes: number, k: number | undefined) {
   let [samples, within] = [0, 0]
   return {
     /**
-     * @param labels as many as samples count
+     * @param labels as many as samples count; those below 0 are passed over
      * @param answers their classes
      * @param logits [samples][classes]
      */
     add(labels: ArrayLike<number>, answers: ArrayLike<number>, logits: Float32Array): void {
       for (let i = 0; i < labels.length; i++) {
         const [label, answer] = [labels[i], answers[i]]
+        if (label < 0) continue
         samples++
         labelled[label]++
         answered[answer]++
@@ -80,7 +86,7 @@ export function makeTally(classes: number, k: number | undefined) {
       }
     },
     result: (): Answers => ({
-      ...(matrix ? { confusion: rowsOf(matrix, classes) } : {}),
+      ...(matrix ? { confusion: matrixOf(matrix, classes) } : {}),
       perClass: Array.from({ length: classes }, (_, c) => {
         const precision = ratio(right[c], answered[c])
         const recall = ratio(right[c], labelled[c])
@@ -94,7 +100,7 @@ export function makeTally(classes: number, k: number | undefined) {
 
 const ratio = (part: number, all: number): number => (all === 0 ? 0 : part / all)
 
-const rowsOf = (matrix: Uint32Array, classes: number): number[][] =>
+const matrixOf = (matrix: Uint32Array, classes: number): number[][] =>
   Array.from({ length: classes }, (_, label) => [
     ...matrix.subarray(label * classes, (label + 1) * classes),
   ])
@@ -110,15 +116,22 @@ function rankOf(logits: Float32Array, at: number, classes: number, label: number
   return rank
 }
 
-/** Σ |output · scale − target| over samples and outputs. */
-export function absoluteErrors(
-  outputs: Float32Array,
-  targets: Float32Array,
-  scale: number,
-): number {
-  let sum = 0
-  for (let i = 0; i < targets.length; i++) sum += Math.abs(outputs[i] * scale - targets[i])
-  return sum
+/** Mean of |output − target| over all that is not ignored; outputs are sums for a loss of those. */
+export function absoluteErrors(loss: Loss, timeSteps: number) {
+  const scale = isOfCounts(loss) ? timeSteps : 1
+  let [sum, count] = [0, 0]
+  return {
+    add({ outputs, targets = new Float32Array() }: Pick<Rows, 'outputs' | 'targets'>): void {
+      let batch = 0
+      for (let i = 0; i < targets.length; i++) {
+        if (isIgnored(loss, targets[i])) continue
+        batch += Math.abs(outputs[i] * scale - targets[i])
+        count++
+      }
+      sum += batch
+    },
+    result: (): number => ratio(sum, count),
+  }
 }
 
 // The option that says which threads read ahead; they themselves are in `read-ahead.ts`.
@@ -143,6 +156,8 @@ export interface Evaluation extends Partial<Answers> {
   readonly accuracy?: number
   /** Mean over samples and outputs of |output − target|; present where the loss is of targets. */
   readonly meanAbsoluteError?: number
+  /** What the option `metrics` asked for, by name. */
+  readonly metrics?: Readonly<Record<string, number>>
   /** Spikes per neuron and time step, 0…1, by layer name, mean over the samples. */
   readonly firingRates: Record<string, number>
   /** Operations of a sample by NeuroBench's definitions; absent with `operations: false`. */
@@ -164,6 +179,8 @@ export interface EvaluateOptions {
    * which stay as they are. Default false.
    */
   averages?: boolean
+  /** Measures of your own, of all answers; see `Metric`. */
+  metrics?: Metrics
   /** Whether operations are counted; default true. It takes a tenth of the time. */
   operations?: boolean
   /**
@@ -173,9 +190,11 @@ export interface EvaluateOptions {
   numWorkers?: number
 }
 
-/** What messages call a loss. */
-const nameOf = (loss: Loss): string =>
-  isOfValues(loss) ? `${loss.kind}({ targets: 'values' })` : loss.kind
+/** As messages say it. */
+const nameOf = (loss: Loss): string => {
+  const targets = 'targets' in loss ? loss.targets : undefined
+  return `${loss.kind}(${typeof targets === 'string' ? `{ targets: '${targets}' }` : ''})`
+}
 
 /** Whether answers are judged as right or wrong. */
 export const hasAccuracy = ({ loss, judges }: Session): boolean => !isOfValues(loss) && judges
@@ -226,10 +245,10 @@ export function checkDataset(session: Session, data: Dataset, loss = session.los
       )
     if (targets.size !== size || typeof targets.read !== 'function')
       fail(
-        `the data ${data.name} has ${describe(targets.size)} targets a sample, ` +
-          (isHost
-            ? `${nameOf(loss)} takes ${size}`
-            : `the model's last layer gives ${size} outputs`),
+        `the data ${data.name} has ${describe(targets.size)} targets a sample, the ` +
+          (isHost || hasTargetSteps(loss)
+            ? `loss ${nameOf(loss)} needs ${size} with ${session.timeSteps} time steps`
+            : `model's last layer gives ${session.classes} outputs`),
       )
     return
   }
@@ -257,16 +276,30 @@ export async function fillBatch(
 ): Promise<number> {
   const preparing = session.lock.ask(() => batches.prepare(batch))
   if (preparing) await preparing
-  const { images, labels, targets } = session.slot(slot)
-  const count = batches.fill(batch, images, labels, targets)
+  const { images, labels, targets, weights } = session.slot(slot)
+  const count = batches.fill(batch, images, labels, targets, weights)
   const { batchSize, parts } = session
   const what = `the data ${batches.dataset.name}, batch ${batch + 1},`
   expectFiniteSlot(what, images, batchSize, count, parts)
-  const outputs = (targets?.length ?? 0) / labels.length
-  const where = `the data ${batches.dataset.name}, targets of batch ${batch + 1},`
-  if (targets) expectFinite(where, targets, outputs, count)
+  expectBatchTargets(session, slot, count, `the data ${batches.dataset.name}`, batch)
   repeatSamples(images, batchSize, count, parts)
   return count
+}
+
+/** @throws SpikewasmError for targets in a slot that the session's loss cannot be of */
+export function expectBatchTargets(
+  session: Session,
+  slot: 0 | 1,
+  count: number,
+  data: string,
+  batch: number,
+): void {
+  const { targets, weights } = session.slot(slot)
+  const { targetFloats: size, classes } = session
+  const name = (of: string): string => `${data}, ${of} of batch ${batch + 1},`
+  if (weights) expectWeights(name('weights'), weights.subarray(0, count))
+  if (!targets) return
+  expectTargets(name('targets'), session.loss, classes, targets.subarray(0, count * size), size)
 }
 
 /** `Model.evaluate`. */
@@ -280,6 +313,7 @@ export async function evaluateInTurn(
     signal: optional(by(checkSignal)),
     topK: optional(by(() => {})),
     averages: optional(truth()),
+    metrics: optional(by(checkMetrics)),
     operations: optional(truth()),
     numWorkers: optional(by(checkNumWorkers)),
   }
@@ -296,6 +330,7 @@ export async function evaluate(
   const { operations: counting = true } = options
   checkDataset(session, data)
   const { topK } = options
+  if (data.weightOf) await session.replan(undefined, { weighted: true })
   if (topK !== undefined && (isOfValues(session.loss) || hostLossOf(session)))
     fail('evaluate.topK must be left out where the loss is of targets: there are no classes')
   if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
@@ -325,10 +360,11 @@ async function measure(
   const { batchSize } = batches
   const threads = await extras().readAhead?.(session, batches.dataset, { batchSize }, task)
   const fill = async (batch: number, slot: 0 | 1): Promise<number> => {
-    const { images, labels, targets } = session.slot(slot)
-    if (!(await threads?.take(batch, images, labels, targets)))
-      return fillBatch(session, batches, batch, slot)
+    const into = session.slot(slot)
+    const { images, labels } = into
+    if (!(await threads?.take(batch, into))) return fillBatch(session, batches, batch, slot)
     const count = Math.min(labels.length, data.length - batch * labels.length)
+    expectBatchTargets(session, slot, count, `the data ${data.name}`, batch)
     repeatSamples(images, labels.length, count, session.parts)
     return count
   }
@@ -345,13 +381,14 @@ async function pass(
   session: Session,
   { dataset: data, length }: Batches,
   fill: (batch: number, slot: 0 | 1) => Promise<number>,
-  { topK, signal }: EvaluateOptions,
+  { topK, signal, metrics }: EvaluateOptions,
   counts: OperationCounts | undefined,
 ): Promise<Evaluation> {
-  const isOfLabels = !isOfValues(session.loss) && !hostLossOf(session)
-  const tally = isOfLabels ? makeTally(session.classes, topK) : undefined
-  let errors = 0
-  let [loss, correct, count] = [0, 0, 0]
+  const isHost = hostLossOf(session) !== undefined
+  const tally = isHost ? undefined : makeTally(session.classes, topK)
+  const measured = startMetrics(metrics)
+  const errors = absoluteErrors(session.loss, session.timeSteps)
+  let [loss, weight, correct, answered, count] = [0, 0, 0, 0, 0]
   const spikes = new SampleSpikes(session)
   let next = await fill(0, 0)
   for (let batch = 0; batch < length; batch++) {
@@ -368,23 +405,33 @@ async function pass(
     const [result, filled] = await fillAhead(session, length, batch + 1, running, filling)
     next = filled
     await counts?.add(result.count)
-    loss += result.loss * result.count
+    loss += result.loss * result.weight
+    weight += result.weight
     const logits = output(session, session.timeSteps, result.count)
     const first = count
     expectFiniteOutput(session, logits, (row) => `sample ${first + row} of ${data.name}`)
     correct += result.correct
-    tally?.add(labels, predictions(session), logits)
-    // What outputs are multiplied by before they are compared with targets.
-    const scale = isOfCounts(session.loss) ? session.timeSteps : 1
-    if (targets && isOfValues(session.loss)) errors += absoluteErrors(logits, targets, scale)
+    answered += result.answers
+    const rows = rowsOf(session, labels, targets)
+    if (rows.labels) tally?.add(rows.labels, rows.predictions, rows.outputs)
+    else if (!isHost) errors.add(rows)
+    measured.add(rows, result.count)
     count += result.count
   }
-  const { judges, loss: of } = session
-  const answers = isOfValues(of)
-    ? { meanAbsoluteError: errors / (count * session.classes) }
-    : { ...(judges ? { accuracy: correct / count } : {}), ...tally?.result() }
+  const accuracy = session.judges ? { accuracy: ratio(correct, answered) } : {}
+  const answers = isOfValues(session.loss)
+    ? { meanAbsoluteError: errors.result() }
+    : { ...accuracy, ...tally?.result() }
+  const own = measured.result()
   const operations = counts && { operations: await counts.result() }
-  return { loss: loss / count, ...answers, firingRates: spikes.rates(), ...operations, count }
+  return {
+    loss: ratio(loss, weight),
+    ...answers,
+    ...own,
+    firingRates: spikes.rates(),
+    ...operations,
+    count,
+  }
 }
 
 /**

@@ -32,6 +32,7 @@ export function fingerprint(data: Dataset): string {
     hash.add(sampleBits)
     data.targets?.read(index, wanted)
     hash.add(wantedBits)
+    if (data.weightOf) hash.add(new Uint32Array(Float32Array.of(data.weightOf(index)).buffer))
   }
   fingerprints.set(data, hash.text)
   return hash.text

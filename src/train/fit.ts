@@ -165,20 +165,24 @@ export function checkedFit(session: Session, all: Dataset, options: FitOptions, 
   checkDataset(session, all, loss)
   const { data, validation } = splitOf(all, options)
   const { optimizer = session.optimizer } = options
+  if (options.metrics && !validation)
+    fail('fit.metrics are of validation data; give fit.validation, or fit.validationSplit')
   if (validation) checkDataset(session, validation, loss)
   const { monitor } = options.schedule ?? {}
   if (monitor !== undefined) {
-    const figures = figuresOf(isOfValues(loss), validation !== undefined)
+    const figures = figuresOf(isOfValues(loss), validation !== undefined, options.metrics)
     expectFigure('the monitor of fit.schedule', monitor, figures)
   }
   if (data.length === 0) fail(`the data ${data.name} must have a sample at least, got none`)
-  return { data, asked: { ...options, optimizer, loss, penalties, validation, rounds } }
+  const weighted = (data.weightOf ?? validation?.weightOf) !== undefined
+  return { data, asked: { ...options, optimizer, loss, penalties, validation, rounds, weighted } }
 }
 
 /** Plans the model for a training. Whoever calls it holds the lock. */
 export function planFit(session: Session, asked: Asked): Promise<void> {
   const spec = trainingSpec('fit', session.graph, asked)
-  return session.replan(methodOf(session, asked), spec)
+  const weighted = asked.weighted ? ({ weighted: true } as const) : {}
+  return session.replan(methodOf(session, asked), { ...spec, ...weighted })
 }
 
 /** Amid an epoch nobody can go on with other data: it begins anew. */

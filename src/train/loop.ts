@@ -19,7 +19,14 @@ import { warn } from '../engine/platform.js'
 import { withSignal } from '../engine/run/host-loss.js'
 import { nonFinite } from '../engine/run/non-finite.js'
 import { runStep } from '../engine/run/parts.js'
-import { addSums, type EpochSums, noSums, type Progress } from '../engine/run/progress.js'
+import {
+  accuracyOf,
+  addSums,
+  type EpochSums,
+  noSums,
+  type Progress,
+  rightOf,
+} from '../engine/run/progress.js'
 import { withAverages } from '../engine/run/update.js'
 import type { Session } from '../engine/session.js'
 import { breathe } from '../engine/threads/breathe.js'
@@ -182,7 +189,7 @@ export class Loop implements Training {
     const { epoch, step } = this.progress
     const { resumed, options } = this.parts
     const validated = (options.validation ?? options.validationSplit) !== undefined
-    const figures = figuresOf(isOfValues(session.loss), validated)
+    const figures = figuresOf(isOfValues(session.loss), validated, options.metrics)
     const start = { epoch, step, epochs, steps: feed.length, resumed, validated, figures }
     let history: History
     try {
@@ -254,7 +261,7 @@ export class Loop implements Training {
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       trainLoss: meanLoss(sums, feed),
-      ...(hasAccuracy(session) ? { trainAccuracy: sums.correct / sums.seen } : {}),
+      ...(hasAccuracy(session) ? { trainAccuracy: accuracyOf(sums) } : {}),
       learningRate: this.rates.at(progress.epoch, Math.max(0, progress.step - 1)).learningRate,
       stepMs: times.steps.length > 0 ? median(times.steps) : 0,
       dataWaitMs: times.dataWaitMs,
@@ -352,13 +359,13 @@ export class Loop implements Training {
     return { ...result, ...(await session.runApart('update', learningRate, factor)) }
   }
 
-  private add({ loss, correct, count }: StepResult): void {
+  private add({ loss, count, ...result }: StepResult): void {
     const { session, feed } = this.parts
     const { sums } = this.progress
     // The share of a full batch: each sample counts as much.
     const share = loss * (count / feed.full)
     const rates = firingRates(session, session.lastRun)
-    addSums(sums, { steps: 1, loss: share, correct, seen: count, rates })
+    addSums(sums, { steps: 1, loss: share, ...rightOf(result, count), seen: count, rates })
     this.progress.step++
   }
 
@@ -373,7 +380,7 @@ export class Loop implements Training {
       steps: feed.length,
       loss,
       meanLoss: meanLoss(sums, feed),
-      ...(hasAccuracy(session) ? { meanAccuracy: sums.correct / sums.seen } : {}),
+      ...(hasAccuracy(session) ? { meanAccuracy: accuracyOf(sums) } : {}),
       learningRate: rate.learningRate,
       milliseconds,
       ...(gradientNorm === undefined ? {} : { gradientNorm }),
@@ -440,11 +447,10 @@ async function unlessAborted<T>(
 async function validate(
   session: Session,
   data: Dataset,
-  { signal, numWorkers }: FitOptions,
+  { signal, numWorkers, metrics }: FitOptions,
 ): Promise<Partial<EpochRecord> | undefined> {
-  const measuring = withAverages(session, () =>
-    evaluate(session, data, { signal, numWorkers, operations: false }),
-  )
+  const asked = { signal, numWorkers, metrics, operations: false }
+  const measuring = withAverages(session, () => evaluate(session, data, asked))
   const found = await unlessAborted(signal, measuring)
   if (!found) return undefined
   const { loss, accuracy, meanAbsoluteError } = found
@@ -452,5 +458,6 @@ async function validate(
     testLoss: loss,
     ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
     ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
+    ...(found.metrics && { metrics: found.metrics }),
   }
 }

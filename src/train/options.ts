@@ -24,6 +24,7 @@ import { checkNames, checkSchedule, type Names, type Schedule } from '../network
 import type { Loss, RatePenalty } from '../nn/loss/kinds.js'
 import { type Callback, checkCallbacks } from './callback.js'
 import { checkNumWorkers } from './evaluate.js'
+import { checkMetrics, type Metrics } from './metrics.js'
 import type { EpochRecord, StepInfo } from './records.js'
 
 /**
@@ -103,6 +104,11 @@ export interface FitOptions extends MethodOptions {
    * augmented. Not with `validation`.
    */
   validationSplit?: number
+  /**
+   * Measures of your own of the validation data, behind each epoch; see `Metric`. Records have them
+   * as `metrics`, `monitor: 'metrics.NAME'` judges epochs by one.
+   */
+  metrics?: Metrics
   /** Called while the model trains, in this order, behind `onStep` and `onEpoch`. */
   callbacks?: readonly Callback[]
   /**
@@ -150,6 +156,7 @@ const rulesOf = (): Rules<FitOptions> => ({
   freeze: optional(by(checkNames)),
   validation: optional(by(expectDataset)),
   validationSplit: optional(range('0…1 (both excluded)')),
+  metrics: optional(by(checkMetrics)),
   callbacks: optional(by(checkCallbacks)),
   onStep: aFunction(),
   onEpoch: aFunction(),
@@ -160,7 +167,7 @@ const rulesOf = (): Rules<FitOptions> => ({
 
 /** A copy, for a training that goes on: data and callbacks are the caller's and may change. */
 export const ownFitOptions = (options: FitOptions): FitOptions =>
-  copyOf(options, ['validation', 'callbacks'])
+  copyOf(options, ['validation', 'callbacks', 'metrics'])
 
 /** @throws SpikewasmError for options that are unknown, out of range, or exclude one another */
 export function checkFitOptions(options: FitOptions): void {

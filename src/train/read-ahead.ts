@@ -57,6 +57,7 @@ export async function readAhead(
     first,
     epochs,
     targetSize: session.targetFloats,
+    weighted: session.plan.options.training?.weighted,
     threads,
   })
 }

@@ -1,6 +1,6 @@
 /** What a training tells of itself. */
 
-import { type EpochFigures, type Monitor, modeOf } from '../network/optimizer.js'
+import { type EpochFigures, figureOf, type Monitor, modeOf } from '../network/optimizer.js'
 
 /** What `onStep` is told after a training step. */
 export interface StepInfo {
@@ -97,7 +97,7 @@ export function bestSoFar(
   const isBest = (record: EpochRecord): boolean => {
     if (record.partial) return false
     const figure = monitor ?? usualOf(record)
-    const value = record[figure]
+    const value = figureOf(record, figure)
     if (value === undefined || !isBetter(value, best, modeOf(figure))) return false
     best = value
     return true

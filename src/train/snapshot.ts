@@ -44,6 +44,10 @@ const rates = v.custom<Record<string, number>>(
 /** In JSON, null stands for what is not finite. */
 const figure = v.nullable(v.number())
 
+const measured = v.custom<Record<string, number | null>>(
+  (value) => isPlain(value) && Object.values(value as object).every((x) => v.is(figure, x)),
+)
+
 const record = v.looseObject({
   epoch: count,
   trainLoss: figure,
@@ -51,6 +55,7 @@ const record = v.looseObject({
   testLoss: v.optional(figure),
   testAccuracy: v.optional(figure),
   testMeanAbsoluteError: v.optional(figure),
+  metrics: v.optional(measured),
   learningRate: figure,
   stepMs: figure,
   dataWaitMs: figure,
@@ -73,7 +78,14 @@ const schema = v.looseObject({
   progress: v.looseObject({
     epoch: count,
     step: count,
-    sums: v.looseObject({ steps: count, loss: v.number(), correct: count, seen: count, rates }),
+    sums: v.looseObject({
+      steps: count,
+      loss: v.number(),
+      correct: count,
+      answers: v.optional(count),
+      seen: count,
+      rates,
+    }),
     data: v.optional(v.string()),
   }),
   optimizer: v.optional(v.custom(isStepState)),
@@ -97,7 +109,8 @@ export function checkSnapshot(content: CheckpointContent, name: string): Snapsho
     )
   const snapshot = content as Snapshot
   for (const record of snapshot.about.records as unknown as Record<string, unknown>[])
-    for (const key of Object.keys(record)) if (record[key] === null) record[key] = Number.NaN
+    for (const of of [record, (record.metrics ?? {}) as typeof record])
+      for (const key of Object.keys(of)) if (of[key] === null) of[key] = Number.NaN
   return snapshot
 }
 

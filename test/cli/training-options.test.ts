@@ -87,6 +87,7 @@ const fits: [string, object][] = [
   ['--loss-of counts', { loss: crossEntropy({ of: 'counts' }) }],
   ['--loss mse --loss-of counts', { loss: mse({ of: 'counts' }) }],
   ['--label-smoothing 0.1', { loss: crossEntropy({ labelSmoothing: 0.1 }) }],
+  ['--class-weights 1,2,0.5', { loss: crossEntropy({ classWeights: [1, 2, 0.5] }) }],
   ['--rate-penalty 2', { loss: crossEntropy(), penalties: [ratePenalty({ weight: 2 })] }],
   [
     '--rate-penalty 2 --rate-target 0.1',

@@ -101,7 +101,7 @@ for (const count of [1, 3])
     const numbers: number[] = []
     // The thread needs a while to start, and may be held up: what it has not begun is not taken.
     for (let number = 0; numbers.length < 40; number += number % 5 === 4 ? 3 : 1) {
-      if (!(await soon(thread.take(number, images, labels)))) {
+      if (!(await soon(thread.take(number, { images, labels })))) {
         await new Promise((resolve) => setTimeout(resolve, 5))
         continue
       }

@@ -188,6 +188,127 @@ test('losses of the time mean and of each step, with padding, by their definitio
   assert.is(seen.size, 19)
 })
 
+/** A target of the reference: a class, or numbers; those that are ignored are left out. */
+type Wanted = { readonly label?: number; readonly values?: readonly (number | undefined)[] }
+
+/** Options that PyTorch's losses and Keras's samples have. */
+interface Weighed extends Omit<Rule, 'targets'> {
+  readonly targets?: 'labels' | 'values' | 'steps'
+  readonly ignore?: number
+  readonly classWeights?: readonly number[]
+}
+
+/** Numerator and divisor of one row's loss, as torch.nn.functional.cross_entropy has them. */
+function weighedLoss(
+  name: keyof typeof losses,
+  z: readonly number[],
+  { label, values }: Wanted,
+  { labelSmoothing: e = 0, classWeights, mseWeight = 0, lambda = 0, mean = 0 }: Weighed,
+): readonly [number, number] {
+  const C = z.length
+  if (values) {
+    const known = values.flatMap((v, c) => (v === undefined ? [] : [(z[c] - v) ** 2]))
+    return [known.reduce((a, v) => a + v, 0) / C, known.length / C]
+  }
+  if (label === undefined) return [0, 0]
+  const weightOf = (c: number): number => classWeights?.[c] ?? 1
+  const nll = z.map((_, c) => entropyOf(z, c, 0))
+  const smooth = nll.reduce((a, v, c) => a + weightOf(c) * v, 0)
+  const entropy = (1 - e) * weightOf(label) * nll[label] + (e / C) * smooth
+  const m = name === 'tet' ? lambda : mseWeight
+  const far = squares(z, (c) => (name === 'tet' ? mean : Number(c === label)))
+  return [(1 - m) * entropy + m * weightOf(label) * far, weightOf(label)]
+}
+
+test('targets by step, ignored ones, weights of classes and samples, by PyTorch and Keras', () => {
+  const seen = new Set<string>()
+  forShapes(500, (r) => {
+    const { T, steps, B, C, x, mean, options: shape } = randomLogits(r)
+    const name = r.pick(['crossEntropy', 'tet', 'mse'] as const)
+    const targets =
+      name === 'mse' ? r.pick(['values', 'steps'] as const) : r.pick(['labels', 'steps'] as const)
+    const bySteps = targets === 'steps'
+    const ignores = targets !== 'labels' && r.chance(0.6)
+    const ignore = name === 'mse' ? r.pick([Number.NaN, -1000]) : r.pick([-1, 0, 7])
+    const weights = Array.from({ length: C }, (_, c) => (c === 0 ? 0.5 : r.pick([0, 0.25, 1, 3])))
+    const rule: Weighed = {
+      targets,
+      ...(ignores && { ignore }),
+      ...(name !== 'mse' && r.chance(0.5) && { classWeights: weights }),
+      ...(name !== 'mse' && { labelSmoothing: r.pick([0, 0.1, 0.5]) }),
+      ...(name === 'crossEntropy' && { mseWeight: r.pick([0, 0.05]) }),
+      ...(name === 'tet' && { lambda: 0.3, mean: 0.5 }),
+    }
+    const weighted = r.chance(0.5)
+    const samples = Float32Array.from({ length: B }, () => (weighted ? r.pick([0, 0.5, 2]) : 1))
+    const over = name === 'tet' ? undefined : r.pick(['images', 'imagesAndSteps'] as const)
+    const valid = r.int(1, B)
+    // A class that cannot be is ignored now and then, as all of them are.
+    const share = r.pick([0.3, 1])
+    const numbers = Array.from(
+      { length: B * (bySteps ? steps : 1) * (name === 'mse' ? C : 1) },
+      () =>
+        ignores && r.chance(share)
+          ? ignore
+          : name === 'mse'
+            ? Math.fround(r.floats(1)[0])
+            : r.int(0, C - 1),
+    )
+    const isIgnored = (v: number): boolean => ignores && Object.is(v, ignore)
+    const wantedAt = (b: number, t: number): Wanted => {
+      const row = bySteps ? b * steps + t : b
+      if (name !== 'mse') return isIgnored(numbers[row]) ? {} : { label: numbers[row] }
+      const own = numbers.slice(row * C, (row + 1) * C)
+      return { values: own.map((v) => (isIgnored(v) ? undefined : v)) }
+    }
+    const each = bySteps || name === 'tet'
+    // Of all logits, as PyTorch's mean over all elements.
+    const y = [...(each ? x : mean)]
+    const [rows, moved] = [each ? steps : 1, y.map(() => 0)]
+    let [sum, divisor] = [0, 0]
+    for (let b = 0; b < valid; b++)
+      for (let t = 0; t < rows; t++) {
+        const at = (each ? b * T + Math.min(t, T - 1) : b) * C
+        const lossOf = (z: number[]) => weighedLoss(name, z, wantedAt(b, t), rule)
+        const [own, weight] = lossOf(y.slice(at, at + C))
+        sum += samples[b] * own
+        divisor += weight
+        const slopes = differences((z) => lossOf(z)[0], y.slice(at, at + C))
+        for (const [c, slope] of slopes.entries()) moved[at + c] += samples[b] * slope
+      }
+    const loss = divisor > 0 ? sum / divisor : 0
+    const factor = each
+      ? over === 'images'
+        ? steps
+        : 1
+      : over === 'imagesAndSteps'
+        ? 1 / steps
+        : 1
+    const gradient = moved.map((g) => (divisor > 0 ? (g * factor) / divisor : 0))
+    const array = name === 'mse' || bySteps ? Float32Array : Int32Array
+    const options = { ...shape, ...rule, ...(over && { over }), weighted }
+    const given = [x, array.from(numbers), ...(weighted ? [samples] : []), { valid }]
+    const found = anyOp[name].plan({ ...options, outputs: everything }).run(...given)
+    seen.add([name, targets, ignores, weighted, !!rule.classWeights].join())
+    expectNear('loss', [...found.loss, 1], [loss, 1])
+    const largest = Math.max(1 / valid / steps, ...gradient.map(Math.abs))
+    expectNear('gradient', [...found.gradient, largest], [...gradient, largest])
+    if (name !== 'mse' && bySteps) {
+      const rows = Array.from({ length: valid * steps }, (_, i) => [
+        Math.floor(i / steps),
+        i % steps,
+      ])
+      const right = rows.filter(([b, t]) => {
+        const row = x.subarray((b * T + Math.min(t, T - 1)) * C).subarray(0, C)
+        return row.indexOf(Math.max(...row)) === wantedAt(b, t).label
+      })
+      assert.is(found.correct[0], right.length)
+    }
+    return { options }
+  })
+  assert.ok(seen.size >= 30, [...seen].sort().join('\n'))
+})
+
 test('ratePenalty', () => {
   forShapes(200, (r) => {
     const spatial = r.chance(0.5) ? [r.int(1, 5), r.int(1, 5)] : []

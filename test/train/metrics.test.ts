@@ -2,7 +2,7 @@
 
 import * as assert from 'uvu/assert'
 import { mean } from '../../src/base/numbers.js'
-import { fromArrays, linear, sequential, sgd } from '../../src/index.js'
+import { fromArrays, linear, mse, sequential, sgd } from '../../src/index.js'
 import { absoluteErrors, makeTally } from '../../src/train/evaluate.js'
 import { messageOf } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
@@ -62,7 +62,11 @@ test('above 1,000 classes there is no matrix', () => {
 })
 
 test('absolute errors are of scaled outputs', () => {
-  assert.is(absoluteErrors(Float32Array.of(1, -2, 9), Float32Array.of(3, -3), 2), 2)
+  const errors = absoluteErrors(mse({ targets: 'values', of: 'counts', ignore: -7 }), 2)
+  const outputs = Float32Array.of(1, -2, 9, 4)
+  errors.add({ outputs, targets: Float32Array.of(3, -3) })
+  errors.add({ outputs, targets: Float32Array.of(-7, -7, 17) })
+  assert.is(errors.result(), 1)
 })
 
 for (const [threads, batchSize] of [

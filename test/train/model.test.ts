@@ -195,7 +195,7 @@ test('wrong options, optimizers, sizes and labels are refused by name; the model
   for (const [call, expected] of [
     [
       step({ updat: false }),
-      'trainStep.updat is not an option; known are update, lr, clipNorm, signal',
+      'trainStep.updat is not an option; known are update, lr, clipNorm, sampleWeights, signal',
     ],
     [step({ update: 0 }), 'trainStep.update must be true or false, got 0'],
     [step({ lr: Number.NaN }), 'trainStep.lr must be a finite number ≥ 0, got NaN'],
@@ -204,7 +204,8 @@ test('wrong options, optimizers, sizes and labels are refused by name; the model
     [step({ lr: '0.1' }), 'trainStep.lr must be a finite number ≥ 0, got "0.1"'],
     [
       step(0.1),
-      "trainStep's options must be an object with any of update, lr, clipNorm, signal, got 0.1",
+      "trainStep's options must be an object with any of update, lr, clipNorm, " +
+        'sampleWeights, signal, got 0.1',
     ],
     [
       optimize,

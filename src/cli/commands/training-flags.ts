@@ -81,13 +81,21 @@ function ofLosses(key: string) {
   return { usual: `${preset}`, only: ['loss', ...kinds] as const }
 }
 
-/** The flags of options of some losses alone. */
-export const lossSpecs = Object.fromEntries(
+const lossNumbers = Object.fromEntries(
   Object.entries(lossTexts).map(([key, [takes, text]]) => [
     key,
     o.number(takes, text, ofLosses(key)),
   ]),
 ) as Readonly<Record<keyof typeof lossTexts, o.Spec<number, undefined>>>
+
+/** The flags of options of some losses alone. */
+export const lossSpecs = {
+  ...lossNumbers,
+  classWeights: o.numbers('<list>', 'a weight for each class, separated by commas', {
+    ...ofLosses('classWeights'),
+    usual: 'all weigh as much',
+  }),
+}
 
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {

@@ -16,6 +16,7 @@ import {
   type End,
   type Exit,
   isOfCounts,
+  isOfSteps,
   type LossFields,
   type LossNumbers,
   lossKind,
@@ -48,10 +49,11 @@ interface Ending extends Omit<FieldsOf<typeof records.output>, 'out' | 'stepByte
 /** Output and predictions, and with labels the loss and its gradient. */
 export function emitLoss(
   b: ProgramBuilder,
-  { output: out, rows, loss, outputOver, ...of }: Ending,
+  { output: out, rows, loss, outputOver, stepOutputs, outputSteps, ...of }: Ending,
 ): void {
   const shared = { ...of, stepBytes: rows > 1 ? of.channels * 4 : 0 }
-  b.emit(records.output, 1, { ...shared, out, totalSteps: outputOver ?? of.totalSteps })
+  const totalSteps = outputOver ?? of.totalSteps
+  b.emit(records.output, 1, { ...shared, out, totalSteps, stepOutputs, outputSteps })
   if (!loss) return
   const { of: which, mseWeight, instantaneous, allSteps, ...places } = loss
   const factor = isOfCounts(which) ? of.totalSteps : 1
@@ -69,7 +71,8 @@ export function readsSteps(options: PlanOptions): boolean {
 }
 
 /** The loss that a plan is made for. */
-const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) => training.loss
+export const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) =>
+  training.loss
 
 /** Numbers of a sample's target in a plan; 0 where it is a label. */
 export const targetFloats = (options: PlanOptions): number =>
@@ -170,7 +173,7 @@ function expectVector(node: GraphNode): void {
 
 /** Whether each step's own output is differentiated: in online methods it always is. */
 const isInstantaneous = ({ context, options }: Pass): boolean =>
-  context.online || lossKind(lossOf(options).kind).ofSteps?.(lossOf(options)) === true
+  context.online || isOfSteps(lossOf(options))
 
 /** Rows of the gradient of an output. */
 export const deltaRows = ({ ofSteps, rows }: OutputProbe): number => (ofSteps ? rows : 1)
@@ -205,6 +208,8 @@ function emitOutput(pass: Pass, probe: OutputProbe, predictions: Buffer, loss?: 
     channels,
     classes,
     rows,
+    ...(!pass.training &&
+      buffers.stepOutputs && { stepOutputs: buffers.stepOutputs, outputSteps: options.timeSteps }),
     outputOver: isLong(options) ? 1 : undefined,
     loss: loss && { losses, delta, gradientScale, ...numbers, of: loss },
   })

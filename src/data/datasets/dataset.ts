@@ -46,6 +46,11 @@ export interface Dataset {
   /** Numbers that a network is to give for each sample, for regression (`mse`). */
   readonly targets?: TargetSource
   /**
+   * Weight ≥ 0 of sample `index`, by which its loss and gradient are multiplied; absent where all
+   * weigh as much.
+   */
+  weightOf?(index: number): number
+  /**
    * Writes sample `index`, normalised, into `out` and returns its label, 0 where there are no
    * labels. `out` is [C][H][W], C·H·W numbers, plane after plane as in PyTorch; of a series [C][L],
    * of frames [T][C][H][W]. So it is what `trainStep` and `predict` take. The same arguments always
@@ -122,7 +127,10 @@ export interface PixelSource {
 
 /** What a network is to give for each sample. */
 export interface TargetSource {
-  /** Numbers of a sample: as many as the network's last layer has outputs. */
+  /**
+   * Numbers of a sample: as many as the network's last layer has outputs; at each of T time steps
+   * T times as many, or for classes T.
+   */
   readonly size: number
   /** Writes the numbers of sample `index` into `out`, which has room for `size`. */
   read(index: number, out: Float32Array): void
@@ -200,7 +208,7 @@ export function slice(dataset: Dataset, first: number, limit: number): Dataset {
 
 /** Samples of a data set: as many as `length`, of which number i is that at `at(i)`. */
 export function picked(dataset: Dataset, length: number, at: (index: number) => number): Dataset {
-  const { name, pixels, targets, prepare } = dataset
+  const { name, pixels, targets, weightOf, prepare } = dataset
   const placeOf = (index: number): number => {
     checkIndex(name, index, length)
     return at(index)
@@ -212,6 +220,7 @@ export function picked(dataset: Dataset, length: number, at: (index: number) => 
     ...(prepare && {
       prepare: (indices, context) => prepare.call(dataset, indices.map(at), context),
     }),
+    ...(weightOf && { weightOf: (index: number) => weightOf.call(dataset, placeOf(index)) }),
     pixels: pixels && {
       normalization: pixels.normalization,
       read: (index, out, context) => pixels.read(placeOf(index), out, context),
@@ -232,8 +241,13 @@ export const describedBy = (data: Omit<Dataset, 'read'>) => {
 
 /** All of a data set but its samples, for one that changes them. */
 export const likeThat = (data: Dataset): Omit<Dataset, 'read' | 'pixels'> => {
-  const { targets, prepare } = data
-  return { ...describedBy(data), targets, ...(prepare && { prepare: prepare.bind(data) }) }
+  const { targets, weightOf, prepare } = data
+  return {
+    ...describedBy(data),
+    targets,
+    ...(weightOf && { weightOf: weightOf.bind(data) }),
+    ...(prepare && { prepare: prepare.bind(data) }),
+  }
 }
 
 /**

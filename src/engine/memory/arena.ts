@@ -148,6 +148,19 @@ export function output(
   return result
 }
 
+/** Outputs of each step of the last run forward, [count][T][classes]. */
+export function stepOutputs(arena: Arena, count: number): Float32Array {
+  const { named, options } = arena.plan
+  const classes = classesOf(arena)
+  const width = storedChannels(classes)
+  const rows = count * options.timeSteps
+  const all = floatsAt(arena, (named.stepOutputs as Buffer).address, rows * width)
+  const result = new Float32Array(rows * classes)
+  for (let row = 0; row < rows; row++)
+    result.set(all.subarray(row * width, row * width + classes), row * classes)
+  return result
+}
+
 /** Predicted classes of the last run. */
 export function predictions(arena: Arena): Int32Array {
   return new Int32Array(

@@ -34,7 +34,7 @@ const ASKED: readonly Area[] = [
 /** What every run leaves for the host. */
 const FOUND: readonly Area[] = [
   { address: Control.Progress, bytes: 4 },
-  { address: Control.Loss, bytes: Control.NonFinite + 4 - Control.Loss },
+  { address: Control.Loss, bytes: Control.Weight + 8 - Control.Loss },
 ]
 
 /** What a program writes that the host may read. */

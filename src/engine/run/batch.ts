@@ -1,6 +1,7 @@
 /** A batch in PyTorch’s layout: checked, and copied into a slot. */
 
-import { describe, expectFinite, fail } from '../../base/errors.js'
+import { describe, expectFinite, expectWeights, fail } from '../../base/errors.js'
+import { expectTargets } from '../../compile/loss-kind.js'
 import { showShapes, sizeOf } from '../../network/value.js'
 import type { Session } from '../session.js'
 import { expectFiniteSlot, layDown, repeatSamples, targetKind } from './run-words.js'
@@ -96,7 +97,27 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
     fail(
       `y must hold [${count}, ${targetFloats}] = ${count * targetFloats} numbers, got ${y.length}`,
     )
-  expectFinite('y', y as Float32Array, targetFloats, count)
+  expectTargets('y', session.loss, session.classes, y as Float32Array, targetFloats)
+}
+
+/**
+ * A copy.
+ *
+ * @throws SpikewasmError unless there is a weight for each sample
+ */
+export function checkWeights(
+  weights: ArrayLike<number> | undefined,
+  count: number,
+): Float32Array | undefined {
+  if (weights === undefined) return undefined
+  if (typeof weights?.length !== 'number' || weights.length !== count)
+    fail(
+      `trainStep.sampleWeights must hold one for each of the ${count} samples, got ` +
+        describe(weights),
+    )
+  const copy = Float32Array.from(weights)
+  expectWeights('trainStep.sampleWeights', copy)
+  return copy
 }
 
 /**

@@ -38,8 +38,9 @@ export async function judge(
   slot: 0 | 1,
   told: Told,
 ): Promise<LossAndGradient> {
-  const { labels, targets } = session.slot(slot)
-  const batch = { ...told, targets: (targets ?? labels).slice() } as LossBatch
+  const { labels, targets, weights } = session.slot(slot)
+  const given = { targets: (targets ?? labels).slice(), sampleWeights: weights?.slice() }
+  const batch = { ...told, ...given } as LossBatch
   const calling = session.lock.ask(() => beforeAbort(() => loss.evaluate(batch), session.signal))
   const found = await calling
   const what = labelOfLoss(loss)
@@ -105,7 +106,7 @@ export async function evaluateBatch(
   const result = await session.run('evaluate', slot, valid, undefined, undefined, outputs.take)
   const told = { ...outputs.all(), step: 0, valid }
   const { loss: value, correct = 0 } = await judge(session, loss, slot, told)
-  return { ...result, loss: value, correct }
+  return { ...result, loss: value, correct, answers: valid, weight: valid }
 }
 
 /** Outputs of a batch that comes in groups of images, and in calls of a few steps. */

@@ -70,7 +70,7 @@ export async function runStep(
     restore()
     throw error
   }
-  const result = session.found(program, valid)
+  const result = { ...session.found(program, valid), answers: valid, weight: valid }
   session.show(program, valid)
   session.steps++
   session.trained = true

@@ -3,9 +3,10 @@
 import { checkOptions, checkSignal, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
 import { copyOf } from '../../base/objects.js'
+import { checkBy, oneOf } from '../../base/rules.js'
 import type { Plan, Program, ProgramName } from '../../compile/plan.js'
 import type { Buffer } from '../../kernels/records/words.js'
-import { keepBuffers, output, predictions, programOf } from '../memory/arena.js'
+import { keepBuffers, output, predictions, programOf, stepOutputs } from '../memory/arena.js'
 import type { Session } from '../session.js'
 import { breathe } from '../threads/breathe.js'
 import { inTurn } from '../threads/calls.js'
@@ -16,14 +17,22 @@ import { wantsAverages, withAverages } from './update.js'
 
 /** What `predict` returns for n samples. */
 export interface Prediction {
-  /** Time mean of the last layer's output, [n, classes], row by row. */
+  /**
+   * Time mean of the last layer's output, [n, classes], row by row; with `of: 'steps'` its output
+   * at each step, [n, T, classes], as `spikes` has them.
+   */
   readonly logits: Float32Array
-  /** Index of the largest logit of each sample, [n]. */
+  /** Index of the largest logit of each sample, [n], or of each step, [n, T]. */
   readonly classes: Int32Array
 }
 
 /** Options of `predict`. */
 export interface PredictOptions {
+  /**
+   * 'mean', the default: outputs are means over time. 'steps': those of each time step. The first
+   * time the model is planned anew, with a place for them: n, T and classes of a batch in floats.
+   */
+  of?: 'mean' | 'steps'
   /** Ends it: while it waits for its turn, and between two batches. It rejects with the reason. */
   signal?: host.AbortSignal
   /**
@@ -44,17 +53,20 @@ export async function predict(
 ): Promise<Prediction> {
   session.checkAlive()
   programOf(session, 'evaluate')
-  checkOptions('predict', options, ['averages', 'signal'])
-  const { averages, signal } = options
+  checkOptions('predict', options, ['averages', 'of', 'signal'])
+  const { averages, of = 'mean', signal } = options
   checkSignal('predict.signal', signal)
+  checkBy('predict.of', oneOf(['mean', 'steps']), of)
   const n = countOf(session, x)
   const run = (given: Float32Array): Promise<Prediction> => {
     const averaged = wantsAverages('predict.averages', session, averages)
     // What one batch holds has been read when the first run is awaited.
-    const isRead = n <= session.batchSize && !averaged
+    const planned = of === 'steps' && session.otherPlan(undefined, { stepOutputs: true })
+    const isRead = n <= session.batchSize && !averaged && !planned
     const samples = isRead || given !== x ? given : copyOf(x)
-    const all = (): Promise<Prediction> => predictAll(session, samples, n, signal)
-    return averaged ? withAverages(session, all) : all()
+    const all = (): Promise<Prediction> => predictAll(session, samples, n, of, signal)
+    const run = () => (averaged ? withAverages(session, all) : all())
+    return planned ? session.follow(planned).then(run) : run()
   }
   return inTurn(session, [x], run, signal)
 }
@@ -76,11 +88,13 @@ async function predictAll(
   session: Session,
   x: Float32Array,
   n: number,
+  of: 'mean' | 'steps',
   signal: host.AbortSignal | undefined,
 ): Promise<Prediction> {
   const { batchSize, timeSteps, classes: outputs } = session
-  const logits = new Float32Array(n * outputs)
-  const classes = new Int32Array(n)
+  const rows = of === 'steps' ? timeSteps : 1
+  const logits = new Float32Array(n * rows * outputs)
+  const classes = new Int32Array(n * rows)
   for (let first = 0; first < n; first += batchSize) {
     if (first > 0 && runsHere(session.workersOf('evaluate'))) await breathe()
     signal?.throwIfAborted()
@@ -90,10 +104,21 @@ async function predictAll(
     await session.run(singly ? 'single' : 'evaluate', 0, count)
     const given = output(session, timeSteps, count)
     expectFiniteOutput(session, given, (row) => `sample ${first + row}`)
-    logits.set(given, first * outputs)
-    classes.set(predictions(session).subarray(0, count), first)
+    const each = of === 'steps' ? stepOutputs(session, count) : given
+    logits.set(each, first * rows * outputs)
+    const answers = of === 'steps' ? greatest(each, outputs) : predictions(session)
+    classes.set(answers.subarray(0, count * rows), first * rows)
   }
   return { logits, classes }
+}
+
+/** Index of the greatest number of each row, the first of equals. @param width of a row */
+export function greatest(rows: Float32Array, width: number): Int32Array {
+  const found = new Int32Array(rows.length / width)
+  for (let row = 0; row < found.length; row++)
+    for (let c = 1; c < width; c++)
+      if (rows[row * width + c] > rows[row * width + found[row]]) found[row] = c
+  return found
 }
 
 // What programs leave in memory for the host, and how a run leaves no trace in it.
@@ -112,6 +137,7 @@ export function readByHost({ named, programs, options }: Plan): Map<Buffer, Want
   put('later', named.parameters, named.statistics, training?.gradients)
   put('later', ...Object.values(training?.states ?? {}))
   put('prompt', named.output, named.outputSoFar, named.predictions, training?.numbers)
+  put('prompt', named.stepOutputs)
   for (const [name, program] of Object.entries(programs) as [ProgramName, Program][]) {
     const trains = name === 'train' || name === 'gradients'
     for (const { partials, recorded, counts, masks, eligibility } of program.rates) {

@@ -1,6 +1,7 @@
 /** How far the training of a model has come. */
 
 import { addTo } from '../../base/objects.js'
+import type { StepResult } from '../compile-options.js'
 
 /** What an epoch has added up so far. */
 export interface EpochSums {
@@ -8,6 +9,8 @@ export interface EpochSums {
   steps: number
   loss: number
   correct: number
+  /** Of how many; absent: of those that were seen. */
+  answers?: number
   seen: number
   /** Firing rates by layer name. */
   rates: Record<string, number>
@@ -27,10 +30,24 @@ export interface Progress {
 /** Sums of an epoch without a step. */
 export const noSums = (): EpochSums => ({ steps: 0, loss: 0, correct: 0, seen: 0, rates: {} })
 
+const answersOf = ({ answers, seen }: EpochSums): number => answers ?? seen
+
+/** What a step adds of its answers; how many there were is said where it is not plain. */
+export const rightOf = (
+  { correct, answers }: Pick<StepResult, 'correct' | 'answers'>,
+  count: number,
+): Pick<EpochSums, 'correct' | 'answers'> =>
+  answers === count ? { correct } : { correct, answers }
+
+/** Share of right answers; 0 of none. */
+export const accuracyOf = (sums: EpochSums): number =>
+  answersOf(sums) > 0 ? sums.correct / answersOf(sums) : 0
+
 /** Adds what more steps have found. @param among of so many the means are taken */
 export function addSums(to: EpochSums, from: EpochSums, among = 1): void {
   to.steps += from.steps
   to.loss += from.loss / among
+  if ((to.answers ?? from.answers) !== undefined) to.answers = answersOf(to) + answersOf(from)
   to.correct += from.correct
   to.seen += from.seen
   for (const [name, rate] of Object.entries(from.rates)) addTo(to.rates, name, rate / among)

@@ -14,19 +14,21 @@ import { type Arena, floatsAt, programOf } from '../memory/arena.js'
 /** Views of a slot. */
 export function slotOf(session: Source, index: 0 | 1): Slot {
   const { batchSize, imageFloats, targetFloats, memory } = session
-  const { images, labels, targets } = buffersOf(session.plan, index)
+  const { images, labels, targets, weights } = buffersOf(session.plan, index)
   return {
     images: floatsAt(session, images.address, batchSize * imageFloats),
     labels: new Int32Array(memory.buffer, labels.address, batchSize),
     ...(targets && { targets: floatsAt(session, targets.address, batchSize * targetFloats) }),
+    ...(weights && { weights: floatsAt(session, weights.address, batchSize) }),
   }
 }
 
-/** Wanted outputs are there where the loss is of them. */
+/** Wanted outputs are there where the loss is of them, weights where samples have some. */
 const buffersOf = ({ named }: Plan, index: 0 | 1) => ({
   images: named.images[index % named.images.length],
   labels: named.labels[index % named.labels.length],
-  targets: named.targets.length > 0 ? named.targets[index % named.targets.length] : undefined,
+  targets: named.targets.at(index % Math.max(1, named.targets.length)),
+  weights: named.weights.at(index % Math.max(1, named.weights.length)),
 })
 
 /** Places that hold a slot, of which so many images have been filled. */
@@ -35,9 +37,9 @@ export function slotPlaces(
   index: 0 | 1,
   count: number,
 ): { readonly address: number; readonly bytes: number }[] {
-  const { images, labels, targets } = buffersOf(plan, index)
+  const { images, labels, targets, weights } = buffersOf(plan, index)
   const filled = { address: images.address, bytes: count * imageFloats * 4 }
-  return [filled, labels, ...(targets ? [targets] : [])]
+  return [filled, labels, ...[targets, weights].filter((place) => place !== undefined)]
 }
 
 /** What the loss is of: labels, or a number for each output. */
@@ -99,8 +101,9 @@ interface Source extends Arena {
 export function writeRun(session: Source, program: ProgramName, slot: 0 | 1, valid: number): void {
   const view = new DataView(session.memory.buffer)
   const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-  const { labels, targets = labels } = buffersOf(session.plan, slot)
+  const { labels, targets = labels, weights } = buffersOf(session.plan, slot)
   set(Control.Target, targets.address)
+  set(Control.Weights, weights?.address ?? 0)
   set(Control.Valid, valid)
   const stream = new RandomStream(Purpose.Dropout)
   stream.start(session.seed, 0, session.steps)

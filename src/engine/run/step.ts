@@ -5,7 +5,7 @@ import { copyOf } from '../../base/objects.js'
 import type { StepOptions, StepResult, StreamStep } from '../compile-options.js'
 import { output, predictions, programOf, spikeCounts } from '../memory/arena.js'
 import type { Session } from '../session.js'
-import { checkBatch, checkTargets, fillSlot } from './batch.js'
+import { checkBatch, checkTargets, checkWeights, fillSlot } from './batch.js'
 import { withSignal } from './host-loss.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
 import { runStep } from './parts.js'
@@ -18,7 +18,8 @@ export async function trainStep(
   y: ArrayLike<number>,
   options: StepOptions,
 ): Promise<StepResult> {
-  checkOptions('trainStep', options, ['update', 'lr', 'clipNorm', 'signal'])
+  const known = ['update', 'lr', 'clipNorm', 'sampleWeights', 'signal']
+  checkOptions('trainStep', options, known)
   checkSignal('trainStep.signal', options.signal)
   const { optimizer, batchSize } = session
   const program = checkBoolean('trainStep.update', options.update, true) ? 'train' : 'gradients'
@@ -28,12 +29,14 @@ export async function trainStep(
   programOf(session, program)
   checkBatch(session, x, batchSize)
   checkTargets(session, y, batchSize)
+  const weights = checkWeights(options.sampleWeights, batchSize)
   // Before anything is awaited: the caller's arrays may change then.
-  const planned = planOfOptimizer(session, clipNorm)
+  const planned = planOfOptimizer(session, clipNorm, weights && { weighted: true })
   const [images, targets] = planned ? copyOf([x, y] as const) : [x, y]
   if (planned) await session.follow(planned)
   session.clipNorm = clipNorm
   fillSlot(session, 0, images, targets, batchSize)
+  session.slot(0).weights?.set(weights ?? new Float32Array(batchSize).fill(1))
   const run = () => runStep(session, program, 0, batchSize, lr, factor)
   const result = await withSignal(session, options.signal, run)
   const problem = await nonFinite(session, 0, program)

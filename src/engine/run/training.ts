@@ -89,12 +89,17 @@ const ownOf = (groups: TrainingSpec['groups'], i: number): readonly string[] =>
   groups[i].filter((name) => !groups.slice(0, i).some((group) => group.includes(name)))
 
 /** The options of a plan for the model's optimizer, and for clipping once it is asked for. */
-export function planOfOptimizer(session: Session, clipNorm?: number): PlanOptions | undefined {
+export function planOfOptimizer(
+  session: Session,
+  clipNorm?: number,
+  more?: Partial<TrainingSpec>,
+): PlanOptions | undefined {
   const { optimizer, graph, plan } = session
   return session.otherPlan(undefined, {
     rule: ruleOf(optimizer),
     groups: groupsOf(graph, optimizer),
     clip: clipNorm !== undefined || (plan.options.training?.clip ?? false),
+    ...more,
   })
 }
 

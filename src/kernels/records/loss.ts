@@ -20,6 +20,9 @@ export const output = record('Output', 52, copies, {
   classes: word.size(8),
   /** Bytes between steps of Logits (0: static). */
   stepBytes: word.size(11),
+  /** Output of each step [B][OutputSteps][C] float32, or 0. */
+  stepOutputs: word.carriesIf(13),
+  outputSteps: word.sizeIf(14),
 })
 
 /** What all losses have. */
@@ -48,6 +51,17 @@ const shared = {
   gradientScale: word.f32(11),
   /** Non-zero: the loss is of the instantaneous output at every step (online methods, TET). */
   instantaneous: word.flag(17),
+  /** Non-zero: with Instantaneous every step has a gradient, whatever Control.StepMask says. */
+  allSteps: word.flagIf(23),
+  /** Steps that have a target each, 0 where an image has one. */
+  targetSteps: word.numberIf(29),
+  /** Non-zero: what equals Ignore in a target of floats counts nowhere. */
+  ignores: word.flagIf(30),
+  ignore: word.f32If(31),
+  /** Weight of each class, float32 [Classes], or 0. */
+  classWeights: word.dataIf(32),
+  /** Share of the target that is spread over all classes. */
+  labelSmoothing: word.f32If(19),
 }
 
 /** Loss of the output, and its gradient; one unit. */
@@ -58,8 +72,6 @@ export const crossEntropy = record('CrossEntropy', 50, copies, {
    * entropy (online methods 0.05).
    */
   mseWeight: word.f32(16),
-  /** Share of the target that is spread over all classes. */
-  labelSmoothing: word.f32If(19),
   /** Factor of the output, 0 for 1: T for a loss of counts. */
   outputScale: word.f32If(18),
 })
@@ -80,8 +92,6 @@ export const tet = record('Tet', 91, copies, {
   ...shared,
   lambda: word.f32(16),
   mean: word.f32(20),
-  /** Non-zero: with Instantaneous every step has a gradient, whatever Control.StepMask says. */
-  allSteps: word.flag(23),
 })
 
 /** Penalty on firing rates, and its gradient; unit = pixelsPerUnit pixels. */

@@ -1,15 +1,24 @@
 /** Losses of one output, and penalties: a new one is a function here, with what its record says. */
 
-import { fail } from '../../base/errors.js'
-import { by, finite, oneOf, range } from '../../base/rules.js'
-import { purposeOf } from '../../compile/context.js'
+import { describe, fail } from '../../base/errors.js'
+import { by, finite, integer, oneOf, type Rule, range, such } from '../../base/rules.js'
+import { type PlanOptions, purposeOf } from '../../compile/context.js'
 import { giveTensorGradient } from '../../compile/emit/gradients.js'
 import { emitRatePenalty, lowerOutputs, penaltyUnits } from '../../compile/emit/loss.js'
-import { defineLoss, definePenalty, type End, lossKind } from '../../compile/loss-kind.js'
+import {
+  defineLoss,
+  definePenalty,
+  type End,
+  isOfSteps,
+  type LossFields,
+  type LossNumbers,
+  lossKind,
+} from '../../compile/loss-kind.js'
 import { checkSteps, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
+import { hasTargetSteps } from '../../compile/training.js'
 import * as records from '../../kernels/records/loss.js'
 import type { Buffer } from '../../kernels/records/words.js'
-import { checkNames, type Names } from '../../network/optimizer.js'
+import { checkNames, type Loss, type Names } from '../../network/optimizer.js'
 
 export type { Loss } from '../../network/optimizer.js'
 
@@ -26,10 +35,125 @@ export type LossOf = 'rates' | 'counts'
 
 const ofRule = () => oneOf<LossOf>(['rates', 'counts'], 'rates')
 
-/** Options of `crossEntropy`; each has a default. */
-export interface CrossEntropyOptions {
+// Targets by step, numbers of targets that do not count, and weights of classes.
+
+/** Options of losses of classes; each has a default. */
+export interface ClassOptions {
   /** Share of the target that is spread over all classes, 0…1, 1 excluded; default 0. */
   labelSmoothing?: number
+  /**
+   * 'labels', the default: the data give a class for each sample. 'steps': a class for each time
+   * step, as `targets` of `fromArrays`, [N][T]; the loss is the mean over all steps that count of
+   * that of each step's output. Methods bptt, ottt, sltt and os have it.
+   */
+  targets?: 'labels' | 'steps'
+  /**
+   * With targets 'steps': steps whose class is this integer have no loss and no gradient, and count
+   * nowhere, as PyTorch's ignore_index; −1 for example. Where none is left the loss is 0. Default:
+   * all count.
+   */
+  ignore?: number
+  /**
+   * A weight ≥ 0 for each class, as PyTorch's `weight`: the loss is divided by the sum of the
+   * weights of the batch's labels. Default: all weigh as much.
+   */
+  classWeights?: readonly number[]
+}
+
+/** Options with all defaults, but for those that may be left out. */
+type Completed<O, K extends keyof O> = Readonly<Required<Omit<O, K>> & Pick<O, K>>
+
+/** Those that stay away where they are not given, so that settings are those of before. */
+type Additions = 'targets' | 'ignore' | 'classWeights'
+
+/** A rule of what may be left out. */
+const optional = <T>(rule: Rule<T>): Rule<T> => ({ ...rule, optional: true })
+
+/** Rules of what losses of classes share. */
+const classRules = () => ({
+  labelSmoothing: range('0…1 (1 excluded)', 0),
+  targets: optional(oneOf<'labels' | 'steps'>(['labels', 'steps'])),
+  ignore: optional(integer(-(2 ** 24), 2 ** 24)),
+  classWeights: optional(by(checkWeights)),
+})
+
+function checkWeights(name: string, weights: readonly number[]): void {
+  const { fits } = range('≥ 0')
+  if (!(Array.isArray(weights) && weights.every(fits) && weights.some((w) => w > 0)))
+    fail(`${name} must be an array of numbers ≥ 0, one above 0 at least, got ${describe(weights)}`)
+}
+
+/** @throws SpikewasmError for options of one kind of targets that are given with another */
+function expectOf(
+  kind: string,
+  all: { readonly targets?: string },
+  given: object,
+  keys: readonly string[],
+  kinds: readonly string[],
+): void {
+  const { targets = 'labels' } = all
+  for (const key of keys)
+    if (Object.entries(given).some(([name, value]) => name === key && value !== undefined))
+      if (!kinds.includes(targets))
+        fail(
+          `${kind}.${key} is an option of targets '${kinds.join("' or '")}', got it with ` +
+            `'${targets}'`,
+        )
+}
+
+/** @throws SpikewasmError where the method has no gradient of each step, or weights do not fit */
+function checkClasses(loss: CrossEntropy | Tet, options: PlanOptions): void {
+  const { graph } = options
+  const [classes] = graph.nodes[graph.output].shape
+  const { kind, classWeights } = loss
+  if (classWeights && classWeights.length !== classes)
+    fail(
+      `${kind}.classWeights must have one for each of the ${classes} classes, got ` +
+        `${classWeights.length}`,
+    )
+  expectStepGradients(loss, options)
+}
+
+/** @throws SpikewasmError where the method has no gradient of each step and the loss is of it */
+function expectStepGradients(loss: Loss, options: PlanOptions): void {
+  if (!isOfSteps(loss) || traitsOf(options).rows === 'steps') return
+  fail(
+    `loss ${loss.kind}(${hasTargetSteps(loss) ? "{ targets: 'steps' }" : ''}) needs a gradient ` +
+      `of each step, which method '${options.method}' has not; use ` +
+      quoteMethodsWith(({ rows }) => rows === 'steps'),
+  )
+}
+
+/** What records say of all this. */
+const targetFields = (
+  loss: { readonly ignore?: number | 'NaN'; readonly classWeights?: readonly number[] } & Loss,
+  { totalSteps }: LossFields,
+  { allSteps }: LossNumbers,
+) => ({
+  ...(hasTargetSteps(loss) && { targetSteps: totalSteps, allSteps }),
+  ...(loss.ignore !== undefined && { ignores: true, ignore: Number(loss.ignore) }),
+  ...(loss.classWeights && {
+    classWeights: new Uint8Array(Float32Array.from(loss.classWeights).buffer),
+  }),
+})
+
+/** What a target of a class for each step holds. */
+const classRule = ({ ignore }: Pick<ClassOptions, 'ignore'>, classes: number): Rule<number> => ({
+  ...integer(0, classes - 1),
+  words: [`classes, integers from 0 to ${classes - 1}`, ignore ?? []].flat().join(', or '),
+  fits: (value) => value === ignore || integer(0, classes - 1).fits(value),
+})
+
+const classTargets = {
+  ofSteps: hasTargetSteps,
+  targetFloats: (loss: Loss, { timeSteps }: Pick<PlanOptions, 'timeSteps'>) =>
+    hasTargetSteps(loss) ? timeSteps : 0,
+  targetRule: classRule,
+  checkPlan: checkClasses,
+}
+
+/** Options of `crossEntropy`; each has a default. */
+export interface CrossEntropyOptions extends ClassOptions {
   /**
    * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
    * over time, as snnTorch's ce_count_loss.
@@ -38,7 +162,7 @@ export interface CrossEntropyOptions {
 }
 
 /** What `crossEntropy` makes: its options, completed. */
-export interface CrossEntropy extends Readonly<Required<CrossEntropyOptions>> {
+export interface CrossEntropy extends Completed<CrossEntropyOptions, Additions> {
   /** Which loss it is. */
   readonly kind: 'crossEntropy'
 }
@@ -46,17 +170,24 @@ export interface CrossEntropy extends Readonly<Required<CrossEntropyOptions>> {
 /**
  * Cross entropy of the softmax of the output, the default loss; labels are classes.
  *
- * With `labelSmoothing` ε the target is (1 − ε)·onehot + ε/classes, as in PyTorch.
+ * With `labelSmoothing` ε the target is (1 − ε)·onehot + ε/classes, as in PyTorch; `classWeights`
+ * and `ignore` are its `weight` and `ignore_index`, with the mean over the batch.
  *
  * @throws SpikewasmError when an option is unknown or out of range
  * @function
  */
 export const crossEntropy = defineLoss<CrossEntropy, CrossEntropyOptions>('crossEntropy', {
-  options: { labelSmoothing: range('0…1 (1 excluded)', 0), of: ofRule() },
-  emit(b, { labelSmoothing }, fields, { mseWeight, instantaneous, outputScale }) {
-    const smoothing = labelSmoothing || undefined
-    const numbers = { mseWeight, instantaneous, labelSmoothing: smoothing, outputScale }
-    b.emit(records.crossEntropy, 1, { ...fields, ...numbers })
+  options: { ...classRules(), of: ofRule() },
+  ...classTargets,
+  check(all, given) {
+    expectOf('crossEntropy', all, given, ['of'], ['labels'])
+    expectOf('crossEntropy', all, given, ['ignore'], ['steps'])
+  },
+  emit(b, loss, fields, of) {
+    const { mseWeight, instantaneous, outputScale } = of
+    const labelSmoothing = loss.labelSmoothing || undefined
+    const numbers = { mseWeight, instantaneous, labelSmoothing, outputScale }
+    b.emit(records.crossEntropy, 1, { ...fields, ...numbers, ...targetFields(loss, fields, of) })
   },
 })
 
@@ -64,9 +195,16 @@ export const crossEntropy = defineLoss<CrossEntropy, CrossEntropyOptions>('cross
 export interface MeanSquaredErrorOptions {
   /**
    * 'labels', the default: the target is `correctRate` for the label's class and `incorrectRate`
-   * for the others. 'values': the data give a number for each output, for regression.
+   * for the others. 'values': the data give a number for each output, for regression. 'steps': a
+   * number for each output at each time step, [N][T][outputs]; the loss is of each step's output.
+   * Methods bptt, ottt, sltt and os have it.
    */
-  targets?: 'labels' | 'values'
+  targets?: 'labels' | 'values' | 'steps'
+  /**
+   * With targets 'values' and 'steps': targets that are this number, or NaN, have no loss and no
+   * gradient; the mean is over the others. Where none is left the loss is 0. Default: all count.
+   */
+  ignore?: number | 'NaN'
   /**
    * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
    * over time; targets of labels are then rates times T, as in snnTorch's mse_count_loss.
@@ -79,7 +217,7 @@ export interface MeanSquaredErrorOptions {
 }
 
 /** What `mse` makes: its options, completed. */
-export interface MeanSquaredError extends Readonly<Required<MeanSquaredErrorOptions>> {
+export interface MeanSquaredError extends Completed<MeanSquaredErrorOptions, 'ignore'> {
   /** Which loss it is. */
   readonly kind: 'mse'
 }
@@ -88,33 +226,57 @@ export interface MeanSquaredError extends Readonly<Required<MeanSquaredErrorOpti
  * Mean over outputs of the squared distance from a target.
  *
  * @throws SpikewasmError when an option is unknown or out of range
- * @function
  */
-export const mse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
+export const mse = (options: MeanSquaredErrorOptions = {}, ...more: []): MeanSquaredError =>
+  // JSON has no NaN.
+  makeMse(Number.isNaN(options?.ignore) ? { ...options, ignore: 'NaN' } : options, ...more)
+
+const makeMse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
   options: {
-    targets: oneOf<'labels' | 'values'>(['labels', 'values'], 'labels'),
+    targets: oneOf<'labels' | 'values' | 'steps'>(['labels', 'values', 'steps'], 'labels'),
+    ignore: optional(
+      such<number | 'NaN'>("a number or 'NaN'", (value) => value === 'NaN' || finite().fits(value)),
+    ),
     of: ofRule(),
     correctRate: finite(1),
     incorrectRate: finite(0),
   },
-  check({ targets }, given) {
-    for (const key of ['correctRate', 'incorrectRate'] as const)
-      if (given[key] !== undefined && targets === 'values')
-        fail(`mse.${key} is an option of targets 'labels', got it with '${targets}'`)
+  check(all, given) {
+    expectOf('mse', all, given, ['correctRate', 'incorrectRate'], ['labels'])
+    expectOf('mse', all, given, ['of'], ['labels', 'values'])
+    expectOf('mse', all, given, ['ignore'], ['values', 'steps'])
   },
-  ofValues: ({ targets }) => targets === 'values',
-  emit(b, { targets, correctRate, incorrectRate }, fields, numbers) {
+  ofSteps: hasTargetSteps,
+  ofValues: ({ targets }) => targets !== 'labels',
+  targetFloats({ targets }, { graph, timeSteps }) {
+    const [outputs] = graph.nodes[graph.output].shape
+    return targets === 'labels' ? 0 : outputs * (targets === 'steps' ? timeSteps : 1)
+  },
+  targetRule: ({ ignore }) =>
+    ignore === 'NaN'
+      ? such('finite numbers or NaN', (x: number) => Number.isNaN(x) || finite().fits(x))
+      : undefined,
+  checkPlan: expectStepGradients,
+  emit(b, loss, fields, numbers) {
     const { factor, outputScale, instantaneous } = numbers
+    const { targets, correctRate, incorrectRate } = loss
     const wanted =
-      targets === 'values'
-        ? { values: true }
-        : { low: incorrectRate * factor, high: correctRate * factor }
-    b.emit(records.meanSquaredError, 1, { ...fields, outputScale, ...wanted, instantaneous })
+      targets === 'labels'
+        ? { low: incorrectRate * factor, high: correctRate * factor }
+        : { values: true }
+    const more = targetFields(loss, fields, numbers)
+    b.emit(records.meanSquaredError, 1, {
+      ...fields,
+      outputScale,
+      ...wanted,
+      instantaneous,
+      ...more,
+    })
   },
 })
 
 /** Options of `tet`; each has a default. */
-export interface TetOptions {
+export interface TetOptions extends ClassOptions {
   /** Weight of the squared distance from `mean`, 0…1; default 0.05. */
   lambda?: number
   /** Where all outputs are drawn to; default 1, the threshold. */
@@ -122,7 +284,7 @@ export interface TetOptions {
 }
 
 /** What `tet` makes: its options, completed. */
-export interface Tet extends Readonly<Required<TetOptions>> {
+export interface Tet extends Completed<TetOptions, Additions | 'labelSmoothing'> {
   /** Which loss it is. */
   readonly kind: 'tet'
 }
@@ -135,17 +297,22 @@ export interface Tet extends Readonly<Required<TetOptions>> {
  * @function
  */
 export const tet = defineLoss<Tet, TetOptions>('tet', {
-  options: { lambda: range('0…1', 0.05), mean: finite(1) },
-  ofSteps: () => true,
-  checkPlan(_loss, options) {
-    if (traitsOf(options).rows !== 'steps')
-      fail(
-        `loss tet() needs a gradient of each step, which method '${options.method}' has not; use ` +
-          quoteMethodsWith(({ rows }) => rows === 'steps'),
-      )
+  options: {
+    ...classRules(),
+    labelSmoothing: optional(range('0…1 (1 excluded)')),
+    lambda: range('0…1', 0.05),
+    mean: finite(1),
   },
-  emit: (b, { lambda, mean }, fields, { allSteps, instantaneous }) =>
-    b.emit(records.tet, 1, { ...fields, lambda, mean, allSteps, instantaneous }),
+  ...classTargets,
+  ofSteps: () => true,
+  check: (all, given) => expectOf('tet', all, given, ['ignore'], ['steps']),
+  emit(b, loss, fields, numbers) {
+    const { lambda, mean } = loss
+    const labelSmoothing = loss.labelSmoothing || undefined
+    const { allSteps, instantaneous } = numbers
+    const own = { lambda, mean, labelSmoothing, allSteps, instantaneous }
+    b.emit(records.tet, 1, { ...fields, ...own, ...targetFields(loss, fields, numbers) })
+  },
 })
 
 // Penalties on firing rates: their value, and what they add to the gradient of spikes.

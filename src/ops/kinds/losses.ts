@@ -81,16 +81,26 @@ const divided = {
   over: is.oneOf(['images', 'imagesAndSteps']),
 }
 
+const weighed = {
+  /** Samples have weights, which is the next argument. Default false. */
+  weighted: is.flag(),
+}
+
 /** @param each each step's logits have a gradient of their own */
 const lossTensors = <A extends tensors.Values>(
-  input: shapes.Extent,
+  { input, weighted }: Pick<Logits, 'input'> & is.Checked<typeof weighed>,
   each: boolean,
   target: Planning<A>,
 ) => ({
   /** Logits. */
   input: takes(floats(input)),
-  /** The right class of each sample, from 0, [B]; or wanted outputs, [B, C]. */
+  /**
+   * The right class of each sample, from 0, [B]; or wanted outputs, [B, C]. With targets: 'steps'
+   * those of each step, [B, T] classes as floats or [B, T, C].
+   */
   target,
+  /** Factor of each sample's loss and gradient, [B]. */
+  sampleWeights: weighted && takes(numbers([input.B])),
   /** The time mean, [B, C]. */
   output: makes(floats(shapes.still(input))),
   /** Class of the greatest time mean of each sample, the first of equals, [B]. */
@@ -104,29 +114,59 @@ const lossTensors = <A extends tensors.Values>(
   /** Valid samples whose prediction is their target, [1]; 0 where targets are numbers. */
   correct: asked(tensors.word<Int32Array>(Control.Correct, 'int32')),
 })
-const classesOf = ({ B, C }: shapes.Extent) => takes(tensors.classes(B, C))
 
-type LossPlaces = Places & { readonly losses: Buffer; readonly gradient: Buffer | undefined }
+/** Options of losses of classes that their own functions check. */
+const ofClasses = is.ofLayer<losses.ClassOptions>([
+  'labelSmoothing',
+  'targets',
+  'ignore',
+  'classWeights',
+])
+
+function classesOf(
+  op: string,
+  of: Logits & is.Checked<typeof ofClasses>,
+): Planning<Float32Array | Int32Array> {
+  const { B, C } = of.input
+  if (of.targets !== 'steps') return takes(tensors.classes(B, C))
+  return takes(tensors.classSteps([B, stepsOf(op, of)], C, of.ignore))
+}
+
+/** @throws SpikewasmError unless there is a weight for each class */
+function checkWeights(op: string, { C }: shapes.Extent, weights: readonly number[] = []): void {
+  if (weights.length > 0 && weights.length !== C)
+    fail(`${op}.classWeights must have one for each of the ${C} classes, got ${weights.length}`)
+}
+
+type LossPlaces = Places & {
+  readonly losses: Buffer
+  readonly gradient: Buffer | undefined
+  readonly sampleWeights?: Buffer
+}
 
 /** Emits the output and a loss of it; the gradient is divided by the samples, and by `over`. */
 function emitEnds(
   o: OpBuilder,
-  { losses, gradient: delta, ...at }: LossPlaces,
+  { losses, gradient: delta, sampleWeights: _, ...at }: LossPlaces,
   { over, ...logits }: Logits & is.Checked<typeof divided>,
   of: losses.Loss,
-  { instantaneous = false, mseWeight = 0 } = {},
+  { instantaneous = false, mseWeight = 0, allSteps = true } = {},
 ): Partial<Planned> {
   const end = ends(o, at, logits)
   const gradientScale = 1 / end.images / (over === 'images' ? 1 : end.steps)
-  const numbers = { instantaneous, mseWeight, allSteps: true }
+  const numbers = { instantaneous, mseWeight, allSteps }
   emitLoss(o.b, { ...end, loss: { losses, delta, gradientScale, ...numbers, of } })
   return ofTarget(o)
 }
 
 /** Programs find targets by a pointer. */
-function ofTarget({ made: { target } }: OpBuilder): Partial<Planned> {
+function ofTarget({ made: { target, sampleWeights } }: OpBuilder): Partial<Planned> {
   const { checkOwn: before } = target as Partial<tensors.ClassTensor>
-  return { start: (block) => block.address(Control.Target, target), before }
+  const start: Planned['start'] = (block) => {
+    block.address(Control.Target, target)
+    if (sampleWeights) block.address(Control.Weights, sampleWeights)
+  }
+  return { start, before }
 }
 
 const validOf = (batch: number) => ({
@@ -178,6 +218,9 @@ export type CrossEntropySettings = is.OptionsIn<ReturnType<typeof maskedOf>>
  *
  * `labelSmoothing` ε spreads a share of the target over all classes, as in PyTorch: the cross
  * entropy is that of (1 − ε)·onehot + ε/C. With `of: 'counts'` y is the sum over time.
+ * `classWeights` are PyTorch's `weight`, `ignore` with `targets: 'steps'` its `ignore_index`: the
+ * loss is divided by the weights of the targets that count. `targets: 'steps'` is of each step's
+ * logits.
  *
  * Where a logit is not a number, the loss and the sample's gradient are NaN, and the prediction is
  * the greatest of the others, but class 0 where that of class 0 is not a number.
@@ -187,34 +230,40 @@ export const crossEntropy = op('crossEntropy', {
     ...logits,
     /** Share m of the mean squared error in the loss, 0…1. Default 0. */
     mseWeight: is.may(range('0…1'), 0),
-    ...is.ofLayer<losses.CrossEntropyOptions>(['labelSmoothing', 'of']),
+    ...ofClasses,
+    ...is.ofLayer<losses.CrossEntropyOptions>(['of']),
     /**
      * The loss is that of each step's own logits, as online methods have it, and not that of their
      * time mean. At most 32 steps. Default false.
      */
     instantaneous: is.flag(),
+    ...weighed,
     ...divided,
     ...results,
   },
   returns: usual,
-  tensors: ({ input, instantaneous }) => lossTensors(input, instantaneous, classesOf(input)),
+  tensors: (of, { op }) =>
+    lossTensors(of, of.instantaneous || of.targets === 'steps', classesOf(op, of)),
   sets: ({ instantaneous, ...of }, { op }) =>
     setting(maskedOf(of.input.B, instantaneous ? stepsOf(op, of) : undefined), (block, of) => {
       block.word(Control.Valid, of.valid)
       if (instantaneous) block.word(Control.StepMask, of.gradientSteps)
     }),
-  emit(o, at, { mseWeight, labelSmoothing, of: sum, instantaneous, ...of }) {
-    const loss = losses.crossEntropy({ labelSmoothing, of: sum })
+  emit(o, at, { mseWeight, instantaneous, ...of }) {
+    const { labelSmoothing, targets, ignore, classWeights } = of
+    const loss = losses.crossEntropy({ labelSmoothing, targets, ignore, classWeights, of: of.of })
+    checkWeights(o.op, of.input, classWeights)
     const steps = stepsOf(o.op, of)
     if (instantaneous && loss.of !== 'rates')
       fail(`${o.op}: a loss of counts is not instantaneous; leave one of them out`)
     if (instantaneous && !(steps <= MOST_MASKED))
       fail(`${o.op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`)
-    return emitEnds(o, at, of, loss, { instantaneous, mseWeight })
+    const each = { instantaneous: instantaneous || targets === 'steps', allSteps: !instantaneous }
+    return emitEnds(o, at, of, loss, { ...each, mseWeight })
   },
 })
 
-const mseOptions = ['targets', 'of', 'correctRate', 'incorrectRate'] as const
+const mseOptions = ['targets', 'ignore', 'of', 'correctRate', 'incorrectRate'] as const
 
 /**
  * Mean squared error of a network's output, and its gradient:
@@ -225,25 +274,34 @@ const mseOptions = ['targets', 'of', 'correctRate', 'incorrectRate'] as const
  *               target[b, c] with targets: 'values'
  *     loss = mean of ℓ over the valid samples
  *
- * The gradient is of the time mean, [B, C], by `over` divided by T as well.
+ * The gradient is of the time mean, [B, C], by `over` divided by T as well. With `targets: 'steps'`
+ * y are the logits of each step, and so is the gradient; ℓ is the mean over the steps. Targets that
+ * equal `ignore` have no loss and no gradient; the mean is over the others.
  */
 export const mse = op('mse', {
   options: {
     ...logits,
     ...is.ofLayer<losses.MeanSquaredErrorOptions>(mseOptions),
+    ...weighed,
     ...divided,
     ...results,
   },
   returns: usual,
-  tensors: ({ input, targets }) =>
-    lossTensors<Float32Array | Int32Array>(
-      input,
-      false,
-      targets === 'values' ? takes(numbers([input.B, input.C])) : classesOf(input),
-    ),
+  tensors(of, { op }) {
+    const { B, C } = of.input
+    const steps = of.targets === 'steps' ? [stepsOf(op, of)] : []
+    const isLabels = of.targets === undefined || of.targets === 'labels'
+    return lossTensors<Float32Array | Int32Array>(
+      of,
+      of.targets === 'steps',
+      isLabels ? takes(tensors.classes(B, C)) : takes(numbers([B, ...steps, C])),
+    )
+  },
   sets: ({ input }) => validSetting(input.B),
-  emit: (o, at, { input, timeSteps, over, outputs: _, ...of }) =>
-    emitEnds(o, at, { input, timeSteps, over }, losses.mse(of)),
+  emit(o, at, { input, timeSteps, over, outputs: _, weighted: __, ...of }) {
+    const instantaneous = of.targets === 'steps'
+    return emitEnds(o, at, { input, timeSteps, over }, losses.mse(of), { instantaneous })
+  },
 })
 
 /**
@@ -254,14 +312,24 @@ export const mse = op('mse', {
  *     loss = mean of ℓ over the valid samples
  *
  * Each step's logits have a gradient. Of logits without T it is the sum over the steps.
+ * `labelSmoothing`, `targets`, `ignore` and `classWeights` are as in `crossEntropy`; the weight of
+ * a class is also that of the distance.
  */
 export const tet = op('tet', {
-  options: { ...logits, ...is.ofLayer<losses.TetOptions>(['lambda', 'mean']), ...results },
+  options: {
+    ...logits,
+    ...ofClasses,
+    ...is.ofLayer<losses.TetOptions>(['lambda', 'mean']),
+    ...weighed,
+    ...results,
+  },
   returns: usual,
-  tensors: ({ input }) => lossTensors(input, true, classesOf(input)),
+  tensors: (of, { op }) => lossTensors(of, true, classesOf(op, of)),
   sets: ({ input }) => validSetting(input.B),
   emit(o, at, { lambda, mean, ...of }) {
-    const loss = losses.tet({ lambda, mean })
+    const { labelSmoothing, targets, ignore, classWeights } = of
+    const loss = losses.tet({ lambda, mean, labelSmoothing, targets, ignore, classWeights })
+    checkWeights(o.op, of.input, classWeights)
     return emitEnds(o, at, { ...of, over: 'imagesAndSteps' }, loss, { instantaneous: true })
   },
 })

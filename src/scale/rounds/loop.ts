@@ -92,6 +92,8 @@ export class RoundsLoop extends Loop {
       loss: found.loss / steps,
       penalty: 0,
       correct: found.correct,
+      answers: found.answers ?? found.seen,
+      weight: found.seen,
       count: found.seen,
     }
     return { result, rate: rates[steps - 1] }

@@ -11,7 +11,7 @@ import type { Dataset } from '../../data/datasets/dataset.js'
 import { expectSeveral, firingRates } from '../../engine/memory/arena.js'
 import { nonFinite } from '../../engine/run/non-finite.js'
 import { runStep } from '../../engine/run/parts.js'
-import { addSums, type EpochSums, noSums } from '../../engine/run/progress.js'
+import { addSums, type EpochSums, noSums, rightOf } from '../../engine/run/progress.js'
 import { type StepState, stepStateOf } from '../../engine/run/update.js'
 import type { Session } from '../../engine/session.js'
 import { breathe } from '../../engine/threads/breathe.js'
@@ -97,13 +97,13 @@ export async function trainReplica(
     expectSeveral(session.plan, count)
     const running = runStep(session, 'train', slot, count, learningRate, factor)
     const filling = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
-    const [{ loss, correct, count: seen }, next] = await filling
+    const [{ loss, count: seen, ...result }, next] = await filling
     count = next
     const problem = await nonFinite(session, slot)
     if (problem !== undefined)
       fail(`step ${first + i + 1} of epoch ${epoch + 1}, replica ${replica}: ${problem}`)
     const found = firingRates(session, session.lastRun)
-    addSums(sums, { steps: 1, loss, correct, seen, rates: found })
+    addSums(sums, { steps: 1, loss, ...rightOf(result, seen), seen, rates: found })
     if (runsHere(session.workersOf('train'))) await breathe()
   }
   const after = vectors.weightsOf(session)

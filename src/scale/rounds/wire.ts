@@ -78,6 +78,7 @@ const sumsSchema = v.strictObject({
   steps: count,
   loss: v.pipe(v.number(), v.finite()),
   correct: count,
+  answers: v.optional(count),
   seen: count,
   rates: v.record(v.string(), v.pipe(v.number(), v.finite())),
 })

@@ -1,11 +1,11 @@
 /** A training that can go on after any end: its folder, and when it is written. */
 
 import { describe, fail } from '../../base/errors.js'
-import { by, complete, oneOf, optional, such, truth } from '../../base/rules.js'
+import { by, complete, optional, such, truth } from '../../base/rules.js'
 import { parseCheckpoint } from '../../files/checkpoint.js'
 import type { RunFolder } from '../../files/folder/folder.js'
 import { parseJsonBytes } from '../../files/json.js'
-import { type Monitor, monitors } from '../../network/optimizer.js'
+import { type Monitor, monitorRule, monitors } from '../../network/optimizer.js'
 import type { Callback, Training } from '../callback.js'
 import { checkSnapshot, identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
 import { folderOf, hasCheckpoint, optionsFile, runFiles } from './run-files.js'
@@ -66,7 +66,7 @@ export function checkpoint(options: CheckpointOptions, ...more: []): Callback {
   const rules = {
     dir: such<string>('the path of a folder', (dir) => typeof dir === 'string' && dir !== ''),
     every: by<NonNullable<CheckpointOptions['every']>>(dueOf, 'epoch'),
-    monitor: optional(oneOf(monitors)),
+    monitor: optional(monitorRule()),
     overwrite: truth(false),
     report: truth(true),
   }

@@ -148,10 +148,15 @@ function expectColumns(path: string, columns: readonly string[], wanted: readonl
 }
 
 /** The numbers of a record, by column. */
-function numbersOf({ firingRates, ...record }: EpochRecord): Readonly<Record<string, number>> {
+function numbersOf({
+  firingRates,
+  metrics = {},
+  ...record
+}: EpochRecord): Readonly<Record<string, number>> {
   const numbers = Object.entries(record).filter(([, value]) => typeof value === 'number')
+  const own = Object.entries(metrics).map(([name, value]) => [`metrics.${name}`, value])
   const rates = Object.entries(firingRates).map(([name, rate]) => [`firingRates.${name}`, rate])
-  return Object.fromEntries([...numbers, ...rates]) as Record<string, number>
+  return Object.fromEntries([...numbers, ...own, ...rates]) as Record<string, number>
 }
 
 /** A line by RFC 4180, but that a name has no line break. */

@@ -3,7 +3,13 @@
 import { complete, integer, oneOf, optional, range, truth } from '../../base/rules.js'
 import { partOf, prefixed, type StateDict } from '../../engine/memory/state.js'
 import * as v from '../../engine/vendor/valibot/index.js'
-import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../network/optimizer.js'
+import {
+  expectFigure,
+  type Monitor,
+  modeOf,
+  monitored,
+  monitorRule,
+} from '../../network/optimizer.js'
 import { type Callback, exclusive, type Training } from '../callback.js'
 import { expectSameOption, keptAs, nameOf } from '../callback-state.js'
 import { isBetter, isFinished } from '../records.js'
@@ -18,7 +24,8 @@ export interface EarlyStoppingOptions {
   patience?: number
   /** A figure is better when it is so by more than this, ≥ 0; default 0. */
   minDelta?: number
-  /** Whether small or large figures are good; default: 'max' for accuracies, else 'min'. */
+  /** Whether small or large figures are good; default: 'min' for losses and errors, by
+   * their names, else 'max'. */
   mode?: 'min' | 'max'
   /**
    * Whether the model ends with the parameters and running statistics of its best epoch; default
@@ -59,7 +66,7 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
 
 const rules = {
   name: nameOf('earlyStopping'),
-  monitor: oneOf(monitors, 'testLoss'),
+  monitor: monitorRule('testLoss'),
   patience: integer(1, undefined, 5),
   minDelta: range('≥ 0', 0),
   mode: optional(oneOf(['min', 'max'] as const)),

@@ -51,7 +51,7 @@ export function epochLine(
   epochs: number,
   { best = false, ink = noInk }: { readonly best?: boolean; readonly ink?: Ink } = {},
 ): string {
-  const { epoch, trainLoss, trainAccuracy, testAccuracy, testLoss } = record
+  const { epoch, trainLoss, trainAccuracy, testAccuracy, testLoss, metrics = {} } = record
   const { testMeanAbsoluteError: error, learningRate, samplesPerSecond, firingRates } = record
   const rates = rateText(firingRates, ink)
   return [
@@ -61,6 +61,7 @@ export function epochLine(
     ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
     ...(testLoss === undefined ? [] : [`test loss ${decimal(testLoss)}`]),
     ...(error === undefined ? [] : [`test error ${decimal(error)}`]),
+    ...Object.entries(metrics).map(([name, value]) => `${plainText(name)} ${decimal(value)}`),
     ink.faint(`lr ${short(learningRate)}`),
     ink.faint(`${Math.round(samplesPerSecond)} samples/s`),
     ...(rates === '' ? [] : [`rates ${rates}`]),

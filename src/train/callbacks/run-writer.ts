@@ -6,7 +6,13 @@ import { expectPackageFile, Thread } from '../../engine/node/thread.js'
 import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { RunFolder } from '../../files/folder/folder.js'
-import { expectFigure, type Monitor, modeOf, monitors } from '../../network/optimizer.js'
+import {
+  expectFigure,
+  figureOf,
+  type Monitor,
+  modeOf,
+  monitorRule,
+} from '../../network/optimizer.js'
 import {
   type Callback,
   exclusive,
@@ -41,7 +47,7 @@ const schema = v.object({
   kind: v.literal('checkpoint'),
   best: v.nullable(v.number()),
   /** What `best` is a value of. */
-  monitor: v.optional(v.picklist(monitors)),
+  monitor: v.optional(v.custom<Monitor>(monitorRule().fits)),
 })
 
 type Kept = v.InferOutput<typeof schema>
@@ -192,7 +198,7 @@ class RunWriter implements FitHooks {
       return
     }
     const figure = this.parts.monitor ?? usualOf(record)
-    const value = record[figure]
+    const value = figureOf(record, figure)
     const isBest = value !== undefined && isBetter(value, this.best, modeOf(figure))
     if (isBest) this.best = value
     if (isBest || this.isTime()) this.keep(snapshotOf(training), isBest)

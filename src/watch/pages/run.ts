@@ -142,6 +142,13 @@ function linesOf({ records, steps: { at } }: Curves) {
   return { epochs, steps, either }
 }
 
+const chart = (title: string, y: Chart['y'], series: readonly Series[]): Chart => ({
+  title,
+  x: { label: 'epoch' },
+  y,
+  series,
+})
+
 /**
  * Loss, accuracy, learning rate, rates and speed of a run.
  *
@@ -156,17 +163,12 @@ export function runFigures(run: Curves, hasSteps = run.steps.at.length > 0): Fig
     ...epochs('test', 1, ({ [`test${figure}` as const]: value }) => value),
   ]
   const error = epochs('test', 1, (record) => record.testMeanAbsoluteError)
+  const metrics = metricLines(run)
   const rate = either('learning rate', 2, learningRate, (record) => record.learningRate)
   const speed = [
     ...steps('steps', 4, stepMs),
     ...epochs('median of the epoch', 0, (record) => record.stepMs),
   ]
-  const chart = (title: string, y: Chart['y'], series: readonly Series[]): Chart => ({
-    title,
-    x: { label: 'epoch' },
-    y,
-    series,
-  })
   return [
     {
       id: 'learning',
@@ -179,6 +181,7 @@ export function runFigures(run: Curves, hasSteps = run.steps.at.length > 0): Fig
         error.length > 0
           ? chart('Error', { label: 'mean |error|', log: true, robust: true }, error)
           : chart('Accuracy', { label: 'accuracy', percent: true }, trained('Accuracy', accuracy)),
+        ...(metrics.length > 0 ? [chart('Metrics', { label: 'value' }, metrics)] : []),
       ],
     },
     {
@@ -206,6 +209,13 @@ export function runFigures(run: Curves, hasSteps = run.steps.at.length > 0): Fig
       ],
     },
   ]
+}
+
+/** Of metrics of one's own. */
+function metricLines(run: Curves): Series[] {
+  const names = new Set(run.records.flatMap(({ metrics = {} }) => Object.keys(metrics)))
+  const { epochs } = linesOf(run)
+  return [...names].flatMap((name, i) => epochs(name, i, ({ metrics }) => metrics?.[name]))
 }
 
 /** Layers that colours alone tell apart. */
