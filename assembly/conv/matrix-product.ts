@@ -32,7 +32,7 @@ export function matrixProduct(rec: MatrixProductRecord, unit: i32, t: i32, scrat
     from += a.step
     by += b.step
   }
-  const row = <usize>rows << 2
+  const row = (<usize>rows) << 2
   const padding = head == <usize>heads - 1 ? (rec.stored << 2) - <usize>heads * row : 0
   let to = rec.out + image * out.image + step * out.step + <usize>first * out.column + head * row
   for (let n: usize = 0; n < <usize>m; n++) {

@@ -63,8 +63,7 @@ export function run(
 @inline
 function isWanted(condition: u32, t: i32, steps: i32): bool {
   if (condition == When.Always) return true
-  if (condition == When.StepMask)
-    return (stepBits(t) & (<u32>0xffffffff >> (32 - steps))) != 0
+  if (condition == When.StepMask) return (stepBits(t) & (<u32>0xffffffff >> (32 - steps))) != 0
   if (condition == When.Later) return t > 0
   return load<u32>(<usize>condition) != 0
 }

@@ -14,12 +14,12 @@ import { Grouped } from '../opcodes'
 /** Where there is no column. */
 const NOWHERE: i32 = i32.MIN_VALUE
 
-/** The source's column for kernel column kx, less j·dx; `NOWHERE` when there is none. */
 /** Bytes of a unit's scratch in front of the table: zeros, then an edge tile and its bias. */
 export const TABLE: usize = <usize>Grouped.HeadBytes
 export const EDGE: usize = 64
 export const EDGE_BIAS: usize = 128
 
+/** The source's column for kernel column kx, less j·dx; `NOWHERE` when there is none. */
 export function columnOf(rec: GroupedRecord, back: bool, q: i32, kx: i32): i32 {
   const column = kx * apart(rec.dilationW) - rec.padW
   if (!back) return column

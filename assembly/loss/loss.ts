@@ -101,7 +101,7 @@ function targetOf(rec: LossRecord, image: i32, t: i32): usize {
 /** Whether a number of a target is what Ignore names; NaN names all of its kind. */
 function isIgnored(rec: LossRecord, value: f32): bool {
   const ignore = rec.ignore
-  return <u32>rec.ignores != 0 && (value == ignore || (value != value && ignore != ignore))
+  return <u32>rec.ignores != 0 && (value == ignore || (isNaN(value) && isNaN(ignore)))
 }
 
 /** The class of a target that is one; -1 where it is ignored. */

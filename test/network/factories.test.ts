@@ -25,8 +25,9 @@ type Maker = (...args: readonly unknown[]) => unknown
 const makers = { ...api } as unknown as Readonly<Record<string, Maker>>
 
 /** Functions that make networks, models or data, and those that do something. */
-const others = `augment block checkNeuron cnn compile esdResnet18 evaluateNet eventCnn exportWasm
-  fromArrays fromBytes loadModel loadNir mlp netHeader netInfo networkFromJSON networkFromNir openNet
+const others =
+  `augment block checkGradient checkNeuron cnn compile custom esdResnet18 evaluateNet eventCnn
+  exportWasm fromArrays fromBytes loadModel loadNir mlp netHeader netInfo networkFromJSON networkFromNir openNet
   permutation preactResnet34 pretrained readState residual resnet18 resnet19 sequential sewResnet34
   subset vgg11 vgg13 vggsnn`.split(/\s+/)
 

@@ -266,7 +266,7 @@ test('a step too large for float32 leaves the parameters that it would ruin, and
 
 for (const [options, expected] of [
   [{ timesteps: 4 }, /^compile\.timesteps is not an option; known are input, timeSteps/],
-  [{ timeSteps: 256 }, /^timeSteps must be at most 255 with method bptt, got 256/],
+  [{ timeSteps: 4097 }, /^compile.timeSteps must be an integer from 1 to 4096/],
   [
     { input: [1, 5, 7] },
     /^stem\.0 \(conv2d\): expects 3 input channels, got 1 \(input \[1, 5, 7\]\)/,

@@ -94,7 +94,7 @@ test('a loss and data that do not go together: the same error wherever the data 
     "the data arrays has labels alone, the loss mse({ targets: 'values' }) needs targets; give " +
     'them to fromArrays, or choose another loss'
   const noLabels =
-    'the data sums has targets and no labels, which the loss crossEntropy needs; give ' +
+    'the data sums has targets and no labels, which the loss crossEntropy() needs; give ' +
     "loss: mse({ targets: 'values' }), or labels"
   await expectRefusals([
     [() => model.evaluate(labelled), noTargets],

@@ -34,7 +34,8 @@ export function joined(
   x: Float32Array | NamedInputs,
 ): Float32Array {
   // What is no record is refused by whoever reads it.
-  if (ArrayBuffer.isView(x) || typeof x !== 'object' || x === null) return x as Float32Array
+  const isRecord = typeof x === 'object' && x !== null && !Array.isArray(x)
+  if (ArrayBuffer.isView(x) || !isRecord) return x as Float32Array
   if (!inputs) fail(`x must be a Float32Array, since the model has one input, got ${describe(x)}`)
   const names = Object.keys(inputs)
   const odd = Object.keys(x).find((name) => !names.includes(name))

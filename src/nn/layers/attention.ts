@@ -9,6 +9,7 @@ import {
   withGradient,
 } from '../../compile/emit/gradients.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
+import { storedChannels } from '../../compile/layout.js'
 import { quoteMethodsWith } from '../../compile/methods.js'
 import { defineLayer, type FloatBuffer, type Pass, term } from '../../compile/pass.js'
 import type { Expression } from '../../compile/tensors.js'
@@ -274,8 +275,8 @@ const softmaxKind = defineLayer<Softmax>('softmax', {
     // Of y = softmax(x): δ·y − y·Σ δ·y.
     withGradient(pass, node, output, (buffer, rows) => {
       const gradient = (name: string, of: Shape): Numbers => ({
-        ...output,
         shape: of,
+        stored: storedChannels(of[0]),
         steps: rows,
         buffer: gradientBuffer(pass, `${node.name} ${name}`, of, rows),
       })

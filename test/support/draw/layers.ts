@@ -206,10 +206,10 @@ const transposed: Drawer = (d, x, sketch) => {
   return sw.convTranspose2d(from, to, both('kernel'), options)
 }
 
-const upsample: Drawer = (d, x, { input }) => {
+const upsample: Drawer = (d, x) => {
   const [, h, w] = x.shape
   if (x.flat || h * w > 100) return undefined
-  const ofSeries = input.length === 2
+  const ofSeries = x.series
   const mode = d.one(['nearest', ofSeries ? 'linear' : 'bilinear'] as const)
   const how = { mode, alignCorners: mode !== 'nearest' && d.chance(0.5) }
   const one = d.one([1, 1.5, 2, 3])
