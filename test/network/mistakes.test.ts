@@ -77,12 +77,13 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
   // What ends a network.
   [
     () => of(netOf([2, 5, 4], 'conv 3 2, flatten'), { input: [2, 5, 4] }),
-    '1: the last layer must give one value per class, got [36]; end in linear(36, classes)',
+    '1: the last layer must give one value per class, got [36]; end in linear(36, classes), ' +
+      'or in reshape([36]) where all of them are outputs',
   ],
   [
     () => of(api.conv2d(2, 3, 2), { input: [2, 5, 4] }),
     'network: the last layer must give one value per class, got [3, 4, 3]; end in ' +
-      'linear(36, classes) behind flatten()',
+      'linear(36, classes) behind flatten(), or in reshape([36]) where all of them are outputs',
   ],
   [
     () => of(api.linear(1, 65537), { input: [1] }),
@@ -101,7 +102,7 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
   [
     () => series(api.sequential(api.lif())),
     '0: the last layer must give one value per class, got [3, 8]; end in linear(24, classes) ' +
-      'behind flatten()',
+      'behind flatten(), or in reshape([24]) where all of them are outputs',
   ],
   [
     () => series(api.sequential(api.alif({ tau: [2, 3] }))),
@@ -284,7 +285,8 @@ test('layers written by hand: what is missing is told with the place and a funct
           ? /^a \(mul\) must be called with the 2 values that it takes in, got undefined$/
           : new RegExp(
               `^a must be a layer or a block, got one of kind "${kind}", which is none: .*` +
-                `(got undefined|is missing); make layers by their functions, as in lif\\(\\)$`,
+                `(got undefined|is missing|got none; write ${kind}\\(.+\\)); ` +
+                'make layers by their functions, as in lif\\(\\)$',
             ),
     )
 })

@@ -167,7 +167,8 @@ function expectVector(node: GraphNode): void {
     fail(
       `${node.name || 'network'}: the last layer must give one value per class, got ` +
         `${show(node)}; end in linear(${sizeOf(node.shape)}, classes)` +
-        (node.flat ? '' : ' behind flatten()'),
+        (node.flat ? '' : ' behind flatten()') +
+        `, or in reshape([${sizeOf(node.shape)}]) where all of them are outputs`,
     )
 }
 
