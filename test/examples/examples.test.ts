@@ -92,6 +92,11 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.ok(Number(text.match(/differ by at most (.+)$/m)?.[1]) < 1e-5, text)
   },
 
+  'delayed-xor.mjs'(text) {
+    const [before, after] = percentages(text)
+    assert.ok(before > 40 && before < 60 && after >= 99, text)
+  },
+
   async 'early-stop.mjs'(text) {
     assert.match(text, /^stopped early: true, after \d+ steps$/m)
     const accuracies = percentages(text)
@@ -129,13 +134,17 @@ test('pytorch-weights.mjs takes the path of a file, and says what is wrong with 
   assert.match(stderr, /no-such-file/)
 })
 
-test('the folder holds these programs, of at most 40 lines each; by hand it takes 60', () => {
+/** Lines that a program may have, where it takes more than 40. */
+const most: Record<string, number> = {
+  'by-hand.mjs': 60,
+  'delayed-xor.mjs': 80,
+}
+test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
   assert.equal(programs.sort(), Object.keys(tests).sort())
   for (const name of programs) {
     const lines = readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').length
-    const most = name === 'by-hand.mjs' ? 60 : 40
-    assert.ok(lines <= most, `${name} has ${lines} lines`)
+    assert.ok(lines <= (most[name] ?? 40), `${name} has ${lines} lines`)
   }
 })
 
