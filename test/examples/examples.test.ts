@@ -97,6 +97,15 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.ok(before > 40 && before < 60 && after >= 99, text)
   },
 
+  'sine.mjs'(text) {
+    const errors = [...text.matchAll(/root mean square error (.+)$/gm)].map(([, e]) => Number(e))
+    assert.is(errors.length, 4, text)
+    for (const error of errors) assert.ok(error > 0 && error < 0.1, text)
+    const picture = text.split('\n').filter((line) => /^[o. ]+$/.test(line))
+    assert.is(picture.length, 13, text)
+    assert.is(picture.join('').replaceAll(/[^o]/g, '').length, 100, 'an output at each step')
+  },
+
   async 'early-stop.mjs'(text) {
     assert.match(text, /^stopped early: true, after \d+ steps$/m)
     const accuracies = percentages(text)
@@ -138,6 +147,7 @@ test('pytorch-weights.mjs takes the path of a file, and says what is wrong with 
 const most: Record<string, number> = {
   'by-hand.mjs': 60,
   'delayed-xor.mjs': 80,
+  'sine.mjs': 80,
 }
 test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
