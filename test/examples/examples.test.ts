@@ -106,6 +106,12 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.is(picture.join('').replaceAll(/[^o]/g, '').length, 100, 'an output at each step')
   },
 
+  'triplet.mjs'(text) {
+    const [pixels, before, after] = percentages(text).map((share) => Math.round(3.55 * share))
+    assert.is(pixels, 350, text)
+    assert.ok(before < 0.85 * 355 && after > 0.97 * 355, text)
+  },
+
   async 'early-stop.mjs'(text) {
     assert.match(text, /^stopped early: true, after \d+ steps$/m)
     const accuracies = percentages(text)
@@ -148,6 +154,7 @@ const most: Record<string, number> = {
   'by-hand.mjs': 60,
   'delayed-xor.mjs': 80,
   'sine.mjs': 80,
+  'triplet.mjs': 80,
 }
 test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
