@@ -112,6 +112,12 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.ok(before < 0.85 * 355 && after > 0.97 * 355, text)
   },
 
+  'fgsm.mjs'(text) {
+    const [clean, noisy, attacked, ...trained] = percentages(text)
+    assert.ok(Math.min(clean, noisy, ...trained.slice(0, 2)) > 92, text)
+    assert.ok(attacked < 50 && trained[2] > attacked + 25, text)
+  },
+
   async 'early-stop.mjs'(text) {
     assert.match(text, /^stopped early: true, after \d+ steps$/m)
     const accuracies = percentages(text)
@@ -155,6 +161,7 @@ const most: Record<string, number> = {
   'delayed-xor.mjs': 80,
   'sine.mjs': 80,
   'triplet.mjs': 80,
+  'fgsm.mjs': 80,
 }
 test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
