@@ -118,6 +118,17 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.ok(attacked < 50 && trained[2] > attacked + 25, text)
   },
 
+  'autoencoder.mjs'(text) {
+    const [mean, before, after] = [...text.matchAll(/: (\d\.\d+)$/gm)].map(([, e]) => Number(e))
+    assert.ok(before > mean && after < 0.4 * mean, text)
+    const [digits, again] = text.split('digits:\n')[1].split('drawn again:\n')
+    assert.is.not(digits, again)
+    for (const picture of [digits, again]) {
+      assert.is(picture.trimEnd().split('\n').length, 8, text)
+      assert.match(picture, /@/)
+    }
+  },
+
   async 'early-stop.mjs'(text) {
     assert.match(text, /^stopped early: true, after \d+ steps$/m)
     const accuracies = percentages(text)
@@ -162,6 +173,7 @@ const most: Record<string, number> = {
   'sine.mjs': 80,
   'triplet.mjs': 80,
   'fgsm.mjs': 80,
+  'autoencoder.mjs': 80,
 }
 test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
