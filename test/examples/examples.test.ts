@@ -129,6 +129,13 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     }
   },
 
+  'siamese.mjs'(text) {
+    const [before, after] = percentages(text)
+    assert.ok(before > 40 && before < 60 && after > 90, text)
+    assert.match(text, /^17698 parameters, those of the twins once$/m)
+    assert.match(text, /turned round have the same outputs: true$/m)
+  },
+
   async 'early-stop.mjs'(text) {
     assert.match(text, /^stopped early: true, after \d+ steps$/m)
     const accuracies = percentages(text)
@@ -174,6 +181,7 @@ const most: Record<string, number> = {
   'triplet.mjs': 80,
   'fgsm.mjs': 80,
   'autoencoder.mjs': 80,
+  'siamese.mjs': 80,
 }
 test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
   const programs = readdirSync(folder).filter((name) => name.endsWith('.mjs'))
