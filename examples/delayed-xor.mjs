@@ -1,6 +1,6 @@
 // Delayed XOR: two bits come as bursts of spikes; later the network is asked whether they differ.
-// The data have a target for each step, and a loss of one's own leaves out the steps that are not
-// asked. Run it after `npm run build` with: node examples/delayed-xor.mjs
+// The data have a target for each step, and the loss leaves out the steps that are not asked.
+// Run it after `npm run build` with: node examples/delayed-xor.mjs
 import * as sw from 'spikewasm'
 
 const [T, B, asked, unasked] = [30, 64, 25, -1] // steps, batch, first asked step, no target
@@ -28,43 +28,21 @@ function trials(count) {
   return sw.fromArrays({ inputs, targets, shape: [3], timeSteps: T })
 }
 
-/** Cross entropy of two classes, the mean over asked steps; z [T][B][2], targets [B][T]. */
-function maskedCrossEntropy({ outputs: z, targets, valid, shape: [, batch] }) {
-  const gradient = new Float64Array(z.length)
-  const count = targets.subarray(0, valid * T).filter((target) => target !== unasked).length
-  let [loss, correct] = [0, 0]
-  for (let b = 0; b < valid; b++) {
-    let margin = 0 // of the right class, over the asked steps
-    for (let t = 0; t < T; t++) {
-      const target = targets[b * T + t]
-      if (target === unasked) continue
-      const right = 2 * (t * batch + b) + target
-      const wrong = right + (target === 0 ? 1 : -1)
-      const lead = z[right] - z[wrong]
-      const share = 1 / (1 + Math.exp(lead)) // what softmax gives to the wrong class
-      loss -= Math.log(1 - share) / count
-      gradient[right] = -share / count
-      gradient[wrong] = share / count
-      margin += lead
-    }
-    if (margin > 0) correct++
-  }
-  return { loss, gradient, correct }
-}
-
 const net = sw.sequential(
   sw.linear(3, 64),
   sw.recurrent(sw.lif({ tau: 20, surrogate: 'atan' })),
   sw.linear(64, 2),
   sw.leakyIntegrator({ tau: 3 }),
 )
-const loss = sw.custom(maskedCrossEntropy, { of: 'steps', targets: T })
+const loss = sw.crossEntropy({ targets: 'steps', ignore: unasked })
 const setting = { input: [3], frames: true, timeSteps: T, batchSize: B, method: 'bptt', seed: 0 }
 const model = await net.compile({ ...setting, loss, optimizer: sw.adam({ lr: 3e-3 }) })
 const [train, test] = [trials(2048), trials(512)]
 const right = async () => `${(100 * (await model.evaluate(test)).accuracy).toFixed(1)} %`
 console.log(`${T} steps, and the question at the last ${T - asked}`)
-console.log(`before training ${await right()} of ${test.length} new trials are right`)
+console.log(
+  `before training ${await right()} of the answers in ${test.length} new trials are right`,
+)
 await model.fit(train, { epochs: 7, clipNorm: 1 })
 console.log(`after training ${await right()} are right`)
 await model.dispose()
