@@ -436,7 +436,7 @@ export class Session implements Arena {
       workers,
       scratch: this.plan.workerScratchAt,
       scratchBytes: this.plan.workerScratch,
-      spins: workers <= availableParallelism() ? 20000 : 0,
+      spins: workers === 1 || workers <= availableParallelism() ? 20000 : 0,
       timeoutMs: 60_000,
       kernels: this.plan.kernels?.compiled,
     }
@@ -484,7 +484,9 @@ export class Session implements Arena {
   }
 
   private capped(workers: number): number {
-    return usesAllThreads() ? this.threads : Math.min(workers, availableParallelism())
+    if (usesAllThreads()) return this.threads
+    // The system is asked anew each time, which takes as long as a small layer.
+    return workers === 1 ? 1 : Math.min(workers, availableParallelism())
   }
 
   /** Forgets momentum, accumulated gradients; with `average`, averages. Callers hold the lock. */
