@@ -3,9 +3,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type CustomLoss, checkGradient } from '../../src/index.js'
 import { run } from '../cli/command.js'
 import { outcomesOf } from '../support/programs.js'
 import type { Outcome } from '../support/programs-child.js'
@@ -84,6 +85,12 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     const page = readFileSync(join(folder, '../docs/by-hand.md'), 'utf8').replaceAll('\r\n', '\n')
     const program = readFileSync(join(folder, 'by-hand.mjs'), 'utf8').replaceAll('\r\n', '\n')
     assert.ok(page.includes(program), 'the page shows another program')
+  },
+
+  'cartpole.mjs'(text) {
+    const means = [...text.matchAll(/^seed \d: ([\d.]+) steps an episode/gm)].map(([, n]) => +n)
+    assert.is(means.length, 5, text)
+    for (const mean of means) assert.ok(mean > 195, text)
   },
 
   'pytorch-weights.mjs'(text) {
@@ -173,9 +180,49 @@ test('pytorch-weights.mjs takes the path of a file, and says what is wrong with 
   assert.match(stderr, /no-such-file/)
 })
 
+/** What `cartpole.mjs` gives to its page. */
+interface CartPole {
+  readonly ppo: CustomLoss<number>
+  push(cart: readonly number[], toRight: number): number[]
+  ends(cart: readonly number[]): boolean
+}
+
+test('cartpole.mjs: the gradient of PPO is that of its loss, clipped or not', async () => {
+  const { ppo } = (await import(pathToFileURL(join(folder, 'cartpole.mjs')).href)) as CartPole
+  const outputs = Float32Array.of(0.3, 1, -1.2, 0.2, 2, -1, -0.4, 0, 0.1, 0.5)
+  // Action, its chance before, advantage, goal: within the bounds, and clipped for good and ill.
+  const targets = [
+    [1, 0.55, 0.8, 1.5],
+    [0, 0.75, -0.6, 0],
+    [1, 0.5, 2, -1.5],
+    [0, 0.9, -2, 0.3],
+    [1, 0.3, -1, 0.6],
+  ]
+  const { error } = await checkGradient(ppo, outputs, Float32Array.from(targets.flat()), {
+    shape: [5, 2],
+  })
+  assert.ok(error < 1e-3, `${error}`)
+})
+
+test('cartpole.mjs: a cart moves as in Gymnasium, and an episode ends as there', async () => {
+  const { push, ends } = (await import(
+    pathToFileURL(join(folder, 'cartpole.mjs')).href
+  )) as CartPole
+  // From rest: F / 1.1 = 9.0909, twist −9.0909 / (0.5 (4/3 − 0.1/1.1)) = −14.6341.
+  const first = push([0, 0, 0, 0, 0], 1)
+  for (const [i, value] of [0, 0.195122, 0, -0.292683, 1].entries())
+    assert.ok(Math.abs(first[i] - value) < 1e-6, `${first}`)
+  assert.equal(
+    [push([2.39, 1, 0, 0, 3], 0), push([0, 0, 0.2, 1, 3], 1), push([0, 0, 0, 0, 499], 1)].map(ends),
+    [true, true, true],
+  )
+  assert.not(ends(first))
+})
+
 /** Lines that a program may have, where it takes more than 40. */
 const most: Record<string, number> = {
   'by-hand.mjs': 60,
+  'cartpole.mjs': 80,
   'delayed-xor.mjs': 80,
   'sine.mjs': 80,
   'triplet.mjs': 80,
