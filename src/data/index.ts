@@ -124,6 +124,7 @@ export const datasets = {
 }
 
 /** A loader of `datasets`: it takes a path, or the URL of a file, and perhaps options. */
+export type { SpeechOptions } from './speech/speech.js'
 export type DatasetLoader<Path, Options extends readonly unknown[]> = (
   path: Path | host.URL,
   ...options: [...Options, ...more: []]

@@ -190,7 +190,7 @@ test('comparableLr', () => {
     ],
     [1, { ...toRate, to: 'rtae' as 'rate' }, /\.to must be one of rate, .*, got "rtae"$/],
     [-1, toRate, /: lr must be .* -1$/],
-    [1, { ...toRate, timeSteps: 0 }, /\.timeSteps must be an integer from 1 to 255, got 0$/],
+    [1, { ...toRate, timeSteps: 0 }, /\.timeSteps must be an integer from 1 to 4096, got 0$/],
   ]
   for (const [lr, options, message] of refused)
     assert.throws(() => comparableLr(lr, options), new RegExp(`^comparableLr${message.source}`))

@@ -7,6 +7,7 @@ import { checkData, showSample } from '../../src/edge/accuracy.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { netHeader } from '../../src/edge/header.js'
 import { openNet } from '../../src/edge/net.js'
+import { layDown, repeatSamples, type SampleParts } from '../../src/engine/run/run-words.js'
 import * as api from '../../src/index.js'
 import type { Value } from '../../src/network/value.js'
 import { expectRefusal, withFolder } from '../files/temporary.js'
@@ -174,7 +175,7 @@ test('records of arrays and arrays of whole samples have the same bits, alone or
     assert.equal(found.slice(3 * 4000, 3 * 4020), logits, 'inference')
     assert.match(
       model.summary(),
-      /; input image \[3, 4, 5\], state \[4\], series \[2, 1, 6\], batch 6/,
+      /; input image \[3, 4, 5\], state \[4\], series \[2, 6\], batch 6/,
     )
   }
 })
@@ -353,6 +354,22 @@ test('mistakes with named inputs are told', async () => {
     () => graded.inputGradient('other'),
     'inputGradient: the model has no input "other"; there are image, state, series',
   )
+})
+
+test('in a slot inputs lie apart; a batch that is not full is filled with its samples in turn', () => {
+  // Two inputs: 2 planes of 3 pixels, 1 plane of 2; 5 samples, of which 2 are there.
+  const parts: SampleParts = [
+    [2, 3],
+    [1, 2],
+  ]
+  const slot = new Float32Array(5 * 8)
+  const x = Float32Array.from({ length: 2 * 8 }, (_, i) => i + 1)
+  for (const i of [0, 1]) layDown(slot, 5, i, x, i * 8, parts)
+  repeatSamples(slot, 5, 2, parts)
+  const first = (b: number) => [1, 4, 2, 5, 3, 6].map((v) => v + 8 * (b % 2))
+  const second = (b: number) => [7, 8].map((v) => v + 8 * (b % 2))
+  const all = [0, 1, 2, 3, 4]
+  assert.equal(Array.from(slot), [...all.flatMap(first), ...all.flatMap(second)])
 })
 
 test.run()

@@ -291,9 +291,13 @@ const usual: readonly Kind[] = [
 ]
 const pools: readonly Kind[] = ['maxPool1d', 'maxPool2d', 'avgPool2d']
 
+const kindsOf = (d: Draw): readonly Kind[] => (d.is.settled ? settled : kindsDrawn)
+
 /** A layer of one of these kinds, if one fits. */
 export function put(d: Draw, sketch: Sketch, kinds?: readonly Kind[]): void {
-  const all = kinds ?? (d.is.settled ? settled : kindsDrawn)
+  const isRare = !kinds && !d.is.settled && sketch.signals[sketch.last].flat
+  // Few networks have places for delays of synapses.
+  const all = isRare && d.chance(0.4) ? ['dcls1d' as const] : (kinds ?? kindsOf(d))
   for (let tries = 2 * all.length; tries > 0; tries--) {
     const kind = d.one(all)
     const { shape, flat } = sketch.signals[sketch.last]
