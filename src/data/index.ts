@@ -8,6 +8,8 @@ import { copyOf } from '../base/objects.js'
 import type { Split } from './datasets/dataset.js'
 import type { ImageFolderOptions } from './pictures/options.js'
 
+export type { SpeechOptions } from './speech/speech.js'
+
 /**
  * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
  * was downloaded before, by its path or `file:` URL. Images are [C, H, W] and normalised by mean
@@ -124,7 +126,6 @@ export const datasets = {
 }
 
 /** A loader of `datasets`: it takes a path, or the URL of a file, and perhaps options. */
-export type { SpeechOptions } from './speech/speech.js'
 export type DatasetLoader<Path, Options extends readonly unknown[]> = (
   path: Path | host.URL,
   ...options: [...Options, ...more: []]
