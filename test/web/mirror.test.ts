@@ -8,7 +8,9 @@ import * as assert from 'uvu/assert'
 import {
   adam,
   type CompileOptions,
+  type CustomLoss,
   checkpoint,
+  custom,
   type FitOptions,
   fromArrays,
   type MethodOptions,
@@ -267,6 +269,73 @@ test('the debug build', () =>
     seen.add('step', await model.trainStep(images, labels))
     seen.model('step', model)
     await model.dispose()
+  }))
+
+/** A squared distance to one-hot labels, of the mean over time or of each step. */
+const squares = (of: 'mean' | 'steps'): CustomLoss =>
+  custom(
+    ({ outputs, targets }) => {
+      const z = outputs as Float32Array
+      const off = z.map((v, i) => v - Number(targets[(i >> 2) % targets.length] === i % 4))
+      const loss = off.reduce((sum, d) => sum + (d * d) / z.length, 0)
+      return { loss, gradient: off.map((d) => (2 * d) / z.length), correct: 3 }
+    },
+    { of },
+  )
+
+for (const { of, ...method } of [
+  { of: 'mean', method: 'rate' },
+  { of: 'mean', method: 'bptt' },
+  { of: 'steps', method: 'sltt', update: 'everyStep' },
+] as const)
+  test(`${JSON.stringify(method)}: a loss of the user's own, and one that throws`, () =>
+    expectSame('custom', async (seen) => {
+      const model = await compileToy({ ...method, loss: squares(of), inspect: true, record: true })
+      for (let step = 0; step < 3; step++) {
+        seen.add('step', await model.trainStep(images, labels))
+        seen.model(`step ${step}`, model)
+        seen.add('spikes', model.spikes('2'))
+      }
+      const fails = custom(
+        () => {
+          throw new Error('no loss today')
+        },
+        { of },
+      )
+      seen.add('error', await messageOf(() => model.fit(train, { epochs: 1, loss: fails })))
+      seen.model('behind the error', model)
+      seen.add(
+        'fit',
+        (await model.fit(train, { epochs: 2, loss: squares(of) })).epochs.at(-1)?.trainLoss,
+      )
+      seen.model('fitted', model)
+      if (of === 'mean') seen.add('evaluate', await model.evaluate(validation))
+      await model.dispose()
+    }))
+
+test('the parts of a step: forward, backward and update, and calls', () =>
+  expectSame('parts', async (seen) => {
+    const offline = await compileToy({ method: 'bptt', inspect: true })
+    for (let step = 0; step < 2; step++) {
+      for (const { images: x } of [{ images }, others]) {
+        const outputs = (await offline.forward(x)) as Float32Array
+        seen.add('outputs', outputs)
+        await offline.backward(outputs.map((z) => z / 8))
+        seen.model('backward', offline)
+      }
+      seen.add('norm', await offline.update({ clipNorm: 0.5 }))
+      seen.model('update', offline)
+    }
+    seen.add('untrained', await offline.forward(images, { training: false }))
+    await offline.dispose()
+    const online = await compileToy({ method: 'ottt', inspect: true })
+    for await (const call of online.calls(images)) {
+      seen.add('call', call.outputs)
+      await call.backward((call.outputs as Float32Array).map((z) => z / 8))
+    }
+    seen.add('update', await online.update({}))
+    seen.model('calls', online)
+    await online.dispose()
   }))
 
 test('locks that never tell of an end hold nobody up', async () => {

@@ -45,18 +45,19 @@ interface Written {
   readonly later: readonly Buffer[]
 }
 
-/** By the address of each program. */
+/** By the address of each program, and of each part that the host runs by itself. */
 function areasOf(plan: Plan): ReadonlyMap<number, Written> {
   const wanted = readByHost(plan)
   return new Map(
-    Object.values(plan.programs).map(({ address, records }) => {
+    Object.values(plan.programs).flatMap(({ address, records, cuts = [] }) => {
       const found = { prompt: new Set<Buffer>(), later: new Set<Buffer>() }
       for (const { schema, fields } of records)
         for (const { buffer, use } of accesses(schema, fields)) {
           const when = wanted.get(buffer)
           if (when && use !== 'reads') found[when].add(buffer)
         }
-      return [address, { prompt: [...found.prompt], later: [...found.later] }]
+      const written = { prompt: [...found.prompt], later: [...found.later] }
+      return [{ address }, ...cuts].map((part) => [part.address, written] as const)
     }),
   )
 }
