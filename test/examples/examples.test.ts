@@ -93,6 +93,11 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     for (const mean of means) assert.ok(mean > 195, text)
   },
 
+  'autodiff-loss.mjs'(text) {
+    assert.match(text, /^the gradient is that of the loss: true$/m)
+    assert.ok(percentages(text)[0] > 92, text)
+  },
+
   'pytorch-weights.mjs'(text) {
     assert.match(text, /^spikewasm: 345 of 355 test digits are right$/m)
     assert.match(text, /^PyTorch: {3}345 of 355 test digits are right$/m)
