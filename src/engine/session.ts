@@ -73,7 +73,7 @@ const SAVE = 'parameters can still be saved: save them and compile again'
 const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0, states: [] }
 
 /** Called behind a call of the network: which size of call it is, its first step and image. */
-export type Visit = (call: number, step: number, firstImage: number) => void
+export type Visit = (call: number, step: number, firstImage: number) => Promise<void>
 
 /** What has run of a step that is made in parts, and nothing else has overwritten. */
 interface PassState {
@@ -297,7 +297,7 @@ export class Session implements Arena {
       for (let pass = 0; pass < passes; pass++) {
         const first = pass * passImages
         this.read(index, first)
-        await this.execute(program, (call, step) => visit?.(call, step, first))
+        await this.execute(program, async (call, step) => visit?.(call, step, first))
         // The next pass counts in the same place. An image alone counts as often as it would stand
         // in the padded batch, so that rates do not depend on which of both runs.
         const times = single ? Math.ceil((this.batchSize - pass) / valid) : 1
@@ -404,16 +404,19 @@ export class Session implements Arena {
     return this.holding?.executor.mirror?.refresh(what)
   }
 
-  private async execute(program: ProgramName, visit?: (call: number, step: number) => void) {
+  private async execute(
+    program: ProgramName,
+    visit?: (call: number, step: number) => Promise<void>,
+  ) {
     const { cuts, outputs = [] } = programOf(this, program)
     if (!cuts || !visit || program === 'train') {
       await this.executor.run(this.runOf(program))
-      visit?.(outputs.length - 1, 0)
+      await visit?.(outputs.length - 1, 0)
       return
     }
     for (const { cuts: parts, offset, step, index } of callsOf(cuts)) {
       for (const cut of parts) await this.executor.run(this.runOfCut(program, cut, offset))
-      visit(index, step)
+      await visit(index, step)
     }
   }
 

@@ -286,6 +286,7 @@ const squares = (of: 'mean' | 'steps'): CustomLoss =>
 for (const { of, ...method } of [
   { of: 'mean', method: 'rate' },
   { of: 'mean', method: 'bptt' },
+  { of: 'steps', method: 'ottt' },
   { of: 'steps', method: 'sltt', update: 'everyStep' },
 ] as const)
   test(`${JSON.stringify(method)}: a loss of the user's own, and one that throws`, () =>
@@ -309,7 +310,7 @@ for (const { of, ...method } of [
         (await model.fit(train, { epochs: 2, loss: squares(of) })).epochs.at(-1)?.trainLoss,
       )
       seen.model('fitted', model)
-      if (of === 'mean') seen.add('evaluate', await model.evaluate(validation))
+      seen.add('evaluate', await model.evaluate(validation))
       await model.dispose()
     }))
 

@@ -69,11 +69,14 @@ function unseen({ named }: Plan): ReadonlySet<Buffer> {
 }
 
 /** Bytes from the start of memory that hold all that a host reads and writes. */
-export const hostBytes = ({ buffers, encodedAt, encoded }: Plan): number =>
-  buffers.reduce(
-    (most, { persistent, address, bytes }) => (persistent ? Math.max(most, address + bytes) : most),
+export function hostBytes({ buffers, programs, encodedAt, encoded }: Plan): number {
+  const probes = Object.values(programs).flatMap(({ outputs = [] }) => outputs.flat())
+  const outputs = probes.flatMap(({ mean, logits, delta = mean }) => [mean, logits, delta])
+  return [...buffers.filter(({ persistent }) => persistent), ...outputs].reduce(
+    (most, { address, bytes }) => Math.max(most, address + bytes),
     encodedAt + encoded.bytes.length,
   )
+}
 
 /** The same places, those that touch put together, in the order of addresses. */
 export function merged(areas: readonly Area[]): Area[] {

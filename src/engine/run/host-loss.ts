@@ -7,7 +7,7 @@ import type { CustomLoss, LossAndGradient, LossBatch, OutputArrays } from '../..
 import type { StepResult } from '../compile-options.js'
 import { programOf } from '../memory/arena.js'
 import type { Session, Visit } from '../session.js'
-import { shapeOf, writeOutput } from './outputs.js'
+import { buffersOf, shapeOf, writeOutput } from './outputs.js'
 
 /** The model's loss where it is a function. */
 export const hostLossOf = ({ loss }: Session): CustomLoss | undefined =>
@@ -116,9 +116,11 @@ class Collected {
 
   constructor(private readonly session: Session) {}
 
-  readonly take: Visit = (call, at, first) => {
+  readonly take: Visit = async (call, at, first) => {
     const { batchSize: all, timeSteps, plan } = this.session
-    for (const probe of programOf(this.session, 'evaluate').outputs?.[call] ?? []) {
+    const probes = programOf(this.session, 'evaluate').outputs?.[call] ?? []
+    await this.session.refresh(buffersOf(probes))
+    for (const probe of probes) {
       this.shape = shapeOf({ ...probe, steps: timeSteps }, all)
       const out = this.arrays.get(probe.name) ?? new Float32Array(sizeOf(this.shape))
       this.arrays.set(probe.name, out)
