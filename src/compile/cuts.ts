@@ -27,7 +27,8 @@ export interface OutputProbe {
 
 /** Records of one phase. They lie in memory once, among those of their program. */
 export interface Cut {
-  readonly phase: Phase
+  /** 'rest': backward pass and update together. */
+  readonly phase: Phase | 'rest'
   readonly sections: readonly Section[]
   /** The section that it is cut from; 0 of those that go through several. */
   readonly section: number
@@ -66,7 +67,9 @@ export function cutsOf({ sections }: PlannedProgram, byCall: boolean): Cut[] {
     }
     before += records.length
   }
-  return cuts
+  if (byCall) return cuts
+  const rest = cuts.filter(({ phase }) => phase !== 'forward').flatMap((cut) => cut.sections)
+  return [...cuts, { phase: 'rest', section: 0, sections: rest, calls: cuts[0].calls }]
 }
 
 /** A call of the network, or what runs before or behind all of them. */

@@ -312,6 +312,12 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'rate bptt sltt',
     ],
   ],
+  'images of another size, and shares': [
+    [
+      '2x6x6: conv 8 3, lif, upsample scale=2 mode=bilinear, flatten, linear 7, softmax, linear 3',
+      'bptt',
+    ],
+  ],
   cells: [
     [cells('resting'), 'bptt rate sltt', { timeSteps: 5 }],
     [cells('learning'), 'bptt rate', { timeSteps: 5 }],

@@ -9,7 +9,6 @@ import { copyOf } from '../../base/objects.js'
 import { type Call, callsOf } from '../../compile/cuts.js'
 import { type MethodTraits, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import type { PlacedCut } from '../../compile/plan.js'
-import type { Phase } from '../../compile/program.js'
 import type { OutputArrays } from '../../nn/loss/custom.js'
 import type { StepOptions, StepResult } from '../compile-options.js'
 import { floatsAt, keepBuffers, programOf, trainingOf } from '../memory/arena.js'
@@ -36,7 +35,11 @@ const callsOfStep = (session: Session): Call<PlacedCut>[] =>
 const probesOf = (session: Session, { index }: Call<PlacedCut>): Probes =>
   programOf(session, 'train').outputs?.[index] ?? []
 
-async function runPhase(session: Session, call: Call<PlacedCut>, phase: Phase): Promise<void> {
+async function runPhase(
+  session: Session,
+  call: Call<PlacedCut>,
+  phase: PlacedCut['phase'],
+): Promise<void> {
   for (const cut of call.cuts)
     if (cut.phase === phase) await session.runCut('train', cut, call.offset)
 }
@@ -105,8 +108,12 @@ async function runCalls(
       // Updates read the loss, and do nothing where it is not finite.
       writeResult(session, sum, correct)
     }
-    await runPhase(session, call, 'backward')
-    if (updates) await runPhase(session, call, 'update')
+    // Each message to the workers takes time: one is enough where nothing comes between.
+    if (updates && !isOnline) await runPhase(session, call, 'rest')
+    else {
+      await runPhase(session, call, 'backward')
+      if (updates) await runPhase(session, call, 'update')
+    }
   }
 }
 
