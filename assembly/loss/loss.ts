@@ -297,7 +297,7 @@ function imageGradient(
   }
 }
 
-/** Of an output from what is wanted of it; 0 where that is ignored. */
+/** Distance of an output from what is wanted of it; 0 where that is ignored. */
 function distanceOf(rec: LossRecord, target: usize, c: usize, z: f64): f64 {
   const wanted = load<f32>(target + (c << 2))
   return isIgnored(rec, wanted) ? 0 : z - <f64>wanted

@@ -21,7 +21,7 @@ export interface OutputProbe {
   readonly ofSteps: boolean
   /** In training: where its gradient goes, float32 [images][rows or 1][stored]. */
   readonly delta?: Buffer
-  /** Of the gradient of a loss that is a sum over images and, by step, over all steps. */
+  /** Factor of the gradient of a loss that is a sum over images and, by step, over all steps. */
   readonly gradientScale: number
 }
 

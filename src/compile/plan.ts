@@ -275,7 +275,7 @@ function inputBuffers(b: ProgramBuilder, options: PlanOptions, hasLoss: boolean)
     labels: each('labels', 1),
     /** Wanted outputs, where the loss is of them and not of labels. */
     targets: wanted > 0 ? each('targets', wanted) : [],
-    /** Of samples, where they have some. */
+    /** Weights of samples, where they have some. */
     weights: hasLoss && training?.weighted ? each('weights', 1) : [],
   }
 }

@@ -40,7 +40,7 @@ export interface Section {
   readonly repeats: number
   readonly from: number
   readonly steps: number
-  /** Of its first record, in the program that it is cut from; absent: those before it count. */
+  /** Index of its first record in the program that it is cut from; absent: it is counted. */
   readonly index?: number
 }
 

@@ -54,7 +54,7 @@ export class Batches {
   /** Order of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
-  /** Of a sample that is to lie as in a model's slots. */
+  /** Parts of a sample that is to lie as in a model's slots. */
   private readonly parts: SampleParts | undefined
 
   /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */

@@ -43,7 +43,7 @@ export const keys = ['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNa
 /** A description that was checked; its parts are copies. */
 export interface Checked extends Description {
   readonly name: string
-  /** Of several inputs; `shape` is then that of all together. */
+  /** Sizes of several inputs; `shape` is then that of all together. */
   readonly inputs?: InputShapes
 }
 

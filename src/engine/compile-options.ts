@@ -115,7 +115,7 @@ export interface StepResult {
    * targets are numbers.
    */
   readonly correct: number
-  /** Of how many `correct` is: of samples, or of those steps whose target is not ignored. */
+  /** How many answers there are: samples, or those steps whose target is not ignored. */
   readonly answers: number
   /**
    * What the sum of the samples' losses was divided by: `count`, but where targets are ignored or

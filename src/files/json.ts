@@ -158,7 +158,7 @@ export function duplicateKey(text: string): string | undefined {
 export interface ModelJson {
   /** Sizes of one sample: [C, H, W], [C, L] or [features]. */
   readonly input: InputShape
-  /** Of several inputs by name; `input` is then [numbers of all]. */
+  /** Sizes of several inputs by name; `input` is then [numbers of all]. */
   readonly inputs?: InputShapes
   /** T, steps of a sample. */
   readonly timeSteps: number

@@ -26,7 +26,7 @@ import {
   stepCalls,
   type UpdateOptions,
   update,
-} from '../engine/run/parts.js'
+} from '../engine/run/passes.js'
 import { type Prediction, type PredictOptions, predict } from '../engine/run/predict.js'
 import { type SpikeTrains, spikeTrains } from '../engine/run/spikes.js'
 import { streamStep, trainStep } from '../engine/run/step.js'

@@ -18,7 +18,7 @@ import {
 import { warn } from '../engine/platform.js'
 import { withSignal } from '../engine/run/host-loss.js'
 import { nonFinite } from '../engine/run/non-finite.js'
-import { runStep } from '../engine/run/parts.js'
+import { runStep } from '../engine/run/passes.js'
 import {
   accuracyOf,
   addSums,

@@ -319,7 +319,7 @@ export function emitNeuronsBackward(
   const options: BackwardOptions = {
     steps: scope.callSteps,
     traces: traces !== undefined,
-    // Of recurrent neurons the record itself runs the steps.
+    // With recurrent neurons the record itself runs the steps.
     ...(segment && !neurons.recurrent && { segment }),
   }
   const { units, shared, currents } = chargeFields(scope, neurons)

@@ -9,7 +9,7 @@ export interface EpochSums {
   steps: number
   loss: number
   correct: number
-  /** Of how many; absent: of those that were seen. */
+  /** How many there are; absent: as many as were seen. */
   answers?: number
   seen: number
   /** Firing rates by layer name. */

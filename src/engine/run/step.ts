@@ -8,7 +8,7 @@ import type { Session } from '../session.js'
 import { checkBatch, checkTargets, checkWeights, fillSlot } from './batch.js'
 import { withSignal } from './host-loss.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
-import { runStep } from './parts.js'
+import { runStep } from './passes.js'
 import { checkClipNorm, planOfOptimizer, stepFactor } from './training.js'
 
 /** `Model.trainStep`. The caller must hold the model's lock. */

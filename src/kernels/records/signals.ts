@@ -64,11 +64,11 @@ export const delaySpikes = record('DelaySpikes', 126, copies, {
 const placed = {
   /** float32 [outputs][inputs][pixels][count]; 0: all are 1. */
   weight: word.readsIf(4),
-  /** Of the same shape: a weight's tap is offset + slope · position, kept within the taps. */
+  /** Positions, of the same shape: a weight's tap is offset + slope · position, within the taps. */
   position: word.reads(5),
   offset: word.f32(6),
   slope: word.f32(7),
-  /** Of the same shape, for a Gaussian; 0: between two taps, linearly. */
+  /** Widths, of the same shape, for a Gaussian; 0: between two taps, linearly. */
   sigma: word.readsIf(8),
   outputs: word.number(9),
   inputs: word.number(10),

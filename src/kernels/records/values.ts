@@ -20,12 +20,12 @@ export const rearrange = record('Rearrange', 130, copies, {
   bytes: word.flagIf(7),
   /** Non-zero: In is one image for all. */
   shared: word.flagIf(8),
-  /** Of an image that c, y, x count through. */
+  /** Sizes of an image that c, y, x count through. */
   pixels: word.size(9),
   width: word.size(10),
   stored: word.size(11),
   channels: word.size(12),
-  /** Of the other. */
+  /** Places of the other. */
   otherPixels: word.size(13),
   otherStored: word.size(14),
   steps: word.size(15),
@@ -39,17 +39,17 @@ export const rearrange = record('Rearrange', 130, copies, {
 export const strides = entry(24, {
   image: word.size(0),
   step: word.size(1),
-  /** Of pixels; of a matrix. */
+  /** Bytes of pixels; of a matrix. */
   row: word.size(2),
   column: word.size(3),
-  /** Of matrices one below the other. */
+  /** Bytes of matrices one below the other. */
   head: word.sizeIf(4),
   /** Non-zero: all channels share one. */
   single: word.flagIf(5),
 })
 
 const factors = {
-  /** Of the two factors and Out. */
+  /** Strides of the two factors and Out. */
   strides: entries(7, strides),
   a: word.reads(4),
   b: word.reads(5),

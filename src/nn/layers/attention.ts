@@ -188,7 +188,7 @@ const matmulKind = defineLayer<Matmul>('matmul', {
     const emit = (...all: [Factor, Factor, Numbers]): void => emitMatrixProduct(pass, heads, ...all)
     return multiplied(pass, node, inputs, {
       forward: (a, b, out) => emit([a, transposeA], [b, transposeB], out),
-      // Of Y = A·B: dA = dY·Bᵀ and dB = Aᵀ·dY; where a value is the transposed factor, both sides
+      // Y = A·B: dA = dY·Bᵀ and dB = Aᵀ·dY; where a value is the transposed factor, both sides
       // are.
       backward(of, delta, other, out) {
         if (of === 0 && transposeA) emit([other, transposeB], [delta, true], out)
@@ -272,7 +272,7 @@ const softmaxKind = defineLayer<Softmax>('softmax', {
     pass.make(output, { layers: 0, byImages: true }, () =>
       emitSoftmax(pass, axis, input, output.buffer),
     )
-    // Of y = softmax(x): δ·y − y·Σ δ·y.
+    // y = softmax(x): δ·y − y·Σ δ·y.
     withGradient(pass, node, output, (buffer, rows) => {
       const gradient = (name: string, of: Shape): Numbers => ({
         shape: of,

@@ -211,7 +211,7 @@ export function runFigures(run: Curves, hasSteps = run.steps.at.length > 0): Fig
   ]
 }
 
-/** Of metrics of one's own. */
+/** Charts of metrics of one's own. */
 function metricLines(run: Curves): Series[] {
   const names = new Set(run.records.flatMap(({ metrics = {} }) => Object.keys(metrics)))
   const { epochs } = linesOf(run)
