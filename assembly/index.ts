@@ -13,11 +13,10 @@ export {
 } from './activity/contributions'
 export { spread, spreadBytes } from './activity/join'
 export { addAffineRow, addCountWindow, addRow } from './activity/materialise'
-export { dotRow } from './activity/multiply'
 export { copySteps } from './activity/rearrange'
 export { recordStep } from './activity/record'
 export { countPositive, passWherePositive, reluFloats, scaleByCounts } from './activity/relu'
-export { addProduct, addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
+export { addProduct, addScaledRow, addToRow, dot, multiplyRow, scaleRow } from './activity/rows'
 export { softmaxLine } from './activity/softmax'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
@@ -76,7 +75,6 @@ export {
 export { penaltyRow } from './loss/rate-penalty'
 export { addProducts } from './neuron/learn-gradient'
 export { addArrivals, addMasks } from './neuron/recurrent'
-export { dot } from './neuron/recurrent-weight'
 export { addMoments } from './neuron/stabilized'
 export {
   normApply,

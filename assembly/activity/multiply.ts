@@ -1,7 +1,7 @@
 /** Products of two values, number by number, and their gradients. */
 
 import { MultiplyRecord, Strides } from '../generated/records'
-import { addProduct, addScaledRow } from './rows'
+import { addProduct, addScaledRow, dot } from './rows'
 
 /**
  * Out = Σ of A · B over all pixels and steps of an image that are one place to Out. A factor whose
@@ -30,21 +30,9 @@ export function multiply(rec: MultiplyRecord, unit: i32, t: i32, scratch: usize)
       const sum = to + y * out.row + x * out.column + step * out.step
       const p = left + y * a.row + x * a.column + step * a.step
       const q = right + y * b.row + x * b.column + step * b.step
-      if (out.single) store<f32>(sum, load<f32>(sum) + dotRow(p, q, row))
+      if (out.single) store<f32>(sum, load<f32>(sum) + dot(p, q, row))
       else if (b.single) addScaledRow(sum, p, load<f32>(q), row)
       else addProduct(sum, p, q, row)
     }
   }
-}
-
-/** Σ of a · b, a multiple of four floats. */
-export function dotRow(a: usize, b: usize, bytes: usize): f32 {
-  let sum = f32x4.splat(0)
-  for (let i: usize = 0; i < bytes; i += 16)
-    sum = f32x4.add(sum, f32x4.mul(v128.load(a + i), v128.load(b + i)))
-  return (
-    f32x4.extract_lane(sum, 0) +
-    f32x4.extract_lane(sum, 1) +
-    (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
-  )
 }

@@ -34,3 +34,15 @@ export function addProduct(out: usize, a: usize, b: usize, bytes: usize): void {
       f32x4.add(v128.load(out + i), f32x4.mul(v128.load(a + i), v128.load(b + i))),
     )
 }
+
+/** Σ a·b over so many bytes of floats, a multiple of 16. */
+export function dot(a: usize, b: usize, bytes: usize): f32 {
+  let sum = f32x4.splat(0)
+  for (let i: usize = 0; i < bytes; i += 16)
+    sum = f32x4.add(sum, f32x4.mul(v128.load(a + i), v128.load(b + i)))
+  return (
+    f32x4.extract_lane(sum, 0) +
+    f32x4.extract_lane(sum, 1) +
+    (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
+  )
+}

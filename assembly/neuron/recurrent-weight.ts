@@ -1,19 +1,7 @@
 /** Recurrent neurons: what a layer's spikes of the step before add to its input. */
 
-import { addProduct, addScaledRow, addToRow } from '../activity/rows'
+import { addProduct, addScaledRow, addToRow, dot } from '../activity/rows'
 import { NeuronRecord, RecurrentGradientRecord } from '../generated/records'
-
-/** Σ a·b over so many bytes of floats, a multiple of 16. */
-export function dot(a: usize, b: usize, bytes: usize): f32 {
-  let sum = f32x4.splat(0)
-  for (let i: usize = 0; i < bytes; i += 16)
-    sum = f32x4.add(sum, f32x4.mul(v128.load(a + i), v128.load(b + i)))
-  return (
-    f32x4.extract_lane(sum, 0) +
-    f32x4.extract_lane(sum, 1) +
-    (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
-  )
-}
 
 /**
  * inputs [pixels][C] of an image += bias + the weights of the neurons that fired one step before:

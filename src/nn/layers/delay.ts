@@ -44,7 +44,7 @@ export interface Delay extends OfKind<'delay'> {
  * back to the nearest end. Method bptt alone trains it, as `dcls1d`, which learns a delay for each
  * synapse.
  *
- * Of fixed steps:
+ * With fixed steps:
  * Method bptt takes the exact gradient. In method rate, whose gradients are means over the T steps,
  * the gradient is multiplied by (T − steps)/T: so many of the steps arrive. Methods ottt and sltt
  * learn at each step from that step alone and cannot train through a delay.
