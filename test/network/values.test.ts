@@ -137,7 +137,7 @@ const nets: Readonly<Record<string, (int: Int, still: boolean) => Net>> = {
     }
   },
   'parts, other orders and shapes'(int) {
-    const [C, D, H, W] = [int(1, 3), int(2, 9), int(2, 5), int(2, 6)]
+    const [C, D, H, W] = [int(1, 3), int(2, 9), int(3, 5), int(2, 6)]
     const size = D * H * W
     return {
       input: [C, H, W],
@@ -218,7 +218,7 @@ const modes = methodModes(({ presynaptic }) => presynaptic !== 'trace')
 
 for (const [name, make] of Object.entries(nets))
   for (const [j, [method, stepMode]] of modes.entries())
-    for (const seed of ofLong([1, 2], [1, 2, 3, 4, 5, 6]))
+    for (let seed = 1; seed <= ofLong(2, 34); seed++)
       test(`${name} by ${method} ${stepMode}, seed ${seed}`, async () => {
         const random = testRandom(1000 * seed + 10 * j + name.length)
         const int: Int = (least, most) => least + Math.floor(random() * (most - least + 1))
@@ -249,8 +249,6 @@ for (const [name, make] of Object.entries(nets))
         const start = model.stateDict()
         for (const { data } of Object.values(start))
           for (let i = 0; i < data.length; i++) data[i] = 2 * random() - 1
-        model.loadStateDict(start)
-        await model.trainStep(x, y, { update: false })
         const [c, h, w] = input.length === 3 ? input : [input[0], 1, input[1]]
         const state = Object.fromEntries(
           Object.entries(start).map(([key, { data }]) => [key, Float64Array.from(data)]),
@@ -271,6 +269,15 @@ for (const [name, make] of Object.entries(nets))
         const children = numericChildren(layers, state, B) as unknown as Record<string, Apply>
         const ops = { ...numericOps(B), concat: numericConcat(B) as never }
         const logits = (): Numbers => forward(children, value, ops) as Numbers
+        // Where outputs are large, one class has all of the softmax, and no gradient is left.
+        const high = Math.max(4, ...logits().steps.flatMap((step) => Array.from(step, Math.abs)))
+        for (const key of ['fc.weight', 'fc.bias']) {
+          const { data } = start[key]
+          data.set(data.map((v) => (4 * v) / high))
+          state[key].set(data)
+        }
+        model.loadStateDict(start)
+        await model.trainStep(x, y, { update: false })
         const ofSteps = traits.backward === 'everyCall'
         const mean = logits().steps.reduce<number[]>(
           (sum, step) => Array.from(step, (v, i) => (sum[i] ?? 0) + v / T),
