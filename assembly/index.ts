@@ -78,14 +78,9 @@ export { addArrivals, addMasks } from './neuron/recurrent'
 export { addMoments } from './neuron/stabilized'
 export {
   normApply,
-  normApply,
-  normApplyCentred,
   normApplyCentred,
   normCentredProducts,
-  normCentredProducts,
-  normProducts,
-  normProducts,
-  normProducts16,
+  normProducts4,
   normProducts16,
 } from './norm/backward'
 export {
@@ -110,7 +105,6 @@ export { adamRange } from './optimizer/adam'
 export { blendRange, scaleRange, squareSum } from './optimizer/blend'
 export { sgdRange } from './optimizer/sgd'
 export { decayRow, traceRow } from './pool/trace'
-export { combineBytes7, combineBytes15, combineBytesFew } from './spikes/byte-combine'
 export {
   sumBytes4,
   sumBytes8,
@@ -122,7 +116,14 @@ export {
   sumByteTimes32,
   sumRest,
 } from './spikes/byte-sums'
-export { combine7, combine15, combineFew } from './spikes/combine'
+export {
+  combine7,
+  combine15,
+  combineBytes7,
+  combineBytes15,
+  combineBytesFew,
+  combineFew,
+} from './spikes/combine'
 export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
 export { listAddTwice, listSum } from './spikes/list-gradient'
 export { joinRows, listScratch, listsOfRows, POINTERS } from './spikes/lists'

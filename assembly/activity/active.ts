@@ -131,40 +131,15 @@ function activeWindows(rec: ActiveRecord, at: usize, first: i32, end: i32, count
 }
 
 /**
- * Sixteen bytes of counts += the steps at which any spike is in a window: of each source the rows
- * from `corner` on, of which pixels of C bytes are read up to `width`. Returns whether there are
- * two at a step.
+ * Sixteen bytes of counts, or four, += the steps at which any spike is in a window: of each source
+ * the rows from `corner` on, of which pixels of C bytes are read up to `width`. Returns whether
+ * there are two at a step.
  */
-export function activeWide(
-  sources: usize,
-  behind: usize,
-  corner: usize,
-  rows: i32,
-  lineBytes: usize,
-  width: usize,
-  C: usize,
-  counts: usize,
-): u32 {
-  return activeBytes(sources, behind, corner, rows, lineBytes, width, C, counts, false)
-}
-
-/** The same of four bytes. */
-export function activeQuad(
-  sources: usize,
-  behind: usize,
-  corner: usize,
-  rows: i32,
-  lineBytes: usize,
-  width: usize,
-  C: usize,
-  counts: usize,
-): u32 {
-  return activeBytes(sources, behind, corner, rows, lineBytes, width, C, counts, true)
-}
-
 // @ts-ignore: decorator
-@inline
-function activeBytes(
+@variants('activeWide', false)
+@variants('activeQuad', true)
+export function activeBytes(
+  quad: bool,
   sources: usize,
   behind: usize,
   corner: usize,
@@ -173,7 +148,6 @@ function activeBytes(
   width: usize,
   C: usize,
   counts: usize,
-  quad: bool,
 ): u32 {
   let seen = i8x16.splat(0)
   let twice = i8x16.splat(0)

@@ -203,10 +203,10 @@ function addTiles(
 ): void {
   if (add) {
     if (factor) gradientAddTimes(out, g, factor, pixels, bytes, kernel, phase, scale)
-    else gradientAdd(out, g, pixels, bytes, kernel, phase, scale)
+    else gradientAdd(out, g, 0, pixels, bytes, kernel, phase, scale)
   } else {
     if (factor) gradientTimes(out, g, factor, pixels, bytes, kernel, phase, scale)
-    else gradientScaled(out, g, pixels, bytes, kernel, phase, scale)
+    else gradientScaled(out, g, 0, pixels, bytes, kernel, phase, scale)
   }
 }
 
@@ -241,7 +241,7 @@ function addWindows(
       const window = <usize>((<i32>image * outH + oy) * outW + ox)
       const g = address + window * <u32>contribution.pixelBytes
       for (let step: usize = 0; step < <usize>steps; step++)
-        gradientAdd(out + step * rowBytes, g + step * stepBytes, 1, rowBytes, 1, 0, scale)
+        gradientAdd(out + step * rowBytes, g + step * stepBytes, 0, 1, rowBytes, 1, 0, scale)
     }
   }
 }
@@ -260,9 +260,17 @@ function multiplyRows(out: usize, factor: usize, pixels: u32, steps: u32, rowByt
 // Leaves. bytes: of a pixel. g moves on by one window behind every `kernel` pixels; the first pixel
 // is number `phase` of its window.
 
+/**
+ * out = or, with `add`, += scale·g, with `times` then ⊙= factor; out may be g when the kernel is 1.
+ */
 // @ts-ignore: decorator
-@inline
-function gradientBody(
+@variants('gradientScaled', false, false)
+@variants('gradientAdd', true, false)
+@variants('gradientTimes', false, true)
+@variants('gradientAddTimes', true, true)
+export function gradientRun(
+  add: bool,
+  times: bool,
   out: usize,
   g: usize,
   factor: usize,
@@ -271,8 +279,6 @@ function gradientBody(
   kernel: u32,
   phase: u32,
   scale: f32,
-  add: bool,
-  times: bool,
 ): void {
   const s = f32x4.splat(scale)
   for (; pixels; pixels--) {
@@ -289,60 +295,6 @@ function gradientBody(
       g += bytes
     }
   }
-}
-
-/** out = scale·g; out may be g when the kernel is 1. */
-export function gradientScaled(
-  out: usize,
-  g: usize,
-  pixels: u32,
-  bytes: usize,
-  kernel: u32,
-  phase: u32,
-  scale: f32,
-): void {
-  gradientBody(out, g, 0, pixels, bytes, kernel, phase, scale, false, false)
-}
-
-/** out += scale·g. */
-export function gradientAdd(
-  out: usize,
-  g: usize,
-  pixels: u32,
-  bytes: usize,
-  kernel: u32,
-  phase: u32,
-  scale: f32,
-): void {
-  gradientBody(out, g, 0, pixels, bytes, kernel, phase, scale, true, false)
-}
-
-/** out = scale·g·factor; out may be g when the kernel is 1. */
-export function gradientTimes(
-  out: usize,
-  g: usize,
-  factor: usize,
-  pixels: u32,
-  bytes: usize,
-  kernel: u32,
-  phase: u32,
-  scale: f32,
-): void {
-  gradientBody(out, g, factor, pixels, bytes, kernel, phase, scale, false, true)
-}
-
-/** out = (out + scale·g)·factor. */
-export function gradientAddTimes(
-  out: usize,
-  g: usize,
-  factor: usize,
-  pixels: u32,
-  bytes: usize,
-  kernel: u32,
-  phase: u32,
-  scale: f32,
-): void {
-  gradientBody(out, g, factor, pixels, bytes, kernel, phase, scale, true, true)
 }
 
 /** out = (scaleG·g + scaleH·h)·factor; out may be g. */

@@ -35,7 +35,7 @@ export function normBackwardReduce(rec: NormRecord, unit: i32, t: i32, scratch: 
     }
     for (; c < rowBytes; c += 16) {
       if (xhat) {
-        normProducts(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
+        normProducts4(sums + c, sums + rowBytes + c, delta + c, xhat + start + c, count, step)
       } else {
         const statistic = <usize>group * rowBytes + c
         normCentredProducts(
@@ -53,52 +53,11 @@ export function normBackwardReduce(rec: NormRecord, unit: i32, t: i32, scratch: 
   }
 }
 
-/** 16 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
-export function normProducts16(
-  sums: usize,
-  products: usize,
-  delta: usize,
-  xhat: usize,
-  count: u32,
-  step: usize,
-): void {
-  let s0 = f32x4.splat(0),
-    s1 = s0,
-    s2 = s0,
-    s3 = s0
-  let q0 = s0,
-    q1 = s0,
-    q2 = s0,
-    q3 = s0
-  while (count) {
-    const d0 = v128.load(delta)
-    const d1 = v128.load(delta, 16)
-    const d2 = v128.load(delta, 32)
-    const d3 = v128.load(delta, 48)
-    s0 = f32x4.add(s0, d0)
-    s1 = f32x4.add(s1, d1)
-    s2 = f32x4.add(s2, d2)
-    s3 = f32x4.add(s3, d3)
-    q0 = f32x4.add(q0, f32x4.mul(d0, v128.load(xhat)))
-    q1 = f32x4.add(q1, f32x4.mul(d1, v128.load(xhat, 16)))
-    q2 = f32x4.add(q2, f32x4.mul(d2, v128.load(xhat, 32)))
-    q3 = f32x4.add(q3, f32x4.mul(d3, v128.load(xhat, 48)))
-    delta += step
-    xhat += step
-    count--
-  }
-  v128.store(sums, s0)
-  v128.store(sums, s1, 16)
-  v128.store(sums, s2, 32)
-  v128.store(sums, s3, 48)
-  v128.store(products, q0)
-  v128.store(products, q1, 16)
-  v128.store(products, q2, 32)
-  v128.store(products, q3, 48)
-}
-
-/** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
+/** 16 or 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows. */
+// @ts-ignore: decorator
+@variants('normProducts', [16, 4])
 export function normProducts(
+  W: i32,
   sums: usize,
   products: usize,
   delta: usize,
@@ -106,18 +65,20 @@ export function normProducts(
   count: u32,
   step: usize,
 ): void {
-  let s = f32x4.splat(0),
-    q = s
-  while (count) {
-    const d = v128.load(delta)
-    s = f32x4.add(s, d)
-    q = f32x4.add(q, f32x4.mul(d, v128.load(xhat)))
+  const n: unroll = W / 4
+  const s = locals<v128>(n, f32x4.splat(0))
+  const q = locals<v128>(n, f32x4.splat(0))
+  const d = locals<v128>(n)
+  for (; count; count--) {
+    for (let i: unroll = 0; i < n; i++) d[i] = v128.load(delta, 16 * i)
+    for (let i: unroll = 0; i < n; i++) s[i] = f32x4.add(s[i], d[i])
+    for (let i: unroll = 0; i < n; i++)
+      q[i] = f32x4.add(q[i], f32x4.mul(d[i], v128.load(xhat, 16 * i)))
     delta += step
     xhat += step
-    count--
   }
-  v128.store(sums, s)
-  v128.store(products, q)
+  for (let i: unroll = 0; i < n; i++) v128.store(sums, s[i], 16 * i)
+  for (let i: unroll = 0; i < n; i++) v128.store(products, q[i], 16 * i)
 }
 
 /** 4 channels: sums = Σ δ, products = Σ δ·x̂ over count rows, where x̂ = (x − mean)·invStd. */
@@ -132,15 +93,14 @@ export function normCentredProducts(
   step: usize,
 ): void {
   const m = v128.load(mean)
-  let s = f32x4.splat(0),
-    q = s
-  while (count) {
+  let s = f32x4.splat(0)
+  let q = f32x4.splat(0)
+  for (; count; count--) {
     const d = v128.load(delta)
     s = f32x4.add(s, d)
     q = f32x4.add(q, f32x4.mul(d, f32x4.sub(v128.load(x), m)))
     delta += step
     x += step
-    count--
   }
   v128.store(sums, s)
   v128.store(products, f32x4.mul(q, v128.load(invStd)))
@@ -208,43 +168,22 @@ export function normBackwardApply(rec: NormRecord, unit: i32, t: i32, scratch: u
     const coefficients = rec.coefficients + group * NormSize.CoefficientRows
     const out = rec.out + at
     const delta = rec.delta + at
-    if (xhat) {
-      normApply(out, delta, xhat + at, coefficients, rowBytes)
-    } else {
-      normApplyCentred(
-        out,
-        delta,
-        rec.in + at,
-        coefficients,
-        rowBytes,
-        rec.mean + group,
-        rec.invStd + group,
-      )
-    }
+    const mean = rec.mean + group
+    const invStd = rec.invStd + group
+    if (xhat) normApply(out, delta, xhat + at, coefficients, rowBytes, mean, invStd)
+    else normApplyCentred(out, delta, rec.in + at, coefficients, rowBytes, mean, invStd)
   }
 }
 
-/** One row of out = a·δ − b − c·x̂, with x̂ given. out may be delta. */
-export function normApply(
-  out: usize,
-  delta: usize,
-  xhat: usize,
-  coefficients: usize,
-  rowBytes: usize,
-): void {
-  const b = coefficients + rowBytes
-  const c = b + rowBytes
-  for (let i: usize = 0; i < rowBytes; i += 16) {
-    const y = f32x4.sub(
-      f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)),
-      v128.load(b + i),
-    )
-    v128.store(out + i, f32x4.sub(y, f32x4.mul(v128.load(c + i), v128.load(xhat + i))))
-  }
-}
-
-/** One row of out = a·δ − b − c·x̂, with x̂ = (x − mean)·invStd. out may be delta. */
-export function normApplyCentred(
+/**
+ * One row of out = a·δ − b − c·x̂, with x̂ given, or `centred` with x̂ = (x − mean)·invStd. out may
+ * be delta.
+ */
+// @ts-ignore: decorator
+@variants('normApply', false)
+@variants('normApplyCentred', true)
+export function applyRow(
+  centred: bool,
   out: usize,
   delta: usize,
   x: usize,
@@ -256,7 +195,8 @@ export function normApplyCentred(
   const b = coefficients + rowBytes
   const c = b + rowBytes
   for (let i: usize = 0; i < rowBytes; i += 16) {
-    const xhat = f32x4.mul(f32x4.sub(v128.load(x + i), v128.load(mean + i)), v128.load(invStd + i))
+    let xhat = v128.load(x + i)
+    if (centred) xhat = f32x4.mul(f32x4.sub(xhat, v128.load(mean + i)), v128.load(invStd + i))
     const y = f32x4.sub(
       f32x4.mul(v128.load(coefficients + i), v128.load(delta + i)),
       v128.load(b + i),

@@ -7,8 +7,8 @@
 import { check } from '../base/check'
 import { SpikeRecord } from '../generated/records'
 import { Spike } from '../opcodes'
-import { combineBytes7, combineBytes15, combineBytesFew } from './byte-combine'
 import { sumByteList } from './byte-sums'
+import { combineBytes7, combineBytes15, combineBytesFew } from './combine'
 import { copySteps } from './forward'
 import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
 import { stepsOf } from './patterns'
@@ -126,9 +126,9 @@ function sumBytePixels(
     for (let j = 0; j < blocks; j++) {
       const bias = sums + 16 * bytes
       if (silent) copySteps(o, outStep, bias, bytes, steps)
-      else if (steps < 15) combineBytesFew(o, outStep, sums, bytes, bias, steps)
-      else if (pairs) combineBytes7(o, outStep, sums, bytes, bias)
-      else combineBytes15(o, outStep, sums, bytes, bias)
+      else if (steps < 15) combineBytesFew(o, outStep, sums, bytes, 1, bias, steps)
+      else if (pairs) combineBytes7(o, outStep, sums, bytes, 1, bias)
+      else combineBytes15(o, outStep, sums, bytes, 1, bias)
       sums += setBytes
       o += bytes
     }

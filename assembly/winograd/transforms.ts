@@ -8,13 +8,15 @@ import { ROWS_BYTES, TRANSFORM_BYTES, VECTOR_BYTES } from './sizes'
 
 /**
  * One tile of `vectors` times four channels → 36 planes at `dst`. With `halo` it is six rows of
- * six pixels, transformed by Bᵀ, otherwise four rows of four, transformed by G'. Their addresses
- * are in `rows` (u32). Columns `from` … `to` − 1 are read; the caller left the others in `line` [6
+ * six pixels, and Bᵀ x B, otherwise four rows of four, and G' x G'ᵀ. Their addresses are in `rows`
+ * (u32). Columns `from` … `to` − 1 are read; the caller left the others in `line` [6
  * rows][6 or 4]. Behind each `group` of vectors `dst` jumps.
  */
 // @ts-ignore: decorator
-@inline
-function transformTile(
+@variants('winogradPatch', true)
+@variants('winogradTile', false)
+export function transformTile(
+  halo: bool,
   dst: usize,
   group: i32,
   jump: usize,
@@ -25,7 +27,6 @@ function transformTile(
   pixel: usize,
   vectors: i32,
   line: usize,
-  halo: bool,
 ): void {
   const r0 = <usize>load<u32>(rows)
   const r1 = <usize>load<u32>(rows, 4)
@@ -68,38 +69,6 @@ function transformTile(
       dst += jump
     }
   }
-}
-
-/** Bᵀ x B; the arguments are those of `transformTile`. */
-export function winogradPatch(
-  dst: usize,
-  group: i32,
-  jump: usize,
-  plane: usize,
-  rows: usize,
-  from: usize,
-  to: usize,
-  pixel: usize,
-  vectors: i32,
-  line: usize,
-): void {
-  transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, true)
-}
-
-/** G' x G'ᵀ; the arguments are those of `transformTile`. */
-export function winogradTile(
-  dst: usize,
-  group: i32,
-  jump: usize,
-  plane: usize,
-  rows: usize,
-  from: usize,
-  to: usize,
-  pixel: usize,
-  vectors: i32,
-  line: usize,
-): void {
-  transformTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line, false)
 }
 
 /** Writes zeros to `bytes` (a multiple of 16) at `dst`. */
