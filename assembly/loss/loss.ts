@@ -26,6 +26,24 @@ import { LossRecord } from '../generated/records'
 import { Control } from '../opcodes'
 import { greatest } from './output'
 
+/** Cross entropy: m = MseWeight, w = onehot. See `losses`. One unit. Scratch: none. */
+export function crossEntropy(rec: LossRecord, unit: i32, t: i32, scratch: usize): void {
+  losses(rec, t, <f64>rec.mseWeight, 0, 1)
+}
+
+/** Mean squared error: m = 1, low = Low, high = High. See `losses`. One unit. Scratch: none. */
+export function meanSquaredError(rec: LossRecord, unit: i32, t: i32, scratch: usize): void {
+  losses(rec, t, 1, <f64>rec.low, <f64>rec.high)
+}
+
+/**
+ * Temporal efficient training (Deng et al., ICLR 2022): m = Lambda, w = Mean for all classes. See
+ * `losses`. One unit. Scratch: none.
+ */
+export function tet(rec: LossRecord, unit: i32, t: i32, scratch: usize): void {
+  losses(rec, t, <f64>rec.lambda, <f64>rec.mean, <f64>rec.mean)
+}
+
 /**
  * At the last step: writes Losses and Delta of the time-mean output (op Output has written it), and
  * Control.Loss, Correct, Answers and Weight of all images up to the last one of this run. With
@@ -37,47 +55,35 @@ import { greatest } from './output'
  *
  * @param m share of the squared distance
  */
-export function losses(rec: LossRecord, t: i32, m: f64, low: f64, high: f64): void {
+function losses(rec: LossRecord, t: i32, m: f64, low: f64, high: f64): void {
   const instantaneous = <u32>rec.instantaneous != 0
   if (!instantaneous && t + <i32>rec.steps < rec.totalSteps) return
   const images = rec.images
   const first = load<i32>(Control.FirstImage)
   const valid = max(0, min(first + images, load<i32>(Control.Valid)))
   if (t == 0 || !instantaneous) store<f64>(Control.Weight, weightOfBatch(rec, valid))
-  const divisor = load<f64>(Control.Weight)
-  const losses = rec.losses
   const delta = rec.delta
   const bytes = instantaneous ? imageBytes(rec) : rec.channels << 2
   for (let image = first; image < first + images; image++) {
-    const own = <usize>(image - first)
-    const gradient = delta ? delta + own * bytes : 0
-    const at = losses + ((<usize>image) << 2)
+    const own = <usize>(image - first) * bytes
+    const gradient = delta ? delta + own : 0
+    let loss: f64 = 0
     if (image < valid) {
-      const target = targetOf(rec, image, instantaneous ? t : 0)
-      const weight = imageWeight(image)
-      if (instantaneous) {
-        const logits = rec.logits + own * bytes
-        const loss = stepLosses(rec, logits, target, gradient, divisor, weight, t, m, low, high)
-        store<f32>(at, <f32>((t > 0 ? <f64>load<f32>(at) : 0) + loss * weight))
-      } else {
-        const output = outputOf(rec, image)
-        const loss = imageLoss(rec, output, target, gradient, divisor, weight, m, low, high, false)
-        store<f32>(at, <f32>(loss * weight))
-      }
-    } else {
-      store<f32>(at, 0)
-      if (gradient) memory.fill(gradient, 0, bytes)
-    }
+      const logits = instantaneous ? rec.logits + own : outputOf(rec, image)
+      loss = stepLosses(rec, logits, image, gradient, t, m, low, high) * imageWeight(image)
+    } else if (gradient) memory.fill(gradient, 0, bytes)
+    const at = rec.losses + ((<usize>image) << 2)
+    const adds = instantaneous && t > 0 && image < valid
+    store<f32>(at, <f32>(adds ? <f64>load<f32>(at) + loss : loss))
   }
   if (<u32>rec.targetSteps && !(<u32>rec.values)) countSteps(rec, t, first, valid)
   // In every call of an online method, since its updates read the loss.
-  summarise(rec, valid, divisor)
+  summarise(rec, valid)
 }
 
 /** Bytes between images of Logits. */
 function imageBytes(rec: LossRecord): usize {
-  const stepBytes = rec.stepBytes
-  return stepBytes ? stepBytes * <u32>rec.steps : rec.channels << 2
+  return rec.stepBytes ? rec.stepBytes * <u32>rec.steps : rec.channels << 2
 }
 
 /** Weight of an image in loss and gradient: 1, or what Control.Weights holds. */
@@ -138,45 +144,42 @@ function weightOfBatch(rec: LossRecord, valid: i32): f64 {
 }
 
 /**
- * Returns the share of the call's steps in the mean loss of one image. Writes its gradient, with
- * the rows of Logits, unless that address is 0.
- *
- * @param target that of the call's first step, where each has one
+ * Returns the share of the call's steps in the mean loss of one image, or the loss of its time
+ * mean. Writes its gradient, with the rows of Logits, unless that address is 0.
  */
 function stepLosses(
   rec: LossRecord,
   logits: usize,
-  target: usize,
+  image: i32,
   gradient: usize,
-  divisor: f64,
-  weight: f64,
   t: i32,
   m: f64,
   low: f64,
   high: f64,
 ): f64 {
-  const steps = <u32>rec.steps
-  const total = <f64>(<u32>rec.totalSteps)
-  const stepBytes = rec.stepBytes
-  const all = <u32>rec.allSteps != 0
-  const ofCall = <u32>0xffffffff >> (32 - steps)
-  const wanted = stepBits(t) & ofCall
+  const instantaneous = <u32>rec.instantaneous != 0
+  const steps = instantaneous ? <u32>rec.steps : 1
+  const stepBytes = instantaneous ? rec.stepBytes : 0
+  const all = !instantaneous || <u32>rec.allSteps != 0
+  let target = targetOf(rec, image, instantaneous ? t : 0)
   const targetBytes = <u32>rec.targetSteps ? targetSize(rec) << 2 : 0
-  if (!stepBytes && !targetBytes) {
-    const times = (all ? <f64>steps : <f64>popcnt(wanted)) * weight
-    const loss = imageLoss(rec, logits, target, gradient, divisor, times, m, low, high, false)
-    return (loss * <f64>steps) / total
-  }
+  // What is the same at every step is computed once.
+  const turns = stepBytes || targetBytes ? steps : 1
+  const each = steps / turns
+  const weight = imageWeight(image)
+  let wanted = stepBits(t)
   let sum: f64 = 0
-  for (let step: u32 = 0; step < steps; step++) {
-    const times = (all ? 1 : <f64>((wanted >> step) & 1)) * weight
-    const adds = !stepBytes && step > 0
-    sum += imageLoss(rec, logits, target, gradient, divisor, times, m, low, high, adds)
+  for (let turn: u32 = 0; turn < turns; turn++) {
+    const count = all ? each : popcnt(wanted & (<u32>0xffffffff >> (32 - each)))
+    const adds = !stepBytes && turn > 0
+    const times = <f64>count * weight
+    sum += imageLoss(rec, logits, target, gradient, times, m, low, high, adds)
+    wanted >>= 1
     logits += stepBytes
     target += targetBytes
     if (gradient) gradient += stepBytes
   }
-  return sum / total
+  return instantaneous ? (sum * <f64>each) / <f64>(<u32>rec.totalSteps) : sum
 }
 
 function outputOf(rec: LossRecord, image: i32): usize {
@@ -193,7 +196,6 @@ function outputScale(rec: LossRecord): f64 {
  * Returns the loss of one image, or of one step of it. Writes its gradient [C], `times` so much,
  * unless that address is 0.
  *
- * @param divisor what the sum over the batch is divided by
  * @param adds whether the gradient is added to what is there
  */
 function imageLoss(
@@ -201,7 +203,6 @@ function imageLoss(
   logits: usize,
   target: usize,
   gradient: usize,
-  divisor: f64,
   times: f64,
   m: f64,
   low: f64,
@@ -226,7 +227,7 @@ function imageLoss(
   let weights: f64 = 0
   for (let c: usize = 0; c < classes; c++) {
     const z = <f64>load<f32>(logits + (c << 2)) * s
-    const distance = values ? distanceOf(rec, target, c, z) : z - (<i32>c == label ? high : low)
+    const distance = distanceOf(rec, target, c, z, <i32>c == label ? high : low)
     const weight = classWeight(rec, <i32>c)
     sum += exponential(z - highest)
     squares += distance * distance
@@ -235,6 +236,7 @@ function imageLoss(
   }
   if (gradient) {
     const full = times * (<f64>rec.gradientScale * <f64>(<u32>rec.images))
+    const divisor = load<f64>(Control.Weight)
     const scale = divisor > 0 ? full / divisor : 0
     imageGradient(rec, logits, target, gradient, scale, m, low, high, highest, sum, weights, adds)
   }
@@ -286,7 +288,7 @@ function imageGradient(
     if (c < classes) {
       const z = <f64>load<f32>(logits + (c << 2)) * s
       const isRight = <i32>c == label
-      const distance = values ? distanceOf(rec, target, c, z) : z - (isRight ? high : low)
+      const distance = distanceOf(rec, target, c, z, isRight ? high : low)
       const p = (isRight ? right : 0) + spread * classWeight(rec, <i32>c)
       const entropy = (exponential(z - highest) / sum) * whole - p
       g = (1 - m) * entropy + (m * 2 * distance * own) / <f64>classes
@@ -297,8 +299,9 @@ function imageGradient(
   }
 }
 
-/** Distance of an output from what is wanted of it; 0 where that is ignored. */
-function distanceOf(rec: LossRecord, target: usize, c: usize, z: f64): f64 {
+/** Distance of an output from `w`, or from the target's number; 0 where that is ignored. */
+function distanceOf(rec: LossRecord, target: usize, c: usize, z: f64, w: f64): f64 {
+  if (!(<u32>rec.values)) return z - w
   const wanted = load<f32>(target + (c << 2))
   return isIgnored(rec, wanted) ? 0 : z - <f64>wanted
 }
@@ -330,7 +333,8 @@ function countSteps(rec: LossRecord, t: i32, first: i32, valid: i32): void {
  * Control.Loss = the sum of Losses of the valid images by their weight. Of labels Control.Correct =
  * right predictions, Control.Answers = the images; 0 right ones where targets are numbers.
  */
-export function summarise(rec: LossRecord, valid: i32, divisor: f64): void {
+export function summarise(rec: LossRecord, valid: i32): void {
+  const divisor = load<f64>(Control.Weight)
   const values = <u32>rec.values != 0
   let sum: f64 = 0
   let correct = 0

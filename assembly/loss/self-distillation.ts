@@ -15,6 +15,7 @@ import { exponential, logarithm } from '../base/math'
 import { Exit, LossRecord } from '../generated/records'
 import { Control } from '../opcodes'
 import { imageWeight, summarise } from './loss'
+import { greatest } from './output'
 
 /** Below this sum of absolute values a teacher is none. */
 const LEAST_TEACHER: f64 = 1e-6
@@ -41,7 +42,7 @@ export function selfDistillation(rec: LossRecord, unit: i32, t: i32, scratch: us
     store<f32>(losses + ((<usize>image) << 2), <f32>(loss * imageWeight(image)))
   }
   store<f64>(Control.Weight, <f64>valid)
-  summarise(rec, valid, <f64>valid)
+  summarise(rec, valid)
 }
 
 // @ts-ignore: decorator
@@ -70,7 +71,7 @@ function teach(rec: LossRecord, image: i32, out: usize): bool {
   let right = 0
   for (let exit = 0; exit < exits; exit++) {
     const row = rowOf(rec, exitAt(rec, exit).output, image)
-    if (highestOf(row, classes) != label) continue
+    if (<i32>greatest(row, classes) != label) continue
     right++
     for (let c = 0; c < classes; c++) {
       const at = out + ((<usize>c) << 3)
@@ -85,14 +86,6 @@ function teach(rec: LossRecord, image: i32, out: usize): bool {
     sum += Math.abs(value)
   }
   return sum > LEAST_TEACHER
-}
-
-/** The first of the highest. */
-function highestOf(row: usize, classes: i32): i32 {
-  let best = 0
-  for (let c = 1; c < classes; c++)
-    if (load<f32>(row + ((<usize>c) << 2)) > load<f32>(row + ((<usize>best) << 2))) best = c
-  return best
 }
 
 /** log Σ exp(z·scale), of floats or, with `wide`, of doubles. */
