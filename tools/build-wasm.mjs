@@ -61,10 +61,6 @@ const CALLED = [
   'bitSum',
   'maskCounts',
   'memory',
-  'matmulNN',
-  'matmulNT',
-  'matmulTN',
-  'matmulScratch',
 ]
 
 const outFileOf = (target) =>

@@ -5,8 +5,7 @@
  *   a: panel [k][5]     five rows of A, one k after the other
  *   b: panel [k][8]     eight columns of B, `ldb` bytes from one k to the next
  *
- * The products NN, NT and TN differ only in how they pack their panels. Convolutions pack panels
- * of their own and share the micro kernels.
+ * Convolutions pack panels of their own and share the micro kernels.
  */
 
 import { check } from '../base/check'
@@ -18,8 +17,8 @@ import { addTile, EDGE_BYTES, KC, MR, micro, NR } from './tile'
 const MC: i32 = Dense.ProductRows
 
 /**
- * c[m][n] = a · b, or += with `more`, where strides between elements are in bytes. Scratch:
- * `matmulScratch(n)` bytes.
+ * c[m][n] = a · b, or += with `more`, where strides between elements are in bytes. c must not
+ * overlap a or b. Scratch: `matmulScratch(n)` bytes.
  */
 export function product(
   c: usize,
@@ -33,7 +32,7 @@ export function product(
   n: i32,
   k: i32,
   scratch: usize,
-  more: bool = false,
+  more: bool,
 ): void {
   check(m > 0 && n > 0 && k > 0)
   const ldc = (<usize>n) << 2
@@ -84,46 +83,7 @@ function storeEdge(c: usize, ldc: usize, tile: usize, rows: i32, columns: i32, a
   }
 }
 
-/** Bytes of scratch that the products below need for n columns. */
+/** Bytes of scratch that `product` needs for n columns. */
 export function matmulScratch(n: i32): i32 {
   return <i32>EDGE_BYTES + MC * KC * 4 + ((n + 7) & ~7) * KC * 4
-}
-
-/** c[m][n] = a[m][k] · b[k][n]. c must not overlap a or b. Scratch: `matmulScratch(n)` bytes. */
-export function matmulNN(
-  c: usize,
-  a: usize,
-  b: usize,
-  m: i32,
-  n: i32,
-  k: i32,
-  scratch: usize,
-): void {
-  product(c, a, (<usize>k) << 2, 4, b, (<usize>n) << 2, 4, m, n, k, scratch)
-}
-
-/** c[m][n] = a[m][k] · b[n][k]ᵀ. c must not overlap a or b. Scratch: `matmulScratch(n)` bytes. */
-export function matmulNT(
-  c: usize,
-  a: usize,
-  b: usize,
-  m: i32,
-  n: i32,
-  k: i32,
-  scratch: usize,
-): void {
-  product(c, a, (<usize>k) << 2, 4, b, 4, (<usize>k) << 2, m, n, k, scratch)
-}
-
-/** c[m][n] = a[k][m]ᵀ · b[k][n]. c must not overlap a or b. Scratch: `matmulScratch(n)` bytes. */
-export function matmulTN(
-  c: usize,
-  a: usize,
-  b: usize,
-  m: i32,
-  n: i32,
-  k: i32,
-  scratch: usize,
-): void {
-  product(c, a, 4, (<usize>m) << 2, b, (<usize>n) << 2, 4, m, n, k, scratch)
 }

@@ -15,15 +15,6 @@ export interface ControlBlock {
   address(offset: Control, tensor: OpTensor): void
 }
 
-/** A function of the engine that is called as it is, without a program; on one thread. */
-export interface EngineFunction {
-  /** As the engine exports it. */
-  readonly name: string
-  /** Bytes of scratch. */
-  readonly bytes: number
-  call(engine: object, scratch: number): void
-}
-
 /** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */
 export interface Planned {
   readonly inputs: readonly OpTensor[]
@@ -34,8 +25,6 @@ export interface Planned {
   readonly algorithm?: string
   /** What has to be worked out from the arguments on this side; before each run. */
   readonly before?: (views: Views, totals: Totals, settings: Settings) => void
-  /** What runs instead of records. */
-  readonly calls?: EngineFunction
   /** Writes what all runs find in the control block. */
   readonly start?: (block: ControlBlock) => void
   /** What runs find set before one says otherwise. */

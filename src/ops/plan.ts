@@ -39,12 +39,11 @@ function isSettings(value: unknown): value is Settings {
   return prototype === Object.prototype || prototype === null
 }
 
-function checkCommon(op: string, { calls }: Planned, { threads, engine }: Common): void {
+function checkCommon(op: string, { threads, engine }: Common): void {
   if (engine !== 'release' && !isNode())
     fail(`${op}.engine must be 'release' in a page, got "debug"; check the op in Node`)
   if (threads === 1) return
   if (!isNode()) fail(`${op}.threads must be 1 in a page, got ${threads}; leave it out`)
-  if (calls) fail(`${op} runs on one thread; leave threads out, got ${threads}`)
   if (engine === 'debug')
     fail(`${op}.engine 'debug' runs on one thread; leave threads out, got ${threads}`)
 }
@@ -84,12 +83,11 @@ export class OpPlan {
   #running: Promise<unknown> | undefined
 
   constructor({ op, b }: OpBuilder, planned: Planned, common: Common) {
-    checkCommon(op, planned, common)
-    const { inputs, outputs, shown, calls, before, start } = planned
+    checkCommon(op, common)
+    const { inputs, outputs, shown, before, start } = planned
     const { threads, engine } = common
     const records = b.programs[0].sections.flatMap((section) => section.records)
-    const least = Math.max(64, calls?.bytes ?? 64)
-    const scratch = records.reduce((most, record) => Math.max(most, record.scratch), least)
+    const scratch = records.reduce((most, record) => Math.max(most, record.scratch), 64)
     const scratchBytes = roundUp(scratch, 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
     const laid = layOut(b.programs, threads, programAt)
@@ -101,7 +99,7 @@ export class OpPlan {
     this.opName = op.replace(/^ops\./, '')
     this.threads = threads
     this.algorithm = planned.algorithm
-    this.kernels = calls ? [calls.name] : records.map(({ name }) => name)
+    this.kernels = records.map(({ name }) => name)
     this.bytes = scratchAt + threads * scratchBytes + 64
     const { bytes, programs } = laid.encode()
     const runner = new Runner(op, this.bytes, {
@@ -111,7 +109,6 @@ export class OpPlan {
       threads,
       isDebug: engine === 'debug',
       kernels: b.kernels,
-      calls,
     })
     const { views, block } = runner
     new Uint8Array(runner.memory.buffer).set(bytes, programAt)

@@ -9,7 +9,7 @@ import type { Executor } from '../engine/threads/executor.js'
 import { isNode } from '../engine/threads/processors.js'
 import type { KernelSet } from '../kernels/equations/kernel-set.js'
 import type { Buffer } from '../kernels/records/words.js'
-import type { ControlBlock, EngineFunction } from './builder.js'
+import type { ControlBlock } from './builder.js'
 import { arrays, type Totals, type Views } from './tensor.js'
 
 const loaded = new Map<engines.EngineVariant, host.WasmModule>()
@@ -67,7 +67,6 @@ interface Place {
   readonly scratchBytes: number
   readonly threads: number
   readonly isDebug: boolean
-  readonly calls?: EngineFunction
   readonly kernels?: KernelSet
 }
 
@@ -82,7 +81,6 @@ export class Runner {
   readonly block: ControlBlock
   /** The engine of this thread; with threads it is made only where something needs it. */
   #engine: engines.EngineExports | undefined
-  #call: (() => void) | undefined
   #threads: Promise<Executor> | undefined
   #failure: string | undefined
 
@@ -91,7 +89,7 @@ export class Runner {
     bytes: number,
     readonly at: Place,
   ) {
-    const { program, scratch, threads, isDebug, calls } = at
+    const { threads, isDebug } = at
     const memory = allocate(op, bytes, threads > 1 || isDebug)
     const view = new DataView(memory.buffer)
     owned.add(memory.buffer)
@@ -103,18 +101,15 @@ export class Runner {
       float: (offset, value) => view.setFloat32(offset, value, true),
       address: (offset, tensor) => view.setUint32(offset, tensor.buffer.address, true),
     }
-    if (threads > 1) return
-    const engine = this.engine()
-    this.#call = calls
-      ? () => calls.call(engine, scratch)
-      : () => void engine.run(program, 0, 1, scratch, 0, 0)
+    if (threads === 1) this.engine()
   }
 
   /** Runs it once on this thread. */
   run(): void {
-    if (!this.#call) fail(`${this.op}.bare: the plan runs on ${this.at.threads} threads`)
+    const { program, scratch, threads } = this.at
+    if (threads > 1) fail(`${this.op}.bare: the plan runs on ${threads} threads`)
     try {
-      this.#call()
+      this.engine().run(program, 0, 1, scratch, 0, 0)
     } catch (error) {
       throw this.failed(error)
     }

@@ -23,9 +23,9 @@ const DEPTHS = [...range(1, 20), ...range(127, 130), ...range(255, 260), 512, 51
 
 /** Strides of a and b in elements: a[i·ar + p·ac], b[p·br + j·bc]. */
 const products = {
-  matmulNN: (_m: number, n: number, k: number) => ({ ar: k, ac: 1, br: n, bc: 1 }),
-  matmulNT: (_m: number, _n: number, k: number) => ({ ar: k, ac: 1, br: 1, bc: k }),
-  matmulTN: (m: number, n: number) => ({ ar: 1, ac: m, br: n, bc: 1 }),
+  NN: (_m: number, n: number, k: number) => ({ ar: k, ac: 1, br: n, bc: 1 }),
+  NT: (_m: number, _n: number, k: number) => ({ ar: k, ac: 1, br: 1, bc: k }),
+  TN: (m: number, n: number) => ({ ar: 1, ac: m, br: n, bc: 1 }),
 }
 type Product = keyof typeof products
 
@@ -60,7 +60,10 @@ function run(
   engine.reset()
   const c = engine.alloc(m * n * 4, NAN)
   const scratch = engine.alloc(engine.exports.matmulScratch(n), NAN)
-  engine.exports[product](c, engine.putFloats(a), engine.putFloats(b), m, n, k, scratch)
+  const { ar, ac, br, bc } = products[product](m, n, k)
+  const left = [engine.putFloats(a), 4 * ar, 4 * ac]
+  const right = [engine.putFloats(b), 4 * br, 4 * bc]
+  engine.exports.product(c, ...left, ...right, m, n, k, scratch, 0)
   engine.checkGuards(`${product} m=${m} n=${n} k=${k}`)
   return engine.floats(c, m * n).slice()
 }

@@ -62,7 +62,6 @@ const options: Readonly<Record<string, readonly (readonly [Options | undefined, 
       /^ops.neuron: th has 2 numbers, exp/,
     ],
   ],
-  matmul: [[{ a: [2, 3], b: [3, 4], threads: 2 }, /runs on one thread; leave threads out, got 2/]],
   crossEntropy: [
     [{ ...logits, of: 'counts', instantaneous: true }, /a loss of counts is not instantaneous/],
     [{ input: [2, 33, 3], instantaneous: true }, /at most 32 time steps, got 33/],

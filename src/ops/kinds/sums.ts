@@ -1,11 +1,12 @@
 /** Sums of tensors and of gradients; channels of several tensors in a row. */
 
-import { Control, Dense } from '../../../assembly/opcodes.js'
+import { Control } from '../../../assembly/opcodes.js'
 import { describe, fail } from '../../base/errors.js'
-import { roundUp } from '../../base/numbers.js'
 import { emitGradientSum } from '../../compile/emit/gradients.js'
 import { emitMaterialise } from '../../compile/emit/materialise.js'
 import type { Norm } from '../../compile/tensors.js'
+import type { Buffer } from '../../kernels/records/words.js'
+import { emitMatrixProduct, type Numbers } from '../../nn/layers/attention.js'
 import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../nn/layers/joins.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import * as windows from '../convolution.js'
@@ -297,17 +298,21 @@ function product(op: string, a: readonly number[], b: readonly number[], by: 'NN
   return { M, N, K }
 }
 
-/** Bytes of scratch for N columns: a tile at the edge, rows of the left matrix, the right one. */
-const scratchBytes = (N: number): number =>
-  Dense.TileBytes + 4 * Dense.Depth * (Dense.ProductRows + roundUp(N, Dense.TileColumns))
+/** A matrix by rows, which are pixels to the kernel, and its columns channels. */
+const byRows = ([rows, columns]: readonly number[], buffer: Buffer): Numbers => ({
+  shape: [columns, 1, rows],
+  stored: columns,
+  steps: 1,
+  buffer,
+})
 
 /**
  * The product of two matrices, in float32:
  *
  *     output[m, n] = Σ over k of a[m, k] · b[k, n]
  *
- * with b[n, k] for 'NT' and a[k, m] for 'TN'. No layer of a network calls it: convolutions and
- * linear layers pack their own panels for the same tiles of sums. It runs on one thread.
+ * with b[n, k] for 'NT' and a[k, m] for 'TN'. Convolutions and linear layers pack their own panels
+ * for the same tiles of sums; products of values in a network are those of `ops.bmm`.
  */
 export const matmul = op('matmul', {
   options: {
@@ -327,11 +332,12 @@ export const matmul = op('matmul', {
     /** [M, N] */
     output: gives(tensors.numbers([M, N])),
   }),
-  emit(_, { a, b, output }, { M, N, K, transpose }) {
-    const name = `matmul${transpose}` as const
-    type Engine = Readonly<Record<typeof name, (...of: readonly number[]) => void>>
-    const call = (engine: object, scratch: number): void =>
-      (engine as Engine)[name](output.address, a.address, b.address, M, N, K, scratch)
-    return { calls: { name, bytes: scratchBytes(N), call } }
+  emit({ b: builder }, at, { a, b, M, N, transpose }) {
+    const [left, right] = [byRows(b, at.b), byRows(a, at.a)]
+    const factors = [
+      [left, transpose === 'NT'],
+      [right, transpose === 'TN'],
+    ] as const
+    emitMatrixProduct({ b: builder, images: 1 }, 1, ...factors, byRows([M, N], at.output))
   },
 })
