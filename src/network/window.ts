@@ -21,14 +21,19 @@ export interface Space<S extends Size, In extends Size = S> {
   expect(where: string, x: Value): void
   /** Height and width; a series has one row. */
   pair(size: S): Pair
-  windows(of: Readonly<Record<'kernelSize' | 'stride' | 'padding', S>>): Windows
+  windows(
+    of: Readonly<Record<'kernelSize' | 'stride' | 'padding', S>> & {
+      readonly dilation?: S | undefined
+    },
+  ): Windows & { readonly dilation: Pair | undefined }
 }
 
 /** Windows over a series as over an image of one row. */
-export const windowsOfSeries: Space<number>['windows'] = ({ kernelSize, stride, padding }) => ({
+export const windowsOfSeries: Space<number>['windows'] = ({ kernelSize, dilation, ...of }) => ({
   kernelSize: [1, kernelSize],
-  stride: [1, stride],
-  padding: [0, padding],
+  stride: [1, of.stride],
+  padding: [0, of.padding],
+  dilation: dilation === undefined ? undefined : [1, dilation],
 })
 
 /** A dilation as a layer keeps it: none where places of the kernel are neighbours. */
@@ -45,7 +50,7 @@ export const images: Space<Pair, Size> = {
   size: pair,
   expect: expectImage,
   pair: (size) => size,
-  windows: (of) => of,
+  windows: (of) => ({ ...of, dilation: of.dilation }),
 }
 
 export const series: Space<number> = {

@@ -12,7 +12,6 @@ import { programOf, storedAt } from '../engine/memory/arena.js'
 import type { Session } from '../engine/session.js'
 import type { Buffer } from '../kernels/records/words.js'
 import { recurrentWeight } from '../network/cell.js'
-import type { Pair } from '../network/kind.js'
 import { type GraphNode, ownerOf } from '../network/trace.js'
 import { type Shape, sizeOf } from '../network/value.js'
 import { windowsOfSeries } from '../network/window.js'
@@ -401,11 +400,14 @@ function zerosOf({ buffer, byteOffset, length }: Float32Array): number {
 function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
   if (layer?.kind === 'conv2d' || layer?.kind === 'convTranspose2d')
     return convFan(layer, layer.kind !== 'conv2d', data, from, shape)
-  if (layer?.kind === 'conv1d' || layer?.kind === 'convTranspose1d') {
-    const dilation: Pair = [1, layer.dilation ?? 1]
-    const windows = { ...layer, ...windowsOfSeries(layer), dilation }
-    return convFan(windows, layer.kind !== 'conv1d', data, from, shape)
-  }
+  if (layer?.kind === 'conv1d' || layer?.kind === 'convTranspose1d')
+    return convFan(
+      { ...layer, ...windowsOfSeries(layer) },
+      layer.kind !== 'conv1d',
+      data,
+      from,
+      shape,
+    )
   if (layer?.kind === 'linear') return fullFan(data, sizeOf(from), shape[0])
   if (layer?.kind === 'dcls1d') return fullFan(data, sizeOf(from), shape[0], layer.kernelCount)
   throw new Error(`${name}: no rule how often its weights are used`)

@@ -51,6 +51,7 @@ const firsts: Readonly<Record<string, readonly [string, number?]>> = {
   'conv 3 3 groups=3': ['3x5x5'],
   'conv 8 3 padding=1 standardise=true': ['5x4x4'],
   'conv 7 3 stride=2 padding=1': ['6x9'],
+  'transposed 5 3 stride=2': ['3x4x3'],
   'linear 9': ['7'],
   'linear 8 bias=false': ['12'],
   'flatten, linear 6': ['3x3x4'],

@@ -111,6 +111,16 @@ const chains: Readonly<Record<string, readonly [Shape, string, Record<string, ()
         c: () => api.linear(6, 3),
       },
     ],
+    'transposed convolutions': [
+      [3, 4, 5],
+      't | t | s | s | f c',
+      {
+        t: () => api.convTranspose2d(3, 3, 3, { padding: 1 }),
+        s: () => api.convTranspose2d(3, 3, 1, { bias: false }),
+        f: () => api.flatten(),
+        c: () => api.linear(60, 3),
+      },
+    ],
     'recurrent neurons': [
       [6],
       'a r a r | c',
@@ -133,6 +143,35 @@ for (const [name, [input, picture, make]] of Object.entries(chains))
       await checkCase(name, await makeCase(chainOf(picture, make), options, seed), {}, 1e-5)
     })
   }
+
+const delays = {
+  dcls1d: () => api.dcls1d(6, 6, { maxDelay: 3, kernelCount: 2 }),
+  delay: () => api.delay([0, 0.5, 1.25, 2, 1, 0], { maxDelay: 3 }),
+}
+for (const [name, make] of Object.entries(delays))
+  test(`${name} at two places has the sum of the gradients of two that are alike`, async () => {
+    const trained = async (second: api.Layer, from?: api.StateDict): Promise<api.Model> => {
+      const net = api.sequential(layer, lif(), second, lif(), api.linear(6, 3))
+      const options = { input: [6], timeSteps: 6, batchSize: 3, frames: true } as const
+      const model = await modelOf(net, { ...options, method: 'bptt' })
+      if (from) model.loadStateDict(from)
+      await model.trainStep(uniform(108, 2, seed), [0, 1, 2], { update: false })
+      return model
+    }
+    const layer = make()
+    const shared = await trained(layer)
+    const state = shared.stateDict()
+    const learnt = Object.keys(state).filter((key) => key.startsWith('0.'))
+    const twins = learnt.map((key) => [key.replace('0.', '2.'), state[key]])
+    const alike = await trained(make(), { ...state, ...Object.fromEntries(twins) })
+    const [found, each] = [shared.gradients(), alike.gradients()]
+    for (const key of learnt) {
+      const [one, two] = [each[key].data, each[key.replace('0.', '2.')].data]
+      const most = Math.max(...one.map(Math.abs))
+      for (const [i, value] of found[key].data.entries())
+        assert.ok(most > 0 && Math.abs(value - one[i] - two[i]) <= 1e-5 * most, `${key} ${i}`)
+    }
+  })
 
 /** Stages [C, H, W] → [C, H, W] whose layers come from small pools, so that they repeat. */
 function randomChain(random: () => number, input: Shape, method: api.Method): api.Layer[] {

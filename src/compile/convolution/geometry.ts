@@ -26,8 +26,9 @@ export interface Geometry extends Omit<Sizes, 'steps' | 'kRows'> {
 
 /** What a weight belongs to; convolutions of series are given as those of images. */
 export type WeightedLayer =
-  | (OfKind<'conv2d'> & Convolution<Pair>)
+  | (OfKind<'conv2d'> & Convolved)
   | (OfKind<'linear'> & { readonly inFeatures: number; readonly standardise: boolean })
+type Convolved = Omit<Convolution<Pair>, 'standardise'> & { readonly standardise?: boolean }
 
 /** What sizes follow from. */
 type Sized =

@@ -9,16 +9,15 @@ import { type Buffer, type Reference, ref } from '../../kernels/records/words.js
 import type { LearntDelays } from '../../network/delays.js'
 import type { GraphNode } from '../../network/trace.js'
 import { inUnits } from '../budgets.js'
-import { emitBiasGradient } from '../convolution/dense.js'
 import type { Geometry } from '../convolution/geometry.js'
 import { emitForwardOnFloats, emitInputGradient, emitWeightGradient } from '../convolution/index.js'
 import { blockWidth, storedChannels, weightRows } from '../layout.js'
 import { quoteMethodsWith } from '../methods.js'
 import { type FloatBuffer, type Pass, term } from '../pass.js'
-import { type Expression, rowsOf } from '../tensors.js'
+import { type Expression, rowsOf, wantsGradient } from '../tensors.js'
 import { countValues } from './activity.js'
-import { giveMadeGradient, withGradient } from './gradients.js'
 import { plainFloat } from './materialise.js'
+import { handBackWeighted } from './weighted.js'
 import { materialise } from './write-out.js'
 
 /** Sizes of a kernel over time, and how it lies: as a weight does, or depthwise. */
@@ -128,28 +127,22 @@ export function overTime(pass: Pass, node: GraphNode, of: OverTime, x: Expressio
   pass.make(output, { layers: 1, byImages: true }, () =>
     emitForwardOnFloats(b, { ...job, g: geometry(), bias, out: output.buffer, input: rows }),
   )
-  withGradient(pass, node, output, (delta) => {
-    const g = geometry()
-    const gradient = b.buffer(`${name} gradient over time`, floats * 4)
-    const toKernel = { name, g, steps: 1, delta, input: rows, out: ref(gradient) }
-    emitWeightGradient(b, { ...toKernel, accumulate: false })
-    b.emit(placeWeightsBackward, units, {
-      ...shared,
-      kernel: gradient,
-      weightGradient: context.gradient(index, 'weight'),
-      positionGradient: context.gradient(index, of.position) as Reference,
-    })
-    const biasGradient = context.gradient(index, 'bias')
-    if (biasGradient) emitBiasGradient(b, g, 1, delta, biasGradient, false)
-    if (x.terms.every(({ tensor }) => tensor.kind === 'float' && tensor.input)) return
-    giveMadeGradient(pass, {
-      name: `${name} input gradient`,
-      from: delta,
-      to: { shape: input.shape, terms: [term(input)] },
-      steps: callSteps,
-      stored: input.stored,
-      emit: (out) => emitInputGradient(b, { ...job, g: geometry(), delta, out }),
-    })
+  handBackWeighted(pass, node, output, {
+    sizes: { ...geometry(), outW: 1 },
+    weight(delta) {
+      const gradient = b.buffer(`${name} gradient over time`, floats * 4)
+      const toKernel = { name, g: geometry(), steps: 1, delta, input: rows, out: ref(gradient) }
+      emitWeightGradient(b, { ...toKernel, accumulate: false })
+      b.emit(placeWeightsBackward, units, {
+        ...shared,
+        kernel: gradient,
+        weightGradient: pass.gradient(index, 'weight'),
+        positionGradient: pass.gradient(index, of.position) as Reference,
+      })
+    },
+    to: x.terms.some(wantsGradient) ? { shape: input.shape, terms: [term(input)] } : undefined,
+    stored: input.stored,
+    input: (out, delta) => emitInputGradient(b, { ...job, g: geometry(), delta, out }),
   })
   return { shape: node.shape, terms: [term(output)] }
 }

@@ -59,7 +59,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
 
   lower(pass, node, layer, x) {
     const { b, context, options, callSteps } = pass
-    const { buffers, method, accumulate } = context
+    const { buffers, method } = context
     const { name, index } = node
     const plain = plainInput(pass, node, x)
     const inC = plain ? plain.stored : storedChannels(x.shape[0])
@@ -87,28 +87,56 @@ export const weighted: LayerPlan<WeightedLayer> = {
     else if (onSpikes)
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
     const kept: Kept = { g, inC, spikes, ...keptForWeight(pass, node, x, inC, floats) }
-    // What the gradient of the input is handed to.
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
-    withGradient(pass, node, output, (delta, steps) => {
-      lowerWeightGradient(pass, node, x, kept, delta, steps)
-      if (options.inspect && method.neuron === 'time' && steps > 1)
-        probe(pass, node, x, g, output, delta)
-      const biasGradient = pass.gradient(index, 'bias')
-      if (biasGradient) emitBiasGradient(b, g, steps, delta, biasGradient, accumulate)
-      standardised?.backward()
-      if (!input.terms.some(wantsGradient)) return
-      giveMadeGradient(pass, {
-        name: `${name} input gradient`,
-        from: delta,
-        to: input,
-        steps,
-        stored: inC,
-        emit: (out) =>
-          emitInputGradient(b, forImages(pass, { name, g, steps, delta, weight, out, zeros })),
-      })
+    handBackWeighted(pass, node, output, {
+      sizes: g,
+      weight(delta, steps) {
+        lowerWeightGradient(pass, node, x, kept, delta, steps)
+        if (options.inspect && method.neuron === 'time' && steps > 1)
+          probe(pass, node, x, g, output, delta)
+      },
+      parameters: standardised?.backward,
+      to: input.terms.some(wantsGradient) ? input : undefined,
+      stored: inC,
+      input: (out, delta, steps) =>
+        emitInputGradient(b, forImages(pass, { name, g, steps, delta, weight, out, zeros })),
     })
     return { shape: node.shape, terms: [term(output)] }
   },
+}
+
+/** What is computed of δ of a layer with a weight. */
+interface WeightedBack {
+  /** Sizes by which δ goes. */
+  readonly sizes: Pick<Geometry, 'images' | 'outH' | 'outW' | 'outC'>
+  /** Emits the gradient of the weight. */
+  weight(delta: Buffer, steps: number): void
+  /** Emits those of other parameters than the bias. */
+  readonly parameters?: (() => void) | undefined
+  /** What the gradient of the input is handed to, and its channels as stored. */
+  readonly to: Expression | undefined
+  readonly stored: number
+  /** Emits it. */
+  input(out: Buffer, delta: Buffer, steps: number): void
+}
+
+/** Puts the way back of a layer with a weight on the tape. */
+export function handBackWeighted(
+  pass: Pass,
+  node: GraphNode,
+  output: FloatBuffer,
+  { sizes, weight, parameters, to, stored, input }: WeightedBack,
+): void {
+  withGradient(pass, node, output, (delta, steps) => {
+    weight(delta, steps)
+    const bias = pass.gradient(node.index, 'bias')
+    if (bias) emitBiasGradient(pass.b, sizes, steps, delta, bias, pass.context.accumulate)
+    parameters?.()
+    if (to === undefined) return
+    const name = `${node.name} input gradient`
+    const emit = (out: Buffer): void => input(out, delta, steps)
+    giveMadeGradient(pass, { name, from: delta, to, steps, stored, emit })
+  })
 }
 
 /** What the forward records leave to the gradient of the weight. */

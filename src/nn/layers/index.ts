@@ -63,12 +63,4 @@ export {
   type SampleNormOptions,
 } from './sample-norm.js'
 export { type StabilizedLif, type StabilizedLifOptions, stabilizedLif } from './stabilized-lif.js'
-export {
-  type ConvTranspose1d,
-  type ConvTranspose1dOptions,
-  type ConvTranspose2d,
-  type ConvTransposeOptions,
-  convTranspose1d,
-  convTranspose2d,
-} from './transposed.js'
 export { type Upsample, type UpsampleMode, type UpsampleOptions, upsample } from './upsample.js'

@@ -158,15 +158,17 @@ const poolKind = <S extends Size, L extends Layer & Pooling<Layer['kind'], S>>(
   make: (kernelSize: S, options: object) => L,
   lower: Lowered,
   over: Space<S, never>,
-) =>
-  defineLayer<L>(name, {
+) => {
+  const windowsOf = (layer: Pooling<L['kind'], S>): Windows => over.windows(layer)
+  return defineLayer<L>(name, {
     again: ({ kernelSize, ...options }: Omit<L, 'kind'>) => make(kernelSize, options),
     output(layer, x, where) {
       over.expect(where, x)
-      return [[x.shape[0], ...windows(where, x, over.windows(layer))], false]
+      return [[x.shape[0], ...windows(where, x, windowsOf(layer))], false]
     },
-    lower: (pass, node, layer, x) => lower(pass, node, x, over.windows(layer)),
+    lower: (pass, node, layer, x) => lower(pass, node, x, windowsOf(layer)),
   })
+}
 
 const summed: Lowered = (...of) => pooled(...of, 1)
 
