@@ -141,6 +141,8 @@ export enum Control {
   Answers = 396,
   /** f64: what the sum of the images' losses was divided by. */
   Weight = 400,
+  /** Between two programs of a run: not 0 while workers wait for the host (`Pause`). */
+  Pause = 448,
   /** Bytes of the control block. */
   Bytes = 512,
 }

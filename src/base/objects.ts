@@ -1,4 +1,6 @@
-/** Copies of what a call is given: its caller may change it while the call waits. */
+/** Values of any kind: copied, waited for, looked up. */
+
+// Copies of what a call is given: its caller may change it while the call waits.
 
 /**
  * A copy of plain data: lists, arrays of numbers, plain objects, addresses. All else is given on as
@@ -38,6 +40,20 @@ function isPlain(value: unknown): value is object {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
+
+// What may be there at once, or later.
+
+/** Whether it is a promise, of whatever class. */
+export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
+  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
+
+/** Calls `next` with the value: at once where it is no promise. `fails`: for one that rejects. */
+export const after = <A, B>(
+  value: A | PromiseLike<A>,
+  next: (value: A) => B | PromiseLike<B>,
+  fails?: (error: unknown) => B,
+): B | PromiseLike<B> =>
+  isThenable(value) ? Promise.resolve(value).then(next, fails) : next(value)
 
 // What a record holds itself: names such as `constructor` are no less free than others.
 

@@ -74,7 +74,7 @@ export function cutsOf({ sections }: PlannedProgram, byCall: boolean): Cut[] {
 
 /** A call of the network, or what runs before or behind all of them. */
 export interface Call<C> {
-  readonly cuts: readonly C[]
+  readonly cuts: Readonly<Partial<Record<Cut['phase'], C>>>
   /** What its loops over t begin with, and its first step. */
   readonly offset: number
   readonly step: number
@@ -84,16 +84,15 @@ export interface Call<C> {
 
 /** What runs one after the other. */
 export function callsOf<C extends Cut>(cuts: readonly C[]): Call<C>[] {
-  const bySection = new Map<number, C[]>()
-  for (const cut of cuts) bySection.set(cut.section, [...(bySection.get(cut.section) ?? []), cut])
-  const has = (section: readonly C[], phase: Phase): boolean =>
-    section.some((cut) => cut.phase === phase)
+  const bySection = new Map<number, Partial<Record<Cut['phase'], C>>>()
+  for (const cut of cuts)
+    bySection.set(cut.section, { ...bySection.get(cut.section), [cut.phase]: cut })
   const trains = cuts.some(({ phase }) => phase === 'backward')
   let size = -1
   return [...bySection.values()].flatMap((section) => {
-    const isCall = has(section, 'forward') && (!trains || has(section, 'backward'))
+    const isCall = section.forward && (!trains || section.backward)
     const index = isCall ? ++size : -1
-    const [{ calls, sections }] = section
+    const [{ calls, sections }] = Object.values(section)
     return Array.from({ length: calls.repeats }, (_, i): Call<C> => {
       const offset = i * calls.steps
       return { cuts: section, offset, step: sections[0].from + offset, index }

@@ -1,5 +1,6 @@
 /** Batches of a data set, gathered into arrays of the caller. */
 import { checkInteger, describe, fail } from '../base/errors.js'
+import { isThenable } from '../base/objects.js'
 import { permutation } from '../base/random.js'
 import { complete, integer, type Rules, truth } from '../base/rules.js'
 import { eachPart, layDown, type SampleParts } from '../engine/run/run-words.js'
@@ -216,8 +217,7 @@ export class Batches {
 
 /** @throws SpikewasmError for what an async `read` gives */
 function expectNoPromise({ name }: Dataset, label: unknown): void {
-  const isPromise = typeof (label as PromiseLike<number> | undefined)?.then === 'function'
-  if (!isPromise) return
+  if (!isThenable(label)) return
   // It may fail later, when nobody listens.
   Promise.resolve(label).catch(() => undefined)
   fail(

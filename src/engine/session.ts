@@ -3,6 +3,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
+import { after } from '../base/objects.js'
 import { purposes } from '../compile/context.js'
 import { callsOf } from '../compile/cuts.js'
 import { targetFloats } from '../compile/emit/loss.js'
@@ -57,7 +58,7 @@ import {
 } from './run/run-words.js'
 import { normOf, writeStep } from './run/update.js'
 import { breathe } from './threads/breathe.js'
-import type { Executor, Mirror, RunArguments } from './threads/executor.js'
+import type { Between, Executor, Mirror, RunArguments } from './threads/executor.js'
 import {
   availableParallelism,
   runsHere,
@@ -415,15 +416,47 @@ export class Session implements Arena {
       return
     }
     for (const { cuts: parts, offset, step, index } of callsOf(cuts)) {
-      for (const cut of parts) await this.executor.run(this.runOfCut(program, cut, offset))
+      for (const cut of Object.values(parts))
+        await this.executor.run(this.runOfCut(program, cut, offset))
       await visit(index, step)
     }
   }
 
-  /** Runs a part of a program. @param offset where its loops over t begin */
-  runCut(program: ProgramName, cut: PlacedCut, offset = 0): Promise<void> {
-    const run = () => this.executor.run(this.runOfCut(program, cut, offset))
-    return this.guard(program, run, () => undefined)
+  /**
+   * Runs a part of a program, and another behind what the host does between them.
+   *
+   * @param offset where their loops over t begin
+   * @throws what `between` throws
+   */
+  async runCut(
+    program: ProgramName,
+    cut: PlacedCut,
+    offset = 0,
+    next?: PlacedCut,
+    between: () => void | PromiseLike<void> = () => undefined,
+  ): Promise<void> {
+    const { executor } = this
+    const run = this.runOfCut(program, cut, offset)
+    const failures: unknown[] = []
+    const fails = (error: unknown): boolean => {
+      failures.push(error)
+      return false
+    }
+    const goesOn: Between = () => {
+      try {
+        return after(between(), () => true, fails)
+      } catch (error) {
+        return fails(error)
+      }
+    }
+    const both = async (): Promise<void> => {
+      if (next && executor.runBoth && run.workers > 1)
+        return executor.runBoth(run, next.address, goesOn)
+      await executor.run(run)
+      if (next && (await goesOn())) await executor.run({ ...run, program: next.address })
+    }
+    await this.guard(program, both, () => undefined)
+    for (const error of failures) throw error
   }
 
   private runOfCut(program: ProgramName, { address }: PlacedCut, offset: number): RunArguments {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkpoint, type Model, type StateDict } from '../../src/index.js'
+import { checkpoint, custom, type Model, type StateDict } from '../../src/index.js'
 import { expectRefusal, messageOf, withFolder } from '../files/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { soon } from '../support/soon.js'
@@ -60,6 +60,21 @@ test('a worker that dies while a step runs: the step rejects soon, later calls s
   const ended = workers[1].terminate()
   await expectRefusal(() => soon(running), /a worker failed at layer /)
   await ended
+  await expectBroken(model, before)
+})
+
+test('a worker that dies while a loss function runs: the step rejects soon, and says so', async () => {
+  await countWorkers()
+  let die = false
+  const loss = custom(({ outputs }) => {
+    if (die) void workers[1].terminate()
+    return { loss: 1, gradient: outputs }
+  })
+  const model = await compileSmall({ threads: 2, loss })
+  await soon(model.trainStep(x, y))
+  const before = model.stateDict()
+  die = true
+  await expectRefusal(() => soon(model.trainStep(x, y)), /a worker failed at layer /)
   await expectBroken(model, before)
 })
 

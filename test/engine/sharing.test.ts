@@ -7,9 +7,12 @@ import { layOut } from '../../src/compile/emit/encode.js'
 import { assignAddresses } from '../../src/compile/memory.js'
 import { ProgramBuilder } from '../../src/compile/program.js'
 import { instantiateEngine, loadEngine } from '../../src/engine/load.js'
+import { poison } from '../../src/engine/threads/executor.js'
 import { PoolExecutor } from '../../src/engine/threads/pool.js'
 import { trace } from '../../src/kernels/records/gradient.js'
 import type { Buffer } from '../../src/kernels/records/words.js'
+import { expectRefusal } from '../files/temporary.js'
+import { soon } from '../support/soon.js'
 
 const CHANNELS = 4
 const REPEATS = 6
@@ -71,6 +74,48 @@ for (const workers of [2, 3, 5])
     }
     await pool.dispose()
   })
+
+for (const workers of [2, 3])
+  test(`behind a program ${workers} workers wait for the host, who says whether another runs`, async () => {
+    const { memory, program, scratch, cases, counts } = countingProgram(workers)
+    const pool = new PoolExecutor(await loadEngine('engine-threads'), memory, workers)
+    const run = { program, workers, scratch, scratchBytes: 64, spins: 100, timeoutMs: 60_000 }
+    const all = () => cases.flatMap((c) => Array.from(counts(c)))
+    const [whole, none] = [REPEATS, 0].map((count) => all().map(() => count))
+    const seen: number[][] = []
+    let messages = 0
+    const { run: send } = pool
+    pool.run = (...of) => {
+      messages++
+      return send.apply(pool, of)
+    }
+    const look = (goesOn: boolean) => () => {
+      seen.push(all())
+      for (const c of cases) counts(c).fill(0)
+      return goesOn
+    }
+    for (let round = 0; round < 5; round++)
+      for (const goesOn of [true, false])
+        for (const between of [look(goesOn), async () => look(goesOn)()]) {
+          await pool.runBoth(run, program, between)
+          assert.equal(seen.pop(), whole)
+          assert.equal(all(), goesOn ? whole : none)
+        }
+    // One for both programs, but behind a promise that says yes.
+    assert.is(messages, 5 * 5)
+    await pool.dispose()
+  })
+
+test('workers that wait for the host leave when another has failed', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+  const pool = new PoolExecutor(await loadEngine('engine-threads'), memory, 2)
+  // A program without records for three, of whom the third comes when the others have left.
+  const run = { program: 0, workers: 3, scratch: 0, scratchBytes: 0, spins: 0, timeoutMs: 10 }
+  const running = pool.runBoth(run, 0, () => true)
+  setTimeout(() => poison(new Int32Array(memory.buffer)), 20)
+  await expectRefusal(() => soon(running), 'another worker failed')
+  await pool.dispose()
+})
 
 test('a worker whose fellows are late does their units, and then waits for them', async () => {
   for (const worker of [0, 1, 2]) {

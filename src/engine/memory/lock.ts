@@ -5,6 +5,7 @@
 
 import { fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
+import { isThenable } from '../../base/objects.js'
 import { platform } from '../platform.js'
 
 /** Each call that waits holds a copy of what it was given. */
@@ -266,6 +267,3 @@ function runAs<T>(piece: Piece, code: () => T): T {
 
 /** Whether the caller is such code; where that is not known, anybody is. */
 const isWithin = (piece: Piece): boolean => platform().callers?.isWithin(piece) ?? true
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'

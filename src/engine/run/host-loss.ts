@@ -2,6 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
+import { after, isThenable } from '../../base/objects.js'
 import { sizeOf } from '../../network/value.js'
 import type { CustomLoss, LossAndGradient, LossBatch, OutputArrays } from '../../nn/loss/custom.js'
 import type { StepResult } from '../compile-options.js'
@@ -32,33 +33,34 @@ export interface Told {
  *
  * @throws what it throws, SpikewasmError for what is no loss, and the reason of the model's signal
  */
-export async function judge(
+export function judge(
   session: Session,
   loss: CustomLoss,
   slot: 0 | 1,
   told: Told,
-): Promise<LossAndGradient> {
+): LossAndGradient | PromiseLike<LossAndGradient> {
   const { labels, targets, weights } = session.slot(slot)
   const given = { targets: (targets ?? labels).slice(), sampleWeights: weights?.slice() }
   const batch = { ...told, ...given } as LossBatch
-  const calling = session.lock.ask(() => beforeAbort(() => loss.evaluate(batch), session.signal))
-  const found = await calling
-  const what = labelOfLoss(loss)
+  const asked = session.lock.ask(() => beforeAbort(() => loss.evaluate(batch), session.signal))
+  return after(asked, (found) => {
+    checkFound(labelOfLoss(loss), found, told.valid)
+    session.judges = found.correct !== undefined
+    return found
+  })
+}
+
+function checkFound(what: string, found: LossAndGradient, valid: number): void {
   if (typeof found !== 'object' || found === null)
     fail(`${what} must give { loss, gradient }, got ${describe(found)}`)
   if (typeof found.loss !== 'number' || !Number.isFinite(found.loss))
     fail(`${what}: loss must be a finite number, got ${describe(found.loss)}`)
   const { correct } = found
-  if (
-    correct !== undefined &&
-    !(Number.isInteger(correct) && correct >= 0 && correct <= told.valid)
-  )
+  if (correct !== undefined && !(Number.isInteger(correct) && correct >= 0 && correct <= valid))
     fail(
-      `${what}: correct must be how many of the ${told.valid} samples are right, got ` +
+      `${what}: correct must be how many of the ${valid} samples are right, got ` +
         describe(correct),
     )
-  session.judges = correct !== undefined
-  return found
 }
 
 /** Runs something whose waiting for a loss function the signal ends. */
@@ -80,10 +82,9 @@ export async function withSignal<T>(
 function beforeAbort<T>(
   run: () => T | PromiseLike<T>,
   signal: host.AbortSignal | undefined,
-): T | Promise<T> {
+): T | PromiseLike<T> {
   const running = run()
-  const isPromise = typeof (running as PromiseLike<T> | undefined)?.then === 'function'
-  if (!isPromise || !signal) return running as T
+  if (!isThenable(running) || !signal) return running
   return new Promise<T>((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     if (signal.aborted) abort()

@@ -5,7 +5,7 @@
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkOptions, fail } from '../../base/errors.js'
-import { copyOf } from '../../base/objects.js'
+import { after, copyOf } from '../../base/objects.js'
 import { type Call, callsOf } from '../../compile/cuts.js'
 import { type MethodTraits, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import type { PlacedCut } from '../../compile/plan.js'
@@ -40,8 +40,8 @@ async function runPhase(
   call: Call<PlacedCut>,
   phase: PlacedCut['phase'],
 ): Promise<void> {
-  for (const cut of call.cuts)
-    if (cut.phase === phase) await session.runCut('train', cut, call.offset)
+  const cut = call.cuts[phase]
+  if (cut) await session.runCut('train', cut, call.offset)
 }
 
 // A step whose loss is a function.
@@ -61,13 +61,14 @@ export async function runStep(
   const restore = await keepBuffers(session, changedBy(session))
   session.begin(program, slot, valid, learningRate, factor)
   try {
-    await runCalls(session, program === 'train', async (probes, step) => {
+    await runCalls(session, program === 'train', (probes, step) => {
       const outputs = outputsOf(session, probes, images)
       const shape = shapeOf(probes[probes.length - 1], images)
-      const judged = await judge(session, loss, slot, { outputs, shape, step, valid })
-      const what = `${labelOfLoss(loss)}: gradient`
-      writeGradients(session, probes, judged.gradient, { images, valid, what })
-      return judged
+      return after(judge(session, loss, slot, { outputs, shape, step, valid }), (judged) => {
+        const what = `${labelOfLoss(loss)}: gradient`
+        writeGradients(session, probes, judged.gradient, { images, valid, what })
+        return judged
+      })
     })
   } catch (error) {
     restore()
@@ -93,27 +94,27 @@ function changedBy({ plan }: Session) {
 async function runCalls(
   session: Session,
   updates: boolean,
-  judge: (probes: Probes, step: number) => Promise<Judged>,
+  judge: (probes: Probes, step: number) => Judged | PromiseLike<Judged>,
 ): Promise<void> {
   const { timeSteps, plan } = session
   const isOnline = traitsOf(plan.options).backward === 'everyCall'
   let sum = 0
   for (const call of callsOfStep(session)) {
-    await runPhase(session, call, 'forward')
-    if (call.index >= 0) {
-      const probes = probesOf(session, call)
-      await session.refresh(buffersOf(probes))
-      const { loss, correct = 0 } = await judge(probes, call.step)
+    const { forward, backward, update, rest } = call.cuts
+    const probes = probesOf(session, call)
+    const add = ({ loss, correct = 0 }: Judged): void => {
       sum += isOnline ? (loss * probes[0].steps) / timeSteps : loss
       // Updates read the loss, and do nothing where it is not finite.
       writeResult(session, sum, correct)
     }
-    // Each message to the workers takes time: one is enough where nothing comes between.
-    if (updates && !isOnline) await runPhase(session, call, 'rest')
-    else {
-      await runPhase(session, call, 'backward')
-      if (updates) await runPhase(session, call, 'update')
-    }
+    const judged = () => after(judge(probes, call.step), add)
+    const between = () => after(session.refresh(buffersOf(probes)), judged)
+    // Each message to the workers takes time.
+    const behind = !updates ? [backward] : rest ? [rest] : [backward, update]
+    if (call.index >= 0 && forward)
+      await session.runCut('train', forward, call.offset, behind.shift(), between)
+    else behind.unshift(forward)
+    for (const cut of behind) if (cut) await session.runCut('train', cut, call.offset)
   }
 }
 

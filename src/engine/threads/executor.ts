@@ -21,12 +21,23 @@ export interface RunArguments {
   readonly kernels?: Kernels
 }
 
+/** `Control.Pause`: what workers do behind the first of two programs. */
+export const Pause = { None: 0, Waits: 1, Ends: 2 } as const
+
+/** What the host does between two programs. It rejects never; `false` ends the run. */
+export type Between = () => boolean | PromiseLike<boolean>
+
 export interface Executor {
   /**
    * Runs a program to its end. Rejects when a kernel traps or a worker dies; the executor cannot be
    * used after that.
    */
   run(run: RunArguments): Promise<void>
+  /**
+   * Runs a program and then another, which needs no message of its own where `between` gives no
+   * promise. Absent where two runs do as well.
+   */
+  runBoth?(run: RunArguments, next: number, between: Between): Promise<void>
   /**
    * Ends all threads.
    *

@@ -2,9 +2,17 @@
 
 import type { Worker } from 'node:worker_threads'
 import { Control, Fault } from '../../../assembly/opcodes.js'
+import { isThenable } from '../../base/objects.js'
 import { localExecutor } from '../load.js'
 import { Piscina } from '../vendor/piscina/index.js'
-import { type Executor, poison, problemOf, type RunArguments } from './executor.js'
+import {
+  type Between,
+  type Executor,
+  Pause,
+  poison,
+  problemOf,
+  type RunArguments,
+} from './executor.js'
 import { leaveThreads, type ThreadPool, takeThreads } from './idle-threads.js'
 import type { WorkerData, WorkerTask } from './worker.js'
 
@@ -54,6 +62,8 @@ export const workerFile = new URL('./worker.js', import.meta.url)
 class Workers implements ThreadPool {
   readonly bytes: number
   isWhole = true
+  /** Called when all wait for the host between two programs. */
+  paused = (): void => {}
   readonly end: () => Promise<void>
   private readonly data: WorkerData
   private readonly pool: Piscina<WorkerTask, number>
@@ -75,6 +85,7 @@ class Workers implements ThreadPool {
     })
     // A worker that cannot start says so here, too; the run that waits for it rejects.
     this.pool.on('error', () => undefined)
+    this.pool.on('message', () => this.paused())
     for (const thread of this.pool.threads)
       thread.once('exit', () => {
         this.isWhole = false
@@ -119,7 +130,7 @@ export class PoolExecutor implements Executor {
     this.control = new Int32Array(memory.buffer)
   }
 
-  async run(run: RunArguments): Promise<void> {
+  async run(run: RunArguments & Pick<WorkerTask, 'next'>): Promise<void> {
     // The threads may be those of another model by now.
     if (this.disposed) throw new Error('its threads have ended')
     this.isWell = false
@@ -130,12 +141,30 @@ export class PoolExecutor implements Executor {
     this.isWell = true
   }
 
+  async runBoth(run: RunArguments, next: number, between: Between): Promise<void> {
+    const { control, workers } = this
+    const set = (pause: number): void => {
+      Atomics.store(control, Control.Pause / 4, pause)
+      Atomics.notify(control, Control.Pause / 4)
+    }
+    set(Pause.Waits)
+    const paused = new Promise<void>((resolve) => {
+      workers.paused = resolve
+    })
+    const running = this.run({ ...run, next })
+    await Promise.race([paused, running])
+    const goesOn = between()
+    set(goesOn === true ? Pause.None : Pause.Ends)
+    await running
+    if (isThenable(goesOn) && (await goesOn)) await this.run({ ...run, program: next })
+  }
+
   dispose(leavesThreads = false): Promise<void> {
     this.disposed ??= this.end(leavesThreads)
     return this.disposed
   }
 
-  private async runAll(run: RunArguments): Promise<void> {
+  private async runAll(run: Omit<WorkerTask, 'worker'>): Promise<void> {
     const tasks = Array.from({ length: run.workers }, (_, worker) =>
       this.workers.run({ ...run, worker }).catch((error: unknown) => {
         poison(this.control)

@@ -3,10 +3,10 @@
  * program that it runs together with the others.
  */
 
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { Control, Fault } from '../../../assembly/opcodes.js'
 import { instantiateEngine } from '../load.js'
-import type { RunArguments } from './executor.js'
+import { Pause, type RunArguments } from './executor.js'
 
 export interface WorkerSetup {
   readonly module: WebAssembly.Module
@@ -21,6 +21,8 @@ export interface WorkerData {
 
 export interface WorkerTask extends RunArguments {
   readonly worker: number
+  /** A program that runs behind it, once the host says so. */
+  readonly next?: number
 }
 
 // Piscina hands its users' workerData on as the last element of its own.
@@ -37,12 +39,31 @@ export default function runTask(task: WorkerTask): number {
   if (!engine || !control) throw new Error('the thread has no memory')
   try {
     engine.take(task.kernels)
-    const { program, worker, workers, scratch, scratchBytes, spins, timeoutMs } = task
-    return engine.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
+    const { program, next, worker, workers, scratch, scratchBytes, spins, timeoutMs } = task
+    const own = scratch + worker * scratchBytes
+    const fault = engine.run(program, worker, workers, own, spins, timeoutMs)
+    if (next === undefined || fault !== Fault.None) return fault
+    const said = hostSays(control, workers)
+    if (said !== Pause.None) return said === Pause.Ends ? Fault.None : Fault.Aborted
+    return engine.run(next, worker, workers, own, spins, timeoutMs)
   } catch (error) {
     // The order matters: first the reason, then the wake-up of the workers that wait.
     Atomics.store(control, Control.Poison / 4, Fault.Trapped)
     Atomics.notify(control, Control.Epoch / 4)
     throw error
   }
+}
+
+/** Tells the host that all are here. @returns what it says to that; `Waits` where one has failed */
+function hostSays(control: Int32Array, workers: number): number {
+  const [pause, arrived, poison] = [Control.Pause / 4, Control.Arrived / 4, Control.Poison / 4]
+  // A barrier's counter: nobody is at one.
+  if (Atomics.add(control, arrived, 1) === workers - 1) {
+    Atomics.store(control, arrived, 0)
+    parentPort?.postMessage('paused')
+  }
+  // Short waits, as at a barrier.
+  while (Atomics.load(control, pause) === Pause.Waits && Atomics.load(control, poison) === 0)
+    Atomics.wait(control, pause, Pause.Waits, 100)
+  return Atomics.load(control, pause)
 }
