@@ -43,17 +43,18 @@ function isPlain(value: unknown): value is object {
 
 // What may be there at once, or later.
 
+export type Awaitable<T> = T | PromiseLike<T>
+
 /** Whether it is a promise, of whatever class. */
-export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
+export const isThenable = <T>(value: Awaitable<T>): value is PromiseLike<T> =>
   typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 
 /** Calls `next` with the value: at once where it is no promise. `fails`: for one that rejects. */
 export const after = <A, B>(
-  value: A | PromiseLike<A>,
-  next: (value: A) => B | PromiseLike<B>,
+  value: Awaitable<A>,
+  next: (value: A) => Awaitable<B>,
   fails?: (error: unknown) => B,
-): B | PromiseLike<B> =>
-  isThenable(value) ? Promise.resolve(value).then(next, fails) : next(value)
+): Awaitable<B> => (isThenable(value) ? Promise.resolve(value).then(next, fails) : next(value))
 
 // What a record holds itself: names such as `constructor` are no less free than others.
 

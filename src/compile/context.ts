@@ -9,7 +9,7 @@ import { type ParameterLayout, storedChannels } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
 import type { ProgramBuilder, Section } from './program.js'
 import type { Remade } from './recompute.js'
-import { hasTargetSteps, standardTraining, type TrainingSpec, trainingBuffers } from './training.js'
+import { standardTraining, type TrainingSpec, trainingBuffers } from './training.js'
 
 /**
  * Calls one behind the other that have the same number of steps: the loop over T outside the
@@ -190,26 +190,27 @@ const runsInCalls = (options: PlanOptions): boolean =>
 export function namedBuffers(
   b: ProgramBuilder,
   options: PlanOptions,
-  of: { readonly parameters: number; readonly statistics: number; readonly zeros: number },
+  of: Readonly<
+    Record<'parameterFloats' | 'statisticFloats' | 'zeros', number> & { stepOutputs: boolean }
+  >,
 ) {
   const { batchSize, graph, fixed, timeSteps } = options
   const purpose = purposeOf(options)
   const outputs = batchSize * storedChannels(graph.nodes[graph.output].shape[0])
   const kept = (name: string, floats: number): Buffer => b.buffer(name, floats * 4, 'statistics')
-  const parameters = b.buffer('parameters', of.parameters * 4, 'parameters')
-  const statistics = kept('running statistics', of.statistics)
+  const parameters = b.buffer('parameters', of.parameterFloats * 4, 'parameters')
+  const statistics = kept('running statistics', of.statisticFloats)
   const spec = purpose.training ? (options.training ?? standardTraining) : undefined
   const { backwardSteps } = options
   const isChosen = spec && backwardSteps < timeSteps && timeSteps > MOST_MASKED
-  const { loss, stepOutputs } = options.training ?? standardTraining
-  const ofSteps = purpose.evaluate && !fixed && (stepOutputs || hasTargetSteps(loss))
+  const ofSteps = purpose.evaluate && !fixed && of.stepOutputs
   const named = {
     parameters,
     statistics,
     /** Bits of the steps that are backpropagated, where a word does not hold them; read as u64. */
     stepMask: isChosen ? kept('step mask', Math.ceil(timeSteps / 32) + 2) : undefined,
     /** What only training has. */
-    training: spec && trainingBuffers(b, spec, of.parameters),
+    training: spec && trainingBuffers(b, spec, of.parameterFloats),
     zeros: kept('zeros', of.zeros),
     output: kept('output', outputs),
     /** Where there are labels, which a stream has not. */

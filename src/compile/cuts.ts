@@ -87,11 +87,9 @@ export function callsOf<C extends Cut>(cuts: readonly C[]): Call<C>[] {
   const bySection = new Map<number, Partial<Record<Cut['phase'], C>>>()
   for (const cut of cuts)
     bySection.set(cut.section, { ...bySection.get(cut.section), [cut.phase]: cut })
-  const trains = cuts.some(({ phase }) => phase === 'backward')
   let size = -1
   return [...bySection.values()].flatMap((section) => {
-    const isCall = section.forward && (!trains || section.backward)
-    const index = isCall ? ++size : -1
+    const index = section.forward && section.backward ? ++size : -1
     const [{ calls, sections }] = Object.values(section)
     return Array.from({ length: calls.repeats }, (_, i): Call<C> => {
       const offset = i * calls.steps

@@ -23,7 +23,7 @@ import {
 } from './context.js'
 import type { Cut } from './cuts.js'
 import { layOut } from './emit/encode.js'
-import { checkLossOfMethod, targetFloats } from './emit/loss.js'
+import { checkLossOfMethod, readsSteps, targetFloats } from './emit/loss.js'
 import { int8 } from './int8.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
@@ -183,11 +183,8 @@ function* planRuns(
   const state = collectState(graph, byteNodes)
   const { parameters, statistics } = state
   const b = new ProgramBuilder()
-  const named = namedBuffers(b, options, {
-    parameters: state.parameterFloats,
-    statistics: state.statisticFloats,
-    zeros: zerosOf(graph),
-  })
+  const sizes = { ...state, zeros: zerosOf(graph), stepOutputs: readsSteps(options) }
+  const named = namedBuffers(b, options, sizes)
   const byteWeights = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
   const inputs = inputBuffers(b, options, named.losses !== undefined)
   const contexts: Context[] = []

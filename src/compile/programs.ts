@@ -5,7 +5,7 @@ import { type Exit, type Graph, type GraphNode, readersOf } from '../network/tra
 import type { Context } from './context.js'
 import { type Cut, cutsOf } from './cuts.js'
 import { emitInputGradients, startInputGradients } from './emit/input-gradient.js'
-import { lowerLoss, readsSteps } from './emit/loss.js'
+import { lowerLoss } from './emit/loss.js'
 import {
   emitAccumulate,
   emitClear,
@@ -201,9 +201,8 @@ export function* streamProgram(context: Context): Parts<ProgramPlan> {
 export function* forwardProgram(context: Context, name: 'evaluate' | 'single'): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
   const { rates, states, probes, activity } = yield* lowerCalls(context, false)
-  const { outputs } = context
-  const cuts = readsSteps(context.options) ? cutsOf({ name, sections }, true) : undefined
-  return { name, sections, rates, states, probes, activity, outputs, cuts }
+  const outputs = context.outputs.slice(-1)
+  return { name, sections, rates, states, probes, activity, outputs }
 }
 
 /** Steps of a program's first section, which makes the call where there is one. */

@@ -3,9 +3,8 @@
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
-import { after } from '../base/objects.js'
+import { type Awaitable, after } from '../base/objects.js'
 import { purposes } from '../compile/context.js'
-import { callsOf } from '../compile/cuts.js'
 import { targetFloats } from '../compile/emit/loss.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../compile/methods.js'
 import type { PlacedCut, Plan, PlanOptions, ProgramName } from '../compile/plan.js'
@@ -72,9 +71,6 @@ const BUSY_MS = 4
 const SAVE = 'parameters can still be saved: save them and compile again'
 
 const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0, states: [] }
-
-/** Called behind a call of the network: which size of call it is, its first step and image. */
-export type Visit = (call: number, step: number, firstImage: number) => Promise<void>
 
 /** What has run of a step that is made in parts, and nothing else has overwritten. */
 interface PassState {
@@ -275,8 +271,6 @@ export class Session implements Arena {
    * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step, and
    * `factor` of the learning rates of groups that have their own. The program `single` runs for
    * each of the valid images, one after the other. Whoever calls it holds the lock.
-   *
-   * @param visit called behind each call of the network that can run by itself, else at the end
    */
   async run(
     program: ProgramName,
@@ -284,7 +278,6 @@ export class Session implements Arena {
     valid: number,
     learningRate = this.optimizer.lr,
     factor = 1,
-    visit?: Visit,
   ): Promise<StepResult> {
     const single = program === 'single'
     this.begin(program, index, valid, learningRate, factor)
@@ -296,9 +289,8 @@ export class Session implements Arena {
     // with repeats, and rates count the whole batch, whatever its passes are.
     const runPasses = async (): Promise<void> => {
       for (let pass = 0; pass < passes; pass++) {
-        const first = pass * passImages
-        this.read(index, first)
-        await this.execute(program, async (call, step) => visit?.(call, step, first))
+        this.read(index, pass * passImages)
+        await this.executor.run(this.runOf(program))
         // The next pass counts in the same place. An image alone counts as often as it would stand
         // in the padded batch, so that rates do not depend on which of both runs.
         const times = single ? Math.ceil((this.batchSize - pass) / valid) : 1
@@ -385,7 +377,7 @@ export class Session implements Arena {
     writeStep(this, learningRate, factor)
     const norm = await this.guard(
       program,
-      () => this.execute(program),
+      () => this.executor.run(this.runOf(program)),
       () => normOf(this),
     )
     this.accumulated = program === 'update' ? 0 : this.accumulated + 1
@@ -405,23 +397,6 @@ export class Session implements Arena {
     return this.holding?.executor.mirror?.refresh(what)
   }
 
-  private async execute(
-    program: ProgramName,
-    visit?: (call: number, step: number) => Promise<void>,
-  ) {
-    const { cuts, outputs = [] } = programOf(this, program)
-    if (!cuts || !visit || program === 'train') {
-      await this.executor.run(this.runOf(program))
-      await visit?.(outputs.length - 1, 0)
-      return
-    }
-    for (const { cuts: parts, offset, step, index } of callsOf(cuts)) {
-      for (const cut of Object.values(parts))
-        await this.executor.run(this.runOfCut(program, cut, offset))
-      await visit(index, step)
-    }
-  }
-
   /**
    * Runs a part of a program, and another behind what the host does between them.
    *
@@ -433,7 +408,7 @@ export class Session implements Arena {
     cut: PlacedCut,
     offset = 0,
     next?: PlacedCut,
-    between: () => void | PromiseLike<void> = () => undefined,
+    between: () => Awaitable<void> = () => undefined,
   ): Promise<void> {
     const { executor } = this
     const run = this.runOfCut(program, cut, offset)

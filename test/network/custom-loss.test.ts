@@ -122,22 +122,20 @@ test('labels of a function need not be classes of the outputs', async () => {
   assert.ok(Math.max(...largest) > toyClasses)
 })
 
+const twoOutputs = (width = 12): api.Block =>
+  api.block(
+    {
+      body: netOf(toyShape, `flatten, linear ${width}, lif`),
+      early: api.linear(width, toyClasses),
+      last: api.linear(width, toyClasses),
+    },
+    ({ body, early, last }, given) => {
+      const inside = body(given)
+      return { early: early(inside), last: last(inside) }
+    },
+  )
+
 test('several outputs: records by name, in training and evaluation', async () => {
-  const { linear } = api
-  const flat = toyShape.reduce((a, b) => a * b, 1)
-  const net = () =>
-    api.block(
-      {
-        body: netOf(toyShape, `flatten, linear 12, lif`),
-        early: linear(12, toyClasses),
-        last: linear(12, toyClasses),
-      },
-      ({ body, early, last }, given) => {
-        const inside = body(given)
-        return { early: early(inside), last: last(inside) }
-      },
-    )
-  assert.is(flat, 60)
   const loss = api.custom(({ outputs, ...rest }) => {
     const { early, last } = outputs as Readonly<Record<string, Float32Array>>
     const of = (outputs: Float32Array) => mixture({ ...rest, outputs }, { m: 0, wanted: () => 0 })
@@ -151,7 +149,7 @@ test('several outputs: records by name, in training and evaluation', async () =>
   const alpha = api.selfDistillation({ alpha: 1, beta: 0 })
   const results = []
   for (const one of [alpha, loss]) {
-    const model = await compiled({ loss: one, method: 'bptt', optimizer: api.sgd() }, net())
+    const model = await compiled({ loss: one, method: 'bptt', optimizer: api.sgd() }, twoOutputs())
     await model.fit(data, { epochs: 2 })
     results.push({ bits: bitsOf(model).flat(), found: await model.evaluate(data) })
   }
@@ -159,6 +157,82 @@ test('several outputs: records by name, in training and evaluation', async () =>
   assert.ok(relativeError(Float32Array.from(ours), Float32Array.from(theirs)) < 1e-6)
   assert.is(results[1].found.accuracy, results[0].found.accuracy)
   assert.ok(results[1].found.loss > results[0].found.loss)
+})
+
+for (const [timeSteps, of, more] of [
+  [11, 'mean', { method: 'rate', stepMode: 's' }],
+  [300, 'mean', { method: 'bptt', stepMode: 's' }],
+  [7, 'steps', { method: 'bptt' }],
+  [7, 'steps', { method: 'ottt' }],
+  [5, 'steps', { method: 'sltt', update: 'everyStep' }],
+] as const)
+  test(`several outputs in calls: each is what it is as the last one, ${more.method}, T ${timeSteps}`, async () => {
+    const told: Readonly<Record<string, Float32Array>>[] = []
+    const evaluate: api.LossFunction = ({ outputs }) => {
+      const own = outputs as Readonly<Record<string, Float32Array>>
+      told.push(own)
+      const gradient = Object.entries(own).map(([name, z]) => [name, z.map(() => 0)] as const)
+      return { loss: 1, gradient: Object.fromEntries(gradient) }
+    }
+    const loss = api.custom(evaluate, { of })
+    const eight = api.subset(data, 8)
+    for (const purpose of ['train', 'inference'] as const) {
+      const model = await compiled({ ...more, timeSteps, loss, purpose }, twoOutputs())
+      told.length = 0
+      await model.evaluate(eight)
+      // No gradient, so that all steps have these weights.
+      if (purpose === 'train') await model.trainStep(x, y)
+      const { logits } = await model.predict(x)
+      const [{ early, last }, ...calls] = told
+      const trained = Float32Array.from(calls.flatMap((call) => Array.from(call.early)))
+      if (purpose === 'train') assert.ok(relativeError(trained, early) < 1e-5)
+      const meanOf = (all: Float32Array): Float32Array =>
+        logits.map((_, i) => {
+          let sum = 0
+          for (let at = i; at < all.length; at += logits.length) sum += all[at]
+          return (sum * logits.length) / all.length
+        })
+      assert.ok(relativeError(meanOf(last), logits) < 1e-5)
+      const { 'early.weight': weight, 'early.bias': bias, ...others } = model.stateDict()
+      model.loadStateDict({
+        ...others,
+        'early.weight': others['last.weight'],
+        'early.bias': others['last.bias'],
+        'last.weight': weight,
+        'last.bias': bias,
+      })
+      assert.ok(relativeError(meanOf(early), (await model.predict(x)).logits) < 1e-5)
+    }
+  })
+
+test('outputs of a batch that runs in groups of images have room for all of them', async () => {
+  const loss = api.custom(({ outputs }) => ({ loss: 0, gradient: outputs }), { of: 'steps' })
+  const method = { method: 'bptt', purpose: 'inference', batchSize: 512 } as const
+  const { plan } = (await compiled({ ...method, loss }, twoOutputs(1024))).session
+  assert.ok(plan.passes > 1)
+  for (const { mean, logits, stored } of plan.programs.evaluate?.outputs?.[0] ?? []) {
+    assert.ok(mean.bytes >= 512 * stored * 4)
+    assert.ok(logits.bytes >= 512 * 4 * stored * 4)
+  }
+})
+
+test('a program that is worth one thread alone: a loss function runs in its turn', async () => {
+  const all = process.env.SPIKEWASM_ALL_THREADS
+  const results = []
+  try {
+    for (const threads of [1, 2]) {
+      // With its threads, which then have nothing to do.
+      process.env.SPIKEWASM_ALL_THREADS = '1'
+      const model = await compiled({ threads, loss: crossEntropy('mean') })
+      process.env.SPIKEWASM_ALL_THREADS = '0'
+      assert.is(model.session.workersOf('train'), 1)
+      await model.trainStep(x, y)
+      results.push(bitsOf(model))
+    }
+  } finally {
+    process.env.SPIKEWASM_ALL_THREADS = all
+  }
+  assert.equal(results[1], results[0])
 })
 
 for (const [batchSize, timeSteps, more] of [

@@ -26,7 +26,7 @@ import { isStandard, quoteMethodsWith, traitsOf } from '../methods.js'
 import type { FloatBuffer, Pass } from '../pass.js'
 import type { ProgramBuilder } from '../program.js'
 import type { Expression, Shape } from '../tensors.js'
-import { standardTraining } from '../training.js'
+import { hasTargetSteps, standardTraining } from '../training.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
 import { floatsOf } from './write-out.js'
 
@@ -64,10 +64,11 @@ export function emitLoss(
   lossKind(which.kind).emit(b, which, { ...shared, output: out, ...places }, numbers)
 }
 
-/** Whether the host reads the output of each step. */
-export function readsSteps(options: PlanOptions): boolean {
-  const { isHost, ofSteps } = lossKind(lossOf(options).kind)
-  return (isHost && ofSteps?.(lossOf(options))) ?? false
+/** Whether the host reads the output of each step when an evaluation has run. */
+export function readsSteps({ training = standardTraining }: PlanOptions): boolean {
+  const { loss, stepOutputs, parts } = training
+  const isAsked = parts || lossKind(loss.kind).isHost
+  return stepOutputs || hasTargetSteps(loss) || ((isAsked && isOfSteps(loss)) ?? false)
 }
 
 /** The loss that a plan is made for. */
@@ -131,35 +132,45 @@ export function lowerLoss(
  */
 export function lowerOutputs(end: End, loss?: Loss): readonly OutputProbe[] {
   const { pass, node, x, others } = end
-  const { b, images } = pass
-  const { output, predictions, losses } = pass.context.buffers
+  const { losses } = pass.context.buffers
   const ways: (() => void)[] = []
-  const add = (
-    name: string,
-    value: Expression,
-    places: Record<'output' | 'predictions', Buffer>,
-  ) => {
+  const add = (name: string, value: Expression, places: OutputPlaces) => {
     const logits = floatsOf(pass, node, value)
     const probe = probeOf(pass, name, logits, places.output)
-    emitOutput(pass, probe, places.predictions, losses && loss)
-    pass.outputs.push(probe)
+    emitOutput(pass, probe, places, losses && loss)
+    const { timeSteps: T } = pass.options
+    const all = !pass.training && places.stepOutputs
+    pass.outputs.push(all ? { ...probe, logits: all, rows: T, steps: T } : probe)
     const { delta } = probe
     // Every step's output has its share of the time mean, but whole it is in a sum.
     const whole = isLong(pass.options) ? pass.options.timeSteps : 1
     const share = isInstantaneous(pass) ? 1 : whole / gradientRows(pass, logits)
     if (delta && losses) ways.push(() => giveTensorGradient(logits, delta, deltaRows(probe), share))
   }
-  for (const { name, value } of others) {
-    const bytes = images * storedChannels(value.shape[0]) * 4
-    const own = b.buffer(`output of ${name}`, bytes)
-    add(name, value, { output: own, predictions: b.buffer(`predictions of ${name}`, images * 4) })
-  }
+  for (const { name, value } of others) add(name, value, placesOf(pass, name, value.shape[0]))
   expectVector(node)
-  add(pass.options.graph.outputName ?? '', x, { output, predictions })
+  add(pass.options.graph.outputName ?? '', x, pass.context.buffers)
   pass.backward(node, () => {
     for (const way of ways) way()
   })
   return pass.outputs
+}
+
+type OutputPlaces = Pick<Pass['context']['buffers'], 'output' | 'predictions' | 'stepOutputs'>
+
+/** Where an output besides the last goes: as that one, for all images of the batch. */
+function placesOf(pass: Pass, name: string, classes: number): OutputPlaces {
+  const { options, context, training, b } = pass
+  const bytes = options.batchSize * storedChannels(classes) * 4
+  // The host reads them when all groups of images have run.
+  const kind = training ? 'scratch' : 'recorded'
+  const each = `outputs of steps of ${name}`
+  return {
+    output: pass.carried(`output of ${name}`, bytes, kind),
+    predictions: b.buffer(`predictions of ${name}`, options.batchSize * 4),
+    stepOutputs:
+      context.buffers.stepOutputs && pass.carried(each, bytes * options.timeSteps, 'recorded'),
+  }
 }
 
 function expectVector(node: GraphNode): void {
@@ -194,7 +205,12 @@ function probeOf(pass: Pass, name: string, logits: FloatBuffer, mean: Buffer): O
   return { ...own, ofSteps, delta, gradientScale: 1 / images / over }
 }
 
-function emitOutput(pass: Pass, probe: OutputProbe, predictions: Buffer, loss?: Loss): void {
+function emitOutput(
+  pass: Pass,
+  probe: OutputProbe,
+  { predictions, stepOutputs }: OutputPlaces,
+  loss?: Loss,
+): void {
   const { options, context, images, callSteps: steps } = pass
   const { mean: output, logits, rows, stored: channels, classes, delta, gradientScale } = probe
   const { online, buffers } = context
@@ -209,8 +225,7 @@ function emitOutput(pass: Pass, probe: OutputProbe, predictions: Buffer, loss?: 
     channels,
     classes,
     rows,
-    ...(!pass.training &&
-      buffers.stepOutputs && { stepOutputs: buffers.stepOutputs, outputSteps: options.timeSteps }),
+    ...(!pass.training && stepOutputs && { stepOutputs, outputSteps: options.timeSteps }),
     outputOver: isLong(options) ? 1 : undefined,
     loss: loss && { losses, delta, gradientScale, ...numbers, of: loss },
   })

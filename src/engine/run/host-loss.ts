@@ -2,13 +2,12 @@
 
 import { describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
-import { after, isThenable } from '../../base/objects.js'
-import { sizeOf } from '../../network/value.js'
-import type { CustomLoss, LossAndGradient, LossBatch, OutputArrays } from '../../nn/loss/custom.js'
+import { type Awaitable, after, isThenable } from '../../base/objects.js'
+import type { CustomLoss, LossAndGradient, LossBatch } from '../../nn/loss/custom.js'
 import type { StepResult } from '../compile-options.js'
 import { programOf } from '../memory/arena.js'
-import type { Session, Visit } from '../session.js'
-import { buffersOf, shapeOf, writeOutput } from './outputs.js'
+import type { Session } from '../session.js'
+import { outputsOf, type Probes } from './outputs.js'
 
 /** The model's loss where it is a function. */
 export const hostLossOf = ({ loss }: Session): CustomLoss | undefined =>
@@ -16,17 +15,6 @@ export const hostLossOf = ({ loss }: Session): CustomLoss | undefined =>
 
 /** What messages call it. */
 export const labelOfLoss = ({ name }: CustomLoss): string => `loss custom(${name || 'a function'})`
-
-/** What a loss has found. */
-export type Judged = Pick<LossAndGradient, 'loss' | 'correct'>
-
-/** What of a batch a function is told. */
-export interface Told {
-  readonly outputs: OutputArrays<Float32Array>
-  readonly shape: readonly number[]
-  readonly step: number
-  readonly valid: number
-}
 
 /**
  * Calls the function, which may not run the model.
@@ -37,8 +25,8 @@ export function judge(
   session: Session,
   loss: CustomLoss,
   slot: 0 | 1,
-  told: Told,
-): LossAndGradient | PromiseLike<LossAndGradient> {
+  told: Pick<LossBatch, 'outputs' | 'shape' | 'step' | 'valid'>,
+): Awaitable<LossAndGradient> {
   const { labels, targets, weights } = session.slot(slot)
   const given = { targets: (targets ?? labels).slice(), sampleWeights: weights?.slice() }
   const batch = { ...told, ...given } as LossBatch
@@ -80,9 +68,9 @@ export async function withSignal<T>(
 
 /** A promise that ends with the signal's reason where nothing else ends it. */
 function beforeAbort<T>(
-  run: () => T | PromiseLike<T>,
+  run: () => Awaitable<T>,
   signal: host.AbortSignal | undefined,
-): T | PromiseLike<T> {
+): Awaitable<T> {
   const running = run()
   if (!isThenable(running) || !signal) return running
   return new Promise<T>((resolve, reject) => {
@@ -101,37 +89,11 @@ export async function evaluateBatch(
   slot: 0 | 1,
   valid: number,
 ): Promise<StepResult> {
+  const result = await session.run('evaluate', slot, valid)
   const loss = hostLossOf(session)
-  if (!loss) return session.run('evaluate', slot, valid)
-  const outputs = new Collected(session)
-  const result = await session.run('evaluate', slot, valid, undefined, undefined, outputs.take)
-  const told = { ...outputs.all(), step: 0, valid }
+  if (!loss) return result
+  const [probes] = programOf(session, 'evaluate').outputs as readonly Probes[]
+  const told = { ...(await outputsOf(session, probes)), step: 0, valid }
   const { loss: value, correct = 0 } = await judge(session, loss, slot, told)
   return { ...result, loss: value, correct, answers: valid, weight: valid }
-}
-
-/** Outputs of a batch that comes in groups of images, and in calls of a few steps. */
-class Collected {
-  private readonly arrays = new Map<string, Float32Array>()
-  private shape: readonly number[] = []
-
-  constructor(private readonly session: Session) {}
-
-  readonly take: Visit = async (call, at, first) => {
-    const { batchSize: all, timeSteps, plan } = this.session
-    const probes = programOf(this.session, 'evaluate').outputs?.[call] ?? []
-    await this.session.refresh(buffersOf(probes))
-    for (const probe of probes) {
-      this.shape = shapeOf({ ...probe, steps: timeSteps }, all)
-      const out = this.arrays.get(probe.name) ?? new Float32Array(sizeOf(this.shape))
-      this.arrays.set(probe.name, out)
-      writeOutput(this.session, probe, plan.passImages, out, { first, all, at })
-    }
-  }
-
-  all(): Pick<Told, 'outputs' | 'shape'> {
-    const [[, only], ...others] = this.arrays
-    const outputs = others.length === 0 ? only : Object.fromEntries(this.arrays)
-    return { outputs, shape: this.shape }
-  }
 }

@@ -1,10 +1,11 @@
 /** Outputs as the user sees them, and their gradients, which programs read. */
 
 import { describe, fail } from '../../base/errors.js'
+import { type Awaitable, after } from '../../base/objects.js'
 import type { OutputProbe } from '../../compile/cuts.js'
 import { deltaRows } from '../../compile/emit/loss.js'
 import { sizeOf } from '../../network/value.js'
-import type { OutputArrays } from '../../nn/loss/custom.js'
+import type { LossBatch, OutputArrays } from '../../nn/loss/custom.js'
 import { type Arena, floatsAt } from '../memory/arena.js'
 
 /** Outputs of a call. */
@@ -25,35 +26,30 @@ function byName<A>(probes: Probes, of: (probe: OutputProbe) => A): OutputArrays<
   return Object.fromEntries(probes.map((probe) => [probe.name, of(probe)]))
 }
 
-/** What the host is to wait for where programs run in a memory of their own. */
-export const buffersOf = (probes: Probes) =>
-  probes.map(({ ofSteps, logits, mean }) => (ofSteps ? logits : mean))
-
-/** Copies of the outputs of a call. */
-export const outputsOf = (arena: Arena, probes: Probes, images: number) =>
-  byName(probes, (probe) => {
-    const out = new Float32Array(sizeOf(shapeOf(probe, images)))
-    writeOutput(arena, probe, images, out)
-    return out
-  })
-
-/** Writes images from `first` on into `out`, which holds those of `all` images: [steps][all][C]. */
-export function writeOutput(
+/** Copies of the outputs of a call, and their sizes, those of the last one of several. */
+export function outputsOf(
   arena: Arena,
-  { ofSteps, mean, meanScale, logits, rows, stored, classes, steps }: OutputProbe,
-  images: number,
-  out: Float32Array,
-  { first = 0, all = images, at = 0 } = {},
-): void {
-  const own = ofSteps ? rows : 1
-  const from = floatsAt(arena, (ofSteps ? logits : mean).address, (first + images) * stored * own)
-  const skipped = ofSteps ? 0 : first
-  const scale = ofSteps ? 1 : meanScale
-  for (let t = 0; t < (ofSteps ? steps : 1); t++)
+  probes: Probes,
+): Awaitable<Pick<LossBatch, 'outputs' | 'shape'>> {
+  const { batchSize } = arena.plan.options
+  const read = probes.map(({ ofSteps, logits, mean }) => (ofSteps ? logits : mean))
+  return after(arena.refresh?.(read), () => ({
+    outputs: byName(probes, (probe) => outputOf(arena, probe, batchSize)),
+    shape: shapeOf(probes[probes.length - 1], batchSize),
+  }))
+}
+
+function outputOf(arena: Arena, probe: OutputProbe, images: number): Float32Array {
+  const { ofSteps, mean, meanScale, logits, rows, stored, classes, steps } = probe
+  const [place, own, count, scale] = ofSteps ? [logits, rows, steps, 1] : [mean, 1, 1, meanScale]
+  const from = floatsAt(arena, place.address, images * stored * own)
+  const out = new Float32Array(count * images * classes)
+  for (let t = 0; t < count; t++)
     for (let b = 0; b < images; b++)
       for (let c = 0; c < classes; c++)
-        out[((at + t) * all + first + b) * classes + c] =
-          from[((skipped + b) * own + (own > 1 ? t : 0)) * stored + c] * scale
+        out[(t * images + b) * classes + c] =
+          from[(b * own + (own > 1 ? t : 0)) * stored + c] * scale
+  return out
 }
 
 /**
@@ -61,27 +57,25 @@ export function writeOutput(
  * would, whose factor 1/n is a float32, so that both have the same bits.
  *
  * @param what names the gradient in messages
+ * @param valid samples that count; default: all
  * @throws SpikewasmError for another type or size, and for what is not finite
  */
 export function writeGradients(
   arena: Arena,
   probes: Probes,
   given: unknown,
-  { images, valid, what }: { images: number; valid: number; what: string },
+  what: string,
+  valid = arena.plan.options.batchSize,
 ): void {
-  const arrays = byName(probes, (probe) => {
-    const isOne = probes.length === 1
+  const { batchSize } = arena.plan.options
+  const isOne = probes.length === 1
+  const gradients = probes.map((probe) => {
     const { name } = probe
     const found = isOne ? given : (given as Record<string, unknown> | null | undefined)?.[name]
-    return checkGradientOf(probe, found, images, isOne ? what : `${what} of output ${name}`)
+    return checkGradientOf(probe, found, batchSize, isOne ? what : `${what} of output ${name}`)
   })
-  for (const probe of probes) {
-    const gradient =
-      arrays instanceof Float32Array || arrays instanceof Float64Array
-        ? arrays
-        : (arrays as Record<string, Gradient>)[probe.name]
-    writeGradient(arena, probe, gradient, images, valid)
-  }
+  for (const [i, probe] of probes.entries())
+    writeGradient(arena, probe, gradients[i], batchSize, valid)
 }
 
 function checkGradientOf(

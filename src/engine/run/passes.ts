@@ -15,34 +15,26 @@ import { floatsAt, keepBuffers, programOf, trainingOf } from '../memory/arena.js
 import type { Session } from '../session.js'
 import { alone } from '../threads/calls.js'
 import { checkBatch, fillSlot } from './batch.js'
-import { hostLossOf, type Judged, judge, labelOfLoss } from './host-loss.js'
+import { hostLossOf, judge, labelOfLoss } from './host-loss.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
-import {
-  buffersOf,
-  type Gradient,
-  outputsOf,
-  type Probes,
-  shapeOf,
-  writeGradients,
-} from './outputs.js'
+import { type Gradient, outputsOf, type Probes, writeGradients } from './outputs.js'
 import { checkClipNorm, planOfOptimizer, stepFactor } from './training.js'
 import { normOf, writeStep } from './update.js'
 
-/** The calls of a training step in which the network runs, and what comes before and behind. */
-const callsOfStep = (session: Session): Call<PlacedCut>[] =>
-  callsOf(programOf(session, 'train').cuts ?? [])
+/** A call of a training step, or what comes before or behind all of them. */
+type Part = Call<PlacedCut> & { readonly probes: Probes }
 
-const probesOf = (session: Session, { index }: Call<PlacedCut>): Probes =>
-  programOf(session, 'train').outputs?.[index] ?? []
-
-async function runPhase(
-  session: Session,
-  call: Call<PlacedCut>,
-  phase: PlacedCut['phase'],
-): Promise<void> {
-  const cut = call.cuts[phase]
-  if (cut) await session.runCut('train', cut, call.offset)
+function partsOf(session: Session): Part[] {
+  const { cuts = [], outputs = [] } = programOf(session, 'train')
+  return callsOf(cuts).map((call) => ({ ...call, probes: outputs[call.index] ?? [] }))
 }
+
+async function runPhase(session: Session, part: Part, phase: PlacedCut['phase']): Promise<void> {
+  const cut = part.cuts[phase]
+  if (cut) await session.runCut('train', cut, part.offset)
+}
+
+const ONLINE = ({ backward }: MethodTraits): boolean => backward === 'everyCall'
 
 // A step whose loss is a function.
 
@@ -57,19 +49,30 @@ export async function runStep(
 ): Promise<StepResult> {
   const loss = hostLossOf(session)
   if (!loss) return session.run(program, slot, valid, learningRate, factor)
-  const { batchSize: images } = session
+  const isOnline = ONLINE(traitsOf(session.plan.options))
+  const what = `${labelOfLoss(loss)}: gradient`
+  let sum = 0
+  const judgePart = ({ probes, step }: Part) =>
+    after(outputsOf(session, probes), (told) =>
+      after(judge(session, loss, slot, { ...told, step, valid }), (found) => {
+        writeGradients(session, probes, found.gradient, what, valid)
+        sum += isOnline ? (found.loss * probes[0].steps) / session.timeSteps : found.loss
+        // Updates read the loss, and do nothing where it is not finite.
+        writeResult(session, sum, found.correct ?? 0)
+      }),
+    )
   const restore = await keepBuffers(session, changedBy(session))
   session.begin(program, slot, valid, learningRate, factor)
   try {
-    await runCalls(session, program === 'train', (probes, step) => {
-      const outputs = outputsOf(session, probes, images)
-      const shape = shapeOf(probes[probes.length - 1], images)
-      return after(judge(session, loss, slot, { outputs, shape, step, valid }), (judged) => {
-        const what = `${labelOfLoss(loss)}: gradient`
-        writeGradients(session, probes, judged.gradient, { images, valid, what })
-        return judged
-      })
-    })
+    for (const part of partsOf(session)) {
+      const { forward, backward, update, rest } = part.cuts
+      // Each message to the workers takes time.
+      const behind = program === 'gradients' ? [backward] : rest ? [rest] : [backward, update]
+      const judging = () => judgePart(part)
+      if (part.index < 0) behind.unshift(forward)
+      else if (forward) await session.runCut('train', forward, part.offset, behind.shift(), judging)
+      for (const cut of behind) if (cut) await session.runCut('train', cut, part.offset)
+    }
   } catch (error) {
     restore()
     throw error
@@ -88,34 +91,6 @@ function changedBy({ plan }: Session) {
   if (plan.options.update !== 'everyStep') return own
   const { states = {}, numbers } = training ?? {}
   return [...own, parameters, ...Object.values(states), ...(numbers ? [numbers] : [])]
-}
-
-/** @param judge is called where the outputs of a call are there, and leaves their gradient */
-async function runCalls(
-  session: Session,
-  updates: boolean,
-  judge: (probes: Probes, step: number) => Judged | PromiseLike<Judged>,
-): Promise<void> {
-  const { timeSteps, plan } = session
-  const isOnline = traitsOf(plan.options).backward === 'everyCall'
-  let sum = 0
-  for (const call of callsOfStep(session)) {
-    const { forward, backward, update, rest } = call.cuts
-    const probes = probesOf(session, call)
-    const add = ({ loss, correct = 0 }: Judged): void => {
-      sum += isOnline ? (loss * probes[0].steps) / timeSteps : loss
-      // Updates read the loss, and do nothing where it is not finite.
-      writeResult(session, sum, correct)
-    }
-    const judged = () => after(judge(probes, call.step), add)
-    const between = () => after(session.refresh(buffersOf(probes)), judged)
-    // Each message to the workers takes time.
-    const behind = !updates ? [backward] : rest ? [rest] : [backward, update]
-    if (call.index >= 0 && forward)
-      await session.runCut('train', forward, call.offset, behind.shift(), between)
-    else behind.unshift(forward)
-    for (const cut of behind) if (cut) await session.runCut('train', cut, call.offset)
-  }
 }
 
 function writeResult(session: Session, loss: number, correct: number): void {
@@ -155,62 +130,51 @@ export async function forward(
   checkOptions('forward', options, ['training'])
   const training = checkBoolean('forward.training', options.training, true)
   const { method } = session.plan.options
-  if (traitsOf(session.plan.options).backward === 'everyCall')
+  if (ONLINE(traitsOf(session.plan.options)))
     fail(
       `model.forward: method '${method}' goes back in each call of a few steps; use for await ` +
         '(const call of model.calls(x)) await call.backward(gradient), or method ' +
         quoteMethodsWith(({ backward }) => backward === 'afterwards'),
     )
   await place(session, x)
-  const { batchSize } = session
+  const { batchSize, pass } = session
   if (!training) {
     await session.run('evaluate', 0, batchSize)
-    const [probes] = programOf(session, 'evaluate').outputs?.slice(-1) ?? []
-    return outputsOf(session, probes as Probes, batchSize)
+    const [probes] = programOf(session, 'evaluate').outputs as readonly Probes[]
+    return (await outputsOf(session, probes)).outputs
   }
-  const { backwards } = session.pass
   session.begin('evaluate', 0, batchSize)
-  const [call] = callsOfStep(session)
-  await runPhase(session, call, 'forward')
-  const outputs = await finiteOutputs(session, probesOf(session, call))
+  const [part] = partsOf(session)
+  const outputs = await runForward(session, part)
   session.show('train', batchSize)
-  session.pass = { isForward: true, backwards }
+  session.pass = { isForward: true, backwards: pass.backwards }
   return outputs
 }
 
-async function finiteOutputs(session: Session, probes: Probes) {
-  await session.refresh(buffersOf(probes))
-  const outputs = outputsOf(session, probes, session.batchSize)
-  const arrays = outputs instanceof Float32Array ? [outputs] : Object.values(outputs)
-  for (const array of arrays)
+/** @throws SpikewasmError where an output is not finite */
+async function runForward(session: Session, part: Part): Promise<OutputArrays<Float32Array>> {
+  await runPhase(session, part, 'forward')
+  const { outputs } = await outputsOf(session, part.probes)
+  for (const array of outputs instanceof Float32Array ? [outputs] : Object.values(outputs))
     expectFiniteOutput(session, array, (row) => `sample ${row % session.batchSize}`)
   return outputs
 }
 
 /** `Model.backward`. The caller holds the model's lock. */
 export async function backward(session: Session, gradient: OutputArrays<Gradient>): Promise<void> {
-  if (!session.pass.isForward)
+  const { pass } = session
+  if (!pass.isForward)
     fail(
       'model.backward must follow the model.forward that made its outputs, and another call has ' +
         'used the model since, or none was made; call forward again',
     )
-  const [call] = callsOfStep(session)
-  const { pass } = session
-  write(session, probesOf(session, call), gradient, 'model.backward')
+  const [part] = partsOf(session)
+  writeGradients(session, part.probes, gradient, 'model.backward: the gradient')
   const add = await addGradients(session)
-  await runPhase(session, call, 'backward')
+  await runPhase(session, part, 'backward')
   await add()
   session.pass = { isForward: false, backwards: pass.backwards + 1 }
   session.trained = true
-}
-
-function write(session: Session, probes: Probes, gradient: unknown, what: string): void {
-  const { batchSize: images } = session
-  writeGradients(session, probes, gradient, {
-    images,
-    valid: images,
-    what: `${what}: the gradient`,
-  })
 }
 
 /**
@@ -250,23 +214,23 @@ export async function update(
   checkClipNorm('update.clipNorm', clipNorm)
   stepFactor(session.optimizer, lr ?? session.optimizer.lr)
   await planUpdate(session, clipNorm)
-  const norm = await updateCalls(session, callsOfStep(session), { lr, clipNorm })
+  const norm = await updateParts(session, partsOf(session), { lr, clipNorm })
   session.pass = { isForward: false, backwards: 0 }
   session.steps++
   return norm
 }
 
 /** Makes the optimizer's step. */
-async function updateCalls(
+async function updateParts(
   session: Session,
-  calls: readonly Call<PlacedCut>[],
+  parts: readonly Part[],
   { lr = session.optimizer.lr, clipNorm }: UpdateOptions,
 ): Promise<Pick<StepResult, 'gradientNorm'>> {
   session.clipNorm = clipNorm
   writeStep(session, lr, stepFactor(session.optimizer, lr))
   writeResult(session, 0, 0)
   new DataView(session.memory.buffer).setUint32(Control.NonFinite, 0, true)
-  for (const call of calls) await runPhase(session, call, 'update')
+  for (const part of parts) await runPhase(session, part, 'update')
   const problem = await nonFinite(session, 0)
   if (problem !== undefined) fail(problem)
   return normOf(session)
@@ -299,8 +263,6 @@ export interface StepCall {
    */
   backward(gradient: OutputArrays<Float32Array | Float64Array>): Promise<void>
 }
-
-const ONLINE = ({ backward }: MethodTraits): boolean => backward === 'everyCall'
 
 /** @returns whether each call makes a step of the optimizer */
 function checkCalls({ plan }: Session, options: UpdateOptions): boolean {
@@ -344,29 +306,25 @@ export async function* stepCalls(
       return body(...own)
     })
   let count = 0
-  for (const call of callsOfStep(session)) {
-    if (call.index < 0) {
+  for (const part of partsOf(session)) {
+    if (part.index < 0) {
       // What clears gradients is before all calls; what completes them, behind those that gave any.
-      await run([], () => runPhase(session, call, 'forward'))
-      if (count > 0) await run([], () => runPhase(session, call, 'backward'))
+      await run([], () => runPhase(session, part, 'forward'))
+      if (count > 0) await run([], () => runPhase(session, part, 'backward'))
       continue
     }
-    const probes = probesOf(session, call)
-    const outputs = await run([], async () => {
-      await runPhase(session, call, 'forward')
-      return finiteOutputs(session, probes)
-    })
+    const outputs = await run([], () => runForward(session, part))
     let open = true
     const backward = (gradient: OutputArrays<Gradient>): Promise<void> =>
       run([gradient], async (given) => {
         if (!open) fail('call.backward must be called once, before the next call')
-        write(session, probes, given, 'call.backward')
+        writeGradients(session, part.probes, given, 'call.backward: the gradient')
         open = false
         count++
-        await runPhase(session, call, 'backward')
-        if (updates) await updateCalls(session, [call], options)
+        await runPhase(session, part, 'backward')
+        if (updates) await updateParts(session, [part], options)
       })
-    yield { step: call.step, outputs, backward }
+    yield { step: part.step, outputs, backward }
     open = false
   }
   await run([], async () => {

@@ -4,6 +4,7 @@
  */
 
 import { Control, Fault } from '../../../assembly/opcodes.js'
+import type { Awaitable } from '../../base/objects.js'
 import type { Kernels } from '../../kernels/equations/kernel-set.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import type { RecordTime } from '../run/record-times.js'
@@ -25,7 +26,7 @@ export interface RunArguments {
 export const Pause = { None: 0, Waits: 1, Ends: 2 } as const
 
 /** What the host does between two programs. It rejects never; `false` ends the run. */
-export type Between = () => boolean | PromiseLike<boolean>
+export type Between = () => Awaitable<boolean>
 
 export interface Executor {
   /**
