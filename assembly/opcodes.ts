@@ -338,6 +338,8 @@ export enum StepNumbers {
   /** f32: 1/(1 − β₁ⁿ) and 1/(1 − β₂ⁿ) of this step, for rules that are texts. */
   SingleCorrection1 = 92,
   SingleCorrection2 = 96,
+  /** f32: n, steps so far; 2²⁴ stands for more. */
+  Steps = 100,
   /** Bytes; the groups follow. */
   Bytes = 128,
 }

@@ -96,6 +96,7 @@ export * from './nn/loss/check-gradient.js'
 export * from './nn/loss/custom.js'
 export * from './nn/loss/kinds.js'
 export * from './nn/optimizers.js'
+export * from './nn/rule.js'
 export * as ops from './ops/index.js'
 
 export { earlyStopping } from './train/callbacks/early-stopping.js'

@@ -4,8 +4,8 @@ import { AdamRecord, StepStartRecord } from '../generated/records'
 import { Control, StepGroup, StepNumbers } from '../opcodes'
 
 /**
- * Begins a step: the powers β₁ⁿ and β₂ⁿ by one multiplication, what follows from them, and how the
- * moving average takes this step; the first one is copied.
+ * Begins a step: its number n, the powers β₁ⁿ and β₂ⁿ by one multiplication, what follows from
+ * them, and how the moving average takes this step; the first one is copied.
  *
  * `=` and `+=` the words of Numbers alone. One unit. Scratch: none. When the loss is not finite
  * nothing changes.
@@ -13,15 +13,15 @@ import { Control, StepGroup, StepNumbers } from '../opcodes'
 export function stepStart(rec: StepStartRecord, unit: i32, t: i32, scratch: usize): void {
   if (!isFinite(load<f32>(Control.Loss))) return
   const numbers = rec.numbers
-  const group = rec.group
-  const first = load<f64>(numbers, StepNumbers.Power1) * load<f64>(group, StepGroup.Beta1)
-  const second = load<f64>(numbers, StepNumbers.Power2) * load<f64>(group, StepGroup.Beta2)
+  const first = load<f64>(numbers, StepNumbers.Power1) * load<f64>(rec.group, StepGroup.Beta1)
+  const second = load<f64>(numbers, StepNumbers.Power2) * load<f64>(rec.group, StepGroup.Beta2)
   store<f64>(numbers, first, StepNumbers.Power1)
   store<f64>(numbers, second, StepNumbers.Power2)
   store<f64>(numbers, 1 / (1 - first), StepNumbers.Correction1)
   store<f64>(numbers, 1 / sqrt<f64>(1 - second), StepNumbers.Correction2)
   store<f32>(numbers, <f32>(1 / (1 - first)), StepNumbers.SingleCorrection1)
   store<f32>(numbers, <f32>(1 / (1 - second)), StepNumbers.SingleCorrection2)
+  store<f32>(numbers, load<f32>(numbers, StepNumbers.Steps) + 1, StepNumbers.Steps)
   const averaged = load<f64>(numbers, StepNumbers.Averaged)
   const keep = averaged == 0 ? 0 : load<f64>(numbers, StepNumbers.AverageDecay)
   store<f64>(numbers, averaged + 1, StepNumbers.Averaged)

@@ -15,11 +15,9 @@ const ROW = 16
  * Unit = perUnit floats, a multiple of a row. When the loss is not finite nothing changes.
  */
 export function ruleStep(rec: RuleStepRecord, unit: i32, t: i32, scratch: usize): void {
-  const perUnit = <u32>rec.perUnit
-  const first = <u32>unit * perUnit
-  const end = min(first + perUnit, <u32>rec.count)
+  const first = <u32>unit * <u32>rec.perUnit
+  const end = min(first + <u32>rec.perUnit, <u32>rec.count)
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
-  const record = changetype<usize>(rec)
-  call_indirect<u32>(rec.kernel, record, first / ROW, end / ROW, t, scratch)
+  call_indirect<u32>(rec.kernel, changetype<usize>(rec), first / ROW, end / ROW, t, scratch)
   if (sumLanes(v128.load(scratch))) store<u32>(Control.NonFinite, 1)
 }

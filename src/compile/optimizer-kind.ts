@@ -43,6 +43,17 @@ interface OptimizerKind<O extends object> extends Made<O> {
   /** Whether weight decay is no part of the gradient. */
   readonly decoupled?: boolean
   readonly emit: EmitStep
+  /** Where users write its rules. */
+  readonly own?: OwnRules<never>
+}
+
+/** Rules that are texts of users. */
+interface OwnRules<M> {
+  /** All that its plan follows from. */
+  ruleOf(optimizer: M): string
+  numbersOf(optimizer: M): Readonly<Record<string, number>>
+  /** @throws SpikewasmError for what is no rule */
+  read(rule: string): Pick<Known, 'states' | 'emit'>
 }
 
 /** What a step reads and changes, beside what its rule keeps. */
@@ -66,25 +77,46 @@ export type EmitStep = (
   kind: Known,
 ) => void
 
-type Known = Omit<OptimizerKind<OptimizerOptions>, 'check'> & {
+type Known = Omit<OptimizerKind<OptimizerOptions>, 'check' | 'own'> & {
   readonly rule: string
+  readonly own?: OwnRules<Optimizer>
   make(options: object): Optimizer
 }
 
 const kinds = new Map<string, Known>()
-const names: Optimizer['kind'][] = []
+/** An optimizer whose rule is no text of the user's. */
+export type BuiltIn = Exclude<Optimizer, { readonly text: string }>['kind']
+const names: BuiltIn[] = []
 
-/** Names of all optimizers that are known. */
-export const optimizerNames: readonly Optimizer['kind'][] = names
+/** Names of all optimizers that are known, and need no text of the user's. */
+export const optimizerNames: readonly BuiltIn[] = names
 
 export const optimizerKind = (kind: Optimizer['kind']): Known => kinds.get(kind) as Known
 
 /** The rule by which an optimizer steps. */
-export const ruleOf = ({ kind }: Pick<Optimizer, 'kind'>): string => optimizerKind(kind).rule
+export function ruleOf(optimizer: Optimizer): string {
+  const { own, rule } = optimizerKind(optimizer.kind)
+  return own?.ruleOf(optimizer) ?? rule
+}
 
 /** An optimizer of this rule: all of them keep the same. */
-export const kindOfRule = (rule: string): Known =>
-  [...kinds.values()].find((kind) => kind.rule === rule) as Known
+export function kindOfRule(rule: string): Known {
+  const found = [...kinds.values()].find((kind) => kind.rule === rule)
+  const own = ownKind() as Known
+  return found ?? { ...own, rule, ...own.own?.read(rule) }
+}
+
+/** The optimizer whose rules users write, where it is loaded. */
+const ownKind = (): Known | undefined => [...kinds.values()].find((kind) => kind.own)
+
+/** Whether there is such a rule. */
+export function isRule(rule: string): boolean {
+  try {
+    return kindOfRule(rule).rule === rule
+  } catch {
+    return false
+  }
+}
 
 /** Makes an optimizer known. @returns the function that makes it */
 export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>(
@@ -93,13 +125,15 @@ export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>
 ): (options?: O, ...more: []) => M {
   const make = maker<M, O>(kind, of, {})
   kinds.set(kind, { rule: kind, ...of, make } as unknown as Known)
-  names.push(kind)
+  if (!of.own) names.push(kind as BuiltIn)
   return make
 }
 
 /** Numbers of a step beside rate and decay, by the names that texts have for them, in order. */
 export function numbersOf(optimizer: Optimizer): Readonly<Record<string, number>> {
-  const own = Object.keys(optimizerKind(optimizer.kind).options).flatMap((key) =>
+  const { own: texts, options } = optimizerKind(optimizer.kind)
+  if (texts) return texts.numbersOf(optimizer)
+  const own = Object.keys(options).flatMap((key) =>
     ['lr', 'weightDecay', 'decay', 'groups'].includes(key)
       ? []
       : [Reflect.get(optimizer, key) as unknown]
@@ -129,3 +163,19 @@ export function checkOptimizer(name: string, optimizer: Optimizer): void {
     )
   known.make(options)
 }
+
+/**
+ * An optimizer that options give: itself, its name, or the text of its rule.
+ *
+ * @throws SpikewasmError for what is none
+ */
+export function optimizerOf(name: string, given: Optimizer | string): Optimizer {
+  const known = names.find((kind) => kind === given)
+  const own = typeof given === 'string' && given.includes('=') && ownKind()
+  const made = known ? optimizerKind(known).make({}) : own ? own.make({ text: given }) : given
+  checkOptimizer(name, made as Optimizer)
+  return made as Optimizer
+}
+
+export const checkOption = (name: string, given: Optimizer | string): void =>
+  void optimizerOf(name, given)

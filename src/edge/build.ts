@@ -1,12 +1,14 @@
 /** A prepared network → the bytes of its module. */
 
-import { Control } from '../../assembly/opcodes.js'
+import { Control, StepGroup } from '../../assembly/opcodes.js'
 import { roundUp } from '../base/numbers.js'
 import { VERSION } from '../base/version.js'
 import type { ParameterLayout } from '../compile/layout.js'
 import type { Plan, Program } from '../compile/plan.js'
+import { groupOffset } from '../compile/training.js'
 import { dropout, dropoutFloats } from '../kernels/records/activity.js'
 import { kernelOf } from '../kernels/records/schema.js'
+import type { Buffer } from '../kernels/records/words.js'
 import { decodeFunctions, decodeModule } from '../kernels/wasm/decode.js'
 import { encodeModule } from '../kernels/wasm/encode.js'
 import { type Constant, type Expression, type Func, i32, operation } from '../kernels/wasm/ir.js'
@@ -84,6 +86,7 @@ export function learningDrivers(
       ...(random.length > 0 ? [...random, next] : []),
       store(Control.NonFinite, i32(0)),
       ...convert,
+      ...optionsOf(plan),
       run,
     ],
     no: [call(functions, 'edgeRefuse')],
@@ -102,6 +105,22 @@ export function learningDrivers(
     { name: 'loss', result: 'f32', body: [loss] },
     { name: 'train_step', result: undefined, body: [step] },
   ]
+}
+
+const rangeOf = ({ address, bytes }: Buffer): Range => ({ from: address, to: address + bytes })
+
+/** Brings the options that a host may change to where a rule with numbers of its own reads them. */
+function optionsOf({ named }: Plan): Expression[] {
+  const { numbers } = named.training ?? {}
+  if (!numbers) return []
+  return [true, false].flatMap((decays) => {
+    const at = numbers.address + groupOffset(0, decays)
+    const decay = decays ? Control.Decay : Control.DecayOther
+    return [
+      store(at + StepGroup.Rate, loadWord(Control.LearningRate)),
+      store(at + StepGroup.Decay, loadWord(decay)),
+    ]
+  })
 }
 
 const PAGE = 65536
@@ -277,7 +296,8 @@ export function buildNet(
   copyRanges(prepared, read, bytes)
   bytes.set(contents.table, table)
   if (learning) {
-    copyRanges(prepared, [learningOptions], bytes)
+    const { numbers } = named.training ?? {}
+    copyRanges(prepared, [learningOptions, ...(numbers ? [rangeOf(numbers)] : [])], bytes)
     new DataView(bytes.buffer).setUint32(stepsAt, learning.steps, true)
   }
   for (const [address, piece] of behind.contents) bytes.set(piece, address)

@@ -4,6 +4,7 @@ import { describe, fail } from '../base/errors.js'
 import { copyOf } from '../base/objects.js'
 import type { PlanPurpose } from '../compile/context.js'
 import { checkSteps } from '../compile/methods.js'
+import { ruleOf } from '../compile/optimizer-kind.js'
 import type { PlanOptions } from '../compile/plan.js'
 import { standardTraining } from '../compile/training.js'
 import { engineBytes, givenEngine } from '../engine/load.js'
@@ -91,7 +92,7 @@ export async function exportWasm(
 /** What a file is made of, of a model that rests. */
 function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
   const { optimizer, seed, steps, plan, clipNorm } = session
-  const planOptions: PlanOptions = {
+  let planOptions: PlanOptions = {
     ...plan.options,
     training: standardTraining,
     inspect: false,
@@ -109,6 +110,7 @@ function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
     if (backwardSteps < timeSteps)
       checkSteps('exportedChoice', what, timeSteps, 'all backwardSteps')
     checkLearning(optimizer, plan.options.training ?? standardTraining, clipNorm)
+    planOptions = { ...planOptions, training: { ...standardTraining, rule: ruleOf(optimizer) } }
     learning = { optimizer, seed, steps }
   }
   return { planOptions, learning, state: stateDict(session) }

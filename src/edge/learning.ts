@@ -2,15 +2,17 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
+import type { Optimizer } from '../compile/optimizer-kind.js'
 import type { Plan } from '../compile/plan.js'
 import { standardTraining, type TrainingSpec } from '../compile/training.js'
-import type { Optimizer, Sgd } from '../nn/optimizers.js'
+import type { Arena } from '../engine/memory/arena.js'
+import { noSteps, takeStepState, writeStep } from '../engine/run/update.js'
 import type { StateEntry } from './abi.js'
 import { layoutText } from './state.js'
 
 /** How a model would go on learning. */
 export interface Learning {
-  readonly optimizer: Sgd
+  readonly optimizer: Optimizer
   /** Seed of dropout and of SLTT-K. */
   readonly seed: number
   /** Training steps of the model so far. */
@@ -26,13 +28,12 @@ export function checkLearning(
   optimizer: Optimizer,
   { loss, penalties, groups, frozen, accumulate }: TrainingSpec,
   clipNorm: number | undefined,
-): asserts optimizer is Sgd {
+): void {
   const standard = new Map<string, unknown>(Object.entries(standardTraining.loss))
   const plain = Object.entries(loss).every(
     ([key, value]) => value === undefined || value === 'labels' || value === standard.get(key),
   )
   const odd = [
-    optimizer.kind === 'sgd' ? '' : `optimizer ${optimizer.kind}`,
     groups.length > 0 ? `groups of ${optimizer.kind}` : '',
     plain ? '' : `loss ${loss.kind} with its options`,
     penalties.length > 0 ? 'penalties' : '',
@@ -42,21 +43,19 @@ export function checkLearning(
   ].filter((what) => what !== '')
   if (odd.length !== 0)
     fail(
-      'exportWasm: a file that learns has optimizer sgd without groups, loss crossEntropy() and ' +
+      'exportWasm: a file that learns has an optimizer without groups, loss crossEntropy() and ' +
         'no penalties, frozen parameters, clipNorm or accumulate, got ' +
         `${odd.join(', ')}; call fit with these, or export with another mode`,
     )
 }
 
-/** Writes the control words of a training step. */
-export function writeLearning(view: DataView, plan: Plan, { optimizer }: Learning): void {
-  const { lr, momentum, weightDecay, decay, nesterov } = optimizer
-  view.setUint32(Control.Target, plan.named.labels[0].address, true)
-  view.setFloat32(Control.LearningRate, lr, true)
-  view.setFloat32(Control.Momentum, momentum, true)
-  view.setFloat32(Control.Decay, weightDecay, true)
-  view.setFloat32(Control.DecayOther, decay === 'all' ? weightDecay : 0, true)
-  view.setUint32(Control.Nesterov, Number(nesterov), true)
+/** Writes what a training step reads. */
+export function writeLearning(arena: Arena, { optimizer }: Learning): void {
+  const source = { ...arena, optimizer, clipNorm: undefined, ema: 0, accumulated: 0 }
+  writeStep(source, optimizer.lr, 1)
+  takeStepState(arena, noSteps)
+  const view = new DataView(arena.memory.buffer)
+  view.setUint32(Control.Target, arena.plan.named.labels[0].address, true)
   view.setUint32(Control.StepMask, 0xffffffff, true)
 }
 

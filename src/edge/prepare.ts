@@ -61,7 +61,7 @@ export async function prepare(
   const view = new DataView(memory.buffer)
   view.setUint32(Control.Input, named.images[0].address, true)
   view.setUint32(Control.Valid, options.batchSize, true)
-  if (learning) writeLearning(view, plan, learning)
+  if (learning) writeLearning(arena, learning)
   const { prepare } = plan.programs
   if (prepare) {
     const { run, take } = instantiateEngine(engine ?? (await loadEngine('engine')), memory)

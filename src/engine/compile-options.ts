@@ -83,8 +83,11 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
    * step a call: `model.step(x)`.
    */
   purpose?: Purpose
-  /** Rule of the parameters' steps, which `fit` may change; default `sgd()`. */
-  optimizer?: Optimizer
+  /**
+   * Rule of the parameters' steps, which `fit` may change: what its function makes, its name such
+   * as 'adam', or the text of one of your own, as for `rule`. Default `sgd()`.
+   */
+  optimizer?: Optimizer | string
   /** What training makes small, which `fit` may change; default `crossEntropy()`. */
   loss?: Loss
   /** Penalties on firing rates, which `fit` may change; default none. */

@@ -12,7 +12,7 @@ import {
   methodOptionKeys,
   pickMethodOptions,
 } from '../compile/methods.js'
-import { checkOptimizer } from '../compile/optimizer-kind.js'
+import { checkOption, optimizerOf } from '../compile/optimizer-kind.js'
 import type { CompileOptions, Settings } from '../engine/compile-options.js'
 import { checkSource } from '../engine/load.js'
 import { platform } from '../engine/platform.js'
@@ -50,7 +50,7 @@ const rules: Rules<Complete> = {
   purpose: is.oneOf(Object.keys(purposes) as Purpose[], 'train'),
   revectorize: is.truth(false),
   ...is.checkedElsewhere<MethodOptions>(methodOptionKeys),
-  optimizer: is.optional(is.by(checkOptimizer)),
+  optimizer: is.optional(is.by(checkOption)),
   loss: is.optional(is.by(checkLoss)),
   penalties: is.optional(is.by(checkPenalties)),
 }
@@ -102,7 +102,8 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
     )
   const recorded = recordedOf(graph, options.record)
   const standardLoss = (graph.exits && lossOfExits()) ?? crossEntropy()
-  const { optimizer = sgd(), loss = standardLoss, penalties } = options
+  const { loss = standardLoss, penalties } = options
+  const optimizer = optimizerOf('compile.optimizer', options.optimizer ?? sgd())
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined
   const revectorized = wide?.on ?? false

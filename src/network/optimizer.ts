@@ -1,7 +1,7 @@
 /** What optimizers take beside their own numbers: parameters by name, groups of them, schedules. */
 
 import { describe, fail } from '../base/errors.js'
-import { by, complete, optional } from '../base/rules.js'
+import { by, complete, oneOf, optional } from '../base/rules.js'
 import { rate } from './schedule.js'
 
 // Parameters and layers by name.
@@ -108,6 +108,12 @@ export function checkGroups(name: string, groups: readonly ParameterGroup[]): vo
   const rules = { params: by(checkNames), lr: optional(rate()), weightDecay: optional(rate()) }
   for (const [i, group] of groups.entries()) complete(`${name}[${i}]`, rules, group)
 }
+
+/** What of the parameters decays, and groups of them: rules of options of all optimizers. */
+export const decays = () => ({
+  decay: oneOf<'all' | 'weights'>(['all', 'weights'], 'weights'),
+  groups: by<readonly ParameterGroup[]>(checkGroups, []),
+})
 
 // What the functions that make losses and penalties give: their files add it, by its kind.
 

@@ -1,10 +1,10 @@
 /** Optimizers, as plain data: a new one is a function here, with the text of its step. */
 
 import { fail } from '../base/errors.js'
-import { by, oneOf, range, such, truth } from '../base/rules.js'
+import { range, such, truth } from '../base/rules.js'
 import { byText, emitAdam, emitSgd } from '../compile/emit/update.js'
 import { defineOptimizer, type EmitStep, type OptimizerOptions } from '../compile/optimizer-kind.js'
-import { checkGroups, type ParameterGroup } from '../network/optimizer.js'
+import { decays } from '../network/optimizer.js'
 import { rate } from '../network/schedule.js'
 
 export type { Optimizer, OptimizerOptions } from '../compile/optimizer-kind.js'
@@ -16,11 +16,6 @@ declare module '../compile/optimizer-kind.js' {
     rmsprop: Rmsprop
   }
 }
-
-const decays = () => ({
-  decay: oneOf<'all' | 'weights'>(['all', 'weights'], 'weights'),
-  groups: by<readonly ParameterGroup[]>(checkGroups, []),
-})
 
 const share = (preset: number) => range('0…1 (1 excluded)', preset)
 

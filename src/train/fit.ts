@@ -4,6 +4,7 @@ import { fail } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
 import { isOfValues } from '../compile/loss-kind.js'
 import { pickMethodOptions } from '../compile/methods.js'
+import { optimizerOf } from '../compile/optimizer-kind.js'
 import { standardTraining } from '../compile/training.js'
 import { type Dataset, slice } from '../data/datasets/dataset.js'
 import { programOf } from '../engine/memory/arena.js'
@@ -164,7 +165,7 @@ export function checkedFit(session: Session, all: Dataset, options: FitOptions, 
   const { loss = planned.loss, penalties = planned.penalties } = options
   checkDataset(session, all, loss)
   const { data, validation } = splitOf(all, options)
-  const { optimizer = session.optimizer } = options
+  const optimizer = optimizerOf('fit.optimizer', options.optimizer ?? session.optimizer)
   if (options.metrics && !validation)
     fail('fit.metrics are of validation data; give fit.validation, or fit.validationSplit')
   if (validation) checkDataset(session, validation, loss)

@@ -17,7 +17,7 @@ import {
 } from '../base/rules.js'
 import { checkLoss, checkPenalties } from '../compile/loss-kind.js'
 import { type MethodOptions, methodOptionKeys } from '../compile/methods.js'
-import { checkOptimizer, type Optimizer } from '../compile/optimizer-kind.js'
+import { checkOption, type Optimizer } from '../compile/optimizer-kind.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import { checkClipNorm } from '../engine/run/training.js'
 import { checkNames, checkSchedule, type Names, type Schedule } from '../network/optimizer.js'
@@ -57,10 +57,11 @@ export interface FitOptions extends MethodOptions {
    */
   resume?: string | Uint8Array
   /**
-   * Rule of the parameters' steps; default: the model's, `sgd()` at first. As with `method`, `loss`
-   * and `penalties`, what is given becomes the model's and holds for later calls.
+   * Rule of the parameters' steps, as for `compile`; default: the model's, `sgd()` at first. As
+   * with `method`, `loss` and `penalties`, what is given becomes the model's and holds for later
+   * calls.
    */
-  optimizer?: Optimizer
+  optimizer?: Optimizer | string
   /** Factor of the learning rate; default `constant()`. */
   schedule?: Schedule
   /**
@@ -145,7 +146,7 @@ const rulesOf = (): Rules<FitOptions> => ({
       (resume) => typeof resume === 'string' || resume instanceof Uint8Array,
     ),
   ),
-  optimizer: optional(by(checkOptimizer)),
+  optimizer: optional(by(checkOption)),
   schedule: optional(by(checkSchedule)),
   loss: optional(by(checkLoss)),
   penalties: optional(by(checkPenalties)),

@@ -72,7 +72,7 @@ test('golden trainings have every layer, method, optimizer, loss and surrogate',
   const drawn = cases.map(({ network, options, training = {} }): Entry[] => {
     const { method = 'rate', input, stepMode = stepModesOf(method)[0] } = options
     const loss = (options.loss ?? training.loss)?.kind ?? 'crossEntropy'
-    const optimizer = training.optimizer?.kind ?? 'sgd'
+    const { kind: optimizer = 'sgd' } = Object(training.optimizer)
     const all = { mode: `${method} ${stepMode}`, loss, optimizer }
     return [...layersIn(trace(network(), input)), ...Object.entries(all)]
   })

@@ -94,6 +94,7 @@ const rows: Readonly<Record<string, Row>> = {
   adam: { options: [{}, { groups: [{ params: 'a', lr: 1 }] }] },
   adamW: {},
   rmsprop: {},
+  rule: { args: ['m = beta*m + g + decay*p; p = p - lr*m'], options: [{ beta: 1 }] },
   checkpoint: { options: [{ dir: 'run' }] },
   comparableLr: {
     args: [0.1],

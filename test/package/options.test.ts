@@ -68,6 +68,7 @@ const ofPackage: Table = {
   softmax: plain(1),
   perStep: plain(() => 1),
   ratePenalty: withOptions({ weight: 1 }),
+  rule: withOptions('p = p - lr*g', {}),
   stepDecay: plain(2, 10),
   augment: withOptions(data, { flip: true }),
   fromArrays: plain(four),

@@ -1,11 +1,17 @@
 /** The options of `train`. */
 
 import { lossKind, lossNames } from '../../compile/loss-kind.js'
-import { type Optimizer, optimizerKind, optimizerNames } from '../../compile/optimizer-kind.js'
+import {
+  type Optimizer,
+  optimizerKind,
+  optimizerNames,
+  optimizerOf,
+} from '../../compile/optimizer-kind.js'
 import { monitors } from '../../network/optimizer.js'
 // Makes all of them known.
 import '../../nn/loss/kinds.js'
 import '../../nn/optimizers.js'
+import '../../nn/rule.js'
 import { methodNames } from '../../compile/methods.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { describeDefault } from '../datasets.js'
@@ -62,6 +68,28 @@ const ownSpecs = Object.fromEntries(
   Object.entries(ownTexts).map(([key, text]) => [key, ownSpec(key, text)]),
 ) as unknown as Own
 
+/** What makes the optimizer of a name, or of a rule as text. */
+export const kindNamed = (given: string): Optimizer['kind'] =>
+  optimizerNames.find((name) => name === given) ?? 'rule'
+
+/** @throws SpikewasmError for a mistake in a rule, with its place */
+function optimizerNamed(given: string): string {
+  if (given.includes('=')) optimizerOf('--optimizer', given)
+  return given
+}
+
+const optimizerSpec = o.parsed(
+  '<rule>',
+  'name or text',
+  `one of ${optimizerNames.join(', ')}, or a rule as text`,
+  optimizerNamed,
+  v.pipe(
+    v.string(),
+    v.check((given) => given.includes('=') || kindNamed(given) !== 'rule'),
+  ),
+  { names: optimizerNames, preset: 'sgd' as string },
+)
+
 /** The flags of an optimizer's own options. */
 export const ownSpecsOf = (kind: Optimizer['kind']): o.Specs =>
   Object.fromEntries(Object.entries<o.Spec>(ownSpecs).filter(([key]) => optionsOf(kind).has(key)))
@@ -100,7 +128,7 @@ export const lossSpecs = {
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {
   ...o.under('Optimizer and loss', ['optimizer', 'lr'], {
-    optimizer: o.name('<name>', 'rule of a step', optimizerNames, { preset: 'sgd' }),
+    optimizer: optimizerSpec,
     lr: o.number('<rate>', 'learning rate', {
       usual: `${describeDefault('lr')}; ${usualOf('lr', others)}`,
     }),

@@ -8,7 +8,7 @@ import {
   methodsTaking,
   takenOptions,
 } from '../../compile/methods.js'
-import { type Optimizer, optimizerKind } from '../../compile/optimizer-kind.js'
+import * as kinds from '../../compile/optimizer-kind.js'
 import type { Split } from '../../data/index.js'
 import { compile } from '../../model/compile.js'
 import * as optimizers from '../../network/optimizer.js'
@@ -69,7 +69,7 @@ export function trainingOf(args: flags.TrainingArguments, context: TrainingConte
 function recordOf(args: flags.TrainingArguments, { defaults }: TrainingContext): TrainingRecord {
   const { optimizer = 'sgd', schedule = 'cosine', loss = 'crossEntropy' } = args
   const isSgd = optimizer === 'sgd'
-  const own = isSgd ? defaults : optimizerKind(optimizer).make({})
+  const own = isSgd ? defaults : kinds.optimizerOf('--optimizer', optimizer)
   const { lr = own.lr, weightDecay = own.weightDecay } = args
   if (weightDecay === 0) refuse('--decay', args.decay, 'a --weight-decay of 0; give both')
   const { momentum = isSgd ? 0.9 : undefined } = args
@@ -91,12 +91,13 @@ function factorOf(run: GradientContext & Pick<TrainingRecord, 'lrFor'>): number 
 }
 
 /** The optimizer of a run. */
-export function optimizerOf(run: TrainingRecord & GradientContext): Optimizer {
+export function optimizerOf(run: TrainingRecord & GradientContext): kinds.Optimizer {
   const { optimizer, decay } = run
   const factor = factorOf(run)
   const [lr, weightDecay] = [run.lr * factor, run.weightDecay / factor]
-  const own = given(flags.ownSpecsOf(optimizer), run)
-  return optimizerKind(optimizer).make({ ...own, lr, weightDecay, decay })
+  const kind = flags.kindNamed(optimizer)
+  const own = kind === 'rule' ? { text: optimizer } : given(flags.ownSpecsOf(kind), run)
+  return kinds.optimizerKind(kind).make({ ...own, lr, weightDecay, decay })
 }
 
 const lossOf = ({ loss, lossOf: of, ...record }: TrainingRecord): Loss =>
@@ -134,7 +135,7 @@ export function describeTraining({ record, optimizer, fit }: TrainingSetup): str
   }
   const decays = `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}`
   return present([
-    `${optimizer.kind}, learning rate ${scaled(optimizer.lr, record.lr)}`,
+    `${record.optimizer}, learning rate ${scaled(optimizer.lr, record.lr)}`,
     nesterov && 'nesterov',
     betas && `betas ${betas.join(' and ')}`,
     decay === 'all' ? `${decays} of all` : decays,

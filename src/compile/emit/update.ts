@@ -2,11 +2,12 @@
 
 import { StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
 import type { Tensor } from '../../kernels/equations/addresses.js'
-import { Graph, Level } from '../../kernels/equations/graph.js'
+import { Graph, Level, type Node } from '../../kernels/equations/graph.js'
 import { kernel } from '../../kernels/equations/kernel.js'
 import { type Kernel, KernelSet } from '../../kernels/equations/kernel-set.js'
 import { own } from '../../kernels/equations/layer.js'
-import { lowering } from '../../kernels/equations/lower.js'
+import { type Lowerings, lowering } from '../../kernels/equations/lower.js'
+import type { Written } from '../../kernels/equations/step.js'
 import { written } from '../../kernels/equations/written.js'
 import * as records from '../../kernels/records/optimizer.js'
 import type { Fields, Place, RecordKind, Schema } from '../../kernels/records/schema.js'
@@ -171,43 +172,44 @@ export function emitClear(b: ProgramBuilder, out: Place, floats: number): void {
 
 /** Floats that a function goes through together. */
 const ROW = 16
-/** Words for states that the record has. */
-const MOST_STATES = 4
 
 type Word = keyof typeof records.ruleStep.schema
 const wordOf = (name: Word): number => records.ruleStep.schema[name].word
 const stateName = (i: number): Word => `state${i}` as Word
 
-/** Bytes behind the address of a record's word where a number is. */
-type Numbers = readonly (readonly [name: string, word: 'group' | 'numbers', at: number])[]
+/** Numbers that all texts may read: a record's word, and bytes behind the address in it. */
+const numbers = {
+  lr: ['group', StepGroup.Rate],
+  decay: ['group', StepGroup.Decay],
+  step: ['numbers', StepNumbers.Steps],
+  correction1: ['numbers', StepNumbers.SingleCorrection1],
+  correction2: ['numbers', StepNumbers.SingleCorrection2],
+} as const
 
-const numbersOfRule = (rule: string): Numbers => [
-  ['lr', 'group', StepGroup.Rate],
-  ['decay', 'group', StepGroup.Decay],
-  ['correction1', 'numbers', StepNumbers.SingleCorrection1],
-  ['correction2', 'numbers', StepNumbers.SingleCorrection2],
-  ...Object.keys(numbersOf(kindOfRule(rule).make({}))).map(
-    (name, i) => [name, 'group', StepGroup.Own + 4 * i] as const,
-  ),
-]
+/** Names of the numbers that all texts may read. */
+export const numbersOfTexts = Object.keys(numbers)
 
-/** What the reader of the package's own texts would take for something else. */
-function checkText(rule: string, update: string, names: readonly string[]): void {
-  const set = [...update.matchAll(/^\s*(\w+)\s*=/gm)].map(([, name]) => name)
-  const used = [...update.matchAll(/\b[a-z_]\w*\b(?!\()/gi)].map(([name]) => name)
-  const odd = used.find((name) => !names.includes(name) && !set.includes(name))
-  if (odd || !set.includes('p'))
-    throw new Error(
-      `the step of ${rule} must give p from ${names.join(', ')}, got ${odd ?? 'no p'}: ${update}`,
-    )
+/** Numbers of its own that a rule may have. */
+export const MOST_NUMBERS = (StepGroup.Bytes - StepGroup.Own) / 4
+
+/** A step that is a text: lines that assign the parameter `p` and the states anew. */
+export interface TextStep extends Written {
+  /** What tells it from others. */
+  readonly rule: string
+  readonly states: readonly string[]
+  /** Its own, in order. */
+  readonly numbers: readonly string[]
+  /** Functions that its lines may call beside exp and what is one instruction. */
+  readonly functions?: Lowerings
+  /** Whether it might move zeros, as padding is: where all that it reads is 0 they stay. */
+  readonly movesZeros?: boolean
 }
 
 /** Where a new value is not finite, all of a parameter's stay as they are, and it is counted. */
-function functionOf(rule: string, update: string, states: readonly string[]): Kernel {
+function functionOf(step: TextStep): Kernel {
+  const { rule, states, numbers: owned, functions, movesZeros, run } = step
   const g = new Graph(rule)
   const places = new Map<string, { tensor: Tensor; step: number; row?: number }>()
-  if (states.length > MOST_STATES)
-    throw new Error(`${rule} must have at most ${MOST_STATES} states, got ${states.join(', ')}`)
   const arrays: readonly (readonly [name: string, word: Word])[] = [
     ['p', 'parameters'],
     ...states.map((name, i) => [name, stateName(i)] as const),
@@ -218,23 +220,27 @@ function functionOf(rule: string, update: string, states: readonly string[]): Ke
       return [name, g.leaf(name, Level.Neuron)]
     }),
   )
-  for (const [name, word, at] of numbersOfRule(rule)) {
+  const ofRule = owned.map((name, i) => [name, ['group', StepGroup.Own + 4 * i]] as const)
+  for (const [name, [word, at]] of [...Object.entries(numbers), ...ofRule]) {
     places.set(name, { tensor: { word: wordOf(word) }, step: 0, row: at / 4 })
     names.set(name, g.leaf(name, Level.Layer))
   }
-  checkText(rule, update, [...names.keys()])
-  const before = arrays.map(([name]) => names.get(name)!)
-  written(update).run(g, names)
-  const after = arrays.map(([name]) => names.get(name)!)
+  const read = [...arrays, ['g']].map(([name]) => names.get(name)!)
+  run(g, names)
+  const after = arrays.map(([name]) => g.number(names.get(name)!))
   // x·0 is 0 only for finite x.
   const zero = g.constant(0)
   const zeros = after.map((node) => g.make('mul', [node, zero]))
   const good = g.make('eq', [zeros.reduce((sum, node) => g.add(sum, node)), zero])
+  const moves = read
+    .map((node) => g.make('ne', [node, zero]))
+    .reduce((a, b) => g.make('or', [a, b]))
+  const both = (a: Node): Node => (movesZeros ? g.make('and', [a, moves]) : a)
   const stores = arrays.map(([name], i) => {
-    const node = g.where(good, after[i], before[i])
+    const node = g.where(both(good), after[i], read[i])
     return { kind: 'store', to: places.get(name)!, node } as const
   })
-  const outputs = [...stores, { kind: 'count', masks: [g.not(good)] } as const]
+  const outputs = [...stores, { kind: 'count', masks: [both(g.not(good))] } as const]
   const none = { pixels: 0, realChannels: 0, imagePixels: 0 }
   return {
     func: kernel({
@@ -242,7 +248,7 @@ function functionOf(rule: string, update: string, states: readonly string[]): Ke
       width: 2,
       padded: false,
       places,
-      lower: lowering(g),
+      lower: lowering(g, functions),
       common: [],
       start: [],
       words: { ...none, channels: wordOf('channels') },
@@ -251,17 +257,24 @@ function functionOf(rule: string, update: string, states: readonly string[]): Ke
   }
 }
 
+/** Emits a step that is a text. */
+export const emitText =
+  (step: TextStep): EmitStep =>
+  (b, { otherDecay: _, ...fields }, states) => {
+    b.kernels ??= new KernelSet()
+    const { place } = b.kernels.take(`${step.rule}\n${step.text}`, () => functionOf(step))
+    const kept = Object.fromEntries(states.map((state, i) => [stateName(i), state]))
+    emitThrough(records.ruleStep)(b, { ...fields, ...kept, kernel: place, channels: ROW })
+  }
+
 /**
- * A step in the language of neurons: lines that assign the parameter `p` and the states anew. `g`
- * is the gradient, `lr` the learning rate, `decay` the weight decay; other names are options,
- * `beta1` and `beta2` those of `betas`. `correction1` and `correction2` are 1/(1 − β₁ⁿ) and
- * 1/(1 − β₂ⁿ) at step n.
+ * A step of the package's own in the language of neurons. `g` is the gradient, `lr` the learning
+ * rate, `decay` the weight decay, `step` its number n from 1 on; other names are options, `beta1`
+ * and `beta2` those of `betas`. `correction1` and `correction2` are 1/(1 − β₁ⁿ) and 1/(1 − β₂ⁿ).
  */
 export const byText =
   (update: string): EmitStep =>
-  (b, { otherDecay: _, ...fields }, states, { rule, states: names }) => {
-    b.kernels ??= new KernelSet()
-    const { place } = b.kernels.take(`${rule}\n${update}`, () => functionOf(rule, update, names))
-    const kept = Object.fromEntries(states.map((state, i) => [stateName(i), state]))
-    emitThrough(records.ruleStep)(b, { ...fields, ...kept, kernel: place, channels: ROW })
+  (b, fields, states, kind) => {
+    const numbers = Object.keys(numbersOf(kind.make({})))
+    emitText({ ...written(update), ...kind, numbers })(b, fields, states, kind)
   }

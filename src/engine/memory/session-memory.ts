@@ -98,12 +98,12 @@ export function carriedTo(source: Source, plan: Plan): Carried {
           (sameRule || !kindOfRule(before.rule).states.includes(name)),
       )
     : []
-  const { powers, averaged, accumulated } = stepState(source)
+  const { powers, averaged, accumulated, steps } = stepState(source)
   const average = names.includes('average')
   return {
     moves: movesBetween(source.plan, plan, names),
     numbers: {
-      powers: sameRule ? powers : noSteps.powers,
+      ...(sameRule ? { powers, steps } : noSteps),
       averaged: average ? averaged : 0,
       accumulated: names.includes('accumulated') ? accumulated : 0,
     },

@@ -25,6 +25,8 @@ export interface StepState {
   readonly averaged: number
   /** Batches whose gradients have been added up since the last step. */
   readonly accumulated: number
+  /** Steps of the rule; checkpoints of before have none. */
+  readonly steps?: number
 }
 
 /** Before the first step. */
@@ -32,15 +34,14 @@ export const noSteps: StepState = { powers: [1, 1], averaged: 0, accumulated: 0 
 
 /** @returns undefined for what is no state of a step */
 export function stepStateOf(found: unknown): StepState | undefined {
-  const { powers, averaged, accumulated } = (found ?? {}) as Partial<StepState>
+  const { powers, averaged, accumulated, steps = 0 } = (found ?? {}) as Partial<StepState>
   const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 0
   const isPower = (n: unknown): boolean => typeof n === 'number' && n >= 0 && n <= 1
   const good =
     Array.isArray(powers) &&
     powers.length === 2 &&
     powers.every(isPower) &&
-    isCount(averaged) &&
-    isCount(accumulated)
+    [averaged, accumulated, steps].every(isCount)
   return good ? (found as StepState) : undefined
 }
 
@@ -52,8 +53,9 @@ export function writeGroup(
   { lr, weightDecay }: Pick<Optimizer, 'lr' | 'weightDecay'>,
 ): void {
   const own = numbersOf(optimizer)
-  const { momentum = 0, nesterov = 0, beta1 = momentum, beta2 = 0, eps = 0 } = own
-  view.setFloat64(at + StepGroup.Beta1, beta1, true)
+  const { momentum = 0, nesterov = 0, beta1, beta2 = 0, eps = 0 } = own
+  const isSgd = optimizer.kind === 'sgd'
+  view.setFloat64(at + StepGroup.Beta1, beta1 ?? (isSgd ? momentum : 0), true)
   view.setFloat64(at + StepGroup.Beta2, beta2, true)
   view.setFloat32(at + StepGroup.Rate, lr, true)
   view.setFloat32(at + StepGroup.Decay, weightDecay, true)
@@ -115,17 +117,20 @@ export function stepState({ plan, memory, accumulated }: StepSource): StepState 
     powers: [double(StepNumbers.Power1), double(StepNumbers.Power2)],
     averaged: double(StepNumbers.Averaged),
     accumulated,
+    steps: new DataView(memory.buffer).getFloat32(at + StepNumbers.Steps, true),
   }
 }
 
 /** Puts it back; the count of accumulated batches is the caller's. */
-export function takeStepState({ plan, memory }: Arena, { powers, averaged }: StepState): void {
+export function takeStepState({ plan, memory }: Arena, state: StepState): void {
+  const { powers, averaged, steps = 0 } = state
   const at = plan.named.training?.numbers?.address
   if (at === undefined) return
   const view = new DataView(memory.buffer)
   view.setFloat64(at + StepNumbers.Power1, powers[0], true)
   view.setFloat64(at + StepNumbers.Power2, powers[1], true)
   view.setFloat64(at + StepNumbers.Averaged, averaged, true)
+  view.setFloat32(at + StepNumbers.Steps, steps, true)
 }
 
 /** Where parameters as predictions want them lie: the moving average, once it has taken a step. */

@@ -37,6 +37,12 @@ export const adam = record('Adam', 81, perParameter(0.9), {
   group: word.reads(11),
 })
 
+/** Arrays that a rule may keep. */
+export const MOST_STATES = 8
+const kept = Object.fromEntries(
+  Array.from({ length: MOST_STATES }, (_, i) => [`state${i}`, word.updatesIf(12 + i)]),
+) as { readonly [name: `state${number}`]: word.Field<word.Place | undefined> }
+
 /** A step by a function that was made of a text; unit = chunk of the parameters. */
 export const ruleStep = record(
   'RuleStep',
@@ -54,11 +60,7 @@ export const ruleStep = record(
     channels: word.size(9),
     numbers: word.reads(10),
     group: word.reads(11),
-    /** What the rule keeps. */
-    state0: word.updatesIf(12),
-    state1: word.updatesIf(13),
-    state2: word.updatesIf(14),
-    state3: word.updatesIf(15),
+    ...kept,
   },
   () => 16,
 )

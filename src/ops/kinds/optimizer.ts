@@ -124,16 +124,16 @@ function emitStep<W>(
   o: OpBuilder,
   shape: readonly number[],
   kept: readonly string[],
-  kind: kinds.Optimizer['kind'],
+  known: ReturnType<typeof kinds.kindOfRule>,
   stepOf: (settings: W) => { readonly step: number; readonly optimizer: kinds.Optimizer },
 ): Partial<Planned> {
   const { b, made } = o
-  const known = kinds.optimizerKind(kind)
   const { numbers, before } = written<W>(o, GROUPED, (view, settings) => {
     const { step, optimizer } = stepOf(settings)
     const { beta1 = 0, beta2 = 0 } = kinds.numbersOf(optimizer)
     view.setFloat64(StepNumbers.Power1, power(beta1, step - 1), true)
     view.setFloat64(StepNumbers.Power2, power(beta2, step - 1), true)
+    view.setFloat32(StepNumbers.Steps, step - 1, true)
     writeGroup(view, StepNumbers.Bytes, optimizer, optimizer)
   })
   const [parameters, gradients, ...states] = ['parameters', 'gradients', ...kept].map(
@@ -195,7 +195,8 @@ export const adam = op('adam', {
     squares: changes(flat(shape)),
   }),
   sets: () => setting(adamNumbers, (_, numbers) => void adamStep(numbers)),
-  emit: (o, _, { shape }) => emitStep(o, shape, ['means', 'squares'], 'adam', adamStep),
+  emit: (o, _, { shape }) =>
+    emitStep(o, shape, ['means', 'squares'], kinds.optimizerKind('adam'), adamStep),
 })
 
 const updateNumbers = {
@@ -221,7 +222,7 @@ export const update = op('update', {
     optimizer: is.must(by(kinds.checkOptimizer)),
   },
   returns: all<Readonly<Record<string, Float32Array>>>(),
-  derive: ({ optimizer: { kind } }) => ({ kept: kinds.optimizerKind(kind).states }),
+  derive: ({ optimizer }) => ({ kept: kinds.kindOfRule(kinds.ruleOf(optimizer)).states }),
   tensors: ({ shape, kept }) => ({
     ...stepped(shape),
     ...Object.fromEntries(kept.map((name) => [name, changes(flat(shape))])),
@@ -231,7 +232,8 @@ export const update = op('update', {
     type Numbers = is.Checked<typeof updateNumbers>
     const at = ({ step, lr = optimizer.lr }: Numbers) => ({ step, optimizer: { ...optimizer, lr } })
     const outputs = ['parameters', ...kept].map((name) => o.made[name])
-    return { outputs, ...emitStep(o, shape, kept, optimizer.kind, at) }
+    const known = kinds.kindOfRule(kinds.ruleOf(optimizer))
+    return { outputs, ...emitStep(o, shape, kept, known, at) }
   },
 })
 

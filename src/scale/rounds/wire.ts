@@ -256,15 +256,16 @@ export function sentOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetti
   }
 }
 
-/** Four float64: powers of the moments' shares, steps of the average, batches added up. */
-const NUMBERS = 32
+/** Five float64: powers of the moments' shares, steps of the average, batches added up, steps. */
+const NUMBERS = 40
 
-/** A replica's state: four float64, float32 [states][P], then what rounding lost, as rows. */
+/** A replica's state: five float64, float32 [states][P], then what rounding lost, as rows. */
 export function stateToBytes({ inner, residual }: ReplicaState, sizes: Sizes): Uint8Array {
   const parts: Uint8Array[] = []
   if (inner) {
-    const { powers, averaged, accumulated } = inner.numbers
-    parts.push(bytesOf(Float64Array.of(...powers, averaged, accumulated)), bytesOf(inner.arrays))
+    const { powers, averaged, accumulated, steps = 0 } = inner.numbers
+    const numbers = Float64Array.of(...powers, averaged, accumulated, steps)
+    parts.push(bytesOf(numbers), bytesOf(inner.arrays))
   }
   if (residual) parts.push(residualToBytes(sizes, residual))
   return joined(...parts)
@@ -281,8 +282,9 @@ export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSett
   const end = bytes.length - (keepsResidual(rounds.compress) ? residualBytes(sizes) : 0)
   const residual = end < bytes.length ? residualOfBytes(sizes, bytes.subarray(end)) : undefined
   if (rounds.innerState === 'reset') return { residual }
-  const [one, two, averaged, accumulated] = new Float64Array(bytes.slice(0, NUMBERS).buffer)
-  const numbers = stepStateOf({ powers: [one, two], averaged, accumulated })
+  const all = new Float64Array(bytes.slice(0, NUMBERS).buffer)
+  const [one, two, averaged, accumulated, steps] = all
+  const numbers = stepStateOf({ powers: [one, two], averaged, accumulated, steps })
   if (!numbers) fail("a replica's state must hold what an optimizer keeps")
   const arrays = floats("a replica's state", bytes.subarray(NUMBERS, end))
   return { inner: { numbers, arrays }, residual }

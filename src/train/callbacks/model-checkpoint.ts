@@ -4,12 +4,7 @@ import { checkPath, describe, fail, quote, SpikewasmError } from '../../base/err
 import { VERSION } from '../../base/version.js'
 import { checkLoss, checkPenalties, type Loss } from '../../compile/loss-kind.js'
 import { type MethodOptions, methodNames, takenOptions } from '../../compile/methods.js'
-import {
-  checkOptimizer,
-  type Optimizer,
-  optimizerNames,
-  ruleOf,
-} from '../../compile/optimizer-kind.js'
+import { checkOptimizer, isRule, type Optimizer } from '../../compile/optimizer-kind.js'
 import { collectState } from '../../compile/state.js'
 import { statesOf } from '../../compile/training.js'
 import { programOf } from '../../engine/memory/arena.js'
@@ -94,7 +89,7 @@ type Spec = ReturnType<typeof trainingSpec>
 const list = v.array(v.string())
 /** What became of options, as `TrainingSpec`. What the losses say is checked by themselves. */
 const specSchema = v.object({
-  rule: v.picklist(optimizerNames.map((kind) => ruleOf({ kind }))),
+  rule: v.custom<string>((rule) => typeof rule === 'string' && isRule(rule)),
   groups: v.pipe(v.array(list), v.maxLength(1000)),
   frozen: list,
   clip: v.boolean(),
