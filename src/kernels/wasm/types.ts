@@ -53,14 +53,6 @@ export interface Instruction {
   readonly traps: boolean
 }
 
-const letters: Readonly<Record<string, ValueType>> = {
-  i: 'i32',
-  l: 'i64',
-  f: 'f32',
-  d: 'f64',
-  v: 'v128',
-}
-
 /** Codes behind a prefix byte. */
 const bulk = (code: number): number => (0xfc << 16) | code
 const simd = (code: number): number => (0xfd << 16) | code
@@ -72,140 +64,102 @@ const groups: Readonly<Record<string, string>> = {
   unaryFloat: 'abs neg ceil floor trunc nearest sqrt',
   binaryFloat: 'add sub mul div min max copysign',
   binaryInt: 'add sub mul div_s div_u rem_s rem_u and or xor shl shr_s shr_u rotl rotr',
+  binaryVector: 'add sub mul div min max pmin pmax',
+  shifts: 'shl shr_s shr_u',
   saturating: 'add add_sat_s add_sat_u sub sub_sat_s sub_sat_u',
   least: 'min_s min_u max_s max_u',
 }
 
 /**
- * Instructions with consecutive codes: the first code, the signature as params:result, the type
- * before the names, and the names or groups of them; '-' skips one.
+ * Names of instructions, or groups of them, in the order of their codes from the first one on. A
+ * type stands before those that it has, with a dot; '-' skips a code.
  */
-const rows: readonly (readonly [number, string])[] = [
-  [0x28, 'i:i i32 load'],
-  [0x29, 'i:l i64 load'],
-  [0x2a, 'i:f f32 load'],
-  [0x2b, 'i:d f64 load'],
-  [0x2c, 'i:i i32 load8_s load8_u load16_s load16_u'],
-  [0x30, 'i:l i64 load8_s load8_u load16_s load16_u load32_s load32_u'],
-  [0x36, 'ii: i32 store'],
-  [0x37, 'il: i64 store'],
-  [0x38, 'if: f32 store'],
-  [0x39, 'id: f64 store'],
-  [0x3a, 'ii: i32 store8 store16'],
-  [0x3c, 'il: i64 store8 store16 store32'],
-  [0x45, 'i:i i32 eqz'],
-  [0x46, 'ii:i i32 compareInt'],
-  [0x50, 'l:i i64 eqz'],
-  [0x51, 'll:i i64 compareInt'],
-  [0x5b, 'ff:i f32 compareFloat'],
-  [0x61, 'dd:i f64 compareFloat'],
-  [0x67, 'i:i i32 clz ctz popcnt'],
-  [0x6a, 'ii:i i32 binaryInt'],
-  [0x79, 'l:l i64 clz ctz popcnt'],
-  [0x7c, 'll:l i64 binaryInt'],
-  [0x8b, 'f:f f32 unaryFloat'],
-  [0x92, 'ff:f f32 binaryFloat'],
-  [0x99, 'd:d f64 unaryFloat'],
-  [0xa0, 'dd:d f64 binaryFloat'],
-  [0xa7, 'l:i i32 wrap_i64'],
-  [0xa8, 'f:i i32 trunc_f32_s trunc_f32_u'],
-  [0xaa, 'd:i i32 trunc_f64_s trunc_f64_u'],
-  [0xac, 'i:l i64 extend_i32_s extend_i32_u'],
-  [0xae, 'f:l i64 trunc_f32_s trunc_f32_u'],
-  [0xb0, 'd:l i64 trunc_f64_s trunc_f64_u'],
-  [0xb2, 'i:f f32 convert_i32_s convert_i32_u'],
-  [0xb4, 'l:f f32 convert_i64_s convert_i64_u'],
-  [0xb6, 'd:f f32 demote_f64'],
-  [0xb7, 'i:d f64 convert_i32_s convert_i32_u'],
-  [0xb9, 'l:d f64 convert_i64_s convert_i64_u'],
-  [0xbb, 'f:d f64 promote_f32'],
-  [0xbc, 'f:i i32 reinterpret_f32'],
-  [0xbd, 'd:l i64 reinterpret_f64'],
-  [0xbe, 'i:f f32 reinterpret_i32'],
-  [0xbf, 'l:d f64 reinterpret_i64'],
-  [0xc0, 'i:i i32 extend8_s extend16_s'],
-  [0xc2, 'l:l i64 extend8_s extend16_s extend32_s'],
-  [bulk(0), 'f:i i32 trunc_sat_f32_s trunc_sat_f32_u'],
-  [bulk(2), 'd:i i32 trunc_sat_f64_s trunc_sat_f64_u'],
-  [bulk(4), 'f:l i64 trunc_sat_f32_s trunc_sat_f32_u'],
-  [bulk(6), 'd:l i64 trunc_sat_f64_s trunc_sat_f64_u'],
-  [bulk(10), 'iii: memory copy fill'],
-  [simd(0), 'i:v v128 load load8x8_s load8x8_u load16x4_s load16x4_u load32x2_s load32x2_u'],
-  [simd(7), 'i:v v128 load8_splat load16_splat load32_splat load64_splat'],
-  [simd(11), 'iv: v128 store'],
-  [simd(13), 'vv:v i8x16 shuffle swizzle'],
-  [simd(15), 'i:v i8x16 splat'],
-  [simd(16), 'i:v i16x8 splat'],
-  [simd(17), 'i:v i32x4 splat'],
-  [simd(18), 'l:v i64x2 splat'],
-  [simd(19), 'f:v f32x4 splat'],
-  [simd(20), 'd:v f64x2 splat'],
-  [simd(21), 'v:i i8x16 extract_lane_s extract_lane_u'],
-  [simd(23), 'vi:v i8x16 replace_lane'],
-  [simd(24), 'v:i i16x8 extract_lane_s extract_lane_u'],
-  [simd(26), 'vi:v i16x8 replace_lane'],
-  [simd(27), 'v:i i32x4 extract_lane'],
-  [simd(28), 'vi:v i32x4 replace_lane'],
-  [simd(29), 'v:l i64x2 extract_lane'],
-  [simd(30), 'vl:v i64x2 replace_lane'],
-  [simd(31), 'v:f f32x4 extract_lane'],
-  [simd(32), 'vf:v f32x4 replace_lane'],
-  [simd(33), 'v:d f64x2 extract_lane'],
-  [simd(34), 'vd:v f64x2 replace_lane'],
-  [simd(35), 'vv:v i8x16 compareInt'],
-  [simd(45), 'vv:v i16x8 compareInt'],
-  [simd(55), 'vv:v i32x4 compareInt'],
-  [simd(65), 'vv:v f32x4 compareFloat'],
-  [simd(71), 'vv:v f64x2 compareFloat'],
-  [simd(77), 'v:v v128 not'],
-  [simd(78), 'vv:v v128 and andnot or xor'],
-  [simd(82), 'vvv:v v128 bitselect'],
-  [simd(83), 'v:i v128 any_true'],
-  [simd(84), 'iv:v v128 load8_lane load16_lane load32_lane load64_lane'],
-  [simd(88), 'iv: v128 store8_lane store16_lane store32_lane store64_lane'],
-  [simd(92), 'i:v v128 load32_zero load64_zero'],
-  [simd(94), 'v:v f32x4 demote_f64x2_zero'],
-  [simd(95), 'v:v f64x2 promote_low_f32x4'],
-  [simd(96), 'v:v i8x16 abs neg popcnt'],
-  [simd(99), 'v:i i8x16 all_true bitmask'],
-  [simd(101), 'vv:v i8x16 narrow_i16x8_s narrow_i16x8_u'],
-  [simd(103), 'v:v f32x4 ceil floor trunc nearest'],
-  [simd(107), 'vi:v i8x16 shl shr_s shr_u'],
-  [simd(110), 'vv:v i8x16 saturating - - least - avgr_u'],
-  [simd(124), 'v:v i16x8 extadd_pairwise_i8x16_s extadd_pairwise_i8x16_u'],
-  [simd(126), 'v:v i32x4 extadd_pairwise_i16x8_s extadd_pairwise_i16x8_u'],
-  [simd(128), 'v:v i16x8 abs neg'],
-  [simd(130), 'vv:v i16x8 q15mulr_sat_s'],
-  [simd(131), 'v:i i16x8 all_true bitmask'],
-  [simd(133), 'vv:v i16x8 narrow_i32x4_s narrow_i32x4_u'],
-  [simd(135), 'v:v i16x8 extend_low_i8x16_s extend_high_i8x16_s'],
-  [simd(137), 'v:v i16x8 extend_low_i8x16_u extend_high_i8x16_u'],
-  [simd(139), 'vi:v i16x8 shl shr_s shr_u'],
-  [simd(142), 'vv:v i16x8 saturating - mul least - avgr_u'],
-  [simd(156), 'vv:v i16x8 extmul_low_i8x16_s extmul_high_i8x16_s'],
-  [simd(158), 'vv:v i16x8 extmul_low_i8x16_u extmul_high_i8x16_u'],
-  [simd(160), 'v:v i32x4 abs neg'],
-  [simd(163), 'v:i i32x4 all_true bitmask'],
-  [simd(167), 'v:v i32x4 extend_low_i16x8_s extend_high_i16x8_s'],
-  [simd(169), 'v:v i32x4 extend_low_i16x8_u extend_high_i16x8_u'],
-  [simd(171), 'vi:v i32x4 shl shr_s shr_u'],
-  [simd(174), 'vv:v i32x4 add - - sub - - - mul least dot_i16x8_s'],
-  [simd(188), 'vv:v i32x4 extmul_low_i16x8_s extmul_high_i16x8_s'],
-  [simd(190), 'vv:v i32x4 extmul_low_i16x8_u extmul_high_i16x8_u'],
-  [simd(192), 'v:v i64x2 abs neg'],
-  [simd(199), 'v:v i64x2 extend_low_i32x4_s extend_high_i32x4_s'],
-  [simd(201), 'v:v i64x2 extend_low_i32x4_u extend_high_i32x4_u'],
-  [simd(203), 'vi:v i64x2 shl shr_s shr_u'],
-  [simd(206), 'vv:v i64x2 add - - sub - - - mul'],
-  [simd(224), 'v:v f32x4 abs neg - sqrt'],
-  [simd(228), 'vv:v f32x4 add sub mul div min max pmin pmax'],
-  [simd(236), 'v:v f64x2 abs neg - sqrt'],
-  [simd(240), 'vv:v f64x2 add sub mul div min max pmin pmax'],
-  [simd(248), 'v:v i32x4 trunc_sat_f32x4_s trunc_sat_f32x4_u'],
-  [simd(250), 'v:v f32x4 convert_i32x4_s convert_i32x4_u'],
-  [simd(252), 'v:v i32x4 trunc_sat_f64x2_s_zero trunc_sat_f64x2_u_zero'],
-  [simd(254), 'v:v f64x2 convert_low_i32x4_s convert_low_i32x4_u'],
+const tables: Readonly<Record<number, string>> = {
+  // 0x28.
+  40: `
+    i32. load i64. load f32. load f64. load i32. load8_s load8_u load16_s load16_u
+    i64. load8_s load8_u load16_s load16_u load32_s load32_u
+    i32. store i64. store f32. store f64. store i32. store8 store16 i64. store8 store16 store32
+    - - - - - - i32. eqz compareInt i64. eqz compareInt f32. compareFloat f64. compareFloat
+    i32. clz ctz popcnt binaryInt i64. clz ctz popcnt binaryInt
+    f32. unaryFloat binaryFloat f64. unaryFloat binaryFloat
+    i32. wrap_i64 trunc_f32_s trunc_f32_u trunc_f64_s trunc_f64_u
+    i64. extend_i32_s extend_i32_u trunc_f32_s trunc_f32_u trunc_f64_s trunc_f64_u
+    f32. convert_i32_s convert_i32_u convert_i64_s convert_i64_u demote_f64
+    f64. convert_i32_s convert_i32_u convert_i64_s convert_i64_u promote_f32
+    i32. reinterpret_f32 i64. reinterpret_f64 f32. reinterpret_i32 f64. reinterpret_i64
+    i32. extend8_s extend16_s i64. extend8_s extend16_s extend32_s`,
+  [bulk(0)]: `
+    i32. trunc_sat_f32_s trunc_sat_f32_u trunc_sat_f64_s trunc_sat_f64_u
+    i64. trunc_sat_f32_s trunc_sat_f32_u trunc_sat_f64_s trunc_sat_f64_u
+    - - memory. copy fill`,
+  [simd(0)]: `
+    v128. load load8x8_s load8x8_u load16x4_s load16x4_u load32x2_s load32x2_u
+    load8_splat load16_splat load32_splat load64_splat store -
+    i8x16. shuffle swizzle splat i16x8. splat i32x4. splat i64x2. splat f32x4. splat f64x2. splat
+    i8x16. extract_lane_s extract_lane_u replace_lane
+    i16x8. extract_lane_s extract_lane_u replace_lane
+    i32x4. extract_lane replace_lane i64x2. extract_lane replace_lane
+    f32x4. extract_lane replace_lane f64x2. extract_lane replace_lane
+    i8x16. compareInt i16x8. compareInt i32x4. compareInt f32x4. compareFloat f64x2. compareFloat
+    v128. not and andnot or xor bitselect any_true
+    load8_lane load16_lane load32_lane load64_lane
+    store8_lane store16_lane store32_lane store64_lane load32_zero load64_zero
+    f32x4. demote_f64x2_zero f64x2. promote_low_f32x4
+    i8x16. abs neg popcnt all_true bitmask narrow_i16x8_s narrow_i16x8_u
+    f32x4. ceil floor trunc nearest i8x16. shifts saturating - - least - avgr_u
+    i16x8. extadd_pairwise_i8x16_s extadd_pairwise_i8x16_u
+    i32x4. extadd_pairwise_i16x8_s extadd_pairwise_i16x8_u
+    i16x8. abs neg q15mulr_sat_s all_true bitmask narrow_i32x4_s narrow_i32x4_u
+    extend_low_i8x16_s extend_high_i8x16_s extend_low_i8x16_u extend_high_i8x16_u
+    shifts saturating - mul least - avgr_u
+    extmul_low_i8x16_s extmul_high_i8x16_s extmul_low_i8x16_u extmul_high_i8x16_u
+    i32x4. abs neg - all_true bitmask - -
+    extend_low_i16x8_s extend_high_i16x8_s extend_low_i16x8_u extend_high_i16x8_u
+    shifts add - - sub - - - mul least dot_i16x8_s -
+    extmul_low_i16x8_s extmul_high_i16x8_s extmul_low_i16x8_u extmul_high_i16x8_u
+    i64x2. abs neg - - - - -
+    extend_low_i32x4_s extend_high_i32x4_s extend_low_i32x4_u extend_high_i32x4_u
+    shifts add - - sub - - - mul - - - - - - - - - -
+    f32x4. abs neg - sqrt binaryVector f64x2. abs neg - sqrt binaryVector
+    i32x4. trunc_sat_f32x4_s trunc_sat_f32x4_u f32x4. convert_i32x4_s convert_i32x4_u
+    i32x4. trunc_sat_f64x2_s_zero trunc_sat_f64x2_u_zero
+    f64x2. convert_low_i32x4_s convert_low_i32x4_u`,
+}
+
+/**
+ * What instructions take and give, by the first pattern that fits the name: `x` is a value of the
+ * type before the dot, `e` an element of it, `i` an i32, `v` a vector, `n` a count of bits, `c`
+ * what comparisons give, `f` what is converted.
+ */
+const signatures: readonly (readonly [name: RegExp, params: string, result: string])[] = [
+  [/^(copy|fill)$/, 'iii', ''],
+  [/^load.*lane$/, 'iv', 'v'],
+  [/^store.*lane$/, 'iv', ''],
+  [/^load/, 'i', 'x'],
+  [/^store/, 'ix', ''],
+  [/^splat$/, 'e', 'v'],
+  [/^extract_lane/, 'v', 'e'],
+  [/^replace_lane/, 've', 'v'],
+  [/^(all_true|any_true|bitmask|eqz)$/, 'x', 'i'],
+  [/^(eq|ne|lt|gt|le|ge)(_[su])?$/, 'xx', 'c'],
+  [/^sh[lr]/, 'xn', 'x'],
+  [/^bitselect$/, 'vvv', 'v'],
+  [/^(clz|ctz|popcnt|abs|neg|not|ceil|floor|trunc|nearest|sqrt|extadd|extend)/, 'f', 'x'],
+  [/^(wrap|convert|demote|promote|reinterpret)_/, 'f', 'x'],
+  [/^/, 'xx', 'x'],
 ]
+
+function signatureOf(type: string, name: string): ValueType[][] {
+  const isVector = /x|v128/.test(type)
+  const own = isVector ? 'v128' : type
+  const [from = own] = /(?<=_)[if](32|64)(?!x)/.exec(name) ?? []
+  const element = /^i(8|16)/.test(type) ? 'i32' : type.slice(0, 3)
+  const [bits, truth] = isVector ? ['i32', 'v128'] : [own, 'i32']
+  const types = ['i32', 'v128', own, element, bits, truth, from] as ValueType[]
+  const [, params, result] = signatures.find(([names]) => names.test(name))!
+  return [params, result].map((all) => Array.from(all, (kind) => types['ivxencf'.indexOf(kind)]))
+}
 
 function immediateOf(name: string): Immediate {
   if (/(load|store)\d+_lane$/.test(name)) return 'memoryLane'
@@ -214,27 +168,28 @@ function immediateOf(name: string): Immediate {
   return name === 'i8x16.shuffle' ? 'lanes16' : 'none'
 }
 
-const typesOf = (text: string): ValueType[] => Array.from(text, (letter) => letters[letter])
-
-const all = rows.flatMap(([first, row]) => {
-  const [signature, type, ...given] = row.split(' ')
-  const [params, result] = signature.split(':').map(typesOf)
-  const names = given.flatMap((name) => (groups[name] ?? name).split(' '))
-  return names.flatMap((own, i): Instruction[] => {
+const all = Object.entries(tables).flatMap(([first, table]) => {
+  const names = table.trim().replace(/\w+/g, (name) => groups[name] ?? name)
+  let type = ''
+  let code = Number(first)
+  return names.split(/\s+/).flatMap((own): Instruction[] => {
+    if (own.endsWith('.')) {
+      type = own.slice(0, -1)
+      return []
+    }
     const name = `${type}.${own}`
-    if (own === '-') return []
-    return [
-      {
-        name,
-        code: first + i,
-        params,
-        result: result[0],
-        immediate: immediateOf(name),
-        reads: /\.load/.test(name) || name === 'memory.copy',
-        writes: /\.store/.test(name) || /^memory\.(copy|fill)$/.test(name),
-        traps: /\.(div|rem)_[su]$/.test(name) || /\.trunc_f/.test(name),
-      },
-    ]
+    const [params, [result]] = signatureOf(type, own)
+    const one = {
+      name,
+      code: code++,
+      params,
+      result,
+      immediate: immediateOf(name),
+      reads: /\.load/.test(name) || name === 'memory.copy',
+      writes: /\.store/.test(name) || /^memory\.(copy|fill)$/.test(name),
+      traps: /\.(div|rem)_[su]$/.test(name) || /\.trunc_f/.test(name),
+    }
+    return own === '-' ? [] : [one]
   })
 })
 const byCode = new Map(all.map((one) => [one.code, one]))
