@@ -141,12 +141,7 @@ export class Evaluator {
     const { g } = this
     let first = tree
     while (first.kind === 'and') first = first.left
-    if (
-      !isComparison(first.kind) ||
-      !('left' in first) ||
-      first.kind === 'eq' ||
-      first.kind === 'ne'
-    )
+    if (!['ge', 'gt', 'le', 'lt'].includes(first.kind) || !('left' in first))
       throw this.error(first.at, 'spike must be a comparison, such as u >= theta')
     const [a, b] = [this.number(first.left), this.number(first.right)]
     const rises = first.kind === 'ge' || first.kind === 'gt'

@@ -28,17 +28,22 @@ export interface Node {
   readonly depth: number
 }
 
+/** Conditions that JavaScript computes as WebAssembly does. */
+const truths: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+  ge: (a, b) => a >= b,
+  gt: (a, b) => a > b,
+  le: (a, b) => a <= b,
+  lt: (a, b) => a < b,
+  eq: (a, b) => a === b,
+  ne: (a, b) => a !== b,
+  and: (a, b) => a !== 0 && b !== 0,
+  or: (a, b) => a !== 0 || b !== 0,
+  not: (a) => a === 0,
+}
+
 /** Operations that give a condition. */
 const conditions = new Set<string | number>([
-  'ge',
-  'gt',
-  'le',
-  'lt',
-  'eq',
-  'ne',
-  'and',
-  'or',
-  'not',
+  ...Object.keys(truths),
   'truth',
   'bit',
   'later',
@@ -47,6 +52,7 @@ const conditions = new Set<string | number>([
 
 /** What JavaScript computes exactly as WebAssembly does, rounded to float32. */
 const exact: Readonly<Record<string, (a: number, b: number, c: number) => number | boolean>> = {
+  ...truths,
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
@@ -58,15 +64,6 @@ const exact: Readonly<Record<string, (a: number, b: number, c: number) => number
   sqrt: (a) => Math.sqrt(a),
   floor: (a) => Math.floor(a),
   round: toNearest,
-  ge: (a, b) => a >= b,
-  gt: (a, b) => a > b,
-  le: (a, b) => a <= b,
-  lt: (a, b) => a < b,
-  eq: (a, b) => a === b,
-  ne: (a, b) => a !== b,
-  and: (a, b) => a !== 0 && b !== 0,
-  or: (a, b) => a !== 0 || b !== 0,
-  not: (a) => a === 0,
   where: (m, a, b) => (m !== 0 ? a : b),
   detach: (a) => a,
 }

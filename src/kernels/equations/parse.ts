@@ -157,19 +157,13 @@ class Parser {
 
   private line(): Line {
     const { at } = this.token()
-    const ahead = this.tokens.slice(this.next, this.next + 4)
-    const [first, second] = ahead
-    if (first.kind === 'name' && second.text === '=') {
+    const [first, ...ahead] = this.tokens.slice(this.next, this.next + 4)
+    const [second, ...more] = ahead.map(({ text }) => text)
+    if (first.kind === 'name' && second === '=') {
       this.next += 2
       return { name: first.text, isRate: false, tree: this.or(), at }
     }
-    if (
-      /^d./u.test(first.text) &&
-      ahead
-        .slice(1)
-        .map(({ text }) => text)
-        .join('') === '/dt='
-    ) {
+    if (/^d./u.test(first.text) && second === '/' && more.join('') === 'dt=') {
       this.next += 4
       return { name: first.text.slice(1), isRate: true, tree: this.or(), at }
     }

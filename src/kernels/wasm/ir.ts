@@ -157,23 +157,11 @@ const isList = (
 
 /** The expressions that one holds, in the order in which they run. */
 export function parts(e: Expression): readonly Expression[] {
-  switch (e.kind) {
-    case 'op':
-    case 'call':
-    case 'select':
-      return e.args
-    case 'block':
-    case 'loop':
-      return e.body
-    case 'if':
-      return [e.condition, ...e.yes, ...e.no]
-    case 'br_if':
-      return e.value ? [e.value, e.condition] : [e.condition]
-    case 'br_table':
-      return e.value ? [e.value, e.index] : [e.index]
-    default:
-      return e.kind !== 'const' && 'value' in e && e.value ? [e.value] : []
-  }
+  if (e.kind === 'get' || e.kind === 'const') return []
+  if ('args' in e) return e.args
+  if ('body' in e) return e.body
+  const names: readonly Field[] = fields[e.kind]
+  return names.flatMap((name) => (e as Held)[name] ?? [])
 }
 
 /** What `one` makes of each expression; the list itself where it changes none. */

@@ -1,7 +1,7 @@
 /** Reads WebAssembly's binary format byte by byte: of modules that an engine has compiled. */
 
 import { type Constant, type Expression, type Func, i32, type Label, operation } from './ir.js'
-import { typeCodes, type ValueType } from './types.js'
+import { constantCodes, typeCodes, type ValueType } from './types.js'
 
 export class Reader {
   constructor(
@@ -134,17 +134,11 @@ export function readGlobal(r: Reader): Constant {
 }
 
 /** What a constant instruction gives; undefined: it is none of numbers. */
-export function readConstant(r: Reader, code: number): Constant | undefined {
-  switch (code) {
-    case 0x41:
-      return i32(r.s32())
-    case 0x42:
-      return { kind: 'const', type: 'i64', value: r.s64() }
-    case 0x43:
-      return { kind: 'const', type: 'f32', value: r.f32() }
-    case 0x44:
-      return { kind: 'const', type: 'f64', value: r.f64() }
-    default:
-      return undefined
-  }
+export const readConstant = (r: Reader, code: number): Constant | undefined => constants[code]?.(r)
+
+const constants: Readonly<Record<number, (r: Reader) => Constant>> = {
+  [constantCodes.i32]: (r) => i32(r.s32()),
+  [constantCodes.i64]: (r) => ({ kind: 'const', type: 'i64', value: r.s64() }),
+  [constantCodes.f32]: (r) => ({ kind: 'const', type: 'f32', value: r.f32() }),
+  [constantCodes.f64]: (r) => ({ kind: 'const', type: 'f64', value: r.f64() }),
 }
