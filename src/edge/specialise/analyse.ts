@@ -7,6 +7,7 @@
 import * as ir from '../../kernels/wasm/ir.js'
 import type { ValueType } from '../../kernels/wasm/types.js'
 import { type Constants, type Entry, type Facts, fold, loads, same, type Value } from './fold.js'
+import { usesOf } from './locals.js'
 import { effects } from './tidy.js'
 
 type Loop = Extract<ir.Expression, { kind: 'block' | 'loop' }>
@@ -34,15 +35,6 @@ export function analyse(
 }
 
 const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' ? undefined : 0)
-
-/** Locals that a loop assigns. */
-function assigned(loop: Loop): ReadonlySet<number> {
-  const found = new Set<number>()
-  ir.visit(loop.body, (e) => {
-    if (e.kind === 'set' || e.kind === 'tee') found.add(e.local)
-  })
-  return found
-}
 
 /** One entry and the functions that it calls. */
 class Run {
@@ -284,7 +276,7 @@ class Run {
 
   private manyTurns(e: Loop): Value {
     this.noteWay(e, 2)
-    for (const local of assigned(e)) {
+    for (const local of usesOf(e.body).sets.keys()) {
       const { locals } = this
       if (!locals) break
       this.escape(locals[local])

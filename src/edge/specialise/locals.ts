@@ -23,8 +23,6 @@ export function usesOf(body: readonly ir.Expression[]) {
   const one = (e: ir.Expression): void => {
     size++
     switch (e.kind) {
-      case 'const':
-        return
       case 'get':
         count(gets, e.local)
         return
@@ -35,12 +33,7 @@ export function usesOf(body: readonly ir.Expression[]) {
         return
       case 'call':
         calls.push(e)
-        list(e.args)
-        return
-      case 'op':
-      case 'select':
-        list(e.args)
-        return
+        break
       case 'br':
       case 'br_if':
         count(branches, e.label)

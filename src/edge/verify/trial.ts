@@ -167,11 +167,7 @@ export async function makeTrials(source: TrialSource): Promise<Trial[]> {
  * The first samples as bytes, as they go into the input.
  * @throws SpikewasmError when shape or classes of the data do not match
  */
-export function takeSamples({
-  net,
-  data,
-  samples,
-}: Pick<TrialSource, 'net' | 'data' | 'samples'>): Uint8Array {
+export function takeSamples({ net, data, samples }: Omit<TrialSource, keyof Origin>): Uint8Array {
   for (const part of data) checkData(net, part, 'or steps')
   const info = abi.shownAs(net.info, data[0])
   let left = samples
@@ -180,13 +176,7 @@ export function takeSamples({
     left -= count
     return sampleReader(info, part)(0, count).bytes
   })
-  const all = new Uint8Array(taken.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const bytes of taken) {
-    all.set(bytes, at)
-    at += bytes.length
-  }
-  return all
+  return new Uint8Array(Buffer.concat(taken))
 }
 
 /** What a job of these samples has in numbers. */
