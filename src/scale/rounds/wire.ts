@@ -4,7 +4,7 @@ import { fail } from '../../base/errors.js'
 import { stepStateOf } from '../../engine/run/update.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import type { StepRate } from '../../train/comparable-lr.js'
-import type { RedisPlace } from '../redis.js'
+import { loadQueues, type RedisPlace } from '../redis.js'
 import { type Json, limits } from '../store.js'
 import {
   compressions,
@@ -34,24 +34,6 @@ export const parentsOf = (run: string): string => `${ROUNDS}-${run}`
 /** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
 export const KEPT_SECONDS = 24 * 3600
 
-/** Keys of a queue of BullMQ. */
-const ofQueue = [
-  'meta',
-  'id',
-  'wait',
-  'active',
-  'waiting-children',
-  'marker',
-  'events',
-  'stalled',
-  'stalled-check',
-  'completed',
-  'failed',
-  'delayed',
-  'prioritized',
-  'pc',
-  'paused',
-]
 /** Behind the key of a job: itself, and what its children have answered. */
 const ofJob = ['', ':dependencies', ':processed', ':failed', ':unsuccessful']
 
@@ -64,11 +46,11 @@ export async function expireParents(
   run: string,
   parent: string | undefined,
 ): Promise<void> {
-  const queue = `${namespace}:${parentsOf(run)}`
-  const jobs = parent === undefined ? [] : ofJob.map((part) => `${queue}:${parent}${part}`)
+  const { bull } = await loadQueues()
+  const queue = new bull.QueueKeys(namespace).getKeys(parentsOf(run))
+  const jobs = parent === undefined ? [] : ofJob.map((part) => `${queue['']}${parent}${part}`)
   const all = client.pipeline()
-  for (const key of [...ofQueue.map((part) => `${queue}:${part}`), ...jobs])
-    all.expire(key, KEPT_SECONDS)
+  for (const key of [...Object.values(queue), ...jobs]) all.expire(key, KEPT_SECONDS)
   await all.exec()
 }
 
