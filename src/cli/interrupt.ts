@@ -40,12 +40,8 @@ export function outlivesTerminal({ command, parent, read } = ownStart): boolean 
 const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 type Ending = (typeof endings)[number]
 
-/** What people call them. */
-const names: Readonly<Record<Ending, string>> = {
-  SIGINT: 'Ctrl-C',
-  SIGTERM: 'SIGTERM',
-  SIGHUP: 'SIGHUP',
-}
+/** What people call it. */
+const nameOf = (signal: Ending): string => (signal === 'SIGINT' ? 'Ctrl-C' : signal)
 
 const codeOf = (signal: Ending): number => 128 + constants.signals[signal]
 
@@ -82,7 +78,7 @@ export function listenForInterrupt(onRequest: (name: string) => void) {
       first = signal
       setTimeout(release, SAME_SIGNAL_MS).unref()
       controller.abort()
-      onRequest(names[signal])
+      onRequest(nameOf(signal))
     } else if (signal !== first) process.exit(codeOf(signal))
   }
   for (const signal of heard) process.on(signal, onSignal)

@@ -19,6 +19,23 @@ export const scalingSpecs = (when: string, usual: string) => ({
   }),
 })
 
+/** What a module is. */
+const moduleSpecs = {
+  target: o.name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
+  mode: o.name(
+    '<name>',
+    'what it does; infer: a whole sample in; step: a frame at a time, with state; both; ' +
+      'train: it goes on learning',
+    netModes,
+    { preset: 'infer' },
+  ),
+  precision: o.name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
+  inputType: o.name('<name>', 'float32 as predict takes, or bytes', inputTypes, { preset: 'f32' }),
+  ...scalingSpecs('with bytes', "the data set's"),
+  name: o.text('<text>', 'name in the file', { usual: "the network's" }),
+  batchSize: o.count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
+}
+
 export const exportSpecs = {
   ...modelFileSpecs,
   ...o.under('Module', ['out', 'nir', 'target', 'mode', 'precision', 'inputType', 'labels'], {
@@ -34,21 +51,7 @@ export const exportSpecs = {
         'that ends in .nir',
     ),
     ...nirTimeSpecs,
-    target: o.name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
-    mode: o.name(
-      '<name>',
-      'what it does; infer: a whole sample in; step: a frame at a time, with state; both; ' +
-        'train: it goes on learning',
-      netModes,
-      { preset: 'infer' },
-    ),
-    precision: o.name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
-    inputType: o.name('<name>', 'float32 as predict takes, or bytes', inputTypes, {
-      preset: 'f32',
-    }),
-    ...scalingSpecs('with bytes', "the data set's"),
-    name: o.text('<text>', 'name in the file', { usual: "the network's" }),
-    batchSize: o.count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
+    ...moduleSpecs,
   }),
   ...o.fromRun(shared.modelOfData),
   ...o.under('Network', ['input', 'classes'], {
@@ -70,18 +73,9 @@ export const exportSpecs = {
 
 /** Those that say what a module is, or what is measured of it. */
 export const moduleKeys = [
-  'target',
-  'mode',
-  'precision',
-  'inputType',
-  'mean',
-  'std',
-  'labels',
-  'name',
-  'batchSize',
-  'data',
-  'limitTest',
-] as const
+  ...(Object.keys(moduleSpecs) as (keyof typeof moduleSpecs)[]),
+  ...(['data', 'limitTest'] as const),
+]
 
 export type ExportArguments = o.ArgumentsOf<typeof exportSpecs>
 
