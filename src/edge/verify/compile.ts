@@ -26,17 +26,13 @@ export function findCompiler(): Promise<string | undefined> {
 const COMPILE_SECONDS = 900
 
 /**
- * Compiles a host with run.c and returns the path of the program.
- *
- * @param host its file among the sources, for example wasm3.c
- * @param more further arguments: sources, folders of headers, libraries
+ * What compiles a host, its file among the sources, for example wasm3.c, and further arguments:
+ * sources, folders of headers, libraries.
  */
-export async function compileHost(
-  job: Job,
-  compiler: string,
-  host: string,
-  more: readonly string[],
-): Promise<string> {
+type Compilation = readonly [compiler: string, host: string, more: readonly string[]]
+
+/** Compiles a host with run.c and returns the path of the program. */
+export async function compileHost(job: Job, [compiler, host, more]: Compilation): Promise<string> {
   const program = join(job.folder, host.replace(/\.c$/, ''))
   const args = [...flags, `-I${sources}`, join(sources, 'run.c'), join(sources, host)]
   await runProgram(compiler, [...args, ...more, '-o', program], {
@@ -50,16 +46,11 @@ export async function compileHost(
  * The same for a host that holds nothing of the network: compiled once, and kept in the user's
  * cache until a source, the compiler's path or an argument changes.
  */
-async function compileOnce(
-  job: Job,
-  compiler: string,
-  host: string,
-  more: readonly string[],
-): Promise<string> {
-  const name = `${host.replace(/\.c$/, '')}-${await fingerprint(compiler, host, more)}`
+async function compileOnce(job: Job, of: Compilation): Promise<string> {
+  const name = `${of[1].replace(/\.c$/, '')}-${await fingerprint(of)}`
   const kept = join(cacheFolder(), name)
   if ((await firstPath(kept)) !== undefined) return kept
-  const program = await compileHost(job, compiler, host, more)
+  const program = await compileHost(job, of)
   try {
     await mkdir(cacheFolder(), { recursive: true })
     // Under another name first: two may compile at once.
@@ -77,11 +68,7 @@ function cacheFolder(): string {
   return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'spikewasm', 'hosts')
 }
 
-async function fingerprint(
-  compiler: string,
-  host: string,
-  more: readonly string[],
-): Promise<string> {
+async function fingerprint([compiler, host, more]: Compilation): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([compiler, flags, more]))
   const own = ['run.c', 'host.h', host].map((name) => join(sources, name))
   for (const path of own) hash.update(await readFile(path))
@@ -120,7 +107,7 @@ export const compiled = (
       version: found.version,
       run: async (job) => {
         const net = await found.net?.(job)
-        const program = await compileOnce(job, compiler, source, await found.more())
+        const program = await compileOnce(job, [compiler, source, await found.more()])
         return runHost(job, program, hostArguments(job, net))
       },
     }

@@ -62,13 +62,12 @@ export async function translate(job: Job, { program, runtime }: Wasm2c): Promise
 }
 
 /** The folder that simde is in; only files with SIMD need it. */
-export function findSimde(): Promise<string | undefined> {
-  return firstPath(
+export const findSimde = (): Promise<string | undefined> =>
+  firstPath(
     ...(process.env.SIMDE_DIR ? [`${process.env.SIMDE_DIR}/simde/wasm/simd128.h`] : []),
     '/usr/include/simde/wasm/simd128.h',
     '/usr/local/include/simde/wasm/simd128.h',
   ).then((path) => path?.replace('/simde/wasm/simd128.h', ''))
-}
 
 /**
  * @param tools the compiler, and what runs its programs unless they run by themselves
@@ -92,7 +91,7 @@ const host = (
       run: async (job) => {
         const code = await translate(job, found)
         const more = [...code, ...(await folders(job, found.headers, simde)), '-lpthread']
-        const program = await compileHost(job, compiler, 'wasm2c.c', more)
+        const program = await compileHost(job, [compiler, 'wasm2c.c', more])
         const [command, ...args] = [...runner, program, ...hostArguments(job)]
         return runHost(job, command, args)
       },
