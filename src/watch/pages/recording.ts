@@ -122,12 +122,16 @@ export interface Still {
   readonly counts: Float32Array
 }
 
-type Colour = readonly [number, number, number]
-const [on, off, none]: readonly Colour[] = [
-  [230, 159, 0],
-  [0, 114, 178],
-  [24, 24, 24],
-]
+/** Polarities of events: ON and OFF, apart for all eyes. */
+const on = [230, 159, 0]
+const off = [0, 114, 178]
+
+/** The colour of a pixel by its events: red, green and blue, so far away from a grey. */
+export const eventColour = (less: number, more: number, strength: number, grey: number): number[] =>
+  on.map((value, c) => {
+    const colour = less + more === 0 ? grey : (off[c] * less + value * more) / (less + more)
+    return grey + (colour - grey) * strength
+  })
 
 /** Pixels put together so that at most so many are in a row. */
 export function smaller({ width, height, counts }: Still, most: number): Still {
@@ -148,22 +152,17 @@ export function inColour({ width, height, counts }: Still): string {
   const pixels = width * height
   let most = 1
   for (let i = 0; i < pixels; i++) most = Math.max(most, counts[i] + counts[pixels + i])
-  const colour = (x: number, y: number): Colour => {
-    if (y >= height) return none
-    const [less, more] = [counts[y * width + x], counts[pixels + y * width + x]]
-    const sum = less + more
-    if (sum === 0) return none
-    const strength = 0.35 + 0.65 * Math.sqrt(sum / most)
-    return none.map((dark, c) => {
-      const bright = (off[c] * less + on[c] * more) / sum
-      return Math.round(dark + (bright - dark) * strength)
-    }) as unknown as Colour
+  const colour = (x: number, y: number): string => {
+    const at = y * width + x
+    const [less, more] = y < height ? [counts[at], counts[pixels + at]] : [0, 0]
+    const strength = 0.35 + 0.65 * Math.sqrt((less + more) / most)
+    return eventColour(less, more, strength, 24).map(Math.round).join(';')
   }
   const lines: string[] = []
   for (let y = 0; y < height; y += 2) {
     let line = ''
     for (let x = 0; x < width; x++)
-      line += `\u001b[38;2;${colour(x, y).join(';')}m\u001b[48;2;${colour(x, y + 1).join(';')}m▀`
+      line += `\u001b[38;2;${colour(x, y)}m\u001b[48;2;${colour(x, y + 1)}m▀`
     lines.push(`${line}\u001b[0m`)
   }
   return lines.join('\n')

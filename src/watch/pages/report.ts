@@ -11,6 +11,7 @@ import {
   tableHtml,
   wideTable,
 } from './frame.js'
+import { eventColour } from './recording.js'
 import {
   bestOf,
   type EpochFigures,
@@ -41,12 +42,6 @@ export interface Sample {
 
 /** [H][W][3] */
 export type Picture = ReturnType<typeof pictureOf>
-
-/** Polarities of events: OFF and ON, apart for all eyes. */
-const events = [
-  [0, 114, 178],
-  [230, 159, 0],
-]
 
 /**
  * One channel in grey, three as colours, two as events (OFF and ON on white), others by their mean.
@@ -85,12 +80,8 @@ function coloured(
     const most = Math.max(1e-12, ...small)
     for (let i = 0; i < pixels; i++) {
       const [less, more] = [Math.max(0, small[2 * i]), Math.max(0, small[2 * i + 1])]
-      const sum = less + more
-      const strength = sum === 0 ? 0 : Math.min(1, 0.35 + (0.65 * sum) / most)
-      for (let c = 0; c < 3; c++) {
-        const colour = sum === 0 ? 255 : (events[0][c] * less + events[1][c] * more) / sum
-        rgb[3 * i + c] = 255 + (colour - 255) * strength
-      }
+      const strength = Math.min(1, 0.35 + (0.65 * (less + more)) / most)
+      rgb.set(eventColour(less, more, strength, 255), 3 * i)
     }
     return rgb
   }
