@@ -4,6 +4,7 @@
  */
 
 import { fail } from '../base/errors.js'
+import { mean } from '../base/numbers.js'
 import type { Method, StepMode } from '../compile/methods.js'
 import type { StateDict } from '../engine/memory/state.js'
 import { availableParallelism } from '../engine/threads/processors.js'
@@ -97,8 +98,8 @@ export async function pretrain(model: Model, steps: number, onStep?: () => void)
 /** Spikes per neuron and step: mean of the layers, with the lowest and the highest. */
 export function describeRates(rates: Readonly<Record<string, number>> | readonly number[]): string {
   const values: readonly number[] = Object.values(rates)
-  const mean = values.reduce((a, b) => a + b, 0) / values.length
-  return `${mean.toFixed(2)} (${Math.min(...values).toFixed(2)}–${Math.max(...values).toFixed(2)})`
+  const [least, most] = [Math.min(...values), Math.max(...values)]
+  return `${mean(values).toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`
 }
 
 /** One batch of noise and labels, always the same. */

@@ -62,9 +62,10 @@ async function placeOf(path: string): Promise<string> {
 }
 
 /** Prints lines, unless standard output is for JSON. */
-export function printer({ json }: ResultPaths): (text: string) => void {
-  return (text) => void (json !== true && process.stdout.write(`${text}\n`))
-}
+export const printer =
+  ({ json }: ResultPaths): ((text: string) => void) =>
+  (text) =>
+    void (json !== true && process.stdout.write(`${text}\n`))
 
 /** Tells what failed, on standard error. */
 export const warn = (text: string): void => {

@@ -1,4 +1,5 @@
 /** Benchmarks of ops: a plan, numbers in its own memory, and runs on that. */
+import { mean } from '../../base/numbers.js'
 import { sizeOf } from '../../network/value.js'
 import type { TensorInfo, Values } from '../../ops/index.js'
 import type { Benchmark, Work } from '../benchmark.js'
@@ -56,7 +57,7 @@ export const kernel = (
     await plan.run()
     const told = train ? [describeTrain(train)] : []
     if (op === 'lif') {
-      const rate = mean(plan.read('counts')) / T
+      const rate = mean(Array.from(plan.read('counts'))) / T
       told.unshift(`rate ${rate.toFixed(2)}${train ? ', shortcut' : ''}`)
     }
     return {
@@ -67,12 +68,6 @@ export const kernel = (
     }
   },
 })
-
-const mean = (values: Values): number => {
-  let sum = 0
-  for (const value of values) sum += value
-  return sum / values.length
-}
 
 /** A train for spikes [B, T, …], or for their counts [B, …] of so many steps. */
 function trainOf({ shape, order }: TensorInfo, steps: number, density: number): SpikeTrain {

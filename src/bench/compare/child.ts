@@ -41,13 +41,6 @@ export interface TurnsBudget {
 /** About how long a block takes, if a call is not longer. */
 const BLOCK_MS = 0.7
 
-export interface Turns {
-  /** Milliseconds of a call, one list a call, one number a round. */
-  readonly times: readonly (readonly number[])[]
-  /** Whether times had settled by the middle of the rounds. */
-  readonly isSteady: boolean
-}
-
 /** Milliseconds since some moment. */
 export interface Clock {
   /** By the wall's clock. */
@@ -161,8 +154,14 @@ function hasSettled(blocks: readonly number[]): boolean {
   return median(before) / median(last) < 1 + SETTLED
 }
 
+/**
+ * Milliseconds of a call, one list a call, one number a round, and whether they had settled by the
+ * middle of the rounds.
+ */
+type Turns = ReturnType<typeof settled>
+
 /** Leaves out rounds at the start in which one side was still slow; at most half of them. */
-function settled(times: readonly (readonly number[])[]): Turns {
+function settled(times: readonly (readonly number[])[]) {
   const rounds = times[0].length
   const half = rounds >> 1
   const later = times.map((side) => median(side.slice(-Math.max(1, rounds >> 2))))

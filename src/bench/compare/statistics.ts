@@ -11,7 +11,7 @@
  * that twice. Student's t stands in place of the normal distribution.
  */
 
-import { median } from '../../base/numbers.js'
+import { mean, median } from '../../base/numbers.js'
 
 /** One list a process; one number a round, for example log(time of this / time of the other). */
 export type Processes = readonly (readonly number[])[]
@@ -31,9 +31,6 @@ export interface Interval {
   readonly low: number
   readonly high: number
 }
-
-const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length
 
 /**
  * The effect that processes show, and its error.
