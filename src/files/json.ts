@@ -40,9 +40,7 @@ export function parseJson(
   what: string,
   limits: JsonLimits = {},
 ): unknown {
-  const refuse = (rule: string, got: string): never => {
-    fail(`${name}: ${what} must ${rule}, got ${got}`)
-  }
+  const refuse = refusal(name, what)
   checkSize(text, name, what, limits)
   let value: unknown
   try {
@@ -56,6 +54,11 @@ export function parseJson(
   return value
 }
 
+const refusal =
+  (name: string, what: string) =>
+  (rule: string, got: string): never =>
+    fail(`${name}: ${what} must ${rule}, got ${got}`)
+
 /**
  * In valid JSON, what `parseJson` checks before it parses: who writes a file asks whether it can be
  * read.
@@ -63,9 +66,7 @@ export function parseJson(
  * @throws SpikewasmError for what is larger than the limits
  */
 export function checkSize(text: string, name: string, what: string, limits: JsonLimits = {}): void {
-  const refuse = (rule: string, got: string): never => {
-    fail(`${name}: ${what} must ${rule}, got ${got}`)
-  }
+  const refuse = refusal(name, what)
   const { length, depth, values } = { ...most, ...limits }
   if (text.length > length) refuse(`have at most ${length} characters`, `${text.length}`)
   const found = measure(text)

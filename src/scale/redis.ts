@@ -188,12 +188,7 @@ export async function loadQueues(): Promise<{ bull: Bull; io: IoRedis }> {
  */
 export function parseRedisUrl(url: string) {
   const text = String(url)
-  let parsed: URL | undefined
-  try {
-    parsed = new URL(text)
-  } catch {
-    parsed = undefined
-  }
+  const parsed = URL.canParse(text) ? new URL(text) : undefined
   const scheme = parsed?.protocol
   // A password with a slash or a sign of number divides an address elsewhere, so that its parts say
   // nothing of it. Nothing that may hold one is repeated.

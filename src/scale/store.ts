@@ -385,12 +385,8 @@ export type JobEnvelope = ReturnType<typeof envelopeOf>
 /** @throws SpikewasmError for what is no job of this kind, version and protocol */
 export function readEnvelope(data: unknown, kind: string): Json {
   checkPlain(data, 'the job')
-  const {
-    protocol,
-    version,
-    kind: found,
-    payload,
-  } = objectOf(data, 'the job', ['protocol', 'version', 'kind', 'payload'])
+  const keys = ['protocol', 'version', 'kind', 'payload']
+  const { protocol, version, kind: found, payload } = objectOf(data, 'the job', keys)
   if (protocol !== PROTOCOL || version !== VERSION)
     fail(
       `the job must be made by spikewasm ${VERSION} (protocol ${PROTOCOL}), as this worker is, ` +

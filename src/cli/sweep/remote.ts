@@ -24,7 +24,7 @@ import { sha256Of } from '../own-model.js'
 import type { Executor, Task, TaskNews } from './engine.js'
 import { filesName, payloadOf, RUNS, unpackRun, writeRun } from './job.js'
 import { checkResult, type RunResult } from './page.js'
-import { RunStopped } from './run-child.js'
+import { type RunNews, RunStopped } from './run-child.js'
 
 /** A job that fails is tried so often, later and later. */
 const ATTEMPTS = 4
@@ -263,14 +263,8 @@ async function weightsHash(folder: string): Promise<string | undefined> {
 
 /** How far a worker says it is. */
 function tellNews(of: Pending, progress: unknown): void {
-  const { epoch, epochs, step, steps, testAccuracy } = Object(progress) as Record<string, unknown>
-  const counts = [epoch, epochs, step, steps]
-  if (!counts.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) return
-  of.onNews({
-    epoch: epoch as number,
-    epochs: epochs as number,
-    step: step as number,
-    steps: steps as number,
-    testAccuracy: Number.isFinite(testAccuracy) ? (testAccuracy as number) : null,
-  })
+  const { epoch, epochs, step, steps, testAccuracy = null } = Object(progress) as RunNews
+  const counts = { epoch, epochs, step, steps }
+  if (!Object.values(counts).every((n) => Number.isSafeInteger(n) && n >= 0)) return
+  of.onNews({ ...counts, testAccuracy: Number.isFinite(testAccuracy) ? testAccuracy : null })
 }
