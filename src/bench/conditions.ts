@@ -5,12 +5,11 @@ import { median } from '../base/numbers.js'
 import type { Measured } from './compare/process.js'
 
 /** `0-2,5` → 0, 1, 2, 5 */
-export function parseRanges(text: string): number[] {
-  return text.split(',').flatMap((part) => {
+export const parseRanges = (text: string): number[] =>
+  text.split(',').flatMap((part) => {
     const [from, to = from] = part.split('-').map(Number)
     return to >= from && to < 4096 ? Array.from({ length: to - from + 1 }, (_, i) => from + i) : []
   })
-}
 
 const read = (path: string): string => {
   try {

@@ -114,14 +114,13 @@ export function eventOptionsOf(
 }
 
 /** Windows of recordings as simulators of NIR cut them: from time 0 on, the last takes the rest. */
-export function nirWindows({
+export const nirWindows = ({
   nir,
   timeWindow,
   startTime = 0,
   rest = 'last',
-}: shared.EventArguments & { readonly nir?: string }): shared.EventArguments {
-  return nir === undefined || timeWindow === undefined ? {} : { startTime, rest }
-}
+}: shared.EventArguments & { readonly nir?: string }): shared.EventArguments =>
+  nir === undefined || timeWindow === undefined ? {} : { startTime, rest }
 
 const { encoder: _, ...ofRecordings } = shared.eventSpecs
 

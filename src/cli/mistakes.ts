@@ -76,15 +76,14 @@ export const writeText = (path: string, text: () => string | Promise<string>): P
  *
  * @param flags the command's options, for example `--batch-size`
  */
-export function inFlags(message: string, flags: readonly string[]): string {
-  return message.replace(
+export const inFlags = (message: string, flags: readonly string[]): string =>
+  message.replace(
     /^(?:[a-zA-Z]+\.)?([a-zA-Z]+)(?=(?:\[\d+\])? (?:must|is|needs) )/,
     (name, property: string) => {
       const flag = flagOf(property)
       return flags.includes(flag) ? flag : name
     },
   )
-}
 
 /**
  * Writes what went wrong to standard error.

@@ -141,12 +141,11 @@ export function areOfProgram(bytes: Uint8Array): boolean {
 
 /** @throws SpikewasmError when they are not a run's options. */
 export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
-  const refuse = (why: string): never => {
+  const refuse = (why: string): never =>
     fail(
       `${path}: must hold the options of a run, ${why}; give the folder of a train ` +
         '--out, or --weights and --model instead',
     )
-  }
   if (areOfProgram(bytes))
     fail(
       `${path}: must hold the options of spikewasm train, got those of a program (the callback ` +
@@ -253,9 +252,8 @@ async function placeAt(
 const beginAnew = (path: string): string =>
   `begin anew from its weights with --load ${join(path, runFiles.weights)} --out <another folder>`
 
-function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {
-  return folder.read(runFiles.checkpoint).catch((error: unknown) => {
+const readCheckpoint = (folder: RunFolder): Promise<Uint8Array> =>
+  folder.read(runFiles.checkpoint).catch((error: unknown) => {
     if (!(error instanceof SpikewasmError)) throw error
     fail(`${error.message}, or ${beginAnew(folder.path)}`, error)
   })
-}

@@ -300,21 +300,19 @@ function times(diagnosis: Diagnosis): Figure {
   }
 }
 
-function memory(diagnosis: Diagnosis): Figure {
-  return {
-    id: 'memory',
-    title: 'Memory of a training step over T',
-    caption:
-      'First, what the forward pass keeps for the backward pass; then, all memory of the model, ' +
-      'parameters and working buffers included. The paper claims O(1) in T for rate-based ' +
-      'backpropagation against O(T) for BPTT. All memory of rate-m still grows, since its ' +
-      'working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
-    ...costPanels(diagnosis, 'MiB', [
-      ['kept for the backward pass', ({ keptBytes }) => mebibytes(keptBytes)],
-      ['all memory', ({ totalBytes }) => mebibytes(totalBytes)],
-    ]),
-  }
-}
+const memory = (diagnosis: Diagnosis): Figure => ({
+  id: 'memory',
+  title: 'Memory of a training step over T',
+  caption:
+    'First, what the forward pass keeps for the backward pass; then, all memory of the model, ' +
+    'parameters and working buffers included. The paper claims O(1) in T for rate-based ' +
+    'backpropagation against O(T) for BPTT. All memory of rate-m still grows, since its ' +
+    'working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
+  ...costPanels(diagnosis, 'MiB', [
+    ['kept for the backward pass', ({ keptBytes }) => mebibytes(keptBytes)],
+    ['all memory', ({ totalBytes }) => mebibytes(totalBytes)],
+  ]),
+})
 
 /** Memory and time of processes, where they were measured. */
 function processes(diagnosis: Diagnosis): Figure[] {

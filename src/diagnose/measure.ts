@@ -220,9 +220,8 @@ export async function probe(
 }
 
 /** `layer1.conv.weight` → `layer1.conv` */
-export function layerOf(parameter: string): string {
-  return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')))
-}
+export const layerOf = (parameter: string): string =>
+  parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')))
 
 const norm = (values: Float32Array): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))

@@ -33,17 +33,15 @@ export function toJson(diagnosis: Diagnosis, origin: Origin, space?: number): st
 }
 
 /** All tables, in the order of the page. */
-export function tables(diagnosis: Diagnosis): Table[] {
-  return [
-    claimTable(diagnosis),
-    ...assumptionTables(diagnosis),
-    gradientTable(diagnosis),
-    learningRateTable(diagnosis),
-    costTable(diagnosis),
-    ...processTables(diagnosis),
-    rateTable(diagnosis),
-  ]
-}
+export const tables = (diagnosis: Diagnosis): Table[] => [
+  claimTable(diagnosis),
+  ...assumptionTables(diagnosis),
+  gradientTable(diagnosis),
+  learningRateTable(diagnosis),
+  costTable(diagnosis),
+  ...processTables(diagnosis),
+  rateTable(diagnosis),
+]
 
 /** What the paper claims, beside what was measured. */
 export function claimTable(diagnosis: Diagnosis): Table {

@@ -184,11 +184,10 @@ const functions: readonly (readonly [
  * The functions that a module with this information exports, besides `memory`; none takes
  * parameters. Result undefined: it returns nothing.
  */
-export function netExports(info: NetInfo) {
-  return functions.flatMap(([names, result, when]) =>
+export const netExports = (info: NetInfo) =>
+  functions.flatMap(([names, result, when]) =>
     when(info) ? names.split(' ').map((name) => ({ name, result })) : [],
   )
-}
 
 /** The words at `options_ptr` of a train build, 32 bits each: float32, but `nesterov` uint32. */
 export const optionWords = [

@@ -219,9 +219,8 @@ const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
   },
 }
 
-function types(r: Reader): string {
-  return Array.from({ length: r.count() }, () => valueTypes[r.byte()] ?? 'another').join(', ')
-}
+const types = (r: Reader): string =>
+  Array.from({ length: r.count() }, () => valueTypes[r.byte()] ?? 'another').join(', ')
 
 function memoryPages(r: Reader): number {
   const flags = r.byte()

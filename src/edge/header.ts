@@ -76,9 +76,8 @@ export function writeInfoStruct(info: NetInfo, addresses: NetAddresses): Uint8Ar
 }
 
 /** The labels as the struct points to them: UTF-8, each with a NUL behind it. */
-export function labelBytes(labels: readonly string[]): Uint8Array {
-  return new TextEncoder().encode(labels.map((label) => `${label}\0`).join(''))
-}
+export const labelBytes = (labels: readonly string[]): Uint8Array =>
+  new TextEncoder().encode(labels.map((label) => `${label}\0`).join(''))
 
 /** Bytes of a label and its NUL; what is longer is refused. */
 const MOST_TEXT = 2048
@@ -230,11 +229,8 @@ export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string
 }
 
 /** Whether a file begins as `netHeader` does. */
-export function isNetHeader(text: string): boolean {
-  return /^\/\* .*, as a WebAssembly module without imports\.\r?\n {3}Written by spikewasm /.test(
-    text,
-  )
-}
+export const isNetHeader = (text: string): boolean =>
+  /^\/\* .*, as a WebAssembly module without imports\.\r?\n {3}Written by spikewasm /.test(text)
 
 function introduction(info: NetInfo): string {
   const name = info.name === undefined ? 'A spiking network' : comment(info.name)
@@ -352,9 +348,7 @@ function functions(info: NetInfo): string {
   ].join('\n')
 }
 
-function float(value: number): string {
-  return `${double(Math.fround(value))}f`
-}
+const float = (value: number): string => `${double(Math.fround(value))}f`
 
 function double(value: number): string {
   const text = String(value)
@@ -373,6 +367,4 @@ function quote(text: string): string {
 }
 
 /** Text inside a comment: it must not end it. */
-function comment(text: string): string {
-  return text.replaceAll('*/', '* /').replaceAll('/*', '/ *')
-}
+const comment = (text: string): string => text.replaceAll('*/', '* /').replaceAll('/*', '/ *')

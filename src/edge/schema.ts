@@ -140,9 +140,7 @@ const fields = {
  * @throws SpikewasmError that names the first field that is not
  */
 export function checkInfo(value: unknown, what: string): NetInfo {
-  const refuse = (why: string): never => {
-    fail(`${what} ${why}; export the network again`)
-  }
+  const refuse = (why: string): never => fail(`${what} ${why}; export the network again`)
   const abi = (value as { abi?: unknown } | null)?.abi
   if (Number.isSafeInteger(abi) && (abi as number) > ABI_VERSION)
     return refuse(`must be of ABI ${ABI_VERSION}, got ${abi}; a newer spikewasm reads it`)

@@ -33,9 +33,8 @@ const CHUNK = 1 << 18
  * @throws SpikewasmError that names `path` if something else than a regular file is there, the
  *   folder is missing or not writable, or the disk is full; the temporary file is removed
  */
-export function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  return writeFilesAtomic([{ path, bytes }])
-}
+export const writeFileAtomic = (path: string, bytes: Uint8Array): Promise<void> =>
+  writeFilesAtomic([{ path, bytes }])
 
 /**
  * The same for files that belong together: all are written, or an error leaves the old ones as they

@@ -57,9 +57,8 @@ export type Tensor = {
 export const DTYPES = Object.keys(CONSTRUCTORS) as Dtype[]
 
 /** Whether a value can be a size or an offset: an integer ≥ 0. */
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
+export const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0
 
 // The header of a safetensors file: read, parsed, and checked against the data behind it.
 

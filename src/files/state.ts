@@ -5,12 +5,10 @@ import type { StateDict } from '../engine/memory/state.js'
 import { floatTensors, parseFloats, serializeSafetensors } from './safetensors.js'
 
 /** A file that PyTorch's safetensors reads as it is. */
-export function serializeState(
+export const serializeState = (
   state: StateDict,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array {
-  return serializeSafetensors(floatTensors(state), { format: 'pt', ...metadata })
-}
+): Uint8Array => serializeSafetensors(floatTensors(state), { format: 'pt', ...metadata })
 
 /**
  * Reads a state dict from the bytes of a safetensors file; numbers of other types become float32.

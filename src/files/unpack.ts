@@ -116,6 +116,5 @@ export function joined(chunks: Uint8Array[]): Uint8Array {
 }
 
 /** The same bytes as a plain array: the `slice` of a Buffer of Node would not copy. */
-export function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength)
-}
+export const plain = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)

@@ -421,9 +421,7 @@ export function objectOf(
 export function checkPlain(data: unknown, name: string): asserts data is Json {
   let [length, values] = [0, 0]
   const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value: data, depth: 0 }]
-  const refuse = (what: string): never => {
-    fail(`${name} must be plain data, got ${what}`)
-  }
+  const refuse = (what: string): never => fail(`${name} must be plain data, got ${what}`)
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { value, depth } = next
     if (++values > limits.values) refuse(`more than ${limits.values} values`)

@@ -61,9 +61,7 @@ export async function findBuild(folder: string, option: string): Promise<BuildFi
  */
 export async function loadBuild({ version, main, ops }: BuildFiles, name: string): Promise<Build> {
   const load = (path: string): Promise<unknown> => import(pathToFileURL(path).href)
-  const without = (): never => {
-    fail(`spikewasm ${version} has no spikewasm/ops`)
-  }
+  const without = (): never => fail(`spikewasm ${version} has no spikewasm/ops`)
   return {
     name,
     version,

@@ -239,22 +239,20 @@ export async function runComparison(
 const msOf = ({ processes }: Baseline['benchmarks'][number]): number =>
   median(processes.map(({ ms }) => median(ms)))
 
-function describeBaseline({ origin, others, benchmarks }: Baseline, path: string) {
-  return {
-    table: {
-      title: `Baseline of this build (${nameOf(origin)})`,
-      notes: [`Others took ${(100 * others).toFixed(0)} % of the processors.`],
-      head: ['benchmark', 'ms', 'processes', 'density'],
-      rows: benchmarks.map((one) => {
-        const { name, processes, density = '' } = one
-        return [name, digits(msOf(one)), String(processes.length), density]
-      }),
-    },
-    entries: benchmarks.map((one) => {
-      const { name, density: extra } = one
-      return { name, unit: 'ms', value: msOf(one), ...(extra !== undefined && { extra }) }
+const describeBaseline = ({ origin, others, benchmarks }: Baseline, path: string) => ({
+  table: {
+    title: `Baseline of this build (${nameOf(origin)})`,
+    notes: [`Others took ${(100 * others).toFixed(0)} % of the processors.`],
+    head: ['benchmark', 'ms', 'processes', 'density'],
+    rows: benchmarks.map((one) => {
+      const { name, processes, density = '' } = one
+      return [name, digits(msOf(one)), String(processes.length), density]
     }),
-    exitCode: 0 as const,
-    notes: [`Saved as ${path}.`],
-  }
-}
+  },
+  entries: benchmarks.map((one) => {
+    const { name, density: extra } = one
+    return { name, unit: 'ms', value: msOf(one), ...(extra !== undefined && { extra }) }
+  }),
+  exitCode: 0 as const,
+  notes: [`Saved as ${path}.`],
+})

@@ -64,13 +64,11 @@ export function interval({ effect, error, freedom }: Estimate, alpha: number): I
 }
 
 /** The smallest interval around some. */
-export function hull(intervals: readonly Interval[]): Interval {
-  return {
-    effect: mean(intervals.map(({ effect }) => effect)),
-    low: Math.min(...intervals.map(({ low }) => low)),
-    high: Math.max(...intervals.map(({ high }) => high)),
-  }
-}
+export const hull = (intervals: readonly Interval[]): Interval => ({
+  effect: mean(intervals.map(({ effect }) => effect)),
+  low: Math.min(...intervals.map(({ low }) => low)),
+  high: Math.max(...intervals.map(({ high }) => high)),
+})
 
 /**
  * The value that Student's t passes with a probability of `alpha`.

@@ -288,8 +288,8 @@ ${failedTable(best, varied)}${runTables(best, varied)}</section>
 }
 
 /** The best first, those without a figure left out but for what failed. */
-function pointsOf(best: readonly SweepRow[], varied: readonly string[]): ScatterPoint[] {
-  return best.flatMap((row, i): ScatterPoint[] => {
+const pointsOf = (best: readonly SweepRow[], varied: readonly string[]): ScatterPoint[] =>
+  best.flatMap((row, i): ScatterPoint[] => {
     const { state, testAccuracy, chosen } = row
     const isFailed = state === 'failed'
     if (testAccuracy === null && !isFailed) return []
@@ -299,7 +299,6 @@ function pointsOf(best: readonly SweepRow[], varied: readonly string[]): Scatter
     const title = `${about}: ${y === null ? '' : `${accuracyText(y)}, `}${stateText(row)}`
     return [{ at: chosen, y, kind, title }]
   })
-}
 
 /** What the best run has, and with which options. */
 function bestCards(best: SweepRow | undefined, varied: readonly string[]): string {

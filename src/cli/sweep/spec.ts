@@ -166,9 +166,7 @@ const expectedOf = (parsed: unknown): string => {
 function readOption(name: string, value: unknown, where: string) {
   const option = own(specs, name)
   const place = `${where}.${quote(name).slice(1, -1)}`
-  const refuse = (what: string): never => {
-    fail(`${place} must be ${what}, got ${describe(value)}`)
-  }
+  const refuse = (what: string): never => fail(`${place} must be ${what}, got ${describe(value)}`)
   if (!option) {
     const why = ownOptions.includes(name)
       ? 'must be left out: it names files, or is for one run alone'

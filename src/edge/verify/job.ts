@@ -110,11 +110,8 @@ export type Likeness = Readonly<ReturnType<typeof likenessOf>>
 export const likenessLimits = { sameClass: 0.97, medianDifference: 0.02 } as const
 
 /** Whether the file has the model's weights. */
-export function isAlike({ sameClass, medianDifference }: Likeness): boolean {
-  return (
-    sameClass >= likenessLimits.sameClass && medianDifference <= likenessLimits.medianDifference
-  )
-}
+export const isAlike = ({ sameClass, medianDifference }: Likeness): boolean =>
+  sameClass >= likenessLimits.sameClass && medianDifference <= likenessLimits.medianDifference
 
 /**
  * @param outputs of the file, [samples][classes]
@@ -148,9 +145,8 @@ export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes:
 }
 
 /** What is no number is far from all. */
-function distance(a: number, b: number): number {
-  return Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Number.POSITIVE_INFINITY
-}
+const distance = (a: number, b: number): number =>
+  Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Number.POSITIVE_INFINITY
 
 // What a host is: a program that runs exported networks.
 
@@ -189,17 +185,15 @@ export class HostFailure extends Error {
 }
 
 /** For hosts without SIMD. */
-export function refusesSimd({ target }: NetInfo): string | undefined {
-  return target === 'simd' ? 'it has no SIMD; export with --target scalar' : undefined
-}
+export const refusesSimd = ({ target }: NetInfo): string | undefined =>
+  target === 'simd' ? 'it has no SIMD; export with --target scalar' : undefined
 
 /** Seconds that a host may take besides its samples: to start, to compile. */
 const START_SECONDS = 20
 
 /** Seconds until a host is killed: it starts, shows samples, and takes times a quarter as long. */
-export function patience({ seconds }: Pick<Job, 'seconds'>): number {
-  return 1.25 * seconds + START_SECONDS
-}
+export const patience = ({ seconds }: Pick<Job, 'seconds'>): number =>
+  1.25 * seconds + START_SECONDS
 
 /** Bytes of output that are kept. */
 const OUTPUT_LIMIT = 1 << 20

@@ -88,9 +88,8 @@ function throughBytes(model: Model): void {
   model.loadStateDict(state)
 }
 
-function floats(input: Uint8Array): Float32Array {
-  return new Float32Array(input.buffer, input.byteOffset, input.byteLength / 4)
-}
+const floats = (input: Uint8Array): Float32Array =>
+  new Float32Array(input.buffer, input.byteOffset, input.byteLength / 4)
 
 /** (byte / 255 − mean) / std in float64, rounded once, as the file does it. */
 function normalised(info: abi.NetInfo, input: Uint8Array): Float32Array {

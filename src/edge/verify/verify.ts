@@ -64,9 +64,8 @@ export async function verifyNet(
 }
 
 /** Whether every host gave the expected bits. */
-export function isExact({ rows }: Verification): boolean {
-  return rows.every(({ outcome }) => outcome !== undefined && outcome.differ === 0)
-}
+export const isExact = ({ rows }: Verification): boolean =>
+  rows.every(({ outcome }) => outcome !== undefined && outcome.differ === 0)
 
 /**
  * The hosts that can run a file.

@@ -31,29 +31,27 @@ export interface Manifest {
   readonly dropped?: Readonly<Record<string, FileEntry>>
 }
 
-export function entryOf(bytes: Uint8Array): FileEntry {
-  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
-}
+export const entryOf = (bytes: Uint8Array): FileEntry => ({
+  bytes: bytes.length,
+  sha256: createHash('sha256').update(bytes).digest('hex'),
+})
 
-export function matches(bytes: Uint8Array, entry: FileEntry): boolean {
-  return bytes.length === entry.bytes && entryOf(bytes).sha256 === entry.sha256
-}
+export const matches = (bytes: Uint8Array, entry: FileEntry): boolean =>
+  bytes.length === entry.bytes && entryOf(bytes).sha256 === entry.sha256
 
-export function serializeManifest(manifest: Manifest): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`)
-}
+export const serializeManifest = (manifest: Manifest): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`)
 
 /** Far more than a run has. */
 const MOST_FILES = 1000
 
 /** @throws SpikewasmError for what is no manifest, or one of another version */
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
-  const refuse = (what: string): never => {
+  const refuse = (what: string): never =>
     fail(
       `${path}: must be the manifest of a run, got ${what}; it is damaged, or no file of ` +
         'ours: put back the one that was written, remove it, or choose another folder',
     )
-  }
   const value = parseJsonBytes(bytes, path, 'the manifest', {
     length: 1_000_000,
   }) as Partial<Manifest> | null
@@ -111,9 +109,8 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
  *
  * @throws SpikewasmError when there is none, or it is not what the manifest says
  */
-export async function readRunFile(folder: string, name: string): Promise<Uint8Array> {
-  return (await readRunFiles(folder, [name]))[name]
-}
+export const readRunFile = async (folder: string, name: string): Promise<Uint8Array> =>
+  (await readRunFiles(folder, [name]))[name]
 
 /**
  * Files of one and the same commit, by name; else as `readRunFile`.

@@ -82,13 +82,11 @@ export const i32 = (value: number): Constant => ({ kind: 'const', type: 'i32', v
 export const get = (local: number, type: ValueType): Expression => ({ kind: 'get', local, type })
 
 /** An operation by its name. */
-export function operation(
+export const operation = (
   name: string,
   args: readonly Expression[],
   { offset = 0, align = 0, lanes = [] as readonly number[] } = {},
-): Operation {
-  return { kind: 'op', op: instruction(name), args, offset, align, lanes }
-}
+): Operation => ({ kind: 'op', op: instruction(name), args, offset, align, lanes })
 
 export const localType = (func: Func, local: number): ValueType =>
   local < func.params.length ? func.params[local] : func.locals[local - func.params.length]

@@ -38,13 +38,11 @@ export type CrewMaker = (of: CrewFor) => Crew
  * @param data at least one batch for each replica
  * @throws SpikewasmError for data or options that don't match, and as `fit` does
  */
-export function fitRounds(
+export const fitRounds = (
   model: Model,
   data: Dataset,
   options: FitRoundsOptions,
-): Promise<History> {
-  return fitWith(model, data, options, localCrew)
-}
+): Promise<History> => fitWith(model, data, options, localCrew)
 
 /** The same with others who do the work. */
 export async function fitWith(

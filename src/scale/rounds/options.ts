@@ -75,13 +75,11 @@ export const roundsKeys = Object.keys(rules) as (keyof Rounds)[]
  * @param label of an option, for messages: `rounds.outerLr` or `--outer-lr`
  * @throws SpikewasmError for what is out of range
  */
-export function roundsSetting(
+export const roundsSetting = (
   options: Rounds,
   name = 'rounds',
   label?: (key: string) => string,
-): RoundsSetting {
-  return complete(name, rules, options, [], label)
-}
+): RoundsSetting => complete(name, rules, options, [], label)
 
 /**
  * What belongs to single steps of one machine.

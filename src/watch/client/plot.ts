@@ -217,20 +217,18 @@ function axisOfX(chart: Chart, width: number): uPlot.Axis {
   }
 }
 
-function axisOfY({ y: { label, percent } }: Chart, isLog: boolean): uPlot.Axis {
-  return {
-    ...axisLooks(),
-    label: isLog ? `${label}, log scale` : label,
-    size: 54,
-    space: 32,
-    values: (_, at) =>
-      at.map((value) => (isLog ? figureText(value, percent) : tickText(value, at, percent))),
-    ...(isLog && {
-      splits: (_: uPlot, __: number, low: number, high: number) => logTicks(low, high),
-      filter: (_: uPlot, splits: number[]) => splits,
-    }),
-  }
-}
+const axisOfY = ({ y: { label, percent } }: Chart, isLog: boolean): uPlot.Axis => ({
+  ...axisLooks(),
+  label: isLog ? `${label}, log scale` : label,
+  size: 54,
+  space: 32,
+  values: (_, at) =>
+    at.map((value) => (isLog ? figureText(value, percent) : tickText(value, at, percent))),
+  ...(isLog && {
+    splits: (_: uPlot, __: number, low: number, high: number) => logTicks(low, high),
+    filter: (_: uPlot, splits: number[]) => splits,
+  }),
+})
 
 function lineOf(one: Series, place: number, show: boolean): uPlot.Series {
   const { name, mode = 'line', dash, symbol = 'circle', open = false } = one

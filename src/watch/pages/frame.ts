@@ -80,14 +80,13 @@ export function tableHtml({ title, head, rows, cells: kind = 'numbers' }: Table)
 }
 
 /** The same of rows and heads that are HTML, with a name of its own for its region. */
-export function wideTable(
+export const wideTable = (
   label: string,
   title: string,
   kind: string,
   heads: string,
   rows: readonly string[],
-): string {
-  return `<div class="wide" tabindex="0" role="region" aria-label="${escapeHtml(label)}">
+): string => `<div class="wide" tabindex="0" role="region" aria-label="${escapeHtml(label)}">
 <table class="${kind}">
 <caption>${escapeHtml(title)}</caption>
 <thead><tr>${heads}</tr></thead>
@@ -97,7 +96,6 @@ ${rows.join('\n')}
 </table>
 </div>
 `
-}
 
 // The style of all pages: from 320 pixels on, light and dark, on paper too.
 
@@ -289,8 +287,7 @@ ${[...held, ...scripts.map((text) => `<script>${text}</script>`)].join('\n')}
 const ICON = '<link rel="icon" href="data:,">\n'
 
 /** The place of a figure, with its heading. `more`: HTML below it. */
-export function figureHtml({ id, title, caption }: Figure, more = ''): string {
-  return `<section>
+export const figureHtml = ({ id, title, caption }: Figure, more = ''): string => `<section>
 <h2>${escapeHtml(title)}</h2>
 <figure>
 <div data-figure="${id}"></div>
@@ -298,4 +295,3 @@ export function figureHtml({ id, title, caption }: Figure, more = ''): string {
 </figure>
 ${more}</section>
 `
-}

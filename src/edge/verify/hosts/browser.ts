@@ -160,12 +160,14 @@ async function runBrowser(
   }
 }
 
-async function found(program: string, name: string, flags: Flags): Promise<processes.FoundHost> {
-  return {
-    version: `${name} ${await processes.versionOf(program)}`,
-    run: (job) => runBrowser(job, program, flags),
-  }
-}
+const found = async (
+  program: string,
+  name: string,
+  flags: Flags,
+): Promise<processes.FoundHost> => ({
+  version: `${name} ${await processes.versionOf(program)}`,
+  run: (job) => runBrowser(job, program, flags),
+})
 
 /** CHROME_BIN, or Chromium or one of its kin on the path. */
 export function findChromium(): Promise<string | undefined> {

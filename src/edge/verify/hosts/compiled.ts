@@ -165,9 +165,7 @@ export const wamr = compiled(
 const programUrl = new URL('../program.js', import.meta.url)
 
 /** Text of the measurement, for hosts that get it by HTTP. */
-export function programText(): string {
-  return readFileSync(fileURLToPath(programUrl), 'utf8')
-}
+export const programText = (): string => readFileSync(fileURLToPath(programUrl), 'utf8')
 
 /** What a job has in numbers, without paths. */
 export function numbersOf(job: Job): JobNumbers {
