@@ -24,18 +24,7 @@ import {
   type Variant,
   variantNames,
 } from './diagnosis.js'
-import {
-  claimTable,
-  comparable,
-  costTable,
-  growthOf,
-  type Measure,
-  mebibytes,
-  type Origin,
-  processTables,
-  spread,
-  toJson,
-} from './report.js'
+import * as report from './report.js'
 
 // Colours and symbols of lines.
 
@@ -183,7 +172,7 @@ export function figures(diagnosis: Diagnosis): Figure[] {
 }
 
 function overTime(diagnosis: Diagnosis): Figure {
-  const compared = comparable(diagnosis)
+  const compared = report.comparable(diagnosis)
   const T = compared.map(({ timeSteps }) => timeSteps)
   const ends = compared.map(({ points }) => points.at(-1)!)
   const panels = assumptionKeys.map((key) => ({
@@ -208,7 +197,7 @@ function overTime(diagnosis: Diagnosis): Figure {
 }
 
 function whileTraining(diagnosis: Diagnosis): Figure {
-  const chosen = spread(comparable(diagnosis), 4)
+  const chosen = report.spread(report.comparable(diagnosis), 4)
   const panels = assumptionKeys.flatMap((key) =>
     chosen.map(({ timeSteps, points }) => ({
       y: {
@@ -233,7 +222,7 @@ function whileTraining(diagnosis: Diagnosis): Figure {
 }
 
 function gradients(diagnosis: Diagnosis): Figure {
-  const compared = comparable(diagnosis)
+  const compared = report.comparable(diagnosis)
   const parameters = compared[0].gradients.map(({ parameter }) => parameter)
   const panel = (title: string, key: 'cosine' | 'normRatio'): Panel => {
     const values = compared
@@ -278,7 +267,7 @@ function gradients(diagnosis: Diagnosis): Figure {
 
 function times(diagnosis: Diagnosis): Figure {
   const [rate, bptt] = [claimed.rate, claimed.reference].map((method) =>
-    growthOf(diagnosis.costs, method, 'backwardMs'),
+    report.growthOf(diagnosis.costs, method, 'backwardMs'),
   )
   const measured =
     rate && bptt
@@ -309,8 +298,8 @@ const memory = (diagnosis: Diagnosis): Figure => ({
     'backpropagation against O(T) for BPTT. All memory of rate-m still grows, since its ' +
     'working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
   ...costPanels(diagnosis, 'MiB', [
-    ['kept for the backward pass', ({ keptBytes }) => mebibytes(keptBytes)],
-    ['all memory', ({ totalBytes }) => mebibytes(totalBytes)],
+    ['kept for the backward pass', ({ keptBytes }) => report.mebibytes(keptBytes)],
+    ['all memory', ({ totalBytes }) => report.mebibytes(totalBytes)],
   ]),
 })
 
@@ -328,10 +317,10 @@ function processes(diagnosis: Diagnosis): Figure[] {
         'As figures 3 to 6 of the paper measure them: the most memory that a process has had ' +
         'which makes the model and trains it for some steps, what of it the plan of the model ' +
         `takes, and the time of a step on ${setup.threads} threads. A process that loads the ` +
-        `package alone takes ${mebibytes(baseBytes).toFixed(0)} MiB.`,
+        `package alone takes ${report.mebibytes(baseBytes).toFixed(0)} MiB.`,
       ...costPanels(measured, 'MiB, or ms', [
-        ['peak of the process, MiB', ({ process }) => mebibytes(process!.peakBytes)],
-        ['plan of the model, MiB', ({ process }) => mebibytes(process!.planBytes)],
+        ['peak of the process, MiB', ({ process }) => report.mebibytes(process!.peakBytes)],
+        ['plan of the model, MiB', ({ process }) => report.mebibytes(process!.planBytes)],
         ['step, ms', ({ process }) => process!.stepMs],
       ]),
     },
@@ -339,7 +328,11 @@ function processes(diagnosis: Diagnosis): Figure[] {
 }
 
 /** A panel for each figure of costs, side by side. */
-function costPanels({ costs, setup }: Diagnosis, label: string, measures: readonly Measure[]) {
+function costPanels(
+  { costs, setup }: Diagnosis,
+  label: string,
+  measures: readonly report.Measure[],
+) {
   const panels = measures.map(([title, of]): Panel => {
     const lines = setup.methods.map((method) => {
       const ours = costs.filter((cost) => cost.method === method)
@@ -412,7 +405,7 @@ function cosineRange(points: readonly Partial<Point>[]): [number, number] {
 // A diagnosis as one HTML page that needs no other file and no network.
 
 /** @returns the page; it holds the whole diagnosis as JSON in the element `diagnosis` */
-export function page(diagnosis: Diagnosis, origin: Origin): Promise<string> {
+export function page(diagnosis: Diagnosis, origin: report.Origin): Promise<string> {
   const { setup } = diagnosis
   const all = figures(diagnosis)
   const sections = all.map((figure) =>
@@ -422,18 +415,18 @@ export function page(diagnosis: Diagnosis, origin: Origin): Promise<string> {
     title: `spikewasm diagnose: ${setup.network} on ${setup.dataset}`,
     body: `<h1>How well does rate-based backpropagation stand in for BPTT?</h1>
 <p class="lead">${escapeHtml(describe(diagnosis))}</p>
-${table(claimTable(diagnosis))}
+${table(report.claimTable(diagnosis))}
 ${sections.join('')}<footer>${escapeHtml(footer(origin))}</footer>
 `,
     figures: all,
-    data: { diagnosis: toJson(diagnosis, origin) },
+    data: { diagnosis: report.toJson(diagnosis, origin) },
   })
 }
 
 /** Tables below a figure. */
 const tablesOf: Readonly<Record<string, (diagnosis: Diagnosis) => readonly Table[]>> = {
-  memory: (diagnosis) => [costTable(diagnosis)],
-  processes: processTables,
+  memory: (diagnosis) => [report.costTable(diagnosis)],
+  processes: report.processTables,
 }
 
 const table = (of: Table): string =>
@@ -452,6 +445,6 @@ function describe({ setup, training }: Diagnosis): string {
   ].join(' ')
 }
 
-const footer = ({ version, node, processor, cores }: Origin): string =>
+const footer = ({ version, node, processor, cores }: report.Origin): string =>
   `spikewasm ${version}, Node ${node}, ${processor}, ${cores} cores. ` +
   'Method and claims: Yu et al., NeurIPS 2024, arXiv 2410.11488.'

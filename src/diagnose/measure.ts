@@ -26,22 +26,7 @@ import { identity } from '../nn/layers/index.js'
 import { type Sgd, sgd } from '../nn/optimizers.js'
 import { comparableLr } from '../train/comparable-lr.js'
 import { checkDataset } from '../train/evaluate.js'
-import {
-  type Activity,
-  type Cosine,
-  type Cost,
-  claimed,
-  type Diagnosis,
-  type GradientMatch,
-  type LayerActivity,
-  type Point,
-  type ProcessCost,
-  type TrainingDiagnosis,
-  timeRepeated,
-  type Variant,
-  variantNames,
-  variants,
-} from './diagnosis.js'
+import * as diagnosis from './diagnosis.js'
 import type { DiagnoseCalls, ProcessJob } from './process-child.js'
 
 // A training step measured in a process of its own: what the system gives it, and its time.
@@ -63,7 +48,7 @@ export const describeNetwork = (network: Module, input: InputShape): NetworkJson
 export async function measureProcess(
   job?: ProcessJob,
   what = 'the package alone',
-): Promise<ProcessCost> {
+): Promise<diagnosis.ProcessCost> {
   const file = new URL('process-child.js', import.meta.url)
   const child = new Child<DiagnoseCalls>(file, { execArgv: [], timeout: PATIENCE_MS })
   try {
@@ -92,12 +77,12 @@ export const durations = { warmUp: 250, measure: 250, process: 500 }
 export async function measureCost(
   model: Model,
   fill: (slot: ReturnType<Session['slot']>) => Promise<void>,
-): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
+): Promise<Omit<diagnosis.Cost, 'method' | 'timeSteps'>> {
   await fill(model.session.slot(0))
   const step = (): Promise<unknown> => model.session.run('train', 0, model.batchSize, 0)
-  await timeRepeated(step, durations.warmUp)
-  const stepMs = median(await timeRepeated(step, durations.measure))
-  const [first] = await timeRepeated(() => model.profile(1), 0)
+  await diagnosis.timeRepeated(step, durations.warmUp)
+  const stepMs = median(await diagnosis.timeRepeated(step, durations.measure))
+  const [first] = await diagnosis.timeRepeated(() => model.profile(1), 0)
   const phases = { forward: 0, backward: 0, update: 0 }
   const repeats = Math.round(Math.min(51, Math.max(5, durations.measure / first)))
   for (const { phase, milliseconds } of await model.profile(repeats)) phases[phase] += milliseconds
@@ -124,7 +109,7 @@ const SAMPLES = 64
  *
  * @param model compiled with `record`
  */
-async function activityOf(model: Model, data: Dataset): Promise<Activity> {
+async function activityOf(model: Model, data: Dataset): Promise<diagnosis.Activity> {
   const one = await model.monitor(data, { limit: 1 })
   const many = await model.monitor(data, { limit: SAMPLES, keep: 'rates' })
   const { timeSteps: T } = one
@@ -136,7 +121,7 @@ async function activityOf(model: Model, data: Dataset): Promise<Activity> {
     const fired = Array.from({ length: rows * T }, (_, i) => [Math.floor(i / T), i % T]).filter(
       ([row, t]) => fires(row, t),
     )
-    const layer: LayerActivity = {
+    const layer: diagnosis.LayerActivity = {
       neurons,
       rows,
       spikeRows: fired.map(([row]) => row + 1),
@@ -159,8 +144,8 @@ async function activityOf(model: Model, data: Dataset): Promise<Activity> {
 // Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the
 // firing rates of the same passes.
 
-interface Probe extends Omit<Point, 'step'> {
-  readonly gradients: readonly GradientMatch[]
+interface Probe extends Omit<diagnosis.Point, 'step'> {
+  readonly gradients: readonly diagnosis.GradientMatch[]
   readonly firingRates: Readonly<Record<string, readonly number[]>>
 }
 
@@ -227,7 +212,10 @@ const norm = (values: Float32Array): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 
 /** Means by name; values that are not finite (zero vectors have no direction) don't count. */
-function means(): { add(name: string, value: number): void; read(): Record<string, Cosine> } {
+function means(): {
+  add(name: string, value: number): void
+  read(): Record<string, diagnosis.Cosine>
+} {
   const found = new Map<string, number[]>()
   return {
     add(name, value) {
@@ -254,7 +242,7 @@ export interface DiagnoseOptions {
    */
   readonly timeSteps?: readonly number[]
   /** Methods whose cost is measured; default all. */
-  readonly methods?: readonly Variant[]
+  readonly methods?: readonly diagnosis.Variant[]
   /** Default 32. */
   readonly batchSize?: number
   /** Optimizer steps of BPTT for each T; default 200. */
@@ -288,19 +276,19 @@ const POINTS = 6
  *   the network, and a model that does not fit in memory; later when a loss or gradient is not
  *   finite.
  */
-export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
+export async function diagnose(options: DiagnoseOptions): Promise<diagnosis.Diagnosis> {
   const run = runOf(options)
   checkRun(run)
   const { network, data, name, timeSteps, methods, batchSize, steps, optimizer } = run
   const parameters = await checkModels(run)
   const { shape: input, name: dataset } = data.train
-  let activity: Activity | undefined
-  const training: TrainingDiagnosis[] = []
-  const costs: Cost[] = []
+  let activity: diagnosis.Activity | undefined
+  const training: diagnosis.TrainingDiagnosis[] = []
+  const costs: diagnosis.Cost[] = []
   const fill = stream(data.train, batchSize, run.seed)
   for (const T of timeSteps)
     await using(referenceModel(run, T), async (bptt) => {
-      await using(calmModel(run, T, variants[claimed.rate]!), async (rate) => {
+      await using(calmModel(run, T, diagnosis.variants[diagnosis.claimed.rate]!), async (rate) => {
         training.push(await train(bptt, rate, fill, run))
       })
       const state = bptt.stateDict()
@@ -346,7 +334,7 @@ function runOf(options: DiagnoseOptions): Run {
     data,
     name = 'network',
     timeSteps = frames === undefined ? [1, 2, 4, 8, 16] : [frames],
-    methods = variantNames,
+    methods = diagnosis.variantNames,
     batchSize = 32,
     steps = 200,
     optimizer = sgd(),
@@ -366,9 +354,9 @@ function checkRun({ data, timeSteps, methods, batchSize, steps }: Run): void {
     list.length > 0 && new Set(list).size === list.length
   if (!different(timeSteps))
     fail(`diagnose.timeSteps must be one or more different integers, got [${timeSteps.join(', ')}]`)
-  if (!different(methods) || !methods.every((method) => variantNames.includes(method)))
+  if (!different(methods) || !methods.every((method) => diagnosis.variantNames.includes(method)))
     fail(
-      `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, ` +
+      `diagnose.methods must be one or more of ${diagnosis.variantNames.join(', ')}, each once, ` +
         `got [${methods.join(', ')}]`,
     )
   if (!(Number.isInteger(steps) && steps >= 1))
@@ -420,18 +408,18 @@ const calmModel = (run: Run, T: number, how: Partial<CompileOptions>): Promise<M
   compile(withoutRandomness(run.network()), optionsOf(run, T, how))
 
 const referenceModel = (run: Run, T: number): Promise<Model> =>
-  calmModel(run, T, { inspect: true, ...variants[claimed.reference] })
+  calmModel(run, T, { inspect: true, ...diagnosis.variants[diagnosis.claimed.reference] })
 
-const timedModel = (run: Run, T: number, method: Variant): Promise<Model> =>
-  compile(run.network(), optionsOf(run, T, variants[method]!))
+const timedModel = (run: Run, T: number, method: diagnosis.Variant): Promise<Model> =>
+  compile(run.network(), optionsOf(run, T, diagnosis.variants[method]!))
 
 async function costOf(
   run: Run,
   timeSteps: number,
-  method: Variant,
+  method: diagnosis.Variant,
   state: StateDict,
   fill: Fill,
-): Promise<Cost> {
+): Promise<diagnosis.Cost> {
   const { network, data, processes, onProgress } = run
   onProgress(`T ${timeSteps}: time of ${method}`)
   return await using(timedModel(run, timeSteps, method), async (model) => {
@@ -441,7 +429,7 @@ async function costOf(
     const { images, labels } = model.session.slot(0)
     const job = {
       network: describeNetwork(network(), data.train.shape),
-      options: optionsOf(run, timeSteps, variants[method]!),
+      options: optionsOf(run, timeSteps, diagnosis.variants[method]!),
       state: model.stateDict(),
       milliseconds: durations.process,
       images: images.slice(),
@@ -465,8 +453,8 @@ async function train(
   rate: Model,
   fill: Fill,
   { data, steps, optimizer, onProgress }: Run,
-): Promise<TrainingDiagnosis> {
-  const points: Point[] = []
+): Promise<diagnosis.TrainingDiagnosis> {
+  const points: diagnosis.Point[] = []
   const measured = new Set(
     Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))),
   )
@@ -520,7 +508,7 @@ export function withoutRandomness(module: Module): Module {
 function layerTitles(
   network: Module,
   input: InputShape,
-  { points: [{ a1, a3 }], gradients }: TrainingDiagnosis,
+  { points: [{ a1, a3 }], gradients }: diagnosis.TrainingDiagnosis,
 ): Record<string, string> {
   const named = new Set([
     ...Object.keys(a1),

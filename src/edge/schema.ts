@@ -4,13 +4,7 @@
  */
 
 import { describe, fail } from '../base/errors.js'
-import {
-  type Method,
-  MOST_COUNTED_STEPS,
-  methodNames,
-  type StepMode,
-  stepModes,
-} from '../compile/methods.js'
+import * as methods from '../compile/methods.js'
 import {
   ABI_VERSION,
   inputCount,
@@ -98,15 +92,15 @@ const fields = {
   ),
   inputType: oneOf(inputTypes),
   frames: oneOf([false, true]),
-  timeSteps: integer(1, MOST_COUNTED_STEPS),
+  timeSteps: integer(1, methods.MOST_COUNTED_STEPS),
   classes: integer(1, LIMITS.classes),
   labels: optional(list(text, LIMITS.classes)),
   mean: optional(list(number, LIMITS.side)),
   std: optional(list(positive, LIMITS.side)),
   mode: oneOf(netModes),
   target: oneOf(targets),
-  stepMode: oneOf(stepModes satisfies readonly StepMode[]),
-  method: optional(oneOf(methodNames satisfies readonly Method[])),
+  stepMode: oneOf(methods.stepModes satisfies readonly methods.StepMode[]),
+  method: optional(oneOf(methods.methodNames satisfies readonly methods.Method[])),
   batchSize: integer(1, LIMITS.side),
   weights: oneOf(weightTypes),
   parameters: count,

@@ -2,18 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { constants, mkdirSync, type Stats, statSync } from 'node:fs'
-import {
-  copyFile,
-  link,
-  lstat,
-  open,
-  readFile,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from 'node:fs/promises'
+import * as fs from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
@@ -84,19 +73,19 @@ export async function checkTargets(paths: readonly string[]): Promise<string[]> 
 /** Where a file is written: the path itself, or what a symbolic link leads to. */
 async function targetOf(path: string): Promise<string> {
   try {
-    const status = await lstat(path)
+    const status = await fs.lstat(path)
     if (!status.isSymbolicLink()) {
       expectRegular(path, status)
       return path
     }
-    const target = await realpath(path)
-    expectRegular(path, await stat(target))
+    const target = await fs.realpath(path)
+    expectRegular(path, await fs.stat(target))
     return target
   } catch (error) {
     if (error instanceof SpikewasmError) throw error
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT') throw await writeError(path, error)
-    const dangling = await readlink(path).catch(() => undefined)
+    const dangling = await fs.readlink(path).catch(() => undefined)
     if (dangling !== undefined)
       fail(
         `${path}: the file could not be written: it is a symbolic link to "${dangling}", which ` +
@@ -127,11 +116,11 @@ function expectRegular(path: string, status: Stats): void {
 const besides = (path: string, ending: string): string =>
   join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.${ending}`)
 
-const remove = (path: string): Promise<void> => rm(path, { force: true }).catch(() => undefined)
+const remove = (path: string): Promise<void> => fs.rm(path, { force: true }).catch(() => undefined)
 
 /** Writes a file; it is on the disk from here on. `wx`: a new one. */
 export async function writeSynced(path: string, bytes: Uint8Array, flag = 'w'): Promise<void> {
-  const file = await open(path, flag)
+  const file = await fs.open(path, flag)
   try {
     await file.writeFile(bytes)
     await file.sync()
@@ -153,7 +142,7 @@ async function renameAll(
       const old = i < files.length - 1 ? await keepOld(target) : undefined
       done.push({ target, old })
       try {
-        await rename(temporary, target)
+        await fs.rename(temporary, target)
       } catch (error) {
         done.pop()
         if (old !== undefined) await remove(old)
@@ -162,7 +151,7 @@ async function renameAll(
     }
   } catch (error) {
     for (const { target, old } of done.toReversed())
-      await (old === undefined ? remove(target) : rename(old, target).catch(() => undefined))
+      await (old === undefined ? remove(target) : fs.rename(old, target).catch(() => undefined))
     throw error
   }
   for (const { old } of done) if (old !== undefined) await remove(old)
@@ -173,9 +162,9 @@ async function keepOld(path: string): Promise<string | undefined> {
   if ((await kindOfPath(path)) === undefined) return undefined
   const old = besides(path, 'old')
   try {
-    await link(path, old)
+    await fs.link(path, old)
   } catch {
-    await copyFile(path, old, constants.COPYFILE_EXCL)
+    await fs.copyFile(path, old, constants.COPYFILE_EXCL)
   }
   return old
 }
@@ -190,10 +179,10 @@ async function keepOld(path: string): Promise<string | undefined> {
 export async function readFileClear(path: string, what: string): Promise<Uint8Array> {
   try {
     // A pipe may never end, nor begin; a device may have no end.
-    const status = await stat(path)
+    const status = await fs.stat(path)
     if (!status.isFile() && !status.isDirectory())
       throw new Error(`${whyIrregular(status)}; write its content to a file first`)
-    return plain(await readFile(path))
+    return plain(await fs.readFile(path))
   } catch (error) {
     fail(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, error)
   }
@@ -214,7 +203,7 @@ export function pathOfUrl(option: string, url: URL): string {
 /** What is at a path; `undefined` if there is nothing. */
 export async function kindOfPath(path: string): Promise<'file' | 'folder' | undefined> {
   try {
-    return (await stat(path)).isDirectory() ? 'folder' : 'file'
+    return (await fs.stat(path)).isDirectory() ? 'folder' : 'file'
   } catch {
     return undefined
   }
@@ -269,7 +258,7 @@ export async function unpack(
  */
 export async function syncFolder(folder: string): Promise<void> {
   try {
-    const handle = await open(folder, 'r')
+    const handle = await fs.open(folder, 'r')
     try {
       await handle.sync()
     } finally {

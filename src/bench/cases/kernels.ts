@@ -12,13 +12,7 @@ import {
   STEPS,
   type TensorShape,
 } from './shape.js'
-import {
-  convolutionCases,
-  gradientCases,
-  type Kernels,
-  linearCases,
-  matmulCases,
-} from './weighted.js'
+import * as weighted from './weighted.js'
 
 // Passes over tensors: neurons forward and back, normalisation, pooling, losses, optimizers.
 
@@ -191,9 +185,9 @@ export function kernelBenchmarks(selection: Selection): Benchmark[] {
     ...convolutions(more(quick), few, few, 'chosen'),
     ...convolutions(first(quick), few, few, 'image'),
     ...convolutions(grouped(quick), few, few, 'chosen'),
-    ...linears(quick).flatMap((shape) => linearCases(shape, few)),
+    ...linears(quick).flatMap((shape) => weighted.linearCases(shape, few)),
     ...tensors(quick).flatMap((shape) => tensorCases(shape, few, shape.C === 256)),
-    ...matmuls(quick).flatMap(matmulCases),
+    ...matmuls(quick).flatMap(weighted.matmulCases),
     ...(quick ? endCases(options, 64, 2 ** 18) : endCases(options, 256, PARAMETERS)),
   ]
 }
@@ -205,9 +199,9 @@ function ownCases(shape: KernelShape, options: KernelOptions, few: KernelOptions
     case 'tensor':
       return tensorCases(shape, few, true)
     case 'linear':
-      return linearCases(shape, options)
+      return weighted.linearCases(shape, options)
     case 'matmul':
-      return matmulCases(shape)
+      return weighted.matmulCases(shape)
   }
 }
 
@@ -216,8 +210,8 @@ const convolutions = (
   shapes: readonly Shape<'convolution'>[],
   forward: KernelOptions,
   gradients: KernelOptions,
-  kernels: Kernels,
+  kernels: weighted.Kernels,
 ): Benchmark[] => [
-  ...shapes.flatMap((shape) => convolutionCases(shape, forward, kernels)),
-  ...shapes.flatMap((shape) => gradientCases(shape, gradients, kernels)),
+  ...shapes.flatMap((shape) => weighted.convolutionCases(shape, forward, kernels)),
+  ...shapes.flatMap((shape) => weighted.gradientCases(shape, gradients, kernels)),
 ]

@@ -1,23 +1,17 @@
 /** Training steps of every method, and predictions. */
 
 import type { Benchmark, Build, Prepared, Selection } from '../benchmark.js'
-import {
-  batchOf,
-  chooseModels,
-  compileWith,
-  describeMethod,
-  describeRates,
-  makeBatch,
-  methods,
-  type Setting,
-  trainedWeights,
-} from '../networks.js'
+import * as networks from '../networks.js'
 
 export const TIME_STEPS: readonly number[] = [1, 2, 4, 8, 16]
 const USUAL_TIME_STEPS = 4
 
 /** On one thread, and on the largest number. */
-const onThreads = (selection: Selection, name: string, setting: Omit<Setting, 'threads'>) =>
+const onThreads = (
+  selection: Selection,
+  name: string,
+  setting: Omit<networks.Setting, 'threads'>,
+) =>
   [...new Set([1, selection.threads])].map(
     (threads): Benchmark => ({
       name: threads > 1 ? `${name} threads ${threads}` : name,
@@ -33,21 +27,21 @@ const onThreads = (selection: Selection, name: string, setting: Omit<Setting, 't
  * methods × T for a named model.
  */
 export const stepBenchmarks = (selection: Selection): Benchmark[] =>
-  chooseModels(selection.model, selection.quick).flatMap((model) =>
-    methods.flatMap((choice) => {
-      const { timeSteps: T, batchSize = batchOf(model), quick } = selection
+  networks.chooseModels(selection.model, selection.quick).flatMap((model) =>
+    networks.methods.flatMap((choice) => {
+      const { timeSteps: T, batchSize = networks.batchOf(model), quick } = selection
       const few = quick || (selection.model === undefined && choice.stepMode === 's')
       return (T ? [T] : few ? [USUAL_TIME_STEPS] : TIME_STEPS).flatMap((timeSteps) => {
-        const name = `train ${model} ${describeMethod(choice)} B${batchSize} T${timeSteps}`
+        const name = `train ${model} ${networks.describeMethod(choice)} B${batchSize} T${timeSteps}`
         return onThreads(selection, name, { model, choice, timeSteps, batchSize })
       })
     }),
   )
 
 export const inferenceBenchmarks = (selection: Selection): Benchmark[] =>
-  chooseModels(selection.model, selection.quick).flatMap((model) => {
+  networks.chooseModels(selection.model, selection.quick).flatMap((model) => {
     const { timeSteps = USUAL_TIME_STEPS, batchSize = 1 } = selection
-    const setting = { model, choice: methods[0], timeSteps, batchSize }
+    const setting = { model, choice: networks.methods[0], timeSteps, batchSize }
     const name = `predict ${model} B${batchSize} T${timeSteps}`
     return onThreads(selection, name, { ...setting, purpose: 'inference' })
   })
@@ -56,20 +50,20 @@ export const inferenceBenchmarks = (selection: Selection): Benchmark[] =>
  * Steps at learning rate 0, so that weights and with them firing rates stay what they are: trained,
  * and the same ones in all builds.
  */
-async function prepare(build: Build, setting: Setting, quick: boolean): Promise<Prepared> {
-  const state = await trainedWeights(setting.model, quick)
-  const model = await compileWith(build.sw, setting)
+async function prepare(build: Build, setting: networks.Setting, quick: boolean): Promise<Prepared> {
+  const state = await networks.trainedWeights(setting.model, quick)
+  const model = await networks.compileWith(build.sw, setting)
   try {
     model.loadStateDict(state)
   } catch (error) {
     await model.dispose()
     throw error
   }
-  const { x, y } = makeBatch(setting.batchSize)
+  const { x, y } = networks.makeBatch(setting.batchSize)
   return {
     run: setting.purpose ? () => model.predict(x) : () => model.trainStep(x, y, { lr: 0 }),
     get density() {
-      return `rate ${describeRates(model.firingRates())}`
+      return `rate ${networks.describeRates(model.firingRates())}`
     },
     dispose: () => model.dispose(),
   }

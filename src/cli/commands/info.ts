@@ -6,12 +6,7 @@ import { VERSION } from '../../base/version.js'
 import { type Purpose, purposes } from '../../compile/context.js'
 import { type MethodOptions, methodNames, methodOptions } from '../../compile/methods.js'
 import { makePlan, type Plan, type ProgramName } from '../../compile/plan.js'
-import {
-  type PrintedProgram,
-  printProgram,
-  programJson,
-  programNames,
-} from '../../compile/print.js'
+import * as print from '../../compile/print.js'
 import type { NetInfo } from '../../edge/abi.js'
 import { type EngineVariant, loadEngine } from '../../engine/load.js'
 import { wideVectors } from '../../engine/revectorize.js'
@@ -81,7 +76,7 @@ async function info(args: InfoArguments): Promise<void> {
   const program = planned?.program
   const facts = planned?.facts ?? file?.facts
   answer(json, { ...machine, model: facts, program }, () => {
-    if (program) return printProgram(program)
+    if (program) return print.printProgram(program)
     const { version, node, platform, processor, cores, simd, threads, wideVectors: wide } = machine
     const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
     return [
@@ -205,13 +200,13 @@ function programOf(
   name: string | undefined,
   purposes: readonly Purpose[],
   planFor: (purpose: Purpose) => Plan,
-): PrintedProgram | undefined {
+): print.PrintedProgram | undefined {
   if (name === undefined) return undefined
   const names = new Set<string>()
   for (const purpose of purposes) {
     const plan = planFor(purpose)
-    const found = programNames(plan)
-    if (found.includes(name)) return programJson(plan, name)
+    const found = print.programNames(plan)
+    if (found.includes(name)) return print.programJson(plan, name)
     for (const one of found) names.add(one)
   }
   fail(`--program must be one of ${[...names].join(', ')}, got ${JSON.stringify(name)}`)

@@ -23,14 +23,7 @@ import { data, eventSpecs, limits } from '../options.js'
 import { type NetworkSource, networkByName, openNetwork, sha256Of } from '../own-model.js'
 import { roundsOf } from '../rounds/flags.js'
 import { crewOf } from '../rounds/replica.js'
-import {
-  holdsRun,
-  newPlace,
-  oldPlace,
-  optionsIn,
-  type RunOptions,
-  type RunPlace,
-} from '../run-folder.js'
+import * as folders from '../run-folder.js'
 import { commandOf, defined, expectLeftOut, flagOf, given as givenOf, pick } from '../spec.js'
 import { type RunParts, runTraining, stopOnSignals, type TrainHooks } from './train-run.js'
 import { type TrainArguments, trainSpecs } from './training-flags.js'
@@ -61,12 +54,12 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
   const stop = stopOnSignals()
-  let place: RunPlace | undefined
+  let place: folders.RunPlace | undefined
   try {
     if (resume !== undefined) {
-      place = await oldPlace(resume)
+      place = await folders.oldPlace(resume)
       const name = optionsFile(place.folder.names)
-      const before = optionsIn(resume, await place.folder.read(name), name)
+      const before = folders.optionsIn(resume, await place.folder.read(name), name)
       const { data } = before
       if (data !== undefined && given.data === undefined && !existsSync(data))
         fail(
@@ -80,9 +73,9 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
       const source = await openNetwork(args.model ?? defaultModel(args.dataset))
       hooks.onNetwork?.(source)
       if (out !== undefined)
-        place = await (hooks.goesOn && (await holdsRun(out))
-          ? oldPlace(out)
-          : newPlace(out, overwrite))
+        place = await (hooks.goesOn && (await folders.holdsRun(out))
+          ? folders.oldPlace(out)
+          : folders.newPlace(out, overwrite))
       await trainAs(args, source, { place, stop, hooks })
     }
   } finally {
@@ -97,7 +90,7 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
  * @param now what --model says beside --resume
  */
 async function recordedSource(
-  run: RunOptions,
+  run: folders.RunOptions,
   folder: string,
   now: string | undefined,
 ): Promise<NetworkSource> {
@@ -171,7 +164,7 @@ async function trainAs(
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
     const place = args.data && resolve(args.data)
-    const options: RunOptions = before
+    const options: folders.RunOptions = before
       ? { ...before, data: place }
       : {
           ...(await newOptions({ ...args, data: place, threads }, data, prepared)),
@@ -246,7 +239,7 @@ async function sensorOf(data: Dataset): Promise<[number, number] | undefined> {
  * @param run one that goes on from its beginning, because it has no checkpoint yet
  * @throws SpikewasmError when the file is missing or damaged, or not the one that the run had
  */
-export async function firstWeights(path: string, run: RunOptions | undefined) {
+export async function firstWeights(path: string, run: folders.RunOptions | undefined) {
   const refuse = (why: string) =>
     fail(
       '--resume: the run has no checkpoint yet and begins with the weights of its --load: ' +

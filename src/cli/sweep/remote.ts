@@ -7,17 +7,7 @@ import { VERSION } from '../../base/version.js'
 import { readRunFile } from '../../files/folder/read.js'
 import { DamagedEntry, readJob } from '../../scale/damaged.js'
 import type { RedisPlace } from '../../scale/redis.js'
-import {
-  type BlobStore,
-  envelopeOf,
-  KEPT_SECONDS,
-  noteVersion,
-  otherVersions,
-  queueOf,
-  redisStore,
-  whatIsLacking,
-  whoStandsAside,
-} from '../../scale/store.js'
+import * as queues from '../../scale/store.js'
 import { oneAtATime, stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import { sha256Of } from '../own-model.js'
@@ -46,7 +36,7 @@ interface Pending {
 export interface RemoteOptions {
   readonly place: RedisPlace
   /** Where workers keep files; default: Redis. */
-  readonly store?: BlobStore
+  readonly store?: queues.BlobStore
   runFolder(id: string): string
   /** Who waits for runs: the same for the same sweep, begun again or not. */
   readonly who: string
@@ -56,8 +46,8 @@ export interface RemoteOptions {
 
 /** Removes jobs that wait, and asks workers to end those that run, of whatever version. */
 export async function stopJobs(place: RedisPlace, names: readonly string[]): Promise<void> {
-  for (const version of [VERSION, ...(await otherVersions(place, RUNS))]) {
-    const queue = place.queue(queueOf(RUNS, version))
+  for (const version of [VERSION, ...(await queues.otherVersions(place, RUNS))]) {
+    const queue = place.queue(queues.queueOf(RUNS, version))
     try {
       for (const name of names) {
         const state = await queue.getJobState(name)
@@ -84,7 +74,7 @@ const asDamage = (error: unknown): DamagedEntry => {
 /** Runs that are waited for. */
 export class RemoteExecutor implements Executor {
   readonly place: RedisPlace
-  private readonly store: BlobStore
+  private readonly store: queues.BlobStore
   private readonly queue: Queue
   private readonly events: QueueEvents
   private readonly pending = new Map<string, Pending>()
@@ -93,9 +83,9 @@ export class RemoteExecutor implements Executor {
   constructor(private readonly options: RemoteOptions) {
     const { place } = options
     this.place = place
-    this.store = options.store ?? redisStore(place)
-    this.queue = place.queue(queueOf(RUNS))
-    this.events = place.events(queueOf(RUNS))
+    this.store = options.store ?? queues.redisStore(place)
+    this.queue = place.queue(queues.queueOf(RUNS))
+    this.events = place.events(queues.queueOf(RUNS))
     const lookAtAll = oneAtATime(async () => {
       const names = [...this.pending.keys()]
       for (let i = 0; i < names.length; i += AT_ONCE)
@@ -135,12 +125,12 @@ export class RemoteExecutor implements Executor {
 
   /** Workers that listen, and what is to be said of who does not do the jobs; '' for nothing. */
   async workers() {
-    await noteVersion(this.place, RUNS)
+    await queues.noteVersion(this.place, RUNS)
     const owns = [...this.pending.values()].flatMap(({ task }) => task.run.own ?? [])
     const [workers, others, lacking] = await Promise.all([
       this.queue.getWorkers(),
-      whoStandsAside(this.place, RUNS),
-      whatIsLacking(this.place, owns),
+      queues.whoStandsAside(this.place, RUNS),
+      queues.whatIsLacking(this.place, owns),
     ])
     return { count: workers.length, others, lacking }
   }
@@ -240,15 +230,15 @@ export class RemoteExecutor implements Executor {
     const { client } = this.place
     await client.del(stopKey(this.place, name))
     await client.sadd(this.claims(name), this.options.who)
-    await client.expire(this.claims(name), KEPT_SECONDS)
+    await client.expire(this.claims(name), queues.KEPT_SECONDS)
     // One that has failed before is tried again; all others are there already, done or not.
     if (await this.isUseless(name)) await this.queue.remove(name)
-    await this.queue.add('run', envelopeOf(RUNS, payloadOf(of.task)), {
+    await this.queue.add('run', queues.envelopeOf(RUNS, payloadOf(of.task)), {
       jobId: name,
       attempts: ATTEMPTS,
       backoff: { type: 'exponential', delay: BACKOFF_MS },
-      removeOnComplete: { age: KEPT_SECONDS },
-      removeOnFail: { age: KEPT_SECONDS },
+      removeOnComplete: { age: queues.KEPT_SECONDS },
+      removeOnFail: { age: queues.KEPT_SECONDS },
     })
     of.isThere = true
     await this.look(name)

@@ -22,16 +22,6 @@ import { answer, codeStream, printJson } from '../terminal.js'
 import { Engine, type SweepEntry } from './engine.js'
 import { type Estimate, estimate, localExecutor } from './local.js'
 import * as known from './page.js'
-import {
-  accuracyText,
-  chosenText,
-  liveSweepPage,
-  liveTable,
-  sweepBody,
-  sweepCsv,
-  sweepPage,
-  sweepTable,
-} from './page.js'
 import { RemoteExecutor } from './remote.js'
 import { dataHashes, readSpec, runId, type SweepSpec } from './spec.js'
 
@@ -96,7 +86,7 @@ async function sweep(args: SweepArguments, file: string): Promise<void> {
 /** What tells a run from others, in a line. */
 const titleOf = (id: string, chosen: known.SweepRow['chosen'], varied: readonly string[]): string =>
   `${id.slice(0, 12)}  ` +
-  varied.map((name) => `${name} ${plainText(chosenText(chosen[name]))}`).join(', ')
+  varied.map((name) => `${name} ${plainText(known.chosenText(chosen[name]))}`).join(', ')
 
 export function tellPlan(
   { varied }: SweepSpec,
@@ -131,7 +121,7 @@ type RunArguments = SweepArguments & { readonly out: string }
 /** A sweep that runs: what is shown and written of it, and who does its runs. */
 class RunningSweep {
   /** Drawn anew where standard output is a terminal. */
-  private readonly table: ReturnType<typeof liveTable> | undefined
+  private readonly table: ReturnType<typeof known.liveTable> | undefined
   private readonly end = new AbortController()
   /** Whether there is something to show. */
   private isNew = true
@@ -151,7 +141,7 @@ class RunningSweep {
   ) {
     // Each run that is waited for listens.
     setMaxListeners(0, this.end.signal)
-    if (!args.json && process.stdout.isTTY) this.table = liveTable(codeStream(process.stdout))
+    if (!args.json && process.stdout.isTTY) this.table = known.liveTable(codeStream(process.stdout))
   }
 
   /**
@@ -222,8 +212,8 @@ class RunningSweep {
 
   /** The live page. */
   private async serve(port: number): Promise<void> {
-    const html = await liveSweepPage(this.status())
-    const whole = () => ['sweep', sweepBody(this.status())] as const
+    const html = await known.liveSweepPage(this.status())
+    const whole = () => ['sweep', known.sweepBody(this.status())] as const
     this.server = await servePage({ html, whole }, port)
     this.write(`dashboard: ${this.server.url}`)
   }
@@ -244,7 +234,7 @@ class RunningSweep {
     if (!this.isNew) return
     this.isNew = false
     const status = this.status()
-    this.server?.send('sweep', sweepBody(status))
+    this.server?.send('sweep', known.sweepBody(status))
     this.table?.draw(status, this.note)
     this.written = this.written.then(() => this.folder.writeStatus(status)).catch(() => undefined)
   }
@@ -279,13 +269,13 @@ class RunningSweep {
     const { rows } = status
     await this.written
     await folder.writeStatus(status)
-    await folder.writePage(await sweepPage(status))
+    await folder.writePage(await known.sweepPage(status))
     table?.draw(status)
-    await this.server?.close('end', sweepBody(status))
+    await this.server?.close('end', known.sweepBody(status))
     const counts = known.countStates(rows)
     const best = known.bestFirst(rows).find(({ result }) => result !== undefined)?.id ?? null
     const left = rows.length - counts.finished - counts.halved - counts.failed
-    if (!args.json && !table) process.stdout.write(`${sweepTable(status, 20)}\n`)
+    if (!args.json && !table) process.stdout.write(`${known.sweepTable(status, 20)}\n`)
     const line = { final: true, runs: rows.length, ...counts, best, out: args.out }
     const where = `results are in ${resolve(args.out)}, a page in ${folder.page}`
     answer(args.json, line, () => where)
@@ -305,7 +295,7 @@ function tellEnded(row: known.SweepRow, varied: readonly string[], json: boolean
   const { id, chosen, state, epoch, testAccuracy, error } = row
   const what = error ? `failed: ${error}` : `${state} at epoch ${epoch}`
   const title = titleOf(id, chosen, varied)
-  process.stdout.write(`${title}: ${what}, ${accuracyText(testAccuracy)}\n`)
+  process.stdout.write(`${title}: ${what}, ${known.accuracyText(testAccuracy)}\n`)
 }
 
 const stopSpecs = redisSpecs('of a sweep whose process has ended: where its jobs are')
@@ -365,7 +355,7 @@ async function showStatus({ json }: { json: boolean }, folder: string): Promise<
   const status = await statusOf(folder)
   const { title, isRunning, rows } = status
   const ending = isRunning ? 'the sweep is running' : 'the sweep is not running'
-  answer(json, { title, isRunning, runs: rows }, () => `${sweepTable(status)}\n${ending}`)
+  answer(json, { title, isRunning, runs: rows }, () => `${known.sweepTable(status)}\n${ending}`)
 }
 
 async function showResults(
@@ -380,7 +370,7 @@ async function showResults(
     .slice(0, best)
   const shown = { ...status, rows }
   if (json) for (const row of rows) printJson(known.lineOf(row))
-  else process.stdout.write(csv ? sweepCsv(shown) : `${sweepTable(shown)}\n`)
+  else process.stdout.write(csv ? known.sweepCsv(shown) : `${known.sweepTable(shown)}\n`)
 }
 
 /** How long a sweep may take to end: runs write their checkpoints. */

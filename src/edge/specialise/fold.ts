@@ -1,13 +1,7 @@
 /** Arithmetic on numbers that are known before the program runs, by the engine that runs here. */
 
 import { encodeModule } from '../../kernels/wasm/encode.js'
-import {
-  type Expression,
-  type Func,
-  get,
-  type Operation,
-  operation,
-} from '../../kernels/wasm/ir.js'
+import * as ir from '../../kernels/wasm/ir.js'
 import { instruction } from '../../kernels/wasm/types.js'
 
 /** A number; i64 as bigint; undefined when it is not known. */
@@ -34,12 +28,12 @@ let folds: Folds | undefined
 
 /** A module with a function for each. */
 function makeFolds(): Folds {
-  const functions = folded.map((name): Func => {
+  const functions = folded.map((name): ir.Func => {
     const { params, result } = instruction(name)
     const body = [
-      operation(
+      ir.operation(
         name,
-        params.map((type, i) => get(i, type)),
+        params.map((type, i) => ir.get(i, type)),
       ),
     ]
     return { name, params: [...params], result, locals: [], label: { kind: 'block', result }, body }
@@ -92,7 +86,7 @@ export interface Constants {
 
 /** Where an analysis begins. Arguments that are not known are undefined. */
 export interface Entry {
-  readonly func: Func
+  readonly func: ir.Func
   readonly args: readonly Value[]
   /** Goes through records one by one, so that addresses of records are expected to vary. */
   readonly interprets?: boolean
@@ -112,10 +106,10 @@ export interface Fact {
 /** They grow while entries are analysed. */
 export interface Facts {
   /** Only expressions that run are there. */
-  readonly of: Map<Expression, Fact>
-  readonly functions: Set<Func>
+  readonly of: Map<ir.Expression, Fact>
+  readonly functions: Set<ir.Func>
   /** Addresses that an operation reads in constant memory. */
-  readonly read: Map<Operation, Set<number>>
+  readonly read: Map<ir.Operation, Set<number>>
   /** Constant addresses from which unknown ones follow. */
   readonly escaped: Set<number>
 }

@@ -13,17 +13,7 @@ import { join, resolve } from 'node:path'
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { explainFolder, explainRead, makeFolder, writeError, writeSynced } from '../files.js'
 import { FolderLock, LOCK } from './lock.js'
-import {
-  entryOf,
-  type FileEntry,
-  generationName,
-  MANIFEST,
-  type Manifest,
-  matches,
-  readManifest,
-  readRunFile,
-  serializeManifest,
-} from './read.js'
+import * as saved from './read.js'
 
 export { readManifest, readRunFile, readRunFiles } from './read.js'
 
@@ -43,7 +33,7 @@ export class RunFolder {
     readonly path: string,
     private readonly lock: FolderLock,
     private readonly made: readonly string[],
-    private manifest: Manifest,
+    private manifest: saved.Manifest,
   ) {
     this.attempt = manifest.generation
   }
@@ -51,7 +41,7 @@ export class RunFolder {
   /** The last generation that was begun. */
   private attempt: number
   /** The last one whose files have their own names. */
-  private settled: Manifest | undefined
+  private settled: saved.Manifest | undefined
   private closed = false
   /** The folder itself, open for `sync`. */
   private handle: FileHandle | undefined
@@ -69,7 +59,7 @@ export class RunFolder {
       makeFolder(resolve(path), made)
       const lock = await FolderLock.take(path)
       try {
-        const manifest = (await readManifest(path)) ?? { format: 1, generation: 0, files: {} }
+        const manifest = (await saved.readManifest(path)) ?? { format: 1, generation: 0, files: {} }
         const folder = new RunFolder(path, lock, made, manifest)
         await folder.settle()
         await folder.clean()
@@ -116,7 +106,7 @@ export class RunFolder {
   }
 
   read(name: string): Promise<Uint8Array> {
-    return readRunFile(this.path, name)
+    return saved.readRunFile(this.path, name)
   }
 
   /** Which of these names are taken, by files of a commit or by others. */
@@ -143,37 +133,39 @@ export class RunFolder {
     if (this.closed) fail(`${path}: was closed by who writes it; open it again to write there`)
     const before = this.manifest
     const generation = ++this.attempt
-    const stays = ([name]: [string, FileEntry]): boolean => !alone && !without.includes(name)
+    const stays = ([name]: [string, saved.FileEntry]): boolean => !alone && !without.includes(name)
     const entries = Object.fromEntries(Object.entries(before.files).filter(stays))
     const fresh: string[] = []
-    const temporary = generationName(generation, MANIFEST)
+    const temporary = saved.generationName(generation, saved.MANIFEST)
     await this.expectLock()
-    let current = MANIFEST
+    let current = saved.MANIFEST
     try {
       await this.settle()
       for (const [name, bytes] of Object.entries(files)) {
-        const entry = entryOf(bytes)
+        const entry = saved.entryOf(bytes)
         const old = before.files[name]
         entries[name] = entry
         current = name
         if (!alone && old?.sha256 === entry.sha256 && (await this.hasSize(name, entry))) continue
         fresh.push(name)
-        await writeSynced(join(path, generationName(generation, name)), bytes)
+        await writeSynced(join(path, saved.generationName(generation, name)), bytes)
       }
-      current = MANIFEST
+      current = saved.MANIFEST
       const dropped = Object.fromEntries(
         Object.entries(before.files).filter(([name]) => !Object.hasOwn(entries, name)),
       )
-      const manifest: Manifest = { format: 1, generation, files: entries, dropped }
-      fresh.push(MANIFEST)
-      await writeSynced(join(path, temporary), serializeManifest(manifest))
+      const manifest: saved.Manifest = { format: 1, generation, files: entries, dropped }
+      fresh.push(saved.MANIFEST)
+      await writeSynced(join(path, temporary), saved.serializeManifest(manifest))
       // What the manifest names must be there before it, also behind a power cut.
       await this.sync()
       await this.replaceManifest(temporary, manifest)
     } catch (error) {
       if (this.manifest === before)
         for (const name of fresh)
-          await rm(join(path, generationName(generation, name)), { force: true }).catch(() => {})
+          await rm(join(path, saved.generationName(generation, name)), { force: true }).catch(
+            () => {},
+          )
       throw error instanceof SpikewasmError ? error : await writeError(join(path, current), error)
     }
     // The old files must not go before the new manifest is there for good.
@@ -197,13 +189,13 @@ export class RunFolder {
   }
 
   /** The one moment at which all files change. */
-  private async replaceManifest(temporary: string, manifest: Manifest): Promise<void> {
+  private async replaceManifest(temporary: string, manifest: saved.Manifest): Promise<void> {
     try {
-      await rename(join(this.path, temporary), join(this.path, MANIFEST))
+      await rename(join(this.path, temporary), join(this.path, saved.MANIFEST))
     } catch (error) {
       // A network file system may have done what it says has failed. Who does not know removes
       // nothing that the manifest may name.
-      const now = await readManifest(this.path).catch(() => manifest)
+      const now = await saved.readManifest(this.path).catch(() => manifest)
       if (now?.generation === manifest.generation) this.manifest = manifest
       throw error
     }
@@ -222,7 +214,7 @@ export class RunFolder {
     }
   }
 
-  private async hasSize(name: string, { bytes }: FileEntry): Promise<boolean> {
+  private async hasSize(name: string, { bytes }: saved.FileEntry): Promise<boolean> {
     const found = await stat(join(this.path, name)).catch(() => undefined)
     return found?.isFile() === true && found.size === bytes
   }
@@ -233,7 +225,7 @@ export class RunFolder {
     const { generation, files, dropped = {} } = this.manifest
     for (const name of (names ?? Object.keys(files)).filter((name) => Object.hasOwn(files, name))) {
       try {
-        await rename(join(this.path, generationName(generation, name)), join(this.path, name))
+        await rename(join(this.path, saved.generationName(generation, name)), join(this.path, name))
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
           throw await writeError(join(this.path, name), error)
@@ -243,7 +235,7 @@ export class RunFolder {
       const file = join(this.path, name)
       try {
         // A user may have put another one there since.
-        if ((await this.hasSize(name, entry)) && matches(await readFile(file), entry))
+        if ((await this.hasSize(name, entry)) && saved.matches(await readFile(file), entry))
           await rm(file, { force: true })
       } catch (error) {
         throw await writeError(file, error)
@@ -268,7 +260,7 @@ export class RunFolder {
   /** Removes what was written. `close` then removes the folder too, if it was made. */
   async discard(): Promise<void> {
     await this.commit({}, { alone: true })
-    const file = join(this.path, MANIFEST)
+    const file = join(this.path, saved.MANIFEST)
     await rm(file, { force: true }).catch(async (error: unknown) => {
       throw await writeError(file, error)
     })
@@ -294,10 +286,10 @@ export type HandedFolder = Awaited<ReturnType<RunFolder['handOver']>>
  * cannot, readers find them all the same.
  */
 export async function settleRunFolder(path: string): Promise<void> {
-  const manifest = await readManifest(path)
+  const manifest = await saved.readManifest(path)
   const found = await readdir(path)
   const isSettled = Object.keys(manifest?.files ?? {}).every(
-    (name) => !found.includes(generationName(manifest?.generation ?? 0, name)),
+    (name) => !found.includes(saved.generationName(manifest?.generation ?? 0, name)),
   )
   if (isSettled) return
   await RunFolder.open(path).then(

@@ -11,14 +11,7 @@ import type { Cell } from '../../nn/layers/index.js'
 import { writeFileAtomic } from '../files.js'
 import { type Group, group, numbers, type Tree, texts } from './graph.js'
 import { writeHdf5 } from './hdf5.js'
-import {
-  checkSaveOptions,
-  type NirNote,
-  type NirTime,
-  noteKey,
-  type SaveNirOptions,
-  secondsOf,
-} from './options.js'
+import * as nir from './options.js'
 
 /** A node of the file, until it is written; a normalisation changes the weight before it. */
 interface Draft {
@@ -32,7 +25,7 @@ interface Place {
   /** The name by which its parameters are known: those of a shared layer are written each time. */
   readonly owner: string
   readonly state: StateDict
-  readonly time: NirTime
+  readonly time: nir.NirTime
   /** Sizes of its input and output as NIR has them: [F], [C, L] or [C, H, W]. */
   readonly inShape: readonly number[]
   readonly shape: readonly number[]
@@ -71,7 +64,7 @@ function neuronNode(place: Place, cell: Cell): Draft {
   }
   const steps = (w: number): number => 1 + Math.exp(-w)
   const tree = (data: Float64Array): Tree => numbers(data, shape)
-  const seconds = (of: Float64Array): Tree => tree(of.map((value) => secondsOf(value, time)))
+  const seconds = (of: Float64Array): Tree => tree(of.map((value) => nir.secondsOf(value, time)))
   const tau = values('tau', 'w', steps)
   const leaks = tau.every(Number.isFinite)
   if (!leaks && tau.some(Number.isFinite))
@@ -159,10 +152,10 @@ export async function saveNir(
   session: Session,
   path: string,
   state: StateDict,
-  options: SaveNirOptions,
+  options: nir.SaveNirOptions,
 ): Promise<void> {
   checkPath('saveNir.path', path)
-  const time = checkSaveOptions(options)
+  const time = nir.checkSaveOptions(options)
   const tree = nirTree(session, state, time)
   const bytes = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0)
   await writeFileAtomic(path, await writeHdf5(tree, path, bytes))
@@ -172,7 +165,7 @@ export async function saveNir(
  * The tree of a file.
  * @throws SpikewasmError that names the layer, for what NIR cannot say
  */
-export function nirTree(session: Session, state: StateDict, time: NirTime): Group {
+export function nirTree(session: Session, state: StateDict, time: nir.NirTime): Group {
   const { graph, asked, inputs, timeSteps, frames } = session
   expectOneOutput(graph)
   if (inputs)
@@ -218,7 +211,7 @@ export function nirTree(session: Session, state: StateDict, time: NirTime): Grou
     sources.push([...last])
   }
   wiring.add('output', border('Output', graph.nodes[graph.output]), sources[graph.output])
-  const note: NirNote = { ...time, integration: 'step', timeSteps, frames }
+  const note: nir.NirNote = { ...time, integration: 'step', timeSteps, frames }
   return group([
     ['version', text(VERSION)],
     ['node', graphTree(wiring, note)],
@@ -235,7 +228,7 @@ function expectOneOutput({ exits = [], outputName = '' }: Graph): void {
     )
 }
 
-function graphTree({ nodes, edges }: Wiring, note: NirNote): Group {
+function graphTree({ nodes, edges }: Wiring, note: nir.NirNote): Group {
   const written = [...nodes].map(([name, { type, fields }]): [string, Group] => [
     name,
     group([['type', text(type)], ...Object.entries(fields)]),
@@ -244,7 +237,7 @@ function graphTree({ nodes, edges }: Wiring, note: NirNote): Group {
     ['type', text('NIRGraph')],
     ['nodes', group(written)],
     ['edges', texts(edges.flat(), [edges.length, 2])],
-    ['metadata', group([[noteKey, text(JSON.stringify(note))]])],
+    ['metadata', group([[nir.noteKey, text(JSON.stringify(note))]])],
   ])
 }
 

@@ -6,16 +6,7 @@ import type { Code } from './code.js'
 import { type Graph, Level, type Node, tangents } from './graph.js'
 import { kernel, type Output, type Section } from './kernel.js'
 import { seenOf } from './kernel-set.js'
-import {
-  byRow,
-  bySteps,
-  type Layer,
-  Neurons,
-  own,
-  type Parameter,
-  SECOND,
-  type Steps,
-} from './layer.js'
+import * as layers from './layer.js'
 import { lowering } from './lower.js'
 
 export interface ForwardOptions {
@@ -59,10 +50,10 @@ interface Total {
   readonly terms: (turn: Turn) => (Node | undefined)[]
 }
 
-type Turn = Steps & { readonly derived: readonly ((node: Node) => Node | undefined)[] }
+type Turn = layers.Steps & { readonly derived: readonly ((node: Node) => Node | undefined)[] }
 
 class Forward {
-  private readonly neurons: Neurons
+  private readonly neurons: layers.Neurons
   private readonly g: Graph
   private readonly zero: Node
   private readonly weight: Node
@@ -72,7 +63,7 @@ class Forward {
   private readonly common: [Node, Node, Node][] = []
   private readonly states: readonly Kept[]
   /** What derivatives are by: the current, and what is learnt. */
-  private readonly seeds: readonly (Parameter | undefined)[]
+  private readonly seeds: readonly (layers.Parameter | undefined)[]
   /** Those of the states, by each. */
   private readonly slopes: readonly (readonly Kept[])[]
   private readonly totals: readonly Total[]
@@ -81,10 +72,10 @@ class Forward {
   private readonly spikes: readonly Kept[]
 
   constructor(
-    private readonly layer: Layer,
+    private readonly layer: layers.Layer,
     private readonly options: ForwardOptions,
   ) {
-    this.neurons = new Neurons(layer)
+    this.neurons = new layers.Neurons(layer)
     const { neurons } = this
     this.g = neurons.g
     this.zero = this.g.constant(0)
@@ -119,14 +110,14 @@ class Forward {
   }
 
   private inState(role: string, first: Node): Kept {
-    const tensor = { word: word.state, pixel: byRow, plane: this.rows.length }
+    const tensor = { word: word.state, pixel: layers.byRow, plane: this.rows.length }
     const to = { tensor, step: 0 }
     const kept = this.resumed(role, first, to)
     this.rows.push({ node: kept.leaf, to })
     return kept
   }
 
-  private slopesBy(by: Parameter | undefined): Kept[] {
+  private slopesBy(by: layers.Parameter | undefined): Kept[] {
     const shared = commonTangents(this.neurons, by, this.weight)
     return this.layer.equations.states.map((one, i) => {
       const role = `derivative of ${one} by ${by?.name ?? 'x'}`
@@ -144,12 +135,12 @@ class Forward {
     return { kept: this.resumed(role, this.zero, to), to, terms }
   }
 
-  private derivative(by: Parameter | undefined, s: number): Total {
+  private derivative(by: layers.Parameter | undefined, s: number): Total {
     const { neurons } = this
     const { learnt } = neurons
     const tensor = by
       ? neurons.tensor('traces', { word: word.traces, pixel: { rows: learnt.length } })
-      : neurons.tensor('eligibility', own(word.eligibility))
+      : neurons.tensor('eligibility', layers.own(word.eligibility))
     const role = `total by ${by?.name ?? 'x'}`
     return this.total(role, tensor, by ? learnt.indexOf(by) : 0, ({ results, derived }) =>
       results.map(derived[s]),
@@ -161,7 +152,7 @@ class Forward {
     const { g, neurons, weight } = this
     return this.layer.terms.flatMap(({ xhat }, i) => {
       if (!xhat) return []
-      const tensor = neurons.tensor(`xhat ${i}`, own(word.aXhat + i * SECOND))
+      const tensor = neurons.tensor(`xhat ${i}`, layers.own(word.aXhat + i * layers.SECOND))
       return this.total(`mean ${i}`, tensor, 0, ({ inputs }) =>
         inputs.map((_, t) => g.mul(neurons.normalised(i, t), weight)),
       )
@@ -276,7 +267,7 @@ class Forward {
  * @returns the function, and the rows
  */
 export function forwardKernel(
-  layer: Layer,
+  layer: layers.Layer,
   options: ForwardOptions,
 ): { readonly func: Code; readonly stateRows: number } {
   const forward = new Forward(layer, options)
@@ -284,13 +275,17 @@ export function forwardKernel(
 }
 
 /** At which steps potentials are not what they were before. */
-function changesOf({ g }: Neurons, potentials: readonly Node[]): Output {
+function changesOf({ g }: layers.Neurons, potentials: readonly Node[]): Output {
   const masks = potentials.slice(1).map((now, step) => g.make('ne', [now, potentials[step]]))
   return { kind: 'count', masks }
 }
 
 /** Values by name at each step. */
-function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }: Turn): Output[] {
+function recordedOf(
+  { g, layer }: layers.Neurons,
+  { recorded }: ForwardOptions,
+  { all }: Turn,
+): Output[] {
   if (!recorded) return []
   const { names, steps, whole } = recorded
   const rows = names.length
@@ -310,7 +305,7 @@ function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }
 
 /** Masks of spikes, or numbers, and derivatives of each step alone. */
 function resultsOf(
-  neurons: Neurons,
+  neurons: layers.Neurons,
   options: ForwardOptions,
   { inputs, results }: Turn,
   sums: readonly (readonly Node[])[],
@@ -327,12 +322,12 @@ function resultsOf(
     const masks = results.map(({ args: [mask] }) => mask)
     outputs.push({ kind: 'masks', to: { tensor, step: 0 }, masks, sums })
   } else {
-    const tensor = neurons.tensor('out', bySteps(word.out, rows))
+    const tensor = neurons.tensor('out', layers.bySteps(word.out, rows))
     for (const [step, node] of results.entries())
       outputs.push({ kind: 'store', to: { tensor, step }, node })
   }
   if (options.surrogateOut) {
-    const tensor = neurons.tensor('surrogate', bySteps(word.surrogateOut, rows))
+    const tensor = neurons.tensor('surrogate', layers.bySteps(word.surrogateOut, rows))
     for (const [step, input] of inputs.entries()) {
       // What came before the step is given.
       const seeds = new Map<Node, Node | undefined>(inputs.map((one) => [one, undefined]))
@@ -346,8 +341,8 @@ function resultsOf(
 
 /** Derivatives of states that are the same for all neurons, one step after the other. */
 function commonTangents(
-  neurons: Neurons,
-  by: Parameter | undefined,
+  neurons: layers.Neurons,
+  by: layers.Parameter | undefined,
   weight: Node,
 ): ({ readonly leaf: Node; readonly next: Node } | undefined)[] {
   const { g, layer } = neurons

@@ -1,15 +1,6 @@
 /** Nodes → a function over pixels and channels, as WebAssembly. */
 
-import {
-  Addresses,
-  END,
-  FIRST,
-  type Place,
-  SCRATCH,
-  type SizeWords,
-  T,
-  type Tensor,
-} from './addresses.js'
+import * as addresses from './addresses.js'
 import {
   add,
   at,
@@ -32,11 +23,11 @@ import { Level, type Node, reachable } from './graph.js'
 
 /** What is written at the end of a turn's computation. */
 export type Output =
-  | { readonly kind: 'store'; readonly to: Place; readonly node: Node }
+  | { readonly kind: 'store'; readonly to: addresses.Place; readonly node: Node }
   /** A bit for each step of up to eight, in a byte of each neuron; sums over steps up to each. */
   | {
       readonly kind: 'masks'
-      readonly to: Place
+      readonly to: addresses.Place
       readonly masks: readonly Node[]
       readonly sums: readonly (readonly Node[])[]
     }
@@ -61,11 +52,11 @@ export interface KernelSpec {
   /** Vectors at once: 2 where channels are a multiple of 8, which V8 can join. */
   readonly width: 1 | 2
   /** Words that all kernels read. */
-  readonly words: SizeWords
+  readonly words: addresses.SizeWords
   /** Some channels are padding: masks and what is stored of them are 0. */
   readonly padded: boolean
   /** Where leaves are; those of `carry` are in locals. */
-  readonly places: ReadonlyMap<string, Place>
+  readonly places: ReadonlyMap<string, addresses.Place>
   readonly lower: (node: Node) => Node
   /**
    * Leaves that are the same for all neurons, what they are at the first step, and what they become
@@ -76,7 +67,7 @@ export interface KernelSpec {
   readonly start: readonly (readonly [leaf: Node, first: Node])[]
   readonly sections: readonly Section[]
   /** Spikes of each neuron, a byte; `adds`: to what is there, where t > 0. */
-  readonly counts?: { readonly tensor: Tensor; readonly adds: boolean }
+  readonly counts?: { readonly tensor: addresses.Tensor; readonly adds: boolean }
 }
 
 /** Spikes that a byte counts. */
@@ -97,7 +88,7 @@ const LOADED = new Set<string | number>([
   'within',
 ])
 
-class Emitter extends Addresses {
+class Emitter extends addresses.Addresses {
   /** What runs once, before the first pixel. */
   private readonly once: Code[] = []
   private readonly shared = new Map<Node, readonly number[]>()
@@ -135,7 +126,7 @@ class Emitter extends Addresses {
 
   /** Whether steps of an earlier call came before. */
   private later(): Code {
-    return op(Wasm.i32x4Splat, op(Wasm.i32Sub, i32(0), op(Wasm.i32GtS, get(T), i32(0))))
+    return op(Wasm.i32x4Splat, op(Wasm.i32Sub, i32(0), op(Wasm.i32GtS, get(addresses.T), i32(0))))
   }
 
   /** Which of four channels are no padding. */
@@ -150,7 +141,7 @@ class Emitter extends Addresses {
   }
 
   /** Whether the bit of a step is set in the bytes of four neurons. */
-  private bitAt(place: Place, lane: number): Code {
+  private bitAt(place: addresses.Place, lane: number): Code {
     const bytes = at(Wasm.v128Load32Zero, [this.pointer(place.tensor, place.step & ~7)], 4 * lane)
     const words = op(Wasm.i32x4ExtendLowI16x8U, op(Wasm.i16x8ExtendLowI8x16U, bytes))
     const wanted = this.constant(1 << (place.step & 7))
@@ -185,7 +176,7 @@ class Emitter extends Addresses {
   /** Leaves of what a turn computes. */
   private leaves: readonly Node[] = []
 
-  private store(to: Place, node: Node): void {
+  private store(to: addresses.Place, node: Node): void {
     // What lies there is read before it is written over.
     for (const leaf of this.leaves) {
       const from = this.spec.places.get(leaf.name)
@@ -376,8 +367,8 @@ class Emitter extends Addresses {
     this.shared.clear()
     for (const [node, own] of outside) this.shared.set(node, own)
     const again = tee(left, op(Wasm.i32Sub, get(left), i32(1)))
-    const steps = unless(op(Wasm.i32LeS, get(T), i32(0)), loop(step, again))
-    this.once.push(...before, set(left, get(T)), steps)
+    const steps = unless(op(Wasm.i32LeS, get(addresses.T), i32(0)), loop(step, again))
+    this.once.push(...before, set(left, get(addresses.T)), steps)
   }
 
   build(): Code {
@@ -401,10 +392,10 @@ class Emitter extends Addresses {
     const next = tee(pixel, add(get(pixel), i32(1)))
     const pixels = loop(
       [...begin, set(this.channel, i32(0)), channels, ...moves],
-      op(Wasm.i32LtU, next, get(END)),
+      op(Wasm.i32LtU, next, get(addresses.END)),
     )
-    const sums = at(Wasm.v128Store, [get(SCRATCH), get(this.counted)], 0)
-    const run = [set(pixel, get(FIRST)), pixels, ...(has('count') ? [sums] : [])]
+    const sums = at(Wasm.v128Store, [get(addresses.SCRATCH), get(this.counted)], 0)
+    const run = [set(pixel, get(addresses.FIRST)), pixels, ...(has('count') ? [sums] : [])]
     const all = [...this.wordLoads, ...this.once, ...heads, ...run, this.spikes(fires)]
     return functionOf(this.types, all.join(''))
   }

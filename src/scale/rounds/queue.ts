@@ -9,18 +9,7 @@ import { checkOptions, describe, fail, SpikewasmError } from '../../base/errors.
 import { warn } from '../../engine/platform.js'
 import { DamagedEntry, isNoJob, readJob, refuseDamaged } from '../damaged.js'
 import { RedisPlace } from '../redis.js'
-import {
-  type BlobStore,
-  DamagedBytes,
-  envelopeOf,
-  folderStore,
-  noteVersion,
-  type OwnNetwork,
-  queueOf,
-  redisStore,
-  whatIsLacking,
-  whoStandsAside,
-} from '../store.js'
+import * as queues from '../store.js'
 import { stopKey, within } from '../worker.js'
 import type { RoundsRedis } from './options.js'
 import type { Crew, CrewFor, ReplicaResult, ReplicaState, Round } from './replica.js'
@@ -86,7 +75,7 @@ export const isDue = (seconds: number, bound: number, copies: number): boolean =
 
 export interface RedisCrewOptions {
   /** Who hands bytes over; default: Redis. */
-  readonly store?: BlobStore
+  readonly store?: queues.BlobStore
   /** How workers make the model and the data of a job. Default: they have them. */
   readonly options?: Readonly<Record<string, unknown>>
   /**
@@ -105,7 +94,7 @@ export async function openAt(redis: RoundsRedis) {
   checkOptions('redis', redis, ['url', 'namespace', 'shared', 'onNews'])
   const { url, namespace, shared } = redis
   const { onNews = (line: string) => warn(line, 'SPIKEWASM_ROUNDS') } = redis
-  const store = shared === undefined ? undefined : await folderStore(shared)
+  const store = shared === undefined ? undefined : await queues.folderStore(shared)
   const onTrouble = (problem = 'the connection to Redis is back'): void => onNews(problem)
   const place = await RedisPlace.open(url, { namespace, onTrouble })
   return { place, store, onNews }
@@ -222,7 +211,7 @@ class RoundJobs {
       opts: { jobId: this.id, removeOnComplete: true, removeOnFail: true },
       children: this.jobs.map(([jobId], replica) => ({
         name: 'replica',
-        queueName: queueOf(wire.ROUNDS),
+        queueName: queues.queueOf(wire.ROUNDS),
         prefix,
         data: this.crew.dataOf(this.round, replica),
         opts: {
@@ -244,7 +233,7 @@ class RoundJobs {
       const added = await flows.add(this.flow)
       if (added.job.id === undefined) fail('Redis has taken no jobs')
       await wire.expireParents(place, run, added.job.id)
-      await noteVersion(place, wire.ROUNDS)
+      await queues.noteVersion(place, wire.ROUNDS)
       let isLonely = false
       let asked = performance.now()
       while (!this.isOver) {
@@ -270,7 +259,10 @@ class RoundJobs {
   private async tellWhetherLonely(): Promise<void> {
     const { place, queue, onNews, networks } = this.crew
     if ((await queue.getActiveCount()) !== 0) return
-    const more = [await whatIsLacking(place, networks), await whoStandsAside(place, wire.ROUNDS)]
+    const more = [
+      await queues.whatIsLacking(place, networks),
+      await queues.whoStandsAside(place, wire.ROUNDS),
+    ]
     const start = `start one with spikewasm worker --redis ${place.address.url}`
     const parts = ['no worker has taken a replica yet', start, ...more]
     onNews(parts.filter((part) => part !== '').join('; '))
@@ -347,7 +339,7 @@ export class RedisCrew implements Crew {
   readonly parents: Queue
   readonly onNews: (line: string) => void
   private readonly id: TrainingId
-  private readonly store: BlobStore
+  private readonly store: queues.BlobStore
   private readonly worker: Worker
   private jobs: RoundJobs | undefined
   private longestSeconds = 0
@@ -364,10 +356,10 @@ export class RedisCrew implements Crew {
     const { bull, namespace: prefix } = place
     this.id = trainingId(of.setting())
     this.run = this.id.setting.slice(0, 12) + randomBytes(6).toString('hex')
-    this.store = options.store ?? redisStore(place)
+    this.store = options.store ?? queues.redisStore(place)
     this.onNews = options.onNews ?? (() => {})
     this.flows = new bull.FlowProducer({ connection: place.connect(), prefix })
-    this.queue = place.queue(queueOf(wire.ROUNDS))
+    this.queue = place.queue(queues.queueOf(wire.ROUNDS))
     this.parents = place.queue(wire.parentsOf(this.run))
     const gather = async (job: Job): Promise<null> => {
       if (job.id === this.jobs?.id) await this.jobs?.gather(job)
@@ -390,7 +382,7 @@ export class RedisCrew implements Crew {
   }
 
   /** The network of the run's own that workers must have, if it has one. */
-  get networks(): readonly OwnNetwork[] {
+  get networks(): readonly queues.OwnNetwork[] {
     const { model, modelSha256 } = this.options.options ?? {}
     return modelSha256 === undefined ? [] : [{ name: `${model}`, sha256: `${modelSha256}` }]
   }
@@ -398,7 +390,7 @@ export class RedisCrew implements Crew {
   /** The data of a replica's job. */
   dataOf({ number, shard, states }: Round, replica: number) {
     const { run, id, store } = this
-    return envelopeOf(
+    return queues.envelopeOf(
       wire.ROUNDS,
       wire.jobToJson({
         run,
@@ -507,7 +499,7 @@ export class RedisCrew implements Crew {
   private async read(name: string, length: number): Promise<Uint8Array> {
     const limit = { bytes: length, of: 'as many as this network has' }
     const bytes = await this.store.get(name, limit).catch((error: unknown) => {
-      if (!(error instanceof DamagedBytes)) throw error
+      if (!(error instanceof queues.DamagedBytes)) throw error
     })
     if (!bytes) throw new LostInRedis(name)
     return bytes

@@ -12,16 +12,7 @@ import {
   wideTable,
 } from './frame.js'
 import { eventColour } from './recording.js'
-import {
-  bestOf,
-  type EpochFigures,
-  layerLabel,
-  layersOf,
-  mostRecords,
-  noSteps,
-  runFigures,
-  thinned,
-} from './run.js'
+import * as runs from './run.js'
 
 // Samples as small pictures, inside the page.
 
@@ -163,7 +154,7 @@ export interface RunReport {
   readonly title: string
   /** How the run ended, in a sentence. */
   readonly ending: string
-  readonly records: readonly EpochFigures[]
+  readonly records: readonly runs.EpochFigures[]
   /** What was found, or why nothing was looked at. */
   readonly examined: Examined | string
   /** Figures of the network, such as its parameters. */
@@ -175,9 +166,9 @@ export interface RunReport {
 
 export function reportPage(report: RunReport): Promise<string> {
   const { title, ending, examined, options, origin, facts } = report
-  const layers = layersOf(report.records)
-  const records = thinned(report.records, mostRecords(layers.length))
-  const curves = records.length > 0 ? runFigures({ layers, records, steps: noSteps }) : []
+  const layers = runs.layersOf(report.records)
+  const records = runs.thinned(report.records, runs.mostRecords(layers.length))
+  const curves = records.length > 0 ? runs.runFigures({ layers, records, steps: runs.noSteps }) : []
   const { spikes } = typeof examined === 'string' ? {} : examined
   const looked = spikes ? spikeFigures(spikes) : []
   const body = `<h1>${escapeHtml(title)}</h1>
@@ -204,9 +195,9 @@ const grouped = (value: number): string => value.toLocaleString('en-US')
 
 /** The numbers that are looked at first. */
 function cards({ records }: RunReport): string {
-  const [last, best] = [records.at(-1), bestOf(records)]
+  const [last, best] = [records.at(-1), runs.bestOf(records)]
   if (!last) return '<p class="note">No epoch is complete.</p>'
-  const figure = ({ testAccuracy, testLoss, trainLoss }: EpochFigures): string =>
+  const figure = ({ testAccuracy, testLoss, trainLoss }: runs.EpochFigures): string =>
     figureText(testAccuracy ?? testLoss ?? trainLoss, testAccuracy !== undefined)
   const what =
     last.testAccuracy !== undefined
@@ -237,7 +228,7 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
     const ends = [first, last].map(({ firingRates }) => own(firingRates, layer) ?? 0)
     const range = [minOf(all), maxOf(all)]
     return [
-      layerLabel(layer).replaceAll(' ', '\u00a0'),
+      runs.layerLabel(layer).replaceAll(' ', '\u00a0'),
       ...[...ends, ...range].map((rate) => figureText(rate, true)),
     ]
   })
@@ -249,8 +240,8 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
   const warning =
     silent.length === 0
       ? ''
-      : `<p class="warn">Never fired: ${escapeHtml(silent.map(layerLabel).join(', '))}. Try a ` +
-        'higher learning rate, more time steps, another seed or a lower threshold.</p>\n'
+      : `<p class="warn">Never fired: ${escapeHtml(silent.map(runs.layerLabel).join(', '))}. Try ` +
+        'a higher learning rate, more time steps, another seed or a lower threshold.</p>\n'
   return `${warning}${tableHtml(table)}`
 }
 
