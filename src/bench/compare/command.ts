@@ -7,14 +7,7 @@ import { digits, type Entry, type ResultTable } from '../report.js'
 import { type Baseline, compareBaseline, makeBaseline, writeBaseline } from './baseline.js'
 import { type BuildFiles, findBuild, nameOf, originOf } from './builds.js'
 import { type Campaign, type Row, runCampaign } from './campaign.js'
-import {
-  type CompareOptions,
-  courseOf,
-  DEFAULT_THRESHOLD,
-  jobOf,
-  ownOrigin,
-  rootOf,
-} from './options.js'
+import * as compare from './options.js'
 import type { Measured } from './process.js'
 import { estimate, type Interval, type Verdict } from './statistics.js'
 
@@ -64,16 +57,7 @@ function sideOf({ name, measured }: Row, side: 0 | 1, { known }: Sides) {
 
 const order: readonly Verdict[] = ['slower', 'undecided', 'faster', 'same']
 
-const head = [
-  'benchmark',
-  'this ms',
-  'other ms',
-  'effect',
-  'interval',
-  'verdict',
-  'marks',
-  'density',
-]
+const head = 'benchmark, this ms, other ms, effect, interval, verdict, marks, density'.split(', ')
 
 export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
   const { rows, failed, skipped, others, processes, seconds } = campaign
@@ -190,12 +174,12 @@ const ratiosOf = ({ times: [mine, theirs] }: Measured): number[] =>
  */
 export async function compareAgainst(
   folder: string,
-  options: CompareOptions,
+  options: compare.CompareOptions,
 ): Promise<{ campaign: Campaign; other: BuildFiles }> {
   const other = await findBuild(folder, 'bench.against')
   const campaign = await runCampaign({
-    ...courseOf(options),
-    job: await jobOf(options, [rootOf(options), other.root], false),
+    ...compare.courseOf(options),
+    job: await compare.jobOf(options, [compare.rootOf(options), other.root], false),
     judge: (_, measured) => [estimate(measured.map(ratiosOf))],
     isOtherFixed: false,
   })
@@ -208,7 +192,7 @@ export async function compareAgainst(
  */
 export async function runComparison(
   { against, baseline, saveBaseline }: Comparison,
-  options: CompareOptions,
+  options: compare.CompareOptions,
 ): Promise<ComparisonResult> {
   const given = Object.entries({ against, baseline, saveBaseline }).filter(([, path]) => path)
   if (given.length !== 1)
@@ -216,8 +200,8 @@ export async function runComparison(
       'bench needs one of --against, --baseline and --save-baseline at a time, got ' +
         `${given.map(([name]) => name).join(' and ') || 'none'}`,
     )
-  const mine = nameOf(await ownOrigin(options))
-  const shared = { mine, threshold: options.threshold ?? DEFAULT_THRESHOLD }
+  const mine = nameOf(await compare.ownOrigin(options))
+  const shared = { mine, threshold: options.threshold ?? compare.DEFAULT_THRESHOLD }
   if (against !== undefined) {
     const { campaign, other } = await compareAgainst(against, options)
     const name = nameOf(await originOf(other.root, other.version, false))

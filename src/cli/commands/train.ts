@@ -113,17 +113,9 @@ async function recordedSource(
 }
 
 /** What may be given beside --resume: nothing that numbers depend on. */
-const besideResume = [
-  'model',
-  'data',
-  'cache',
-  'threads',
-  'numWorkers',
-  'checkpointEvery',
-  'dashboard',
-  'noReport',
-  'json',
-].map(flagOf)
+const besideResume = 'model data cache threads numWorkers checkpointEvery dashboard noReport json'
+  .split(' ')
+  .map(flagOf)
 const besideRounds = ['redis', 'namespace', 'shared', 'replaceAfter'].map(flagOf)
 
 /** @throws SpikewasmError for an option that is the run's */

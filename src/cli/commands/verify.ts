@@ -5,13 +5,7 @@ import type { ApartNet } from '../../edge/verify/apart.js'
 import { hostNames } from '../../edge/verify/hosts/index.js'
 import { isAlike, likenessLimits } from '../../edge/verify/job.js'
 import { makeTrials, type Trial } from '../../edge/verify/trial.js'
-import {
-  findHosts,
-  isExact,
-  type Row,
-  type Verification,
-  verifyNet,
-} from '../../edge/verify/verify.js'
+import * as verified from '../../edge/verify/verify.js'
 import { exitOnSignals } from '../interrupt.js'
 import { loadData } from '../load-data.js'
 import * as shared from '../options.js'
@@ -60,15 +54,15 @@ async function verify(
 ): Promise<void> {
   const { info } = net
   // Before the samples are computed: a wrong name is told at once.
-  await findHosts(hosts, info)
+  await verified.findHosts(hosts, info)
   const trials = await trialsOf(net, args)
   const onHost = (name: string): void => overwrite(`${name} …`)
-  const result = await verifyNet(bytes, info, trials, { hosts, seconds, onHost })
+  const result = await verified.verifyNet(bytes, info, trials, { hosts, seconds, onHost })
   overwrite('')
   const found = { path, info, trials, result }
   if (json) printJson(summary(found))
   else process.stdout.write(resultText(found))
-  if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
+  if (!verified.isExact(result) || !areAlike(trials)) process.exitCode = 1
 }
 
 const areAlike = (trials: readonly Trial[]): boolean =>
@@ -111,7 +105,7 @@ interface Found {
   readonly path: string
   readonly info: NetInfo
   readonly trials: readonly Trial[]
-  readonly result: Verification
+  readonly result: verified.Verification
 }
 
 function resultText({ path, info, trials, result }: Found): string {
@@ -130,23 +124,14 @@ function resultText({ path, info, trials, result }: Found): string {
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
     ...trials.map((trial) => likenessText(trial, true)),
     ...result.rows.map(problem),
-    isExact(result) && 'every host gives the same bits',
+    verified.isExact(result) && 'every host gives the same bits',
   ])
   return `${lines.join('\n')}\n`
 }
 
-const columns = [
-  'host',
-  'version',
-  'call',
-  'samples',
-  'floats differ',
-  'µs/sample',
-  'memory',
-  'cold',
-]
+const columns = 'host, version, call, samples, floats differ, µs/sample, memory, cold'.split(', ')
 
-function cells({ host, version, call, outcome }: Row): string[] {
+function cells({ host, version, call, outcome }: verified.Row): string[] {
   if (outcome === undefined) return [host, version, call, 'failed', '', '', '', '']
   const { samples, differ, us, coldMs, residentBytes } = outcome
   return [
@@ -162,7 +147,7 @@ function cells({ host, version, call, outcome }: Row): string[] {
 }
 
 /** A line for a host that failed or gave other bits. */
-function problem({ host, call, outcome, failure }: Row): string | false {
+function problem({ host, call, outcome, failure }: verified.Row): string | false {
   if (outcome?.differ === 0) return false
   if (outcome === undefined) return `FAIL: ${host}, ${call}: ${failure}`
   const { differ, samples, first } = outcome
@@ -177,7 +162,7 @@ function summary({ path, info, trials, result }: Found): object {
   const { weights } = info
   return {
     final: true,
-    exact: isExact(result),
+    exact: verified.isExact(result),
     alike: areAlike(trials),
     file: path,
     sealed: isSealed(info),

@@ -61,28 +61,11 @@ export function localExecutor(
 const free = (): number => freemem() / 2 ** 20
 
 /** Options that change what a step costs. */
-const costly = [
-  'dataset',
-  'model',
-  'method',
-  'stepMode',
-  'update',
-  'backwardSteps',
-  'gradientCheckpoint',
-  'timeSteps',
-  'batchSize',
-  'imageSize',
-  'augment',
-  'optimizer',
-  'loss',
-  'ema',
-  'threads',
-  'limitTrain',
-  'limitTest',
-  'encoder',
-  'eventSize',
-  'validationSplit',
-]
+const costly = (
+  'dataset model method stepMode update backwardSteps gradientCheckpoint timeSteps batchSize ' +
+  'imageSize augment optimizer loss ema threads limitTrain limitTest encoder eventSize ' +
+  'validationSplit'
+).split(' ')
 
 /** The share of a step's time that an image takes when it is tested only. */
 const TEST_SHARE = 1 / 3

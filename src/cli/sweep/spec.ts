@@ -35,23 +35,10 @@ export type RunValue = boolean | number | string | readonly (number | string)[]
 export type GivenOptions = Readonly<Record<string, RunValue>>
 
 /** Options of `train` that a sweep says itself, or that name files. */
-const ownOptions = [
-  'out',
-  'overwrite',
-  'resume',
-  'json',
-  'dashboard',
-  'report',
-  'load',
-  'checkpointEvery',
-  'revectorize',
-  'data',
-  'cache',
-  'redis',
-  'namespace',
-  'shared',
-  'replaceAfter',
-]
+const ownOptions = (
+  'out overwrite resume json dashboard report load checkpointEvery revectorize data cache ' +
+  'redis namespace shared replaceAfter'
+).split(' ')
 
 /** What no number depends on: it may stand in `base`, but makes no other run. */
 const placeOptions = ['threads', 'numWorkers'] as const
