@@ -144,11 +144,6 @@ async function activityOf(model: Model, data: Dataset): Promise<diagnosis.Activi
 // Compares gradients on batches that BPTT is about to train on: the paper's assumptions, and the
 // firing rates of the same passes.
 
-interface Probe extends Omit<diagnosis.Point, 'step'> {
-  readonly gradients: readonly diagnosis.GradientMatch[]
-  readonly firingRates: Readonly<Record<string, readonly number[]>>
-}
-
 /**
  * Takes every measure as the mean over batches. Parameters stay as they are.
  *
@@ -162,7 +157,7 @@ export async function probe(
   rate: Model,
   fill: (batch: number, slot: ReturnType<Session['slot']>) => Promise<void>,
   batches: number,
-): Promise<Probe> {
+) {
   rate.loadStateDict(bptt.stateDict())
   const { timeSteps } = bptt
   const factor = comparableLr(1, { from: bptt.method, to: rate.method, timeSteps })
@@ -212,18 +207,15 @@ const norm = (values: Float32Array): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 
 /** Means by name; values that are not finite (zero vectors have no direction) don't count. */
-function means(): {
-  add(name: string, value: number): void
-  read(): Record<string, diagnosis.Cosine>
-} {
+function means() {
   const found = new Map<string, number[]>()
   return {
-    add(name, value) {
+    add(name: string, value: number): void {
       const values = found.get(name) ?? []
       found.set(name, values)
       if (Number.isFinite(value)) values.push(value)
     },
-    read: () =>
+    read: (): Record<string, diagnosis.Cosine> =>
       Object.fromEntries(
         [...found].map(([name, values]) => [name, values.length === 0 ? null : mean(values)]),
       ),
@@ -327,11 +319,9 @@ export async function diagnose(options: DiagnoseOptions): Promise<diagnosis.Diag
 type Run = Required<DiagnoseOptions>
 
 /** Options with their defaults; T comes from frames where the data have some. */
-function runOf(options: DiagnoseOptions): Run {
+function runOf({ processes, ...options }: DiagnoseOptions): Run {
   const { timeSteps: frames } = options.data.train
   const {
-    network,
-    data,
     name = 'network',
     timeSteps = frames === undefined ? [1, 2, 4, 8, 16] : [frames],
     methods = diagnosis.variantNames,
@@ -342,9 +332,9 @@ function runOf(options: DiagnoseOptions): Run {
     seed = 0,
     onProgress = () => undefined,
   } = options
-  const processes = checkBoolean('diagnose.processes', options.processes, false)
   const training = { batchSize, steps, optimizer, threads, seed }
-  return { network, data, name, timeSteps, methods, ...training, processes, onProgress }
+  const run = { ...options, name, timeSteps, methods, ...training, onProgress }
+  return { ...run, processes: checkBoolean('diagnose.processes', processes, false) }
 }
 
 /** @throws SpikewasmError for options out of range, and for data with other frames */
@@ -460,7 +450,7 @@ async function train(
   )
   const schedule = cosine()
   bptt.optimizer = optimizer
-  let last: Probe | undefined
+  let last: Awaited<ReturnType<typeof probe>> | undefined
   for (let step = 0; step <= steps; step++) {
     if (measured.has(step)) {
       onProgress(`T ${bptt.timeSteps}: step ${step} of ${steps} with BPTT`)

@@ -12,15 +12,6 @@ import type { Prepared } from './prepare.js'
 
 // Weights as the file holds them: without padding, and as bytes with their scales.
 
-/** A row of a weight's block that holds numbers. */
-interface Row {
-  /** Index of its first element as stored. */
-  readonly at: number
-  /** Output channel of its first element, and elements. */
-  readonly channel: number
-  readonly count: number
-}
-
 /** A weight as stored, by `groups` of output channels. */
 export interface GroupedBlocks extends Blocks {
   readonly groups: number
@@ -33,14 +24,17 @@ export const elementsOf = ({ columns, taps, inRows }: Blocks): number => columns
 export const storedOf = ({ columns, width, blockRows }: Blocks): number =>
   Math.ceil(columns / width) * blockRows * width
 
-/** Rows in the order of the memory, which is that of the file. */
+/**
+ * Rows of a weight's blocks that hold numbers, in the order of the memory, which is that of the
+ * file: index of the first element as stored, its output channel, and how many elements there are.
+ */
 export function* rowsOf({ columns, width, taps, inRows, inC, blockRows, groups }: GroupedBlocks) {
   for (let block = 0; block * width < columns; block++) {
     const count = Math.min(width, columns - block * width)
     for (let tap = 0; tap < taps; tap++) {
       const channel = Math.floor((tap * groups) / taps) * columns + block * width
       for (let row = 0; row < inRows; row++)
-        yield { at: (block * blockRows + tap * inC + row) * width, channel, count } satisfies Row
+        yield { at: (block * blockRows + tap * inC + row) * width, channel, count }
     }
   }
 }
