@@ -69,7 +69,11 @@ function called<T>(name: string, run: () => T): T {
 }
 
 /** All of some arrays, one behind the other. */
-function joined<A extends Float32Array | Int32Array>(all: A, parts: readonly A[]): A {
+function joined<A extends Float32Array | Int32Array>(
+  Kind: new (length: number) => A,
+  parts: readonly A[],
+): A {
+  const all = new Kind(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {
     all.set(part, at)
@@ -77,15 +81,6 @@ function joined<A extends Float32Array | Int32Array>(all: A, parts: readonly A[]
   }
   return all
 }
-
-const lengthOf = (parts: readonly ArrayLike<number>[]): number =>
-  parts.reduce((sum, { length }) => sum + length, 0)
-
-const floatsOf = (parts: readonly Float32Array[]): Float32Array =>
-  joined<Float32Array>(new Float32Array(lengthOf(parts)), parts)
-
-const classesOf = (parts: readonly Int32Array[]): Int32Array =>
-  joined<Int32Array>(new Int32Array(lengthOf(parts)), parts)
 
 /** Keeps all batches for a function. */
 function gathering(of: (all: MetricInput) => number): RunningMetric {
@@ -99,10 +94,16 @@ function gathering(of: (all: MetricInput) => number): RunningMetric {
       const labels = batches.flatMap((batch) => batch.labels ?? [])
       const targets = batches.flatMap((batch) => batch.targets ?? [])
       return of({
-        outputs: floatsOf(batches.map(({ outputs }) => outputs)),
-        predictions: classesOf(batches.map(({ predictions }) => predictions)),
-        ...(labels.length > 0 && { labels: classesOf(labels) }),
-        ...(targets.length > 0 && { targets: floatsOf(targets) }),
+        outputs: joined(
+          Float32Array,
+          batches.map(({ outputs }) => outputs),
+        ),
+        predictions: joined(
+          Int32Array,
+          batches.map(({ predictions }) => predictions),
+        ),
+        ...(labels.length > 0 && { labels: joined(Int32Array, labels) }),
+        ...(targets.length > 0 && { targets: joined(Float32Array, targets) }),
         count: batches.reduce((sum, { count }) => sum + count, 0),
       })
     },

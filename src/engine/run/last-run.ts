@@ -8,6 +8,7 @@ import type { StateProbe } from '../../compile/plan.js'
 import type { Phase } from '../../compile/program.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { inputsOf } from '../../network/trace.js'
+import { sizeOf } from '../../network/value.js'
 import { instantiateEngine } from '../load.js'
 import * as views from '../memory/arena.js'
 import { floatsAt, programOf, storedAt, trainingOf } from '../memory/arena.js'
@@ -47,7 +48,7 @@ export function gradients(session: Session): StateDict {
 /** `Model.inputGradient`. */
 export function inputGradient(session: Session, name?: string): Float32Array {
   const { options, programs } = session.plan
-  const { batchSize, timeSteps, frames, imageFloats, inputs } = session
+  const { batchSize, timeSteps, frames, inputs } = session
   if (!options.inputGradient)
     fail('inputGradient needs compile({ inputGradient: true }); compile the network again')
   if (name !== undefined && !(inputs && Object.hasOwn(inputs, name)))
@@ -57,34 +58,29 @@ export function inputGradient(session: Session, name?: string): Float32Array {
     )
   expectTrained(session, 'inputGradient')
   const T = frames ? timeSteps : 1
-  const found = new Float32Array(batchSize * imageFloats)
+  const nodes = inputsOf(options.graph).filter((node) => name === undefined || node.name === name)
+  const own = nodes.reduce((sum, { shape }) => sum + T * sizeOf(shape), 0)
+  const found = new Float32Array(batchSize * own)
   // The rate method's one row is that of each step: 1/T of the gradient of what all steps read.
   const factor = traitsOf(options).rows === 'one' && !frames ? timeSteps : 1
-  let [at, from] = [0, 0]
-  let own = imageFloats
-  for (const node of inputsOf(options.graph)) {
-    const [channels, height, width] = node.shape
-    const [pixels, size] = [height * width, T * channels * height * width]
-    if (node.name === name) [from, own] = [at, size]
-    for (const of of programs.train?.inputGradients ?? []) {
-      if (of.node !== node.index) continue
-      const { rows, stored } = of
-      const given = floatsAt(session, of.buffer.address, batchSize * pixels * rows * stored)
+  let at = 0
+  for (const { index, shape } of nodes) {
+    const [channels, height, width] = shape
+    const [pixels, size] = [height * width, T * sizeOf(shape)]
+    for (const { node, rows, stored, buffer } of programs.train?.inputGradients ?? []) {
+      if (node !== index) continue
+      const given = floatsAt(session, buffer.address, batchSize * pixels * rows * stored)
       for (let b = 0; b < batchSize; b++)
         for (let i = 0; i < size; i++) {
           const row = Math.min(Math.floor(i / (pixels * channels)), rows - 1)
           const place = (b * pixels + (i % pixels)) * rows + row
           const c = Math.floor(i / pixels) % channels
-          found[b * imageFloats + at + i] += factor * given[place * stored + c]
+          found[b * own + at + i] += factor * given[place * stored + c]
         }
     }
     at += size
   }
-  if (own === imageFloats) return found
-  const each = new Float32Array(batchSize * own)
-  for (let b = 0; b < batchSize; b++)
-    each.set(found.subarray(b * imageFloats + from, b * imageFloats + from + own), b * own)
-  return each
+  return found
 }
 
 /** `Model.output`. */
