@@ -53,15 +53,7 @@ function sign(outFile) {
  * What a host calls in the engine. Only these keep their names, and what none of them reaches goes:
  * pages load the file. `engine-named.wasm` has all; exported networks are made from it.
  */
-const CALLED = [
-  'run',
-  'execute',
-  'byteTotals',
-  'byteMax',
-  'bitSum',
-  'maskCounts',
-  'memory',
-]
+const CALLED = ['run', 'execute', 'byteTotals', 'byteMax', 'bitSum', 'maskCounts', 'memory']
 
 const outFileOf = (target) =>
   JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target].outFile

@@ -5,7 +5,7 @@ import { complete, type Made, maker, type Rule } from '../base/rules.js'
 import type { crossEntropy } from '../kernels/records/loss.js'
 import type { FieldsOf } from '../kernels/records/schema.js'
 import type { Loss, Penalty } from '../network/optimizer.js'
-import type { GraphNode } from '../network/trace.js'
+import type { Graph, GraphNode } from '../network/trace.js'
 import type { PlanOptions } from './context.js'
 import type { Pass } from './pass.js'
 import type { ProgramBuilder } from './program.js'
@@ -45,6 +45,7 @@ export interface LossNumbers {
 /** An output besides the last. */
 export interface Exit {
   readonly name: string
+  readonly node: GraphNode
   readonly value: Expression
 }
 
@@ -102,15 +103,15 @@ export function defineLoss<L extends Loss, O extends object>(
   return make
 }
 
-let ofExits: (() => Loss) | undefined
+let ofExits: ((graph: Graph) => Loss) | undefined
 
 /** Whoever makes networks with several outputs brings along their loss. */
-export const useForExits = (make: () => Loss): void => {
+export const useForExits = (make: (graph: Graph) => Loss): void => {
   ofExits = make
 }
 
 /** The loss of a network with several outputs where none is given. */
-export const lossOfExits = (): Loss | undefined => ofExits?.()
+export const lossOfExits = (graph: Graph): Loss | undefined => graph.exits && ofExits?.(graph)
 
 /** Whether a loss is of the sum over time, not of the mean. */
 export const isOfCounts = (loss: Loss): boolean => 'of' in loss && loss.of === 'counts'

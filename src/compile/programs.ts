@@ -5,7 +5,7 @@ import { type Exit, type Graph, type GraphNode, readersOf } from '../network/tra
 import type { Context } from './context.js'
 import { type Cut, cutsOf } from './cuts.js'
 import { emitInputGradients, startInputGradients } from './emit/input-gradient.js'
-import { lowerLoss } from './emit/loss.js'
+import { isForHost, lowerLoss } from './emit/loss.js'
 import {
   emitAccumulate,
   emitClear,
@@ -13,17 +13,11 @@ import {
   emitUpdate,
   updateRanges,
 } from './emit/update.js'
-import { lossKind } from './loss-kind.js'
 import { type Demand, Pass, planOf } from './pass.js'
 import type { Parts, PlannedProgram, Section } from './program.js'
 import type { State } from './state.js'
 import type { Expression } from './tensors.js'
-import {
-  expectAccumulates,
-  standardTraining,
-  type TrainingBuffers,
-  type TrainingSpec,
-} from './training.js'
+import { expectAccumulates, standardTraining, type TrainingBuffers } from './training.js'
 
 /**
  * @param training whether a backward pass follows
@@ -35,10 +29,10 @@ export function* lowerGraph(context: Context, training: boolean, callSteps: numb
     Object.assign({}, ...readersOf(graph, node.index).map((reader) => planOf(reader).wants?.(pass)))
   context.lowered = true
   const pass = new Pass(context, training, callSteps, wanted)
-  const { training: spec = standardTraining } = context.options
-  // A function gets all outputs in evaluation too.
-  const isHost = lossKind(spec.loss.kind).isHost && context.buffers.losses
-  const exits = training || isHost ? (graph.exits ?? []) : []
+  // The host gets all outputs in evaluation too.
+  const { options, run } = context
+  const all = training || (isForHost(options) && run === 'forward' && !options.fixed)
+  const exits = (all && graph.exits) || []
   const needed = neededNodes(graph, exits)
   const values: Expression[] = []
   for (const node of graph.nodes) {
@@ -50,7 +44,9 @@ export function* lowerGraph(context: Context, training: boolean, callSteps: numb
     yield
   }
   const last = graph.nodes[graph.output]
-  const others = exits.map(({ name, node }) => ({ name, value: values[node] }))
+  const others = exits.map(({ name, node }) => {
+    return { name, node: graph.nodes[node], value: values[node] }
+  })
   context.builder.inLayer(last.index, () => lowerLoss(pass, last, values[last.index], others))
   return pass
 }
@@ -157,7 +153,7 @@ export function* trainingPrograms(
     return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   }
   const programs: ProgramPlan[] = [
-    { name: 'train', sections, ...partsOf(context, spec, sections), ...found },
+    { name: 'train', sections, ...partsOf(context, sections), ...found },
     { name: 'gradients', sections: withoutUpdate, ...found },
   ]
   if (spec.accumulate)
@@ -166,12 +162,11 @@ export function* trainingPrograms(
 }
 
 /** What the host needs that runs a step in parts. */
-function partsOf({ online, outputs }: Context, spec: TrainingSpec, sections: Section[]) {
-  const hasParts = spec.parts || lossKind(spec.loss.kind).isHost
+function partsOf({ online, outputs, options }: Context, sections: Section[]) {
   return {
     // Behind all calls there are the outputs of the last one.
     outputs: online ? outputs : outputs.slice(-1),
-    cuts: hasParts ? cutsOf({ name: 'train', sections }, online) : undefined,
+    cuts: isForHost(options) ? cutsOf({ name: 'train', sections }, online) : undefined,
   }
 }
 

@@ -101,8 +101,7 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
         'last layer smaller',
     )
   const recorded = recordedOf(graph, options.record)
-  const standardLoss = (graph.exits && lossOfExits()) ?? crossEntropy()
-  const { loss = standardLoss, penalties } = options
+  const { loss = lossOfExits(graph) ?? crossEntropy(), penalties } = options
   const optimizer = optimizerOf('compile.optimizer', options.optimizer ?? sgd())
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined

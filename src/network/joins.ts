@@ -28,7 +28,7 @@ export interface Joint {
   readonly flat: boolean
 }
 
-/** Several outputs by name; @throws SpikewasmError unless each fits the last one */
+/** Several outputs by name; @throws SpikewasmError for a name that none can have */
 export function exitsOf(result: unknown): [string, Value][] | undefined {
   const isNamed = typeof result === 'object' && result !== null && !Array.isArray(result)
   if (!isNamed || isValue(result)) return undefined
@@ -36,18 +36,12 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
   if (entries.length === 0 || !entries.every(([, value]) => isValue(value))) return undefined
   const [last, output] = entries[entries.length - 1]
   for (const [name, value] of entries) {
-    const { node, shape, flat } = value
     if (!(name !== '' && name !== '__proto__' && !/^\d+$/.test(name)))
       fail(
         `network: an output's name must be no number, not empty and not __proto__, got ` +
           describe(name),
       )
-    if (!(shape.every((n, i) => n === output.shape[i]) && flat === output.flat))
-      fail(
-        `network: outputs must have one shape, got ${show(value)} of ${name} and ` +
-          `${show(output)} of ${last}`,
-      )
-    if (name !== last && node === output.node)
+    if (name !== last && value.node === output.node)
       fail(`network: outputs ${name} and ${last} are one value; return it once`)
   }
   return entries

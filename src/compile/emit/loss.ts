@@ -71,6 +71,10 @@ export function readsSteps({ training = standardTraining }: PlanOptions): boolea
   return stepOutputs || hasTargetSteps(loss) || ((isAsked && isOfSteps(loss)) ?? false)
 }
 
+/** Whether the host reads outputs behind the forward pass, and may write their gradients. */
+export const isForHost = ({ training = standardTraining }: PlanOptions): boolean =>
+  (training.parts || lossKind(training.loss.kind).isHost) ?? false
+
 /** The loss that a plan is made for. */
 export const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) =>
   training.loss
@@ -117,11 +121,11 @@ export function lowerLoss(
   others: readonly Exit[] = [],
 ): void {
   const loss = lossOf(pass.options)
-  const { lower, isHost } = lossKind(loss.kind)
+  const { lower } = lossKind(loss.kind)
   if (pass.training && lower) lower({ pass, node, x, others }, loss)
   else lowerOutputs({ pass, node, x, others }, loss)
   // The host reads them behind all records of the forward pass.
-  if (!isHost) return
+  if (!isForHost(pass.options)) return
   for (const { mean, logits } of pass.outputs) for (const of of [mean, logits]) pass.b.touch(of)
 }
 
@@ -134,7 +138,8 @@ export function lowerOutputs(end: End, loss?: Loss): readonly OutputProbe[] {
   const { pass, node, x, others } = end
   const { losses } = pass.context.buffers
   const ways: (() => void)[] = []
-  const add = (name: string, value: Expression, places: OutputPlaces) => {
+  const add = ({ name, node: of, value }: Exit, places: OutputPlaces, loss?: Loss) => {
+    expectVector(of)
     const logits = floatsOf(pass, node, value)
     const probe = probeOf(pass, name, logits, places.output)
     emitOutput(pass, probe, places, losses && loss)
@@ -147,9 +152,9 @@ export function lowerOutputs(end: End, loss?: Loss): readonly OutputProbe[] {
     const share = isInstantaneous(pass) ? 1 : whole / gradientRows(pass, logits)
     if (delta && losses) ways.push(() => giveTensorGradient(logits, delta, deltaRows(probe), share))
   }
-  for (const { name, value } of others) add(name, value, placesOf(pass, name, value.shape[0]))
-  expectVector(node)
-  add(pass.options.graph.outputName ?? '', x, pass.context.buffers)
+  for (const exit of others) add(exit, placesOf(pass, exit.name, exit.value.shape[0]))
+  const last = { name: pass.options.graph.outputName ?? '', node, value: x }
+  add(last, pass.context.buffers, loss)
   pass.backward(node, () => {
     for (const way of ways) way()
   })

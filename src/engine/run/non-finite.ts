@@ -63,20 +63,24 @@ function clipHelp({ graph, clipNorm }: Session): string {
 /**
  * @param logits outputs of the last run, row by row
  * @param where whose outputs the i-th row holds, for the message
+ * @param name of the output, where there are several
  * @throws SpikewasmError that names the layer, when one of them is not finite
  */
 export function expectFiniteOutput(
   session: Session,
   logits: Float32Array,
   where: (row: number) => string,
+  name?: string,
 ): void {
   const at = logits.findIndex((value) => !Number.isFinite(value))
   if (at < 0) return
-  const { graph, classes } = session
-  const layer = `layer ${layerName(session, graph.output)} (${labelOf(graph.nodes[graph.output])})`
+  const { nodes, exits, output } = session.graph
+  const index = exits?.find((exit) => exit.name === name)?.node ?? output
+  const layer = `layer ${layerName(session, index)} (${labelOf(nodes[index])})`
+  const row = Math.floor(at / nodes[index].shape[0])
   fail(
-    `${layer} gives ${logits[at]} for ${where(Math.floor(at / classes))}; its weights, or the ` +
-      'input, are too large for float32',
+    `${layer} gives ${logits[at]} for ${where(row)}; its weights, or the input, are too large ` +
+      'for float32',
   )
 }
 

@@ -155,8 +155,9 @@ export async function forward(
 async function runForward(session: Session, part: Part): Promise<OutputArrays<Float32Array>> {
   await runPhase(session, part, 'forward')
   const { outputs } = await outputsOf(session, part.probes)
-  for (const array of outputs instanceof Float32Array ? [outputs] : Object.values(outputs))
-    expectFiniteOutput(session, array, (row) => `sample ${row % session.batchSize}`)
+  const arrays = outputs instanceof Float32Array ? { '': outputs } : outputs
+  for (const [name, array] of Object.entries(arrays))
+    expectFiniteOutput(session, array, (row) => `sample ${row % session.batchSize}`, name)
   return outputs
 }
 

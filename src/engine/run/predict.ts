@@ -13,6 +13,7 @@ import { inTurn } from '../threads/calls.js'
 import { runsHere } from '../threads/processors.js'
 import { expectNumbers, fillSlot } from './batch.js'
 import { expectFiniteOutput } from './non-finite.js'
+import { outputsOf } from './outputs.js'
 import { wantsAverages, withAverages } from './update.js'
 
 /** What `predict` returns for n samples. */
@@ -24,6 +25,11 @@ export interface Prediction {
   readonly logits: Float32Array
   /** Index of the largest logit of each sample, [n], or of each step, [n, T]. */
   readonly classes: Int32Array
+  /**
+   * Time means of all outputs by their names, [n, classes of it], of a network with several whose
+   * loss is `custom` or whose `forward` was called. Absent for others.
+   */
+  readonly outputs?: Readonly<Record<string, Float32Array>>
 }
 
 /** Options of `predict`. */
@@ -95,21 +101,36 @@ async function predictAll(
   const rows = of === 'steps' ? timeSteps : 1
   const logits = new Float32Array(n * rows * outputs)
   const classes = new Int32Array(n * rows)
+  const all = new Map<string, Float32Array>()
   for (let first = 0; first < n; first += batchSize) {
     if (first > 0 && runsHere(session.workersOf('evaluate'))) await breathe()
     signal?.throwIfAborted()
     const count = Math.min(batchSize, n - first)
     const singly = count <= session.plan.singles.most
     fillSlot(session, 0, x, undefined, count, { pad: !singly, first })
-    await session.run(singly ? 'single' : 'evaluate', 0, count)
+    const program = singly ? 'single' : 'evaluate'
+    await session.run(program, 0, count)
     const given = output(session, timeSteps, count)
     expectFiniteOutput(session, given, (row) => `sample ${first + row}`)
     const each = of === 'steps' ? stepOutputs(session, count) : given
     logits.set(each, first * rows * outputs)
     const answers = of === 'steps' ? greatest(each, outputs) : predictions(session)
     classes.set(answers.subarray(0, count * rows), first * rows)
+    // Those of the last call have the means of all.
+    const probes = programOf(session, program).outputs?.at(-1) ?? []
+    if (probes.length < 2) continue
+    const means = probes.map((probe) => ({ ...probe, ofSteps: false }))
+    const { outputs: named } = await outputsOf(session, means)
+    for (const [name, values] of Object.entries(named)) {
+      const width = values.length / batchSize
+      const own = values.subarray(0, count * width)
+      const out = all.get(name) ?? new Float32Array(n * width)
+      all.set(name, out)
+      out.set(own, first * width)
+      expectFiniteOutput(session, own, (row) => `sample ${first + row}`, name)
+    }
   }
-  return { logits, classes }
+  return all.size > 0 ? { logits, classes, outputs: Object.fromEntries(all) } : { logits, classes }
 }
 
 /** Index of the greatest number of each row, the first of equals. @param width of a row */

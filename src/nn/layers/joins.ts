@@ -20,7 +20,7 @@ import { join, joinSpikes, type SpikePartFields, split } from '../../kernels/rec
 import type { Buffer } from '../../kernels/records/words.js'
 import * as joins from '../../network/joins.js'
 import { type GraphNode, registerJoins } from '../../network/trace.js'
-import { selfDistillation } from '../loss/kinds.js'
+import { lossOfExits } from '../loss/kinds.js'
 
 /** Lets forward functions add values. */
 export function useSums(): void {
@@ -32,7 +32,7 @@ export function useSums(): void {
 export function useJoins(): void {
   useSums()
   registerJoint('concat', concat)
-  useForExits(selfDistillation)
+  useForExits(lossOfExits)
 }
 
 const add: LayerPlan<unknown> = {

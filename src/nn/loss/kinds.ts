@@ -19,6 +19,9 @@ import { hasTargetSteps } from '../../compile/training.js'
 import * as records from '../../kernels/records/loss.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { checkNames, type Loss, type Names } from '../../network/optimizer.js'
+import type { Graph } from '../../network/trace.js'
+import { show } from '../../network/value.js'
+import { custom } from './custom.js'
 
 export type { Loss } from '../../network/optimizer.js'
 
@@ -437,6 +440,11 @@ export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOpt
           'loss selfDistillation() needs a network with two outputs or more: return them by name ' +
             'in its forward function, as in { early, output }',
         )
+      const sizes = differingSizes(graph)
+      if (sizes)
+        fail(
+          `loss selfDistillation() needs outputs of one size, got ${sizes}; give loss: custom(…)`,
+        )
       const fitting = quoteMethodsWith(({ loop }) => loop === 'layers')
       if (traitsOf(options).loop !== 'layers' || stepMode !== 'm')
         fail(
@@ -453,6 +461,26 @@ export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOpt
     lower,
   },
 )
+
+/** Sizes of several outputs, as messages name them; undefined where they are the same. */
+function differingSizes({ nodes, exits = [], output, outputName }: Graph): string | undefined {
+  const all = [...exits, { name: outputName, node: output }]
+  const sizes = all.map(({ node }) => show(nodes[node]))
+  if (new Set(sizes).size === 1) return undefined
+  return all.map(({ name }, i) => `${sizes[i]} of ${name}`).join(', ')
+}
+
+/** The loss of several outputs where none is given: those of different sizes must get one. */
+export function lossOfExits(graph: Graph): Loss {
+  const sizes = differingSizes(graph)
+  if (!sizes) return selfDistillation()
+  return custom(() => {
+    fail(
+      `the network has outputs of different sizes (${sizes}), and a loss of them must be given, ` +
+        'got none; give loss: custom(…), or train by model.forward, backward and update',
+    )
+  })
+}
 
 function lower(end: End, loss: SelfDistillation): void {
   const { pass, node } = end
