@@ -12,7 +12,7 @@ import {
   type Split,
 } from '../data/index.js'
 import type { ModelName } from '../model/models/registry.js'
-import type { Shape } from '../network/value.js'
+import type { InputShape } from '../network/value.js'
 
 export interface Entry {
   /** What `--data` names; absent for data in the package. */
@@ -26,10 +26,12 @@ export interface Entry {
   readonly cached?: true
   /** Samples are recordings; `shift`: pixels that frames are moved by in training. */
   readonly events?: { readonly shift?: number }
+  /** Samples are frames: how many, unless --time-steps says otherwise. */
+  readonly frames?: number
   /** The network, unless --model says otherwise; default: cnn. */
   readonly model?: ModelName
-  /** [C, H, W] of the data set as published, for `info`. */
-  readonly shape: Shape
+  /** Sizes of a sample of the data set as published, for `info`. */
+  readonly shape: InputShape
   readonly classes: number
   /** Whether a folder says how many classes there are, and `classes` is one of many. */
   readonly anyClasses?: true
@@ -56,6 +58,8 @@ interface LoadOptions {
   readonly trainShare?: number
   /** How recordings are cut and changed. */
   readonly events: EventDatasetOptions
+  /** Frames of a sample. */
+  readonly timeSteps?: number
 }
 
 interface Defaults {
@@ -91,9 +95,22 @@ const ofEvents = (
   classes,
   load,
   events: {},
+  frames: 10,
   model: 'eventCnn',
   defaults: { epochs: 40, batchSize: 20, lr: 0.2, weightDecay: 5e-4 },
   ...more,
+})
+
+/** Spoken words, as spikes of 700 units that are added up by fives. */
+const ofSpeech = (prefix: 'shd' | 'ssc', classes: number) => ({
+  source: `the folder with ${prefix}_train.h5 and ${prefix}_test.h5`,
+  shape: [140] as const,
+  classes,
+  load: (path: string, { timeSteps }: LoadOptions) =>
+    loaders[prefix](path, timeSteps === undefined ? {} : { timeSteps }),
+  frames: 100,
+  model: 'mlp' as const,
+  defaults: { epochs: 40, batchSize: 64, lr: 0.1, weightDecay: 5e-4 },
 })
 
 /** Share of the picture that the middle of ImageNet's is. */
@@ -176,6 +193,8 @@ const known = {
     (path, { events, trainShare }) => loaders.eventFolder(path, { ...events, trainShare }),
     { anyClasses: true, shares: true },
   ),
+  shd: ofSpeech('shd', 20),
+  ssc: ofSpeech('ssc', 35),
 } satisfies Record<string, Entry>
 
 export type DatasetName = keyof typeof known

@@ -29,7 +29,7 @@ export async function loadData(args: DataArguments): Promise<Split> {
   const { timeSteps: asked } = args
   const timeSteps = typeof asked === 'object' ? framesOf(name, args, asked) : asked
   if (!recorded) expectNoEvents(args, name)
-  if (recorded && encoder !== undefined)
+  if (entry.frames && encoder !== undefined)
     fail(`--encoder must be left out for --dataset ${name}, whose samples are frames already`)
   const events = recorded ? eventOptionsOf(args, timeSteps, recorded) : {}
   if (source !== undefined && data === undefined)
@@ -48,7 +48,7 @@ export async function loadData(args: DataArguments): Promise<Split> {
   const encode = (part: Dataset): Dataset =>
     encoder === undefined ? part : encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
   return withFiles(async () => {
-    const split = await entry.load(data ?? '', { ...args, events })
+    const split = await entry.load(data ?? '', { ...args, timeSteps, events })
     const training = limited(split.train, limitTrain)
     return mapSplit(split, {
       train: encode(augments && augmentation ? augment(training, augmentation) : training),
@@ -63,7 +63,7 @@ function framesOf(
   { encoder }: DataArguments,
   list: readonly number[],
 ): number | undefined {
-  if (!datasets[name].events && encoder === undefined) return undefined
+  if (!datasets[name].frames && encoder === undefined) return undefined
   if (list.length !== 1)
     fail(
       `--time-steps must be one number where samples are frames (--dataset ${name}), got ` +

@@ -86,7 +86,7 @@ export const modelOfData = o.under('Network', ['model'], {
       v.string(),
       v.check((name) => isModelName(name) || isOwnModel(name)),
     ),
-    { names: modelNames, usual: 'cnn, for recordings eventCnn' },
+    { names: modelNames, usual: 'cnn, for recordings eventCnn, for shd and ssc mlp' },
   ),
 })
 

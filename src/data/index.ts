@@ -8,7 +8,7 @@ import { copyOf } from '../base/objects.js'
 import type { Split } from './datasets/dataset.js'
 import type { ImageFolderOptions } from './pictures/options.js'
 
-export type { SpeechOptions } from './speech/speech.js'
+export type { SpeechOptions, SpeechSplit } from './speech/speech.js'
 
 /**
  * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
@@ -105,16 +105,17 @@ export const datasets = {
   dvsGesture: loader('dvsGesture', 2, async () => (await import('./events/sets.js')).dvsGesture),
   /**
    * Spiking Heidelberg Digits, frames of [140], 20 classes (Cramer et al., 2020). Needs `h5wasm`.
+   * Files of any size are read in pieces. `speakers` says who speaks in each recording.
    * @param path with `shd_train.h5` and `shd_test.h5`, unpacked
    * @param options frames: how many, how long, and units that are added up
-   * @throws SpikewasmError naming the file that is missing or damaged, or larger than 512 MiB
+   * @throws SpikewasmError naming the file that is missing or damaged
    */
   shd: loader('shd', 2, async () => (await import('./speech/speech.js')).shd),
   /**
    * Spiking Speech Commands, frames of [140], 35 classes: as SHD.
    * @param path with `ssc_train.h5` and `ssc_test.h5`, unpacked
    * @param options frames: how many, how long, and units that are added up
-   * @throws SpikewasmError naming the file that is missing or damaged, or larger than 512 MiB
+   * @throws SpikewasmError naming the file that is missing or damaged
    */
   ssc: loader('ssc', 2, async () => (await import('./speech/speech.js')).ssc),
   /**
@@ -126,21 +127,21 @@ export const datasets = {
 }
 
 /** A loader of `datasets`: it takes a path, or the URL of a file, and perhaps options. */
-export type DatasetLoader<Path, Options extends readonly unknown[]> = (
+export type DatasetLoader<Path, Options extends readonly unknown[], S extends Split = Split> = (
   path: Path | host.URL,
   ...options: [...Options, ...more: []]
-) => Promise<Split>
+) => Promise<S>
 
 /**
  * What a loader is given, as it is now. Paths may be URLs of files.
  *
  * @param most how many arguments it takes
  */
-function loader<Path, Options extends readonly unknown[]>(
+function loader<Path, Options extends readonly unknown[], S extends Split = Split>(
   name: string,
   most: 1 | 2,
-  load: () => Promise<(path: Path, ...options: Options) => Promise<Split>>,
-): DatasetLoader<Path, Options> {
+  load: () => Promise<(path: Path, ...options: Options) => Promise<S>>,
+): DatasetLoader<Path, Options, S> {
   return async (path, ...options) => {
     const [where, ...own] = copyOf([path, ...options.slice(0, most - 1)] as [Path, ...Options])
     refuseMore(name, most, options.slice(most - 1))

@@ -3,7 +3,7 @@
 import { ofSamples, type Samples } from './arrays.js'
 import { type AugmentOptions, augment } from './augment.js'
 import { type BytesOptions, fromBytes } from './bytes.js'
-import { type Dataset, openers, slice } from './datasets/dataset.js'
+import { type Dataset, openers, taken } from './datasets/dataset.js'
 import { type EncoderName, encoded } from './encoders.js'
 import type { Plain } from './plain.js'
 
@@ -11,8 +11,8 @@ import type { Plain } from './plain.js'
 const makers = {
   arrays: ({ kind: _, ...samples }: Plain & Samples) => ofSamples(samples),
   bytes: ({ kind: _, ...options }: Plain & BytesOptions) => fromBytes(options),
-  subset: ({ of, first, limit }: { of: Plain; first: number; limit: number }) =>
-    slice(openPlain(of), first, limit),
+  subset: ({ of, ...which }: { of: Plain } & Parameters<typeof taken>[1]) =>
+    taken(openPlain(of), which),
   augmented: ({ of, options }: { of: Plain; options: AugmentOptions }) =>
     augment(openPlain(of), options),
   encoded: ({ of, encoder, options }: { of: Plain; encoder: EncoderName; options: object }) =>

@@ -173,16 +173,24 @@ async function keepOld(path: string): Promise<string | undefined> {
  * Reads a whole file, which must be a regular one.
  *
  * @param what what the file is to the user, for example `checkpoint` or `MNIST training images`
+ * @param most reads its first bytes alone
  * @throws SpikewasmError such as `checkpoint must be a file, got "runs/a.safetensors": the folder
  *   "runs" does not exist`
  */
-export async function readFileClear(path: string, what: string): Promise<Uint8Array> {
+export async function readFileClear(
+  path: string,
+  what: string,
+  most?: number,
+): Promise<Uint8Array> {
   try {
     // A pipe may never end, nor begin; a device may have no end.
     const status = await fs.stat(path)
     if (!status.isFile() && !status.isDirectory())
       throw new Error(`${whyIrregular(status)}; write its content to a file first`)
-    return plain(await fs.readFile(path))
+    if (most === undefined) return plain(await fs.readFile(path))
+    const file = await fs.open(path)
+    const { buffer, bytesRead } = await file.read(new Uint8Array(most)).finally(() => file.close())
+    return buffer.subarray(0, bytesRead)
   } catch (error) {
     fail(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, error)
   }

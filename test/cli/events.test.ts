@@ -1,9 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { durations } from '../../src/diagnose/measure.js'
-import { events, loadModel } from '../../src/index.js'
+import { datasets, events, loadModel } from '../../src/index.js'
 import { nmnistFile, structuredNpy } from '../support/event-files.js'
 import { inFolder } from './in-process.js'
 import { recording, writeRecordings } from './recordings.js'
@@ -71,6 +71,38 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const few = '--train-share 0.5 --methods rate-m --steps 2 --batch-size 5 --out diagnosis'
     await succeed(`diagnose ${cut} ${few}`)
     Object.assign(durations, ofUsers)
+  }))
+
+test('spoken words: train, eval, predict, info and export', () =>
+  inFolder(async (folder, { lastOf, succeed, refuse }) => {
+    for (const part of ['train', 'test'])
+      await copyFile(`test/fixtures/speech/shd_${part}.h5`, join(folder, `shd_${part}.h5`))
+    const data = '--dataset shd --data . --threads 1'
+    const few = '--epochs 1 --batch-size 3 --time-steps 7 --method bptt'
+    const { model, timeSteps, testLoss } = await lastOf(`train ${data} ${few} --out run`)
+    assert.equal([model, timeSteps], ['mlp', 7])
+    const { testLoss: again, samples } = await lastOf('eval --run run --threads 1')
+    assert.equal([again, samples], [testLoss, 6])
+    const { test } = await datasets.shd(folder, { timeSteps: 7 })
+    const sample = new Float32Array(7 * 140)
+    test.read(2, sample)
+    await writeFile(join(folder, 'word.json'), JSON.stringify([...sample]))
+    const { logits } = await lastOf('predict --run run word.json')
+    const own = await loadModel(join(folder, 'run/weights.safetensors'))
+    assert.equal(logits, [...(await own.predict(sample)).logits])
+    await own.dispose()
+    await succeed('export --run run --out net.wasm')
+    const verified = await lastOf('verify net.wasm --run run --hosts node --samples 4')
+    assert.equal([verified.exact, verified.samples], [true, 4])
+    const info = await succeed('info --model mlp --dataset shd --batch-size 2')
+    assert.match(info.stdout, /140/)
+    for (const [args, message] of [
+      [`train ${data} --encoder rate`, /--encoder must be left out for --dataset shd/],
+      [`train ${data} --roll 2`, /--roll must be left out for --dataset shd/],
+      ['train --dataset ssc', /--data must be the folder with ssc_train.h5 and ssc_test.h5/],
+      ['train --dataset ssc --data .', /ssc_train.h5/],
+    ] as const)
+      await refuse(args, message)
   }))
 
 test('show prints a still and writes a page', () =>

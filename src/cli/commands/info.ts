@@ -14,7 +14,7 @@ import { compile } from '../../model/compile.js'
 import { neuronFacts, neuronText } from '../../model/neuron-facts.js'
 import { trace } from '../../network/trace.js'
 import { imageShape } from '../../network/value.js'
-import { datasets, defaultThreads, isOfEvents } from '../datasets.js'
+import { datasets, defaultThreads } from '../datasets.js'
 import * as shared from '../options.js'
 import * as o from '../spec.js'
 import { answer, keyValueTable } from '../terminal.js'
@@ -141,9 +141,8 @@ async function planModel(args: InfoArguments) {
   const { threads = run?.threads ?? defaultThreads(dataset) } = args
   const { shape, classes: all, defaults } = datasets[dataset]
   const input = own.input ?? shape
-  // Each step of a recording has a frame of its own.
-  const ofEvents = !isWhole && isOfEvents(dataset)
-  const timeSteps = args.timeSteps ?? own.timeSteps ?? (ofEvents ? 10 : 4)
+  const { frames: usual } = isWhole ? {} : datasets[dataset]
+  const timeSteps = args.timeSteps ?? own.timeSteps ?? usual ?? 4
   const sameMethod = args.method === undefined
   const options: MethodOptions = {
     method: args.method ?? own.method ?? methodNames[0],
@@ -152,7 +151,7 @@ async function planModel(args: InfoArguments) {
       args.gradientCheckpoint ?? (sameMethod ? own.gradientCheckpoint : undefined),
   }
   const batchSize = args.batchSize ?? run?.batchSize ?? defaults.batchSize
-  const frames = own.frames ?? ofEvents
+  const frames = own.frames ?? usual !== undefined
   const network = await given.network({ input, classes: run?.classes ?? all, timeSteps })
   const graph = trace(network, input)
   // A NIR file is there to be run: it may have what the default method cannot train.

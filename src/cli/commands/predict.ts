@@ -51,7 +51,7 @@ async function askModel(args: PredictArguments, files: readonly string[]): Promi
     ...options,
     input: options.input ?? known.shape,
     frames: options.frames ?? inFrames,
-    timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),
+    timeSteps: args.timeSteps ?? options.timeSteps ?? known.frames ?? (ofEvents ? 10 : 4),
     batchSize: BATCH,
   }
   await which.withModel(given, run?.classes ?? known.classes, compiled, (model) =>
@@ -111,9 +111,10 @@ function readingOf(
   const ofEvents = areRecordings(dataset, files)
   if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
   const { encoder: asked, mean } = args
-  if (ofEvents && asked !== undefined)
+  const areFrames = ofEvents || (dataset !== undefined && datasets[dataset].frames !== undefined)
+  if (areFrames && asked !== undefined)
     fail(`--encoder must be left out for recordings, which are frames already, got ${asked}`)
-  const encoder = ofEvents ? undefined : (asked ?? run?.encoder)
+  const encoder = areFrames ? undefined : (asked ?? run?.encoder)
   if (mean !== undefined && encoder !== undefined && encoder !== 'constant')
     fail(
       `--mean and --std must be left out with the encoder ${encoder}, which reads byte / scale, ` +
@@ -121,7 +122,7 @@ function readingOf(
     )
   const given = [run ?? {}, args].map((values) => o.given(shared.eventSpecs, values))
   const cut = { ...given[0], ...given[1], ...nirWindows(args) }
-  return { dataset, ofEvents, encoder, inFrames: ofEvents || encoder !== undefined, cut }
+  return { dataset, ofEvents, encoder, inFrames: areFrames || encoder !== undefined, cut }
 }
 
 /** Samples at a time. */
@@ -255,7 +256,7 @@ const readRecording = (
     const title = `--dataset ${dataset ?? 'events'}`
     // As the data set was published, or as large as frames are; else what the file says.
     const published = dataset !== undefined && dataset !== 'events' && isOfEvents(dataset)
-    const [, height, width] = published ? datasets[dataset].shape : takes
+    const [, height, width] = published ? imageShape(datasets[dataset].shape) : takes
     const sensor = published || !cut.eventSize ? ([width, height] as const) : undefined
     const { data, shape } = await readEventSample(path, options, { title, sensor })
     if (shape.join() !== takes.join())

@@ -19,7 +19,7 @@ import { hashId, type Json, type OwnNetwork } from '../../scale/store.js'
 import { fingerprint, prepareFingerprint } from '../../train/fingerprint.js'
 import { type TrainArguments, trainingSchema, trainSpecs } from '../commands/training-flags.js'
 import { trainingOf } from '../commands/training-options.js'
-import { type DatasetName, datasets, defaultModel, isOfEvents } from '../datasets.js'
+import { type DatasetName, datasets, defaultModel } from '../datasets.js'
 import { type DataArguments, loadData } from '../load-data.js'
 import * as shared from '../options.js'
 import { ownNetwork } from '../own-model.js'
@@ -131,8 +131,8 @@ function checkModel(parsed: Parsed): void {
   checkBy('--time-steps', integer(1, MOST_STEPS), timeSteps)
   checkBy('--batch-size', integer(1, 2 ** 20), batchSize)
   checkBy('--seed', integer(0, 2 ** 32 - 1), seed)
-  // Recordings may give more steps.
-  if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
+  // Frames of samples may be more steps.
+  if (parsed.timeSteps !== undefined || !datasets[dataset].frames)
     methodOptions(
       { method, stepMode, update, backwardSteps, gradientCheckpoint, truncate },
       timeSteps,

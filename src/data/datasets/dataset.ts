@@ -179,30 +179,49 @@ export function expectDataset(name: string, data: Dataset): void {
 }
 
 /**
- * The first `limit` samples of a data set, or all if it has no more. Nothing balances the classes:
- * that depends on the order of the samples.
- * @param limit samples, an integer ≥ 1
- * @throws SpikewasmError when `dataset` is none, or `limit` is out of range
+ * Some samples of a data set: the first ones, or those of a list, as PyTorch's `Subset`. Nothing
+ * balances the classes: of the first ones that depends on the order of the samples.
+ * @param which how many of the first, an integer ≥ 1, all if there are no more; or indices
+ * @throws SpikewasmError when `dataset` is none, or `which` is out of range
  */
-export function subset(dataset: Dataset, limit: number, ...more: []): Dataset {
+export function subset(dataset: Dataset, which: number | ArrayLike<number>, ...more: []): Dataset {
   checkArguments('subset', more)
   expectDataset('subset: the data', dataset)
-  checkInteger('subset.limit', limit, 1)
-  return limit >= dataset.length ? dataset : slice(dataset, 0, limit)
+  if (typeof which === 'object' && typeof which?.length === 'number') {
+    const indices = Array.from(which)
+    for (const [i, at] of indices.entries())
+      checkInteger(`subset.indices[${i}]`, at, 0, dataset.length - 1)
+    return taken(dataset, { indices })
+  }
+  checkInteger('subset.limit', which as number, 1)
+  return (which as number) >= dataset.length ? dataset : slice(dataset, 0, which as number)
 }
 
 /** Samples first … first + limit − 1 of a data set, which has them. */
-export function slice(dataset: Dataset, first: number, limit: number): Dataset {
-  const part = picked(dataset, limit, (index) => first + index)
+export const slice = (dataset: Dataset, first: number, limit: number): Dataset =>
+  taken(dataset, { first, limit })
+
+/** Samples that follow one another, or those of a list. */
+type Taken =
+  | { readonly first: number; readonly limit: number }
+  | { readonly indices: readonly number[] }
+
+/** Those samples of a data set, which has them. */
+export function taken(dataset: Dataset, which: Taken): Dataset {
+  const [length, at] =
+    'first' in which
+      ? [which.limit, (index: number) => which.first + index]
+      : [which.indices.length, (index: number) => which.indices[index]]
+  const part = picked(dataset, length, at)
   const changed = changedBytes.get(dataset.read)
   if (changed)
     changedBytes.set(part.read, {
       normalization: changed.normalization,
-      read: (index, out, context) => changed.read(first + index, out, context),
+      read: (index, out, context) => changed.read(at(index), out, context),
     })
   const hash = hashOf(dataset)
-  const plain = (of: Plain) => ({ kind: 'subset', of, first, limit })
-  const own = hash && (() => `${hash()} ${first} ${limit}`)
+  const plain = (of: Plain) => ({ kind: 'subset', of, ...which })
+  const own = hash && (() => `${hash()} ${Object.values(which).join(' ')}`)
   return madeFrom(dataset, part, plain, changesOf(dataset), own)
 }
 

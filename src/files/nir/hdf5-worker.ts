@@ -1,8 +1,9 @@
 /**
  * The thread of hdf5.ts: reads and writes HDF5 by h5wasm, the HDF5 library as WebAssembly. Files
- * lie in its memory alone, so that a file cannot name others.
+ * lie in its memory, or are one that is read in place, so that a file cannot name others.
  */
 
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type * as H5 from 'h5wasm'
 import { serveThread } from '../../engine/node/thread.js'
 import {
@@ -20,6 +21,15 @@ import {
 
 type Library = typeof H5
 type Dataset = H5.Dataset
+
+/** Lists of an array, from one on and before another. */
+export type Range = readonly [from: number, to: number]
+
+/** A file that is read where it lies; `lists`: these alone, of arrays of lists. */
+export interface Place {
+  readonly path: string
+  readonly lists?: Range
+}
 
 /** What is wrong with the file; other errors are the library's. */
 class Refused extends Error {}
@@ -41,10 +51,12 @@ class Reader {
   private members = 0
   private bytes = 0
 
-  constructor(private readonly h5: Library) {}
+  constructor(
+    private readonly h5: Library,
+    private readonly range?: Range,
+  ) {}
 
-  read(bytes: Uint8Array, fs: { writeFile(path: string, bytes: Uint8Array): void }): Group {
-    fs.writeFile(FILE, bytes)
+  read(): Group {
     const file = new this.h5.File(FILE, 'r')
     try {
       return this.group(file, 'the file', 0)
@@ -84,7 +96,7 @@ class Reader {
     if (shape.length > most.dimensions || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
       refuse(`${path} has sizes that no array has`)
     const count = shape.reduce((a, b) => a * b, 1)
-    if (type === LISTS) return this.lists(from, path)
+    if (type === LISTS || this.range) return this.lists(from, path)
     const chunk = (chunks ?? []).reduce((a, b) => a * b, size)
     this.bytes += Math.max(count * size, chunk)
     if (!(this.bytes <= most.unpacked && count * size <= most.unpacked))
@@ -108,30 +120,32 @@ class Reader {
     return numbers(data, shape)
   }
 
-  /** Lists of numbers of 16 bits, bits as they are: `values` of all, and where each list `ends`. */
+  /**
+   * Lists of numbers of 16 bits that are asked for, bits as they are: `values` of all, and where
+   * each list `ends`.
+   */
   private lists(from: Dataset, path: string): Tree {
-    const { metadata } = from
-    const of = metadata.vlen_type
+    const { vlen_type: of, shape } = from.metadata
     if (of?.size !== 2 || ![INTEGER, FLOAT].includes(of.type) || !of.littleEndian)
-      return { kind: 'other', what: 'lists of other than 16 bits' }
+      return { kind: 'other', what: 'no lists of 16 bits' }
     // The library throws at floats of 16 bits, and gives integers as they lie.
     Object.assign(of, { type: INTEGER, signed: false })
-    const found = metadata.shape?.includes(0) ? [] : from.value
+    const [first, end] = (this.range ?? [0, 0]).map((at) => Math.min(at, shape?.[0] ?? 0))
+    // Its `value` would never free them.
+    const found = shape?.length === 1 && first < end ? from.slice([[first, end]]) : []
     if (!Array.isArray(found) || !found.every((list) => list instanceof Uint16Array))
       refuse(`${path} cannot be read as lists`)
     const ends = new Float64Array(found.length)
-    let end = 0
+    let size = 0
     for (const [i, { length }] of (found as Uint16Array[]).entries()) {
-      end += length
-      ends[i] = end
+      size += length
+      ends[i] = size
     }
-    this.bytes += 2 * end
-    if (this.bytes > most.unpacked) refuse(`it unpacks to more than ${most.unpacked} bytes`)
-    const values = new Uint16Array(end)
+    const values = new Uint16Array(size)
     for (const [i, list] of (found as Uint16Array[]).entries())
       values.set(list, ends[i] - list.length)
     const members: [string, Tree][] = [
-      ['values', numbers(values, [end])],
+      ['values', numbers(values, [size])],
       ['ends', numbers(ends, [found.length])],
     ]
     return group(members)
@@ -206,8 +220,39 @@ async function using<R>(use: (h5: Library, fs: Awaited<Library['ready']>['FS']) 
   }
 }
 
+type FileSystem = Awaited<Library['ready']>['FS']
+
+/** Reads a file where it lies, piece by piece: the library's own would have it in memory. */
+function readInPlace(h5: Library, fs: FileSystem, { path, lists }: Place): Group {
+  const file = openSync(path, 'r')
+  try {
+    fs.writeFile(FILE, new Uint8Array(0))
+    const node = fs.lookupPath(FILE, {}).node as unknown as FileNode
+    node.usedBytes = fstatSync(file).size
+    const read = (_: unknown, ...[into, at, length, from]: ReadArguments): number =>
+      readSync(file, into, at, length, from)
+    node.stream_ops = { ...node.stream_ops, read }
+    return new Reader(h5, lists).read()
+  } finally {
+    closeSync(file)
+    fs.unlink(FILE)
+  }
+}
+
+/** What the library's file system has of a file, and how a stream of it reads. */
+interface FileNode {
+  usedBytes: number
+  stream_ops: object
+}
+type ReadArguments = [into: Int8Array, at: number, length: number, from: number]
+
 const calls = {
-  read: (bytes: Uint8Array) => using((h5, fs) => new Reader(h5).read(bytes, fs)),
+  read: (file: Uint8Array | Place) =>
+    using((h5, fs) => {
+      if ('path' in file) return readInPlace(h5, fs, file)
+      fs.writeFile(FILE, file)
+      return new Reader(h5).read()
+    }),
   write: (tree: Group) =>
     using((h5, fs) => {
       write(h5, tree)

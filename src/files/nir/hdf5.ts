@@ -5,8 +5,9 @@
 
 import { SpikewasmError } from '../../base/errors.js'
 import { Thread } from '../../engine/node/thread.js'
+import { readFileClear } from '../files.js'
 import { type Group, hdf5Package, most } from './graph.js'
-import type { Hdf5Calls } from './hdf5-worker.js'
+import type { Hdf5Calls, Place } from './hdf5-worker.js'
 
 const workerFile = new URL('./hdf5-worker.js', import.meta.url)
 
@@ -36,11 +37,12 @@ export class Hdf5Thread {
   constructor(private readonly seconds = SECONDS) {}
 
   /**
+   * @param bytes all of it, or its first ones where it is read in its place
    * @param name what messages call the file
    * @throws SpikewasmError for what is no HDF5 file, is damaged, too large, or takes too long, and
    *   when the library is not installed
    */
-  async read(bytes: Uint8Array, name: string, what = NIR): Promise<Group> {
+  async read(bytes: Uint8Array, name: string, what = NIR, place?: Place): Promise<Group> {
     if (bytes.length > most.file)
       throw new SpikewasmError(
         `${name}: must be at most ${most.file} bytes, got ${bytes.length}; is it a ${what} file?`,
@@ -50,7 +52,7 @@ export class Hdf5Thread {
         `${name}: must be a ${what} file, which is HDF5, got other bytes; ` +
           (what === NIR ? 'write it with nir.write' : 'download it again'),
       )
-    return this.ask(name, bytes.length, (thread) => thread.call('read', bytes), what)
+    return this.ask(name, bytes.length, (thread) => thread.call('read', place ?? bytes), what)
   }
 
   /**
@@ -143,8 +145,18 @@ async function inThread<T>(use: (thread: Hdf5Thread) => Promise<T>): Promise<T> 
 }
 
 /** On a thread, which can be ended where a file makes it hang. */
-export const readHdf5 = (bytes: Uint8Array, name: string, what?: string): Promise<Group> =>
-  inThread((thread) => thread.read(bytes, name, what))
+export const readHdf5 = (bytes: Uint8Array, name: string): Promise<Group> =>
+  inThread((thread) => thread.read(bytes, name))
+
+/**
+ * Reads a file of any size where it lies: all but lists of numbers, or some of these lists.
+ *
+ * @param what what the file is to the user, such as 'SHD'
+ */
+export async function readHdf5In(place: Place, what: string): Promise<Group> {
+  const begin = await readFileClear(place.path, what, magic.length)
+  return inThread((thread) => thread.read(begin, place.path, what, place))
+}
 
 /**
  * The bytes of a file.
