@@ -131,6 +131,26 @@ export function expectWeights(name: string, weights: Float32Array): void {
 }
 
 /**
+ * A copy of weights of samples, in memory that `room` gives.
+ *
+ * @throws SpikewasmError unless there is one for each of `count` samples
+ */
+export function copyWeights(
+  name: string,
+  weights: ArrayLike<number> | undefined,
+  count: number,
+  room = (bytes: number): ArrayBufferLike => new ArrayBuffer(bytes),
+): Float32Array | undefined {
+  if (weights === undefined) return undefined
+  if (typeof weights?.length !== 'number' || weights.length !== count)
+    fail(`${name} must hold one for each of the ${count} samples, got ${describe(weights)}`)
+  const copy = new Float32Array(room(4 * count))
+  copy.set(weights)
+  expectWeights(name, copy)
+  return copy
+}
+
+/**
  * Throws a `SpikewasmError` when one of the first `count` images of `size` numbers each holds a
  * number that is not finite. A neuron with a potential of NaN never spikes. The loss would not show
  * it, and the gradients would ruin the weights.

@@ -1,5 +1,5 @@
 /** Data sets from numbers in memory. */
-import { checkArguments, checkOptions, describe, expectWeights, fail } from '../base/errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../base/errors.js'
 import {
   checkInputs,
   type InputShape,
@@ -14,6 +14,7 @@ import {
   type Description,
   expectLabels,
   keys,
+  weightsOf,
 } from './bytes.js'
 import { checkRead, type Dataset, sampleFloats } from './datasets/dataset.js'
 import { bytesToShare, withPlain } from './plain.js'
@@ -46,12 +47,6 @@ export interface ArraysOptions extends Omit<Description, 'classes' | 'shape'> {
    * `tet`. NaN stands for what is not known: `mse({ targets: 'values', ignore: NaN })`.
    */
   readonly targets?: Float32Array | Float64Array
-  /**
-   * N numbers ≥ 0, by which the losses and gradients of the samples are multiplied; copied. The sum
-   * over a batch is divided by its samples all the same, as in Keras (`sum_over_batch_size`), also
-   * in `evaluate`; accuracy knows no weights. Default: none have one.
-   */
-  readonly sampleWeights?: ArrayLike<number>
 }
 
 export interface Samples extends Checked {
@@ -77,7 +72,7 @@ export interface Samples extends Checked {
  */
 export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   checkArguments('fromArrays', more)
-  checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets', 'sampleWeights'])
+  checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets'])
   const { images, inputs, targets, labels, name = 'arrays' } = options
   if ((images === undefined) === (inputs === undefined))
     fail(`${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`)
@@ -99,25 +94,8 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   const count = values.length / size
   const samples = copyFinite(name, values, size)
   const wanted = targets && copyTargets(name, targets, count)
-  const weights = copyWeights(name, options.sampleWeights, count)
+  const weights = weightsOf(name, options, count)
   return ofSamples({ ...described, ...checked, samples, targets: wanted, weights })
-}
-
-function copyWeights(
-  name: string,
-  weights: ArrayLike<number> | undefined,
-  count: number,
-): Float32Array | undefined {
-  if (weights === undefined) return undefined
-  if (typeof weights?.length !== 'number' || weights.length !== count)
-    fail(
-      `${name}: sampleWeights must hold one for each of the ${count} samples, got ` +
-        describe(weights),
-    )
-  const copy = new Float32Array(bytesToShare(4 * count))
-  copy.set(weights)
-  expectWeights(`${name}: sampleWeights`, copy)
-  return copy
 }
 
 /** Numbers of several inputs. */

@@ -1,6 +1,13 @@
 /** Data sets from bytes in memory. */
 
-import { checkArguments, checkInteger, checkOptions, describe, fail } from '../base/errors.js'
+import {
+  checkArguments,
+  checkInteger,
+  checkOptions,
+  copyWeights,
+  describe,
+  fail,
+} from '../base/errors.js'
 import {
   checkInputShape,
   checkInputs,
@@ -19,7 +26,7 @@ import {
   type Normalization,
   sampleFloats,
 } from './datasets/dataset.js'
-import { sharedBytes, withPlain } from './plain.js'
+import { bytesToShare, sharedBytes, withPlain } from './plain.js'
 
 // What data sets in memory are described by: checked and copied, so that nothing changes later.
 
@@ -35,10 +42,23 @@ export interface Description {
   readonly classes: number
   /** A name for each class, in the order of the labels. */
   readonly classNames?: readonly string[]
+  /**
+   * N numbers ≥ 0, by which the losses and gradients of the samples are multiplied; copied. The sum
+   * over a batch is divided by its samples all the same, as in Keras (`sum_over_batch_size`), also
+   * in `evaluate`; accuracy knows no weights. Default: none have one.
+   */
+  readonly sampleWeights?: ArrayLike<number>
 }
 
 /** Options that every maker of them takes. */
-export const keys = ['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames']
+export const keys = ['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames', 'sampleWeights']
+
+/** A copy that threads can share. @throws SpikewasmError for no weights of `count` samples */
+export const weightsOf = (
+  name: string,
+  { sampleWeights }: Pick<Description, 'sampleWeights'>,
+  count: number,
+) => copyWeights(`${name}: sampleWeights`, sampleWeights, count, bytesToShare)
 
 /** A description that was checked; its parts are copies. */
 export interface Checked extends Description {
@@ -135,6 +155,8 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   const size = sampleFloats(described)
   const normalization = checkNormalization(options.normalization, channels)
   const table = normalizationTable(normalization, shape)
+  const sampleWeights = weightsOf(name, options, labels.length)
+  const own = sampleWeights ? { sampleWeights } : {}
   const dataset: Dataset = {
     name,
     length: labels.length,
@@ -147,6 +169,7 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
       normalize(out, images, index * size, size, table)
       return labels[index]
     },
+    ...(sampleWeights && { weightOf: (index: number) => sampleWeights[index] }),
     pixels: {
       normalization,
       read(index, out) {
@@ -158,7 +181,7 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
     },
   }
   // What else the caller's object has may not be sent to a thread.
-  const plain = { name, labels, shape, timeSteps, classes, classNames, normalization }
+  const plain = { name, labels, shape, timeSteps, classes, classNames, normalization, ...own }
   return withPlain(dataset, () => ({ kind: 'bytes', images: sharedBytes(images), ...plain }))
 }
 

@@ -3,6 +3,8 @@
  * Keras has it; where the data bring them, training, evaluation and runs that go on know them.
  */
 import * as assert from 'uvu/assert'
+import { openPlain } from '../../src/data/open.js'
+import { plainOf } from '../../src/data/plain.js'
 import * as api from '../../src/index.js'
 import { expectRefusal, expectRefusals, withFolder } from '../files/temporary.js'
 import { expectSameBits, relativeError, uniform } from '../support/measure.js'
@@ -131,9 +133,20 @@ test('fit trains as trainStep does with the weights of its batches; parts of dat
   const bytes = { images: new Uint8Array(9 * 16), labels: new Uint8Array(9), classes: 3 }
   const normalization = { scale: 255, mean: [0], std: [1] }
   const pictures = api.fromBytes({ ...bytes, normalization, shape: [1, 4, 4] })
+  const own9 = sampleWeights.slice(0, 9)
+  const weighted = api.fromBytes({ ...bytes, normalization, shape: [1, 4, 4], sampleWeights: own9 })
+  assert.is(pictures.weightOf, undefined)
+  const again = openPlain(structuredClone(plainOf(weighted)!))
   const { weightOf } = api.subset(data, 9)
-  const part = api.augment({ ...pictures, weightOf }, { crop: 1 })
-  for (let i = 0; i < 9; i++) assert.is(part.weightOf!(i), sampleWeights[i])
+  const given = { ...pictures, weightOf }
+  for (const of of [given, weighted, again]) {
+    const part = api.augment(of, { crop: 1 })
+    for (let i = 0; i < 9; i++) assert.is(part.weightOf!(i), sampleWeights[i])
+  }
+  assert.throws(
+    () => api.fromBytes({ ...bytes, normalization, shape: [1, 4, 4], sampleWeights: [1, -1] }),
+    /bytes: sampleWeights must hold one for each of the 9 samples, got/,
+  )
 })
 
 test('threads, threads that read ahead, and a run that goes on change no bit; other weights do', async () => {

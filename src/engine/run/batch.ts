@@ -1,6 +1,6 @@
 /** A batch in PyTorch’s layout: checked, and copied into a slot. */
 
-import { describe, expectFinite, expectWeights, fail } from '../../base/errors.js'
+import { describe, expectFinite, fail } from '../../base/errors.js'
 import { expectTargets } from '../../compile/loss-kind.js'
 import { showShapes, sizeOf } from '../../network/value.js'
 import type { Session } from '../session.js'
@@ -99,26 +99,6 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
       `y must hold [${count}, ${targetFloats}] = ${count * targetFloats} numbers, got ${y.length}`,
     )
   expectTargets('y', session.loss, session.classes, y as Float32Array, targetFloats)
-}
-
-/**
- * A copy.
- *
- * @throws SpikewasmError unless there is a weight for each sample
- */
-export function checkWeights(
-  weights: ArrayLike<number> | undefined,
-  count: number,
-): Float32Array | undefined {
-  if (weights === undefined) return undefined
-  if (typeof weights?.length !== 'number' || weights.length !== count)
-    fail(
-      `trainStep.sampleWeights must hold one for each of the ${count} samples, got ` +
-        describe(weights),
-    )
-  const copy = Float32Array.from(weights)
-  expectWeights('trainStep.sampleWeights', copy)
-  return copy
 }
 
 /**

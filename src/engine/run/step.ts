@@ -1,11 +1,11 @@
 /** Single steps of a model: one of training, and one of a stream. */
 
-import { checkBoolean, checkOptions, checkSignal, fail } from '../../base/errors.js'
+import { checkBoolean, checkOptions, checkSignal, copyWeights, fail } from '../../base/errors.js'
 import { copyOf } from '../../base/objects.js'
 import type { StepOptions, StepResult, StreamStep } from '../compile-options.js'
 import { output, predictions, programOf, spikeCounts } from '../memory/arena.js'
 import type { Session } from '../session.js'
-import { checkBatch, checkTargets, checkWeights, fillSlot } from './batch.js'
+import { checkBatch, checkTargets, fillSlot } from './batch.js'
 import { withSignal } from './host-loss.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
 import { runStep } from './passes.js'
@@ -29,7 +29,7 @@ export async function trainStep(
   programOf(session, program)
   checkBatch(session, x, batchSize)
   checkTargets(session, y, batchSize)
-  const weights = checkWeights(options.sampleWeights, batchSize)
+  const weights = copyWeights('trainStep.sampleWeights', options.sampleWeights, batchSize)
   // Before anything is awaited: the caller's arrays may change then.
   const planned = planOfOptimizer(session, clipNorm, weights && { weighted: true })
   const [images, targets] = planned ? copyOf([x, y] as const) : [x, y]
