@@ -15,6 +15,7 @@ import {
 import { hasTargetSteps } from '../compile/training.js'
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
+import type { Slot } from '../engine/compile-options.js'
 import { output, programOf } from '../engine/memory/arena.js'
 import { evaluateBatch, hostLossOf, withSignal } from '../engine/run/host-loss.js'
 import { expectFiniteOutput } from '../engine/run/non-finite.js'
@@ -267,39 +268,35 @@ export function checkDataset(session: Session, data: Dataset, loss = session.los
 /**
  * Fills a slot with a batch and returns the number of samples. A batch that is not full is repeated
  * until the slot is, so that firing rates stay meaningful.
+ *
+ * @param take says whether threads have put its samples there
+ * @throws SpikewasmError for targets and weights that the session's loss cannot be of
  */
 export async function fillBatch(
   session: Session,
   batches: Batches,
   batch: number,
   slot: 0 | 1,
+  take?: (into: Slot) => Promise<boolean> | undefined,
 ): Promise<number> {
-  const preparing = session.lock.ask(() => batches.prepare(batch))
-  if (preparing) await preparing
-  const { images, labels, targets, weights } = session.slot(slot)
-  const count = batches.fill(batch, images, labels, targets, weights)
-  const { batchSize, parts } = session
-  const what = `the data ${batches.dataset.name}, batch ${batch + 1},`
-  expectFiniteSlot(what, images, batchSize, count, parts)
-  expectBatchTargets(session, slot, count, `the data ${batches.dataset.name}`, batch)
+  const { batchSize, parts, loss, classes, targetFloats: size } = session
+  const { dataset } = batches
+  const into = session.slot(slot)
+  const { images, labels, targets, weights } = into
+  const count = Math.min(batches.batchSize, dataset.length - batch * batches.batchSize)
+  if (!(await take?.(into))) {
+    const preparing = session.lock.ask(() => batches.prepare(batch))
+    if (preparing) await preparing
+    batches.fill(batch, images, labels, targets, weights)
+    const what = `the data ${dataset.name}, batch ${batch + 1},`
+    expectFiniteSlot(what, images, batchSize, count, parts)
+  }
+  const name = (of: string): string => `the data ${dataset.name}, ${of} of batch ${batch + 1},`
+  if (weights) expectWeights(name('weights'), weights.subarray(0, count))
+  if (targets)
+    expectTargets(name('targets'), loss, classes, targets.subarray(0, count * size), size)
   repeatSamples(images, batchSize, count, parts)
   return count
-}
-
-/** @throws SpikewasmError for targets in a slot that the session's loss cannot be of */
-export function expectBatchTargets(
-  session: Session,
-  slot: 0 | 1,
-  count: number,
-  data: string,
-  batch: number,
-): void {
-  const { targets, weights } = session.slot(slot)
-  const { targetFloats: size, classes } = session
-  const name = (of: string): string => `${data}, ${of} of batch ${batch + 1},`
-  if (weights) expectWeights(name('weights'), weights.subarray(0, count))
-  if (!targets) return
-  expectTargets(name('targets'), session.loss, classes, targets.subarray(0, count * size), size)
 }
 
 /** `Model.evaluate`. */
@@ -359,15 +356,8 @@ async function measure(
   const task = { first: 0, epochs: 1, numWorkers, isTest: true }
   const { batchSize } = batches
   const threads = await extras().readAhead?.(session, batches.dataset, { batchSize }, task)
-  const fill = async (batch: number, slot: 0 | 1): Promise<number> => {
-    const into = session.slot(slot)
-    const { images, labels } = into
-    if (!(await threads?.take(batch, into))) return fillBatch(session, batches, batch, slot)
-    const count = Math.min(labels.length, data.length - batch * labels.length)
-    expectBatchTargets(session, slot, count, `the data ${data.name}`, batch)
-    repeatSamples(images, labels.length, count, session.parts)
-    return count
-  }
+  const fill = (batch: number, slot: 0 | 1): Promise<number> =>
+    fillBatch(session, batches, batch, slot, (into) => threads?.take(batch, into))
   try {
     const run = () => pass(session, batches, fill, options, counts)
     return await withSignal(session, options.signal, run)

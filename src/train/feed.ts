@@ -2,8 +2,9 @@
 
 import { Batches, type BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/datasets/dataset.js'
+import type { Slot } from '../engine/compile-options.js'
 import type { Session } from '../engine/session.js'
-import { expectBatchTargets, fillBatch } from './evaluate.js'
+import { fillBatch } from './evaluate.js'
 import { type Extras, extras } from './registered.js'
 
 /** Batches of one epoch after another, each asked for once and in order. */
@@ -55,17 +56,13 @@ export class Feed {
   }
 
   /** Fills a slot with a batch of the epoch and returns the number of its samples. */
-  async fill(batch: number, slot: 0 | 1): Promise<number> {
-    const into = this.session.slot(slot)
+  fill(batch: number, slot: 0 | 1): Promise<number> {
     const number = this.epoch * this.batches.length + batch
     const isFull = (batch + 1) * this.full <= this.batches.dataset.length
-    // Repeats are made here.
-    if (isFull && (await this.threads?.take(number, into))) {
-      const { name } = this.batches.dataset
-      expectBatchTargets(this.session, slot, into.labels.length, `the data ${name}`, batch)
-      return into.labels.length
-    }
-    return fillBatch(this.session, this.batches, batch, slot)
+    const { session, batches, threads } = this
+    // What is not full is read here.
+    const take = (into: Slot) => (isFull ? threads?.take(number, into) : undefined)
+    return fillBatch(session, batches, batch, slot, take)
   }
 
   close(): Promise<void> | undefined {
