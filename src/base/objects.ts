@@ -1,4 +1,4 @@
-/** Values of any kind: copied, waited for, looked up. */
+/** Values of any kind: copied, told apart, looked up. */
 
 // Copies of what a call is given: its caller may change it while the call waits.
 
@@ -41,20 +41,9 @@ function isPlain(value: unknown): value is object {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-// What may be there at once, or later.
-
-export type Awaitable<T> = T | PromiseLike<T>
-
 /** Whether it is a promise, of whatever class. */
-export const isThenable = <T>(value: Awaitable<T>): value is PromiseLike<T> =>
+export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
   typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
-
-/** Calls `next` with the value: at once where it is no promise. `fails`: for one that rejects. */
-export const after = <A, B>(
-  value: Awaitable<A>,
-  next: (value: A) => Awaitable<B>,
-  fails?: (error: unknown) => B,
-): Awaitable<B> => (isThenable(value) ? Promise.resolve(value).then(next, fails) : next(value))
 
 // What a record holds itself: names such as `constructor` are no less free than others.
 

@@ -3,7 +3,6 @@
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
-import { type Awaitable, after } from '../base/objects.js'
 import { purposes } from '../compile/context.js'
 import { targetFloats } from '../compile/emit/loss.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../compile/methods.js'
@@ -408,21 +407,18 @@ export class Session implements Arena {
     cut: PlacedCut,
     offset = 0,
     next?: PlacedCut,
-    between: () => Awaitable<void> = () => undefined,
+    between: () => Promise<void> = async () => undefined,
   ): Promise<void> {
     const { executor } = this
     const run = this.runOfCut(program, cut, offset)
     const failures: unknown[] = []
-    const fails = (error: unknown): boolean => {
-      failures.push(error)
-      return false
-    }
-    const goesOn: Between = () => {
+    const goesOn: Between = async () => {
       try {
-        return after(between(), () => true, fails)
+        await between()
       } catch (error) {
-        return fails(error)
+        failures.push(error)
       }
+      return failures.length === 0
     }
     const both = async (): Promise<void> => {
       if (next && executor.runBoth && run.workers > 1)

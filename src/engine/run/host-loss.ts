@@ -2,7 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
-import { type Awaitable, after, isThenable } from '../../base/objects.js'
+import { isThenable } from '../../base/objects.js'
 import type { CustomLoss, LossAndGradient, LossBatch } from '../../nn/loss/custom.js'
 import type { StepResult } from '../compile-options.js'
 import { programOf } from '../memory/arena.js'
@@ -21,34 +21,31 @@ export const labelOfLoss = ({ name }: CustomLoss): string => `loss custom(${name
  *
  * @throws what it throws, SpikewasmError for what is no loss, and the reason of the model's signal
  */
-export function judge(
+export async function judge(
   session: Session,
   loss: CustomLoss,
   slot: 0 | 1,
   told: Pick<LossBatch, 'outputs' | 'shape' | 'step' | 'valid'>,
-): Awaitable<LossAndGradient> {
+): Promise<LossAndGradient> {
   const { labels, targets, weights } = session.slot(slot)
   const given = { targets: (targets ?? labels).slice(), sampleWeights: weights?.slice() }
   const batch = { ...told, ...given } as LossBatch
-  const asked = session.lock.ask(() => beforeAbort(() => loss.evaluate(batch), session.signal))
-  return after(asked, (found) => {
-    checkFound(labelOfLoss(loss), found, told.valid)
-    session.judges = found.correct !== undefined
-    return found
-  })
-}
-
-function checkFound(what: string, found: LossAndGradient, valid: number): void {
+  const calling = session.lock.ask(() => beforeAbort(() => loss.evaluate(batch), session.signal))
+  const found = await calling
+  const what = labelOfLoss(loss)
   if (typeof found !== 'object' || found === null)
     fail(`${what} must give { loss, gradient }, got ${describe(found)}`)
   if (typeof found.loss !== 'number' || !Number.isFinite(found.loss))
     fail(`${what}: loss must be a finite number, got ${describe(found.loss)}`)
   const { correct } = found
+  const { valid } = told
   if (correct !== undefined && !(Number.isInteger(correct) && correct >= 0 && correct <= valid))
     fail(
       `${what}: correct must be how many of the ${valid} samples are right, got ` +
         describe(correct),
     )
+  session.judges = correct !== undefined
+  return found
 }
 
 /** Runs something whose waiting for a loss function the signal ends. */
@@ -68,9 +65,9 @@ export async function withSignal<T>(
 
 /** A promise that ends with the signal's reason where nothing else ends it. */
 function beforeAbort<T>(
-  run: () => Awaitable<T>,
+  run: () => T | PromiseLike<T>,
   signal: host.AbortSignal | undefined,
-): Awaitable<T> {
+): T | PromiseLike<T> {
   const running = run()
   if (!isThenable(running) || !signal) return running
   return new Promise<T>((resolve, reject) => {

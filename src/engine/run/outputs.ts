@@ -1,7 +1,6 @@
 /** Outputs as the user sees them, and their gradients, which programs read. */
 
 import { describe, fail } from '../../base/errors.js'
-import { type Awaitable, after } from '../../base/objects.js'
 import type { OutputProbe } from '../../compile/cuts.js'
 import { deltaRows } from '../../compile/emit/loss.js'
 import { sizeOf } from '../../network/value.js'
@@ -27,16 +26,14 @@ function byName<A>(probes: Probes, of: (probe: OutputProbe) => A): OutputArrays<
 }
 
 /** Copies of the outputs of a call, and their sizes, those of the last one of several. */
-export function outputsOf(
+export async function outputsOf(
   arena: Arena,
   probes: Probes,
-): Awaitable<Pick<LossBatch, 'outputs' | 'shape'>> {
+): Promise<Pick<LossBatch, 'outputs' | 'shape'>> {
   const { batchSize } = arena.plan.options
-  const read = probes.map(({ ofSteps, logits, mean }) => (ofSteps ? logits : mean))
-  return after(arena.refresh?.(read), () => ({
-    outputs: byName(probes, (probe) => outputOf(arena, probe, batchSize)),
-    shape: shapeOf(probes[probes.length - 1], batchSize),
-  }))
+  await arena.refresh?.(probes.map(({ ofSteps, logits, mean }) => (ofSteps ? logits : mean)))
+  const outputs = byName(probes, (probe) => outputOf(arena, probe, batchSize))
+  return { outputs, shape: shapeOf(probes[probes.length - 1], batchSize) }
 }
 
 function outputOf(arena: Arena, probe: OutputProbe, images: number): Float32Array {

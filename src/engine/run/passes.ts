@@ -5,7 +5,7 @@
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkOptions, fail } from '../../base/errors.js'
-import { after, copyOf } from '../../base/objects.js'
+import { copyOf } from '../../base/objects.js'
 import { type Call, callsOf } from '../../compile/cuts.js'
 import { type MethodTraits, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import type { PlacedCut } from '../../compile/plan.js'
@@ -52,15 +52,14 @@ export async function runStep(
   const isOnline = ONLINE(traitsOf(session.plan.options))
   const what = `${labelOfLoss(loss)}: gradient`
   let sum = 0
-  const judgePart = ({ probes, step }: Part) =>
-    after(outputsOf(session, probes), (told) =>
-      after(judge(session, loss, slot, { ...told, step, valid }), (found) => {
-        writeGradients(session, probes, found.gradient, what, valid)
-        sum += isOnline ? (found.loss * probes[0].steps) / session.timeSteps : found.loss
-        // Updates read the loss, and do nothing where it is not finite.
-        writeResult(session, sum, found.correct ?? 0)
-      }),
-    )
+  const judgePart = async ({ probes, step }: Part): Promise<void> => {
+    const told = { ...(await outputsOf(session, probes)), step, valid }
+    const { loss: value, correct = 0, gradient } = await judge(session, loss, slot, told)
+    writeGradients(session, probes, gradient, what, valid)
+    sum += isOnline ? (value * probes[0].steps) / session.timeSteps : value
+    // Updates read the loss, and do nothing where it is not finite.
+    writeResult(session, sum, correct)
+  }
   const restore = await keepBuffers(session, changedBy(session))
   session.begin(program, slot, valid, learningRate, factor)
   try {

@@ -4,7 +4,6 @@
  */
 
 import { Control, Fault } from '../../../assembly/opcodes.js'
-import type { Awaitable } from '../../base/objects.js'
 import type { Kernels } from '../../kernels/equations/kernel-set.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import type { RecordTime } from '../run/record-times.js'
@@ -26,7 +25,7 @@ export interface RunArguments {
 export const Pause = { None: 0, Waits: 1, Ends: 2 } as const
 
 /** What the host does between two programs. It rejects never; `false` ends the run. */
-export type Between = () => Awaitable<boolean>
+export type Between = () => Promise<boolean>
 
 export interface Executor {
   /**
@@ -35,8 +34,8 @@ export interface Executor {
    */
   run(run: RunArguments): Promise<void>
   /**
-   * Runs a program and then another, which needs no message of its own where `between` gives no
-   * promise. Absent where two runs do as well.
+   * Runs a program and then another: one message does, since workers wait in between. Absent where
+   * two runs do as well.
    */
   runBoth?(run: RunArguments, next: number, between: Between): Promise<void>
   /**

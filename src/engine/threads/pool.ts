@@ -2,7 +2,6 @@
 
 import type { Worker } from 'node:worker_threads'
 import { Control, Fault } from '../../../assembly/opcodes.js'
-import { isThenable } from '../../base/objects.js'
 import { localExecutor } from '../load.js'
 import { Piscina } from '../vendor/piscina/index.js'
 import {
@@ -153,10 +152,10 @@ export class PoolExecutor implements Executor {
     })
     const running = this.run({ ...run, next })
     await Promise.race([paused, running])
-    const goesOn = between()
-    set(goesOn === true ? Pause.None : Pause.Ends)
+    // One that fails meanwhile is told behind it.
+    running.catch(() => undefined)
+    set((await between()) ? Pause.None : Pause.Ends)
     await running
-    if (isThenable(goesOn) && (await goesOn)) await this.run({ ...run, program: next })
   }
 
   dispose(leavesThreads = false): Promise<void> {
