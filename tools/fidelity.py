@@ -111,7 +111,7 @@ def in_range(name, stored, lines):
             bound = ast.literal_eval(b if is_first else a)
             least, most = (bound, most) if is_first == (op in RISING) else (least, bound)
     if closed or least == -most:
-        return stored.clamp(least, most)
+        return stored.detach().clamp(least, most) + zero(stored)  # the derivative passes
     if math.inf not in (-least, most):
         return least + (most - least) * torch.sigmoid(stored)
     return least + torch.exp(-stored) if most == math.inf else most - torch.exp(-stored)
@@ -208,6 +208,25 @@ def matmul(c, *xs):
     return (a @ b).flatten(2, 3)[:, :, :, None]
 
 
+def resized(c):
+    """Series are images of one row."""
+    how = dict(mode="nearest")
+    if c["mode"] != "nearest":
+        how = dict(mode="bilinear", align_corners=c["alignCorners"])
+    return how | (dict(scale_factor=tuple(c["scale"])) if "scale" in c else dict(size=c["to"][1:]))
+
+
+def shares(c, place, sigma):
+    """Of the steps 0 … maxDelay before, by a position in a kernel, which begins with the first."""
+    last = c["maxDelay"]
+    q, tap = place.clamp(0, last)[..., None], torch.arange(last + 1.0)
+    if c["interpolation"] == "gauss":
+        u = torch.exp(-(((tap - q) / (sigma[..., None].abs() + 0.27)) ** 2) / 2)
+        return (u / (u.sum(-1, keepdim=True) + 1e-7)).flip(-1)
+    low = q.detach().floor().clamp(max=last - 1)
+    return torch.where(tap == low, low + 1 - q, torch.where(tap == low + 1, q - low, 0.0)).flip(-1)
+
+
 # Functions that are linear in what changes from step to step, and softmax.
 MAPS = {
     "avgPool": lambda c, x: by_step(F.avg_pool2d, x, *windows(c)),
@@ -224,6 +243,7 @@ MAPS = {
     "slice": lambda c, x: x.narrow(c["axes"][0] + 2, c["first"], c["to"][c["axes"][0]]),
     "permute": lambda c, x: x.permute(0, 1, *(axis + 2 for axis in c["axes"])),
     "reshape": lambda c, x: x.reshape(*x.shape[:2], *c["to"]),
+    "upsample": lambda c, x: by_step(F.interpolate, x, **resized(c)),
     "concat": lambda c, *xs: torch.cat([x.expand(max(map(len, xs)), *x.shape[1:]) for x in xs], 2),
 }
 
@@ -250,19 +270,24 @@ def centred(x, xhat, dims):
     return d - d.mean(dims, keepdim=True) - xhat * (xhat * d).mean(dims, keepdim=True)
 
 
-def mean_square(o, z, y, n):
-    low, high = o["incorrectRate"], o["correctRate"]
-    return F.mse_loss(z, y if o["targets"] == "values" else n * (low + (high - low) * y))
+def counted(o, y):
+    """How much each target counts: the share that is no NaN, by the weight of its class."""
+    known = (~y.isnan()).double().mean(-1)
+    return known * torch.tensor(o["classWeights"])[y.argmax(-1)] if "classWeights" in o else known
 
 
-# Of outputs z, or of their sums over n steps. y: values, or 1 for the right class and 0 for others.
-LOSSES = {
-    "mse": mean_square,
-    "crossEntropy": lambda o, z, y, n: torch.lerp(
-        F.cross_entropy(z, y, label_smoothing=o["labelSmoothing"]), F.mse_loss(z, y), o["mixed"]),
-    "tet": lambda o, z, y, n: torch.lerp(
-        F.cross_entropy(z, y), ((z - o["mean"]) ** 2).mean(), o["lambda"]),
-}
+def each_loss(o, z, y, n):
+    """Of samples, of outputs z or their sums over n steps. y: values, or 1 for the right class."""
+    shares, known, y = counted(o, y), ~y.isnan(), y.nan_to_num()
+    if o["kind"] == "mse":
+        low, high = o["incorrectRate"], o["correctRate"]
+        wanted = n * (low + (high - low) * y) if o["targets"] == "labels" else y
+        return (known * (z - wanted) ** 2).mean(1)
+    how = dict(label_smoothing=o.get("labelSmoothing", 0), reduction="none")
+    weight = torch.tensor(o["classWeights"]) if "classWeights" in o else None
+    entropy = known[:, 0] * F.cross_entropy(z, y.argmax(1), weight, **how)
+    distance = shares * ((z - o.get("mean", y)) ** 2).mean(1)
+    return torch.lerp(entropy, distance, o.get("lambda", o["mixed"]))
 
 
 def named(patterns, name):
@@ -325,7 +350,7 @@ class Net:
     def conv(self, c, x):
         n, before = c["name"], self.case["nodes"][c["inputs"][0]]
         w, b, read = self.p[n + ".weight"], self.p.get(n + ".bias"), self.read.get(before["at"])
-        if c["standardise"]:
+        if c.get("standardise"):
             rows = w.flatten(1)
             scale = (rows.shape[1] * rows.var(1, keepdim=True) + 1e-4) ** -0.5
             rows = self.p[n + ".gain"].view(-1, 1) * (rows - rows.mean(1, keepdim=True)) * scale
@@ -338,12 +363,16 @@ class Net:
         def sums(x, w):
             if c["kind"] == "linear":
                 return F.linear(x.flatten(2), w)[..., None, None]
-            w = w.view(*w.shape[:2], *c["kernelSize"])
-            return by_step(F.conv2d, x, w, None, *windows(c)[1:], groups=c["groups"])
+            w, groups, dilation = w.view(*w.shape[:2], *c["kernelSize"]), c["groups"], c.get("dilation", 1)
+            _, stride, padding = windows(c)
+            if c["kind"] == "conv":
+                return by_step(F.conv2d, x, w, None, stride, padding, dilation, groups)
+            more = c["outputPadding"], groups, dilation
+            return by_step(F.conv_transpose2d, x, w, None, stride, padding, *more)
 
         return weighed(sums, x, w, read) + (0 if b is None else b.view(-1, 1, 1))
 
-    linear = conv
+    linear = convTranspose = conv
 
     def normalised(self, x, dims, eps):
         xhat, _, inverse = normal(x, dims, eps)
@@ -424,14 +453,31 @@ class Net:
             return x
         return x * self.masks[c["name"]].view(x.shape[1:]) / (1 - c["p"])
 
-    def delay(self, c, x):
+    def earlier(self, x):
+        """What was there 0, 1, … steps before; gradients stay within their segment."""
         x = self.alike(x).expand(self.T, *x.shape[1:])
         late = [F.pad(x[: self.T - d], (0, 0) * 4 + (d, 0)) for d in range(self.T)]
         for d, y in enumerate(late):
             for t in range(d, self.T):
                 if (t - d) // self.segment != t // self.segment:
                     y[t] = y[t].detach()
-        return sum(torch.where(wide(c["steps"], x) == d, y, 0.0) for d, y in enumerate(late))
+        return late
+
+    def delay(self, c, x):
+        late = self.earlier(x)
+        if "learn" not in c:
+            return sum(torch.where(wide(c["steps"], x) == d, y, 0.0) for d, y in enumerate(late))
+        by = c["learn"]["maxDelay"] - self.p[c["name"] + ".delay"]
+        each = shares(c["learn"], by, self.stats.get(c["name"] + ".SIG"))
+        return sum(y * wide(share, x) for y, share in zip(late, each.T))
+
+    def dcls(self, c, x):
+        n, offset = c["name"], (c["maxDelay"] + 1) // 2
+        each = shares(c, offset + self.p[n + ".P"][0], self.stats.get(n + ".SIG", [None])[0])
+        kernel = (self.p[n + ".weight"][..., None] * each).sum(2)
+        late = self.earlier(x)
+        y = sum(F.linear(y.flatten(2), w) for y, w in zip(late, kernel.unbind(-1)))
+        return (y + self.p.get(n + ".bias", 0))[..., None, None]
 
     # Neurons.
 
@@ -512,7 +558,8 @@ class Net:
         """Which neurons spike. Ties are no matter of rounding where all numbers are of few bits."""
         seen = self.seen[c["name"]][:, t].view_as(x) > 0
         near = (x.abs() < NEAR * max(1.0, self.T / 16) * max(1.0, float(u.abs().max()))) & awake
-        if (torch.frac(u * 2**16) == 0).all():
+        taus = [1 / torch.tensor(v) for k, v in c["parameters"].items() if k.startswith("tau")]
+        if all((torch.frac(t * 2**16) == 0).all() for t in [u, *taus]):
             near &= x != 0
         for there, found in ((near, self.flips), (~near, self.faults)):
             off = x.abs().nan_to_num(1e9)[there & (seen != fires)]
@@ -523,17 +570,24 @@ class Net:
 
     # Losses.
 
-    def losses(self, ends, y):
+    def losses(self, ends, y, weights):
         """That of all steps, or one for each step of the call."""
         o, means = self.case["loss"], torch.stack([x.mean(0).flatten(1) for x in ends])
-        if self.online or o["kind"] == "tet":
-            steps = ends[-1].flatten(2).expand(len(self.made[0]), -1, -1)
-            every = [LOSSES[o["kind"]](o, z, y, 1) / self.T for z in steps]
-            return every if self.online else [sum(every) + self.penalties()]
         if o["kind"] == "selfDistillation":
             return [self.distillation(o, means, y) + self.penalties()]
+        by_step = o.get("targets") == "steps"
+        over = counted(o, y).sum().clamp(min=1e-30)  # weights of samples do not divide
+        over = over if by_step else over * self.T
+        if self.online or o["kind"] == "tet" or by_step:
+            first, steps = self.t - len(self.made[0]), ends[-1].flatten(2)
+            every = [
+                (weights * each_loss(o, z, y[:, t] if by_step else y, 1)).sum() / over
+                for t, z in enumerate(steps.expand(len(self.made[0]), -1, -1), first)
+            ]
+            return every if self.online else [sum(every) + self.penalties()]
         times = self.T if o["of"] == "counts" else 1
-        return [LOSSES[o["kind"]](o, means[-1] * times, y, times) + self.penalties()]
+        each = weights * each_loss(o, means[-1] * times, y, times)
+        return [each.sum() * self.T / over + self.penalties()]
 
     def penalties(self):
         total = torch.zeros(())
@@ -562,13 +616,14 @@ class Training:
 
     def __init__(self, case, state):
         self.case, self.fit, o, self.learning = case, case["fit"], case["optimizer"], {}
-        self.p = {k: v.clone().requires_grad_() for k, v in state.items() if ".running_" not in k}
+        learns = lambda name: not re.search(r"\.(running_\w+|SIG)$", name)
+        self.p = {k: v.clone().requires_grad_() for k, v in state.items() if learns(k)}
         self.average, self.sums, self.errors, self.flips, self.faults = {}, [], {}, [], []
         kinds = {c["name"]: c["kind"] for c in case["nodes"][1:]}
         for name, p in self.p.items():
             layer, role = name.split(".", 1)
             decays = role in ("recurrent.weight", "recurrent.V") or o["decay"] == "all"
-            decays = decays or role == "weight" and kinds[layer] in ("conv", "linear")
+            decays = decays or role == "weight" and kinds[layer] in ("conv", "convTranspose", "linear", "dcls")
             own = next((g for g in o["groups"] if named(g["params"], name)), {})
             decay = own.get("weightDecay", o["weightDecay"] if decays else 0)
             if not named(self.fit.get("freeze", []), name):
@@ -620,6 +675,12 @@ class Training:
         before, after = part(f"state {index}"), part(f"state {index + 1}")
         for k, p in self.p.items():
             p.data.copy_(before[k])
+        for c in self.case["nodes"][1:]:  # positions are kept within their kernels
+            if c["kind"] == "dcls":
+                offset = (c["maxDelay"] + 1) // 2
+                self.p[c["name"] + ".P"].data.clamp_(-offset, c["maxDelay"] - offset)
+            elif c["kind"] == "delay" and "learn" in c:
+                self.p[c["name"] + ".delay"].data.clamp_(0, c["learn"]["maxDelay"])
         stats = {k: before[k].clone() for k in before if k not in self.p}
         net = Net(self.case, at, self.p, stats, part(at + "/spikes"), part(at + "/mask"), turned)
         wanted, loss, outputs = part(at + "/gradient"), 0.0, []
@@ -627,7 +688,7 @@ class Training:
         due = batches == self.fit.get("accumulate", 1) or index + 1 == self.case["planned"]
         for x in given["x"].split(1 if goes_on else net.T):
             ends = net.run(x)
-            losses = net.losses(ends, given["y"])
+            losses = net.losses(ends, given["y"], given.get("weights", torch.ones(())))
             grads, norm = self.gradients(net, losses, wanted, due)
             loss, outputs = loss + sum(losses).detach(), [*outputs, ends[-1].detach()]
             if due:

@@ -180,6 +180,15 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
     /^0 \(dcls1d\): delays are learnt through time, which method 'rate' does not do/,
   ],
   [
+    () =>
+      chain(
+        'linear 4, learnt, linear 2',
+        { method: 'bptt', truncate: 2 },
+        { learnt: () => learnt },
+      ),
+    /^1 \(delay\): truncate cuts gradients between segments of time, .*; leave truncate out, or use/,
+  ],
+  [
     () => api.delay(3.5),
     'delay.steps must be an integer from 0 to 4096, or a list of one for each channel, got 3.5',
   ],

@@ -7,6 +7,7 @@ import { serializeSafetensors, type Tensor } from '../../src/files/safetensors.j
 import {
   type Dataset,
   type Layer,
+  type MeanSquaredErrorOptions,
   type Model,
   ops,
   perStep,
@@ -70,7 +71,13 @@ function drawState(random: Random, state: StateDict, { coarse, start }: Drawn): 
 function drawData(
   random: Random,
   drawn: Drawn,
-): { data: Dataset; order: number[]; samples: Float32Array[]; shares: Float32Array[] } {
+): {
+  data: Dataset
+  order: number[]
+  samples: Float32Array[]
+  shares: Float32Array[]
+  weights: number[] | undefined
+} {
   const { compile, classes, loss, coarse, factors } = drawn
   const { input, frames, timeSteps = 1, batchSize = 1 } = compile
   const length = batchSize * factors.length
@@ -79,30 +86,51 @@ function drawData(
     const x = 0.5 + normal(random)
     return coarse ? Math.round(x * 4) / 4 : x
   }
-  const values = loss.kind === 'mse' && loss.targets === 'values'
+  const { targets, ignore } = loss as MeanSquaredErrorOptions
+  const isNumbers = loss.kind === 'mse' && targets !== 'labels'
+  const rows = targets === 'steps' ? timeSteps : 1
   const samples = Array.from({ length }, () => Float32Array.from({ length: size }, value))
-  // Values, or 1 for one of the classes.
+  const left = (): boolean => ignore !== undefined && random() < 0.3
+  // Values, or 1 for one of the classes; NaN where nothing counts.
   const shares = Array.from({ length }, () => {
-    const one = Math.floor(random() * classes)
-    return Float32Array.from({ length: classes }, (_, i) => (values ? random() : Number(i === one)))
+    const out = new Float32Array(rows * classes)
+    for (let row = 0; row < out.length; row += classes)
+      if (isNumbers) for (let i = 0; i < classes; i++) out[row + i] = left() ? Number.NaN : random()
+      else if (left()) out.fill(Number.NaN, row, row + classes)
+      else out[row + Math.floor(random() * classes)] = 1
+    return out
   })
+  /** A class, for each row. */
+  const labelsOf = (share: Float32Array): number[] =>
+    Array.from({ length: rows }, (_, t) => {
+      const row = share.subarray(t * classes, (t + 1) * classes)
+      return Number.isNaN(row[0]) ? Number(ignore) : row.indexOf(1)
+    })
+  const targetsOf = (share: Float32Array): ArrayLike<number> =>
+    isNumbers ? share.map((v) => (Number.isNaN(v) ? Number(ignore) : v)) : labelsOf(share)
+  const weights = drawn.weighted ? samples.map(() => Math.fround(2 * random())) : undefined
+  const hasTargets = isNumbers || targets === 'steps'
   const order: number[] = []
   const data: Dataset = {
     name: 'random',
     length,
     shape: input,
-    classes: values ? 0 : classes,
+    classes: hasTargets ? 0 : classes,
     ...(frames ? { timeSteps } : {}),
     read: (index, out) => {
       order.push(index)
       out.set(samples[index])
-      return values ? 0 : shares[index].indexOf(1)
+      return hasTargets ? 0 : labelsOf(shares[index])[0]
     },
-    ...(values
-      ? { targets: { size: classes, read: (index, out) => void out.set(shares[index]) } }
-      : {}),
+    ...(hasTargets && {
+      targets: {
+        size: targetsOf(shares[0]).length,
+        read: (index, out) => void out.set(targetsOf(shares[index])),
+      },
+    }),
+    ...(weights && { weightOf: (index: number) => weights[index] }),
   }
-  return { data, order, samples, shares }
+  return { data, order, samples, shares, weights }
 }
 
 /** Which neurons each dropout leaves at a step, by the kernel as a function. */
@@ -152,7 +180,10 @@ function equationsOf(layer: Layer | undefined): object {
 }
 
 /** What is of rows and columns, and what a layer of series has for its one row. */
-const sizes = { kernelSize: 1, stride: 1, padding: 0, outputSize: 1 } as const
+const sizes = {
+  ...{ kernelSize: 1, stride: 1, padding: 0, outputSize: 1 },
+  ...{ dilation: 1, outputPadding: 0, scale: 1 },
+} as const
 
 /** Sizes of the output, and axes of [C, H, W] that dims mean; where a slice begins. */
 function placesOf({ nodes }: Graph, { layer, inputs, shape, flat }: GraphNode): object {
@@ -214,7 +245,7 @@ export async function writeNetwork(drawn: Drawn, folder: string): Promise<number
     const state = drawState(random, model.stateDict(), drawn)
     for (const one of [model, recorded]) one.loadStateDict(state)
     putState(tensors, 'state 0', state)
-    const { data, order, samples, shares } = drawData(random, drawn)
+    const { data, order, samples, shares, weights } = drawData(random, drawn)
     const schedule = perStep(({ step }) => factors[step])
     // Before numbers grow beyond float32.
     const ends = {
@@ -248,7 +279,14 @@ export async function writeNetwork(drawn: Drawn, folder: string): Promise<number
         [timeSteps, batchSize, ...graph.nodes[0].shape],
         joined(x.flat()),
       )
-      put(tensors, `step ${step}/y`, [batchSize, classes], joined(read.map((i) => shares[i])))
+      const y = joined(read.map((i) => shares[i]))
+      const rows = y.length / batchSize / classes
+      const shape = 'targets' in loss && loss.targets === 'steps' ? [rows, classes] : [classes]
+      put(tensors, `step ${step}/y`, [batchSize, ...shape], y)
+      if (weights) {
+        const own = Float32Array.from(read, (i) => weights[i])
+        put(tensors, `step ${step}/weights`, [batchSize], own)
+      }
     }
     if (fit.ema !== undefined) putState(tensors, 'average', model.averages())
     await recorded.fit(data, {

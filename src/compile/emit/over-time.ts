@@ -9,6 +9,7 @@ import { type Buffer, type Reference, ref } from '../../kernels/records/words.js
 import type { LearntDelays } from '../../network/delays.js'
 import type { GraphNode } from '../../network/trace.js'
 import { inUnits } from '../budgets.js'
+import { segmentOf } from '../context.js'
 import type { Geometry } from '../convolution/geometry.js'
 import { emitForwardOnFloats, emitInputGradient, emitWeightGradient } from '../convolution/index.js'
 import { blockWidth, storedChannels, weightRows } from '../layout.js'
@@ -88,20 +89,31 @@ function withPast(pass: Pass, { name }: GraphNode, from: FloatBuffer, before: nu
   return out
 }
 
+/** @throws SpikewasmError where gradients do not run through all of time */
+function expectWholeTime({ context, options }: Pass, where: string): void {
+  const { method } = context
+  if (method.neuron !== 'time' || context.outer)
+    fail(
+      `${where}: delays are learnt through time, which method ` +
+        `'${options.method}' does not do: it learns from ` +
+        (method.rows === 'one' ? 'means over the steps' : 'each step alone') +
+        `; use ${quoteMethodsWith(({ neuron }) => neuron === 'time')}, or delay() of whole steps`,
+    )
+  if (segmentOf(options) !== undefined)
+    fail(
+      `${where}: truncate cuts gradients between segments of time, and those of learnt delays ` +
+        'pass from one to the next; leave truncate out, or use delay() of whole steps',
+    )
+}
+
 /**
  * Lowers it.
- * @throws SpikewasmError for methods whose gradients do not run through time
+ * @throws SpikewasmError where gradients do not run through all of time
  */
 export function overTime(pass: Pass, node: GraphNode, of: OverTime, x: Expression): Expression {
   const { b, context, callSteps, training } = pass
   const { name, index } = node
-  if (training && (context.method.neuron !== 'time' || context.outer))
-    fail(
-      `${name} (${of.kind}): delays are learnt through time, which method ` +
-        `'${pass.options.method}' does not do: it learns from ` +
-        (context.method.rows === 'one' ? 'means over the steps' : 'each step alone') +
-        `; use ${quoteMethodsWith(({ neuron }) => neuron === 'time')}, or delay() of whole steps`,
-    )
+  if (training) expectWholeTime(pass, `${name} (${of.kind})`)
   const { units, floats, fields } = of.places
   const before = of.maxDelay
   const plain = plainFloat(x)

@@ -39,6 +39,8 @@ export interface Drawn {
   /** Factors of the learning rate. */
   readonly factors: readonly number[]
   readonly classes: number
+  /** Whether samples have weights. */
+  readonly weighted: boolean
   readonly coarse: boolean
   readonly seed: number
   /** Parameters that it starts with; the others are drawn. */
@@ -85,6 +87,8 @@ const methodDraws: Readonly<Record<string, (d: Draw, timeSteps: number) => unkno
   truncate: (d, timeSteps) => d.int(1, timeSteps),
 }
 
+const targetOptions = ['steps', 'ignore', 'labelSmoothing', 'classWeights', 'sampleWeights']
+
 /** All that a hundred networks reach, by the product's tables. */
 export const tables: Readonly<Record<string, readonly string[]>> = {
   layers: [...layerKinds, 'add', 'concat'],
@@ -95,7 +99,10 @@ export const tables: Readonly<Record<string, readonly string[]>> = {
   surrogates: ['cell', 'stabilizedLif'].flatMap((kind) =>
     surrogateNames.map((name) => `${kind} ${name}`),
   ),
-  equations: [...keysOf(functions), 'dv/dt', 'exponentialEuler'],
+  equations: [
+    ...keysOf(functions).filter((name) => !name.startsWith('rand')),
+    ...['dv/dt', 'exponentialEuler'],
+  ],
   options: [
     ...keysOf(cellTypes).flatMap((type) => [
       ...cellTypes[type].options.filter((key) => key !== 'learn').map((key) => `${type}.${key}`),
@@ -103,16 +110,14 @@ export const tables: Readonly<Record<string, readonly string[]>> = {
     ]),
     ...methodNames.flatMap((method) => methods[method].options.map((key) => `${method}.${key}`)),
     ...lossNames.flatMap((kind) => fieldsOf(kind, lossMakers[kind]())),
+    ...targetOptions.map((key) => `targets.${key}`),
     ...optimizerNames.flatMap((kind) => fieldsOf(kind, optimizerKind(kind).make({}))),
     ...['recurrent', 'recurrent.allToAll', 'maxPool2d.rate', 'frames', 'ties', 'large', 'long'],
     ...['accumulate', 'clipNorm', 'ema', 'freeze', 'schedule', 'L1', 'L2'],
   ],
 }
 
-/**
- * Those that are always there. What is away by default, targets by step and weights of classes, has
- * PyTorch's formulas in test/ops/ends.test.ts.
- */
+/** Those that are always there; others are drawn as targets. */
 function fieldsOf(kind: string, made: object): string[] {
   return Object.entries(made).flatMap(([key, value]) =>
     key === 'kind' || value === undefined ? [] : [`${kind}.${key}`],
@@ -125,13 +130,17 @@ export function drawNetworks(seed: number, count: number): Drawn[] {
   return Array.from({ length: count }, (_, index) => {
     const candidates = Array.from({ length: 8 }, (_, i) =>
       drawOne(Math.imul(seed, 0x9e3779b1) + index * 8 + i, index, open),
-    )
+    ).filter(isQuiet)
     const news = candidates.map(({ reached }) => [...reached].filter((one) => open.has(one)).length)
     const best = candidates[news.indexOf(Math.max(...news))]
     for (const one of best.reached) open.delete(one)
     return best
   })
 }
+
+/** Whether equations draw no noise: others would draw other numbers. */
+const isQuiet = ({ sketch }: Drawn): boolean =>
+  sketch.nodes.every(({ layer }) => layer?.kind !== 'equations' || !/\brandn?\(/.test(layer.text))
 
 function drawOne(seed: number, index: number, open: ReadonlySet<string>): Drawn {
   const random = testRandom(seed)
@@ -159,11 +168,11 @@ function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMo
   // Counts of spikes in bytes pass 127.
   const most = d.is.single ? d.one([1, 2, 4, 6, 9]) : d.int(1, 6)
   const timeSteps = d.is.long ? d.int(130, 160) : most
-  const loss = drawLoss(d, method, stepMode)
+  const chosenLoss = drawLoss(d, method, stepMode)
   const shape = d.is.large && !d.is.single ? images : d.one(shapes)
   const sketch = new Sketch(shape(d), method, stepMode, timeSteps)
   const classes = d.int(2, 5)
-  const outputs = drawLayers(d, sketch, classes, loss.kind === 'selfDistillation')
+  const outputs = drawLayers(d, sketch, classes, chosenLoss.kind === 'selfDistillation')
   for (const { kind, layer } of sketch.nodes) {
     d.reached.add(kind)
     if (layer && 'recurrence' in layer && layer.recurrence) d.reached.add(`${method} recurrent`)
@@ -181,7 +190,11 @@ function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMo
     method,
     Object.fromEntries(keysOf(own).map((key) => [key, () => own[key](d, timeSteps)])),
   ) as MethodOptions
-  const given = allowed(chosen, loss)
+  const { loss, weighted } = drawTargets(d, chosenLoss, classes, sketch.traits.rows === 'steps')
+  const learnsDelays = sketch.nodes.some(
+    ({ layer }) => layer?.kind === 'dcls1d' || (layer?.kind === 'delay' && layer.learn),
+  )
+  const given = { ...allowed(chosen, loss), ...(learnsDelays && { truncate: undefined }) }
   const frames = d.chance(0.5)
   if (frames) d.reached.add('frames')
   const names = sketch.nodes.flatMap(({ layer }, i) => (layer && fires(layer) ? [String(i)] : []))
@@ -190,7 +203,7 @@ function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMo
   const batchSize = d.int(d.is.single ? 1 : 2, d.is.large ? 9 : 5)
   const seed = d.int(0, 2 ** 32 - 1)
   return {
-    ...{ sketch, outputs, loss, penalties, classes, reached: d.reached },
+    ...{ sketch, outputs, loss, weighted, penalties, classes, reached: d.reached },
     coarse: d.is.coarse ?? false,
     compile: {
       ...{ input: sketch.input, method, stepMode, timeSteps, frames, batchSize, seed, ...given },
@@ -259,6 +272,33 @@ function drawLoss(d: Draw, method: sw.Method, stepMode: sw.StepMode): Loss {
   d.reached.add(kind)
   return lossMakers[kind](d, backward === 'everyCall')
 }
+
+/** Targets by step, those that do not count, and weights. Plans that have hashes are without. */
+function drawTargets(d: Draw, loss: Loss, classes: number, hasSteps: boolean) {
+  const { kind } = loss
+  const make = (
+    { crossEntropy: sw.crossEntropy, mse: sw.mse, tet: sw.tet } as Record<string, Maker>
+  )[kind]
+  if (d.is.single || !make) return { loss, weighted: false }
+  const { of, correctRate, incorrectRate, ...rest } = { ...loss, kind: undefined } as LossOptions
+  const { steps } = d.options('targets', hasSteps ? { steps: () => 'steps' } : {})
+  const rates = rest.targets === 'labels' ? { correctRate, incorrectRate } : {}
+  const own = steps ? { ...rest, targets: steps } : { ...rest, ...rates, of }
+  const ignore = () => (kind === 'mse' ? d.one(['NaN', 0.5]) : -1)
+  const more = d.options('targets', {
+    ...(own.targets === undefined || own.targets === 'labels' ? {} : { ignore }),
+    ...(kind === 'tet' && { labelSmoothing: () => d.number(0.125, 0.3) }),
+    ...(kind !== 'mse' && {
+      classWeights: () => Array.from({ length: classes }, () => d.number(0.125, 2)),
+    }),
+  })
+  const { sampleWeights: weighted = false } = d.options('targets', { sampleWeights: () => true })
+  const given = Object.entries({ ...own, ...more }).filter(([, value]) => value !== undefined)
+  return { loss: make(Object.fromEntries(given)), weighted }
+}
+
+type Maker = (options: object) => Loss
+type LossOptions = Record<string, unknown> & sw.MeanSquaredErrorOptions
 
 /** Chains, branches and their ends. */
 function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): number[] {
