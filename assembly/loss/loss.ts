@@ -5,6 +5,7 @@
  *   ℓ         v·((1 − m)·(−Σ over classes of p·log softmax(z)) + m·mean over classes of (z − w)²)
  *   p         (1 − labelSmoothing)·onehot + labelSmoothing/Classes
  *   w         high for the label's class and low for the others, or what Control.Target holds
+ *   (z − w)²  or what the function of a text makes of z and w
  *   v         weight of the label's class; of what labelSmoothing spreads that of each class, as in
  *             PyTorch
  *   gradient  ∂ℓ/∂output · gradientScale · Images/Control.Weight
@@ -31,7 +32,7 @@ export function crossEntropy(rec: LossRecord, unit: i32, t: i32, scratch: usize)
   losses(rec, t, <f64>rec.mseWeight, 0, 1)
 }
 
-/** Mean squared error: m = 1, low = Low, high = High. See `losses`. One unit. Scratch: none. */
+/** Mean squared error, or a text: m = 1, low = Low, high = High. See `losses`. One unit. Scratch: none. */
 export function meanSquaredError(rec: LossRecord, unit: i32, t: i32, scratch: usize): void {
   losses(rec, t, 1, <f64>rec.low, <f64>rec.high)
 }
@@ -218,6 +219,7 @@ function imageLoss(
   }
   const smoothing = <f64>rec.labelSmoothing
   const s = outputScale(rec)
+  if (rec.terms) runText(rec, logits, target, label)
   let highest = <f64>load<f32>(logits) * s
   for (let c: usize = 1; c < classes; c++)
     highest = max(highest, <f64>load<f32>(logits + (c << 2)) * s)
@@ -230,7 +232,7 @@ function imageLoss(
     const distance = distanceOf(rec, target, c, z, <i32>c == label ? high : low)
     const weight = classWeight(rec, <i32>c)
     sum += exponential(z - highest)
-    squares += distance * distance
+    squares += rec.terms ? foundBy(rec, c, LOSSES) : distance * distance
     below += weight * (highest - z)
     weights += weight
   }
@@ -289,9 +291,10 @@ function imageGradient(
       const z = <f64>load<f32>(logits + (c << 2)) * s
       const isRight = <i32>c == label
       const distance = distanceOf(rec, target, c, z, isRight ? high : low)
+      const slope = rec.terms ? foundBy(rec, c, SLOPES) : 2 * distance
       const p = (isRight ? right : 0) + spread * classWeight(rec, <i32>c)
       const entropy = (exponential(z - highest) / sum) * whole - p
-      g = (1 - m) * entropy + (m * 2 * distance * own) / <f64>classes
+      g = (1 - m) * entropy + (m * slope * own) / <f64>classes
     }
     const at = gradient + (c << 2)
     g = g * s * scale
@@ -304,6 +307,37 @@ function distanceOf(rec: LossRecord, target: usize, c: usize, z: f64, w: f64): f
   if (!(<u32>rec.values)) return z - w
   const wanted = load<f32>(target + (c << 2))
   return isIgnored(rec, wanted) ? 0 : z - <f64>wanted
+}
+
+// Of eight outputs Terms holds them, their targets, and what the text's function makes of these,
+// losses and derivatives: float32 [4][8].
+const TARGETS: usize = 32
+const LOSSES: usize = 64
+const SLOPES: usize = 96
+const EIGHT: usize = 128
+
+/** Place of an output in Terms. */
+function termsOf(rec: LossRecord, c: usize): usize {
+  return rec.terms + (c >> 3) * EIGHT + ((c & 7) << 2)
+}
+
+/** Runs the function on an output [C], by eight of it: as of one pixel, with Terms as scratch. */
+function runText(rec: LossRecord, logits: usize, target: usize, label: i32): void {
+  const classes = <usize>rec.classes
+  const s = outputScale(rec)
+  for (let c: usize = 0; c < classes; c++) {
+    const at = termsOf(rec, c)
+    store<f32>(at, <f32>(<f64>load<f32>(logits + (c << 2)) * s))
+    store<f32>(at + TARGETS, label < 0 ? load<f32>(target + (c << 2)) : <f32>(<i32>c == label))
+    if ((c & 7) == 7 || c + 1 == classes)
+      call_indirect<u32>(rec.kernel, changetype<usize>(rec), 0, 1, 0, termsOf(rec, c & ~7))
+  }
+}
+
+/** What the function has found of an output; 0 where its target is ignored. */
+function foundBy(rec: LossRecord, c: usize, what: usize): f64 {
+  const at = termsOf(rec, c)
+  return isIgnored(rec, load<f32>(at + TARGETS)) ? 0 : <f64>load<f32>(at + what)
 }
 
 /**

@@ -82,12 +82,15 @@ interface LossKind<L extends Loss, O extends object> extends Made<O> {
 type KnownLoss = LossKind<Loss, Record<string, unknown>> & { make(options: object): Loss }
 
 const losses = new Map<string, KnownLoss>()
-/** A loss that is no function of the user's. */
-export type BuiltIn = Exclude<Loss, { readonly evaluate: unknown }>['kind']
+/** A loss that is neither a function nor a text of the user's. */
+export type BuiltIn = Exclude<
+  Loss,
+  { readonly evaluate: unknown } | { readonly text: string }
+>['kind']
 
 const names: BuiltIn[] = []
 
-/** Names of all losses that are known, and need no function of the user's. */
+/** Names of all losses that are known, and need no function or text of the user's. */
 export const lossNames: readonly BuiltIn[] = names
 
 export const lossKind = (kind: Loss['kind']): KnownLoss => losses.get(kind) as KnownLoss
@@ -99,7 +102,7 @@ export function defineLoss<L extends Loss, O extends object>(
 ): (options?: O, ...more: []) => L {
   const make = maker<L, O>(kind, of, {})
   losses.set(kind, { ...of, make } as unknown as KnownLoss)
-  if (!of.isHost) names.push(kind as BuiltIn)
+  if (!(of.isHost || 'text' in of.options)) names.push(kind as BuiltIn)
   return make
 }
 
@@ -164,13 +167,20 @@ export function expectTargets(
     )
 }
 
-/** @throws SpikewasmError unless `loss` is complete */
-export function checkLoss(name: string, loss: Loss): void {
-  const { kind, ...options } = Object(loss) as Loss
+/** Whether it is the text of a loss: a word alone is a name. */
+export const isText = (loss: unknown): loss is string => typeof loss === 'string' && /\W/.test(loss)
+
+/** The loss that a text is short for, where the function that makes such losses is there. */
+export const lossFrom = <L>(loss: L | string): Exclude<L, string> | Loss =>
+  (isText(loss) && losses.get('customText')?.make({ text: loss })) || (loss as Exclude<L, string>)
+
+/** @throws SpikewasmError unless `loss` is complete, or a text */
+export function checkLoss(name: string, loss: Loss | string): void {
+  const { kind, ...options } = Object(lossFrom(loss)) as Loss
   const known = losses.get(kind)
   if (!known)
     fail(
-      `${name} must be made by ${[...losses.keys()].join(', ')}, as in crossEntropy(), got ` +
+      `${name} must be made by ${[...names, 'custom'].join(', ')}, as in crossEntropy(), got ` +
         describe(loss),
     )
   const all = complete(kind, known.options, options)

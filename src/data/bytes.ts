@@ -51,7 +51,15 @@ export interface Description {
 }
 
 /** Options that every maker of them takes. */
-export const keys = ['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames', 'sampleWeights']
+export const keys = [
+  'name',
+  'shape',
+  'timeSteps',
+  'labels',
+  'classes',
+  'classNames',
+  'sampleWeights',
+]
 
 /** A copy that threads can share. @throws SpikewasmError for no weights of `count` samples */
 export const weightsOf = (

@@ -91,10 +91,10 @@ export async function exportWasm(
 
 /** What a file is made of, of a model that rests. */
 function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
-  const { optimizer, seed, steps, plan, clipNorm } = session
+  const { optimizer, seed, steps, plan, clipNorm, loss } = session
   let planOptions: PlanOptions = {
     ...plan.options,
-    training: standardTraining,
+    training: mode === 'train' ? { ...standardTraining, loss } : standardTraining,
     inspect: false,
     record: [],
     states: {},

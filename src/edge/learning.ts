@@ -30,12 +30,13 @@ export function checkLearning(
   clipNorm: number | undefined,
 ): void {
   const standard = new Map<string, unknown>(Object.entries(standardTraining.loss))
+  const isText = loss.kind === 'customText' && loss.targets === 'labels'
   const plain = Object.entries(loss).every(
     ([key, value]) => value === undefined || value === 'labels' || value === standard.get(key),
   )
   const odd = [
     groups.length > 0 ? `groups of ${optimizer.kind}` : '',
-    plain ? '' : `loss ${loss.kind} with its options`,
+    plain || isText ? '' : `loss ${loss.kind} with its options`,
     penalties.length > 0 ? 'penalties' : '',
     frozen.length > 0 ? 'frozen parameters' : '',
     clipNorm === undefined ? '' : `clipNorm ${clipNorm}`,
@@ -43,8 +44,8 @@ export function checkLearning(
   ].filter((what) => what !== '')
   if (odd.length !== 0)
     fail(
-      'exportWasm: a file that learns has an optimizer without groups, loss crossEntropy() and ' +
-        'no penalties, frozen parameters, clipNorm or accumulate, got ' +
+      'exportWasm: a file that learns has an optimizer without groups, loss crossEntropy() or a ' +
+        'text of labels, and no penalties, frozen parameters, clipNorm or accumulate, got ' +
         `${odd.join(', ')}; call fit with these, or export with another mode`,
     )
 }

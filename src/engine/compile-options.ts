@@ -88,8 +88,11 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
    * as 'adam', or the text of one of your own, as for `rule`. Default `sgd()`.
    */
   optimizer?: Optimizer | string
-  /** What training makes small, which `fit` may change; default `crossEntropy()`. */
-  loss?: Loss
+  /**
+   * What training makes small, or a text for `custom`, which `fit` may change; default
+   * `crossEntropy()`.
+   */
+  loss?: Loss | string
   /** Penalties on firing rates, which `fit` may change; default none. */
   penalties?: readonly RatePenalty[]
   /**

@@ -5,7 +5,7 @@ import { copyOf } from '../base/objects.js'
 import * as is from '../base/rules.js'
 import { complete, type Rules } from '../base/rules.js'
 import { type Purpose, purposes } from '../compile/context.js'
-import { checkLoss, checkPenalties, lossOfExits } from '../compile/loss-kind.js'
+import { checkLoss, checkPenalties, lossFrom, lossOfExits } from '../compile/loss-kind.js'
 import {
   type MethodOptions,
   MOST_STEPS,
@@ -101,7 +101,8 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
         'last layer smaller',
     )
   const recorded = recordedOf(graph, options.record)
-  const { loss = lossOfExits(graph) ?? crossEntropy(), penalties } = options
+  const { penalties } = options
+  const loss = lossFrom(options.loss) ?? lossOfExits(graph) ?? crossEntropy()
   const optimizer = optimizerOf('compile.optimizer', options.optimizer ?? sgd())
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined

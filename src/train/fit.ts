@@ -2,7 +2,7 @@
 
 import { fail } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
-import { isOfValues } from '../compile/loss-kind.js'
+import { isOfValues, lossFrom } from '../compile/loss-kind.js'
 import { pickMethodOptions } from '../compile/methods.js'
 import { optimizerOf } from '../compile/optimizer-kind.js'
 import { standardTraining } from '../compile/training.js'
@@ -162,7 +162,8 @@ export type Asked = ReturnType<typeof checkedFit>['asked']
 export function checkedFit(session: Session, all: Dataset, options: FitOptions, rounds?: object) {
   checkFitOptions(options)
   const planned = session.plan.options.training ?? standardTraining
-  const { loss = planned.loss, penalties = planned.penalties } = options
+  const { penalties = planned.penalties } = options
+  const loss = lossFrom(options.loss) ?? planned.loss
   checkDataset(session, all, loss)
   const { data, validation } = splitOf(all, options)
   const optimizer = optimizerOf('fit.optimizer', options.optimizer ?? session.optimizer)

@@ -65,9 +65,10 @@ export interface FitOptions extends MethodOptions {
   /** Factor of the learning rate; default `constant()`. */
   schedule?: Schedule
   /**
-   * What training makes small; default: the model's, which `compile` or an earlier `fit` was given.
+   * What training makes small, or a text for `custom`; default: the model's, which `compile` or an
+   * earlier `fit` was given.
    */
-  loss?: Loss
+  loss?: Loss | string
   /**
    * Penalties on firing rates, added to the loss; default: the model's, which `compile` or an
    * earlier `fit` was given. `penalties: []` takes them away.

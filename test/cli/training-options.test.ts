@@ -21,6 +21,7 @@ import {
   adamW,
   comparableLr,
   crossEntropy,
+  custom,
   type EpochFigures,
   fromArrays,
   linear,
@@ -84,6 +85,7 @@ for (const [text, of, wanted] of optimizers)
 const fits: [string, object][] = [
   ['--loss mse', { loss: mse() }],
   ['--loss tet', { loss: tet() }],
+  ['--loss (y-target)^2', { loss: custom('(y-target)^2') }],
   ['--loss-of counts', { loss: crossEntropy({ of: 'counts' }) }],
   ['--loss mse --loss-of counts', { loss: mse({ of: 'counts' }) }],
   ['--label-smoothing 0.1', { loss: crossEntropy({ labelSmoothing: 0.1 }) }],
@@ -156,6 +158,7 @@ const told: [string, string][] = [
     '--lr-for bptt --warmup 2 --ema 0.9 --loss mse',
     `${scaledLine} after 2 epochs of warm-up, loss mse, averages 0.9`,
   ],
+  ['--loss abs(y-target)', `${sgdLine}, loss abs(y-target)`],
   [
     '--optimizer adamW --betas 0.8,0.9 --decay all --loss-of counts',
     'adamW, learning rate 0.001, betas 0.8 and 0.9, weight decay 0.01 of all, cosine, loss ' +

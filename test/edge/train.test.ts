@@ -19,6 +19,7 @@ import {
   type CompileOptions,
   cnn,
   compile,
+  custom,
   type FitOptions,
   fromArrays,
   type Method,
@@ -142,6 +143,22 @@ for (const backwardSteps of [3, 5])
       await model.trainStep(x, labels)
     }
     await learnSame(model, random, 30)
+  })
+
+const huber = `d = abs(y - target)
+where(d < 0.3, d^2, 0.6*d - 0.09)`
+for (const [way, loss, target] of [
+  ['rate m', '(y - target)^2', 'simd'],
+  ['bptt m', custom(huber, { of: 'steps' }), 'simd'],
+  ['sltt s', 'd = y - target; log(exp(d) + exp(-d))', 'simd'],
+  ['rate s', custom('sigmoid(T*(y - gain*target))', { parameters: { gain: 2 } }), 'scalar'],
+] as const)
+  test(`${way}, ${target}: a loss that is a text goes along: ${JSON.stringify(loss)}`, async () => {
+    const input = [1, 4, 4] as const
+    const options = { input, batchSize: 3, ...methodsOf(way), timeSteps: 3, loss }
+    const model = await compile(mlp(input, 10), options)
+    model.optimizer = sgd({ lr: 0.05 })
+    await learnSame(model, numbers(7), 6, { target })
   })
 
 test('a file computes currents again where the model does', async () => {

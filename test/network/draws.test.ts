@@ -5,7 +5,7 @@
 
 import * as assert from 'uvu/assert'
 import { purposes } from '../../src/compile/context.js'
-import { lossNames } from '../../src/compile/loss-kind.js'
+import { lossFrom, lossNames } from '../../src/compile/loss-kind.js'
 import {
   gradientCheckpoints,
   methodNames,
@@ -71,7 +71,7 @@ test('random plans have every layer, method, purpose, loss and surrogate', () =>
 test('golden trainings have every layer, method, optimizer, loss and surrogate', () => {
   const drawn = cases.map(({ network, options, training = {} }): Entry[] => {
     const { method = 'rate', input, stepMode = stepModesOf(method)[0] } = options
-    const loss = (options.loss ?? training.loss)?.kind ?? 'crossEntropy'
+    const loss = lossFrom(options.loss ?? training.loss)?.kind ?? 'crossEntropy'
     const { kind: optimizer = 'sgd' } = Object(training.optimizer)
     const all = { mode: `${method} ${stepMode}`, loss, optimizer }
     return [...layersIn(trace(network(), input)), ...Object.entries(all)]

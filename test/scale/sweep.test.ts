@@ -62,6 +62,26 @@ test('a sweep here gives what train gives, and does nothing twice', () =>
     assert.is(status.isRunning, false)
   }))
 
+test('a sweep over losses that are texts, and one that is wrong', () =>
+  withFolder(async (folder) => {
+    const loss = ['(y - target)^2', 'd = y - target; log(exp(d) + exp(-d))']
+    const spec = await write(folder, { base: { ...tiny, epochs: 1 }, grid: { loss } })
+    const { stdout } = await succeed(['sweep', spec, '--out', join(folder, 'out'), '--json'])
+    const lines = parseLines(stdout).slice(0, -1)
+    assert.equal(
+      lines.map(({ options }) => (options as { loss: string }).loss),
+      loss,
+    )
+    for (const line of lines) {
+      const alone = await hashAlone(line.options as object, join(folder, `${line.id}`))
+      assert.is(line.weightsSha256, alone)
+    }
+    assert.is.not(lines[0].weightsSha256, lines[1].weightsSha256)
+    const wrong = await write(folder, { base: tiny, grid: { loss: ['y - z'] } })
+    const { stderr } = await runHere(['sweep', wrong, '--out', join(folder, 'none')])
+    assert.match(stderr, /sweep\.json: the run .*: custom: line 1, column 5: unknown name z/)
+  }))
+
 test('a sweep that is stopped amid its runs goes on, and halving ends what is hopeless', () =>
   withFolder(async (folder) => {
     const out = join(folder, 'out')

@@ -1,6 +1,6 @@
 /** The options of `train`. */
 
-import { lossKind, lossNames } from '../../compile/loss-kind.js'
+import { isText, lossKind, lossNames } from '../../compile/loss-kind.js'
 import {
   type Optimizer,
   optimizerKind,
@@ -9,7 +9,7 @@ import {
 } from '../../compile/optimizer-kind.js'
 import { monitors } from '../../network/optimizer.js'
 // Makes all of them known.
-import '../../nn/loss/kinds.js'
+import '../../nn/loss/custom.js'
 import '../../nn/optimizers.js'
 import '../../nn/rule.js'
 import { methodNames } from '../../compile/methods.js'
@@ -160,7 +160,14 @@ export const trainingSpecs = {
   ),
   warmup: o.count('<n>', 'epochs of a linear warm-up before the schedule', { usual: 'none' }),
   ...o.under('Optimizer and loss', [], {
-    loss: o.name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
+    loss: o.parsed(
+      '<name>',
+      'what training makes small: a name, or a text of y and target, as in "(y - target)^2"',
+      `one of ${lossNames.join(', ')}, or a text such as "(y - target)^2"`,
+      (given) => given,
+      v.union([v.picklist(lossNames), v.custom<string>(isText)]),
+      { names: lossNames, preset: 'crossEntropy' },
+    ),
     lossOf: o.name(
       '<what>',
       'of the mean over time of the outputs, or of their sum',

@@ -1,7 +1,7 @@
 /** How `train` learns: what its options mean for `fit`, and in options.json. */
 
 import { fail } from '../../base/errors.js'
-import { lossKind } from '../../compile/loss-kind.js'
+import { type BuiltIn, isText, lossKind } from '../../compile/loss-kind.js'
 import {
   type Method,
   type MethodOptions,
@@ -12,6 +12,7 @@ import * as kinds from '../../compile/optimizer-kind.js'
 import type { Split } from '../../data/index.js'
 import { compile } from '../../model/compile.js'
 import * as optimizers from '../../network/optimizer.js'
+import { custom } from '../../nn/loss/custom.js'
 import { type Loss, ratePenalty } from '../../nn/loss/kinds.js'
 import { earlyStopping } from '../../train/callbacks/early-stopping.js'
 import { comparableLr } from '../../train/comparable-lr.js'
@@ -100,8 +101,11 @@ export function optimizerOf(run: TrainingRecord & GradientContext): kinds.Optimi
   return kinds.optimizerKind(kind).make({ ...own, lr, weightDecay, decay })
 }
 
-const lossOf = ({ loss, lossOf: of, ...record }: TrainingRecord): Loss =>
-  lossKind(loss).make(defined({ of, ...given(flags.lossSpecs, record) }))
+/** What a run makes small. */
+export const lossOf = ({ loss, lossOf: of, ...record }: TrainingRecord): Loss =>
+  isText(loss)
+    ? custom(loss)
+    : lossKind(loss as BuiltIn).make(defined({ of, ...given(flags.lossSpecs, record) }))
 
 function scheduleOf(
   name: TrainingRecord['schedule'],

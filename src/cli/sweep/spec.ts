@@ -11,6 +11,7 @@ import { Purpose, RandomStream } from '../../base/random.js'
 import * as r from '../../base/rules.js'
 import { checkBy, integer } from '../../base/rules.js'
 import { VERSION } from '../../base/version.js'
+import { isText } from '../../compile/loss-kind.js'
 import { MOST_STEPS, methodOptions } from '../../compile/methods.js'
 import type { Split } from '../../data/index.js'
 import { duplicateKey, parseJsonBytes } from '../../files/json.js'
@@ -167,7 +168,9 @@ function readOption(name: string, value: unknown, where: string) {
   }
   const items = Array.isArray(value) ? value : [value]
   const fits = (item: unknown): boolean =>
-    typeof item === 'number' ? Number.isFinite(item) : typeof item === 'string' && NAME.test(item)
+    typeof item === 'number'
+      ? Number.isFinite(item)
+      : typeof item === 'string' && (NAME.test(item) || (name === 'loss' && isText(item)))
   if (items.length === 0 || items.length > MOST_ITEMS || !items.every(fits))
     return refuse('a finite number, a name, or a list of them')
   const text = items.map(String).join(',')

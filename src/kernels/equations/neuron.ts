@@ -94,7 +94,7 @@ const drawsIn = (tree: Tree): number[] => [
 ]
 
 /** Whether a name may be no parameter's. */
-const isTaken = (name: string): boolean =>
+export const isTaken = (name: string): boolean =>
   reserved.has(name) || name === 'spike' || name === 'output'
 
 /** What numbers that are drawn follow from: names that no text has, where somebody asks. */
@@ -338,20 +338,29 @@ export function leakOf(...of: Parameters<typeof echoes>): number {
 /** Whether a step's current reaches the output of later steps alone. */
 export const isLate = (...of: Parameters<typeof echoes>): boolean => echoes(...of)[0] === 0
 
+/** A surrogate as a text of x and alpha. */
+export const readSurrogate = (source: Source): Written => readExpression(source, ['x', 'alpha'])
+
 /**
- * A surrogate as a text of x and alpha.
- * @throws EquationError for mistakes, and where its last line is no expression alone
+ * A text whose last line is an expression of `names`; lines `name = …` before it help.
+ * @throws EquationError for mistakes
  */
-export function readSurrogate(source: Source): Written {
+export function readExpression(source: Source, names: readonly string[]): Written {
   const lines = parse(source)
   const last = lines.at(-1)
   if (!last || last.name !== undefined)
     throw new EquationError(source, last?.at ?? 0, 'the last line must be an expression alone')
-  const run: Run = (g, names) => {
-    const evaluator = new Evaluator(g, source, names)
+  for (const { name = '', isRate, at } of lines.slice(0, -1)) {
+    if (name === '' || isRate)
+      throw new EquationError(source, at, 'a line before the last must be name = expression')
+    if (isTaken(name) || names.includes(name))
+      throw new EquationError(source, at, `${name} has a meaning of its own; take another name`)
+  }
+  const run: Run = (g, known) => {
+    const evaluator = new Evaluator(g, source, known)
     return lines.map((line) => evaluator.run(line)).at(-1) as Node
   }
   const g = new Graph(source.what)
-  run(g, new Map(['x', 'alpha'].map((name) => [name, g.leaf(name, Level.Neuron)])))
+  run(g, new Map(names.map((name) => [name, g.leaf(name, Level.Neuron)])))
   return { text: source.text, run }
 }

@@ -76,7 +76,7 @@ export const crossEntropy = record('CrossEntropy', 50, copies, {
   outputScale: word.f32If(18),
 })
 
-/** Mean squared error of the output, and its gradient; one unit. */
+/** Mean squared error of the output, or what a text says of it, and its gradient; one unit. */
 export const meanSquaredError = record('MeanSquaredError', 90, copies, {
   ...shared,
   outputScale: word.f32If(18),
@@ -85,6 +85,10 @@ export const meanSquaredError = record('MeanSquaredError', 90, copies, {
   high: word.f32If(21),
   /** Non-zero: Control.Target holds the wanted outputs, float32 [B][Classes], and no labels. */
   values: word.flagIf(22),
+  /** Of a text: its function of the table. */
+  kernel: word.numberIf(33),
+  /** Outputs, targets, losses and derivatives, float32 [Classes / 8][4][8], or 0. */
+  terms: word.writesIf(34),
 })
 
 /** Temporal efficient training: a loss of each step's output; one unit. */

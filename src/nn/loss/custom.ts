@@ -6,7 +6,10 @@ import { complete, oneOf, type Rules, such } from '../../base/rules.js'
 import { deltaRows, lowerOutputs } from '../../compile/emit/loss.js'
 import { emitClear } from '../../compile/emit/update.js'
 import { defineLoss } from '../../compile/loss-kind.js'
-import { quoteMethodsWith, traitsOf } from '../../compile/methods.js'
+import { checkOwn } from './targets.js'
+import { customText, type TextLoss, type TextLossOptions } from './text.js'
+
+export type { TextLoss, TextLossOptions } from './text.js'
 
 declare module '../../network/optimizer.js' {
   interface Losses {
@@ -111,20 +114,7 @@ const make = defineLoss<CustomLoss, Omit<CustomLoss, 'kind'>>('custom', {
   ofExits: true,
   ofSteps: ({ of }) => of === 'steps',
   targetFloats: ({ targets }) => (targets === 'labels' ? 0 : targets),
-  checkPlan({ of }, options) {
-    const { rows, backward } = traitsOf(options)
-    if (of === 'steps' && rows !== 'steps')
-      fail(
-        `loss custom(…, { of: 'steps' }) needs a gradient of each step, which method ` +
-          `'${options.method}' has not; use ${quoteMethodsWith((its) => its.rows === 'steps')}`,
-      )
-    if (of === 'mean' && backward === 'everyCall')
-      fail(
-        `loss custom(…, { of: 'mean' }) needs all steps before its gradient, which method ` +
-          `'${options.method}' has not; use { of: 'steps' }, or method ` +
-          quoteMethodsWith((its) => its.backward === 'afterwards'),
-      )
-  },
+  checkPlan: checkOwn,
   // The host has it: nothing is emitted.
   emit: () => undefined,
   lower(end) {
@@ -149,15 +139,40 @@ const make = defineLoss<CustomLoss, Omit<CustomLoss, 'kind'>>('custom', {
  */
 export function custom<T extends CustomTargets = 'labels'>(
   evaluate: LossFunction<T>,
-  options: CustomOptions<T> = {},
+  options?: CustomOptions<T>,
   ...more: []
-): CustomLoss<T> {
+): CustomLoss<T>
+
+/**
+ * A loss that is a text, in the language of `neuron`: the loss of one output `y` by its `target`,
+ * such as `'(y - target)^2'`. `T` is the number of steps, other names are `parameters`; lines
+ * `name = …` before the last help. The loss is the mean over outputs and samples. Its derivative is
+ * taken of the text, and both run in the engine in float32. It is data: files, exports, sweeps and
+ * rounds carry it. `compile` and `fit` take a text alone as well.
+ *
+ * @throws EquationError with line, column and a caret for a mistake in the text
+ * @example
+ *
+ * const huber = custom(
+ *   `d = abs(y - target)
+ *    where(d < delta, 0.5*d^2, delta*(d - 0.5*delta))`,
+ *   { parameters: { delta: 0.2 } },
+ * )
+ */
+export function custom(text: string, options?: TextLossOptions, ...more: []): TextLoss
+
+export function custom(
+  evaluate: LossFunction | string,
+  options: CustomOptions | TextLossOptions = {},
+  ...more: []
+): CustomLoss | TextLoss {
+  if (typeof evaluate === 'string') return customText(evaluate, options as TextLossOptions, more)
   if (!isFunction(evaluate))
     fail(
-      'custom must be given a function ({ outputs, targets, shape }) => ({ loss, gradient }), ' +
-        `got ${describe(evaluate)}`,
+      'custom must be given a function ({ outputs, targets, shape }) => ({ loss, gradient }), or ' +
+        `a text, got ${describe(evaluate)}`,
     )
   const { of = 'mean', targets = 'labels' } = complete('custom', rules, options, more)
   const own = { name: evaluate.name, hash: hashOf(String(evaluate)), evaluate }
-  return make({ of, targets, ...own } as CustomLoss) as CustomLoss<T>
+  return make({ of, targets, ...own } as CustomLoss)
 }

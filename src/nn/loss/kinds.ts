@@ -1,19 +1,11 @@
 /** Losses of one output, and penalties: a new one is a function here, with what its record says. */
 
 import { describe, fail } from '../../base/errors.js'
-import { by, finite, integer, oneOf, type Rule, range, such } from '../../base/rules.js'
+import { by, finite, integer, oneOf, type Rule, range } from '../../base/rules.js'
 import { type PlanOptions, purposeOf } from '../../compile/context.js'
 import { giveTensorGradient } from '../../compile/emit/gradients.js'
 import { emitRatePenalty, lowerOutputs, penaltyUnits } from '../../compile/emit/loss.js'
-import {
-  defineLoss,
-  definePenalty,
-  type End,
-  isOfSteps,
-  type LossFields,
-  type LossNumbers,
-  lossKind,
-} from '../../compile/loss-kind.js'
+import { defineLoss, definePenalty, type End, lossKind } from '../../compile/loss-kind.js'
 import { checkSteps, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import { hasTargetSteps } from '../../compile/training.js'
 import * as records from '../../kernels/records/loss.js'
@@ -22,6 +14,15 @@ import { checkNames, type Loss, type Names } from '../../network/optimizer.js'
 import type { Graph } from '../../network/trace.js'
 import { show } from '../../network/value.js'
 import { custom } from './custom.js'
+import {
+  expectOf,
+  expectStepGradients,
+  numberRules,
+  numberTargets,
+  optional,
+  targetFields,
+  withoutNaN,
+} from './targets.js'
 
 export type { Loss } from '../../network/optimizer.js'
 
@@ -69,9 +70,6 @@ type Completed<O, K extends keyof O> = Readonly<Required<Omit<O, K>> & Pick<O, K
 /** Those that stay away where they are not given, so that settings are those of before. */
 type Additions = 'targets' | 'ignore' | 'classWeights'
 
-/** A rule of what may be left out. */
-const optional = <T>(rule: Rule<T>): Rule<T> => ({ ...rule, optional: true })
-
 /** Rules of what losses of classes share. */
 const classRules = () => ({
   labelSmoothing: range('0…1 (1 excluded)', 0),
@@ -86,24 +84,6 @@ function checkWeights(name: string, weights: readonly number[]): void {
     fail(`${name} must be an array of numbers ≥ 0, one above 0 at least, got ${describe(weights)}`)
 }
 
-/** @throws SpikewasmError for options of one kind of targets that are given with another */
-function expectOf(
-  kind: string,
-  all: { readonly targets?: string },
-  given: object,
-  keys: readonly string[],
-  kinds: readonly string[],
-): void {
-  const { targets = 'labels' } = all
-  for (const key of keys)
-    if (Object.entries(given).some(([name, value]) => name === key && value !== undefined))
-      if (!kinds.includes(targets))
-        fail(
-          `${kind}.${key} is an option of targets '${kinds.join("' or '")}', got it with ` +
-            `'${targets}'`,
-        )
-}
-
 /** @throws SpikewasmError where the method has no gradient of each step, or weights do not fit */
 function checkClasses(loss: CrossEntropy | Tet, options: PlanOptions): void {
   const { graph } = options
@@ -116,29 +96,6 @@ function checkClasses(loss: CrossEntropy | Tet, options: PlanOptions): void {
     )
   expectStepGradients(loss, options)
 }
-
-/** @throws SpikewasmError where the method has no gradient of each step and the loss is of it */
-function expectStepGradients(loss: Loss, options: PlanOptions): void {
-  if (!isOfSteps(loss) || traitsOf(options).rows === 'steps') return
-  fail(
-    `loss ${loss.kind}(${hasTargetSteps(loss) ? "{ targets: 'steps' }" : ''}) needs a gradient ` +
-      `of each step, which method '${options.method}' has not; use ` +
-      quoteMethodsWith(({ rows }) => rows === 'steps'),
-  )
-}
-
-/** What records say of all this. */
-const targetFields = (
-  loss: { readonly ignore?: number | 'NaN'; readonly classWeights?: readonly number[] } & Loss,
-  { totalSteps }: LossFields,
-  { allSteps }: LossNumbers,
-) => ({
-  ...(hasTargetSteps(loss) && { targetSteps: totalSteps, allSteps }),
-  ...(loss.ignore !== undefined && { ignores: true, ignore: Number(loss.ignore) }),
-  ...(loss.classWeights && {
-    classWeights: new Uint8Array(Float32Array.from(loss.classWeights).buffer),
-  }),
-})
 
 /** What a target of a class for each step holds. */
 const classRule = ({ ignore }: Pick<ClassOptions, 'ignore'>, classes: number): Rule<number> => ({
@@ -231,34 +188,17 @@ export interface MeanSquaredError extends Completed<MeanSquaredErrorOptions, 'ig
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const mse = (options: MeanSquaredErrorOptions = {}, ...more: []): MeanSquaredError =>
-  // JSON has no NaN.
-  makeMse(Number.isNaN(options?.ignore) ? { ...options, ignore: 'NaN' } : options, ...more)
+  makeMse(withoutNaN(options), ...more)
 
 const makeMse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
-  options: {
-    targets: oneOf<'labels' | 'values' | 'steps'>(['labels', 'values', 'steps'], 'labels'),
-    ignore: optional(
-      such<number | 'NaN'>("a number or 'NaN'", (value) => value === 'NaN' || finite().fits(value)),
-    ),
-    of: ofRule(),
-    correctRate: finite(1),
-    incorrectRate: finite(0),
-  },
+  options: { ...numberRules(), of: ofRule(), correctRate: finite(1), incorrectRate: finite(0) },
   check(all, given) {
     expectOf('mse', all, given, ['correctRate', 'incorrectRate'], ['labels'])
     expectOf('mse', all, given, ['of'], ['labels', 'values'])
     expectOf('mse', all, given, ['ignore'], ['values', 'steps'])
   },
   ofSteps: hasTargetSteps,
-  ofValues: ({ targets }) => targets !== 'labels',
-  targetFloats({ targets }, { graph, timeSteps }) {
-    const [outputs] = graph.nodes[graph.output].shape
-    return targets === 'labels' ? 0 : outputs * (targets === 'steps' ? timeSteps : 1)
-  },
-  targetRule: ({ ignore }) =>
-    ignore === 'NaN'
-      ? such('finite numbers or NaN', (x: number) => Number.isNaN(x) || finite().fits(x))
-      : undefined,
+  ...numberTargets,
   checkPlan: expectStepGradients,
   emit(b, loss, fields, numbers) {
     const { factor, outputScale, instantaneous } = numbers
