@@ -16,7 +16,13 @@ import {
   keys,
   weightsOf,
 } from './bytes.js'
-import { checkRead, type Dataset, sampleFloats } from './datasets/dataset.js'
+import {
+  checkRead,
+  type Dataset,
+  type LabelledData,
+  sampleFloats,
+  type TargetData,
+} from './datasets/dataset.js'
 import { bytesToShare, withPlain } from './plain.js'
 
 /** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */
@@ -70,6 +76,15 @@ export interface Samples extends Checked {
  * @throws SpikewasmError if sizes do not fit together, a label is out of range, or a number is not
  *   finite in float32
  */
+export function fromArrays(
+  options: ArraysOptions & { labels: ArrayLike<number>; targets?: undefined },
+  ...more: []
+): LabelledData
+export function fromArrays(
+  options: ArraysOptions & { labels?: undefined; classes?: undefined },
+  ...more: []
+): TargetData
+export function fromArrays(options: ArraysOptions, ...more: []): Dataset
 export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   checkArguments('fromArrays', more)
   checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets'])

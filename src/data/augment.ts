@@ -10,6 +10,7 @@ import {
   checkRoom,
   type Dataset,
   expectDataset,
+  type LikeData,
   likeThat,
   madeFrom,
   noteBytes,
@@ -72,6 +73,11 @@ const rules: Rules<Required<AugmentOptions>> = {
  *
  * @throws SpikewasmError if `dataset` is none or has no bytes to augment, or an option is wrong
  */
+export function augment<D extends Dataset>(
+  dataset: D,
+  options: AugmentOptions,
+  ...more: []
+): LikeData<D>
 export function augment(dataset: Dataset, options: AugmentOptions, ...more: []): Dataset {
   expectDataset('augment: dataset', dataset)
   const all = complete('augment', rules, options, more)

@@ -20,7 +20,7 @@ import {
 import {
   checkLabels,
   checkRead,
-  type Dataset,
+  type LabelledData,
   MOST_CLASSES,
   MOST_STEPS,
   type Normalization,
@@ -148,7 +148,7 @@ export interface BytesOptions extends Description {
  *
  * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
-export function fromBytes(options: BytesOptions, ...more: []): Dataset {
+export function fromBytes(options: BytesOptions, ...more: []): LabelledData {
   checkArguments('fromBytes', more)
   checkOptions('fromBytes', options, [...keys, 'images', 'normalization'])
   const { images, name = 'bytes' } = options
@@ -165,7 +165,7 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   const table = normalizationTable(normalization, shape)
   const sampleWeights = weightsOf(name, options, labels.length)
   const own = sampleWeights ? { sampleWeights } : {}
-  const dataset: Dataset = {
+  const dataset: LabelledData = {
     name,
     length: labels.length,
     shape,

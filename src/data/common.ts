@@ -8,11 +8,14 @@ export { type BytesOptions, fromBytes } from './bytes.js'
 export type { CifarOptions } from './datasets/cifar.js'
 export {
   type Dataset,
+  type LabelledData,
+  type LikeData,
   type Normalization,
   type PixelSource,
   type ReadContext,
   type Split,
   subset,
+  type TargetData,
   type TargetSource,
 } from './datasets/dataset.js'
 export type { NamedFiles } from './datasets/mnist-files.js'

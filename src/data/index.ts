@@ -5,7 +5,7 @@
 import { describe, fail } from '../base/errors.js'
 import type * as host from '../base/host.js'
 import { copyOf } from '../base/objects.js'
-import type { Split } from './datasets/dataset.js'
+import type { LabelledData, Split } from './datasets/dataset.js'
 import type { ImageFolderOptions } from './pictures/options.js'
 
 export type { SpeechOptions, SpeechSplit } from './speech/speech.js'
@@ -21,7 +21,10 @@ export const datasets = {
    * Recognition of Handwritten Digits*, CC BY 4.0). They come with the package.
    * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
    */
-  digits: async (from?: string | host.URL | Uint8Array, ...more: []): Promise<Split> => {
+  digits: async (
+    from?: string | host.URL | Uint8Array,
+    ...more: []
+  ): Promise<Split<LabelledData>> => {
     const own = copyOf(from)
     refuseMore('digits', 0, more)
     return (await import('./datasets/digits.js')).digits(own)
@@ -127,17 +130,18 @@ export const datasets = {
 }
 
 /** A loader of `datasets`: it takes a path, or the URL of a file, and perhaps options. */
-export type DatasetLoader<Path, Options extends readonly unknown[], S extends Split = Split> = (
-  path: Path | host.URL,
-  ...options: [...Options, ...more: []]
-) => Promise<S>
+export type DatasetLoader<
+  Path,
+  Options extends readonly unknown[],
+  S extends Split = Split<LabelledData>,
+> = (path: Path | host.URL, ...options: [...Options, ...more: []]) => Promise<S>
 
 /**
  * What a loader is given, as it is now. Paths may be URLs of files.
  *
  * @param most how many arguments it takes
  */
-function loader<Path, Options extends readonly unknown[], S extends Split = Split>(
+function loader<Path, Options extends readonly unknown[], S extends Split = Split<LabelledData>>(
   name: string,
   most: 1 | 2,
   load: () => Promise<(path: Path, ...options: Options) => Promise<S>>,

@@ -5,7 +5,7 @@
 
 import { fail } from '../base/errors.js'
 import { copyOf } from '../base/objects.js'
-import type { Split } from './datasets/dataset.js'
+import type { LabelledData, Split } from './datasets/dataset.js'
 import {
   fashionFlavour,
   mnistFlavour,
@@ -16,17 +16,17 @@ import {
 export { digits } from './datasets/digits.js'
 
 /** As in Node, from files alone. */
-export function mnist(files: NamedFiles): Promise<Split> {
+export function mnist(files: NamedFiles): Promise<Split<LabelledData>> {
   return mnistOfFiles('datasets.mnist', copyOf(files), mnistFlavour)
 }
 
 /** As in Node, from files alone. */
-export function fashionMnist(files: NamedFiles): Promise<Split> {
+export function fashionMnist(files: NamedFiles): Promise<Split<LabelledData>> {
   return mnistOfFiles('datasets.fashionMnist', copyOf(files), fashionFlavour)
 }
 
 /** A loader of what lies in a folder. */
-const inNode = (name: string, instead: string) => async (): Promise<Split> => {
+const inNode = (name: string, instead: string) => async (): Promise<Split<LabelledData>> => {
   fail(`datasets.${name} needs a folder or archive, which only Node can read; ${instead}`)
 }
 

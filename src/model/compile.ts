@@ -20,6 +20,7 @@ import { trainingSpec } from '../engine/run/training.js'
 import { Session } from '../engine/session.js'
 import { fires, kindOf } from '../network/kind.js'
 import { checkModule, type Module } from '../network/module.js'
+import type { Loss } from '../network/optimizer.js'
 import { type Graph, trace } from '../network/trace.js'
 import { checkInputs, type InputShape, type InputShapes } from '../network/value.js'
 import { crossEntropy } from '../nn/loss/kinds.js'
@@ -72,10 +73,10 @@ const MOST_OUTPUTS = 1 << 16
  * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does
  *   not fit in memory (saying how much it needs and the largest batch that fits).
  */
-export async function compile(
+export async function compile<L extends CompileOptions['loss'] = Loss>(
   network: Module,
-  options: CompileOptions<InputShape | InputShapes>,
-): Promise<Model> {
+  options: CompileOptions<InputShape | InputShapes> & { readonly loss?: L },
+): Promise<Model<L>> {
   checkModule('compile: the network', network)
   return compiled(network, copyOf(complete<Complete>('compile', rules, options)))
 }

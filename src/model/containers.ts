@@ -13,6 +13,7 @@ import {
   type NamedValues,
   type Ops,
 } from '../network/module.js'
+import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes, Value } from '../network/value.js'
 import { useSums } from '../nn/layers/joins.js'
 import { useValues } from '../nn/values.js'
@@ -26,7 +27,9 @@ export interface Block extends Composite {
    * @throws SpikewasmError for wrong options or shapes, naming the layer, and when the model does
    *   not fit in memory
    */
-  compile(options: CompileOptions<InputShape | InputShapes>): Promise<Model>
+  compile<L extends CompileOptions['loss'] = Loss>(
+    options: CompileOptions<InputShape | InputShapes> & { readonly loss?: L },
+  ): Promise<Model<L>>
 }
 
 function make(name: string, children: Composite['children'], forward: Composite['forward']): Block {

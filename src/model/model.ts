@@ -35,8 +35,10 @@ import type { Session } from '../engine/session.js'
 import { alone, idle, inTurn } from '../engine/threads/calls.js'
 import { type ModelJson, modelJson } from '../files/json.js'
 import type { SaveNirOptions } from '../files/nir/options.js'
+import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes } from '../network/value.js'
 import type { OutputArrays } from '../nn/loss/custom.js'
+import type { AnswersFor, DataFor } from '../train/data-for.js'
 import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
 import { fit } from '../train/fit.js'
 import { loadWeights, modelBytes, saveModel } from '../train/model-file.js'
@@ -52,7 +54,7 @@ import { extra } from '../train/registered.js'
  * call is given, data sets and callbacks excepted, is read before it returns its promise. With
  * `threads` above 1 it holds threads until `dispose`.
  */
-export class Model {
+export class Model<L = Loss> {
   /** @internal */
   constructor(
     /** @internal */
@@ -153,7 +155,7 @@ export class Model {
    */
   trainStep(
     x: Float32Array | NamedInputs,
-    y: ArrayLike<number>,
+    y: AnswersFor<L>,
     options: StepOptions = {},
   ): Promise<StepResult> {
     const { session } = this
@@ -436,7 +438,10 @@ export class Model {
    *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for wrong data or options, or a loss or gradient that is not finite
    */
-  fit(data: Dataset, options: FitOptions = {}): Promise<History> {
+  fit<D extends Dataset, M = L>(
+    data: D & DataFor<D, M>,
+    options: FitOptions & { readonly loss?: M } = {},
+  ): Promise<History> {
     const asked = ownFitOptions(options)
     return alone(this.session, [], () => fit(this.session, data, asked), false)
   }

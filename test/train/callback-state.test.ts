@@ -41,7 +41,11 @@ async function begin(options: FitOptions = {}, of: Dataset = data): Promise<Uint
   return files[0]()
 }
 
-async function goOn(resume: Uint8Array, options: FitOptions = {}, of = data): Promise<void> {
+async function goOn(
+  resume: Uint8Array,
+  options: FitOptions = {},
+  of: Dataset = data,
+): Promise<void> {
   await (await compile()).fit(of, { epochs: 2, ...options, resume })
 }
 

@@ -99,7 +99,7 @@ test('a loss and data that do not go together: the same error wherever the data 
   await expectRefusals([
     [() => model.evaluate(labelled), noTargets],
     [() => model.fit(data, { validation: labelled }), noTargets],
-    [() => classifier.fit(labelled, { loss }), noTargets],
+    [() => classifier.fit(labelled as api.Dataset, { loss }), noTargets],
     [
       () => model.evaluate(wide),
       "the data arrays has 3 targets a sample, the model's last layer gives 2 outputs",

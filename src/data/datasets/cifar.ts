@@ -7,7 +7,7 @@ import { kindOfPath, readFileClear, unpack } from '../../files/files.js'
 import { readTar } from '../../files/tar.js'
 import { fromBytes } from '../bytes.js'
 import { sharedBytes } from '../plain.js'
-import { checkLabels, type Dataset, type Split } from './dataset.js'
+import { checkLabels, type LabelledData, type Split } from './dataset.js'
 
 // The binary distribution of CIFAR-10 and CIFAR-100, on bytes alone. A file is a sequence of
 // records:
@@ -122,7 +122,10 @@ export interface CifarOptions {
  * @param options for such a folder of pictures
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
-export async function cifar10(path: string, options: CifarOptions = {}): Promise<Split> {
+export async function cifar10(
+  path: string,
+  options: CifarOptions = {},
+): Promise<Split<LabelledData>> {
   checkOptions('cifar10', options, ['cache'])
   const { cache } = options
   // As jpg files in a folder for each class, whose names are in the order of the labels.
@@ -151,11 +154,11 @@ export async function cifar10(path: string, options: CifarOptions = {}): Promise
  *   a folder that holds either
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
-export function cifar100(path: string): Promise<Split> {
+export function cifar100(path: string): Promise<Split<LabelledData>> {
   return readSplit(path, CIFAR100)
 }
 
-async function readSplit(path: string, flavour: Flavour): Promise<Split> {
+async function readSplit(path: string, flavour: Flavour): Promise<Split<LabelledData>> {
   const { title, labelBytes, classes, namesFile, testFile } = flavour
   const { files, where } = await findFiles(path, flavour)
   const trainNames = [...files.keys()].filter((name) => flavour.trainFiles.test(name)).sort()
@@ -165,7 +168,7 @@ async function readSplit(path: string, flavour: Flavour): Promise<Split> {
   }
   const names = files.get(namesFile)
   const classNames = names && parseClassNames(names, classes, join(where, namesFile))
-  const toDataset = (part: string, sources: readonly string[]): Dataset => {
+  const toDataset = (part: string, sources: readonly string[]): LabelledData => {
     const records = sources.map((source) =>
       parseCifar(files.get(source)!, labelBytes, classes, join(where, source)),
     )

@@ -69,6 +69,24 @@ export interface Dataset {
   prepare?(indices: readonly number[], context?: ReadContext): Promise<void>
 }
 
+/** A data set whose samples have labels, and no targets. */
+export interface LabelledData extends Dataset {
+  readonly targets?: undefined
+}
+
+/** A data set whose samples have targets, and no labels. */
+export interface TargetData extends Dataset {
+  readonly classes: 0
+  readonly targets: TargetSource
+}
+
+/** What samples of `D` have, as far as its type says. */
+export type LikeData<D extends Dataset> = D extends LabelledData
+  ? LabelledData
+  : D extends TargetData
+    ? TargetData
+    : Dataset
+
 /** Tells `read` that it is for training, and with which random numbers. */
 export interface ReadContext {
   /** Seed of the run, an integer from 0 to 2³² − 1. */
@@ -78,19 +96,19 @@ export interface ReadContext {
 }
 
 /** A data set in two parts. */
-export interface Split {
+export interface Split<D extends Dataset = Dataset> {
   /** Samples to train with. */
-  readonly train: Dataset
+  readonly train: D
   /** Samples to test with. */
-  readonly test: Dataset
+  readonly test: D
 }
 
 /**
  * A data set that is there whole: asking for its test part is an error. It is not among the keys,
  * so that printing and copying ask for nothing.
  */
-export function wholeSplit(train: Dataset, missing: () => Dataset): Split {
-  return Object.defineProperty({ train }, 'test', { get: missing }) as unknown as Split
+export function wholeSplit<D extends Dataset>(train: D, missing: () => Dataset): Split<D> {
+  return Object.defineProperty({ train }, 'test', { get: missing }) as unknown as Split<D>
 }
 
 /** The same with other parts, whether there is a test part or not. */
@@ -184,6 +202,11 @@ export function expectDataset(name: string, data: Dataset): void {
  * @param which how many of the first, an integer ≥ 1, all if there are no more; or indices
  * @throws SpikewasmError when `dataset` is none, or `which` is out of range
  */
+export function subset<D extends Dataset>(
+  dataset: D,
+  which: number | ArrayLike<number>,
+  ...more: []
+): LikeData<D>
 export function subset(dataset: Dataset, which: number | ArrayLike<number>, ...more: []): Dataset {
   checkArguments('subset', more)
   expectDataset('subset: the data', dataset)

@@ -6,7 +6,7 @@ import { addressesOf, readFirst } from '../../engine/package-file.js'
 import { platform } from '../../engine/platform.js'
 import { gunzip, isGzip } from '../../files/unpack.js'
 import { fromBytes } from '../bytes.js'
-import type { Dataset, Normalization, Split } from './dataset.js'
+import type { LabelledData, Normalization, Split } from './dataset.js'
 
 const SIDE = 8
 const CLASSES = 10
@@ -25,7 +25,7 @@ export const digitsNormalization: Normalization = { scale: 16, mean: [0.3051], s
  *
  * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
  */
-export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
+export async function digits(from?: string | URL | Uint8Array): Promise<Split<LabelledData>> {
   const { name, bytes } = await read(copyOf(from))
   const text = new TextDecoder('latin1').decode(await gunzip(bytes, name, MOST))
   const make = () => ({ images: [] as number[], labels: [] as number[] })
@@ -47,7 +47,7 @@ export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
     part.images.push(...numbers)
     part.labels.push(label)
   }
-  const toDataset = (part: keyof typeof parts): Dataset =>
+  const toDataset = (part: keyof typeof parts): LabelledData =>
     fromBytes({
       name: `digits ${part}`,
       images: Uint8Array.from(parts[part].images),

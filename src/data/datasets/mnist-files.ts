@@ -5,7 +5,7 @@ import type * as host from '../../base/host.js'
 import { gunzip, type Measure } from '../../files/unpack.js'
 import { fromBytes } from '../bytes.js'
 import { sharedBytes } from '../plain.js'
-import { checkLabels, type Dataset, type Split } from './dataset.js'
+import { checkLabels, type LabelledData, type Split } from './dataset.js'
 
 // The IDX format of MNIST, on bytes alone.
 // ```
@@ -117,7 +117,7 @@ export async function mnistOfFiles(
   loader: string,
   files: NamedFiles,
   flavour: Flavour,
-): Promise<Split> {
+): Promise<Split<LabelledData>> {
   const given = byName(loader, files)
   return readSplit(flavour, 'the files', async (name, what, measure) => {
     const key = [name, `${name}.gz`].find((key) => given.has(key))
@@ -149,7 +149,11 @@ function byName(loader: string, files: NamedFiles): Map<string, Uint8Array | hos
  * @param where the files are, for messages
  * @throws SpikewasmError that names the file that is damaged, and how
  */
-export async function readSplit(flavour: Flavour, where: string, find: FindFile): Promise<Split> {
+export async function readSplit(
+  flavour: Flavour,
+  where: string,
+  find: FindFile,
+): Promise<Split<LabelledData>> {
   const { title } = flavour
   const train = await readPart(find, 'train', `${title} train`, flavour)
   const test = await readPart(find, 't10k', `${title} test`, flavour)
@@ -167,7 +171,7 @@ async function readPart(
   prefix: string,
   name: string,
   { mean, std, classNames }: Flavour,
-): Promise<Dataset> {
+): Promise<LabelledData> {
   const read = async (file: string, rank: number, what: string) => {
     const found = await find(
       `${prefix}-${file}`,

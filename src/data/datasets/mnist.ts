@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import { kindOfPath, readFileClear, unpack } from '../../files/files.js'
-import type { Split } from './dataset.js'
+import type { LabelledData, Split } from './dataset.js'
 import {
   type Flavour,
   fashionFlavour,
@@ -22,7 +22,7 @@ import {
  *   files
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
-export function mnist(from: string | NamedFiles): Promise<Split> {
+export function mnist(from: string | NamedFiles): Promise<Split<LabelledData>> {
   return read('datasets.mnist', from, mnistFlavour)
 }
 
@@ -33,11 +33,15 @@ export function mnist(from: string | NamedFiles): Promise<Split> {
  * @param from as for {@link mnist}
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
-export function fashionMnist(from: string | NamedFiles): Promise<Split> {
+export function fashionMnist(from: string | NamedFiles): Promise<Split<LabelledData>> {
   return read('datasets.fashionMnist', from, fashionFlavour)
 }
 
-async function read(loader: string, from: string | NamedFiles, flavour: Flavour): Promise<Split> {
+async function read(
+  loader: string,
+  from: string | NamedFiles,
+  flavour: Flavour,
+): Promise<Split<LabelledData>> {
   if (typeof from !== 'string') return mnistOfFiles(loader, from, flavour)
   const folder = from
   if ((await kindOfPath(folder)) !== 'folder') {

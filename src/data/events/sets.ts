@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkOptions, checkPath, describe, fail, listNames } from '../../base/errors.js'
 import { explainRead, kindOfPath, readFileClear } from '../../files/files.js'
-import { type Dataset, type Split, wholeSplit } from '../datasets/dataset.js'
+import { type LabelledData, type Split, wholeSplit } from '../datasets/dataset.js'
 import { eventEndings } from '../recordings/parse.js'
 import { refuse, type Sensor } from '../recordings/recording.js'
 import { checkEvents, type EventDatasetOptions, eventKeys } from './options.js'
@@ -77,10 +77,10 @@ function split(
   train: readonly EventSample[],
   test: readonly EventSample[],
   given: EventDatasetOptions,
-): Split {
+): Split<LabelledData> {
   const options = checkEvents(title, given)
   const set = { classes: classNames.length, classNames, sensor, options }
-  const open = (part: string, samples: readonly EventSample[]): Dataset =>
+  const open = (part: string, samples: readonly EventSample[]): LabelledData =>
     openEvents({ kind: 'events', name: `${title} ${part}`, samples, ...set })
   return { train: open('train', train), test: open('test', test) }
 }
@@ -101,7 +101,10 @@ export const nmnistOptions = (given: EventDatasetOptions): EventDatasetOptions =
  *
  * @throws SpikewasmError naming what is missing
  */
-export async function nmnist(folder: string, given: EventDatasetOptions = {}): Promise<Split> {
+export async function nmnist(
+  folder: string,
+  given: EventDatasetOptions = {},
+): Promise<Split<LabelledData>> {
   const options = nmnistOptions(given)
   const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
   checkEvents(set.title, options)
@@ -155,7 +158,7 @@ export const cifarNames = [
 export async function cifar10Dvs(
   folder: string,
   options: EventDatasetOptions = {},
-): Promise<Split> {
+): Promise<Split<LabelledData>> {
   checkEvents('CIFAR10-DVS', options)
   checkPath('CIFAR10-DVS folder', folder, 'folder')
   const { folders } = await namesIn(folder)
@@ -171,7 +174,7 @@ async function shared(
   folder: string,
   share: number,
   options: EventDatasetOptions,
-): Promise<Split> {
+): Promise<Split<LabelledData>> {
   const paths = await recordingsIn(folder, set.classNames)
   expectSome(set.title, folder, paths)
   const ends = paths.map(({ length }) => Math.ceil(length * share))
@@ -204,7 +207,7 @@ const gestures = [
 export async function dvsGesture(
   folder: string,
   options: EventDatasetOptions = {},
-): Promise<Split> {
+): Promise<Split<LabelledData>> {
   const title = 'DVS128 Gesture'
   checkEvents(title, options)
   checkPath(`${title} folder`, folder, 'folder')
@@ -289,7 +292,7 @@ export interface EventFolderOptions extends EventDatasetOptions {
 export async function eventFolder(
   folder: string,
   options: EventFolderOptions = {},
-): Promise<Split> {
+): Promise<Split<LabelledData>> {
   checkOptions('eventFolder', options, [...eventKeys, 'name', 'trainShare'])
   const { name: title = 'events', trainShare = 0.9, ...own } = options
   if (typeof title !== 'string') fail('eventFolder.name must be a text')

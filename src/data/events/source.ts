@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs'
 import { sep } from 'node:path'
-import { checkRead, type Dataset, openers } from '../datasets/dataset.js'
+import { checkRead, type Dataset, type LabelledData, openers } from '../datasets/dataset.js'
 import { hashOfFiles } from '../file-hash.js'
 import { cacheKey, SampleCache } from '../pictures/cache.js'
 import { type Plain, plainOf, withPlain } from '../plain.js'
@@ -33,7 +33,7 @@ export interface PlainEvents extends Plain, EventSet {
   readonly options: CheckedEvents
 }
 
-export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
+export function openEvents({ kind: _, options, ...set }: PlainEvents): LabelledData {
   const { name, samples, classes, classNames } = set
   const sensor = options.sensor ?? set.sensor
   const maker = new FrameMaker(options, sensor)
@@ -44,7 +44,7 @@ export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
   let held: { readonly path: string; readonly bytes: Uint8Array } | undefined
   let cache: SampleCache | undefined
   const plain: PlainEvents = { kind: 'events', ...set, options }
-  const dataset: Dataset = {
+  const dataset: LabelledData = {
     name,
     length: samples.length,
     shape,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import { Purpose, RandomStream } from '../../base/random.js'
 import { normalizationTable, normalize } from '../bytes.js'
-import { checkRead, type Dataset, openers, type ReadContext } from '../datasets/dataset.js'
+import { checkRead, type LabelledData, openers, type ReadContext } from '../datasets/dataset.js'
 import { hashOfFiles } from '../file-hash.js'
 import { bytesToShare, type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
@@ -144,14 +144,14 @@ class PictureReader {
 }
 
 /** The data set; `loadCodecs` must have been awaited. */
-export function openPictures(plain: PlainPictures): Dataset {
+export function openPictures(plain: PlainPictures): LabelledData {
   const { name, files, channels, crop, classes, classNames, normalization, training } = plain
   const { labels } = files
   const shape = [channels, ...crop] as const
   const count = channels * crop[0] * crop[1]
   const table = normalizationTable(normalization, shape)
   const reader = new PictureReader(plain)
-  const dataset: Dataset = {
+  const dataset: LabelledData = {
     name,
     length: labels.length,
     shape,

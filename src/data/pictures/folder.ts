@@ -6,7 +6,7 @@ import { describe, fail } from '../../base/errors.js'
 import { permutation } from '../../base/random.js'
 import { warn } from '../../engine/platform.js'
 import { kindOfPath } from '../../files/files.js'
-import { type Dataset, MOST_CLASSES, type Split, wholeSplit } from '../datasets/dataset.js'
+import { type LabelledData, MOST_CLASSES, type Split, wholeSplit } from '../datasets/dataset.js'
 import { cacheKey } from './cache.js'
 import { type FileEntry, openPictures, type PlainPictures, pathOf, tableOf } from './dataset.js'
 import { decodePicture, loadCodecs } from './decode.js'
@@ -36,7 +36,7 @@ export async function imageFolder(
   folder: string,
   options: ImageFolderOptions = {},
   title = 'imageFolder',
-): Promise<Split> {
+): Promise<Split<LabelledData>> {
   const { checked, trainShare, seed } = checkFolderOptions(title, options)
   const found = await foundParts(folder, title)
   if (isWhole(found, trainShare)) {
@@ -70,7 +70,11 @@ const isWhole = ({ train, test, val }: Found, trainShare: number | undefined): b
     : train === undefined || (test === undefined && val === undefined)
 
 /** Pictures of classes without parts: all to train with, or a share of each class. */
-async function wholeOf(shared: Shared, trainShare: number, seed: number): Promise<Split> {
+async function wholeOf(
+  shared: Shared,
+  trainShare: number,
+  seed: number,
+): Promise<Split<LabelledData>> {
   const { folder, title, classNames } = shared
   const entries = entriesOf(folder, new Map(classNames.map((name, label) => [name, label])))
   if (trainShare < 1) {
@@ -244,11 +248,15 @@ export interface Shared {
 type Part = readonly [folder: string, entries: readonly FileEntry[]]
 
 /** @throws SpikewasmError where the size of a sample is not known, or decoders are missing */
-export async function splitOf(shared: Shared, train: Part, test: Part): Promise<Split> {
+export async function splitOf(
+  shared: Shared,
+  train: Part,
+  test: Part,
+): Promise<Split<LabelledData>> {
   await loadCodecs()
   const { title, checked } = shared
   const crop = checked.crop ?? sizeOfFirst(checked, train)
-  const make = ([folder, entries]: Part, part: string): Dataset => {
+  const make = ([folder, entries]: Part, part: string): LabelledData => {
     const { size, channels, normalization, training } = checked
     const files = tableOf(folder, entries)
     const facts = entries.map(({ path, bytes, changed }) => `${path} ${bytes} ${changed}`)

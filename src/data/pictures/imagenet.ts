@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import { kindOfPath, readFileClear } from '../../files/files.js'
-import type { Split } from '../datasets/dataset.js'
+import type { LabelledData, Split } from '../datasets/dataset.js'
 import type { FileEntry } from './dataset.js'
 import { entriesOf, entryOf, isPicture, namesOf, partsOf, splitOf } from './folder.js'
 import { checkPictureOptions, type PictureOptions } from './options.js'
@@ -118,7 +118,10 @@ const nameFiles = ['LOC_synset_mapping.txt', 'synset_words.txt'] as const
 const inside = ['ILSVRC/Data/CLS-LOC', 'Data/CLS-LOC'] as const
 
 /** @throws SpikewasmError that names the folder, file or option that is not as it must be */
-export async function imageNet(folder: string, options: PictureOptions = {}): Promise<Split> {
+export async function imageNet(
+  folder: string,
+  options: PictureOptions = {},
+): Promise<Split<LabelledData>> {
   const given = checkOptionsOf(options)
   const root = await rootOf(folder)
   const parts = await partsOf(root, TITLE)

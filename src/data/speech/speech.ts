@@ -9,7 +9,7 @@ import { complete, integer, optional, type Rules, range } from '../../base/rules
 import type { Group, NumbersLeaf, Tree } from '../../files/nir/graph.js'
 import { readHdf5In } from '../../files/nir/hdf5.js'
 import { fromBytes } from '../bytes.js'
-import type { Dataset, Split } from '../datasets/dataset.js'
+import type { LabelledData, Split } from '../datasets/dataset.js'
 import { bytesToShare } from '../plain.js'
 import { refuse } from '../recordings/recording.js'
 
@@ -79,7 +79,7 @@ export type ReadSpeech = (lists?: readonly [from: number, to: number]) => Promis
 
 /** Data set of a file, and who speaks in each recording, where it says so. */
 interface Part {
-  readonly data: Dataset
+  readonly data: LabelledData
   readonly speakers?: Int32Array
 }
 
@@ -138,7 +138,7 @@ function bytesFor(count: number, path: string): Uint8Array {
 }
 
 /** What `datasets.shd` and `datasets.ssc` give. */
-export interface SpeechSplit extends Split {
+export interface SpeechSplit extends Split<LabelledData> {
   /** Who speaks in each recording, where both files say so: numbers of speakers. */
   readonly speakers?: { readonly train: Int32Array; readonly test: Int32Array }
 }

@@ -41,8 +41,11 @@ const ofRule = () => oneOf<LossOf>(['rates', 'counts'], 'rates')
 
 // Targets by step, numbers of targets that do not count, and weights of classes.
 
+/** What the data give for losses of classes. */
+export type ClassTargets = 'labels' | 'steps'
+
 /** Options of losses of classes; each has a default. */
-export interface ClassOptions {
+export interface ClassOptions<T extends ClassTargets = ClassTargets> {
   /** Share of the target that is spread over all classes, 0…1, 1 excluded; default 0. */
   labelSmoothing?: number
   /**
@@ -50,7 +53,7 @@ export interface ClassOptions {
    * step, as `targets` of `fromArrays`, [N][T]; the loss is the mean over all steps that count of
    * that of each step's output. Methods bptt, ottt, sltt and os have it.
    */
-  targets?: 'labels' | 'steps'
+  targets?: T
   /**
    * With targets 'steps': steps whose class is this integer have no loss and no gradient, and count
    * nowhere, as PyTorch's ignore_index; −1 for example. Where none is left the loss is 0. Default:
@@ -113,7 +116,8 @@ const classTargets = {
 }
 
 /** Options of `crossEntropy`; each has a default. */
-export interface CrossEntropyOptions extends ClassOptions {
+export interface CrossEntropyOptions<T extends ClassTargets = ClassTargets>
+  extends ClassOptions<T> {
   /**
    * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
    * over time, as snnTorch's ce_count_loss.
@@ -122,7 +126,8 @@ export interface CrossEntropyOptions extends ClassOptions {
 }
 
 /** What `crossEntropy` makes: its options, completed. */
-export interface CrossEntropy extends Completed<CrossEntropyOptions, Additions> {
+export interface CrossEntropy<T extends ClassTargets = ClassTargets>
+  extends Completed<CrossEntropyOptions<T>, Additions> {
   /** Which loss it is. */
   readonly kind: 'crossEntropy'
 }
@@ -149,17 +154,23 @@ export const crossEntropy = defineLoss<CrossEntropy, CrossEntropyOptions>('cross
     const numbers = { mseWeight, instantaneous, labelSmoothing, outputScale }
     b.emit(records.crossEntropy, 1, { ...fields, ...numbers, ...targetFields(loss, fields, of) })
   },
-})
+}) as <T extends ClassTargets = 'labels'>(
+  options?: CrossEntropyOptions<T>,
+  ...more: []
+) => CrossEntropy<T>
+
+/** What the data give for `mse`. */
+export type ValueTargets = 'labels' | 'values' | 'steps'
 
 /** Options of `mse`; each has a default. */
-export interface MeanSquaredErrorOptions {
+export interface MeanSquaredErrorOptions<T extends ValueTargets = ValueTargets> {
   /**
    * 'labels', the default: the target is `correctRate` for the label's class and `incorrectRate`
    * for the others. 'values': the data give a number for each output, for regression. 'steps': a
    * number for each output at each time step, [N][T][outputs]; the loss is of each step's output.
    * Methods bptt, ottt, sltt and os have it.
    */
-  targets?: 'labels' | 'values' | 'steps'
+  targets?: T
   /**
    * With targets 'values' and 'steps': targets that are this number, or NaN, have no loss and no
    * gradient; the mean is over the others. Where none is left the loss is 0. Default: all count.
@@ -177,7 +188,8 @@ export interface MeanSquaredErrorOptions {
 }
 
 /** What `mse` makes: its options, completed. */
-export interface MeanSquaredError extends Completed<MeanSquaredErrorOptions, 'ignore'> {
+export interface MeanSquaredError<T extends ValueTargets = ValueTargets>
+  extends Completed<MeanSquaredErrorOptions<T>, 'ignore'> {
   /** Which loss it is. */
   readonly kind: 'mse'
 }
@@ -187,8 +199,10 @@ export interface MeanSquaredError extends Completed<MeanSquaredErrorOptions, 'ig
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export const mse = (options: MeanSquaredErrorOptions = {}, ...more: []): MeanSquaredError =>
-  makeMse(withoutNaN(options), ...more)
+export const mse = <T extends ValueTargets = 'labels'>(
+  options: MeanSquaredErrorOptions<T> = {},
+  ...more: []
+): MeanSquaredError<T> => makeMse(withoutNaN(options), ...more) as MeanSquaredError<T>
 
 const makeMse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
   options: { ...numberRules(), of: ofRule(), correctRate: finite(1), incorrectRate: finite(0) },
@@ -219,7 +233,7 @@ const makeMse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
 })
 
 /** Options of `tet`; each has a default. */
-export interface TetOptions extends ClassOptions {
+export interface TetOptions<T extends ClassTargets = ClassTargets> extends ClassOptions<T> {
   /** Weight of the squared distance from `mean`, 0…1; default 0.05. */
   lambda?: number
   /** Where all outputs are drawn to; default 1, the threshold. */
@@ -227,7 +241,8 @@ export interface TetOptions extends ClassOptions {
 }
 
 /** What `tet` makes: its options, completed. */
-export interface Tet extends Completed<TetOptions, Additions | 'labelSmoothing'> {
+export interface Tet<T extends ClassTargets = ClassTargets>
+  extends Completed<TetOptions<T>, Additions | 'labelSmoothing'> {
   /** Which loss it is. */
   readonly kind: 'tet'
 }
@@ -256,7 +271,7 @@ export const tet = defineLoss<Tet, TetOptions>('tet', {
     const own = { lambda, mean, labelSmoothing, allSteps, instantaneous }
     b.emit(records.tet, 1, { ...fields, ...own, ...targetFields(loss, fields, numbers) })
   },
-})
+}) as <T extends ClassTargets = 'labels'>(options?: TetOptions<T>, ...more: []) => Tet<T>
 
 // Penalties on firing rates: their value, and what they add to the gradient of spikes.
 

@@ -1,0 +1,28 @@
+/** Which data a loss can be trained with, as types: what they lack for it does not compile. */
+
+import type { Dataset, LabelledData, TargetData } from '../data/datasets/dataset.js'
+
+/** What a loss is told of a sample, as far as its type says. */
+type Told<L> = [L] extends [{ readonly kind: string; readonly targets?: 'labels' }]
+  ? 'labels'
+  : [L] extends [{ readonly kind: string; readonly targets?: 'values' | 'steps' | number }]
+    ? 'numbers'
+    : 'unknown'
+
+/**
+ * What data of type `D` must be besides, for a loss of type `L`: with labels, or with targets. Of
+ * data and losses whose types say nothing of both nothing is asked.
+ */
+export type DataFor<D extends Dataset, L> =
+  Told<L> extends 'numbers'
+    ? D extends LabelledData
+      ? { readonly 'the loss needs targets; give them to fromArrays': true }
+      : unknown
+    : Told<L> extends 'labels'
+      ? D extends TargetData
+        ? { readonly 'the loss needs labels; give them to fromArrays': true }
+        : unknown
+      : unknown
+
+/** What `trainStep` is told of a batch, for a loss of type `L`. */
+export type AnswersFor<L> = Told<L> extends 'numbers' ? Float32Array : ArrayLike<number>

@@ -1,0 +1,59 @@
+/** Data that a loss can be trained with, and data that it cannot be, for types.test.ts. */
+import * as api from 'spikewasm'
+
+const numbers = new Float32Array(8)
+const labels = [0, 1]
+const shape = [4] as const
+const network = api.sequential(api.linear(4, 2))
+const labelled = api.fromArrays({ inputs: numbers, labels, classes: 2, shape })
+const valued = api.fromArrays({ inputs: numbers, targets: numbers, shape })
+const both = api.fromArrays({ inputs: numbers, labels, classes: 2, targets: numbers, shape })
+const values = api.mse({ targets: 'values' })
+const steps = api.crossEntropy({ targets: 'steps', ignore: -1 })
+const own = api.custom(() => ({ loss: 0, gradient: numbers }), { targets: 3 })
+const classes = api.crossEntropy({ labelSmoothing: 0.1 })
+
+export async function losses(model: api.Model, some: api.Dataset, any: api.Loss): Promise<void> {
+  await model.fit(labelled)
+  await model.fit(labelled, { loss: classes })
+  await model.fit(labelled, { loss: api.mse() })
+  await model.fit(valued, { loss: values })
+  await model.fit(valued, { loss: steps, epochs: 2 })
+  await model.fit(valued, { loss: own })
+  for (const loss of [values, classes, any]) await model.fit(both, { loss })
+  for (const data of [labelled, valued, some]) await model.fit(data, { loss: any })
+  await model.fit(some, { loss: values })
+  await model.fit(some, { loss: classes })
+  // @ts-expect-error values for data with labels alone
+  await model.fit(labelled, { loss: values })
+  // @ts-expect-error numbers of a loss function for data with labels alone
+  await model.fit(labelled, { loss: own })
+  // @ts-expect-error classes of each step for data with labels alone
+  await model.fit(api.augment(api.subset(labelled, 1), { flip: true }), { loss: steps })
+  // @ts-expect-error a data set of the package has labels alone
+  await model.fit((await api.datasets.digits()).train, { loss: api.mse({ targets: 'steps' }) })
+  // @ts-expect-error labels for data with targets alone
+  await model.fit(valued, { loss: classes })
+  // @ts-expect-error labels for a part of them
+  await model.fit(api.subset(valued, 1), { loss: api.tet() })
+}
+
+export async function models(options: api.CompileOptions): Promise<void> {
+  const plain: api.Model = await network.compile(options)
+  await plain.fit(valued)
+  const byValues = await network.compile({ input: shape, loss: values })
+  await byValues.fit(valued)
+  await byValues.fit(both, { epochs: 2 })
+  await byValues.fit(labelled, { loss: classes })
+  await byValues.trainStep(numbers, numbers)
+  // @ts-expect-error labels for a loss of values
+  await byValues.trainStep(numbers, labels)
+  // @ts-expect-error labels alone, for a model compiled for values
+  await byValues.fit(labelled)
+  const byLabels = await api.compile(network, { input: shape, loss: classes })
+  await byLabels.fit(labelled, { epochs: 2 })
+  await byLabels.trainStep(numbers, labels)
+  // @ts-expect-error targets alone, for a model compiled for labels
+  await byLabels.fit(valued)
+  for (const model of [plain, byValues, byLabels] satisfies api.Model[]) await model.dispose()
+}
