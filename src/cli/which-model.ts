@@ -18,7 +18,7 @@ import { pretrainedDataset, pretrainedFile, pretrainedNames } from '../model/mod
 import { networkFromNir } from '../model/nir/load.js'
 import { compositeOf } from '../network/json.js'
 import type { Module } from '../network/module.js'
-import { imageShape } from '../network/value.js'
+import { type InputShapes, imageShape } from '../network/value.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { inFile } from '../train/model-file.js'
 import { classesOf, type DatasetName, datasetNames, defaultModel } from './datasets.js'
@@ -111,6 +111,8 @@ export interface GivenModel {
   network(sizes: Omit<NetworkSizes, 'tau'>): Promise<Module>
   /** What `compile` needs to get the same numbers; from the file, or else from the run. */
   readonly options: Partial<Pick<CompileOptions, 'input' | 'timeSteps' | 'frames'>> & MethodOptions
+  /** Sizes of several inputs by name, where the file has them; `options.input` is of all. */
+  readonly inputs?: InputShapes
   /** Gives a model of the network the weights. */
   load(model: Model): void
 }
@@ -164,6 +166,7 @@ export async function givenModel(
   const source = saved ? undefined : await sourceOf(args, run, usual)
   const from = saved ?? run
   const { input, timeSteps, frames = false } = from ?? {}
+  const inputs = saved?.inputs
   const method: MethodOptions = saved?.method ?? run ?? {}
   return {
     run,
@@ -175,10 +178,11 @@ export async function givenModel(
       const tau = args.tau ?? run?.tau ?? TAU
       const made = source && (await source.make({ ...sizes, tau }))
       const network = made?.network ?? compositeOf(saved?.network, path)
-      if (saved || !networkAlone) expectWeightsOf(network, sizes.input, state, path)
+      if (saved || !networkAlone) expectWeightsOf(network, inputs ?? sizes.input, state, path)
       return network
     },
     options: from ? { input, timeSteps, frames, ...takenOptions(method) } : {},
+    inputs,
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
 }
@@ -282,6 +286,7 @@ export async function withModel<T>(
   const model = await compile(await given.network({ input, classes, timeSteps }), {
     purpose: 'inference',
     ...options,
+    input: given.inputs ?? input,
   })
   try {
     given.load(model)

@@ -5,6 +5,7 @@
 
 import type { Method, StepMode } from '../compile/methods.js'
 import type { EngineSource } from '../engine/load.js'
+import type { InputShape } from '../network/value.js'
 
 /** Version of the interface that this package writes and reads. */
 export const ABI_VERSION = 1
@@ -48,8 +49,8 @@ export interface StateEntry {
 export interface NamedInput {
   /** As `compile` was given it. */
   readonly name: string
-  /** [C, H, W] */
-  readonly shape: readonly [channels: number, height: number, width: number]
+  /** [C, H, W], [C, L] or [F], likewise. */
+  readonly shape: InputShape
   /** Numbers of the sample that come before it. */
   readonly offset: number
 }

@@ -13,7 +13,7 @@ import { decodeFunctions, decodeModule } from '../kernels/wasm/decode.js'
 import { encodeModule } from '../kernels/wasm/encode.js'
 import { type Constant, type Expression, type Func, i32, operation } from '../kernels/wasm/ir.js'
 import { type Graph, type GraphNode, inputsOf } from '../network/trace.js'
-import { sizeOf } from '../network/value.js'
+import { type InputShape, imageShape, sizeOf, sizesOf } from '../network/value.js'
 import { draws } from '../nn/layers/equations.js'
 import { ABI_VERSION, inputCount, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, type Range, segmentsOf } from './contents.js'
@@ -187,16 +187,20 @@ function namedInputs(graph: Graph, steps: number): Pick<NetInfo, 'inputs'> {
   if (inputs[0].name === '') return {}
   let offset = 0
   return {
-    inputs: inputs.map(({ name, shape }) => {
-      const own = { name, shape, offset }
-      offset += sizeOf(shape) * steps
+    inputs: inputs.map((input) => {
+      const own = { name: input.name, shape: sizesOf(input) as unknown as InputShape, offset }
+      offset += sizeOf(input.shape) * steps
       return own
     }),
   }
 }
 
 /** The inputs of a sample; one where they have no names. */
-const partsOf = ({ inputs, input }: NetInfo) => inputs ?? [{ shape: input, offset: 0 }]
+const partsOf = ({ inputs, input }: NetInfo) =>
+  (inputs ?? [{ shape: input, offset: 0 }]).map(({ shape, offset }) => ({
+    shape: imageShape(shape),
+    offset,
+  }))
 
 /** Where a host writes and reads. */
 function addressesOf({ named }: Plan, info: NetInfo, behind: Behind): NetAddresses {

@@ -5,9 +5,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ExportOptions } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
+import { openApart } from '../../src/edge/verify/apart.js'
+import { makeTrials } from '../../src/edge/verify/trial.js'
+import * as sw from '../../src/index.js'
 import { compile, datasets, type Model, mlp } from '../../src/index.js'
 import { loadModel } from '../../src/model/load.js'
 import { messageOf } from '../files/temporary.js'
+import { differing } from '../support/exported.js'
 import { stripped, tinyNet } from '../support/tiny-net.js'
 import { inFolder, small } from './in-process.js'
 
@@ -126,5 +130,64 @@ test('what takes weights alone says what opens an exported network', () =>
     assert.match(await messageOf(() => model.load(path)), message)
     await model.dispose()
   }))
+
+/** An image and a state, by name. */
+const named = { image: [2, 4, 4], state: [3] } as const
+const two = () =>
+  sw.block(
+    { conv: sw.conv2d(2, 4, 3), lif: sw.lif(), flat: sw.flatten(), end: sw.linear(19, 3) },
+    ({ conv, lif, flat, end }, { image, state }: Record<string, sw.Value>, { concat }) =>
+      end(concat(flat(lif(conv(image))), state)),
+  )
+
+test('named inputs: info, predict and export of a file, and the export, give one answer', () =>
+  inFolder(async (folder, { lastOf, succeed, refuse }) => {
+    const model = await compile(two(), { input: named, batchSize: 2, seed: 3 })
+    const path = 'net.safetensors'
+    await model.save(join(folder, path))
+    const x = Float32Array.from({ length: 35 }, (_, i) => 2 * Math.sin(i))
+    await writeFile(join(folder, 'x.json'), JSON.stringify([...x]))
+    const [image, state] = [x.slice(0, 32), x.slice(32)]
+    const logits = [...(await model.predict({ image, state })).logits]
+    await model.dispose()
+    const { stdout } = await succeed(`info --weights ${path}`)
+    assert.match(stdout, /input \{ image: \[2, 4, 4\], state: \[3\] \}/)
+    assert.equal((await lastOf(`predict --weights ${path} x.json`)).logits, logits)
+    for (const mode of ['infer', 'step']) {
+      await succeed(`export --weights ${path} --mode ${mode} --out ${mode}.wasm`)
+      const found = await lastOf(`predict --weights ${mode}.wasm x.json`)
+      assert.equal(found.logits ?? found.outputs, logits, mode)
+    }
+    await refuse(
+      `export --weights ${path} --mode train --out t.wasm`,
+      /named inputs \(image, state\) are/,
+    )
+    await writeFile(join(folder, 'short.json'), JSON.stringify([...image]))
+    await refuse(`predict --weights ${path} short.json`, /must be a sample of \[35\]/)
+    // No data set of the commands has inputs by name.
+    await refuse(`eval --weights ${path}`, /the model takes samples of \[35\], got digits test/)
+    await refuse(`verify infer.wasm --weights ${path}`, /must have samples of \[35, 1, 1\]/)
+  }))
+
+test('a trial of named inputs is compared with the model of the same names', async () => {
+  const model = await compile(two(), { input: named, purpose: 'inference' })
+  const weights = model.stateDict()
+  for (const options of [{}, { mode: 'step' }] as const) {
+    const net = await openApart((await exportWasm(model, options)) as Uint8Array, 'some.wasm')
+    const inputs = {
+      image: Float32Array.from({ length: 20 * 32 }, (_, i) => 2 * Math.sin(i)),
+      state: Float32Array.from({ length: 20 * 3 }, (_, i) => Math.cos(3 * i)),
+    }
+    const labels = new Int32Array(20)
+    const data = sw.fromArrays({ inputs, labels, classes: 3, shape: named })
+    const load = async (other: Model): Promise<void> => other.loadStateDict(weights)
+    const [trial] = await makeTrials({ net, data: [data], samples: 20, network: two(), load })
+    const { outputs } = await net.ask(trial.call, trial.input)
+    assert.is(outputs.length, 60)
+    assert.is(differing(outputs, trial.expected), 0)
+    await net.close()
+  }
+  await model.dispose()
+})
 
 test.run()

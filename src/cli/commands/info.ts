@@ -13,7 +13,7 @@ import { wideVectors } from '../../engine/revectorize.js'
 import { compile } from '../../model/compile.js'
 import { neuronFacts, neuronText } from '../../model/neuron-facts.js'
 import { trace } from '../../network/trace.js'
-import { imageShape } from '../../network/value.js'
+import { imageShape, showShapes } from '../../network/value.js'
 import { datasets, defaultThreads } from '../datasets.js'
 import * as shared from '../options.js'
 import * as o from '../spec.js'
@@ -153,7 +153,8 @@ async function planModel(args: InfoArguments) {
   const batchSize = args.batchSize ?? run?.batchSize ?? defaults.batchSize
   const frames = own.frames ?? usual !== undefined
   const network = await given.network({ input, classes: run?.classes ?? all, timeSteps })
-  const graph = trace(network, input)
+  const { inputs = input } = given
+  const graph = trace(network, inputs)
   // A NIR file is there to be run: it may have what the default method cannot train.
   const purposesOf: Purpose[] =
     (args.nir !== undefined || which.isNirFile(args.weights)) && args.method === undefined
@@ -162,7 +163,7 @@ async function planModel(args: InfoArguments) {
   const [purpose] = purposesOf
   const methodOf = (purpose: Purpose) => methodOptions(options, timeSteps, purpose === 'train')
   const sizes = { timeSteps, batchSize, frames }
-  const model = await compile(network, { ...options, ...sizes, input, threads, purpose })
+  const model = await compile(network, { ...options, ...sizes, input: inputs, threads, purpose })
   try {
     const { session } = model
     const workers = (Object.keys(session.plan.programs) as ProgramName[]).map(
@@ -182,7 +183,7 @@ async function planModel(args: InfoArguments) {
       memoryBytes: model.memoryUse,
       workers: Object.fromEntries(workers),
     }
-    const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
+    const title = isWhole ? `${name}, input ${showShapes(inputs)}` : `${name} for ${dataset}`
     const summary = [model.summary(), ...facts.neurons.map(neuronText)].join('\n\n')
     const program = programOf(args.program, purposesOf, (purpose) => {
       const spec = { graph, input: imageShape(input), inspect: false, purpose }

@@ -6,6 +6,7 @@ import type { Dataset } from '../../data/datasets/dataset.js'
 import { compile } from '../../model/compile.js'
 import type { Model } from '../../model/model.js'
 import type { Module } from '../../network/module.js'
+import { sizeOf } from '../../network/value.js'
 import * as abi from '../abi.js'
 import { checkData, sampleReader } from '../accuracy.js'
 import type { ApartNet } from './apart.js'
@@ -60,12 +61,13 @@ export async function askModel(
     if (info.weights === 'int8') throughBytes(model)
     const numbers = info.inputType === 'u8' ? normalised(info, input) : floats(input)
     const size = abi.sizeOf(info)
+    const sizes = info.inputs?.map(({ shape }) => sizeOf(shape)) ?? [size]
     const own = abi.frameCount(info)
     const outputs = new Float32Array(samples * classes)
     for (let first = 0; first < samples; first += BATCH) {
       const count = Math.min(BATCH, samples - first)
       const part = numbers.subarray(first * own * size, (first + count) * own * size)
-      const x = frames && own === 1 ? repeated(part, size, info.timeSteps) : part
+      const x = frames && own === 1 ? repeated(part, sizes, info.timeSteps) : part
       outputs.set((await model.predict(x)).logits, first * classes)
     }
     return outputs
@@ -102,13 +104,15 @@ function normalised(info: abi.NetInfo, input: Uint8Array): Float32Array {
   })
 }
 
-/** Each image T times: its frames. */
-function repeated(x: Float32Array, size: number, timeSteps: number): Float32Array {
+/** Each input of each sample T times: its frames. @param sizes of the inputs */
+function repeated(x: Float32Array, sizes: readonly number[], timeSteps: number): Float32Array {
   const out = new Float32Array(timeSteps * x.length)
-  for (let i = 0; i < timeSteps * (x.length / size); i++) {
-    const begin = Math.floor(i / timeSteps) * size
-    out.set(x.subarray(begin, begin + size), i * size)
-  }
+  for (let from = 0, to = 0; from < x.length; )
+    for (const size of sizes) {
+      const part = x.subarray(from, from + size)
+      for (let t = 0; t < timeSteps; t++, to += size) out.set(part, to)
+      from += size
+    }
   return out
 }
 
