@@ -13,7 +13,7 @@ export {
 } from './activity/contributions'
 export { spread, spreadBytes } from './activity/join'
 export { addAffineRow, addCountWindow, addRow } from './activity/materialise'
-export { copySteps } from './activity/rearrange'
+export { moveSteps } from './activity/rearrange'
 export { recordStep } from './activity/record'
 export { countPositive, passWherePositive, reluFloats, scaleByCounts } from './activity/relu'
 export { addProduct, addScaledRow, addToRow, dot, multiplyRow, scaleRow } from './activity/rows'

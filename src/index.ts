@@ -38,7 +38,7 @@ export {
   type NeuronCheckRow,
 } from './model/check-neuron.js'
 export { type CompileOptions, compile } from './model/compile.js'
-export { type Block, block, residual, sequential } from './model/containers.js'
+export { type Block, block, layer, residual, sequential } from './model/containers.js'
 export { type LoadOptions, loadModel, networkFromJSON } from './model/load.js'
 export { Model } from './model/model.js'
 export * from './model/models/index.js'
@@ -86,6 +86,7 @@ export {
 } from './network/optimizer.js'
 export type { InputShape, InputShapes, Shape, Value } from './network/value.js'
 export * from './nn/layers/index.js'
+export type { OwnLayer, OwnParameter, ParameterStart } from './nn/layers/parameter.js'
 export * from './nn/loss/check-gradient.js'
 export * from './nn/loss/custom.js'
 export * from './nn/loss/kinds.js'

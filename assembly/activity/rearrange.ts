@@ -4,7 +4,7 @@ import { RearrangeRecord } from '../generated/records'
 
 /**
  * Out (c, y, x) of an image = number n = offset + c·channelStride + y·rowStride + x·pixelStride of
- * In's [C][H][W]; with Back, Out's number n = In (c, y, x). Everything else of Out = 0. Unit =
+ * In's [C][H][W]; with Back, Out's number n += In (c, y, x). Everything else of Out = 0. Unit =
  * image, of spikes of one plane. Scratch: none.
  */
 export function rearrange(rec: RearrangeRecord, unit: i32, t: i32, scratch: usize): void {
@@ -34,7 +34,7 @@ export function rearrange(rec: RearrangeRecord, unit: i32, t: i32, scratch: usiz
       const to = out + (back ? there : here)
       const from = input + (back ? here : there)
       if (rec.bytes) store<u8>(to, load<u8>(from))
-      else copySteps(to, back ? otherRow : row, from, back ? row : otherRow, T)
+      else moveSteps(to, back ? otherRow : row, from, back ? row : otherRow, T, back != 0)
       channel += next
       otherPixel += nextPixel
       if (otherPixel >= otherPixels) {
@@ -45,10 +45,17 @@ export function rearrange(rec: RearrangeRecord, unit: i32, t: i32, scratch: usiz
   }
 }
 
-/** One number at each step. */
-export function copySteps(to: usize, toRow: usize, from: usize, row: usize, steps: usize): void {
+/** One number at each step, with `add` to what is there. */
+export function moveSteps(
+  to: usize,
+  toRow: usize,
+  from: usize,
+  row: usize,
+  steps: usize,
+  add: bool,
+): void {
   for (; steps > 0; steps--) {
-    store<f32>(to, load<f32>(from))
+    store<f32>(to, add ? load<f32>(to) + load<f32>(from) : load<f32>(from))
     to += toRow
     from += row
   }

@@ -3,11 +3,14 @@
 import { fail } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import { kindOf, labelOf } from '../network/kind.js'
-import { type Graph, ownerOf } from '../network/trace.js'
+import { type Graph, type GraphNode, ownerOf, sourceOf } from '../network/trace.js'
 import { sizeOf } from '../network/value.js'
 import type { Parameter, Statistic } from './context.js'
 import { vectorLayout } from './layout.js'
 import { planOf } from './pass.js'
+
+/** The name of a parameter within the network; one that is a node has none within it. */
+const nameOf = ({ name }: GraphNode, role: string): string => name + (name && role && '.') + role
 
 /**
  * Weights first, in the order of the layers. `byteNodes`: nodes whose weights, and the gains that
@@ -18,16 +21,15 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
   const statistics: Statistic[] = []
   let statisticFloats = 0
   for (const node of graph.nodes) {
-    const { layer, index, name, sharedWith } = node
+    const { layer, index, sharedWith } = node
     if (!layer) continue
-    const prefix = name === '' ? '' : `${name}.`
     const { parameters, statistics: kept } = kindOf(layer)
-    const { shape: x } = graph.nodes[node.inputs[0]]
+    const { shape: x } = sourceOf(graph, node)
     for (const spec of parameters?.(layer, x) ?? []) {
       const layout =
         planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
       const { name: role, decays, initial } = spec
-      const own = { name: prefix + role, layout, decays, node: index, role, initial }
+      const own = { name: nameOf(node, role), layout, decays, node: index, role, initial }
       if (sharedWith === undefined) found.push(own)
       else expectSameLayout(graph, own, found)
     }
@@ -35,7 +37,7 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
     for (const { name: role, shape, initial } of kept?.(layer, x) ?? []) {
       const layout = vectorLayout(shape, sizeOf(shape))
       const offset = statisticFloats * 4
-      statistics.push({ name: prefix + role, layout, offset, node: index, role, initial })
+      statistics.push({ name: nameOf(node, role), layout, offset, node: index, role, initial })
       statisticFloats += roundUp(layout.stored, 16)
     }
   }
@@ -94,14 +96,14 @@ function expectSameLayout(
 export function otherNames(graph: Graph): ReadonlyMap<string, string> {
   const found = new Map<string, string>()
   for (const node of graph.nodes) {
-    const { layer, name, inputs, sharedWith } = node
+    const { layer, name, sharedWith } = node
     if (!layer || sharedWith === undefined) continue
     const { parameters, statistics } = kindOf(layer)
-    const first = graph.nodes[sharedWith].name
-    if (first === name) continue
-    const { shape: x } = graph.nodes[inputs[0]]
+    const first = graph.nodes[sharedWith]
+    if (first.name === name) continue
+    const { shape: x } = sourceOf(graph, node)
     const all = [...(parameters?.(layer, x) ?? []), ...(statistics?.(layer, x) ?? [])]
-    for (const { name: role } of all) found.set(`${name}.${role}`, `${first}.${role}`)
+    for (const { name: role } of all) found.set(nameOf(node, role), nameOf(first, role))
   }
   return found
 }

@@ -32,7 +32,7 @@ export function synapticOperations(
   const still = stillNodes(graph)
   const shares = rates && sharesOf(graph, rates)
   for (const { layer, shape, inputs } of graph.nodes) {
-    if (layer === undefined) continue
+    if (layer === undefined || inputs.length === 0) continue
     const products = productsOf(layer, graph.nodes[inputs[0]].shape, shape)
     const steps = !frames && still[inputs[0]] ? 1 : timeSteps
     const share = shares === undefined ? 1 : shares[inputs[0]]

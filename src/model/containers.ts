@@ -2,7 +2,7 @@
  * Containers: chains of layers, and blocks with a forward function that is traced once.
  */
 
-import { checkArguments, describe, fail } from '../base/errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../base/errors.js'
 import {
   type Apply,
   type Composite,
@@ -16,6 +16,7 @@ import {
 import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes, Value } from '../network/value.js'
 import { useSums } from '../nn/layers/joins.js'
+import { type OwnLayer, type OwnParameter, parameter } from '../nn/layers/parameter.js'
 import { useValues } from '../nn/values.js'
 import { type CompileOptions, compile } from './compile.js'
 import type { Model } from './model.js'
@@ -103,6 +104,54 @@ export function block<
   if (typeof forward !== 'function')
     fail(`block's second argument must be its forward function, got ${describe(forward)}`)
   return make('block', children, forward as unknown as Composite['forward'])
+}
+
+/**
+ * A layer of your own, with parameters that are learnt: products, sums, texts and normalisations of
+ * its input and of them. Derivatives follow; files keep what the forward function did, so that
+ * loading needs no function:
+ *
+ *     const scaled = (channels) =>
+ *       layer({
+ *         parameters: { scale: { shape: [channels, 1, 1], start: 1 } },
+ *         forward: ({ mul }, x, { scale }) => mul(x, scale),
+ *       })
+ *
+ * A parameter is a value that is the same for each image and at each step: `<path of the
+ * layer>.scale` in state dicts, in PyTorch's order. Neurons, normalisations, convolutions are
+ * `layers`. So are large weights: a parameter is written out for each image. Methods that learn at
+ * each step learn a parameter from that step alone; only weights of `linear` and convolutions have
+ * the traces of method 'ottt'.
+ * @throws SpikewasmError when an option is wrong, and when the network is compiled for a parameter
+ *   that nothing reads
+ */
+export function layer<
+  const P extends Readonly<Record<string, OwnParameter>> = Record<never, never>,
+  const C extends Readonly<Record<string, Module>> = Record<never, never>,
+>(own: OwnLayer<P, C>, ...more: []): Block {
+  checkArguments('layer', more)
+  checkOptions('layer', own, ['name', 'parameters', 'layers', 'forward'])
+  useValues()
+  const { name: label = 'layer', parameters = {}, layers = {}, forward } = own
+  if (typeof label !== 'string') fail(`layer.name must be a text, got ${describe(label)}`)
+  const what = own.name === undefined ? label : `layer '${label}'`
+  for (const [key, given] of Object.entries({ parameters, layers }))
+    if (typeof given !== 'object' || given === null || Array.isArray(given))
+      fail(`${what}: ${key} must be an object by names, got ${describe(given)}`)
+  if (typeof forward !== 'function')
+    fail(`${what}: forward must be a function (ops, x, p, m) => …, got ${describe(forward)}`)
+  const children: Record<string, Module> = { ...layers }
+  const learnt = Object.entries<OwnParameter>(parameters).map(([key, of]) => {
+    if (Object.hasOwn(layers, key))
+      fail(`${what}: ${key} names a parameter and a layer; rename one`)
+    children[key] = parameter(`${what}: parameters.${key}`, of)
+    return key
+  })
+  const block = make(what, children, (m, x, ops) => {
+    const values = learnt.map((key) => [key, (m[key] as () => Value)()])
+    return forward(ops, x, Object.fromEntries(values), m as never)
+  })
+  return { ...block, label: ` (${label})` }
 }
 
 /**

@@ -17,7 +17,7 @@ export type Applied = (layer: Layer, name: string, ...values: readonly Value[]) 
 type LayerOn = (layer: Layer, ...values: readonly Value[]) => Value
 
 /** What forward functions do by layers that no block has as children. */
-export type LayerOps = (layerOn: LayerOn) => Omit<Ops, 'add' | 'concat'>
+export type LayerOps = (layerOn: LayerOn, joins: Pick<Ops, 'add'>) => Omit<Ops, 'concat'>
 
 /** A node that joins others. */
 export interface Joint {
@@ -47,16 +47,27 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
   return entries
 }
 
+/** A block that is called: what messages call it, its own name, and its children by names. */
+type Place = { readonly where: string; readonly name: string; readonly children: object }
+
 /**
- * Sums and joins for a block's forward function.
+ * What a block's forward function may do.
  *
- * @param where the block, for messages
- * @param name the block's own
  * @param push adds a node
  */
-export function joinsOf(
-  where: string,
-  name: string,
+export function opsOf(
+  place: Place,
+  push: (node: Joint) => Value,
+  applied: Applied,
+  layerOps?: LayerOps,
+): Partial<TraceOps> {
+  const joined = joinsOf(place, push)
+  return { ...joined, ...layerOps?.(layerOnOf(place, applied), joined) }
+}
+
+/** Sums and joins. */
+function joinsOf(
+  { where, name }: Place,
   push: (node: Joint) => Value,
 ): Pick<TraceOps, 'add' | 'addAs' | 'concat' | 'concatAs'> {
   const several = (what: string, values: readonly Value[]): void => {
@@ -115,14 +126,9 @@ export function joinsOf(
   return { add, addAs, concat, concatAs }
 }
 
-/**
- * Puts layers behind values in a block, by names that no child and no other one of the call has.
- *
- * @param name the block's own
- * @param taken names of its children
- */
-export function layerOnOf(name: string, taken: Iterable<string>, applied: Applied): LayerOn {
-  const used = new Set(taken)
+/** Puts layers behind values in a block, by names that no child and no other of the call has. */
+function layerOnOf({ name, children }: Place, applied: Applied): LayerOn {
+  const used = new Set(Object.keys(children))
   return (layer, ...values) => {
     let key: string = layer.kind
     for (let i = 2; used.has(key); i++) key = `${layer.kind}${i}`

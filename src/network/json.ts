@@ -46,7 +46,7 @@ export interface NetworkJson {
 /** Nodes in the order in which they run. */
 export function graphToJson(graph: Graph): NetworkJson {
   const given = inputsOf(graph)
-  const named = given[0].name === '' ? {} : { inputs: given.map(({ name }) => name) }
+  const named = given[0].name ? { inputs: given.map(({ name }) => name) } : {}
   const nodes = graph.nodes
     .slice(given.length)
     .map(({ kind, name, inputs, layer, sharedWith }): NodeJson => {
@@ -54,27 +54,24 @@ export function graphToJson(graph: Graph): NetworkJson {
       const shared = sharedWith === undefined ? {} : { sharedWith }
       return { kind, name, inputs, layer: fieldsOf(layer), ...shared }
     })
-  const { output, exits, outputName } = graph
-  if (!exits || outputName === undefined) return { version: 1, ...named, nodes, output }
-  const others = exits.map(({ name, node }): [string, number] => [name, node])
-  return { version: 1, ...named, nodes, output, outputs: [...others, [outputName, output]] }
+  const { output, exits, outputName = '' } = graph
+  const others = exits?.map(({ name, node }): [string, number] => [name, node])
+  const outputs = others && { outputs: [...others, [outputName, output] as const] }
+  return { version: 1, ...named, nodes, output, ...outputs }
 }
 
-function fieldsOf({ kind: _, ...fields }: Layer): Readonly<Record<string, unknown>> {
-  const plain = Object.entries(fields).map(([key, value]) => [
+const fieldsOf = ({ kind: _, ...fields }: Layer): Readonly<Record<string, unknown>> =>
+  replaced(fields, Number.POSITIVE_INFINITY, 'Infinity')
+
+/** Fields with `to` in the place of `from`, in lists as well. */
+function replaced(fields: object, from: unknown, to: unknown): Record<string, unknown> {
+  const swap = (value: unknown): unknown => (value === from ? to : value)
+  const all = Object.entries(fields).map(([key, value]) => [
     key,
-    withInfinity(value, Number.POSITIVE_INFINITY, 'Infinity'),
+    Array.isArray(value) && value.includes(from) ? value.map(swap) : swap(value),
   ])
-  return Object.fromEntries(plain)
+  return Object.fromEntries(all)
 }
-
-/** A field with `to` in the place of `from`, in lists as well. */
-const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
-  Array.isArray(value) && value.includes(from)
-    ? value.map((one) => (one === from ? to : one))
-    : value === from
-      ? to
-      : value
 
 /**
  * A block that is traced to the same graph. Its layers are made by their own functions, so that
@@ -124,12 +121,7 @@ export function compositeOf(json: unknown, name: string): Composite {
 }
 
 function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
-  const fields = Object.fromEntries(
-    Object.entries(layer).map(([key, value]) => [
-      key,
-      withInfinity(value, 'Infinity', Number.POSITIVE_INFINITY),
-    ]),
-  )
+  const fields = replaced(layer, 'Infinity', Number.POSITIVE_INFINITY)
   const own = { kind } as Layer
   try {
     return kindOf(own).again(fields as never)
@@ -219,8 +211,7 @@ function checkNode(
     )
   )
     fail(
-      `${where} must read ${count === 1 ? 'one node' : `two${count ? '' : ' or more'} nodes`} ` +
-        'before it, got ' +
+      `${where}: inputs must be ${count ?? 'two or more'} of the nodes before it, got ` +
         countOf(inputs),
     )
   const first = all[(sharedWith ?? 0) - offset]

@@ -67,8 +67,11 @@ export interface LayerKind<L> {
     where: string,
     ...others: readonly Value[]
   ): readonly [shape: Shape, flat: boolean, series?: boolean]
-  /** How many values it reads; default 1. Two are made by what a forward function may do. */
-  readonly inputs?: 2
+  /**
+   * How many values it reads; default 1. Two are made by what a forward function may do; none: a
+   * parameter, whose `output` and `parameters` get no input.
+   */
+  readonly inputs?: 0 | 2
   /**
    * The layer made anew by its own function, from fields that may come from a file.
    * @throws SpikewasmError for fields that the function refuses

@@ -2,7 +2,7 @@
 
 import { describe, fail } from '../base/errors.js'
 import { howElse, type Layer, layerKinds } from './kind.js'
-import type { Value } from './value.js'
+import type { PerNeuron, Value } from './value.js'
 
 /** A child of a block, as the block's forward function calls it. */
 export type Apply = (x: Value) => Value
@@ -11,7 +11,7 @@ export type Apply = (x: Value) => Value
 export interface Ops {
   /**
    * Sum of two or more values of one shape: of currents, as in ResNet, or of spikes, as in
-   * SEW-ResNet (Fang et al., NeurIPS 2021).
+   * SEW-ResNet (Fang et al., NeurIPS 2021). A size of 1 stands for as many as others have.
    */
   add(...values: Value[]): Value
   /**
@@ -22,7 +22,8 @@ export interface Ops {
   concat(...values: Value[] | [readonly Value[]]): Value
   /**
    * Product of two values, number by number, at each time step. A size of 1 stands for as many as
-   * the other has, as in PyTorch: gates [C, 1, 1] or [1, H, W] of an image [C, H, W].
+   * the other has, as in PyTorch: gates [C, 1, 1] or [1, H, W] of an image [C, H, W]; and so does a
+   * single number [1] for all of any value.
    *
    * Methods with one gradient for all steps ('rate') train it where one factor at most changes from
    * step to step.
@@ -30,8 +31,9 @@ export interface Ops {
   mul(a: Value, b: Value): Value
   /**
    * Matrix product of two values at each time step. A series [C, N] is a matrix of C rows, its
-   * channels, and N columns; features [C] are one column. With `heads` the rows of each are so many
-   * matrices one below the other, and so are those of the result: [heads · m, n].
+   * channels, and N columns; features [C] are one column, and a matrix times features gives
+   * features. With `heads` the rows of each are so many matrices one below the other, and so are
+   * those of the result: [heads · m, n].
    *
    * Attention of tokens [C, N]: `matmul(q, k, { transposeA: true, heads })` is [heads · N, N], and
    * `matmul(v, attention, { transposeB: true, heads })` is [C, N] again. How methods train it is
@@ -45,6 +47,13 @@ export interface Ops {
    * count from the end, as in JavaScript.
    */
   slice(x: Value, from: number, to?: number, dim?: number): Value
+  /** Sizes of 1 become so many, as by PyTorch's `expand`; −1 leaves a size as it is. */
+  expand(x: Value, shape: readonly number[]): Value
+  /**
+   * What a text says of each number, as the layer `elementwise` does.
+   * @param parameters numbers by the names that the text has for them
+   */
+  elementwise(text: string, x: Value, parameters?: Readonly<Record<string, PerNeuron>>): Value
   /** The sizes in another order: PyTorch's numbers of the dims, the batch's 0 left out. */
   permute(x: Value, dims: readonly number[]): Value
   /** Two sizes change places, by default the last two: [C, L] → [L, C]. */
@@ -84,6 +93,8 @@ export interface Composite {
   readonly kind: 'block'
   /** Layers and blocks by name. The names become part of the parameters' names. */
   readonly children: Readonly<Record<string, Module>>
+  /** What messages say behind its name. */
+  readonly label?: string
   /** How the children are wired: called once, when the network is traced. */
   readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value | Exits
 }

@@ -47,6 +47,12 @@ export interface GraphNode {
 /** The node by which the parameters and statistics of a node are known. */
 export const ownerOf = ({ sharedWith, index }: GraphNode): number => sharedWith ?? index
 
+/** The node that one reads first; itself where it reads none. */
+export const sourceOf = (
+  { nodes }: Pick<Graph, 'nodes'>,
+  { inputs, index }: GraphNode,
+): GraphNode => nodes[inputs[0] ?? index]
+
 /** Nodes of one layer that share its parameters and statistics. */
 export const placesOf = ({ nodes }: Pick<Graph, 'nodes'>, node: GraphNode): readonly GraphNode[] =>
   nodes.filter((other) => ownerOf(other) === ownerOf(node))
@@ -113,13 +119,10 @@ class Tracing {
     const children: Record<string, Apply> = {}
     for (const [key, child] of Object.entries(block.children))
       children[key] = this.apply(child, name === '' ? key : `${name}.${key}`)
-    const where = name || 'network'
+    const where = (name || 'network') + (block.label ?? '')
     const applied: joins.Applied = (layer, path, ...values) => this.applyLayer(layer, path, values)
     return (x) => {
-      const ops: Partial<Ops> = {
-        ...known?.joinsOf(where, name, this.push),
-        ...(known && layerOps?.(known.layerOnOf(name, Object.keys(children), applied))),
-      }
+      const ops = known?.opsOf({ where, name, children }, this.push, applied, layerOps)
       const result = block.forward(children, x, ops as Ops)
       const exits = name === '' && !isValue(result) ? known?.exitsOf(result) : undefined
       if (exits) {
@@ -128,30 +131,29 @@ class Tracing {
       }
       if (!isValue(result))
         fail(
-          `${where}: the forward function of a block must return what a child, add or another ` +
-            `operation gave, got ${describe(result)}; is a return missing?`,
+          `${where}: the forward function must return what a child or an operation ` +
+            `gave, got ${describe(result)}; is a return missing?`,
         )
       return result
     }
   }
 
   private applyLayer(layer: Layer, name: string, given: readonly Value[]): Value {
-    const label = labelOf({ kind: layer.kind, layer })
+    const where = `${name || 'network'} (${labelOf({ kind: layer.kind, layer })})`
     const kind = kindOf(layer)
     const { inputs: count = 1 } = kind
     const values = Array.from({ length: count }, (_, i) => given[i])
     const wrong = values.find((value) => !isValue(value))
     if (!values.every(isValue))
       fail(
-        `${name || 'network'} (${label}) must be called with the ` +
-          `${count === 1 ? 'value' : `${count} values`} that it takes in, got ${describe(wrong)}` +
+        `${where} must be called with the ${count === 1 ? 'value' : `${count} values`} that it ` +
+          `takes in, got ${describe(wrong)}` +
           (isRecord(wrong) ? '; of several inputs a block takes one by its name' : ''),
       )
     const [x, ...others] = values
-    const where = `${name || 'network'} (${label})`
     const [shape, flat, series] = kind.output(layer, x, where, ...others)
     const inputs = values.map(({ node }) => node)
-    const hasState = kind.statistics || (kind.parameters?.(layer, x.shape).length ?? 0) > 0
+    const hasState = kind.statistics || kind.parameters?.(layer, x?.shape).length
     const first = this.visited.get(layer)
     const shared = hasState && first !== undefined ? { sharedWith: first } : {}
     if (first === undefined) this.visited.set(layer, this.nodes.length)

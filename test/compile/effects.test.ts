@@ -21,12 +21,14 @@ import {
   dcls1d,
   delay,
   flatten,
+  layer,
   lif,
   linear,
   type Method,
   mse,
   ratePenalty,
   recurrent,
+  reshape,
   selfDistillation,
   sequential,
   tet,
@@ -414,6 +416,16 @@ for (const [what, rows] of Object.entries(cases))
       checkPlans(netOf(input, text, own), input, ...rest)
     }
   })
+
+test("so do those of layers of one's own, and of groups", () => {
+  const own = layer({
+    parameters: { mix: { shape: [8, 8] }, bias: { shape: [8, 1], start: 0 } },
+    forward: ({ add, matmul }, x, { mix, bias }) => add(matmul(mix, x), bias),
+  })
+  const groups = sequential(lif(), conv2d(8, 24, 3, { groups: 2 }), lif(), flatten())
+  const network = sequential(conv2d(2, 8, 3), reshape([8, 16]), own, reshape([8, 4, 4]), groups)
+  checkPlans(sequential(network, linear(96, 3)), [2, 6, 6], 'rate bptt sltt')
+})
 
 test('so do those of several outputs', () => {
   const children = {

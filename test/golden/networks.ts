@@ -14,6 +14,7 @@ import {
   flatten,
   groupNorm,
   identity,
+  layer,
   layerNorm,
   lif,
   linear,
@@ -21,9 +22,11 @@ import {
   neuron,
   recurrent,
   relu,
+  reshape,
   residual,
   scale,
   sequential,
+  slice,
   stabilizedLif,
   sumPool2d,
   timeMean,
@@ -277,6 +280,34 @@ export const attentive = (): Block =>
       return m.out(mul(found, softmax(m.gate(read), 1)))
     },
   )
+
+/** What a layer of one's own may do with its parameters, called twice. */
+export const ownLayers = (): Block => {
+  const mixed = layer({
+    name: 'mixed',
+    parameters: {
+      mix: { shape: [6, 6] },
+      bias: { shape: [6, 1], start: { uniform: 0.1 } },
+      gate: { shape: [1, 15], start: { normal: 0.5 } },
+    },
+    layers: { norm: layerNorm([6, 15]) },
+    forward: ({ add, matmul, mul, elementwise, expand }, x, p, m) =>
+      m.norm(
+        add(
+          mul(matmul(p.mix, x), elementwise('sigmoid(x)', p.gate)),
+          expand(p.bias, [6, 15]),
+          p.bias,
+        ),
+      ),
+  })
+  return sequential({
+    body: sequential(conv2d(3, 6, 3), lif(), reshape([6, -1]), slice(0, 15, 2)),
+    mixed,
+    fire: lif({ vThreshold: 0.5 }),
+    again: mixed,
+    out: sequential(lif({ vThreshold: 0.5 }), flatten(), linear(6 * 15, 5)),
+  })
+}
 
 /** Delays of spikes and of currents. */
 export const delayed = (): Block =>

@@ -28,7 +28,7 @@ const makers = { ...api } as unknown as Readonly<Record<string, Maker>>
 const others =
   `augment block checkGradient checkNeuron cnn compile custom esdResnet18 evaluateNet eventCnn
   exportWasm fromArrays fromBytes loadModel loadNir mlp netHeader netInfo networkFromJSON networkFromNir openNet
-  permutation preactResnet34 pretrained readState residual resnet18 resnet19 sequential sewResnet34
+  layer permutation preactResnet34 pretrained readState residual resnet18 resnet19 sequential sewResnet34
   subset vgg11 vgg13 vggsnn`.split(/\s+/)
 
 /** Arguments before the options, options that are there already, and strings that are rules. */
@@ -62,6 +62,7 @@ const rows: Readonly<Record<string, Row>> = {
   dropout: { args: [0.5], plain: true },
   elementwise: { args: ['x * sigmoid(beta*x)', { beta: 1 }] },
   exponentialIntegrateAndFire: {},
+  expand: { args: [[4, -1]], plain: true },
   flatten: none,
   groupNorm: { args: [2, 4] },
   identity: none,

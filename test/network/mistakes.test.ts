@@ -71,8 +71,8 @@ const mistakes: readonly [() => unknown, string | RegExp][] = [
   [() => of(undefined), 'compile: the network must be a layer or a block, got undefined'],
   [
     () => of(inner(async (m: Anything, x: Anything) => m.fc(x))),
-    'inner: the forward function of a block must return what a child, add or another ' +
-      'operation gave, got a value of type Promise; is a return missing?',
+    'inner: the forward function must return what a child or an operation ' +
+      'gave, got a value of type Promise; is a return missing?',
   ],
   // What ends a network.
   [

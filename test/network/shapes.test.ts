@@ -14,9 +14,10 @@ import {
   labelOf,
   layerKinds,
 } from '../../src/network/kind.js'
-import { type Graph, readersOf, trace } from '../../src/network/trace.js'
+import { type Graph, readersOf, sourceOf, trace } from '../../src/network/trace.js'
 import type { InputShape, Value } from '../../src/network/value.js'
 import { matmul, mul } from '../../src/nn/layers/attention.js'
+import { parameter } from '../../src/nn/layers/parameter.js'
 import { test } from '../support/models.js'
 import {
   compareLines,
@@ -117,6 +118,9 @@ const layers: readonly api.Module[] = [
   api.permute([2, -2]),
   api.permute([3, 1, 2]),
   api.permute([1, 1, 2]),
+  api.expand([-1, 6]),
+  api.expand([4, 3, -1]),
+  parameter('parameter', { shape: [4, 3] }),
   api.reshape([-1]),
   api.reshape([24]),
   api.reshape([4, -1]),
@@ -153,7 +157,7 @@ const befores: readonly (readonly [
 function lastOf(graph: Graph): string {
   const { layer, shape, flat, name } = graph.nodes[graph.output]
   const kind = layer && kindOf(layer)
-  const input = graph.nodes[graph.nodes[graph.output].inputs[0]].shape
+  const input = sourceOf(graph, graph.nodes[graph.output]).shape
   const { parameters, statistics } = kind ?? {}
   return textOf([
     shape,
@@ -248,6 +252,17 @@ const wirings: readonly Forward[] = [
   (_, __, { transpose }) => transpose('x' as never),
   (_, x, { permute }) => permute(x, [3, 1, 2]),
   (_, x, { permute }) => permute(x, [1, 2]),
+  (m, x, { add, slice }) => add(m.a(x), slice(m.a(x), 0, 1), slice(m.a(x), 1, 2, 3)),
+  (m, x, { add, slice }) => add(slice(slice(m.f(x), 0, 1), 0), m.a(x), m.a(x)),
+  (m, x, { add, slice }) => add(slice(m.f(x), 0, 1), slice(m.f(x), 0, 1)),
+  (m, x, { add, slice, reshape }) => add(reshape(slice(m.f(x), 0, 1), [1, 1]), slice(m.f(x), 1, 2)),
+  (_, x, { expand }) => expand(x, [-1, 3, -1]),
+  (_, x, { expand, slice }) => expand(slice(x, 0, 1), [5, -1, -1]),
+  (_, x, { expand, reshape }) => expand(reshape(x, [24, 1]), [-1, 7]),
+  (_, x, { elementwise }) => elementwise('x*a', x, { a: 2 }),
+  (_, x, { elementwise }) => elementwise('x*a', x),
+  (m, x, { mul, slice }) => mul(slice(m.f(x), 0, 1), m.a(x)),
+  (m, x, { matmul, reshape }) => matmul(reshape(x, [-1, 24]), m.f(x)),
   (_, x, { slice }) => slice(x, 2),
   (m, x, { slice }) => slice(slice(m.f(x), 1, -1), 4),
   (_, x, { reshape }) => reshape(x, [7]),

@@ -5,6 +5,7 @@
 
 import * as assert from 'uvu/assert'
 import { makePlan, type Plan } from '../../src/compile/plan.js'
+import { standardTraining } from '../../src/compile/training.js'
 import * as api from '../../src/index.js'
 import { trace } from '../../src/network/trace.js'
 import { randomNetwork, randomPlanOptions } from '../support/draw/networks.js'
@@ -108,7 +109,8 @@ for (const purpose of ['train', 'inference'] as const)
 
 /** Such a network cannot be trained with OTTT. */
 function readsCurrents(net: api.Block, input: readonly [number, number, number]): boolean {
-  const options = { ...randomPlanOptions(testRandom(seed)), input, graph: trace(net, input) }
+  const drawn = { ...randomPlanOptions(testRandom(seed)), training: standardTraining }
+  const options = { ...drawn, input, graph: trace(net, input) }
   try {
     makePlan({ ...options, method: 'ottt', stepMode: 's', purpose: 'train' }, 1)
     return false

@@ -12,7 +12,9 @@ import {
   conv1d,
   conv2d,
   flatten,
+  type InputShape,
   type Layer,
+  layer,
   lif,
   linear,
   loadModel,
@@ -24,6 +26,7 @@ import {
   timeMean,
   type Value,
 } from '../../src/index.js'
+import { imageShape } from '../../src/network/value.js'
 import { expectRefusal } from '../files/temporary.js'
 import { withBudgets } from '../support/budgets.js'
 import { testRandom } from '../support/engine.js'
@@ -40,8 +43,27 @@ const classes = 3
 interface Net {
   readonly input: readonly number[]
   readonly layers: Readonly<Record<string, Layer>>
-  readonly forward: (m: Record<string, Apply>, x: Value, ops: Ops) => Value
+  /** Shapes of what is learnt beside layers. */
+  readonly parameters?: Readonly<Record<string, InputShape>>
+  readonly forward: (
+    m: Record<string, Apply>,
+    x: Value,
+    ops: Ops,
+    p: Readonly<Record<string, Value>>,
+  ) => Value
 }
+
+/** The network; parameters begin anywhere. */
+const networkOf = ({ layers, parameters, forward }: Net): Module =>
+  parameters
+    ? layer({
+        layers,
+        parameters: Object.fromEntries(
+          Object.entries(parameters).map(([key, shape]) => [key, { shape, start: 0.5 }]),
+        ),
+        forward: (ops, x, p, m) => forward(m, x, ops, p),
+      })
+    : block(layers, (m, x, ops) => forward(m, x, ops, {}))
 
 type Int = (least: number, most: number) => number
 
@@ -136,6 +158,53 @@ const nets: Readonly<Record<string, (int: Int, still: boolean) => Net>> = {
       },
     }
   },
+  'a linear layer by hand'(int) {
+    const [F, D] = [int(1, 30), int(1, 20)]
+    return {
+      input: [F],
+      layers: { fc: linear(D, classes) },
+      parameters: { weight: [D, F], bias: [D], row: [1, D], half: [1] },
+      forward(m, x, { matmul, add, mul, reshape, transpose }, p) {
+        const y = add(matmul(p.weight, x), p.bias)
+        const column = mul(transpose(reshape(y, [1, D])), transpose(p.row))
+        return m.fc(add(mul(p.half, reshape(column, [-1])), y))
+      },
+    }
+  },
+  'gates, scales and places that are learnt'(int) {
+    const [C, D, H, W] = [int(1, 3), int(1, 9), int(1, 5), int(1, 7)]
+    return {
+      input: [C, H, W],
+      layers: { body: conv2d(C, D, 1), flat: flatten(), fc: linear(D * H * W, classes) },
+      parameters: {
+        scale: [D, 1, 1],
+        rows: [1, H, 1],
+        place: [D, H, W],
+        gate: [D, 1, W],
+        one: [1],
+      },
+      forward(m, x, { mul, add, elementwise, expand }, p) {
+        const y = add(m.body(x), p.place, p.rows, p.one)
+        const open = elementwise('1 / (1 + exp(-x))', mul(p.gate, p.one))
+        const all = expand(expand(p.scale, [-1, H, -1]), [D, -1, W])
+        return m.fc(m.flat(add(mul(mul(y, p.scale), open), mul(all, p.place), y)))
+      },
+    }
+  },
+  'a product of two products'(int, still) {
+    const { C, N, input } = tokens(int)
+    const D = int(1, 6)
+    return {
+      input,
+      layers: { mean: timeMean(), flat: flatten(), fc: linear(D * N, classes) },
+      parameters: { value: [D, C], gate: [C, D], shift: [D, 1] },
+      forward(m, x, { matmul, mul, add, elementwise }, p) {
+        const gate = matmul(p.gate, still ? m.mean(x) : x, { transposeA: true })
+        const open = elementwise('1 / (1 + exp(-x))', add(gate, p.shift))
+        return m.fc(m.flat(mul(matmul(p.value, x), open)))
+      },
+    }
+  },
   'parts, other orders and shapes'(int) {
     const [C, D, H, W] = [int(1, 3), int(2, 9), int(3, 5), int(2, 6)]
     const size = D * H * W
@@ -226,8 +295,9 @@ for (const [name, make] of Object.entries(nets))
         // Where gradients have one row, the still factor is a mean, or the whole input is.
         const oneRow = traits.rows === 'one'
         const mayMean = oneRow && stepMode === 'm'
-        const still = oneRow && !mayMean && !name.startsWith('parts')
-        const { input, layers, forward } = make(int, mayMean)
+        const still = oneRow && !mayMean && !name.startsWith('parts') && !name.includes('learnt')
+        const net = make(int, mayMean)
+        const { input, layers, forward, parameters = {} } = net
         const [B, T] = [int(1, 3), int(2, 10)]
         const frames = !still
         const options = {
@@ -241,7 +311,7 @@ for (const [name, make] of Object.entries(nets))
           ...(traits.backward === 'everyCall' ? { mseWeight: 0 } : {}),
         } as unknown as CompileOptions
         const model = await withBudgets(seed % 2 === 0 ? small : {}, () =>
-          modelOf(block(layers, forward), { ...options, threads: 1 + (seed % 2) }),
+          modelOf(networkOf(net), { ...options, threads: 1 + (seed % 2) }),
         )
         const size = input.reduce((a, b) => a * b, 1)
         const x = uniform(B * (frames ? T : 1) * size, 1.5, seed)
@@ -249,7 +319,7 @@ for (const [name, make] of Object.entries(nets))
         const start = model.stateDict()
         for (const { data } of Object.values(start))
           for (let i = 0; i < data.length; i++) data[i] = 2 * random() - 1
-        const [c, h, w] = input.length === 3 ? input : [input[0], 1, input[1]]
+        const [c, h, w] = imageShape(input as unknown as InputShape)
         const state = Object.fromEntries(
           Object.entries(start).map(([key, { data }]) => [key, Float64Array.from(data)]),
         )
@@ -261,14 +331,23 @@ for (const [name, make] of Object.entries(nets))
         )
         const value: Numbers = {
           shape: [c, h, w],
-          flat: false,
+          flat: input.length === 1,
           series: input.length === 2,
           node: 0,
           steps,
         }
         const children = numericChildren(layers, state, B) as unknown as Record<string, Apply>
         const ops = { ...numericOps(B), concat: numericConcat(B) as never }
-        const logits = (): Numbers => forward(children, value, ops) as Numbers
+        const learnt = (): Readonly<Record<string, Value>> =>
+          Object.fromEntries(
+            Object.entries(parameters).map(([key, of]) => {
+              const [flat, series] = [of.length === 1, of.length === 2]
+              const all = Array.from({ length: B }, () => [...state[key]]).flat()
+              const same = steps.map(() => Float64Array.from(all))
+              return [key, { shape: imageShape(of), flat, series, node: 1, steps: same }]
+            }),
+          )
+        const logits = (): Numbers => forward(children, value, ops, learnt()) as Numbers
         // Where outputs are large, one class has all of the softmax, and no gradient is left.
         const high = Math.max(4, ...logits().steps.flatMap((step) => Array.from(step, Math.abs)))
         for (const key of ['fc.weight', 'fc.bias']) {
@@ -428,7 +507,7 @@ const varying = (forward: Net['forward'], method: Partial<CompileOptions>, messa
       modelOf(
         block(
           { fire: sequential(conv1d(3, 5, 1), lif()), end: sequential(flatten(), linear(35, 3)) },
-          (m, x, ops) => m.end(ops.reshape(forward(m, m.fire(x), ops), [5, 7])),
+          (m, x, ops) => m.end(ops.reshape(forward(m, m.fire(x), ops, {}), [5, 7])),
         ),
         { ...options, ...method },
       ),

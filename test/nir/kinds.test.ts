@@ -12,6 +12,7 @@ import { stateless } from '../../src/model/nir/layers.js'
 import { neurons } from '../../src/model/nir/neurons.js'
 import { labelOf, layerKinds } from '../../src/network/kind.js'
 import { matmul, mul } from '../../src/nn/layers/attention.js'
+import { parameter } from '../../src/nn/layers/parameter.js'
 import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
 import { put } from '../support/draw/networks.js'
 import { Sketch } from '../support/draw/sketch.js'
@@ -223,6 +224,8 @@ const refused: Partial<Record<api.Layer['kind'] | 'add' | 'concat', true>> = {
   slice: true,
   permute: true,
   reshape: true,
+  expand: true,
+  parameter: true,
 }
 /** A method that has the kind. */
 const modeOf = (kind: string): [api.Method, api.StepMode] =>
@@ -247,7 +250,9 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
       if (kind === 'batchNorm2d') put(draw, sketch, ['conv2d'])
       if (kind === 'add' || kind === 'concat') sketch.join(kind, [1, sketch.put(api.lif())])
       else if (kind === 'mul') sketch.put(mul(), 1, sketch.put(api.lif()))
-      else if (kind === 'matmul') {
+      else if (kind === 'parameter') {
+        sketch.put(mul(), 1, sketch.put(parameter('parameter', { shape: picture, start: 1 })))
+      } else if (kind === 'matmul') {
         sketch.put(matmul({ transposeB: true }), sketch.last, sketch.last)
       } else put(draw, sketch, [kind])
       // Some cells are a neuron.

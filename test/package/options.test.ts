@@ -62,6 +62,8 @@ const ofPackage: Table = {
   comparableLr: withOptions(0.1, { from: 'bptt', to: 'rate', timeSteps: 4 }),
   csvLogger: withOptions('file.csv', {}),
   linearWarmup: withOptions(2, api.constant(), {}),
+  expand: plain([4]),
+  layer: withOptions({ forward: (_: unknown, x: unknown) => x }),
   permute: plain([1]),
   reshape: plain([4]),
   slice: plain(1, 2, 1),

@@ -62,22 +62,32 @@ export function numericOps(images: number): Ops {
       return own(of, image, from(index), t)
     })
   const axis = (of: Numbers, dim: number): number => (dim < 0 ? ranked(of).length + dim : dim - 1)
+  /** Values of one shape, or with sizes of 1 for as many as others have, put together. */
+  const together = (values: readonly Numbers[], of: (a: number, b: number) => number): Numbers => {
+    const [c, h, w] = [0, 1, 2].map((i) => Math.max(...values.map(({ shape }) => shape[i])))
+    const largest = values.find(({ shape }) => product(shape) > 1) ?? values[0]
+    return filled(largest, images, [c, h, w], largest.flat, (image, place, t) =>
+      values
+        .map((value) => {
+          const [i, y, x] = place.map((n, axis) => (value.shape[axis] === 1 ? 0 : n))
+          return at(value, image, [i, y, x], t)
+        })
+        .reduce(of),
+    )
+  }
   const ops = {
-    add: (...values: Numbers[]) =>
-      filled(values[0], images, values[0].shape, values[0].flat, (...of) =>
-        values.reduce((sum, value) => sum + at(value, ...of), 0),
-      ),
-    mul(a: Numbers, b: Numbers) {
-      const sizes = a.shape.map((n, i) => Math.max(n, b.shape[i])) as unknown as Sizes
-      const within = ({ shape }: Numbers, place: Place): Place =>
-        place.map((n, i) => (shape[i] === 1 ? 0 : n)) as unknown as Place
-      return filled(
-        a,
-        images,
-        sizes,
-        a.flat,
-        (image, place, t) => at(a, image, within(a, place), t) * at(b, image, within(b, place), t),
-      )
+    add: (...values: Numbers[]) => together(values, (a, b) => a + b),
+    mul: (a: Numbers, b: Numbers) => together([a, b], (x, y) => x * y),
+    expand(x: Numbers, shape: readonly number[]) {
+      const [flat, series] = [shape.length === 1, shape.length === 2]
+      const sizes = shape.map((n, i) => (n === -1 ? ranked(x)[i] : n))
+      const like = filled({ ...x, series }, images, shaped(x, sizes), flat, () => 0)
+      return { ...together([like, x], (a, b) => a + b), flat, series }
+    },
+    /** Texts that JavaScript reads too. */
+    elementwise(text: string, x: Numbers) {
+      const run = new Function('x', `const { exp, tanh, abs } = Math; return ${text}`)
+      return { ...x, steps: x.steps.map((step) => step.map((value) => run(value))) }
     },
     matmul(a: Numbers, b: Numbers, { transposeA = false, transposeB = false, heads = 1 } = {}) {
       const matrix = (of: Numbers, transposed: boolean) => {
@@ -96,7 +106,8 @@ export function numericOps(images: number): Ops {
           sum += left.number(image, head, c % rows, k, t) * right.number(image, head, k, j, t)
         return sum
       })
-      return { ...out, series: true }
+      const flat = b.flat && !transposeB
+      return { ...out, flat, series: !flat }
     },
     softmax(x: Numbers, dim = -1) {
       const sizes = ranked(x)

@@ -4,7 +4,7 @@ import { checkPath, fail, listNames } from '../../base/errors.js'
 import type { NamedTensor, StateDict } from '../../engine/memory/state.js'
 import type { Session } from '../../engine/session.js'
 import { labelOf } from '../../network/kind.js'
-import { type Graph, type GraphNode, ownerOf, readersOf } from '../../network/trace.js'
+import { type Graph, type GraphNode, ownerOf, readersOf, sourceOf } from '../../network/trace.js'
 import { type InputShape, sizeOf } from '../../network/value.js'
 import type { Conv1d, Conv2d } from '../../nn/layers/convolution.js'
 import type { Cell } from '../../nn/layers/index.js'
@@ -193,7 +193,7 @@ export function nirTree(session: Session, state: StateDict, time: nir.NirTime): 
       continue
     }
     const [read] = from
-    const inShape = shapeOf(graph.nodes[node.inputs[0]])
+    const inShape = shapeOf(sourceOf(graph, node))
     const owner = graph.nodes[ownerOf(node)].name
     const place: Place = { node, owner, state, time, inShape, shape }
     if (node.kind === 'batchNorm2d' || (node.kind as string) === 'batchNorm1d') {

@@ -14,7 +14,7 @@ export const rearrange = record('Rearrange', 130, copies, {
   /** float32 [B][P][T][C], or masks of a plane, or counts. */
   in: word.reads(4),
   out: word.writes(5),
-  /** Non-zero: c, y, x count through In, n through Out; where n goes to no place Out is 0. */
+  /** Non-zero: c, y, x count through In, n through Out, whose numbers are sums over them. */
   back: word.flagIf(6),
   /** Non-zero: bytes, T = 1. */
   bytes: word.flagIf(7),

@@ -2,6 +2,7 @@
 
 import { checkBoolean, checkOptions, describe, fail } from '../../base/errors.js'
 import { budgets, inUnits } from '../../compile/budgets.js'
+import type { PlanOptions } from '../../compile/context.js'
 import {
   giveTensorGradient,
   gradientBuffer,
@@ -15,10 +16,17 @@ import { defineLayer, type FloatBuffer, type Pass, term } from '../../compile/pa
 import type { Expression } from '../../compile/tensors.js'
 import { matrixProduct, multiply, softmax as softmaxRecord } from '../../kernels/records/values.js'
 import type { Buffer } from '../../kernels/records/words.js'
-import { count, labelOf, layerOf, noMore, type OfKind } from '../../network/kind.js'
+import { count, kindOf, labelOf, layerOf, noMore, type OfKind } from '../../network/kind.js'
 import type { MatmulOptions } from '../../network/module.js'
 import type { GraphNode } from '../../network/trace.js'
-import { axisOf, expectStraight, type Shape, show, type Value } from '../../network/value.js'
+import {
+  axisOf,
+  expectStraight,
+  type Shape,
+  show,
+  sizeOf,
+  type Value,
+} from '../../network/value.js'
 
 /** What `mul` makes. */
 export interface Mul extends OfKind<'mul'> {}
@@ -58,6 +66,16 @@ interface Product {
   backward(of: 0 | 1, delta: Numbers, other: Numbers, out: Numbers): void
 }
 
+/** Whether a value is the same at every step: nothing before it keeps a state or draws numbers. */
+function isStill({ graph, frames }: Pick<PlanOptions, 'graph' | 'frames'>, index: number): boolean {
+  const { kind, layer, inputs } = graph.nodes[index]
+  if (kind === 'input' || kind === 'timeMean') return kind !== 'input' || !frames
+  const { equations, recurrence } = (layer && kindOf(layer).model?.(layer)) ?? {}
+  const moves = equations && (equations.states.length > 0 || equations.draws?.length || recurrence)
+  const waits = kind === 'delay' || kind === 'dcls1d'
+  return !moves && !waits && inputs.every((input) => isStill({ graph, frames }, input))
+}
+
 /**
  * Plans a product. Where gradients have one row the factor that changes in time is there as its sum
  * over the steps: the mean of a product is that of the means if the other one is the same at each.
@@ -72,7 +90,8 @@ function multiplied(
   const [a, b] = tensors
   const { context, options, training } = pass
   const hasOneRow = training && context.method.rows === 'one'
-  if (hasOneRow && a.steps > 1 && b.steps > 1)
+  const changes = node.inputs.filter((input) => !isStill(options, input))
+  if (hasOneRow && a.steps > 1 && b.steps > 1 && changes.length > 1)
     fail(
       `${node.name} (${labelOf(node)}): both factors change from step to step, and method ` +
         `'${options.method}' has one gradient for all steps, which their product does not have; ` +
@@ -105,15 +124,17 @@ const mulKind = defineLayer<Mul>('mul', {
   again: (rest) => mul(...noMore('mul', rest)),
   output(_layer, a, where, ...[b]) {
     const fits = a.shape.every((n, i) => n === b.shape[i] || n === 1 || b.shape[i] === 1)
-    if (!(fits && a.flat === b.flat))
+    const [one] = [a, b].filter(({ shape }) => sizeOf(shape) === 1)
+    const { flat, series } = one === a ? b : a
+    if (!(fits && (one || a.flat === b.flat)))
       fail(
         `${where}: needs values of one shape, or sizes of 1 for as many as the other has, got ` +
-          `${show(a)} and ${show(b)}`,
+          `${show(a)} and ${show(b)}; reshape(…) puts sizes of 1 where they are missing`,
       )
     const same = a.shape.every((n, i) => n === b.shape[i])
     for (const x of same ? [] : [a, b]) expectStraight(where, x)
     const [c, h, w] = a.shape.map((n, i) => Math.max(n, b.shape[i]))
-    return [[c, h, w], a.flat]
+    return [[c, h, w], flat, series]
   },
   lower: (pass, node, _layer, ...inputs) =>
     multiplied(pass, node, inputs, {
@@ -182,7 +203,9 @@ const matmulKind = defineLayer<Matmul>('matmul', {
           `${left.join('×')} and ${right.join('×')}${heads > 1 ? ' in each head' : ''} of ` +
           `${show(a)} and ${show(b)}`,
       )
-    return [[heads * left[0], 1, right[1]], false, true]
+    // A column of features stays one.
+    const flat = b.flat && !transposeB
+    return [[heads * left[0], 1, right[1]], flat, !flat]
   },
   lower(pass, node, { transposeA, transposeB, heads }, ...inputs) {
     const emit = (...all: [Factor, Factor, Numbers]): void => emitMatrixProduct(pass, heads, ...all)

@@ -28,12 +28,8 @@ export type { Layer, Pair, Size } from '../../network/kind.js'
 export type { SurrogateName } from '../../network/surrogates.js'
 export type { PerNeuron, Values } from '../../network/value.js'
 export type { Init, LinearOptions } from '../../network/weights.js'
-export {
-  type AdaptiveAvgPool1d,
-  type AdaptiveAvgPool2d,
-  adaptiveAvgPool1d,
-  adaptiveAvgPool2d,
-} from './adaptive-pool.js'
+export type { AdaptiveAvgPool1d, AdaptiveAvgPool2d } from './adaptive-pool.js'
+export { adaptiveAvgPool1d, adaptiveAvgPool2d } from './adaptive-pool.js'
 export { type Softmax, softmax } from './attention.js'
 export * from './batch-norm.js'
 export {
@@ -54,13 +50,9 @@ export * from './elementwise.js'
 export { type EquationOptions, type Equations, neuron } from './equations.js'
 export * from './membranes.js'
 export * from './pool.js'
-export { type Permute, permute, type Reshape, reshape, type Slice, slice } from './rearrange.js'
-export {
-  type GroupNorm,
-  groupNorm,
-  type LayerNorm,
-  layerNorm,
-  type SampleNormOptions,
-} from './sample-norm.js'
+export type { Expand, Permute, Reshape, Slice } from './rearrange.js'
+export { expand, permute, reshape, slice } from './rearrange.js'
+export type { GroupNorm, LayerNorm, SampleNormOptions } from './sample-norm.js'
+export { groupNorm, layerNorm } from './sample-norm.js'
 export { type StabilizedLif, type StabilizedLifOptions, stabilizedLif } from './stabilized-lif.js'
 export { type Upsample, type UpsampleMode, type UpsampleOptions, upsample } from './upsample.js'

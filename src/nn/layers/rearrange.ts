@@ -1,7 +1,7 @@
 /** The same numbers at other places: parts of a value, other orders, other shapes. */
 
 import { Plane } from '../../../assembly/opcodes.js'
-import { checkArguments, describe, fail } from '../../base/errors.js'
+import { describe, fail } from '../../base/errors.js'
 import { handBack } from '../../compile/emit/gradients.js'
 import { spikesOrFloats } from '../../compile/emit/write-out.js'
 import { defineLayer, type Pass, term } from '../../compile/pass.js'
@@ -9,7 +9,7 @@ import type { Expression, SpikeTensor, StoredImages } from '../../compile/tensor
 import type { FieldsOf } from '../../kernels/records/schema.js'
 import { rearrange } from '../../kernels/records/values.js'
 import { type Layer, type LayerKind, layerOf, noMore, type OfKind } from '../../network/kind.js'
-import type { GraphNode } from '../../network/trace.js'
+import { type GraphNode, sourceOf } from '../../network/trace.js'
 import {
   axisOf,
   type InputShape,
@@ -40,6 +40,12 @@ export interface Permute extends OfKind<'permute'> {
 /** What `reshape` makes. */
 export interface Reshape extends OfKind<'reshape'> {
   /** Sizes of the output; −1 stands for what is left. */
+  readonly shape: readonly number[]
+}
+
+/** What `expand` makes. */
+export interface Expand extends OfKind<'expand'> {
+  /** Sizes of the output; −1 stands for the input's. */
   readonly shape: readonly number[]
 }
 
@@ -78,16 +84,30 @@ export function permute(dims: readonly number[], ...more: []): Permute {
  * @throws SpikewasmError for other sizes, and when the network is compiled and they don't fit
  */
 export function reshape(shape: readonly number[], ...more: []): Reshape {
-  checkArguments('reshape', more)
+  return layerOf(reshapeKind, { shape: checkSizes('reshape', shape, 1) }, more)
+}
+
+/**
+ * Sizes of 1 become so many, as by PyTorch's `expand`: the same numbers again and again. A single
+ * number becomes a value of any sizes. Spikes stay spikes.
+ * @param shape sizes of the output; −1 leaves one as it is
+ * @throws SpikewasmError for other sizes, and when the network is compiled and they don't fit
+ */
+export function expand(shape: readonly number[], ...more: []): Expand {
+  return layerOf(expandKind, { shape: checkSizes('expand', shape, 3) }, more)
+}
+
+/** @param most how many sizes may be −1 */
+function checkSizes(name: string, shape: readonly number[], most: number): number[] {
   const isSize = (n: unknown): boolean =>
     Number.isSafeInteger(n) && ((n as number) >= 1 || n === -1)
   const fits = Array.isArray(shape) && shape.length >= 1 && shape.length <= 3
-  if (!(fits && shape.every(isSize) && shape.filter((n) => n === -1).length <= 1))
+  if (!(fits && shape.every(isSize) && shape.filter((n) => n === -1).length <= most))
     fail(
-      'reshape.shape must be [features], [channels, length] or [channels, height, width] of ' +
-        `integers ≥ 1, of which one may be −1, got ${describe(shape)}`,
+      `${name}.shape must be [features], [channels, length] or [channels, height, width] of ` +
+        `integers ≥ 1, of which ${most === 1 ? 'one' : 'each'} may be −1, got ${describe(shape)}`,
     )
-  return layerOf(reshapeKind, { shape: [...shape] })
+  return [...shape]
 }
 
 /** What a layer makes of a value. */
@@ -118,7 +138,7 @@ const viewing = <L extends Layer & OfKind<Layer['kind']>>(
       return [shape, flat, series]
     },
     lower(pass, node, layer, x) {
-      const { strides, offset } = view(layer, pass.options.graph.nodes[node.inputs[0]], node.name)
+      const { strides, offset } = view(layer, sourceOf(pass.options.graph, node), node.name)
       return rearranged(pass, node, x, { strides, offset })
     },
   })
@@ -156,10 +176,30 @@ function reshapeOf({ shape }: Reshape, x: Viewed, where: string): View {
     fail(
       `${where}: [${shape.join(', ')}] must have as many numbers as ${show(x)}, which has ${all}`,
     )
-  const [flat, series] = [sizes.length === 1, sizes.length === 2]
-  const made = { shape: imageShape(sizes as unknown as InputShape), flat, series }
+  const made = ofSizes(sizes)
   return { ...made, strides: stridesOf(made) }
 }
+
+function expandOf({ shape }: Expand, x: Viewed, where: string): View {
+  const sizes = sizesOf(x)
+  const wanted = shape.map((n, i) => (n === -1 ? (sizes[i] ?? 1) : n))
+  const isOne = sizeOf(sizes) === 1
+  const isAs = sizes.length === wanted.length
+  if (!(isOne || (isAs && sizes.every((n, i) => n === 1 || n === wanted[i]))))
+    fail(
+      `${where}: sizes of 1 alone become more, and ${show(x)} cannot become ` +
+        `[${shape.join(', ')}]; reshape(…) puts sizes of 1 where they are missing`,
+    )
+  const strides = stridesOf(x)
+  const [c, h, w] = straight(x).map((n, i) => (n === 1 ? 0 : strides[i]))
+  return { ...ofSizes(wanted), strides: [c, h, w] }
+}
+
+const ofSizes = (sizes: readonly number[]): Viewed => ({
+  shape: imageShape(sizes as unknown as InputShape),
+  flat: sizes.length === 1,
+  series: sizes.length === 2,
+})
 
 const sliceKind = viewing<Slice>(
   'slice',
@@ -177,6 +217,12 @@ const reshapeKind = viewing<Reshape>(
   'reshape',
   ({ shape, ...rest }) => reshape(shape, ...noMore('reshape', rest)),
   reshapeOf,
+)
+
+const expandKind = viewing<Expand>(
+  'expand',
+  ({ shape, ...rest }) => expand(shape, ...noMore('expand', rest)),
+  expandOf,
 )
 
 type Places = Pick<View, 'strides' | 'offset'>
@@ -224,7 +270,7 @@ export function emitRearrange(
   b.emit(rearrange, images, { ...fields, ...here, ...other, ...linear })
 }
 
-type RearrangePlaces = Pick<FieldsOf<typeof rearrange>, 'in' | 'out' | 'back' | 'bytes' | 'shared'>
+type RearrangePlaces = Pick<FieldsOf<typeof rearrange>, 'in' | 'out' | 'back' | 'bytes'>
 
 type Spikes = Pick<SpikeTensor, 'masks' | 'counts'>
 

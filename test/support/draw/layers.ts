@@ -518,6 +518,8 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Draw
   // Two values: `drawJoin`.
   mul: () => undefined,
   matmul: () => undefined,
+  // Of no value: `drawJoin`.
+  parameter: () => undefined,
   permute: (d, x) => {
     const dims = sizesOf(x).map((_, i) => i + 1)
     for (let i = dims.length - 1; i > 0; i--) {
@@ -525,6 +527,12 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Draw
       ;[dims[i], dims[j]] = [dims[j], dims[i]]
     }
     return sw.permute(dims)
+  },
+  expand: (d, x) => {
+    const most = Math.max(1, Math.floor(200 / sizeOf(x)))
+    return x.flat && x.shape[1] * x.shape[2] > 1
+      ? undefined
+      : sw.expand(sizesOf(x).map((n) => (n === 1 && most > 1 ? d.int(1, Math.min(5, most)) : -1)))
   },
   reshape: (d, x) => {
     const all = sizeOf(x)

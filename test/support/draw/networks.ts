@@ -19,7 +19,9 @@ import { functions } from '../../../src/kernels/equations/evaluate.js'
 import { cellTypes, learnable } from '../../../src/network/cell.js'
 import { fires, layerKinds } from '../../../src/network/kind.js'
 import { trace } from '../../../src/network/trace.js'
+import { sizesOf } from '../../../src/network/value.js'
 import { matmul, mul } from '../../../src/nn/layers/attention.js'
+import { parameter } from '../../../src/nn/layers/parameter.js'
 import { testRandom } from '../engine.js'
 import { keysOf, methodModes, surrogateNames } from '../tables.js'
 import { canWeigh, Draw, drawers, type Random } from './layers.js'
@@ -353,6 +355,12 @@ export function put(d: Draw, sketch: Sketch, kinds?: readonly Kind[]): void {
 function drawJoin(d: Draw, sketch: Sketch): void {
   const from = sketch.last
   const { shape, flat } = sketch.signals[from]
+  if (!d.is.settled && !(flat && shape[1] * shape[2] > 1) && d.prefers('parameter', 0.1)) {
+    const sizes = sizesOf(sketch.signals[from]).map((n) => (d.chance(0.5) ? n : 1))
+    const given = { shape: sizes as unknown as InputShape, start: { uniform: 1 } }
+    sketch.put(mul(), from, sketch.put(parameter('parameter', given)))
+    return
+  }
   put(d, sketch, ['conv2d', 'conv1d', 'linear', 'neuron', 'relu', 'identity', 'batchNorm1d'])
   if (d.chance(0.5)) put(d, sketch, ['neuron'])
   const branch = sketch.signals[sketch.last]

@@ -43,6 +43,7 @@ const keepsSpikes: readonly Layer['kind'][] = [
   'maxPool1d',
   'maxPool2d',
   'scale',
+  'expand',
   'permute',
   'reshape',
   'slice',
@@ -73,11 +74,11 @@ export class Sketch {
   }
 
   put(layer: Layer, ...from: readonly number[]): number {
-    const inputs = from.length === 0 ? [this.last] : from
+    const kind = kindOf(layer)
+    const inputs = from.length > 0 || kind.inputs === 0 ? from : [this.last]
     const values = inputs.map((i) => ({ ...this.signals[i], node: 1 }))
     const name = String(this.nodes.length)
     const [before, ...others] = values
-    const kind = kindOf(layer)
     const [shape, flat, series = before.series] = kind.output(layer, before, name, ...others)
     this.nodes.push({ kind: layer.kind, layer, inputs })
     const isMean = values.every((value) => value.isMean)
