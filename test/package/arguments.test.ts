@@ -547,6 +547,8 @@ const zeros = (model: api.Model): api.StateDict =>
 const without: Record<string, string> = {
   'Batches#prepare': 'a number',
   'Dataset#prepare': 'data sets are the caller’s',
+  'LabelledData#prepare': 'data sets are the caller’s',
+  'TargetData#prepare': 'data sets are the caller’s',
   'Model#dispose': 'nothing',
   'Model#loadCheckpoint': 'a path',
   'Model#profile': 'a number',

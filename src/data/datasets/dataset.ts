@@ -71,7 +71,7 @@ export interface Dataset {
 
 /** A data set whose samples have labels, and no targets. */
 export interface LabelledData extends Dataset {
-  readonly targets?: undefined
+  readonly targets?: never
 }
 
 /** A data set whose samples have targets, and no labels. */
