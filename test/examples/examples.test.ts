@@ -141,6 +141,11 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     }
   },
 
+  'own-layer.mjs'(text) {
+    assert.ok(percentages(text)[0] > 92, text)
+    assert.match(text, /^gated\.value \[ 64, 128 \]$/m)
+  },
+
   'siamese.mjs'(text) {
     const [before, after] = percentages(text)
     assert.ok(before > 40 && before < 60 && after > 90, text)
@@ -233,6 +238,7 @@ const most: Record<string, number> = {
   'triplet.mjs': 80,
   'fgsm.mjs': 80,
   'autoencoder.mjs': 80,
+  'own-layer.mjs': 80,
   'siamese.mjs': 80,
 }
 test('the folder holds these programs, each of at most 40 lines unless more are allowed it', () => {
