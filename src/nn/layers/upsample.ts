@@ -1,7 +1,7 @@
 /** Images and series of another size, by the nearest pixel or between pixels. */
 
-import { checkArguments, checkOptions, describe, fail } from '../../base/errors.js'
-import { complete, oneOf, truth } from '../../base/rules.js'
+import { fail } from '../../base/errors.js'
+import { complete, oneOf, optional, type Rule, type Rules, such, truth } from '../../base/rules.js'
 import { inUnits } from '../../compile/budgets.js'
 import { handBack } from '../../compile/emit/gradients.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
@@ -46,12 +46,20 @@ export interface Upsample extends OfKind<'upsample'>, Readonly<UpsampleOptions> 
 /** Sizes for which tables have room. */
 const MOST = 2 ** 20
 
-/** @throws SpikewasmError unless it is one number that fits, or two */
-function checkSizes(name: string, value: unknown, words: string, fits: (n: number) => boolean) {
-  const all: readonly unknown[] = Array.isArray(value) ? value : [value, value]
-  const isSize = (n: unknown): boolean => typeof n === 'number' && fits(n)
-  if (!(all.length === 2 && [...all].every(isSize)))
-    fail(`${name} must be ${words} or a pair of them, got ${describe(value)}`)
+/** A number, or two. */
+const sizeRule = (words: string, fits: (n: number) => boolean): Rule<Size | undefined> =>
+  optional(
+    such<Size | undefined>(`${words} or a pair of them`, (value) => {
+      const all: readonly unknown[] = Array.isArray(value) ? value : [value, value]
+      return all.length === 2 && [...all].every((n) => typeof n === 'number' && fits(n))
+    }),
+  )
+
+const rules: Rules<Omit<Upsample, 'kind'>> = {
+  size: sizeRule('an integer ≥ 1', (n) => Number.isInteger(n) && n >= 1 && n <= MOST),
+  scale: sizeRule('a number > 0', (n) => n > 0 && n <= MOST),
+  mode: oneOf(['nearest', 'linear', 'bilinear'] as const, 'nearest'),
+  alignCorners: truth(false),
 }
 
 /**
@@ -67,31 +75,12 @@ function checkSizes(name: string, value: unknown, words: string, fits: (n: numbe
  *   and for `alignCorners` with 'nearest'
  */
 export function upsample(options: UpsampleOptions, ...more: []): Upsample {
-  checkArguments('upsample', more)
-  checkOptions('upsample', options, ['size', 'scale', 'mode', 'alignCorners'])
-  const { size, scale } = options
+  const { size, scale, ...how } = complete('upsample', rules, options, more)
   if ((size === undefined) === (scale === undefined))
     fail(
       `upsample needs one of size (of the output) and scale, got ` +
         `${size === undefined ? 'none' : 'both'}; write upsample({ scale: 2 })`,
     )
-  if (size === undefined)
-    checkSizes('upsample.scale', scale, 'a number > 0', (n) => n > 0 && n <= MOST)
-  else
-    checkSizes(
-      'upsample.size',
-      size,
-      'an integer ≥ 1',
-      (n) => Number.isInteger(n) && n >= 1 && n <= MOST,
-    )
-  const how = complete<Pick<Upsample, 'mode' | 'alignCorners'>>(
-    'upsample',
-    {
-      mode: oneOf(['nearest', 'linear', 'bilinear'] as const, 'nearest'),
-      alignCorners: truth(false),
-    },
-    { mode: options.mode, alignCorners: options.alignCorners },
-  )
   if (how.mode === 'nearest' && how.alignCorners)
     fail(`upsample.alignCorners is of the modes 'linear' and 'bilinear'; leave it out, or set mode`)
   const given = size === undefined ? { scale: copied(scale as Size) } : { size: copied(size) }
@@ -149,14 +138,16 @@ const upsampleKind = defineLayer<Upsample>('upsample', {
 
 // Which places of the input a place of the output reads, along an axis.
 
-/** What a place of the output sums: places of the input, and factors. */
-type Sum = readonly (readonly [place: number, factor: number])[]
+/** A place of the output, one of the input that it reads, and the factor. */
+type Entry = readonly [to: number, from: number, factor: number]
 
-/** An axis of so many places of the input, and what each place of the output sums. */
+/** Places of an axis of the input and of the output, and what these read, one after the other. */
 interface Axis {
   readonly from: number
-  readonly sums: readonly Sum[]
+  readonly to: number
+  readonly entries: readonly Entry[]
 }
+type Axes = readonly [Axis, Axis]
 
 /** How an axis is resampled; `scale` is absent where the output's size was given. */
 interface Resampling {
@@ -175,19 +166,19 @@ function axisOf(from: number, to: number, { scale, mode, alignCorners }: Resampl
     return Math.min(from - 1, Math.floor(fround(i * step)))
   }
   const between = alignCorners ? fround(to > 1 ? (from - 1) / (to - 1) : 0) : step
-  const sumOf = (i: number): Sum => {
-    if (mode === 'nearest' || to === from) return [[nearest(i), 1]]
+  const entriesOf = (i: number): Entry[] => {
+    if (mode === 'nearest' || to === from) return [[i, nearest(i), 1]]
     const middle = fround(fround(between * fround(i + 0.5)) - 0.5)
     const at = alignCorners ? fround(between * i) : Math.max(0, middle)
     const low = Math.min(from - 1, Math.floor(at))
     const share = fround(Math.min(1, at - low))
-    if (share === 0 || low === from - 1) return [[low, 1]]
+    if (share === 0 || low === from - 1) return [[i, low, 1]]
     return [
-      [low, fround(1 - share)],
-      [low + 1, share],
+      [i, low, fround(1 - share)],
+      [i, low + 1, share],
     ]
   }
-  return { from, sums: Array.from({ length: to }, (_, i) => sumOf(i)) }
+  return { from, to, entries: Array.from({ length: to }, (_, i) => entriesOf(i)).flat() }
 }
 
 /** The axes of images of a size. */
@@ -195,7 +186,7 @@ export function axesOf(
   { scale, mode, alignCorners }: Omit<Upsample, 'kind'>,
   from: Pair,
   to: Pair,
-): readonly [Axis, Axis] {
+): Axes {
   const axis = (i: 0 | 1): Axis => {
     const by = scale === undefined ? undefined : both(scale)[i]
     return axisOf(from[i], to[i], { scale: by, mode, alignCorners })
@@ -204,41 +195,39 @@ export function axesOf(
 }
 
 /** The same the other way round: what each place of the input is read by. */
-export function exchanged([rows, columns]: readonly [Axis, Axis]): readonly [Axis, Axis] {
-  const back = ({ from, sums }: Axis): Axis => {
-    const by: [number, number][][] = Array.from({ length: from }, () => [])
-    for (const [i, sum] of sums.entries()) for (const [place, f] of sum) by[place].push([i, f])
-    return { from: sums.length, sums: by }
-  }
+export function exchanged([rows, columns]: Axes): Axes {
+  const back = ({ from, to, entries }: Axis): Axis => ({
+    from: to,
+    to: from,
+    entries: entries.map(([i, place, f]): Entry => [place, i, f]).sort(([a], [b]) => a - b),
+  })
   return [back(rows), back(columns)]
 }
 
 /** The table of an axis as the kernel reads it. */
-function tableOf({ sums }: Axis): Uint8Array {
-  const head = 4 * (sums.length + 1)
-  const view = new DataView(new ArrayBuffer(head + 8 * sums.reduce((n, sum) => n + sum.length, 0)))
-  let at = head
-  for (const [i, sum] of sums.entries()) {
-    view.setUint32(4 * i, at, true)
-    for (const [place, factor] of sum) {
-      view.setUint32(at, place, true)
-      view.setFloat32(at + 4, factor, true)
-      at += 8
-    }
+function tableOf({ to, entries }: Axis): Uint8Array {
+  const head = 4 * (to + 1)
+  const view = new DataView(new ArrayBuffer(head + 8 * entries.length))
+  for (let i = 0, next = 0; i <= to; i++) {
+    while (next < entries.length && entries[next][0] < i) next++
+    view.setUint32(4 * i, head + 8 * next, true)
   }
-  view.setUint32(head - 4, at, true)
+  for (const [i, [, place, factor]] of entries.entries()) {
+    view.setUint32(head + 8 * i, place, true)
+    view.setFloat32(head + 8 * i + 4, factor, true)
+  }
   return new Uint8Array(view.buffer)
 }
 
 /** Emits the resampling of images by their axes. */
 export function emitResample(
   b: ProgramBuilder,
-  [rows, columns]: readonly [Axis, Axis],
+  [rows, columns]: Axes,
   of: { readonly images: number; readonly channels: number; readonly steps: number },
   input: Buffer,
   out: Buffer,
 ): void {
-  const [outH, outW] = [rows.sums.length, columns.sums.length]
+  const [outH, outW] = [rows.to, columns.to]
   const { units, pixelsPerUnit } = inUnits(of.images * outH * outW, of.channels * of.steps)
   const sizes = { inH: rows.from, inW: columns.from, outH, outW, pixelsPerUnit }
   const tables = { rows: tableOf(rows), columns: tableOf(columns) }
