@@ -4,27 +4,17 @@
  */
 
 import { Control, Plane } from '../../assembly/opcodes.js'
-import { reduceSplits } from '../kernels/records/dense.js'
-import { timeSum } from '../kernels/records/gradient.js'
-import { clear } from '../kernels/records/optimizer.js'
-import type { FieldsOf } from '../kernels/records/schema.js'
 import { type Buffer, type MemoryKind, type Reference, ref } from '../kernels/records/words.js'
-import {
-  defineKind,
-  type KnownKind,
-  kindOf,
-  type Layer,
-  type LayerKind,
-  type ParameterSpec,
-} from '../network/kind.js'
+import * as kinds from '../network/kind.js'
 import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
 import { sizeOf } from '../network/value.js'
-import { budgets, inUnits } from './budgets.js'
 import { type Context, isLong, type Parameter } from './context.js'
 import type { OutputProbe } from './cuts.js'
 import { emitMaterialise } from './emit/materialise.js'
+import { emitFloatSum, emitTimeSum } from './emit/sums.js'
+import { emitClear } from './emit/update.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
-import type { Parts, ProgramBuilder } from './program.js'
+import type { Parts } from './program.js'
 import { type Making, partImages } from './recompute.js'
 import {
   type Contribution,
@@ -136,15 +126,6 @@ export interface Demand {
 }
 
 export type FloatBuffer = FloatTensor & { readonly buffer: Buffer }
-
-/** Adds up the rows of each pixel. */
-export function emitTimeSum(
-  b: ProgramBuilder,
-  fields: Omit<FieldsOf<typeof timeSum>, 'pixelsPerUnit'>,
-): void {
-  const { units, pixelsPerUnit } = inUnits(fields.pixels, fields.channels * fields.steps)
-  b.emit(timeSum, units, { ...fields, pixelsPerUnit })
-}
 
 export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
   tensor,
@@ -324,19 +305,15 @@ export class Pass {
     const { name, layout } = context.parameters.find((p) => p.offset === own.offset) as Parameter
     const floats = layout.stored
     const from = b.buffer(`${name} gradient of another call`, floats * 4)
-    const perUnit = budgets.updateFloats
-    b.emit(clear, Math.ceil(floats / perUnit), { out: from, floats, perUnit })
+    emitClear(b, from, floats)
     const of = { from, out: own, floats }
     this.apart.set(own.offset, of)
     return of
   }
 
   private addApart(): void {
-    for (const { from: partial, out, floats } of this.apart.values()) {
-      const rows = { kRows: floats / 4, kPerUnit: budgets.sumFloats / 4, outC: 4 }
-      const units = Math.ceil(floats / budgets.sumFloats)
-      this.b.emit(reduceSplits, units, { ...rows, partial, splits: 1, out, accumulate: true })
-    }
+    for (const { from: partial, out, floats } of this.apart.values())
+      emitFloatSum(this.b, floats, { partial, splits: 1, out, accumulate: true })
     this.apart.clear()
   }
 
@@ -444,7 +421,11 @@ export class Pass {
 
 export interface LayerPlan<L> {
   /** How a parameter is stored; as a vector where it is not said. */
-  layout?(parameter: ParameterSpec, graph: Graph, node: GraphNode): ParameterLayout | undefined
+  layout?(
+    parameter: kinds.ParameterSpec,
+    graph: Graph,
+    node: GraphNode,
+  ): ParameterLayout | undefined
   /** Pixels in a row that its kernels read at once; one where this is absent. */
   pixels?(layer: L): number
   /** What it wants of the layers that it reads. */
@@ -457,10 +438,10 @@ export interface LayerPlan<L> {
 }
 
 /** Makes a kind of layer known: what it is, and how it runs. */
-export const defineLayer = <L extends Layer>(
+export const defineLayer = <L extends kinds.Layer>(
   name: L['kind'],
-  layer: LayerKind<L> & LayerPlan<L>,
-): KnownKind<L> => defineKind(name, layer)
+  layer: kinds.LayerKind<L> & LayerPlan<L>,
+): kinds.KnownKind<L> => kinds.defineKind(name, layer)
 
 /** The input of the network. */
 const input: LayerPlan<unknown> = {
@@ -488,6 +469,6 @@ export function registerJoint(kind: 'add' | 'concat', plan: LayerPlan<unknown>):
 
 /** The plan of a node, which is to be called with its layer. */
 export function planOf({ kind, layer }: GraphNode): LayerPlan<GraphNode['layer']> {
-  const plan = layer ? kindOf(layer) : kind === 'input' ? input : joints.get(kind)
+  const plan = layer ? kinds.kindOf(layer) : kind === 'input' ? input : joints.get(kind)
   return plan as unknown as LayerPlan<GraphNode['layer']>
 }

@@ -3,7 +3,7 @@
 import { checkBoolean, checkOptions, describe, fail } from '../base/errors.js'
 import { by, checkBy, type Rules, such, truth } from '../base/rules.js'
 import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
-import { finite, show, type Value } from './value.js'
+import { finite, show, sizeOf, type Value } from './value.js'
 
 /**
  * Initial values of a layer. `'default'`: PyTorch's, weight and bias uniform in ±1/√fanIn (fanIn:
@@ -128,10 +128,8 @@ export interface Convolution<S = number | Pair> extends Weighted {
 
 /** Weight [outChannels, inChannels / groups, …kernel], gain, bias; the fan-in is a group's. */
 export function convolutionParameters(layer: Convolution): ParameterSpec[] {
-  const groupIn = layer.inChannels / layer.groups
-  const kernel = [layer.kernelSize].flat()
-  const taps = kernel.reduce((a, b) => a * b, 1)
-  return weightParameters(layer, [layer.outChannels, groupIn, ...kernel], groupIn * taps)
+  const each = [layer.inChannels / layer.groups, ...[layer.kernelSize].flat()]
+  return weightParameters(layer, [layer.outChannels, ...each], sizeOf(each))
 }
 
 /**

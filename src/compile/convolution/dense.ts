@@ -5,7 +5,7 @@ import { roundUp } from '../../base/numbers.js'
 import * as records from '../../kernels/records/dense.js'
 import type { Buffer, Reference } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
-import { type emitFloatSum, emitPartialSum } from '../emit/gradients.js'
+import { type emitFloatSum, emitPartialSum } from '../emit/sums.js'
 import type { ProgramBuilder } from '../program.js'
 import { type DenseInput, indirectWord } from '../tensors.js'
 import {

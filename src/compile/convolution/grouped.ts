@@ -6,7 +6,7 @@
 import * as records from '../../kernels/records/grouped.js'
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
-import { emitFloatSum } from '../emit/gradients.js'
+import { emitFloatSum } from '../emit/sums.js'
 import { type Grouping, groupColumns, groupFloats } from '../layout.js'
 import type { ProgramBuilder } from '../program.js'
 import { isIdentity, type UnitSums } from '../tensors.js'

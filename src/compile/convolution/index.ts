@@ -9,15 +9,7 @@ import type { ProgramBuilder } from '../program.js'
 import type { DenseInput, SpikeInput, SpikeTensor, UnitSums } from '../tensors.js'
 import { denseForward, directGradient, directInputGradient, narrowGradient } from './dense.js'
 import type { Geometry } from './geometry.js'
-import {
-  denseInput,
-  denseOnSpikes,
-  denseWeight,
-  groupedInput,
-  groupedOnFloats,
-  groupedOnSpikes,
-  groupedWeight,
-} from './grouped.js'
+import * as grouped from './grouped.js'
 import { fewForCost, listGradient, patternGradient } from './patterns.js'
 import { countsFitFactors } from './spike-geometry.js'
 import { spikeForwards } from './spikes.js'
@@ -50,10 +42,10 @@ export const strategies = {
 
 /** Strategies by groups of channels, which no other kernel can run. */
 export const groupedStrategies = {
-  forwardOnSpikes: [groupedOnSpikes, denseOnSpikes],
-  forwardOnFloats: [groupedOnFloats],
-  inputGradient: [denseInput, groupedInput],
-  weightGradient: [denseWeight, groupedWeight],
+  forwardOnSpikes: [grouped.groupedOnSpikes, grouped.denseOnSpikes],
+  forwardOnFloats: [grouped.groupedOnFloats],
+  inputGradient: [grouped.denseInput, grouped.groupedInput],
+  weightGradient: [grouped.denseWeight, grouped.groupedWeight],
 } as const
 
 /** Convolutions by groups have kernels of their own. */
@@ -76,7 +68,7 @@ export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =
 
 /** A transposed convolution: an image must give the same bits whatever runs beside it. */
 export const emitTransposed = (b: ProgramBuilder, job: InputGradient): void =>
-  (job.g.grouping ? groupedInput : directInputGradient).emit(b, job)
+  (job.g.grouping ? grouped.groupedInput : directInputGradient).emit(b, job)
 
 /** The model's input has no address before a program runs. */
 const isIndirect = ({ address, indirect }: DenseInput): boolean =>

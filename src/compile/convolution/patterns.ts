@@ -10,8 +10,8 @@ import { LEAST_COUNTS, listWeightGradient, rateLists } from '../../kernels/recor
 import { patternLists, patternWeightGradient } from '../../kernels/records/patterns.js'
 import { type Buffer, ref } from '../../kernels/records/words.js'
 import { budgets, largestSize } from '../budgets.js'
-import { emitPartialSum } from '../emit/gradients.js'
 import { spikeSources } from '../emit/materialise.js'
+import { emitPartialSum } from '../emit/sums.js'
 import { type Expression, isIdentity, type SpikeTensor } from '../tensors.js'
 import {
   emitSized,

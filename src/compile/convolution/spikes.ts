@@ -1,12 +1,7 @@
 /** Forward on spikes: additions of weight rows for the neurons that fire. */
 
 import { Moments, Spike } from '../../../assembly/opcodes.js'
-import {
-  spikeConv,
-  spikeForward,
-  spikeForwardBytes,
-  spikeLists,
-} from '../../kernels/records/spikes.js'
+import * as records from '../../kernels/records/spikes.js'
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
 import type { ProgramBuilder } from '../program.js'
@@ -78,7 +73,7 @@ const rowWise: SpikeStrategy = {
     const { units, momentSlots, ...words } = plan
     const moments = momentBuffer(b, job, momentSlots)
     for (const group of groupsOf(job.steps))
-      emitSized(b, job, spikeForward, units, {
+      emitSized(b, job, records.spikeForward, units, {
         ...listingFields(job),
         group,
         scale: job.spikes.scale,
@@ -110,8 +105,8 @@ const byLists: SpikeStrategy = {
         const kinds = { group, pairLists, weightedLists, scale: spikes.scale }
         const shared = { ...kinds, ...geometry, lists, listPointers }
         const listing = { ...listingFields(job, firstImage), ...shared }
-        emitSized(b, part, spikeLists, geometry.listUnits, listing)
-        emitSized(b, part, spikeConv, geometry.convUnits, {
+        emitSized(b, part, records.spikeLists, geometry.listUnits, listing)
+        emitSized(b, part, records.spikeConv, geometry.convUnits, {
           ...shared,
           out: ref(out, firstImage * steps * outputBytes(g)),
           moments: moments && ref(moments, slot * slotBytes(job)),
@@ -202,7 +197,7 @@ export const fitsByteWeights = (task: SpikeTask): boolean =>
 export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
   const { units, ...words } = byteGeometry(shapeOf(job))
   for (const group of groupsOf(job.steps))
-    emitSized(b, job, spikeForwardBytes, units, {
+    emitSized(b, job, records.spikeForwardBytes, units, {
       ...listingFields(job),
       ...words,
       mostCounted: budgets.wordWeights,

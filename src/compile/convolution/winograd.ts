@@ -9,7 +9,7 @@ import { roundUp } from '../../base/numbers.js'
 import * as records from '../../kernels/records/winograd.js'
 import { type Reference, ref } from '../../kernels/records/words.js'
 import { budgets, largestSize } from '../budgets.js'
-import { emitPartialSum } from '../emit/gradients.js'
+import { emitPartialSum } from '../emit/sums.js'
 import type { ProgramBuilder } from '../program.js'
 import {
   emitSized,

@@ -18,14 +18,7 @@ import { budgets, inUnits } from '../budgets.js'
 import { storedChannels } from '../layout.js'
 import type { Pass, RateProbe, ValueCounts } from '../pass.js'
 import type { ProgramBuilder } from '../program.js'
-import {
-  type FloatTensor,
-  indirectWord,
-  type Shape,
-  type SpikeInput,
-  type SpikeTensor,
-  windowWords,
-} from '../tensors.js'
+import * as tensors from '../tensors.js'
 import type { NeuronResults } from './neuron-record.js'
 
 /** Where the host says whether it wants counts; undefined where the program has none. */
@@ -43,8 +36,8 @@ export function countValues(
   pass: Pass,
   node: GraphNode,
   of: ValueCounts['of'],
-  shape: Shape,
-  seen: FloatTensor | SpikeInput,
+  shape: tensors.Shape,
+  seen: tensors.FloatTensor | tensors.SpikeInput,
 ): void {
   const wanted = wantedIn(pass)
   if (!wanted) return
@@ -68,12 +61,12 @@ export function countValues(
         planeBytes: pass.context.images * sourceH * sourceW * stored,
         sourceH,
         sourceW,
-        ...windowWords(pool),
+        ...tensors.windowWords(pool),
       })
     } else {
       const input = pass.dense(seen)
       const { address, pixelBytes, stepBytes, loopBytes } = input
-      const indirect = indirectWord(input)
+      const indirect = tensors.indirectWord(input)
       const place = { in: address, indirect, pixelBytes, stepBytes, loopBytes }
       pass.b.emit(records.activeFloats, units, { ...shared, ...place })
     }
@@ -146,7 +139,7 @@ export function recordStates(
  */
 export function recordMasks(
   pass: Pass,
-  { masks, shape, stored, name }: SpikeTensor,
+  { masks, shape, stored, name }: tensors.SpikeTensor,
 ): RateProbe['recorded'] {
   const { b, context, callSteps, options } = pass
   if (!pass.isRecorded(name)) return undefined
@@ -170,8 +163,8 @@ export interface MaxPool {
   /** Channels as stored. */
   readonly stored: number
   readonly steps: number
-  readonly from: { readonly shape: Shape }
-  readonly to: { readonly shape: Shape }
+  readonly from: { readonly shape: tensors.Shape }
+  readonly to: { readonly shape: tensors.Shape }
 }
 
 /** Units that have so many floats of each pixel, and the sizes of a record. */
@@ -179,7 +172,7 @@ function sizesOf({ window, images, stored, from, to }: MaxPool, floats: number) 
   const [, height, width] = to.shape
   const [, sourceH, sourceW] = from.shape
   const pixels = images * height * width
-  const words = windowWords(window)
+  const words = tensors.windowWords(window)
   const fields = { images, channels: stored, ...words, height, width, sourceH, sourceW }
   return { ...inUnits(pixels, floats), pixels, fromPixels: images * sourceH * sourceW, fields }
 }
@@ -190,7 +183,7 @@ export interface Choice {
   readonly perStep: boolean
 }
 
-type Spikes = Pick<SpikeTensor, 'masks' | 'counts'>
+type Spikes = Pick<tensors.SpikeTensor, 'masks' | 'counts'>
 
 /** Max pooling of spikes; `counts` are those of the input where the rate chooses. */
 export function emitMaxPool(

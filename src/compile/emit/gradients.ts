@@ -3,20 +3,12 @@
  * tensor's own turn comes, and handed on.
  */
 
-import { reduceSplits } from '../../kernels/records/dense.js'
-import {
-  type ContributionFields,
-  gradientSum,
-  type neuronBackwardOnline,
-  type neuronBackwardRate,
-} from '../../kernels/records/gradient.js'
-import type { FieldsOf } from '../../kernels/records/schema.js'
+import * as records from '../../kernels/records/gradient.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import type { GraphNode } from '../../network/trace.js'
 import { budgets, inUnits } from '../budgets.js'
 import { storedChannels } from '../layout.js'
-import { emitTimeSum, type Pass } from '../pass.js'
-import type { ProgramBuilder } from '../program.js'
+import type { Pass } from '../pass.js'
 import type { Remade } from '../recompute.js'
 import {
   type Contribution,
@@ -31,12 +23,13 @@ import {
   wantsGradient,
   windowWords,
 } from '../tensors.js'
+import { emitTimeSum } from './sums.js'
 
 /** Anything that gradients are handed to. */
 type Summed = Pick<Readonly<FloatTensor>, 'shape' | 'stored'> & {
   readonly gradient: readonly Contribution[]
 }
-type Target = Summed & { readonly name: string }
+export type Target = Summed & { readonly name: string }
 
 /** A gradient of an image's size as it is, times a factor; through windows of a reader. */
 const contributionOf = (
@@ -103,7 +96,7 @@ export const contributionFields = (
   rows: number,
 ) => ({
   contributions: gradient.map(
-    ({ buffer, outH, outW, pool, scale, steps }): ContributionFields => ({
+    ({ buffer, outH, outW, pool, scale, steps }): records.ContributionFields => ({
       from: buffer,
       outH,
       outW,
@@ -130,7 +123,7 @@ export function emitGradientSum(
   const { units, pixelsPerUnit } = inUnits(pixels, channels * steps)
   const fields = { ...sum, pixels, height, width, channels, pixelsPerUnit, steps, out }
   if (times) b.emit(times.kind, units, { ...fields, factor: times.factor })
-  else b.emit(gradientSum, units, fields)
+  else b.emit(records.gradientSum, units, fields)
 }
 
 /** Sum of what came in. */
@@ -140,7 +133,7 @@ export function sumGradient(pass: Pass, name: string, to: Summed, steps: number)
   return out
 }
 
-type NeuronKind = typeof neuronBackwardRate | typeof neuronBackwardOnline
+type NeuronKind = typeof records.neuronBackwardRate | typeof records.neuronBackwardOnline
 
 /** Sum of what came in, times a factor of each neuron and row. */
 export function neuronGradient(
@@ -369,23 +362,3 @@ export function handBack(
     giveTensorGradient(input, out, steps)
   })
 }
-
-// Sums of partial gradients.
-
-type Sum = FieldsOf<typeof reduceSplits>
-type Parts = Pick<Sum, 'partial' | 'splits' | 'out' | 'accumulate'>
-
-/** Adds up the rows of k that parts have, up to `most` of them by a unit. */
-export function emitPartialSum(
-  b: ProgramBuilder,
-  kRows: number,
-  of: Parts & Pick<Sum, 'outC'>,
-  most = budgets.kPerUnit,
-): void {
-  const kPerUnit = Math.min(most, kRows)
-  b.emit(reduceSplits, Math.ceil(kRows / kPerUnit), { kRows, kPerUnit, ...of })
-}
-
-/** Adds up so many floats of each part, as rows of four. */
-export const emitFloatSum = (b: ProgramBuilder, floats: number, of: Parts): void =>
-  emitPartialSum(b, floats / 4, { outC: 4, ...of }, budgets.sumFloats / 4)

@@ -8,8 +8,9 @@ import type { Context } from '../context.js'
 import { storedChannels } from '../layout.js'
 import { quoteMethodsWith } from '../methods.js'
 import type { Pass } from '../pass.js'
-import type { Contribution, FloatTensor } from '../tensors.js'
-import { emitFloatSum, emitGradientSum, gradientRows, takeGradient } from './gradients.js'
+import type { Contribution } from '../tensors.js'
+import * as gradients from './gradients.js'
+import { emitFloatSum } from './sums.js'
 import { emitClear } from './update.js'
 
 /** Kernels that read an input as it is hand back its channels, others padded ones. */
@@ -18,13 +19,12 @@ const widthsOf = ({ shape: [channels] }: Pick<GraphNode, 'shape'>): readonly num
 ]
 
 /** Persistent, since calls of an online method add to it. */
-function totalOf(context: Context, node: GraphNode, stored: number, rows: number) {
+function totalOf(context: Context, { index, shape }: GraphNode, stored: number, rows: number) {
   const { builder: b, images, inputTotals } = context
-  const floats = roundUp(images * node.shape[1] * node.shape[2] * rows * stored, 4)
-  const key = `${node.index} ${stored}`
-  const name = `input gradient of ${node.index}, ${stored} channels`
-  const buffer = inputTotals.get(key) ?? b.buffer(name, floats * 4, 'gradients', true)
-  inputTotals.set(key, buffer)
+  const floats = roundUp(images * shape[1] * shape[2] * rows * stored, 4)
+  const name = `input gradient of ${index}, ${stored} channels`
+  const buffer = inputTotals.get(name) ?? b.buffer(name, floats * 4, 'gradients', true)
+  inputTotals.set(name, buffer)
   return { buffer, floats }
 }
 
@@ -55,15 +55,10 @@ export function emitInputGradients(pass: Pass): void {
     for (const stored of widthsOf(node)) {
       const gradient = stored === tensor.stored ? tensor.gradient : padded
       if (gradient.length === 0) continue
-      const rows = gradientRows(pass, tensor)
+      const rows = gradients.gradientRows(pass, tensor)
       const { buffer, floats } = totalOf(context, node, stored, rows)
       b.inLayer(node.index, () => {
-        const partial = takeInput(
-          pass,
-          { ...tensor, stored, gradient: [...gradient] },
-          rows,
-          floats,
-        )
+        const partial = takeInput(pass, { ...tensor, stored, gradient }, rows, floats)
         const to = { out: ref(buffer), accumulate: context.online }
         emitFloatSum(b, floats, { partial, splits: 1, ...to })
       })
@@ -72,13 +67,13 @@ export function emitInputGradients(pass: Pass): void {
 }
 
 /** Where channels are no whole vectors, floats are added one behind the other. */
-function takeInput(pass: Pass, to: FloatTensor, rows: number, floats: number): Buffer {
+function takeInput(pass: Pass, to: gradients.Target, rows: number, floats: number): Buffer {
   const { gradient, stored, name } = to
-  if (stored % 4 === 0 || gradient.length === 1) return takeGradient(pass, to, rows)
+  if (stored % 4 === 0 || gradient.length === 1) return gradients.takeGradient(pass, to, rows)
   const out = pass.b.buffer(`${name} gradient`, floats * 4)
   const outW = floats / 4
   const all = gradient.map((of): Contribution => ({ ...of, steps: 1, outH: 1, outW }))
   const scope = { b: pass.b, images: 1 }
-  emitGradientSum(scope, { shape: [4, 1, outW], stored: 4, gradient: all }, 1, out)
+  gradients.emitGradientSum(scope, { shape: [4, 1, outW], stored: 4, gradient: all }, 1, out)
   return out
 }

@@ -2,6 +2,7 @@
 
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import { type Graph, type GraphNode, placesOf } from '../../network/trace.js'
+import { sizeOf } from '../../network/value.js'
 import { isLong } from '../context.js'
 import { emitBiasGradient } from '../convolution/dense.js'
 import {
@@ -10,17 +11,7 @@ import {
   groupingOf,
   type WeightedLayer,
 } from '../convolution/geometry.js'
-import {
-  emitEither,
-  emitForwardOnFloats,
-  emitForwardOnSpikes,
-  emitInputGradient,
-  emitWeightGradient,
-  fitsSpikes,
-  forwardBy,
-  listsBy,
-  patternsBy,
-} from '../convolution/index.js'
+import * as convolution from '../convolution/index.js'
 import { listGradient, listSource, patternGradient } from '../convolution/patterns.js'
 import type { ByteForward } from '../convolution/spikes.js'
 import type { DenseForward, SpikeTask, WeightGradient } from '../convolution/strategy.js'
@@ -36,13 +27,7 @@ import {
 } from '../tensors.js'
 import { countValues } from './activity.js'
 import { emitTraceGradient, type Trace, traceOf } from './encode.js'
-import {
-  giveMadeGradient,
-  gradientBuffer,
-  gradientRows,
-  gradientTimeSum,
-  withGradient,
-} from './gradients.js'
+import * as gradients from './gradients.js'
 import { plainFloat, spikeSources } from './materialise.js'
 import { standardisedWeight } from './norm.js'
 import { materialise } from './write-out.js'
@@ -51,7 +36,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
   layout({ name, shape }, graph, node) {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
-    const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
+    const taps = shape.length > 2 ? sizeOf(shape.slice(2)) : h * w
     const inC = readsInput(graph, node) ? c : storedChannels(c)
     const grouping = groupingOf(node.layer as WeightedLayer, inC)
     return weightLayout(shape, shape[0], c, taps, inC, grouping)
@@ -68,7 +53,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
     const compact = options.fixed
     const spikes = spikeSources(x)
     const task = spikes && { g, steps: callSteps, spikes, compact }
-    const onSpikes = task && fitsSpikes(task) ? spikes : undefined
+    const onSpikes = task && convolution.fitsSpikes(task) ? spikes : undefined
     const bytes = task && onSpikes && byteWeightOf(pass, index, task)
     const standardised =
       layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
@@ -82,7 +67,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
     if (bytes) int8().emitForwardOnBytes(b, { ...job, ...bytes })
     else if (floats)
       pass.make(output, { layers: 1, byImages: !floats.input }, () =>
-        emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
+        convolution.emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
       )
     else if (onSpikes)
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
@@ -99,7 +84,10 @@ export const weighted: LayerPlan<WeightedLayer> = {
       to: input.terms.some(wantsGradient) ? input : undefined,
       stored: inC,
       input: (out, delta, steps) =>
-        emitInputGradient(b, forImages(pass, { name, g, steps, delta, weight, out, zeros })),
+        convolution.emitInputGradient(
+          b,
+          forImages(pass, { name, g, steps, delta, weight, out, zeros }),
+        ),
     })
     return { shape: node.shape, terms: [term(output)] }
   },
@@ -127,7 +115,7 @@ export function handBackWeighted(
   output: FloatBuffer,
   { sizes, weight, parameters, to, stored, input }: WeightedBack,
 ): void {
-  withGradient(pass, node, output, (delta, steps) => {
+  gradients.withGradient(pass, node, output, (delta, steps) => {
     weight(delta, steps)
     const bias = pass.gradient(node.index, 'bias')
     if (bias) emitBiasGradient(pass.b, sizes, steps, delta, bias, pass.context.accumulate)
@@ -135,7 +123,7 @@ export function handBackWeighted(
     if (to === undefined) return
     const name = `${node.name} input gradient`
     const emit = (out: Buffer): void => input(out, delta, steps)
-    giveMadeGradient(pass, { name, from: delta, to, steps, stored, emit })
+    gradients.giveMadeGradient(pass, { name, from: delta, to, steps, stored, emit })
   })
 }
 
@@ -190,7 +178,7 @@ function lowerWeightGradient(
   const whole = { ...job, steps, accumulate }
   const products = (delta: Buffer): void => {
     const read = mean ?? presynaptic(pass, node, x, inC, steps)
-    emitWeightGradient(b, { ...whole, delta, ...read })
+    convolution.emitWeightGradient(b, { ...whole, delta, ...read })
   }
   // With the input of each step, by lists of spikes where they pay.
   const byStep = (delta: Buffer): void => {
@@ -198,15 +186,15 @@ function lowerWeightGradient(
     // Records have one condition: where it is the step mask nothing is chosen.
     const how = { callSteps: outer ? steps : undefined, always: context.masked }
     const fits = spikes && method.presynaptic !== 'mean' && steps === callSteps
-    const which = fits ? patternsBy(b, here, how) : 'many'
+    const which = fits ? convolution.patternsBy(b, here, how) : 'many'
     const patterns = (): void => patternGradient.emit(b, here)
-    emitEither(b, which, patterns, () => products(delta))
+    convolution.emitEither(b, which, patterns, () => products(delta))
   }
   const source = method.presynaptic === 'mean' ? listSource(x) : undefined
   const lists = source && { ...job, ...source, steps: options.timeSteps }
-  const which = lists ? listsBy(b, lists) : 'many'
+  const which = lists ? convolution.listsBy(b, lists) : 'many'
   if (lists && which !== 'many')
-    emitEither(
+    convolution.emitEither(
       b,
       which,
       () => listGradient.emit(b, lists),
@@ -268,23 +256,29 @@ function forwardOnSpikes(
   const { b, context, options } = pass
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
-    emitForwardOnSpikes(b, { ...forImages(pass, job), spikes, withMoments, compact: options.fixed })
+    convolution.emitForwardOnSpikes(b, {
+      ...forImages(pass, job),
+      spikes,
+      withMoments,
+      compact: options.fixed,
+    })
   const dense = (): undefined => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
-    emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
+    convolution.emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
   }
   // At the single steps of a loop outside without training few neurons fire.
   const singly = !pass.training && context.outer && options.timeSteps > 1
   const limit = singly ? Number.POSITIVE_INFINITY : undefined
   const callSteps = context.outer ? steps : undefined
-  const which = forwardBy(b, { ...job, spikes }, pass.training, limit, callSteps)
+  const which = convolution.forwardBy(b, { ...job, spikes }, pass.training, limit, callSteps)
   if (which === 'many') return dense()
   const { moments = false } = pass.wanted(node)
   return pass.make(
     output,
     { layers: 1, byImages: true },
-    (again) => emitEither(b, which, (isAlone) => event(isAlone && moments && !again), dense)[0],
+    (again) =>
+      convolution.emitEither(b, which, (isAlone) => event(isAlone && moments && !again), dense)[0],
   )
 }
 
@@ -321,7 +315,7 @@ export function writtenPresynaptic(
 ): Pick<WeightGradient, 'input' | 'writeInput'> {
   const mean = pass.context.method.presynaptic === 'mean'
   const written = (): Buffer =>
-    gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
+    gradients.gradientBuffer(pass, `${name} presynaptic activity`, source.shape, steps, inC)
   const write = (out: Buffer): Reference => {
     pass.write(source, steps, mean, out, inC)
     return ref(out)
@@ -354,13 +348,13 @@ function probe(
   const { b, context } = pass
   const parameter = context.parameters.find((p) => p.node === index && p.role === 'weight')
   if (!parameter) return
-  const rows = gradientRows(pass, output)
-  const mean = gradientTimeSum(pass, `${name} gradient over time`, delta, output, rows)
-  const rate = gradientBuffer(pass, `${name} presynaptic rate`, source.shape, 1, g.inC)
+  const rows = gradients.gradientRows(pass, output)
+  const mean = gradients.gradientTimeSum(pass, `${name} gradient over time`, delta, output, rows)
+  const rate = gradients.gradientBuffer(pass, `${name} presynaptic rate`, source.shape, 1, g.inC)
   pass.write(source, 1, true, rate, g.inC)
   const bytes = parameter.layout.stored * 4
   const gradient = b.buffer(`${name} gradient of means`, bytes, 'scratch', true)
   const job = { name: `${name} means`, g, steps: 1, input: rowsOf(rate, g.inC), delta: mean }
-  emitWeightGradient(b, { ...job, out: ref(gradient), accumulate: false })
+  convolution.emitWeightGradient(b, { ...job, out: ref(gradient), accumulate: false })
   pass.probes.weights.push({ node: index, gradient })
 }

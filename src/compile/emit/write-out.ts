@@ -5,20 +5,12 @@ import { labelOf } from '../../network/kind.js'
 import type { GraphNode } from '../../network/trace.js'
 import type { Windows } from '../../network/window.js'
 import { type FloatBuffer, type Pass, term } from '../pass.js'
-import {
-  type Expression,
-  gradientOf,
-  isIdentity,
-  type SpikeTensor,
-  samePool,
-  type Term,
-  usedWindow,
-} from '../tensors.js'
+import * as tensors from '../tensors.js'
 import { giveGradient, withGradient } from './gradients.js'
 import { plainFloat } from './materialise.js'
 
 /** An expression as floats in memory: the tensor that it is, or it is written out. */
-export function floatsOf(pass: Pass, node: GraphNode, x: Expression): FloatBuffer {
+export function floatsOf(pass: Pass, node: GraphNode, x: tensors.Expression): FloatBuffer {
   const plain = plainFloat(x)
   return plain && !plain.input ? (plain as FloatBuffer) : materialise(pass, node, x)
 }
@@ -27,10 +19,10 @@ export function floatsOf(pass: Pass, node: GraphNode, x: Expression): FloatBuffe
 export function spikesOrFloats(
   pass: Pass,
   node: GraphNode,
-  x: Expression,
-): { readonly input: SpikeTensor | FloatBuffer; readonly scale: number } {
+  x: tensors.Expression,
+): { readonly input: tensors.SpikeTensor | FloatBuffer; readonly scale: number } {
   const [{ tensor, pool, scale }] = x.terms
-  return x.terms.length === 1 && tensor.kind === 'spikes' && isIdentity(pool)
+  return x.terms.length === 1 && tensor.kind === 'spikes' && tensors.isIdentity(pool)
     ? { input: tensor, scale }
     : { input: floatsOf(pass, node, x), scale: 1 }
 }
@@ -39,10 +31,10 @@ export function spikesOrFloats(
 export function materialise(
   pass: Pass,
   node: GraphNode,
-  input: Expression,
+  input: tensors.Expression,
   least = 1,
 ): FloatBuffer {
-  const stepsOf = ({ tensor }: Term): number =>
+  const stepsOf = ({ tensor }: tensors.Term): number =>
     tensor.kind === 'spikes' ? pass.callSteps : tensor.steps
   const steps = input.terms.reduce((most, of) => Math.max(most, stepsOf(of)), least)
   const output = pass.floatTensor(`${node.name} sum`, input.shape, steps)
@@ -65,7 +57,11 @@ const MOST_TERMS = 64
 /** The greatest number of float32. */
 const GREATEST = (2 - 2 ** -23) * 2 ** 127
 
-export function sum(pass: Pass, node: GraphNode, inputs: readonly Expression[]): Expression {
+export function sum(
+  pass: Pass,
+  node: GraphNode,
+  inputs: readonly tensors.Expression[],
+): tensors.Expression {
   const { shape } = node
   const count = inputs.reduce((n, { terms }) => n + terms.length, 0)
   if (count <= MOST_TERMS) return { shape, terms: inputs.flatMap(({ terms }) => terms) }
@@ -80,15 +76,15 @@ export function sum(pass: Pass, node: GraphNode, inputs: readonly Expression[]):
 }
 
 /** Terms of which no two are equal but for their factors. */
-function merged(inputs: readonly Expression[]): Term[] {
-  const times = new Map<Expression, number>()
+function merged(inputs: readonly tensors.Expression[]): tensors.Term[] {
+  const times = new Map<tensors.Expression, number>()
   for (const input of inputs) times.set(input, (times.get(input) ?? 0) + 1)
-  const found = new Map<unknown, Term[]>()
+  const found = new Map<unknown, tensors.Term[]>()
   for (const [{ terms }, factor] of times)
     for (const of of terms) {
-      const key = gradientOf(of)
+      const key = tensors.gradientOf(of)
       const same = found.get(key) ?? []
-      const i = same.findIndex(({ pool }) => samePool(pool, of.pool))
+      const i = same.findIndex(({ pool }) => tensors.samePool(pool, of.pool))
       const scale = of.scale * factor
       if (i < 0) same.push({ ...of, scale })
       else same[i] = { ...of, scale: same[i].scale + scale }
@@ -101,13 +97,13 @@ function merged(inputs: readonly Expression[]): Term[] {
 export function pooled(
   pass: Pass,
   node: GraphNode,
-  x: Expression,
+  x: tensors.Expression,
   windows: Windows,
   factor = 1 / (windows.kernelSize[0] * windows.kernelSize[1]),
-): Expression {
-  const pool = usedWindow(x.shape, windows)
+): tensors.Expression {
+  const pool = tensors.usedWindow(x.shape, windows)
   // Pooling of pooled or normalised values is written out first.
-  const terms = x.terms.every((t) => isIdentity(t.pool) && !t.norm)
+  const terms = x.terms.every((t) => tensors.isIdentity(t.pool) && !t.norm)
     ? x.terms
     : [term(materialise(pass, node, x))]
   return { shape: node.shape, terms: terms.map((t) => ({ ...t, pool, scale: t.scale * factor })) }

@@ -1,14 +1,10 @@
 /** What gates and attention are made of: products of two values, and softmax. */
 
-import { checkBoolean, checkOptions, describe, fail } from '../../base/errors.js'
+import { describe, fail } from '../../base/errors.js'
+import { complete, integer, type Rules, truth } from '../../base/rules.js'
 import { budgets, inUnits } from '../../compile/budgets.js'
 import type { PlanOptions } from '../../compile/context.js'
-import {
-  giveTensorGradient,
-  gradientBuffer,
-  gradientRows,
-  withGradient,
-} from '../../compile/emit/gradients.js'
+import * as gradients from '../../compile/emit/gradients.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
 import { storedChannels } from '../../compile/layout.js'
 import { quoteMethodsWith } from '../../compile/methods.js'
@@ -16,7 +12,7 @@ import { defineLayer, type FloatBuffer, type Pass, term } from '../../compile/pa
 import type { Expression } from '../../compile/tensors.js'
 import { matrixProduct, multiply, softmax as softmaxRecord } from '../../kernels/records/values.js'
 import type { Buffer } from '../../kernels/records/words.js'
-import { count, kindOf, labelOf, layerOf, noMore, type OfKind } from '../../network/kind.js'
+import { kindOf, labelOf, layerOf, noMore, type OfKind } from '../../network/kind.js'
 import type { MatmulOptions } from '../../network/module.js'
 import type { GraphNode } from '../../network/trace.js'
 import {
@@ -43,17 +39,15 @@ declare module '../../network/kind.js' {
 /** For a block's forward function. */
 export const mul = (...more: []): Mul => layerOf(mulKind, {}, more)
 
-/** For a block's forward function. */
-export function matmul(options: MatmulOptions = {}, ...more: []): Matmul {
-  checkOptions('matmul', options, ['transposeA', 'transposeB', 'heads'])
-  const { transposeA, transposeB, heads = 1 } = options
-  const fields = {
-    transposeA: checkBoolean('matmul.transposeA', transposeA, false),
-    transposeB: checkBoolean('matmul.transposeB', transposeB, false),
-    heads: count('matmul.heads', heads),
-  }
-  return layerOf(matmulKind, fields, more)
+const rules: Rules<Required<MatmulOptions>> = {
+  transposeA: truth(false),
+  transposeB: truth(false),
+  heads: integer(1, Number.MAX_SAFE_INTEGER, 1),
 }
+
+/** For a block's forward function. */
+export const matmul = (options: MatmulOptions = {}, ...more: []): Matmul =>
+  layerOf(matmulKind, complete('matmul', rules, options, more))
 
 /** A tensor of floats, or a gradient of one. */
 export type Numbers = Pick<FloatBuffer, 'shape' | 'stored' | 'steps' | 'buffer'>
@@ -104,16 +98,16 @@ function multiplied(
       ? { ...tensor, steps: 1, buffer: pass.timeSum(node, tensor) }
       : tensor,
   )
-  withGradient(pass, node, output, (buffer, steps) => {
+  gradients.withGradient(pass, node, output, (buffer, steps) => {
     const delta = { ...output, steps, buffer }
     for (const of of [0, 1] as const) {
       const [tensor, other] = [tensors[of], factors[1 - of]]
-      const rows = gradientRows(pass, tensor)
+      const rows = gradients.gradientRows(pass, tensor)
       const name = `${node.name} gradient of factor ${of}`
-      const out = gradientBuffer(pass, name, tensor.shape, rows, tensor.stored)
+      const out = gradients.gradientBuffer(pass, name, tensor.shape, rows, tensor.stored)
       backward(of, delta, other, { ...tensor, steps: rows, buffer: out })
       const isSum = other !== tensors[1 - of]
-      giveTensorGradient(tensor, out, rows, isSum ? 1 / options.timeSteps : 1)
+      gradients.giveTensorGradient(tensor, out, rows, isSum ? 1 / options.timeSteps : 1)
     }
   })
   return { shape: node.shape, terms: [term(output)] }
@@ -296,12 +290,12 @@ const softmaxKind = defineLayer<Softmax>('softmax', {
       emitSoftmax(pass, axis, input, output.buffer),
     )
     // y = softmax(x): δ·y − y·Σ δ·y.
-    withGradient(pass, node, output, (buffer, rows) => {
+    gradients.withGradient(pass, node, output, (buffer, rows) => {
       const gradient = (name: string, of: Shape): Numbers => ({
         shape: of,
         stored: storedChannels(of[0]),
         steps: rows,
-        buffer: gradientBuffer(pass, `${node.name} ${name}`, of, rows),
+        buffer: gradients.gradientBuffer(pass, `${node.name} ${name}`, of, rows),
       })
       const delta = { ...output, steps: rows, buffer }
       const one = shape.map((n, i) => (i === axis ? 1 : n))
@@ -313,8 +307,8 @@ const softmaxKind = defineLayer<Softmax>('softmax', {
       emitMultiply(pass, shape, delta, output, sum)
       emitMultiply(pass, shape, delta, output, product)
       emitMultiply(pass, shape, output, sum, shares)
-      giveTensorGradient(input, product.buffer, rows)
-      giveTensorGradient(input, shares.buffer, rows, -1)
+      gradients.giveTensorGradient(input, product.buffer, rows)
+      gradients.giveTensorGradient(input, shares.buffer, rows, -1)
     })
     return { shape: node.shape, terms: [term(output)] }
   },

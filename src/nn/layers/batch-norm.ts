@@ -2,19 +2,9 @@
 
 import { fail } from '../../base/errors.js'
 import { complete, type Rules, range } from '../../base/rules.js'
-import {
-  giveTensorGradient,
-  gradientRows,
-  overGradient,
-  takeGradient,
-} from '../../compile/emit/gradients.js'
+import * as gradients from '../../compile/emit/gradients.js'
 import { emitNeurons, type Neurons } from '../../compile/emit/neuron-record.js'
-import {
-  allTimeBound,
-  emitNormBackward,
-  emitNormFinish,
-  emitNormStatistics,
-} from '../../compile/emit/norm.js'
+import * as norms from '../../compile/emit/norm.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
 import { defineLayer, type FloatBuffer, type LayerPlan, type Pass } from '../../compile/pass.js'
 import { type Norm, noPool } from '../../compile/tensors.js'
@@ -171,12 +161,12 @@ function emitStatistics(
     context.lone ??= `${where}: expected more than 1 value per channel when training, `
   const { buffer: partial, units } =
     tensor.moments ??
-    emitNormStatistics(b, node.name, { channels: stored, groups, rows }, tensor.buffer)
+    norms.emitNormStatistics(b, node.name, { channels: stored, groups, rows }, tensor.buffer)
   const { timeSteps: totalSteps, frames, normFallback } = options
   const still = frozen && { runningMean: undefined, runningVar: undefined }
   const sums = { rows, units, partial, repeats, moves: byStep(pass) ? moves : undefined }
   const found = { momentum, mean, invStd, meanInvStd, totalSteps }
-  emitNormFinish(b, { ...map, ...still, ...sums, ...found })
+  norms.emitNormFinish(b, { ...map, ...still, ...sums, ...found })
   if (frozen && used)
     b.emit(normAllTime, 1, {
       ...map,
@@ -186,7 +176,7 @@ function emitStatistics(
       invStd,
       frozen,
       totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
-      bound: allTimeBound(frames),
+      bound: norms.allTimeBound(frames),
       totalSteps,
       moves,
       used,
@@ -206,13 +196,13 @@ function lowerGradients(
   const { b, context, images } = pass
   const { tensor, mean, invStd, xhat } = norm
   const { shape, stored } = tensor
-  const steps = gradientRows(pass, tensor)
-  const delta = takeGradient(pass, { ...norm, shape, stored }, steps)
+  const steps = gradients.gradientRows(pass, tensor)
+  const delta = gradients.takeGradient(pass, { ...norm, shape, stored }, steps)
   const rows = images * shape[1] * shape[2] * steps
   const name = `${node.name} input gradient`
-  const out = overGradient(pass, delta, { name, shape, steps, stored })
+  const out = gradients.overGradient(pass, delta, { name, shape, steps, stored })
   const places = { delta, out, xhat, in: tensor.buffer, mean, invStd, meanInvStd, used }
-  emitNormBackward(b, {
+  norms.emitNormBackward(b, {
     ...places,
     name: node.name,
     rows,
@@ -229,7 +219,7 @@ function lowerGradients(
       )
     },
   })
-  giveTensorGradient(tensor, out, steps)
+  gradients.giveTensorGradient(tensor, out, steps)
 }
 
 type Make<L> = (channels: number, options?: BatchNormOptions, ...more: []) => L

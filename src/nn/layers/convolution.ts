@@ -286,16 +286,16 @@ function transposedSizes(
  * size on; bias [outChannels].
  */
 function transposedParameters(layer: Transposed<Size>): ParameterSpec[] {
-  const { inChannels, outChannels, groups, kernelSize } = layer
-  const each = [outChannels / groups, ...[kernelSize].flat()]
-  const own = { ...layer, standardise: false }
-  return weightParameters(own, [inChannels, ...each], sizeOf(each)).map((spec) =>
+  const { inChannels, outChannels } = layer
+  const exchanged = { inChannels: outChannels, outChannels: inChannels, standardise: false }
+  return convolutionParameters({ ...layer, ...exchanged }).map((spec) =>
     spec.name === 'bias' ? { ...spec, shape: [outChannels] } : spec,
   )
 }
 
 /** How a kind of convolution runs, by its sizes on images. */
-interface Way<L> extends Pick<LayerPlan<Slid>, 'layout' | 'lower'> {
+interface Way<L> {
+  readonly plan: LayerPlan<Slid>
   /** Height and width of the output. */
   sizes(where: string, x: Value, of: Slid, layer: L): Pair
   parameters(layer: L): ParameterSpec[]
@@ -309,7 +309,7 @@ const slidingKind = <
   name: L['kind'],
   make: (inChannels: number, outChannels: number, kernelSize: S, options: object) => L,
   over: Space<S, never>,
-  { sizes, lower, ...how }: Way<L>,
+  { sizes, parameters, plan }: Way<L>,
 ) => {
   const slid = (layer: Omit<Convolution<S>, 'standardise'>): Slid => ({
     ...layer,
@@ -324,17 +324,18 @@ const slidingKind = <
       expectChannels(where, x, layer.inChannels)
       return [[layer.outChannels, ...sizes(where, x, slid(layer), layer)], false]
     },
-    ...how,
+    ...plan,
+    parameters,
     pixels: ({ kernelSize }) => over.pair(kernelSize)[1],
-    lower: (pass, node, layer, x) => lower(pass, node, slid(layer), x),
+    lower: (pass, node, layer, x) => plan.lower(pass, node, slid(layer), x),
   })
 }
 
-const straight = { sizes: windows, parameters: convolutionParameters, ...weighted }
+const straight = { sizes: windows, parameters: convolutionParameters, plan: weighted }
 const conv2dKind = slidingKind<Pair, Conv2d>('conv2d', conv2d, images, straight)
 const conv1dKind = slidingKind<number, Conv1d>('conv1d', conv1d, series, straight)
 
-const back = { sizes: transposedSizes, parameters: transposedParameters, ...transposed }
+const back = { sizes: transposedSizes, parameters: transposedParameters, plan: transposed }
 const convTranspose2dKind = slidingKind<Pair, ConvTranspose2d>(
   'convTranspose2d',
   convTranspose2d,

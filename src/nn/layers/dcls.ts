@@ -73,11 +73,7 @@ export function dcls1d(
 }
 
 /** The shape of weights and positions. */
-const shapeOf = ({ inChannels, outChannels, kernelCount }: Dcls1d): readonly number[] => [
-  outChannels,
-  inChannels,
-  kernelCount,
-]
+const shapeOf = (of: Dcls1d) => [of.outChannels, of.inChannels, of.kernelCount]
 
 const kind = defineLayer<Dcls1d>('dcls1d', {
   again: ({ inChannels, outChannels, ...options }) => dcls1d(inChannels, outChannels, options),

@@ -11,12 +11,7 @@ import { quoteMethodsWith } from '../../compile/methods.js'
 import { defineLayer, type LayerPlan, type Pass, term } from '../../compile/pass.js'
 import type { Expression } from '../../compile/tensors.js'
 import { EquationError, MOST_TEXT, parse } from '../../kernels/equations/parse.js'
-import {
-  dropoutFloats,
-  dropout as dropoutRecord,
-  reluBackward,
-  reluForward,
-} from '../../kernels/records/activity.js'
+import * as records from '../../kernels/records/activity.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../../network/kind.js'
 import { checkSurrogate } from '../../network/surrogates.js'
 import type { GraphNode } from '../../network/trace.js'
@@ -146,13 +141,13 @@ const reluKind = defineLayer<Relu>('relu', {
         : undefined
     pass.make(output, { layers: 0, byImages: false }, (again) => {
       const places = { in: input.buffer, out: output.buffer, counts: again ? undefined : counts }
-      b.emit(reluForward, units, { ...shared, ...places, steps })
+      b.emit(records.reluForward, units, { ...shared, ...places, steps })
     })
     countValues(pass, node, 'output', node.shape, output)
     handBack(pass, node, output, input, true, (delta, out, steps) => {
       const places = { delta, activity: counts ? undefined : output.buffer, counts, out }
       const factor = 1 / pass.rowsOfAllCalls(input)
-      b.emit(reluBackward, units, { ...shared, ...places, steps, factor })
+      b.emit(records.reluBackward, units, { ...shared, ...places, steps, factor })
     })
     return { shape: node.shape, terms: [term(output)] }
   },
@@ -250,14 +245,14 @@ const dropoutKind = defineLayer<Dropout>('dropout', {
       const bytes = pixels * stored
       const from = { in: input.masks, inCounts: input.counts, inPlaneBytes: bytes }
       const to = { out: output.masks, counts: output.counts, planeBytes: bytes }
-      b.emit(dropoutRecord, units, { ...shared, ...from, ...to, steps: pass.callSteps })
+      b.emit(records.dropout, units, { ...shared, ...from, ...to, steps: pass.callSteps })
     } else if (input.kind === 'float' && output.kind === 'float')
       pass.make(output, { layers: 0, byImages: false }, () => {
         const places = { in: input.buffer, out: output.buffer }
-        b.emit(dropoutFloats, units, { ...shared, ...places, steps: rows })
+        b.emit(records.dropoutFloats, units, { ...shared, ...places, steps: rows })
       })
     handBack(pass, node, output, input, true, (delta, out, steps) =>
-      b.emit(dropoutFloats, units, { ...shared, in: delta, out, steps }),
+      b.emit(records.dropoutFloats, units, { ...shared, in: delta, out, steps }),
     )
     return { shape: node.shape, terms: [term(output, scale / (1 - p))] }
   },

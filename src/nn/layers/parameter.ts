@@ -1,7 +1,8 @@
 /** Numbers that are learnt, as a value of a forward function. */
 
 import { checkBoolean, checkOptions, describe, fail } from '../../base/errors.js'
-import { emitFloatSum, withGradient } from '../../compile/emit/gradients.js'
+import { withGradient } from '../../compile/emit/gradients.js'
+import { emitFloatSum } from '../../compile/emit/sums.js'
 import { neuronLayout, storedChannels } from '../../compile/layout.js'
 import { defineLayer, term } from '../../compile/pass.js'
 import { rearrange } from '../../kernels/records/values.js'

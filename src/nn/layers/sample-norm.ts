@@ -2,15 +2,13 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { complete, type Rules, truth } from '../../base/rules.js'
-import { emitFloatSum, handBack } from '../../compile/emit/gradients.js'
+import { handBack } from '../../compile/emit/gradients.js'
+import { emitFloatSum } from '../../compile/emit/sums.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
 import { neuronLayout, storedChannels, vectorLayout } from '../../compile/layout.js'
 import { defineLayer, type Pass, term } from '../../compile/pass.js'
 import type { Expression } from '../../compile/tensors.js'
-import {
-  groupNormBackward,
-  groupNorm as groupNormRecord,
-} from '../../kernels/records/group-norm.js'
+import * as records from '../../kernels/records/group-norm.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { count, layerOf, type OfKind } from '../../network/kind.js'
 import type { GraphNode } from '../../network/trace.js'
@@ -208,7 +206,7 @@ function groupNormalised(
   pass.make(output, { layers: 0, byImages: true }, (again) => {
     const found = again ? {} : { mean, invStd, xhat, meanInvStd }
     const places = { in: input.buffer, out: output.buffer, bias, ...found }
-    b.emit(groupNormRecord, pass.images * runs, { ...sizes, steps, ...places, ...numbers })
+    b.emit(records.groupNorm, pass.images * runs, { ...sizes, steps, ...places, ...numbers })
   })
 
   handBack(pass, node, output, input, true, (delta, out, rows) => {
@@ -219,7 +217,7 @@ function groupNormalised(
     const normalised = averages ? { xhat, meanInvStd } : { in: input.buffer, mean, invStd }
     const sums = { weightPartial: partials.weight, biasPartial: partials.bias }
     const from = { ...sizes, steps: rows, delta, out }
-    b.emit(groupNormBackward, images, { ...from, ...normalised, ...sums })
+    b.emit(records.groupNormBackward, images, { ...from, ...normalised, ...sums })
     const sum = { splits: images, accumulate: context.accumulate }
     for (const role of ['weight', 'bias'] as const) {
       const [partial, out] = [partials[role], pass.gradient(node.index, role)]

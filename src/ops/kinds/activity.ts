@@ -5,8 +5,7 @@ import { checkInteger, fail } from '../../base/errors.js'
 import { factorsOf } from '../../compile/emit/norm.js'
 import { placesOf } from '../../compile/emit/over-time.js'
 import { storedChannels, weightLayout } from '../../compile/layout.js'
-import * as drops from '../../kernels/records/activity.js'
-import * as relus from '../../kernels/records/activity.js'
+import * as records from '../../kernels/records/activity.js'
 import * as sums from '../../kernels/records/gradient.js'
 import * as signals from '../../kernels/records/signals.js'
 import { delaysOf, emitDelay, emitDelaySpikes } from '../../nn/layers/delay.js'
@@ -47,7 +46,7 @@ export const relu = op('relu', {
   // Counts go on from the run before.
   sets: ({ input }, { asked }) => asked.has('counts') && stepSetting(MOST_STEPS - input.T),
   emit: (o, { input, output: out, counts }, of) =>
-    pass(o, relus.reluForward, of.input, { in: input, out, counts }),
+    pass(o, records.reluForward, of.input, { in: input, out, counts }),
 })
 
 /**
@@ -83,7 +82,8 @@ export const reluBackward = op('reluBackward', {
     o,
     { delta, output: activity, counts, inputGradient: out },
     { extent, timeSteps: all = extent.T },
-  ) => pass(o, relus.reluBackward, extent, { delta, activity, counts, out, factor: 1 / all }, all),
+  ) =>
+    pass(o, records.reluBackward, extent, { delta, activity, counts, out, factor: 1 / all }, all),
 })
 
 const random = {
@@ -132,11 +132,11 @@ export const dropout = op('dropout', {
   sets: () => seedSetting,
   emit(o, { input, output: out, counts }, { input: of, p: probability, stream, spikes }, made) {
     const fields = { in: input, out, probability, stream }
-    if (!spikes || !counts) return pass(o, drops.dropoutFloats, of, fields)
+    if (!spikes || !counts) return pass(o, records.dropoutFloats, of, fields)
     const { sizes, counts: inCounts, count } = made.input as tensors.SpikesTensor
     const planeBytes = sizes.slice(1).reduce((a, b) => a * b, 1)
     const planes = { planeBytes, inPlaneBytes: planeBytes }
-    pass(o, drops.dropout, of, { ...fields, ...planes, inCounts: inCounts.buffer, counts }, 1)
+    pass(o, records.dropout, of, { ...fields, ...planes, inCounts: inCounts.buffer, counts }, 1)
     return { before: count }
   },
 })
@@ -155,7 +155,7 @@ export const dropoutBackward = op('dropoutBackward', {
   tensors: ({ input }) => back(input),
   sets: () => seedSetting,
   emit: (o, { delta, inputGradient: out }, { input, p: probability, stream }) =>
-    pass(o, drops.dropoutFloats, input, { in: delta, out, probability, stream }),
+    pass(o, records.dropoutFloats, input, { in: delta, out, probability, stream }),
 })
 
 /**

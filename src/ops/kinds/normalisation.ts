@@ -1,7 +1,7 @@
 import { fail } from '../../base/errors.js'
 import { geometryOf } from '../../compile/convolution/geometry.js'
-import { emitFloatSum } from '../../compile/emit/gradients.js'
 import { standardiseBlocks } from '../../compile/emit/norm.js'
+import { emitFloatSum } from '../../compile/emit/sums.js'
 import { type ParameterLayout, storedChannels, weightLayout } from '../../compile/layout.js'
 import * as groupNorms from '../../kernels/records/group-norm.js'
 import * as standards from '../../kernels/records/norm.js'

@@ -3,13 +3,7 @@
 import { Control, StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import { by, range, such } from '../../base/rules.js'
-import {
-  emitAverage,
-  emitClear,
-  emitClip,
-  emitSgd,
-  emitStepStart,
-} from '../../compile/emit/update.js'
+import * as updates from '../../compile/emit/update.js'
 import * as kinds from '../../compile/optimizer-kind.js'
 import { writeGroup } from '../../engine/run/update.js'
 import { sumScalars } from '../../kernels/records/gradient.js'
@@ -87,7 +81,7 @@ export const sgd = op('sgd', {
     }),
   emit({ b }, { parameters, gradients, velocities }, { shape }) {
     const count = roundUp(sizeOf(shape), FLOATS)
-    emitSgd(b, { parameters, gradients, velocities, count, otherDecay: false })
+    updates.emitSgd(b, { parameters, gradients, velocities, count, otherDecay: false })
   },
 })
 
@@ -141,7 +135,7 @@ function emitStep<W>(
   )
   const group = ref(numbers, StepNumbers.Bytes)
   const fields = { parameters, gradients, count: roundUp(sizeOf(shape), FLOATS), numbers, group }
-  emitStepStart(b, numbers, StepNumbers.Bytes)
+  updates.emitStepStart(b, numbers, StepNumbers.Bytes)
   known.emit(b, { ...fields, otherDecay: false }, states, known)
   return { before }
 }
@@ -273,7 +267,11 @@ export const clipNorm = op('clipNorm', {
     const { numbers, before } = written<{ maxNorm: number }>(o, StepNumbers.Bytes, (view, of) =>
       view.setFloat64(StepNumbers.ClipNorm, of.maxNorm, true),
     )
-    emitClip(o.b, [{ values: ref(gradients), count: roundUp(sizeOf(shape), FLOATS) }], numbers)
+    updates.emitClip(
+      o.b,
+      [{ values: ref(gradients), count: roundUp(sizeOf(shape), FLOATS) }],
+      numbers,
+    )
     const norm: Buffer = {
       name: 'norm',
       bytes: 4,
@@ -323,8 +321,8 @@ export const ema = op('ema', {
       view.setFloat64(StepNumbers.Averaged, 1, true)
       view.setFloat64(StepNumbers.AverageDecay, decay, true)
     })
-    emitStepStart(o.b, numbers, StepNumbers.Bytes)
-    emitAverage(o.b, average, parameters, roundUp(sizeOf(shape), FLOATS), numbers)
+    updates.emitStepStart(o.b, numbers, StepNumbers.Bytes)
+    updates.emitAverage(o.b, average, parameters, roundUp(sizeOf(shape), FLOATS), numbers)
     return { before }
   },
 })
@@ -343,7 +341,7 @@ export const clear = op('clear', {
     values: changes(flat(shape, LANES)),
   }),
   emit({ b }, { values }, { shape }) {
-    emitClear(b, values, roundUp(sizeOf(shape), LANES))
+    updates.emitClear(b, values, roundUp(sizeOf(shape), LANES))
   },
 })
 

@@ -4,8 +4,8 @@ import { fail } from '../../base/errors.js'
 import { by } from '../../base/rules.js'
 import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../compile/emit/activity.js'
 import { emitGradientSum } from '../../compile/emit/gradients.js'
+import { emitTimeSum } from '../../compile/emit/sums.js'
 import { storedChannels } from '../../compile/layout.js'
-import { emitTimeSum } from '../../compile/pass.js'
 import * as records from '../../kernels/records/activity.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { pair, type Size } from '../../network/kind.js'
@@ -245,8 +245,7 @@ const resampled = {
   ...is.ofLayer<sampling.UpsampleOptions>(['size', 'scale', 'mode', 'alignCorners']),
 }
 const sampled = ({ input, ...options }: is.Checked<typeof resampled>, { op }: { op: string }) => {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const layer = sampling.upsample(Object.fromEntries(given))
+  const layer = sampling.upsample(options)
   const [, H, W] = sampling.upsampled(layer, { shape: imageOf(input), flat: false, node: 0 }, op)
   const output = resized(input, { H, W })
   return {

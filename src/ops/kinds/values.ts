@@ -3,13 +3,7 @@
 import { fail } from '../../base/errors.js'
 import { kindOf } from '../../network/kind.js'
 import { axisOf, type Shape, type Value } from '../../network/value.js'
-import {
-  emitMatrixProduct,
-  emitMultiply,
-  emitSoftmax,
-  matmul,
-  type Numbers,
-} from '../../nn/layers/attention.js'
+import * as products from '../../nn/layers/attention.js'
 import * as layers from '../../nn/layers/index.js'
 import { emitRearrange, emitRearrangeSpikes, sliceOf } from '../../nn/layers/rearrange.js'
 import { back, gives, op, shows, takes, through } from '../op.js'
@@ -24,9 +18,9 @@ const valued = (extent: Extent, series = false): Value => ({
   node: 1,
 })
 
-const numbersOf = (extent: Extent, { buffer }: tensors.OpTensor): Numbers => ({
+const numbersOf = (extent: Extent, { buffer }: tensors.OpTensor): products.Numbers => ({
   ...imagesOf(extent),
-  buffer: buffer as Numbers['buffer'],
+  buffer: buffer as products.Numbers['buffer'],
 })
 
 /** Steps of a product, whose factors may be the same at all of them. */
@@ -84,7 +78,7 @@ export const mul = op('mul', {
   }),
   emit({ b }, _, { a: left, b: right, shape, to }, { a, b: other, output }) {
     const all = [numbersOf(left, a), numbersOf(right, other), numbersOf(to, output)] as const
-    emitMultiply({ b, images: left.B }, shape, ...all)
+    products.emitMultiply({ b, images: left.B }, shape, ...all)
   },
 })
 
@@ -111,7 +105,7 @@ export const bmm = op('bmm', {
     sum: is.flag(),
   },
   derive({ a, b, transposeA, transposeB, heads, sum }, { op }) {
-    const layer = matmul({ transposeA, transposeB, heads })
+    const layer = products.matmul({ transposeA, transposeB, heads })
     const [shape] = kindOf(layer).output(layer, valued(a, true), op, valued(b, true))
     const to = stepsOf(op, { a, b }, shape)
     return { to: sum ? still(to) : to }
@@ -127,7 +121,7 @@ export const bmm = op('bmm', {
   emit({ b }, _, { a: left, b: right, to, heads, transposeA, transposeB }, { a, b: by, output }) {
     const [x, y] = [numbersOf(left, a), numbersOf(right, by)]
     const out = numbersOf(to, output)
-    emitMatrixProduct({ b, images: left.B }, heads, [x, transposeA], [y, transposeB], out)
+    products.emitMatrixProduct({ b, images: left.B }, heads, [x, transposeA], [y, transposeB], out)
   },
 })
 
@@ -145,7 +139,7 @@ export const softmax = op('softmax', {
   derive: ({ input, dim }, { op }) => ({ axis: axisOf(op, valued(input), dim) }),
   tensors: ({ input }) => through(tensors.floats(input)),
   emit: ({ b }, { output }, { input, axis }, { input: x }) =>
-    emitSoftmax({ b, images: input.B }, axis, numbersOf(input, x), output),
+    products.emitSoftmax({ b, images: input.B }, axis, numbersOf(input, x), output),
 })
 
 const part = {
