@@ -32,7 +32,7 @@ export function crossEntropy(rec: LossRecord, unit: i32, t: i32, scratch: usize)
   losses(rec, t, <f64>rec.mseWeight, 0, 1)
 }
 
-/** Mean squared error, or a text: m = 1, low = Low, high = High. See `losses`. One unit. Scratch: none. */
+/** Mean squared error, or a text: m = 1, low = Low, high = High. See `losses`. Scratch: none. */
 export function meanSquaredError(rec: LossRecord, unit: i32, t: i32, scratch: usize): void {
   losses(rec, t, 1, <f64>rec.low, <f64>rec.high)
 }
