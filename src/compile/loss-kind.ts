@@ -6,6 +6,7 @@ import type { crossEntropy } from '../kernels/records/loss.js'
 import type { FieldsOf } from '../kernels/records/schema.js'
 import type { Loss, Penalty } from '../network/optimizer.js'
 import type { Graph, GraphNode } from '../network/trace.js'
+import { show } from '../network/value.js'
 import type { PlanOptions } from './context.js'
 import type { Pass } from './pass.js'
 import type { ProgramBuilder } from './program.js'
@@ -111,6 +112,19 @@ let ofExits: ((graph: Graph) => Loss) | undefined
 /** Whoever makes networks with several outputs brings along their loss. */
 export const useForExits = (make: (graph: Graph) => Loss): void => {
   ofExits = make
+}
+
+/** Sizes of several outputs, as messages name them; undefined where they are the same. */
+export function differingSizes({
+  nodes,
+  exits = [],
+  output,
+  outputName,
+}: Graph): string | undefined {
+  const all = [...exits, { name: outputName, node: output }]
+  const sizes = all.map(({ node }) => show(nodes[node]))
+  if (new Set(sizes).size === 1) return undefined
+  return all.map(({ name }, i) => `${sizes[i]} of ${name}`).join(', ')
 }
 
 /** The loss of a network with several outputs where none is given. */

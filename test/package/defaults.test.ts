@@ -13,7 +13,7 @@ const stills = ['digits', 'mnist', 'fashion-mnist', 'cifar10', 'cifar100', 'imag
 /** What the page calls several data sets; `others` are those that stand nowhere before it. */
 const sets: Readonly<Record<string, readonly string[]>> = {
   recordings,
-  others: [...stills, ...recordings],
+  others: [...stills, ...recordings, 'shd', 'ssc'],
 }
 
 interface Row {

@@ -37,9 +37,9 @@ const run = (file: string, args: readonly string[], env = {}): Promise<Outcome> 
 const fidelity = (args: readonly string[], env = {}): Promise<Outcome> =>
   run(process.execPath, ['tools/fidelity.mjs', ...args], env)
 
-test('a hundred networks of some seeds reach every entry of the tables', () => {
+test('150 networks of some seeds reach every entry of the tables', () => {
   for (let seed = 0; seed < ofLong(4, 40); seed++) {
-    const reached = new Set(drawNetworks(seed, 100).flatMap((drawn) => [...drawn.reached]))
+    const reached = new Set(drawNetworks(seed, 150).flatMap((drawn) => [...drawn.reached]))
     const open = Object.values(tables).flatMap((names) => names.filter((n) => !reached.has(n)))
     assert.equal(open, [], `seed ${seed}`)
   }

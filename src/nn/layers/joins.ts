@@ -4,9 +4,10 @@
  * spikes stay spikes.
  */
 
+import { fail } from '../../base/errors.js'
 import { giveTensorGradient, gradientBuffer, withGradient } from '../../compile/emit/gradients.js'
 import { floatsOf, sum } from '../../compile/emit/write-out.js'
-import { useForExits } from '../../compile/loss-kind.js'
+import { differingSizes, useForExits } from '../../compile/loss-kind.js'
 import { type LayerPlan, type Pass, registerJoint, term } from '../../compile/pass.js'
 import type { ProgramBuilder } from '../../compile/program.js'
 import {
@@ -19,8 +20,10 @@ import {
 import { join, joinSpikes, type SpikePartFields, split } from '../../kernels/records/signals.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import * as joins from '../../network/joins.js'
-import { type GraphNode, registerJoins } from '../../network/trace.js'
-import { lossOfExits } from '../loss/kinds.js'
+import type { Loss } from '../../network/optimizer.js'
+import { type Graph, type GraphNode, registerJoins } from '../../network/trace.js'
+import { custom } from '../loss/custom.js'
+import { selfDistillation } from '../loss/kinds.js'
 
 /** Lets forward functions add values. */
 export function useSums(): void {
@@ -33,6 +36,18 @@ export function useJoins(): void {
   useSums()
   registerJoint('concat', concat)
   useForExits(lossOfExits)
+}
+
+/** The loss of several outputs where none is given: those of different sizes must get one. */
+function lossOfExits(graph: Graph): Loss {
+  const sizes = differingSizes(graph)
+  if (!sizes) return selfDistillation()
+  return custom(() => {
+    fail(
+      `the network has outputs of different sizes (${sizes}), and a loss of them must be given, ` +
+        'got none; give loss: custom(…), or train by model.forward, backward and update',
+    )
+  })
 }
 
 const add: LayerPlan<unknown> = {

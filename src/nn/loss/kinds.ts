@@ -5,15 +5,18 @@ import { by, finite, integer, oneOf, type Rule, range } from '../../base/rules.j
 import { type PlanOptions, purposeOf } from '../../compile/context.js'
 import { giveTensorGradient } from '../../compile/emit/gradients.js'
 import { emitRatePenalty, lowerOutputs, penaltyUnits } from '../../compile/emit/loss.js'
-import { defineLoss, definePenalty, type End, lossKind } from '../../compile/loss-kind.js'
+import {
+  defineLoss,
+  definePenalty,
+  differingSizes,
+  type End,
+  lossKind,
+} from '../../compile/loss-kind.js'
 import { checkSteps, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import { hasTargetSteps } from '../../compile/training.js'
 import * as records from '../../kernels/records/loss.js'
 import type { Buffer } from '../../kernels/records/words.js'
 import { checkNames, type Loss, type Names } from '../../network/optimizer.js'
-import type { Graph } from '../../network/trace.js'
-import { show } from '../../network/value.js'
-import { custom } from './custom.js'
 import {
   expectOf,
   expectStepGradients,
@@ -416,26 +419,6 @@ export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOpt
     lower,
   },
 )
-
-/** Sizes of several outputs, as messages name them; undefined where they are the same. */
-function differingSizes({ nodes, exits = [], output, outputName }: Graph): string | undefined {
-  const all = [...exits, { name: outputName, node: output }]
-  const sizes = all.map(({ node }) => show(nodes[node]))
-  if (new Set(sizes).size === 1) return undefined
-  return all.map(({ name }, i) => `${sizes[i]} of ${name}`).join(', ')
-}
-
-/** The loss of several outputs where none is given: those of different sizes must get one. */
-export function lossOfExits(graph: Graph): Loss {
-  const sizes = differingSizes(graph)
-  if (!sizes) return selfDistillation()
-  return custom(() => {
-    fail(
-      `the network has outputs of different sizes (${sizes}), and a loss of them must be given, ` +
-        'got none; give loss: custom(…), or train by model.forward, backward and update',
-    )
-  })
-}
 
 function lower(end: End, loss: SelfDistillation): void {
   const { pass, node } = end
