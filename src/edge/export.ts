@@ -94,7 +94,7 @@ function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
   const { optimizer, seed, steps, plan, clipNorm, loss } = session
   let planOptions: PlanOptions = {
     ...plan.options,
-    training: mode === 'train' ? { ...standardTraining, loss } : standardTraining,
+    training: standardTraining,
     inspect: false,
     record: [],
     states: {},
@@ -110,7 +110,8 @@ function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
     if (backwardSteps < timeSteps)
       checkSteps('exportedChoice', what, timeSteps, 'all backwardSteps')
     checkLearning(optimizer, plan.options.training ?? standardTraining, clipNorm)
-    planOptions = { ...planOptions, training: { ...standardTraining, rule: ruleOf(optimizer) } }
+    const training = { ...standardTraining, loss, rule: ruleOf(optimizer) }
+    planOptions = { ...planOptions, training }
     learning = { optimizer, seed, steps }
   }
   return { planOptions, learning, state: stateDict(session) }

@@ -26,7 +26,9 @@ async function raw(calls: Iterable<[where: string, call: () => unknown]>): Promi
     } catch (error) {
       const { name, message } = error as Error
       if (name !== 'SpikewasmError' && name !== 'AbortError') found.push(`${where}: ${message}`)
-      else if (!message || message.includes('\n')) found.push(`${where}: no line, ${message}`)
+      // Below a mistake in a text its line is shown, and a caret at the place.
+      else if (/^$|\n/.test(message.replace(/\n.*\n *\^$/, '')))
+        found.push(`${where}: no line, ${message}`)
     }
   return found
 }
