@@ -244,13 +244,9 @@ function functionOf(step: TextStep): Kernel {
   const none = { pixels: 0, realChannels: 0, imagePixels: 0 }
   return {
     func: kernel({
-      name: rule,
       width: 2,
-      padded: false,
       places,
       lower: lowering(g, functions),
-      common: [],
-      start: [],
       words: { ...none, channels: wordOf('channels') },
       sections: [{ times: 1, steps: 1, from: 0, outputs, carry: [] }],
     }),

@@ -5,7 +5,7 @@ import type { Tensor } from './addresses.js'
 import type { Code } from './code.js'
 import { adjoints, isFixed, Level, type Node, reachable } from './graph.js'
 import { kernel, type Output, type Section } from './kernel.js'
-import { bySteps, type Layer, Neurons, UNROLLED } from './layer.js'
+import { bySteps, type Layer, Neurons, type Turn, UNROLLED } from './layer.js'
 import { lowering } from './lower.js'
 
 export interface BackwardOptions {
@@ -20,7 +20,6 @@ const divisorOf = (a: number, b: number): number => (b === 0 ? a : divisorOf(b, 
 
 /** A leaf, and what it begins with or becomes. */
 type Carried = readonly [leaf: Node, next: Node]
-type Turn = ReturnType<Neurons['turns']>[number]
 type Stored = Extract<Output, { kind: 'store' }>
 /** A turn backward. */
 interface Back extends Section {
@@ -77,14 +76,12 @@ class Backward {
 
   /** Steps forward. */
   private ahead(
-    { times, steps, from }: Turn,
+    turn: Turn,
     outputs: (states: readonly (readonly Node[])[]) => readonly Output[],
   ): Section {
-    const { states, after } = this.neurons.steps(steps, this.state)
+    const { states, after } = this.neurons.steps(turn.steps, this.state)
     return {
-      times,
-      steps,
-      from,
+      ...turn,
       outputs: outputs([this.state, ...states.slice(0, -1)]),
       carry: this.state.map((leaf, i) => [leaf, after[i]] as const),
     }
@@ -117,9 +114,8 @@ class Backward {
   private back(turn: Turn, before: readonly Node[], last: boolean): Back {
     const { neurons, zero, delta, adjoint, sums, raw } = this
     const { g } = neurons
-    const { times, steps, from } = turn
     const cut = (state: Node, step: number): Node => this.cut(state, turn, step)
-    const { inputs, results, after } = neurons.steps(steps, before, cut)
+    const { inputs, results, after } = neurons.steps(turn.steps, before, cut)
     const seeds = results.map((node, step) => {
       const to = { tensor: delta, step }
       return [node, neurons.leaf(`delta ${step}`, Level.Neuron, to)] as const
@@ -136,9 +132,7 @@ class Backward {
     })
     const behind = adjoint.map((leaf, i): Carried => [leaf, of(before[i]) ?? zero])
     return {
-      times,
-      steps,
-      from,
+      ...turn,
       backwards: true,
       outputs: stores.reverse(),
       carry: [...(last ? [] : behind), ...added],
@@ -190,14 +184,12 @@ class Backward {
     return this.stores(this.traces, this.sums)
   }
 
-  private func(name: string, start: readonly Carried[], sections: readonly Section[]): Code {
+  private func(start: readonly Carried[], sections: readonly Section[]): Code {
     const { layer, neurons } = this
     return kernel({
-      name,
       words: word,
       width: layer.wide ? 2 : 1,
       padded: layer.padded,
-      common: [],
       places: neurons.places,
       lower: this.lower,
       start,
@@ -218,7 +210,7 @@ class Backward {
   }
 
   /** All steps, in one function. */
-  all(name: string): { readonly func: Code; readonly scratch: number } {
+  all(): { readonly func: Code; readonly scratch: number } {
     const { neurons, options } = this
     const turns = neurons.turns(options.steps)
     const isSingle = turns.length === 1 && turns[0].times === 1
@@ -226,7 +218,7 @@ class Backward {
       const first = neurons.first.map((node) => neurons.g.state(node))
       const sections = turns.map((turn) => this.back(turn, first, true))
       const start = this.start(this.sums)
-      const func = this.func(name, start, [...sections, ...this.end(this.storedSums)])
+      const func = this.func(start, [...sections, ...this.end(this.storedSums)])
       return { func, scratch: 0 }
     }
     const backs = turns.map((turn) => mapped(this.back(turn, this.state, false), this.lower))
@@ -235,7 +227,6 @@ class Backward {
     const kept = neurons.tensor('kept', { word: 0, kept: true, pixel: { rows } })
     const ahead = turns.map((turn, i) => this.ahead(turn, () => this.stores(kept, taken[i])))
     const func = this.func(
-      name,
       [...this.beginning, ...this.start(this.adjoint), ...this.start(this.sums)],
       [
         ...(rows > 0 ? ahead : []),
@@ -253,7 +244,7 @@ class Backward {
   }
 
   /** Forward over all steps: Kept [pixel][T][state][C], the states before each. */
-  states(name: string): Code {
+  states(): Code {
     const { neurons, options } = this
     const kept = this.keptSteps
     const turns = neurons
@@ -261,11 +252,11 @@ class Backward {
       .map((turn) =>
         this.ahead(turn, (states) => states.flatMap((one, step) => this.stores(kept, one, step))),
       )
-    return this.func(name, this.beginning, turns)
+    return this.func(this.beginning, turns)
   }
 
   /** Back over one step, with the states before it; t > 0: steps behind it came before. */
-  step(name: string): Code {
+  step(): Code {
     const { neurons, layer, adjoint, sums } = this
     const { length } = layer.equations.states
     const later = neurons.g.make('later', [], { level: Level.Layer })
@@ -277,7 +268,6 @@ class Backward {
     const adjoints = neurons.tensor('adjoints', { word: word.adjoints, pixel: { rows: length } })
     const turn = { times: 1, steps: 1, from: 0 }
     return this.func(
-      name,
       [...places(adjoints, adjoint, 'adjoint'), ...places(this.traces, sums, 'gradient')],
       [
         this.back(turn, this.rows('kept', this.keptSteps, this.state), false),
@@ -295,8 +285,7 @@ class Backward {
 export const backwardKernel = (
   layer: Layer,
   options: BackwardOptions,
-): { readonly func: Code; readonly scratch: number } =>
-  new Backward(layer, options).all('neurons back')
+): { readonly func: Code; readonly scratch: number } => new Backward(layer, options).all()
 
 /**
  * The same where something happens between steps: first `states`, and then from the last step on
@@ -307,6 +296,6 @@ export const backwardSteps = (
   layer: Layer,
   options: BackwardOptions,
 ): { readonly states: () => { func: Code }; readonly step: () => { func: Code } } => ({
-  states: () => ({ func: new Backward(layer, options).states('neurons ahead') }),
-  step: () => ({ func: new Backward(layer, options, options.steps - 1).step('neurons back') }),
+  states: () => ({ func: new Backward(layer, options).states() }),
+  step: () => ({ func: new Backward(layer, options, options.steps - 1).step() }),
 })

@@ -194,9 +194,9 @@ class Forward {
     })
   }
 
-  private section(times: number, count: number, from: number): Section {
+  private section(of: layers.Turn): Section {
     const { zero, options, neurons } = this
-    const turn = this.turn(count)
+    const turn = this.turn(of.steps)
     const { potential } = this.layer.equations
     const potentials = options.changes
       ? [this.before.leaf, ...turn.states.map((one) => one[potential] ?? zero)]
@@ -205,14 +205,12 @@ class Forward {
     const next = [
       ...turn.after,
       ...turn.derived.flatMap((of) => turn.after.map((node) => of(node) ?? zero)),
-      ...sums[count - 1],
+      ...sums[of.steps - 1],
       ...potentials.slice(-1),
       ...this.spikesAfter(turn),
     ]
     return {
-      times,
-      steps: count,
-      from,
+      ...of,
       outputs: [
         ...(options.silent ? [] : resultsOf(neurons, options, turn, sums)),
         ...(options.changes ? [changesOf(neurons, potentials)] : []),
@@ -233,19 +231,16 @@ class Forward {
     ]
   }
 
-  build(name: string): Code {
+  build(): Code {
     const { layer, options, neurons } = this
     const { carried = false } = options
-    const sections = neurons
-      .turns(options.steps)
-      .map(({ times, steps, from }) => this.section(times, steps, from))
+    const sections = neurons.turns(options.steps).map((turn) => this.section(turn))
     const last: Output[] = [
       ...this.totals.map(({ kept, to }): Output => ({ kind: 'store', to, node: kept.leaf })),
       ...(carried ? this.rows.map(({ node, to }): Output => ({ kind: 'store', to, node })) : []),
     ]
     if (last.length > 0) sections.push({ times: 1, steps: 0, from: 0, outputs: last, carry: [] })
     return kernel({
-      name,
       width: layer.wide ? 2 : 1,
       words: word,
       padded: layer.padded,
@@ -271,7 +266,7 @@ export function forwardKernel(
   options: ForwardOptions,
 ): { readonly func: Code; readonly stateRows: number } {
   const forward = new Forward(layer, options)
-  return { func: forward.build('neurons'), stateRows: forward.rows.length }
+  return { func: forward.build(), stateRows: forward.rows.length }
 }
 
 /** At which steps potentials are not what they were before. */

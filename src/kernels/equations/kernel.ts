@@ -48,13 +48,12 @@ export interface Section {
 }
 
 export interface KernelSpec {
-  readonly name: string
   /** Vectors at once: 2 where channels are a multiple of 8, which V8 can join. */
   readonly width: 1 | 2
   /** Words that all kernels read. */
   readonly words: addresses.SizeWords
   /** Some channels are padding: masks and what is stored of them are 0. */
-  readonly padded: boolean
+  readonly padded?: boolean
   /** Where leaves are; those of `carry` are in locals. */
   readonly places: ReadonlyMap<string, addresses.Place>
   readonly lower: (node: Node) => Node
@@ -62,9 +61,9 @@ export interface KernelSpec {
    * Leaves that are the same for all neurons, what they are at the first step, and what they become
    * from one to the next: they have gone through t steps.
    */
-  readonly common: readonly (readonly [leaf: Node, first: Node, next: Node])[]
+  readonly common?: readonly (readonly [leaf: Node, first: Node, next: Node])[]
   /** Leaves of `carry`, and what they begin with. */
-  readonly start: readonly (readonly [leaf: Node, first: Node])[]
+  readonly start?: readonly (readonly [leaf: Node, first: Node])[]
   readonly sections: readonly Section[]
   /** Spikes of each neuron, a byte; `adds`: to what is there, where t > 0. */
   readonly counts?: { readonly tensor: addresses.Tensor; readonly adds: boolean }
@@ -116,7 +115,7 @@ class Emitter extends addresses.Addresses {
     if (node.op === 'within') return this.within(node)
     if (node.op === 'neuron') return this.neuron(node, lane)
     const place = this.spec.places.get(node.name)
-    if (!place) throw new Error(`${this.spec.name}: nothing says where ${node.name} is`)
+    if (!place) throw new Error(`nothing says where ${node.name} is`)
     if (node.level <= Level.Layer)
       return at(Wasm.v128Load32Splat, [this.word(place.tensor.word)], 4 * (place.row ?? 0))
     if (node.op === 'bit') return this.bitAt(place, lane)
@@ -343,7 +342,7 @@ class Emitter extends addresses.Addresses {
 
   /** Runs what is the same for all neurons up to step t. */
   private commonSteps(): void {
-    const { common, lower } = this.spec
+    const { common = [], lower } = this.spec
     if (common.length === 0) return
     const left = this.int()
     for (const [leaf, first] of common) {
@@ -373,10 +372,11 @@ class Emitter extends addresses.Addresses {
 
   build(): Code {
     const { spec } = this
+    const { start: carry = [] } = spec
     this.commonSteps()
-    for (const [leaf] of spec.start) this.shared.set(leaf, this.vectors())
+    for (const [leaf] of carry) this.shared.set(leaf, this.vectors())
     this.turn = { from: i32(0), index: i32(0) }
-    const start = this.compute({ outputs: [], carry: spec.start })
+    const start = this.compute({ outputs: [], carry })
     const body = spec.sections.flatMap((section) => this.section(section))
     const has = (kind: Output['kind']): boolean =>
       spec.sections.some(({ outputs }) => outputs.some((output) => output.kind === kind))

@@ -5,6 +5,7 @@ import { FIRST_LEARNT, neuronWords as word } from '../records/neuron.js'
 import type { Place, Tensor } from './addresses.js'
 import { Wasm } from './code.js'
 import { Graph, Level, type Node, type Surrogate, tangents } from './graph.js'
+import type { Section } from './kernel.js'
 import { hashOf, type Noise } from './noise.js'
 import type { Equations, Written } from './step.js'
 
@@ -63,6 +64,9 @@ export const bySteps = (word: number, rows: number): Tensor => ({
   pixel: { rows },
   step: byRow,
 })
+
+/** Turns of a loop, the steps of each, and the first step of the first. */
+export type Turn = Pick<Section, 'times' | 'steps' | 'from'>
 
 /** Words of the second current, behind those of the first. */
 export const SECOND = word.b - word.a
@@ -284,7 +288,7 @@ export class Neurons {
   }
 
   /** Turns: of all steps, or of eight and the rest. */
-  turns(steps: number): { times: number; steps: number; from: number }[] {
+  turns(steps: number): Turn[] {
     const times = Math.floor(steps / UNROLLED)
     const rest = steps % UNROLLED
     return [

@@ -119,16 +119,12 @@ function functionOf(said: Said, timeSteps: number): Kernel {
   )
   return {
     func: kernel({
-      name: WHAT,
       width: 2,
-      padded: false,
       places: new Map([
         ['y', place(0)],
         ['target', place(1)],
       ]),
       lower: lowering(g, lowerings),
-      common: [],
-      start: [],
       words: { pixels: 0, realChannels: 0, imagePixels: 0, channels: word },
       sections: [{ times: 1, steps: 1, from: 0, outputs, carry: [] }],
     }),
