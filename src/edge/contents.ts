@@ -1,8 +1,8 @@
 /** What the file holds of a network's memory. */
 
 import { ExpandWord, Rec } from '../../assembly/opcodes.js'
-import { byteOf, scaleOf } from '../compile/emit/norm.js'
-import type { Blocks, ParameterLayout } from '../compile/layout.js'
+import { quantise } from '../compile/emit/norm.js'
+import { type Blocks, type ParameterLayout, pack, unpack } from '../compile/layout.js'
 import type { Plan, Program } from '../compile/plan.js'
 import { weightStandardise } from '../kernels/records/norm.js'
 import { accesses } from '../kernels/records/schema.js'
@@ -13,49 +13,36 @@ import type { Prepared } from './prepare.js'
 // Weights as the file holds them: without padding, and as bytes with their scales.
 
 /** A weight as stored, by `groups` of output channels. */
-export interface GroupedBlocks extends Blocks {
+interface GroupedBlocks extends Blocks {
   readonly groups: number
 }
 
 /** Elements of a weight without padding. */
-export const elementsOf = ({ columns, taps, inRows }: Blocks): number => columns * taps * inRows
+const elementsOf = ({ columns, taps, inRows }: Blocks): number => columns * taps * inRows
 
 /** Elements of a weight as stored. */
-export const storedOf = ({ columns, width, blockRows }: Blocks): number =>
+const storedOf = ({ columns, width, blockRows }: Blocks): number =>
   Math.ceil(columns / width) * blockRows * width
 
 /**
  * Rows of a weight's blocks that hold numbers, in the order of the memory, which is that of the
- * file: index of the first element as stored, its output channel, and how many elements there are.
+ * file: index of the first element as stored, and how many elements there are.
  */
-export function* rowsOf({ columns, width, taps, inRows, inC, blockRows, groups }: GroupedBlocks) {
+function* rowsOf({ columns, width, taps, inRows, inC, blockRows }: Blocks) {
   for (let block = 0; block * width < columns; block++) {
     const count = Math.min(width, columns - block * width)
-    for (let tap = 0; tap < taps; tap++) {
-      const channel = Math.floor((tap * groups) / taps) * columns + block * width
+    for (let tap = 0; tap < taps; tap++)
       for (let row = 0; row < inRows; row++)
-        yield { at: (block * blockRows + tap * inC + row) * width, channel, count }
-    }
+        yield { at: (block * blockRows + tap * inC + row) * width, count }
   }
 }
 
-/** A stored weight as bytes without padding, and the scale of each output channel. */
-export function quantiseStored(
-  stored: Float32Array,
-  blocks: GroupedBlocks,
-): { numbers: Int8Array; scales: Float32Array } {
-  const scales = new Float32Array(blocks.columns * blocks.groups)
-  for (const { at, channel, count } of rowsOf(blocks))
-    for (let j = 0; j < count; j++)
-      scales[channel + j] = Math.max(scales[channel + j], Math.abs(stored[at + j]))
-  scales.forEach((most, n) => {
-    scales[n] = scaleOf(most)
-  })
-  const numbers = new Int8Array(elementsOf(blocks))
-  let i = 0
-  for (const { at, channel, count } of rowsOf(blocks))
-    for (let j = 0; j < count; j++) numbers[i++] = byteOf(stored[at + j], scales[channel + j])
-  return { numbers, scales }
+/** A stored weight as bytes, stored alike, and the scale of each output channel. */
+function quantiseStored(layout: ParameterLayout, stored: Float32Array) {
+  const { values, scales } = quantise(unpack(layout, stored), layout.shape[0])
+  const bytes = new Int8Array(stored.length)
+  pack(layout, values, bytes)
+  return { bytes: new Uint8Array(bytes.buffer), scales }
 }
 
 /** A range of memory in bytes. */
@@ -69,8 +56,8 @@ interface Constant {
   readonly range: Range
   /** Numbers, without the padding behind them. */
   readonly count: number
-  /** How the blocks of weights lie. */
-  readonly blocks?: GroupedBlocks
+  /** How weights lie. */
+  readonly layout?: ParameterLayout
   /** Elements are bytes in memory. */
   readonly bytes?: boolean
 }
@@ -115,21 +102,23 @@ export function contentsOf(
   const bytes = new Uint8Array(plan.memory.total)
   const packed: Packed[] = []
   let weightBytes = 0
-  for (const { range, count, blocks, bytes: isBytes } of constantsOf(plan, programs)) {
+  for (const { range, count, layout, bytes: isBytes } of constantsOf(plan, programs)) {
     const address = range.from
+    const blocks = layout && blocksOf(layout)
     if (blocks && !isBytes && plan.options.weights === 'int8') {
       const stored = new Float32Array(memory.buffer, address, storedOf(blocks))
-      const { numbers, scales: floats } = quantiseStored(stored, blocks)
-      const from = address + stored.byteLength - numbers.length
-      bytes.set(new Uint8Array(numbers.buffer), from)
-      packed.push({ address, blocks, from, scales: put(new Uint8Array(floats.buffer)) })
-      weightBytes += numbers.length + floats.byteLength
+      const { bytes: own, scales } = quantiseStored(layout, stored)
+      const from = squeeze(own, blocks, bytes.subarray(address, address + stored.byteLength))
+      packed.push({ address, blocks, from, scales: put(new Uint8Array(scales.buffer)) })
+      weightBytes += count + scales.byteLength
       continue
     }
     copyRanges(prepared, [range], bytes)
     const elementBytes = isBytes ? 1 : 4
-    if (blocks && isPadded(blocks))
-      packed.push({ address, blocks, from: squeeze(bytes, address, blocks, elementBytes) })
+    if (blocks && isPadded(blocks)) {
+      const own = bytes.subarray(address, address + storedOf(blocks) * elementBytes)
+      packed.push({ address, blocks, from: squeeze(own.slice(), blocks, own) })
+    }
     weightBytes += count * elementBytes
   }
   const table = new DataView(new ArrayBuffer(packed.length * ExpandWord.Bytes))
@@ -166,7 +155,7 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
   const { parameters, statistics, named } = plan
   const copies = new Map<Buffer, Omit<Constant, 'range'>>()
   for (const { weight, scale, layout } of plan.byteWeights) {
-    copies.set(weight, { count: countOf(layout), blocks: blocksOf(layout), bytes: true })
+    copies.set(weight, { count: countOf(layout), layout, bytes: true })
     copies.set(scale, { count: layout.shape[0] })
   }
   const { nodes } = plan.options.graph
@@ -178,7 +167,7 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
     // A normalisation has a number for each channel.
     const copy =
       isWeight && parameter
-        ? { count: countOf(parameter.layout), blocks: blocksOf(parameter.layout) }
+        ? { count: countOf(parameter.layout), layout: parameter.layout }
         : { count: nodes[layer].shape[0] }
     for (const { buffer, use } of all) if (use !== 'reads') copies.set(buffer, copy)
   }
@@ -193,7 +182,7 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
       if (!tensor) throw new Error(`nothing in ${buffer.name} begins at byte ${offset}`)
       const { layout } = tensor
       const range = { from, to: from + layout.stored * 4 }
-      found.set(from, { range, count: countOf(layout), blocks: blocksOf(layout) })
+      found.set(from, { range, count: countOf(layout), layout })
     }
   return found.values()
 }
@@ -207,26 +196,20 @@ const isPadded = ({ columns, width, inRows, inC }: GroupedBlocks): boolean =>
   columns % width !== 0 || inRows !== inC
 
 /**
- * Moves the numbers of a padded weight to the end of its memory, without gaps, and clears the rest.
- * Returns where they begin.
+ * Writes the numbers of a padded weight to the end of its memory, without gaps, and clears the
+ * rest. Returns where they begin.
  */
-function squeeze(
-  bytes: Uint8Array,
-  address: number,
-  blocks: GroupedBlocks,
-  elementBytes: number,
-): number {
-  const end = address + storedOf(blocks) * elementBytes
-  const numbers = new Uint8Array(elementsOf(blocks) * elementBytes)
-  let to = 0
+function squeeze(stored: Uint8Array, blocks: Blocks, memory: Uint8Array): number {
+  const elementBytes = stored.length / storedOf(blocks)
+  const begin = memory.length - elementsOf(blocks) * elementBytes
+  memory.fill(0)
+  let to = begin
   for (const { at, count } of rowsOf(blocks)) {
-    const from = address + at * elementBytes
-    numbers.set(bytes.subarray(from, from + count * elementBytes), to)
+    const from = at * elementBytes
+    memory.set(stored.subarray(from, from + count * elementBytes), to)
     to += count * elementBytes
   }
-  bytes.fill(0, address, end)
-  bytes.set(numbers, end - numbers.length)
-  return end - numbers.length
+  return memory.byteOffset + begin
 }
 
 /** The parts of memory that are not zero. */
