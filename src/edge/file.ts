@@ -271,6 +271,13 @@ export function walk(bytes: Uint8Array): Parts {
  */
 export const readFileInfo = (bytes: Uint8Array): NetInfo => infoOf(walk(checkBytes(bytes)))
 
+/** The information in bytes of a file; or as somebody gives it. @param what: what it must be */
+export function givenInfo(name: string, what: string, net: Uint8Array | NetInfo): NetInfo {
+  if (typeof net !== 'object' || net === null)
+    fail(`${name} must be the bytes of ${what}, or what netInfo says of it, got ${describe(net)}`)
+  return net instanceof Uint8Array ? readFileInfo(net) : checkInfo(net, name)
+}
+
 /** @throws SpikewasmError when the section was stripped */
 export const infoOf = ({ info }: Parts): NetInfo =>
   info ?? refuse(`have a custom section "${SECTION}"`, 'none')

@@ -12,7 +12,7 @@ import {
   targets,
   weightTypes,
 } from './abi.js'
-import { readFileInfo } from './file.js'
+import { givenInfo } from './file.js'
 import { checkInfo } from './schema.js'
 
 // The C struct in the memory of an exported network. docs/edge.md describes it.
@@ -208,14 +208,12 @@ const abouts: Readonly<Record<string, string>> = {
 export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string {
   if (typeof fileName !== 'string' || !/\p{L}|\d/u.test(fileName))
     fail(`netHeader.fileName must be the name of a file, such as net.h, got ${describe(fileName)}`)
-  if (typeof net !== 'object' || net === null)
-    fail(
-      `netHeader.net must be the bytes of a file, or what netInfo says of it, got ${describe(net)}`,
-    )
-  const info = net instanceof Uint8Array ? readFileInfo(net) : checkInfo(net, 'netHeader.net')
+  const info = givenInfo('netHeader.net', 'a file', net)
   const guard = `SPIKEWASM_${fileName.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
   const blocks = [
-    introduction(info),
+    `/* ${info.name === undefined ? 'A spiking network' : comment(info.name)}, as a WebAssembly ` +
+      'module without imports.\n' +
+      `   Written by spikewasm ${comment(info.version)}, ABI ${info.abi}. C99 and C++. */`,
     `#ifndef ${guard}\n#define ${guard}\n\n#include <stdint.h>`,
     sizes(info),
     memory(info),
@@ -231,14 +229,6 @@ export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string
 /** Whether a file begins as `netHeader` does. */
 export const isNetHeader = (text: string): boolean =>
   /^\/\* .*, as a WebAssembly module without imports\.\r?\n {3}Written by spikewasm /.test(text)
-
-function introduction(info: NetInfo): string {
-  const name = info.name === undefined ? 'A spiking network' : comment(info.name)
-  return (
-    `/* ${name}, as a WebAssembly module without imports.\n` +
-    `   Written by spikewasm ${comment(info.version)}, ABI ${info.abi}. C99 and C++. */`
-  )
-}
 
 /** Rows without a value are left out. */
 type Definition = readonly [name: string, value: string | number | undefined, about?: string]

@@ -4,8 +4,7 @@ import { describe, fail } from '../base/errors.js'
 import { type ParameterLayout, placesOf } from '../compile/layout.js'
 import type { StateDict } from '../engine/memory/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
-import { netInfo } from './net.js'
-import { checkInfo } from './schema.js'
+import { givenInfo } from './file.js'
 
 /** The text of a layout in the custom section; docs/edge.md describes it. */
 export function layoutText({ strides, axes }: Pick<ParameterLayout, 'strides' | 'axes'>): string {
@@ -55,12 +54,7 @@ function placesIn({ name, layout, shape }: StateEntry): (element: number) => num
  *   are fewer numbers than it says
  */
 export function readState(net: Uint8Array | NetInfo, params: Float32Array): StateDict {
-  if (typeof net !== 'object' || net === null)
-    fail(
-      'readState.net must be the bytes of a file of mode train, or what netInfo says of it, got ' +
-        describe(net),
-    )
-  const { state, mode } = net instanceof Uint8Array ? netInfo(net) : checkInfo(net, 'readState.net')
+  const { state, mode } = givenInfo('readState.net', 'a file of mode train', net)
   if (state === undefined)
     fail(`readState.net must be of mode train, got mode ${mode}; export the network with it`)
   if (!(params instanceof Float32Array))
