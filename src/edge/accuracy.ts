@@ -141,7 +141,7 @@ export function sampleReader(info: abi.NetInfo, data: Dataset) {
   const [frame, frames, given] = [abi.sizeOf(info), abi.frameCount(info), data.timeSteps ?? 1]
   const pixels = isBytes ? data.pixels : undefined
   const sample = pixels ? new Uint8Array(given * frame) : new Float32Array(given * frame)
-  const toByte = byteOf(info.mean, info.std, channels)
+  const toByte = byteOf(info.mean, info.std)
   /** What goes in for a number of sample `index`. */
   const change = (value: number, i: number, index: number): number => {
     if (pixels) return Math.round(value * (255 / pixels.normalization.scale))
@@ -172,12 +172,9 @@ export function sampleReader(info: abi.NetInfo, data: Dataset) {
 export function byteOf(
   mean: readonly number[] | undefined,
   std: readonly number[] | undefined,
-  channels: number,
 ): (value: number, channel: number, name: string) => number {
-  const means = mean ?? new Array<number>(channels).fill(0)
-  const stds = std ?? new Array<number>(channels).fill(1)
   return (value, channel, name) => {
-    const byte = Math.round(255 * (value * stds[channel] + means[channel]))
+    const byte = Math.round(255 * (value * (std?.[channel] ?? 1) + (mean?.[channel] ?? 0)))
     if (!(byte >= 0 && byte <= 255))
       fail(
         `the data ${name} must be numbers that mean and deviation of the exported network turn ` +

@@ -106,8 +106,8 @@ test('data of frames: each step takes its own, a file of frames all of them', as
 })
 
 test('a byte that a number came from', () => {
-  const byte = byteOf([0.5, 0.25], [0.5, 2], 2)
-  const plain = byteOf(undefined, undefined, 2)
+  const byte = byteOf([0.5, 0.25], [0.5, 2])
+  const plain = byteOf(undefined, undefined)
   assert.equal([byte(-1, 0, 'd'), byte(1, 0, 'd'), byte(0.1, 1, 'd')], [0, 255, 115])
   assert.equal([plain(0, 0, 'd'), plain(1, 1, 'd'), plain(1.0019, 1, 'd')], [0, 255, 255])
   const message = (got: number): RegExp =>

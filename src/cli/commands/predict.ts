@@ -79,7 +79,7 @@ const askNet = (args: PredictArguments, path: string, files: readonly string[]):
     const [call] = callsOf(info)
     const [channels] = input
     const pixels = sizeOf(input) / channels
-    const toByte = byteOf(mean, std, channels)
+    const toByte = byteOf(mean, std)
     const ask: Ask = async (x, file) => {
       const bytes = ofBytes
         ? Uint8Array.from(x, (value, i) => toByte(value, Math.floor(i / pixels) % channels, file))
