@@ -88,7 +88,7 @@ test('numbers and names are written as the format has them, and read back', () =
   const float64 = [...new Uint8Array(Float64Array.of(1e300).buffer)]
   assert.equal(others, [0, 0, 0xc0, 0xbf, ...float64, 2, 0xc3, 0xbc, 2, 7, 8])
   const r = new Reader(Uint8Array.from([9, ...others]), 1, 1 + others.length)
-  assert.equal([r.f32(), r.f64(), r.name(), r.done], [-1.5, 1e300, 'ü', false])
+  assert.equal([r.float(32), r.float(64), r.name(), r.done], [-1.5, 1e300, 'ü', false])
   assert.equal([...r.take(3), r.done], [2, 7, 8, true])
 })
 

@@ -48,14 +48,9 @@ export class Reader {
     return Number(BigInt.asIntN(32, this.s64()))
   }
 
-  f32(): number {
-    const bytes = this.take(4)
-    return new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true)
-  }
-
-  f64(): number {
-    const bytes = this.take(8)
-    return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true)
+  float(bits: 32 | 64): number {
+    const { buffer, byteOffset } = this.take(bits / 8)
+    return new DataView(buffer, byteOffset)[`getFloat${bits}`](0, true)
   }
 
   /** A name in UTF-8. */
@@ -139,6 +134,6 @@ export const readConstant = (r: Reader, code: number): Constant | undefined => c
 const constants: Readonly<Record<number, (r: Reader) => Constant>> = {
   [constantCodes.i32]: (r) => i32(r.s32()),
   [constantCodes.i64]: (r) => ({ kind: 'const', type: 'i64', value: r.s64() }),
-  [constantCodes.f32]: (r) => ({ kind: 'const', type: 'f32', value: r.f32() }),
-  [constantCodes.f64]: (r) => ({ kind: 'const', type: 'f64', value: r.f64() }),
+  [constantCodes.f32]: (r) => ({ kind: 'const', type: 'f32', value: r.float(32) }),
+  [constantCodes.f64]: (r) => ({ kind: 'const', type: 'f64', value: r.float(64) }),
 }
