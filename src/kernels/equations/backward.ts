@@ -4,7 +4,7 @@ import { neuronWords as word } from '../records/neuron.js'
 import type { Tensor } from './addresses.js'
 import type { Code } from './code.js'
 import { adjoints, isFixed, Level, type Node, reachable } from './graph.js'
-import { kernel, type Output, type Section } from './kernel.js'
+import type { Output, Section } from './kernel.js'
 import { bySteps, type Layer, Neurons, type Turn, UNROLLED } from './layer.js'
 import { lowering } from './lower.js'
 
@@ -185,16 +185,7 @@ class Backward {
   }
 
   private func(start: readonly Carried[], sections: readonly Section[]): Code {
-    const { layer, neurons } = this
-    return kernel({
-      words: word,
-      width: layer.wide ? 2 : 1,
-      padded: layer.padded,
-      places: neurons.places,
-      lower: this.lower,
-      start,
-      sections,
-    })
+    return this.neurons.kernel({ lower: this.lower, start, sections })
   }
 
   private start(leaves: readonly Node[], first: (i: number) => Node = () => this.zero): Carried[] {

@@ -4,7 +4,7 @@ import { neuronWords as word } from '../records/neuron.js'
 import type { Place, Tensor } from './addresses.js'
 import type { Code } from './code.js'
 import { type Graph, Level, type Node, tangents } from './graph.js'
-import { kernel, type Output, type Section } from './kernel.js'
+import type { Output, Section } from './kernel.js'
 import { seenOf } from './kernel-set.js'
 import * as layers from './layer.js'
 import { lowering } from './lower.js'
@@ -240,11 +240,7 @@ class Forward {
       ...(carried ? this.rows.map(({ node, to }): Output => ({ kind: 'store', to, node })) : []),
     ]
     if (last.length > 0) sections.push({ times: 1, steps: 0, from: 0, outputs: last, carry: [] })
-    return kernel({
-      width: layer.wide ? 2 : 1,
-      words: word,
-      padded: layer.padded,
-      places: neurons.places,
+    return neurons.kernel({
       lower: lowering(this.g, layer.equations.functions),
       common: carried ? this.common : [],
       start: this.kept.map(({ leaf, first }) => [leaf, first] as const),

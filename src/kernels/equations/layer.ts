@@ -3,9 +3,9 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { FIRST_LEARNT, neuronWords as word } from '../records/neuron.js'
 import type { Place, Tensor } from './addresses.js'
-import { Wasm } from './code.js'
+import { type Code, Wasm } from './code.js'
 import { Graph, Level, type Node, type Surrogate, tangents } from './graph.js'
-import type { Section } from './kernel.js'
+import { type KernelSpec, kernel, type Section } from './kernel.js'
 import { hashOf, type Noise } from './noise.js'
 import type { Equations, Written } from './step.js'
 
@@ -295,6 +295,11 @@ export class Neurons {
       { times, steps: UNROLLED, from: 0 },
       { times: 1, steps: rest, from: times * UNROLLED },
     ].filter((turn) => turn.times > 0 && turn.steps > 0)
+  }
+
+  kernel(of: Omit<KernelSpec, 'words' | 'width' | 'padded' | 'places'>): Code {
+    const { wide, padded } = this.layer
+    return kernel({ ...of, words: word, width: wide ? 2 : 1, padded, places: this.places })
   }
 
   /** The share of a potential that a step leaves, by which traces of spikes decay. */
