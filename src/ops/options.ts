@@ -2,7 +2,7 @@
 
 import { checkOptions, describe, fail } from '../base/errors.js'
 import * as rules from '../base/rules.js'
-import { anyShape, type Extent, extentOf, MOST_STEPS } from './shapes.js'
+import { checkShape, type Extent, extentOf, MOST_STEPS } from './shapes.js'
 
 /** What an option may be. */
 export interface Option<Given, Checked> {
@@ -98,11 +98,12 @@ export const untimed: Axes = axes('never')
 /** [B, C] or [B, T, C]. */
 export const rows: Axes = axes('maybe', 'never')
 
-/** Any shape. */
-export const anything = option((name, shape: readonly number[]): readonly number[] => {
-  anyShape(name, shape)
-  return [...shape]
-})
+/** A shape with such axes; with none, any shape. */
+export const shaped = (...axes: readonly string[]) =>
+  option((name, shape: readonly number[]): readonly number[] => {
+    checkShape(name, shape, ...axes)
+    return Array.from(shape)
+  })
 
 /** Time steps, where they are given. */
 export const steps = integerIf(1, MOST_STEPS, undefined)

@@ -31,14 +31,16 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) 
 export const showShape = (shape: readonly unknown[]): string =>
   `[${shape.map(describe).join(', ')}]`
 
-/** A list of positive integers with so many numbers. `axes`: what messages call them. */
+/** A list of positive integers. `named`: what messages call them; with none, however many. */
 export function checkShape(
   what: string,
   shape: unknown,
-  ...axes: readonly string[]
+  ...named: readonly string[]
 ): asserts shape is readonly number[] {
   const isList = Array.isArray(shape) || ArrayBuffer.isView(shape)
   const list: readonly unknown[] = isList ? Array.from(shape as readonly unknown[]) : []
+  const all = Array.from({ length: Math.max(1, list.length) }, (_, i) => `axis${i}`)
+  const axes = named.length > 0 ? named : [all.join(' ')]
   const rank = (names: string): number => names.split(' ').length
   const wanted = axes.map((names) => `[${names.replaceAll(' ', ', ')}]`).join(' or ')
   if (!isList || !axes.some((names) => rank(names) === list.length))
@@ -48,13 +50,6 @@ export function checkShape(
   const size = sizeOf(list as readonly number[])
   if (!(size <= MOST))
     fail(`${what} ${showShape(list)} has ${size} elements, more than the ${MOST} that fit`)
-}
-
-/** A list of positive integers, however many. */
-export function anyShape(what: string, shape: unknown): asserts shape is readonly number[] {
-  const isList = Array.isArray(shape) || ArrayBuffer.isView(shape)
-  const rank = isList ? Math.max(1, Array.from(shape as ArrayLike<unknown>).length) : 1
-  checkShape(what, shape, Array.from({ length: rank }, (_, i) => `axis${i}`).join(' '))
 }
 
 /**

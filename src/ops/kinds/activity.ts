@@ -25,7 +25,7 @@ import {
   updates,
 } from '../op.js'
 import * as is from '../options.js'
-import { checkShape, extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
+import { extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
 import * as tensors from '../tensor.js'
 
 /**
@@ -304,10 +304,7 @@ export const delayBackward = op('delayBackward', {
 
 const placing = {
   /** Shape [N, C, count] of N outputs, C inputs, and synapses of two of them. */
-  weight: is.option((name, shape: readonly number[]) => {
-    checkShape(name, shape, 'N C count')
-    return Array.from(shape)
-  }),
+  weight: is.shaped('N C count'),
   /** Steps of the kernel, 2 to 4097. */
   taps: is.integer(2, 4097),
   /** Weights are shared out by a Gaussian. Default false: to the two nearest taps. */

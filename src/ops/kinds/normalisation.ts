@@ -10,7 +10,7 @@ import * as layers from '../../nn/layers/index.js'
 import type { OpBuilder } from '../builder.js'
 import { changes, gives, makes, op, takes } from '../op.js'
 import * as is from '../options.js'
-import { checkShape, showShape, sizeOf } from '../shapes.js'
+import { showShape, sizeOf } from '../shapes.js'
 import { channels, floats, weights } from '../tensor.js'
 
 const groupNormOptions = {
@@ -101,10 +101,7 @@ export const groupNormBackward = op('groupNormBackward', {
 
 const standardOptions = {
   /** For a convolution [N, C / groups, kernelH, kernelW], for a linear layer [N, features]. */
-  weight: is.option((name, shape: readonly number[]) => {
-    checkShape(name, shape, 'N C kH kW', 'N features')
-    return Array.from(shape)
-  }),
+  weight: is.shaped('N C kH kW', 'N features'),
   /** For a convolution. Default 1. */
   groups: is.integerIf(1, Number.MAX_SAFE_INTEGER, 1),
   /** A gain for each output is multiplied with. Default false: gains of 1. */

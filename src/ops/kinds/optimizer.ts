@@ -26,7 +26,7 @@ const flat = (shape: readonly number[], together = FLOATS): Make<Float32Array> =
 /** Options of these ops. */
 const shaped = {
   /** For the parameters, or what takes their place: any shape. */
-  shape: is.anything,
+  shape: is.shaped(),
 }
 
 /** What all steps read and change. */
@@ -273,12 +273,7 @@ export const clipNorm = op('clipNorm', {
       numbers,
     )
     const norm: Buffer = {
-      name: 'norm',
-      bytes: 4,
-      purpose: 'input',
-      persistent: true,
-      first: 0,
-      last: 0,
+      ...numbers,
       get address() {
         return numbers.address + StepNumbers.SingleNorm
       },
