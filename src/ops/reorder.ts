@@ -52,54 +52,52 @@ export const fromEngine: From<Float32Array> = (of, stored, own) => {
   return values
 }
 
-/** Bytes in the order of floats, such as counts, and choices at each step. */
-export const bytesToEngine: To<Uint8Array> = (of, stored, values, own) => {
-  const [C, P, step] = [of.C, of.H * of.W, of.T * stored]
-  eachRun(of, (torch, pixel, t, count) => {
-    for (let c = 0; c < C; c++) {
-      let [from, to] = [torch + c * P, pixel * step + t * stored + c]
-      for (const end = from + count; from < end; from++, to += step) own[to] = values[from]
-    }
-  })
-}
+/** Where channel 0 of a pixel lies at a step, how far the next pixel is from it, and which bit. */
+const bytesAt = (
+  { T, B, H, W }: Extent,
+  stored: number,
+  asBits: boolean,
+  pixel: number,
+  t: number,
+) =>
+  asBits
+    ? [((t >> 3) * B * H * W + pixel) * stored, stored, t & 7]
+    : [(pixel * T + t) * stored, T * stored, 0]
 
-export const bytesFromEngine: From<Uint8Array> = (of, stored, own) => {
-  const [C, P, step] = [of.C, of.H * of.W, of.T * stored]
-  const values = new Uint8Array(sizeOf(of.shape))
-  eachRun(of, (torch, pixel, t, count) => {
-    for (let c = 0; c < C; c++) {
-      let [to, from] = [torch + c * P, pixel * step + t * stored + c]
-      for (const end = to + count; to < end; to++, from += step) values[to] = own[from]
-    }
-  })
-  return values
-}
+/**
+ * Bytes in the order of floats, such as counts, and choices at each step; or `asBits` spikes as
+ * masks [plane][B][H·W][C′], bit t & 7 of plane t >> 3.
+ */
+export const bytesTo =
+  (asBits: boolean): To<Uint8Array> =>
+  (of, stored, values, own) => {
+    const [C, P] = [of.C, of.H * of.W]
+    own.fill(0)
+    eachRun(of, (torch, pixel, t, count) => {
+      const [first, step, bit] = bytesAt(of, stored, asBits, pixel, t)
+      for (let c = 0; c < C; c++) {
+        let [from, to] = [torch + c * P, first + c]
+        for (const end = from + count; from < end; from++, to += step)
+          own[to] |= values[from] << bit
+      }
+    })
+  }
 
-/** Spikes, a byte each, as bits: masks [plane][B][H·W][C′], bit t & 7 of plane t >> 3. */
-export const toMasks: To<Uint8Array> = (of, stored, spikes, masks) => {
-  const [C, P] = [of.C, of.H * of.W]
-  masks.fill(0)
-  eachRun(of, (torch, pixel, t, count) => {
-    for (let c = 0; c < C; c++) {
-      let [from, to] = [torch + c * P, ((t >> 3) * of.B * P + pixel) * stored + c]
-      for (const end = from + count; from < end; from++, to += stored)
-        masks[to] |= spikes[from] << (t & 7)
-    }
-  })
-}
-
-export const fromMasks: From<Uint8Array> = (of, stored, masks) => {
-  const [C, P] = [of.C, of.H * of.W]
-  const spikes = new Uint8Array(sizeOf(of.shape))
-  eachRun(of, (torch, pixel, t, count) => {
-    for (let c = 0; c < C; c++) {
-      let [to, from] = [torch + c * P, ((t >> 3) * of.B * P + pixel) * stored + c]
-      for (const end = to + count; to < end; to++, from += stored)
-        spikes[to] = (masks[from] >> (t & 7)) & 1
-    }
-  })
-  return spikes
-}
+export const bytesFrom =
+  (asBits: boolean): From<Uint8Array> =>
+  (of, stored, own) => {
+    const [C, P, mask] = [of.C, of.H * of.W, asBits ? 1 : 255]
+    const values = new Uint8Array(sizeOf(of.shape))
+    eachRun(of, (torch, pixel, t, count) => {
+      const [first, step, bit] = bytesAt(of, stored, asBits, pixel, t)
+      for (let c = 0; c < C; c++) {
+        let [to, from] = [torch + c * P, first + c]
+        for (const end = to + count; to < end; to++, from += step)
+          values[to] = (own[from] >> bit) & mask
+      }
+    })
+    return values
+  }
 
 /** @throws SpikewasmError for a byte that is neither 0 nor 1 */
 export function checkSpikes(what: string, spikes: Uint8Array): void {

@@ -141,6 +141,25 @@ export function floats(
   return make(lies, room)
 }
 
+/** Bytes, or bits of them; `sizes`: without C′. */
+function bytesIn(
+  extent: Extent,
+  asBits: boolean,
+  lies: Pick<Lying<Uint8Array>, 'order' | 'sizes' | 'check'>,
+): Make<Uint8Array> {
+  const { shape, C } = extent
+  const stored = storedChannels(C)
+  return make({
+    ...lies,
+    type: 'uint8',
+    shape,
+    stored,
+    sizes: [...lies.sizes, stored],
+    put: (values, own) => reorder.bytesTo(asBits)(extent, stored, values, own),
+    get: (own) => reorder.bytesFrom(asBits)(extent, stored, own),
+  })
+}
+
 /** Spikes: bytes 0 or 1 [B][T][C][H][W] ↔ masks [plane][B][H][W][C′], and their counts. */
 export interface SpikesTensor extends OpTensor<Uint8Array> {
   /** The number of spikes of each neuron, bytes [B][H][W][C′]. */
@@ -152,18 +171,12 @@ export interface SpikesTensor extends OpTensor<Uint8Array> {
 export const spikes =
   (extent: Extent): Make<Uint8Array> =>
   (o, naming): SpikesTensor => {
-    const { T, B, C, H, W, shape } = extent
-    const stored = storedChannels(C)
+    const { T, B, H, W } = extent
     const planes = Math.ceil(T / 8)
-    const masks = make<Uint8Array>({
-      type: 'uint8',
-      shape,
+    const masks = bytesIn(extent, true, {
       order: '[T / 8][B][H][W][C], bit t mod 8 of a byte',
-      sizes: [planes, B, H, W, stored],
-      stored,
+      sizes: [planes, B, H, W],
       check: (values) => reorder.checkSpikes(`${o.op}: ${naming.name}`, values as Uint8Array),
-      put: (values, own) => reorder.toMasks(extent, stored, values, own),
-      get: (own) => reorder.fromMasks(extent, stored, own),
     })(o, naming)
     const counts = bytes(still(extent))(o, { name: `${naming.name}Counts` })
     const count = (_: Views, totals: Totals): void =>
@@ -182,17 +195,9 @@ export const countsOf =
 
 /** Bytes in the order of floats, such as choices at each step. */
 export function stepBytes(extent: Extent, hasSteps = true): Make<Uint8Array> {
-  const { T, B, C, H, W, shape } = extent
-  const stored = storedChannels(C)
-  return make<Uint8Array>({
-    type: 'uint8',
-    shape,
-    stored,
-    order: `[B][H][W]${hasSteps ? '[T]' : ''}[C]`,
-    sizes: [B, H, W, ...(hasSteps ? [T] : []), stored],
-    put: (values, own) => reorder.bytesToEngine(extent, stored, values, own),
-    get: (own) => reorder.bytesFromEngine(extent, stored, own),
-  })
+  const { T, B, H, W } = extent
+  const order = `[B][H][W]${hasSteps ? '[T]' : ''}[C]`
+  return bytesIn(extent, false, { order, sizes: [B, H, W, ...(hasSteps ? [T] : [])] })
 }
 
 /** Bytes [B][C][H][W] ↔ [B][H][W][C′], such as counts of spikes. */
@@ -273,45 +278,35 @@ export function behind({ buffer, sizes, order }: OpTensor, name: string, count: 
   return { ...tensorOfBuffer(buffer, { name, updated: false }, all), order }
 }
 
-/** Classes i32 [B], each below `classes`: a kernel finds a logit by it. */
+/** Classes, each below `classes`: a kernel finds a logit by it. */
 export interface ClassTensor<A extends Values = Values> extends OpTensor<A> {
   /** Checks what the plan's memory holds. */
   checkOwn(views: Views): void
 }
 
+/** A class of each place of a shape; `ignore` stands for none. @param of makes what holds them */
 export const classes =
-  (batch: number, count: number): Make<Int32Array> =>
-  (o, naming): ClassTensor<Int32Array> => {
+  <A extends Values>(
+    of: (shape: readonly number[]) => Make<A>,
+    shape: readonly number[],
+    count: number,
+    ignore?: number,
+  ): Make<A> =>
+  (o, naming): ClassTensor<A> => {
+    const size = sizeOf(shape)
+    const isClass = (x: number): boolean =>
+      x === ignore || (Number.isInteger(x) && x >= 0 && x < count)
     const check = (values: Values): void => {
       let at = 0
-      while (at < batch && values[at] >= 0 && values[at] < count) at++
-      if (at !== batch)
-        fail(
-          `${o.op}: ${naming.name} must hold classes from 0 to ${count - 1}, got ${values[at]} ` +
-            `at index ${at}`,
-        )
-    }
-    const tensor = integers([batch])(o, naming)
-    return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'int32', batch)) }
-  }
-
-/** A class for each step, float32 of that shape, or what is ignored. */
-export const classSteps =
-  (shape: readonly number[], count: number, ignore: number | undefined): Make<Float32Array> =>
-  (o, naming): ClassTensor<Float32Array> => {
-    const isWrong = (x: number): boolean =>
-      x !== ignore && !(Number.isInteger(x) && x >= 0 && x < count)
-    const check = (values: Values): void => {
-      const at = (values as Float32Array).findIndex(isWrong)
-      if (at >= 0)
+      while (at < size && isClass(values[at])) at++
+      if (at !== size)
         fail(
           `${o.op}: ${naming.name} must hold classes from 0 to ${count - 1}` +
             `${ignore === undefined ? '' : ` or ${ignore}`}, got ${values[at]} at index ${at}`,
         )
     }
-    const tensor = numbers(shape)(o, naming)
-    const floats = shape.reduce((a, b) => a * b, 1)
-    return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'float32', floats)) }
+    const tensor = of(shape)(o, naming)
+    return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, tensor.type, size)) }
   }
 
 /** A word of the control block. */

@@ -123,13 +123,12 @@ const ofClasses = is.ofLayer<losses.ClassOptions>([
   'classWeights',
 ])
 
-function classesOf(
-  op: string,
-  of: Logits & is.Checked<typeof ofClasses>,
-): Planning<Float32Array | Int32Array> {
+type OfClasses = is.Checked<typeof ofClasses>
+
+function classesOf(op: string, of: Logits & OfClasses): Planning<Float32Array | Int32Array> {
   const { B, C } = of.input
-  if (of.targets !== 'steps') return takes(tensors.classes(B, C))
-  return takes(tensors.classSteps([B, stepsOf(op, of)], C, of.ignore))
+  if (of.targets !== 'steps') return takes(tensors.classes(integers, [B], C))
+  return takes(tensors.classes(numbers, [B, stepsOf(op, of)], C, of.ignore))
 }
 
 /** @throws SpikewasmError unless there is a weight for each class */
@@ -294,7 +293,7 @@ export const mse = op('mse', {
     return lossTensors<Float32Array | Int32Array>(
       of,
       of.targets === 'steps',
-      isLabels ? takes(tensors.classes(B, C)) : takes(numbers([B, ...steps, C])),
+      isLabels ? takes(tensors.classes(integers, [B], C)) : takes(numbers([B, ...steps, C])),
     )
   },
   sets: ({ input }) => validSetting(input.B),
@@ -353,20 +352,13 @@ export const selfDistillation = op('selfDistillation', {
     const [exits, B, C] = shape
     checkInteger(`${op}.input: exits`, exits, 1, 1000)
     // Rows of all outputs, one behind the other.
-    const extent: shapes.Extent = {
-      shape: [...shape],
-      timed: false,
-      T: 1,
-      B: exits * B,
-      C,
-      H: 1,
-      W: 1,
-    }
+    const rows = shapes.extentOf(`${op}.input`, [exits * B, C])
+    const extent = { ...rows, shape: [...shape] }
     return {
       /** [exits, B, C] */
       input: takes(floats(extent)),
       /** The right class of each sample, from 0, [B]. */
-      target: takes(tensors.classes(B, C)),
+      target: takes(tensors.classes(integers, [B], C)),
       /** [exits, B, C] */
       gradient: gives(floats(extent)),
       /** One of each sample; their mean is the loss. */
