@@ -3,6 +3,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { describe, fail } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
+import { isPlain } from '../base/objects.js'
 import { layOut } from '../compile/emit/encode.js'
 import { assignAddresses } from '../compile/memory.js'
 import type { PlannedRecord } from '../compile/program.js'
@@ -31,13 +32,6 @@ export const commonOptions = {
  */
 export type CommonOptions = OptionsIn<typeof commonOptions>
 type Common = Checked<typeof commonOptions>
-
-/** Settings are a plain object; anything else is meant as an array. */
-function isSettings(value: unknown): value is Settings {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
 
 function checkCommon(op: string, { threads, engine }: Common): void {
   if (engine !== 'release' && !isNode())
@@ -241,7 +235,8 @@ export class OpPlan {
     if (given.length === 0) return true
     let count = given.length
     while (count > 0 && given[count - 1] === undefined) count--
-    const settings = isSettings(given[count - 1]) ? (given[--count] as Settings) : undefined
+    // Settings are a plain object; anything else is meant as an array.
+    const settings = isPlain(given[count - 1]) ? (given[--count] as Settings) : undefined
     const { inputs } = this.#planned
     if (!(count <= inputs.length))
       fail(
