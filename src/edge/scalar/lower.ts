@@ -156,6 +156,11 @@ export class Lowering {
     )
   }
 
+  private release(...taken: Lowering['taken']): void {
+    for (const { type, local } of taken)
+      this.free.set(type, [...(this.free.get(type) ?? []), local])
+  }
+
   private home(place: Place): Home {
     let home = this.homes.get(place)
     if (!home) {
@@ -187,8 +192,7 @@ export class Lowering {
       this.taken = []
       if (target && i === body.length - 1 && isVector(e)) this.give(e, target, out)
       else this.statement(e, out)
-      for (const { type, local } of this.taken)
-        this.free.set(type, [...(this.free.get(type) ?? []), local])
+      this.release(...this.taken)
       this.taken = before
     })
     return out
@@ -241,8 +245,7 @@ export class Lowering {
     if (e.kind !== 'get' || last?.kind !== 'set' || last.local !== e.local) return e
     const at = this.taken.findIndex(({ local }) => local === e.local)
     if (at < 0) return e
-    const [{ type, local }] = this.taken.splice(at, 1)
-    this.free.set(type, [...(this.free.get(type) ?? []), local])
+    this.release(...this.taken.splice(at, 1))
     out.pop()
     return last.value
   }
@@ -260,18 +263,14 @@ export class Lowering {
     if (e.kind === 'op' && e.args.some(isVector)) return this.operation(e, out) as ir.Expression
     switch (e.kind) {
       case 'block':
-        return { ...e, body: this.list(e.body, undefined) }
+      case 'if':
+        return this.nested(e, undefined, out)
       case 'loop': {
         const before = this.isInLoop
         this.isInLoop = true
         const body = this.list(e.body, undefined)
         this.isInLoop = before
         return { ...e, body }
-      }
-      case 'if': {
-        const condition = this.scalar(e.condition, out)
-        const [yes, no] = [this.list(e.yes, undefined), this.list(e.no, undefined)]
-        return { ...e, condition, yes, no }
       }
       default: {
         const items = ir.parts(e).map((part) => ({ e: part }))
@@ -280,6 +279,18 @@ export class Lowering {
         return ir.withParts(e, () => inside[next++])
       }
     }
+  }
+
+  /** A block or an if, whose value goes to `home` where it is a vector. */
+  private nested(
+    e: Extract<ir.Expression, { kind: 'block' | 'loop' | 'if' }>,
+    home: Home | undefined,
+    out: ir.Expression[],
+  ): ir.Expression {
+    const label = this.label(e.label)
+    if (e.kind !== 'if') return { ...e, label, body: this.list(e.body, home) }
+    const condition = this.scalar(e.condition, out)
+    return { ...e, label, condition, yes: this.list(e.yes, home), no: this.list(e.no, home) }
   }
 
   /** Operands in their order. What comes later does not change those before. */
@@ -344,14 +355,8 @@ export class Lowering {
       case 'select': {
         const [a, b, condition] = e.args
         const type = this.votes.natural(e) ?? want ?? 'i64'
-        const [x, y, c] = this.items(
-          [
-            { e: a, want: type },
-            { e: b, want: type },
-            { e: condition, isSimple: true },
-          ],
-          out,
-        )
+        const sides = [a, b].map((side) => ({ e: side, want: type }))
+        const [x, y, c] = this.items([...sides, { e: condition, isSimple: true }], out)
         const [left, right] = [x, y].map((v) => convert(v as Vector, type, keep).lanes)
         const one = (i: number): ir.Expression => ({
           kind: 'select',
@@ -360,17 +365,10 @@ export class Lowering {
         })
         return { type, lanes: eachLane([left, right], keep, one) }
       }
-      case 'block': {
-        const home = this.home(e.label)
-        const body = this.list(e.body, home)
-        out.push({ kind: 'block', label: this.label(e.label), body })
-        return this.read(home)
-      }
+      case 'block':
       case 'if': {
         const home = this.home(e.label)
-        const condition = this.scalar(e.condition, out)
-        const [yes, no] = [this.list(e.yes, home), this.list(e.no, home)]
-        out.push({ kind: 'if', label: this.label(e.label), condition, yes, no })
+        out.push(this.nested(e, home, out))
         return this.read(home)
       }
       case 'op':
