@@ -266,8 +266,9 @@ export function walk(bytes: Uint8Array): Parts {
 }
 
 /**
- * The information in a file. Nothing of it is compiled.
- * @throws SpikewasmError when the bytes are no exported network, or its section was stripped
+ * What an exported network says about itself. Nothing of it is compiled or run.
+ * @throws SpikewasmError when the bytes are no exported network, were changed, or its section was
+ *   stripped: then `openNet` reads its struct
  */
 export const readFileInfo = (bytes: Uint8Array): NetInfo => infoOf(walk(checkBytes(bytes)))
 

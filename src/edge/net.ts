@@ -6,6 +6,8 @@ import { inputCount, type NetInfo, optionWords, SECTION } from './abi.js'
 import * as file from './file.js'
 import * as struct from './header.js'
 
+export { readFileInfo as netInfo } from './file.js'
+
 // An exported network that predicts, in this process. Small: pages load it alone.
 
 /** An exported network that runs. Arrays are views of its memory, which never moves. */
@@ -183,15 +185,6 @@ export const viewsOf =
 export function checkCount(calls: Calls, name: string, expected: number): void {
   const got = calls.value(name) >>> 0
   if (got !== expected) file.refuse(`answer ${name}() with ${expected}, as it says`, String(got))
-}
-
-/**
- * What an exported network says about itself. Nothing of it is compiled or run.
- * @throws SpikewasmError when the bytes are no exported network, were changed, or its section was
- *   stripped: then `openNet` reads its struct
- */
-export function netInfo(bytes: Uint8Array): NetInfo {
-  return file.readFileInfo(bytes)
 }
 
 /**
