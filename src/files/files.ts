@@ -1,7 +1,7 @@
 /** Files in Node: atomic writing, and reading with messages that say what is missing. */
 
 import { randomBytes } from 'node:crypto'
-import { constants, mkdirSync, type Stats, statSync } from 'node:fs'
+import { constants, type Dirent, mkdirSync, type Stats, statSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -215,6 +215,28 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
   } catch {
     return undefined
   }
+}
+
+/** What an entry of a folder is, or what it links to; undefined where a link leads nowhere. */
+export function kindOfEntry(folder: string, entry: Dirent): 'file' | 'folder' | undefined {
+  const found = entry.isSymbolicLink()
+    ? statSync(join(folder, entry.name), { throwIfNoEntry: false })
+    : entry
+  return found && (found.isDirectory() ? 'folder' : 'file')
+}
+
+/** A list of the 50,000 pictures of ImageNet has some 10 MB with all their boxes. */
+const MOST_LIST = 1 << 26
+
+/** Lines of a list that comes with data, without space around them; empty ones are left out. */
+export function linesOf(bytes: Uint8Array, path: string): string[] {
+  if (bytes.length > MOST_LIST)
+    fail(`${path}: must have at most ${MOST_LIST} bytes, got ${bytes.length}`)
+  return new TextDecoder()
+    .decode(bytes)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
 }
 
 /**

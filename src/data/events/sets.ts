@@ -3,7 +3,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkOptions, checkPath, describe, fail, listNames } from '../../base/errors.js'
-import { explainRead, kindOfPath, readFileClear } from '../../files/files.js'
+import { explainRead, kindOfEntry, linesOf, readFileClear } from '../../files/files.js'
 import { type LabelledData, type Split, wholeSplit } from '../datasets/dataset.js'
 import { eventEndings } from '../recordings/parse.js'
 import { refuse, type Sensor } from '../recordings/recording.js'
@@ -17,21 +17,10 @@ const isRecording = (name: string): boolean =>
 /** Names in a folder, sorted as Python sorts them; '.'-names are left out. */
 async function namesIn(folder: string): Promise<{ folders: string[]; files: string[] }> {
   try {
-    const entries = (await readdir(folder, { withFileTypes: true })).filter(
-      ({ name }) => !name.startsWith('.'),
-    )
-    const kinds = await Promise.all(
-      entries.map((entry) =>
-        entry.isSymbolicLink()
-          ? kindOfPath(join(folder, entry.name))
-          : entry.isDirectory()
-            ? 'folder'
-            : 'file',
-      ),
-    )
+    const entries = await readdir(folder, { withFileTypes: true })
     const pick = (kind: 'folder' | 'file'): string[] =>
       entries
-        .filter((_, i) => kinds[i] === kind)
+        .filter((entry) => !entry.name.startsWith('.') && kindOfEntry(folder, entry) === kind)
         .map(({ name }) => name)
         .sort()
     return { folders: pick('folder'), files: pick('file') }
@@ -41,15 +30,22 @@ async function namesIn(folder: string): Promise<{ folders: string[]; files: stri
 }
 
 /** The recordings of each class, in a folder of its name; a part may lack some classes. */
-async function recordingsIn(folder: string, classNames: readonly string[]): Promise<string[][]> {
+async function recordingsIn(
+  title: string,
+  folder: string,
+  classNames: readonly string[],
+): Promise<string[][]> {
   const { folders } = await namesIn(folder)
-  return Promise.all(
+  const paths = await Promise.all(
     classNames.map(async (name) => {
       if (!folders.includes(name)) return []
       const { files } = await namesIn(join(folder, name))
       return files.filter(isRecording).map((file) => join(folder, name, file))
     }),
   )
+  if (!paths.some((of) => of.length > 0))
+    fail(`${title}: must find recordings in "${folder}", got none`)
+  return paths
 }
 
 /**
@@ -85,11 +81,6 @@ function split(
   return { train: open('train', train), test: open('test', test) }
 }
 
-function expectSome(title: string, folder: string, paths: readonly (readonly string[])[]): void {
-  if (!paths.some((of) => of.length > 0))
-    fail(`${title}: must find recordings in "${folder}", got none`)
-}
-
 const digits = Array.from({ length: 10 }, (_, i) => String(i))
 
 /** With what N-MNIST has by default: clocks begin at 0, and the last window takes the rest. */
@@ -114,11 +105,7 @@ export async function nmnist(
   for (const part of ['Train', 'Test'])
     parts.push(await partOf(folder, [part, part.toLowerCase()], set.title))
   const [train, test] = await Promise.all(
-    parts.map(async (path) => {
-      const paths = await recordingsIn(path, digits)
-      expectSome(set.title, path, paths)
-      return samplesOf(paths)
-    }),
+    parts.map(async (path) => samplesOf(await recordingsIn(set.title, path, digits))),
   )
   return split(set, train, test, options)
 }
@@ -165,18 +152,17 @@ export async function cifar10Dvs(
   const missing = cifarNames.filter((name) => !folders.includes(name))
   if (missing.length > 0)
     refuse('CIFAR10-DVS folder', 'hold a folder for each class', `none for ${listNames(missing)}`)
-  const sensor = options.sensor ?? ([128, 128] as const)
-  return shared({ title: 'CIFAR10-DVS', classNames: cifarNames, sensor }, folder, 0.9, options)
+  const title = 'CIFAR10-DVS'
+  const set = { title, classNames: cifarNames, sensor: options.sensor ?? [128, 128] } as Set
+  return shared(set, await recordingsIn(title, folder, cifarNames), 0.9, options)
 }
 
-async function shared(
+function shared(
   set: Set,
-  folder: string,
+  paths: readonly (readonly string[])[],
   share: number,
   options: EventDatasetOptions,
-): Promise<Split<LabelledData>> {
-  const paths = await recordingsIn(folder, set.classNames)
-  expectSome(set.title, folder, paths)
+): Split<LabelledData> {
   const ends = paths.map(({ length }) => Math.ceil(length * share))
   const train = samplesOf(paths.map((of, i) => of.slice(0, ends[i])))
   const test = samplesOf(paths.map((of, i) => of.slice(ends[i])))
@@ -215,22 +201,12 @@ export async function dvsGesture(
   const [train, test] = await Promise.all(
     ['train', 'test'].map(async (part) => {
       const path = join(folder, `trials_to_${part}.txt`)
-      const names = lines(await readFileClear(path, `${title} trials`))
+      const names = linesOf(await readFileClear(path, `${title} trials`), path)
       const samples = await Promise.all(names.map((name) => trialsOf(folder, name, path)))
       return evenly(samples.flat())
     }),
   )
   return split(set, train, test, options)
-}
-
-const MOST_LINES = 1_000_000
-
-function lines(bytes: Uint8Array): string[] {
-  const text = new TextDecoder().decode(bytes)
-  return text
-    .split('\n', MOST_LINES)
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
 }
 
 async function trialsOf(folder: string, name: string, list: string): Promise<EventSample[]> {
@@ -253,7 +229,7 @@ export function parseGestureLabels(
   bytes: Uint8Array,
   name: string,
 ): { readonly label: number; readonly interval: readonly [number, number] }[] {
-  return lines(bytes)
+  return linesOf(bytes, name)
     .slice(1)
     .map((line, i) => {
       const numbers = line
@@ -306,10 +282,10 @@ export async function eventFolder(
   const [train, test] = [find(['train']), find(['test', 'val', 'validation'])]
   if (train === undefined || test === undefined) {
     if (folders.length === 0) refuse(title, 'have a folder for each class', `none in "${folder}"`)
-    const set = { title, classNames: inOrder(folders), sensor: [1, 1] as const }
-    const paths = await recordingsIn(folder, set.classNames)
-    const known = { ...set, sensor: sensorOf(own.sensor, paths) }
-    const split = await shared(known, folder, trainShare, own)
+    const classNames = inOrder(folders)
+    const paths = await recordingsIn(title, folder, classNames)
+    const set = { title, classNames, sensor: sensorOf(own.sensor, paths) }
+    const split = shared(set, paths, trainShare, own)
     if (split.test.length > 0) return split
     return wholeSplit(split.train, () => {
       const most = Math.max(...paths.map(({ length }) => length))
@@ -325,16 +301,14 @@ export async function eventFolder(
   const others = names[1].filter((name) => !classNames.includes(name))
   if (others.length > 0)
     refuse(title, `have the classes of ${train} in ${test}`, `${listNames(others)} more`)
-  const all = await Promise.all(parts.map((path) => recordingsIn(path, classNames)))
-  for (const [i, paths] of all.entries()) expectSome(title, parts[i], paths)
+  const all = await Promise.all(parts.map((path) => recordingsIn(title, path, classNames)))
   const set = { title, classNames, sensor: sensorOf(own.sensor, all[0]) }
   return split(set, samplesOf(all[0]), samplesOf(all[1]), own)
 }
 
 function sensorOf(sensor: Sensor | undefined, paths: readonly (readonly string[])[]): Sensor {
   if (sensor) return sensor
-  const path = paths.flat()[0]
-  if (path === undefined) return [1, 1]
+  const [path] = paths.flat()
   const { width, height } = parseFile(readBytesSync(path), path, {})
   return [width, height]
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, fail } from '../../base/errors.js'
 import { permutation } from '../../base/random.js'
 import { warn } from '../../engine/platform.js'
-import { kindOfPath } from '../../files/files.js'
+import { kindOfEntry, kindOfPath } from '../../files/files.js'
 import { type LabelledData, MOST_CLASSES, type Split, wholeSplit } from '../datasets/dataset.js'
 import { cacheKey } from './cache.js'
 import { type FileEntry, openPictures, type PlainPictures, pathOf, tableOf } from './dataset.js'
@@ -146,7 +146,7 @@ function bothParts(folder: string, found: Found, title: string): { train: string
 /** Names of the classes' folders, in order. */
 export function namesOf(folder: string): string[] {
   const names = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => !entry.name.startsWith('.') && isFolder(folder, entry))
+    .filter((entry) => !entry.name.startsWith('.') && kindOfEntry(folder, entry) === 'folder')
     .map(({ name }) => name)
     // In the order of their characters' numbers, as Python sorts them.
     .sort()
@@ -157,17 +157,6 @@ export function namesOf(folder: string): string[] {
     )
   return names
 }
-
-interface Entry {
-  readonly name: string
-  isDirectory(): boolean
-  isSymbolicLink(): boolean
-}
-
-const isFolder = (folder: string, entry: Entry): boolean =>
-  entry.isDirectory() ||
-  (entry.isSymbolicLink() &&
-    (statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false))
 
 /**
  * Pictures of all classes. Those of a class are in the order of their names, and classes take turns
@@ -215,7 +204,7 @@ function walk(
   const found = readdirSync(inside, { withFileTypes: true })
   found.sort((a, b) => (a.name < b.name ? -1 : 1))
   for (const entry of found) {
-    if (isFolder(inside, entry)) {
+    if (kindOfEntry(inside, entry) === 'folder') {
       if (!(depth < DEEPEST)) fail(`${inside}: must have at most ${DEEPEST} folders below a class`)
       if (!entry.name.startsWith('.'))
         walk(folder, `${below}/${entry.name}`, label, into, depth + 1)

@@ -6,26 +6,13 @@
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fail } from '../../base/errors.js'
-import { kindOfPath, readFileClear } from '../../files/files.js'
+import { kindOfPath, linesOf, readFileClear } from '../../files/files.js'
 import type { LabelledData, Split } from '../datasets/dataset.js'
 import type { FileEntry } from './dataset.js'
 import { entriesOf, entryOf, isPicture, namesOf, partsOf, splitOf } from './folder.js'
 import { checkPictureOptions, type PictureOptions } from './options.js'
 
 // Lists that come with ImageNet, on bytes alone.
-
-/** A list of 50,000 pictures has some 10 MB with all their boxes. */
-const MOST_BYTES = 1 << 26
-
-function linesOf(bytes: Uint8Array, path: string): string[] {
-  if (bytes.length > MOST_BYTES)
-    fail(`${path}: must have at most ${MOST_BYTES} bytes, got ${bytes.length}`)
-  return new TextDecoder()
-    .decode(bytes)
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-}
 
 const stem = (name: string): string => name.slice(name.lastIndexOf('/') + 1).replace(/\.\w+$/, '')
 

@@ -258,9 +258,7 @@ export function colorJitter(picture: Bytes, jitter: ColorJitter, random: RandomS
   const order = (['brightness', 'contrast', 'saturation', 'hue'] as const).slice()
   for (let i = order.length - 1; i > 0; i--) {
     const j = random.below(i + 1)
-    const kept = order[i]
-    order[i] = order[j]
-    order[j] = kept
+    ;[order[i], order[j]] = [order[j], order[i]]
   }
   for (const kind of order) {
     const most = jitter[kind] ?? 0

@@ -97,21 +97,17 @@ export function parseAedat3(
 ): EventRecording {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const begin = packetsBegin(bytes)
+  const each = (take: (data: number, t: number) => void): void =>
+    walk(view, begin, name, (start, count, late) => {
+      for (let at = start; at < start + count * BYTES; at += BYTES) {
+        const t = view.getUint32(at + 4, true) + late
+        if (t >= from && t < to) take(view.getUint32(at, true), t)
+      }
+    })
   let room = 0
-  const isWithin = (t: number): boolean => t >= from && t < to
-  walk(view, begin, name, (start, count, late) => {
-    for (let at = start; at < start + count * BYTES; at += BYTES)
-      if (isWithin(view.getUint32(at + 4, true) + late)) room++
-  })
+  each(() => room++)
   const events = new Events(room)
-  walk(view, begin, name, (start, count, late) => {
-    for (let at = start; at < start + count * BYTES; at += BYTES) {
-      const t = view.getUint32(at + 4, true) + late
-      if (!isWithin(t)) continue
-      const data = view.getUint32(at, true)
-      events.add((data >>> 17) & 0x7fff, (data >>> 2) & 0x7fff, t, (data >>> 1) & 1)
-    }
-  })
+  each((data, t) => events.add((data >>> 17) & 0x7fff, (data >>> 2) & 0x7fff, t, (data >>> 1) & 1))
   return events.done(name, sensor, [128, 128])
 }
 

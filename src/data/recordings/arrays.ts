@@ -1,7 +1,7 @@
 /** Events in NumPy's files: structured arrays, [N, 4] arrays, and archives of t, x, y and p. */
 
 import { quote } from '../../base/errors.js'
-import { type EventRecording, Events, expectEvent, refuse, type Sensor } from './recording.js'
+import { type EventRecording, gathered, refuse, type Sensor } from './recording.js'
 
 // NumPy's .npy format, on bytes alone.
 // ```
@@ -98,7 +98,7 @@ export function parseEventNpy(
   order = 'xypt',
 ): EventRecording {
   const { count, column } = rowsOf(bytes, name, [...order])
-  return gather(name, sensor, count, ['x', 'y', 't', 'p'].map(column))
+  return gathered(name, sensor, count, ['x', 'y', 't', 'p'].map(column))
 }
 
 /**
@@ -122,22 +122,7 @@ export function parseEventArchive(
       refuse(name, `have ${count} numbers in each`, `${rows.count} in ${key}`)
     return rows.column('')
   })
-  return gather(name, sensor, count ?? 0, columns)
-}
-
-function gather(
-  name: string,
-  sensor: Sensor | undefined,
-  count: number,
-  [x, y, t, p]: readonly ((row: number) => number)[],
-): EventRecording {
-  const events = new Events(count)
-  for (let i = 0; i < count; i++) {
-    const event = { x: x(i), y: y(i), t: t(i), p: p(i) }
-    expectEvent(name, event, i)
-    events.add(event.x, event.y, event.t, event.p)
-  }
-  return events.done(name, sensor, [0, 0])
+  return gathered(name, sensor, count ?? 0, columns)
 }
 
 /** @param names of the columns of an array that is not structured; one: it has one dimension */

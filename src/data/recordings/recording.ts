@@ -81,7 +81,7 @@ export class Events {
   }
 }
 
-function largest(values: ArrayLike<number>): number {
+export function largest(values: ArrayLike<number>): number {
   let most = -1
   for (let i = 0; i < values.length; i++) if (values[i] > most) most = values[i]
   return most
@@ -120,27 +120,39 @@ export function fromEvents(arrays: EventArrays, ...more: []): EventRecording {
   for (const [key, { length }] of Object.entries({ y, t, p }))
     if (length !== x.length)
       fail(`${name}: ${key} must have ${x.length} numbers as x has, got ${length}`)
-  const events = new Events(x.length)
-  for (let i = 0; i < x.length; i++) {
-    const value = { x: x[i], y: y[i], t: t[i], p: Number(typeof p[i] === 'bigint' ? NaN : p[i]) }
-    expectEvent(name, value, i)
-    events.add(value.x, value.y, value.t, value.p)
+  const polarity = (i: number): number => Number(typeof p[i] === 'bigint' ? NaN : p[i])
+  const columns = [x, y, t].map((list) => (i: number) => list[i])
+  return gathered(name, sensor, x.length, [...columns, polarity])
+}
+
+/**
+ * A recording of `count` events, whose x, y, t and p functions give by index.
+ *
+ * @throws SpikewasmError naming what is wrong of the first event that has a fault
+ */
+export function gathered(
+  name: string,
+  sensor: Sensor | undefined,
+  count: number,
+  [x, y, t, p]: readonly ((index: number) => number)[],
+): EventRecording {
+  const events = new Events(count)
+  for (let i = 0; i < count; i++) {
+    const event = { x: x(i), y: y(i), t: t(i), p: p(i) }
+    expectEvent(name, event, i)
+    events.add(event.x, event.y, event.t, event.p)
   }
   return events.done(name, sensor, [0, 0])
 }
 
-/** @throws SpikewasmError naming what is wrong of event `i` */
-export function expectEvent(
+function expectEvent(
   name: string,
   { x, y, t, p }: Readonly<Record<'x' | 'y' | 't' | 'p', number>>,
   i: number,
 ): void {
   const wrong = (key: string, rule: string, value: unknown): never =>
     refuse(name, rule, `${describe(value)} as ${key} of event ${i}`)
-  for (const [key, value] of [
-    ['x', x],
-    ['y', y],
-  ] as const)
+  for (const [key, value] of Object.entries({ x, y }))
     if (!(Number.isInteger(value) && value >= 0 && value < MOST_PIXELS))
       wrong(key, `have pixels from 0 to ${MOST_PIXELS - 1}`, value)
   if (!(typeof t === 'number' && Math.abs(t) <= Number.MAX_SAFE_INTEGER))
@@ -181,25 +193,27 @@ export function expectRecording(name: string, recording: EventRecording): void {
     fail(`${name}: must have events within its ${width} × ${height} pixels, got one outside`)
 }
 
-/** The events that `keep` picks by index, in the order they come. */
-export function picked(
-  recording: EventRecording,
-  keep: (index: number) => boolean,
-): EventRecording {
-  const { width, height, x, y, t, p } = recording
-  const events = new Events(recording.length)
-  for (let i = 0; i < recording.length; i++) if (keep(i)) events.add(x[i], y[i], t[i], p[i])
+const indicesOf = ({ length }: EventRecording) => Uint32Array.from({ length }, (_, i) => i)
+
+/** The events of these indices, in their order. */
+function taken({ width, height, x, y, t, p }: EventRecording, indices: Uint32Array) {
+  const events = new Events(indices.length)
+  for (const i of indices) events.add(x[i], y[i], t[i], p[i])
   return events.done('events', [width, height], [width, height])
 }
 
+/** The events that `keep` picks by index, in the order they come; it is asked once for each. */
+export const picked = (recording: EventRecording, keep: (index: number) => boolean) =>
+  taken(recording, indicesOf(recording).filter(keep))
+
 /** The recording in the order of its times; events of one time stay as they are. */
 export function inOrder(recording: EventRecording): EventRecording {
-  const { t, length, width, height } = recording
+  const { t, length } = recording
   let sorted = true
   for (let i = 1; i < length && sorted; i++) sorted = t[i] >= t[i - 1]
   if (sorted) return recording
-  const order = Uint32Array.from({ length }, (_, i) => i).sort((a, b) => t[a] - t[b] || a - b)
-  const events = new Events(length)
-  for (const i of order) events.add(recording.x[i], recording.y[i], t[i], recording.p[i])
-  return events.done('events', [width, height], [width, height])
+  return taken(
+    recording,
+    indicesOf(recording).sort((a, b) => t[a] - t[b] || a - b),
+  )
 }

@@ -3,7 +3,14 @@
 import { checkArguments, checkInteger, describe, fail } from '../../base/errors.js'
 import { Purpose, RandomStream } from '../../base/random.js'
 import { checkBy, complete, integer, type Rule, type Rules, such, truth } from '../../base/rules.js'
-import { type EventRecording, Events, expectRecording, inOrder, picked } from './recording.js'
+import {
+  type EventRecording,
+  Events,
+  expectRecording,
+  inOrder,
+  largest,
+  picked,
+} from './recording.js'
 
 /** Which random numbers a change takes. */
 export interface EventDraw {
@@ -74,12 +81,8 @@ export function denoise(
   checkArguments('events.denoise', more)
   expectRecording('events.denoise: the recording', recording)
   checkBy('events.denoise.filterTime', numberFrom(0), filterTime)
-  const { x, y, t, length } = recording
-  let [width, height] = [0, 0]
-  for (let i = 0; i < length; i++) {
-    width = Math.max(width, x[i] + 1)
-    height = Math.max(height, y[i] + 1)
-  }
+  const { x, y, t } = recording
+  const [width, height] = [largest(x) + 1, largest(y) + 1]
   const until = new Float64Array(width * height).fill(filterTime)
   return picked(recording, (i) => {
     const at = y[i] * width + x[i]
@@ -225,12 +228,9 @@ export const dropEventByArea = changing<DropPartOptions>(
 
 /** From the first event on; Tonic counts from time 0, which is the same for N-MNIST. */
 const withoutInterval: ChangeBy = (recording, ratio, random) => {
-  const { t, length } = recording
-  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  for (let i = 0; i < length; i++) {
-    first = Math.min(first, t[i])
-    last = Math.max(last, t[i])
-  }
+  const { t } = recording
+  const first = t.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  const last = t.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
   const long = (last - first) * ratio
   const begin = first + random.uniform() * (last - first - long)
   return picked(recording, (i) => !(t[i] >= begin && t[i] <= begin + long))
