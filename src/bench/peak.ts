@@ -45,16 +45,10 @@ function peak(bytes = 0): PeakExports {
 }
 
 /** A limit of this machine, in 1e9 units a second. */
-export interface LimitRate {
-  readonly unit: string
-  /** The highest that looks have found so far. */
-  readonly best: number
-  /** A look of about two milliseconds: the median of bursts, which one interruption leaves. */
-  look(): number
-}
+export type LimitRate = Readonly<ReturnType<typeof limitOf>>
 
 /** @param run the loop whose rate is a limit, so many rounds of it */
-function limitOf(unit: string, gigaPerRound: number, run: (rounds: number) => void): LimitRate {
+function limitOf(unit: string, gigaPerRound: number, run: (rounds: number) => void) {
   let [best, count] = [0, 0]
   const time = (rounds: number): number => {
     const start = performance.now()
@@ -75,9 +69,11 @@ function limitOf(unit: string, gigaPerRound: number, run: (rounds: number) => vo
   }
   return {
     unit,
+    /** The highest that looks have found so far. */
     get best() {
       return best
     },
+    /** A look of about two milliseconds: the median of bursts, which one interruption leaves. */
     look() {
       count ||= prepare()
       const ms = median(Array.from({ length: BURSTS }, () => time(count)))

@@ -74,17 +74,12 @@ function meanOf(T: number, rate: number): number {
   return mean
 }
 
-/** Spikes as ops take them, any T. */
-export interface SpikeTrain {
-  /** Bytes 0 or 1, [B][T][neurons of an image]. */
-  readonly bytes: Uint8Array
-  /** Spikes per neuron and step. */
-  readonly rate: number
-  /** Fraction of the neurons that fire at least once. */
-  readonly active: number
-  /** Neurons that fire in a group of four steps, over all groups: kernels add these at once. */
-  readonly events: number
-}
+/**
+ * Spikes as ops take them, any T: bytes 0 or 1, [B][T][neurons of an image]; spikes per neuron and
+ * step; the fraction of the neurons that fire at least once; and the neurons that fire in a group
+ * of four steps, over all groups, which kernels add at once.
+ */
+export type SpikeTrain = Readonly<ReturnType<typeof makeTrain>>
 
 /** @param neurons of all B images together */
 export function makeTrain(
@@ -92,7 +87,7 @@ export function makeTrain(
   { B, T }: { readonly B: number; readonly T: number },
   rate: number,
   seed: number,
-): SpikeTrain {
+) {
   const own = neurons / B
   const bytes = new Uint8Array(T * neurons)
   let [spikes, active, events, last, group] = [0, 0, 0, -1, -1]

@@ -11,7 +11,9 @@ import type { RandomStream } from '../base/random.js'
 
 // Planes of pixels, moved and mirrored as one.
 
-interface PlaneSize {
+/** Sizes of an image [C][H][W]. */
+export interface ImageSize {
+  readonly channels: number
   readonly height: number
   readonly width: number
 }
@@ -34,7 +36,7 @@ interface Move {
 export function move<A extends Uint8Array | Float32Array>(
   out: A,
   input: A,
-  { height, width }: PlaneSize,
+  { height, width }: Omit<ImageSize, 'channels'>,
   { dx, dy, mirror, beyond }: Move,
 ): void {
   const [start, step, by] = mirror ? [width - 1 + dx, -1, -dx] : [dx, 1, dx]
@@ -65,11 +67,6 @@ function placeOf(at: number, size: number, beyond: Move['beyond']): number {
 
 /** Grey of uncovered background. */
 const FILL = 128
-
-/** Sizes of an image [C][H][W]. */
-export interface ImageSize extends PlaneSize {
-  readonly channels: number
-}
 
 /** What most operations are. */
 type Change = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void

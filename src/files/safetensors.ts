@@ -75,13 +75,7 @@ export const MOST_TENSORS = 20_000
 const MOST_SIZES = 32
 
 /** A tensor in the header; `begin` and `end` count bytes of the data. */
-export interface Entry {
-  readonly name: string
-  readonly dtype: Dtype
-  readonly shape: number[]
-  readonly begin: number
-  readonly end: number
-}
+export type Entry = Readonly<ReturnType<typeof checkEntry>>
 
 /** The JSON text of the header and the byte at which the data starts. */
 export function readHeader(bytes: Uint8Array, name: string): { text: string; dataStart: number } {
@@ -134,7 +128,7 @@ export function checkMetadata(value: unknown, name: string): Record<string, stri
 }
 
 /** @throws SpikewasmError unless a tensor has a known type and as many bytes as its shape needs */
-export function checkEntry(key: string, value: unknown, dataBytes: number, file: string): Entry {
+export function checkEntry(key: string, value: unknown, dataBytes: number, file: string) {
   const must = (rule: string, got: unknown): never =>
     fail(`${file}: tensor ${show(key)} ${rule}, got ${show(got)}`)
   if (!isObject(value)) return must('must be an object {dtype, shape, data_offsets}', value)
@@ -159,7 +153,7 @@ export function checkEntry(key: string, value: unknown, dataBytes: number, file:
       `of type ${String(dtype)} and shape [${shape.join(', ')}] must have ${expected} bytes`,
       end - begin,
     )
-  return { name: key, dtype: dtype as Dtype, shape, begin, end }
+  return { name: key, dtype: dtype as Dtype, shape: shape as number[], begin, end }
 }
 
 /** Every byte of the data belongs to exactly one tensor, so that nothing can hide in the file. */

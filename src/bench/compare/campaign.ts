@@ -67,17 +67,8 @@ export interface Row {
   readonly remark?: string
 }
 
-export interface Campaign {
-  readonly rows: readonly Row[]
-  /** Reasons by name: the other build cannot run it. */
-  readonly skipped: ReadonlyMap<string, string>
-  /** Reasons by name: it threw, hung, or ended its process. */
-  readonly failed: ReadonlyMap<string, string>
-  readonly processes: number
-  readonly seconds: number
-  /** Share of the processors that others took, 0…1. */
-  readonly others: number
-}
+/** `skipped`: reasons by name why the other build cannot run it; `failed`: why this one cannot. */
+export type Campaign = Readonly<ReturnType<Run['result']>>
 
 const SCREENS = 3
 /** So many more where benchmarks end their processes. */
@@ -299,7 +290,7 @@ class Run {
     return !needsMore(mirrored(decisive), mirrored(usual), threshold)
   }
 
-  result(): Campaign {
+  result() {
     const { skipped, failed, processes } = this
     const all = [...this.screened.values(), ...this.fresh.values()].flat()
     const open = this.names.filter((name) => this.isOpen(name))

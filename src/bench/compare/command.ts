@@ -3,7 +3,7 @@
 import { fail } from '../../base/errors.js'
 import { median } from '../../base/numbers.js'
 import { BUSY } from '../conditions.js'
-import { digits, type Entry, type ResultTable } from '../report.js'
+import { digits, type Entry } from '../report.js'
 import { type Baseline, compareBaseline, makeBaseline, writeBaseline } from './baseline.js'
 import { type BuildFiles, findBuild, nameOf, originOf } from './builds.js'
 import { type Campaign, type Row, runCampaign } from './campaign.js'
@@ -13,15 +13,7 @@ import { estimate, type Interval, type Verdict } from './statistics.js'
 
 // What a comparison says: a table for people, entries for machines, an exit code for scripts.
 
-export interface ComparisonResult {
-  readonly table: ResultTable
-  /** Times of this build, and their ratio to the other one: smaller is better. */
-  readonly entries: readonly Entry[]
-  /** 0: nothing is slower, or it is not decided. 1: something is slower. 2: something failed. */
-  readonly exitCode: 0 | 1 | 2
-  /** What the table does not show, one sentence a line: skipped, failed, disturbed. */
-  readonly notes: readonly string[]
-}
+export type ComparisonResult = Readonly<ReturnType<typeof resultOf>>
 
 /** The two sides in words. */
 export interface Sides {
@@ -59,7 +51,7 @@ const order: readonly Verdict[] = ['slower', 'undecided', 'faster', 'same']
 
 const head = 'benchmark, this ms, other ms, effect, interval, verdict, marks, density'.split(', ')
 
-export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
+export function resultOf(campaign: Campaign, sides: Sides) {
   const { rows, failed, skipped, others, processes, seconds } = campaign
   const effectOf = ({ interval }: Row): number => interval?.effect ?? Number.NEGATIVE_INFINITY
   const sorted = [...rows].sort(

@@ -48,12 +48,7 @@ export function tapsOf(input: number, begin: number, end: number, output: number
 export type Taps = Readonly<ReturnType<typeof tapsOf>>
 
 /** What of a picture is resized, in its pixels. */
-export interface Box {
-  readonly left: number
-  readonly top: number
-  readonly right: number
-  readonly bottom: number
-}
+export type Box = Readonly<ReturnType<typeof cropBox>>
 
 /** A picture, [height][width][channels]. */
 export interface Bytes {
@@ -202,7 +197,7 @@ function cropBox(
   scale: readonly [number, number],
   ratio: readonly [number, number],
   random: RandomStream,
-): Box {
+) {
   const between = (low: number, high: number): number => low + (high - low) * random.uniform()
   for (let attempt = 0; attempt < 10; attempt++) {
     const area = width * height * between(...scale)

@@ -57,10 +57,7 @@ export interface SliceOptions {
 }
 
 /** Slice i holds the events starts[i] … ends[i] − 1. */
-export interface Slices {
-  readonly starts: readonly number[]
-  readonly ends: readonly number[]
-}
+export type Slices = Readonly<Record<'starts' | 'ends', readonly number[]>>
 
 const ways = [
   'framesNumber',

@@ -78,10 +78,7 @@ const PIECE = 1024
 export type ReadSpeech = (lists?: readonly [from: number, to: number]) => Promise<Group>
 
 /** Data set of a file, and who speaks in each recording, where it says so. */
-interface Part {
-  readonly data: LabelledData
-  readonly speakers?: Int32Array
-}
+type Part = Awaited<ReturnType<typeof readPart>>
 
 /** @param piece recordings that are read at once */
 export async function readPart(
@@ -90,7 +87,7 @@ export async function readPart(
   [title, name, classes]: readonly [title: string, name: string, classes: number],
   { timeSteps, dt = TOTAL_MS / timeSteps, bins }: Completed,
   piece = PIECE,
-): Promise<Part> {
+) {
   const tree = await read()
   const labels = integers(inside(tree, 'labels'), 'labels', path)
   const { length } = labels

@@ -13,12 +13,8 @@ import { plain } from '../unpack.js'
 
 export const MANIFEST = 'manifest.json'
 
-/** A file as it was written. */
-export interface FileEntry {
-  readonly bytes: number
-  /** Hexadecimal. */
-  readonly sha256: string
-}
+/** A file as it was written; its hash is hexadecimal. */
+export type FileEntry = Readonly<ReturnType<typeof entryOf>>
 
 export interface Manifest {
   /** Version of the layout. */
@@ -31,7 +27,7 @@ export interface Manifest {
   readonly dropped?: Readonly<Record<string, FileEntry>>
 }
 
-export const entryOf = (bytes: Uint8Array): FileEntry => ({
+export const entryOf = (bytes: Uint8Array) => ({
   bytes: bytes.length,
   sha256: createHash('sha256').update(bytes).digest('hex'),
 })

@@ -210,21 +210,11 @@ export class Fields {
 // What an HDF5 file holds, as plain data: groups of groups, numbers and texts. It goes between
 // threads.
 
-/** Numbers of any shape; integers of 64 bits as bigints. */
-export interface NumbersLeaf {
-  readonly kind: 'numbers'
-  /** None for a single number. */
-  readonly shape: readonly number[]
-  readonly data: Numbers
-}
+/** Numbers of any shape, [] for a single one; integers of 64 bits as bigints. */
+export type NumbersLeaf = Readonly<ReturnType<typeof numbers>>
 
-/** Texts of any shape. */
-export interface TextsLeaf {
-  readonly kind: 'texts'
-  /** None for a single text. */
-  readonly shape: readonly number[]
-  readonly data: readonly string[]
-}
+/** Texts of any shape, [] for a single one. */
+export type TextsLeaf = Readonly<ReturnType<typeof texts>>
 
 /** What no graph holds: references, compounds, links to other files. It is not read. */
 export interface OtherLeaf {
@@ -270,16 +260,17 @@ export const most = {
   text: 1 << 20,
 } as const
 
-export const numbers = (data: Numbers, shape: readonly number[] = [data.length]): NumbersLeaf => ({
-  kind: 'numbers',
+export const numbers = (data: Numbers, shape: readonly number[] = [data.length]) => ({
+  kind: 'numbers' as const,
   shape,
   data,
 })
 
-export const texts = (
-  data: readonly string[],
-  shape: readonly number[] = [data.length],
-): TextsLeaf => ({ kind: 'texts', shape, data })
+export const texts = (data: readonly string[], shape: readonly number[] = [data.length]) => ({
+  kind: 'texts' as const,
+  shape,
+  data,
+})
 
 export const group = (members: Iterable<readonly [string, Tree]>): Group => ({
   kind: 'group',

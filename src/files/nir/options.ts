@@ -110,11 +110,7 @@ export function conventions(
 // Time constants, seconds in a file and steps in a layer; and what a file of ours says of them.
 
 /** What a file is written with. */
-export interface NirTime {
-  /** Seconds of a time step. */
-  readonly dt: number
-  readonly discretisation: Discretisation
-}
+export type NirTime = Readonly<Required<SaveNirOptions>>
 
 /** For reading the file again with the same numbers. */
 export interface NirNote extends NirTime {

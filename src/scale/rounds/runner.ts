@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto'
 import { fail, SpikewasmError } from '../../base/errors.js'
 import type { Dataset } from '../../data/datasets/dataset.js'
-import type { EpochSums } from '../../engine/run/progress.js'
 import { alone } from '../../engine/threads/calls.js'
 import type { Model } from '../../model/model.js'
 import { prepareFingerprint } from '../../train/fingerprint.js'
@@ -36,22 +35,10 @@ function otherTraining(found: TrainingId['parts'], own: TrainingId['parts']): Sp
   )
 }
 
-/** What a job gives. */
-export interface ReplicaDone {
-  readonly sent: Uint8Array
-  readonly state: Uint8Array
-  readonly sums: EpochSums
-}
-
 /** What tells a training apart. */
-export interface TrainingId {
-  /** All that its numbers depend on, in 64 hexadecimal digits. */
-  readonly setting: string
-  /** The same of each part, in 8: who has another setting can say where it differs. */
-  readonly parts: Readonly<Record<string, string>>
-}
+export type TrainingId = Readonly<ReturnType<typeof trainingId>>
 
-export function trainingId(setting: Setting): TrainingId {
+export function trainingId(setting: Setting) {
   const identity = identityOf(setting)
   const hashOf = (value: unknown): string =>
     createHash('sha256').update(canonical(value)).digest('hex')
@@ -61,7 +48,9 @@ export function trainingId(setting: Setting): TrainingId {
       : [[name, part]],
   )
   return {
+    /** All that its numbers depend on, in 64 hexadecimal digits. */
     setting: hashOf(identity),
+    /** The same of each part, in 8: who has another setting can say where it differs. */
     parts: Object.fromEntries(parts.map(([name, of]) => [name, hashOf(of).slice(0, 8)])),
   }
 }
@@ -96,11 +85,7 @@ export async function openRunner(
      * @throws SpikewasmError for another training's job, for bytes that are none of it, and when
      *   numbers are not finite
      */
-    async run(
-      job: ReplicaJob,
-      { start, state }: ReplicaBytes,
-      signal?: AbortSignal,
-    ): Promise<ReplicaDone | undefined> {
+    async run(job: ReplicaJob, { start, state }: ReplicaBytes, signal?: AbortSignal) {
       if (job.setting !== id.setting) throw otherTraining(job.parts, id.parts)
       const steps = job.shard.first + job.shard.rates.length
       if (steps * rounds.replicas > batches.length)
@@ -123,6 +108,9 @@ export async function openRunner(
 }
 
 export type Runner = Awaited<ReturnType<typeof openRunner>>
+
+/** What a job gives. */
+export type ReplicaDone = NonNullable<Awaited<ReturnType<Runner['run']>>>
 
 // The kind of jobs that replicas are, for a worker.
 

@@ -6,7 +6,7 @@ import { Thread } from '../../engine/node/thread.js'
 import { type Ask, SideEnded } from '../../engine/threads/calls.js'
 import type { Model } from '../../model/model.js'
 import type { FitOptions } from '../../train/options.js'
-import type { JobLimits } from '../worker.js'
+import type { JobContext, JobLimits } from '../worker.js'
 import {
   openRunner,
   type ReplicaBytes,
@@ -144,14 +144,7 @@ const tooMuch = (memoryMB: number, limit: number): Error =>
 // The thread that does jobs of replicas for a worker: what is sent to it, and what it does.
 
 /** Where files are on this machine. */
-export interface JobFiles {
-  /** Data sets. */
-  readonly data?: string
-  /** Pictures that were converted once. */
-  readonly cache?: string
-  /** Networks of one's own by the SHA-256 of their files. */
-  readonly models?: ReadonlyMap<string, string>
-}
+export type JobFiles = Pick<JobContext, 'data' | 'cache' | 'models'>
 
 /** A model, its data, and the options that a job asks for. */
 export interface Opened {

@@ -13,37 +13,20 @@ import type { Compress, RoundsSetting } from './options.js'
 
 type Entry = Session['plan']['parameters'][number] | Session['plan']['statistics'][number]
 
-/** Numbers that are rounded with one scale, such as all that lead to one output. */
-export interface Rows {
-  readonly count: number
-  /** Numbers of a row. */
-  readonly size: number
-}
-
-/** How long the vectors of a network are. */
-export interface Sizes {
-  /** P */
-  readonly parameters: number
-  /** S, numbers of running statistics. */
-  readonly statistics: number
-  /** Arrays of P numbers that the optimizer keeps. */
-  readonly states: number
-  /** Those of the parameters, in order. */
-  readonly rows: readonly Rows[]
-}
-
 const sum = (entries: readonly Entry[]): number =>
   entries.reduce((total, entry) => total + sizeOf(entry.layout.shape), 0)
 
 /** In an order that does not depend on how a plan is made. */
 const stateNames = (arena: Arena): string[] => Object.keys(trainingOf(arena).states).sort()
 
-export function sizesOf(arena: Arena): Sizes {
+export function sizesOf(arena: Arena) {
   const { parameters, statistics } = arena.plan
   return {
+    // P numbers, S of running statistics, and arrays of P that the optimizer keeps.
     parameters: sum(parameters),
     statistics: sum(statistics),
     states: stateNames(arena).length,
+    // Numbers that are rounded with one scale, such as all that lead to one output.
     rows: parameters.map((parameter) => {
       const { shape } = parameter.layout
       // A vector, such as a bias, is one row.
@@ -52,6 +35,9 @@ export function sizesOf(arena: Arena): Sizes {
     }),
   }
 }
+
+/** How long the vectors of a network are. */
+export type Sizes = Readonly<ReturnType<typeof sizesOf>>
 
 /** Numbers of entries, one behind the other: into a vector, or from one with `takes`. */
 function move(
@@ -73,13 +59,8 @@ function move(
   }
 }
 
-/** What rounds average. */
-export interface Weights {
-  /** [P] */
-  readonly parameters: Float32Array
-  /** [S] */
-  readonly statistics: Float32Array
-}
+/** What rounds average: P parameters and S running statistics. */
+export type Weights = Readonly<Record<'parameters' | 'statistics', Float32Array>>
 
 /** Copies. */
 export function weightsOf(arena: Arena): Weights {
