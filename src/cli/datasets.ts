@@ -62,12 +62,7 @@ interface LoadOptions {
   readonly timeSteps?: number
 }
 
-interface Defaults {
-  readonly epochs: number
-  readonly batchSize: number
-  readonly lr: number
-  readonly weightDecay: number
-}
+type Defaults = Readonly<Record<'epochs' | 'batchSize' | 'lr' | 'weightDecay', number>>
 
 const idxFiles = 'the folder with train-images-idx3-ubyte.gz and its three companions'
 const mnistLike = {

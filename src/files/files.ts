@@ -286,17 +286,11 @@ export async function unpack(
  * Makes the rename itself durable. Some platforms cannot open a folder; the operating system then
  * decides when the rename is durable.
  */
-export async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await fs.open(folder, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  } catch {
-    // The file is complete either way.
-  }
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await fs.open(folder, 'r').catch(() => undefined)
+  // The file is complete either way.
+  await handle?.sync().catch(() => undefined)
+  await handle?.close().catch(() => undefined)
 }
 
 /** Why a file cannot be read, and how to mend it. */

@@ -28,13 +28,13 @@ const context = (limits: object) => ({
 })
 
 test('a limit that no timer knows is no limit', async () => {
-  const host = new ReplicaThreads(answers, {})
+  const host = new ReplicaThreads(answers)
   assert.is(await host.run(job, bytes(), context({ seconds: 1e9 })), undefined)
   await host.close()
 })
 
 test('a job that takes too long or too much is ended, and says which option', async () => {
-  const host = new ReplicaThreads(never, {})
+  const host = new ReplicaThreads(never)
   const run = (limits: object) => () => host.run(job, bytes(), context(limits))
   assert.match(await messageOf(run({ seconds: 0.05 })), /its limit of 0\.05 s \(--time-limit\)/)
   // This process has more already.
@@ -56,7 +56,7 @@ test('what a thread answers, and what becomes of it behind that', async () => {
     [script('process.exit()'), false],
     [script("throw new Error('it breaks')"), false],
   ] as const) {
-    const host = new ReplicaThreads(how, {})
+    const host = new ReplicaThreads(how)
     const error = await host.run(job, bytes(), context({})).catch((reason) => reason)
     assert.is(error instanceof SpikewasmError, isOurs)
     ids.push(error.message)
@@ -68,7 +68,7 @@ test('what a thread answers, and what becomes of it behind that', async () => {
     'globalThis.count = (globalThis.count ?? 0) + 1; const done = [threadId, count]\n' +
       'setTimeout(() => parentPort.postMessage({ id, result: done }), 20)',
   )
-  const host = new ReplicaThreads(counting, {})
+  const host = new ReplicaThreads(counting)
   const run = async (setting: string): Promise<number[]> =>
     (await host.run({ setting } as ReplicaJob, bytes(), context({}))) as unknown as number[]
   const [[a], [b]] = await Promise.all([run('a'), run('b')])
@@ -87,7 +87,7 @@ test('a job that is to end: before it begins, amid it, and where its thread does
         "let run; parentPort.on('message', ({ id, call }) => { if (call === 'run') run = id; else parentPort.postMessage({ id: run }) })",
     )}`,
   )
-  const host = new ReplicaThreads(stops, {})
+  const host = new ReplicaThreads(stops)
   const begun = { ...context({}), signal: AbortSignal.abort() }
   assert.is(await host.run(job, bytes(), begun), undefined)
   const end = new AbortController()
@@ -97,7 +97,7 @@ test('a job that is to end: before it begins, amid it, and where its thread does
   await host.close()
   const clock = handClock()
   try {
-    const other = new ReplicaThreads(never, {})
+    const other = new ReplicaThreads(never)
     const late = new AbortController()
     const stuck = messageOf(() => other.run(job, bytes(), { ...context({}), signal: late.signal }))
     late.abort()
@@ -121,7 +121,7 @@ test('a job that is to end: before it begins, amid it, and where its thread does
 })
 
 test('threads end with their host', async () => {
-  const host = new ReplicaThreads(never, {})
+  const host = new ReplicaThreads(never)
   const running = messageOf(() => host.run(job, bytes(), context({})))
   await host.close()
   assert.is(await running, 'the thread of a replica has ended')

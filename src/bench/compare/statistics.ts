@@ -16,21 +16,13 @@ import { mean, median } from '../../base/numbers.js'
 /** One list a process; one number a round, for example log(time of this / time of the other). */
 export type Processes = readonly (readonly number[])[]
 
-/** What processes say together. */
-export interface Estimate {
-  /** Mean over the processes of the median over the rounds. */
-  readonly effect: number
-  /** Its standard error, corrected for few processes; infinite for one process. */
-  readonly error: number
-  /** Degrees of freedom of the error, at least 0. */
-  readonly freedom: number
-}
+/**
+ * What processes say together: the mean over them of the median over the rounds, its standard
+ * error, corrected for few processes and infinite for one, and the error's degrees of freedom, ≥ 0.
+ */
+export type Estimate = Readonly<Record<'effect' | 'error' | 'freedom', number>>
 
-export interface Interval {
-  readonly effect: number
-  readonly low: number
-  readonly high: number
-}
+export type Interval = Readonly<Record<'effect' | 'low' | 'high', number>>
 
 /**
  * The effect that processes show, and its error.

@@ -66,18 +66,9 @@ export async function crewOf(
   return { crew: (of) => new RedisCrew(place, of, job), close: () => place.close() }
 }
 
-/** What a worker has of its own. */
-export interface ReplicaPlace {
-  readonly threads?: number
-}
-
-/** Who trains replicas for `spikewasm worker`. */
-export const replicaHost = (place: ReplicaPlace) =>
-  new ReplicaThreads(new URL('./replica-thread.js', import.meta.url), place)
-
 /** The kind of jobs that replicas of `train --replicas` are. */
 export const roundsKind: JobKind<ReplicaJob, Json> = {
-  ...kindOf(replicaHost({})),
+  ...kindOf(new ReplicaThreads(new URL('./replica-thread.js', import.meta.url))),
   lacks: ({ options }, models) => lackOf(ownOf(Object(options)), models),
 }
 
@@ -103,11 +94,10 @@ export function readJobOptions(options: unknown): RunOptions {
 export async function openReplica(
   job: ReplicaJob,
   { data: folder, cache: given, models }: JobFiles,
-  place: ReplicaPlace,
 ): Promise<Opened> {
   const run = readJobOptions(job.options)
   const { dataset, epochs } = run
-  const { threads = defaultThreads(dataset) } = place
+  const threads = defaultThreads(dataset)
   const path = dataPath(dataset, folder)
   const data = await loadData({ ...run, data: path, cache: cacheFor(dataset, given, path) })
   const own = ownOf(run)

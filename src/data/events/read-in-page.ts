@@ -3,7 +3,6 @@
 import { fail } from '../../base/errors.js'
 import { copyOf } from '../../base/objects.js'
 import { joined, unpacking } from '../../files/unpack.js'
-import { parseAedat3 } from '../recordings/aedat.js'
 import { needsZstd } from '../recordings/aedat4.js'
 import { parseEventArchive } from '../recordings/arrays.js'
 import { formatOf, parseRecording } from '../recordings/parse.js'
@@ -25,7 +24,6 @@ export async function readEvents(
     )
   const { name, bytes } = await bytesOf(copyOf(from))
   const { format = formatOf(bytes, name), sensor } = checked
-  if (format === 'aedat3') return parseAedat3(bytes, name, sensor)
   if (format === 'aedat4' && needsZstd(bytes, name))
     fail(
       `${name}: must be compressed with LZ4 or not at all in a page, got Zstandard; read it in ` +

@@ -65,12 +65,8 @@ export function openEvents({ kind: _, options, ...set }: PlainEvents): LabelledD
     },
   }
   const changes = changesSamples(options) ? options.augment : undefined
-  return withPlain(
-    dataset,
-    () => plain,
-    changes,
-    () => hashOf(plain),
-  )
+  const hash = (): string => hashOf(plain)
+  return withPlain(dataset, () => plain, changes, hash)
 }
 
 /** The sensor of a data set of recordings, or of a part of one; undefined for others. */

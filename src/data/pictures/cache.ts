@@ -201,14 +201,12 @@ function make(path: string, of: CacheOf): number {
       fs.linkSync(temporary, path)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code !== 'EEXIST') fs.renameSync(temporary, path)
+      // Another process was faster.
+      const other = code === 'EEXIST' ? find(path, of) : undefined
+      if (other === undefined) fs.renameSync(temporary, path)
       else {
-        // Another process was faster.
-        const other = find(path, of)
-        if (other !== undefined) {
-          fs.closeSync(file)
-          file = other
-        } else fs.renameSync(temporary, path)
+        fs.closeSync(file)
+        file = other
       }
     }
     return file

@@ -1,6 +1,6 @@
 /** Data sets of picture files: read, decoded and resized when a sample is asked for. */
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import { Purpose, RandomStream } from '../../base/random.js'
@@ -23,14 +23,24 @@ import {
 
 // Names of many files with their labels, in memory that threads share.
 
-export interface FileEntry {
-  /** Path below the folder. */
-  readonly path: string
-  readonly label: number
-  readonly bytes: number
-  /** When it was changed, in milliseconds. */
-  readonly changed: number
+const LARGEST_FILE = 1 << 28
+
+/**
+ * @param path below the folder
+ * @returns it with its size and when it was changed, in milliseconds
+ * @throws SpikewasmError for what is no regular file, or too large for a picture
+ */
+export function entryOf(folder: string, path: string, label: number) {
+  const status = statSync(join(folder, path), { throwIfNoEntry: false })
+  if (!(status?.isFile() === true && status.size <= LARGEST_FILE))
+    fail(
+      `${join(folder, path)}: must be a file of at most ${LARGEST_FILE} bytes, got ` +
+        `${status?.isFile() ? `${status.size}` : 'something else'}; repair or remove it`,
+    )
+  return { path, label, bytes: status!.size, changed: status!.mtimeMs }
 }
+
+export type FileEntry = Readonly<ReturnType<typeof entryOf>>
 
 const shared = (bytes: number): SharedArrayBuffer => bytesToShare(bytes) as SharedArrayBuffer
 
@@ -172,12 +182,8 @@ export function openPictures(plain: PlainPictures): LabelledData {
     },
   }
   const changes = Object.keys(training).length > 0 ? { pictures: training } : undefined
-  return withPlain(
-    dataset,
-    () => plain,
-    changes,
-    () => hashOf(plain),
-  )
+  const hash = (): string => hashOf(plain)
+  return withPlain(dataset, () => plain, changes, hash)
 }
 
 /** A hash of what the samples follow from, the normalization left out. */

@@ -1,6 +1,6 @@
 /** Data sets from folders of pictures: a folder for each class. */
 
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, fail } from '../../base/errors.js'
 import { permutation } from '../../base/random.js'
@@ -8,7 +8,14 @@ import { warn } from '../../engine/platform.js'
 import { kindOfEntry, kindOfPath } from '../../files/files.js'
 import { type LabelledData, MOST_CLASSES, type Split, wholeSplit } from '../datasets/dataset.js'
 import { cacheKey } from './cache.js'
-import { type FileEntry, openPictures, type PlainPictures, pathOf, tableOf } from './dataset.js'
+import {
+  entryOf,
+  type FileEntry,
+  openPictures,
+  type PlainPictures,
+  pathOf,
+  tableOf,
+} from './dataset.js'
 import { decodePicture, loadCodecs } from './decode.js'
 import { type CheckedPictures, checkFolderOptions, type ImageFolderOptions } from './options.js'
 import { resizeTo, toChannels } from './transforms.js'
@@ -17,7 +24,6 @@ import { resizeTo, toChannels } from './transforms.js'
 const DEEPEST = 8
 /** More pictures than any data set has. */
 const MOST_FILES = 1 << 26
-const LARGEST_FILE = 1 << 28
 
 export const isPicture = (name: string): boolean => /^[^.].*\.(jpe?g|png)$/i.test(name)
 
@@ -213,17 +219,6 @@ function walk(
   }
   if (!(entries.length <= MOST_FILES))
     fail(`${folder}: must hold at most ${MOST_FILES} pictures, got more`)
-}
-
-/** @throws SpikewasmError for what is no regular file, or too large for a picture */
-export function entryOf(folder: string, path: string, label: number): FileEntry {
-  const status = statSync(join(folder, path), { throwIfNoEntry: false })
-  if (!(status?.isFile() === true && status.size <= LARGEST_FILE))
-    fail(
-      `${join(folder, path)}: must be a file of at most ${LARGEST_FILE} bytes, got ` +
-        `${status?.isFile() ? `${status.size}` : 'something else'}; repair or remove it`,
-    )
-  return { path, label, bytes: status!.size, changed: status!.mtimeMs }
 }
 
 /** What both parts of a data set share. */

@@ -8,8 +8,8 @@ import { dirname, join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import { kindOfPath, linesOf, readFileClear } from '../../files/files.js'
 import type { LabelledData, Split } from '../datasets/dataset.js'
-import type { FileEntry } from './dataset.js'
-import { entriesOf, entryOf, isPicture, namesOf, partsOf, splitOf } from './folder.js'
+import { entryOf, type FileEntry } from './dataset.js'
+import { entriesOf, isPicture, namesOf, partsOf, splitOf } from './folder.js'
 import { checkPictureOptions, type PictureOptions } from './options.js'
 
 // Lists that come with ImageNet, on bytes alone.

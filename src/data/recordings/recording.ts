@@ -212,8 +212,6 @@ export function inOrder(recording: EventRecording): EventRecording {
   let sorted = true
   for (let i = 1; i < length && sorted; i++) sorted = t[i] >= t[i - 1]
   if (sorted) return recording
-  return taken(
-    recording,
-    indicesOf(recording).sort((a, b) => t[a] - t[b] || a - b),
-  )
+  const order = indicesOf(recording).sort((a, b) => t[a] - t[b] || a - b)
+  return taken(recording, order)
 }

@@ -220,11 +220,12 @@ async function isDead({ pid, started }: Holder): Promise<boolean> {
 const isEnding = async (holder: Holder): Promise<boolean> =>
   holder.host === hostname() && (await lifeOf(holder.pid)) === 'ending' && !(await isDead(holder))
 
-async function lifeOf(pid: number): Promise<'alive' | 'ending' | 'dead'> {
-  const read = (name: string): Promise<string> =>
-    readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
-  return lifeIn(await read('stat'), await read('status'))
-}
+/** What Linux tells of a process, '' on other systems. */
+const toldOf = (pid: number, file: 'stat' | 'status'): Promise<string> =>
+  readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
+
+const lifeOf = async (pid: number): Promise<'alive' | 'ending' | 'dead'> =>
+  lifeIn(await toldOf(pid, 'stat'), await toldOf(pid, 'status'))
 
 /** SIGKILL is signal 9. */
 const KILLED = 1n << 8n
@@ -256,15 +257,9 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Clock ticks from the start of the system, where /proc tells them. */
-async function startOf(pid: number): Promise<string> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // The start is field 22.
-    return fieldsOf(stat)[19] ?? ''
-  } catch {
-    return ''
-  }
-}
+const startOf = async (pid: number): Promise<string> =>
+  // The start is field 22.
+  fieldsOf(await toldOf(pid, 'stat'))[19] ?? ''
 
 /**
  * Removes the lock of a holder that is dead. Others may try the same at the same time, and a lock

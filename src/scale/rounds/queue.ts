@@ -130,8 +130,8 @@ class RoundJobs {
   /** Jobs of each replica: the first is the flow's child. */
   private readonly jobs: readonly string[][]
   private readonly answers: (wire.ReplicaAnswer | undefined)[]
-  private readonly settled: Promise<Answers | undefined>
-  private resolve: (answers: Answers | undefined) => void = () => {}
+  private readonly settled: Promise<Answers>
+  private resolve: (answers: Answers) => void = () => {}
   private reject: (error: unknown) => void = () => {}
   private isOver = false
 
@@ -161,13 +161,10 @@ class RoundJobs {
    * @throws LostInRedis where Redis has lost something of it
    */
   async run(): Promise<Answers | undefined> {
-    const { signal } = this.round
-    const onAbort = (): void => this.resolve(undefined)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    void this.watch().finally(() => signal?.removeEventListener('abort', onAbort))
+    void this.watch()
     let answers: Answers | undefined
     try {
-      answers = await this.settled
+      answers = await unlessEnded(this.settled, this.round.signal)
       return answers
     } finally {
       this.isOver = true

@@ -35,11 +35,7 @@ export class ReplicaThreads implements ReplicaHost {
   /** Those that do a job; the last one has begun last. */
   private readonly active: Entry[] = []
 
-  /** @param workerData what the script is told */
-  constructor(
-    private readonly script: URL,
-    private readonly workerData: unknown,
-  ) {}
+  constructor(private readonly script: URL) {}
 
   async run(
     job: ReplicaJob,
@@ -80,8 +76,7 @@ export class ReplicaThreads implements ReplicaHost {
 
   private begin(memoryMB: number): Entry {
     const resourceLimits = { maxOldGenerationSizeMb: memoryMB }
-    const { workerData } = this
-    const thread = new Thread<ReplicaCalls>(this.script, { workerData, resourceLimits })
+    const thread = new Thread<ReplicaCalls>(this.script, { resourceLimits })
     const entry = { thread, busy: true }
     this.threads.push(entry)
     thread.worker.once('exit', () => void this.drop(entry))
