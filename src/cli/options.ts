@@ -11,7 +11,6 @@ import {
 } from '../compile/methods.js'
 import { encoderNames } from '../data/encoders.js'
 import { eventSplits } from '../data/events/options.js'
-import * as v from '../engine/vendor/valibot/index.js'
 import { type ModelName, modelNames } from '../model/models/options.js'
 import { datasetNames, describeDefault, describeSources, namesWith } from './datasets.js'
 import * as o from './spec.js'
@@ -82,10 +81,7 @@ export const modelOfData = o.under('Network', ['model'], {
     'network by name or file: ./my-net.mjs, a model file, the folder of a run',
     `one of ${modelNames.join(', ')}, or a path, such as ./my-net.mjs`,
     (given) => given,
-    v.pipe(
-      v.string(),
-      v.check((name) => isModelName(name) || isOwnModel(name)),
-    ),
+    o.textThat((name) => isModelName(name) || isOwnModel(name)),
     { names: modelNames, usual: 'cnn, for recordings eventCnn, for shd and ssc mlp' },
   ),
 })

@@ -88,6 +88,7 @@ export function parsed<T, P extends T | undefined = undefined>(
 
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
 
+export const textThat = (fits: (value: string) => boolean) => v.pipe(v.string(), v.check(fits))
 const numberThat = (fits: (value: number) => boolean) => v.pipe(v.number(), v.check(fits))
 
 /** An option with a number; where the library checks its range, there is no rule here. */

@@ -93,7 +93,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
       if (!context) return dataset.read(index, out)
       checkRoom(name, out.length, sampleFloats(dataset))
       const [label, image] = change(index, context)
-      normalize(out, image, 0, image.length, table)
+      normalize(out, image, table)
       return label
     },
   }

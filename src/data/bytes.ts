@@ -24,6 +24,7 @@ import {
   MOST_CLASSES,
   MOST_STEPS,
   type Normalization,
+  type ReadContext,
   sampleFloats,
 } from './datasets/dataset.js'
 import { bytesToShare, sharedBytes, withPlain } from './plain.js'
@@ -162,35 +163,45 @@ export function fromBytes(options: BytesOptions, ...more: []): LabelledData {
   const { labels, classNames } = checkClasses(described, options.labels, images.length)
   const size = sampleFloats(described)
   const normalization = checkNormalization(options.normalization, channels)
-  const table = normalizationTable(normalization, shape)
   const sampleWeights = weightsOf(name, options, labels.length)
   const own = sampleWeights ? { sampleWeights } : {}
+  const bytesAt = (index: number): Uint8Array => images.subarray(index * size, (index + 1) * size)
   const dataset: LabelledData = {
-    name,
-    length: labels.length,
-    shape,
-    timeSteps,
-    classes,
-    classNames,
-    read(index, out) {
-      checkRead(name, index, labels.length, out.length, size)
-      normalize(out, images, index * size, size, table)
-      return labels[index]
-    },
+    ...ofBytes({ ...described, classNames }, labels, normalization, bytesAt),
     ...(sampleWeights && { weightOf: (index: number) => sampleWeights[index] }),
-    pixels: {
-      normalization,
-      read(index, out) {
-        checkRead(name, index, labels.length, out.length, size)
-        const begin = index * size
-        out.set(images.subarray(begin, begin + size))
-        return labels[index]
-      },
-    },
   }
   // What else the caller's object has may not be sent to a thread.
   const plain = { name, labels, shape, timeSteps, classes, classNames, normalization, ...own }
   return withPlain(dataset, () => ({ kind: 'bytes', images: sharedBytes(images), ...plain }))
+}
+
+/** @param bytesAt those of a sample, which the next call may write over */
+export function ofBytes(
+  described: Checked,
+  labels: Int32Array,
+  normalization: Normalization,
+  bytesAt: (index: number, context?: ReadContext) => Uint8Array,
+): LabelledData {
+  const { name, shape } = described
+  const size = sampleFloats(described)
+  const table = normalizationTable(normalization, shape)
+  return {
+    ...described,
+    length: labels.length,
+    read(index, out, context) {
+      checkRead(name, index, labels.length, out.length, size)
+      normalize(out, bytesAt(index, context), table)
+      return labels[index]
+    },
+    pixels: {
+      normalization,
+      read(index, out, context) {
+        checkRead(name, index, labels.length, out.length, size)
+        out.set(bytesAt(index, context))
+        return labels[index]
+      },
+    },
+  }
 }
 
 /**
@@ -236,14 +247,12 @@ export function normalizationTable({ scale, mean, std }: Normalization, shape: I
   return { values, pixels: height * width }
 }
 
-/** The value of each of `size` bytes from `begin` on, [C][H][W] or [T][C][H][W]. */
+/** The value of each byte, [C][H][W] or [T][C][H][W]. */
 export function normalize(
   out: Float32Array,
   bytes: Uint8Array,
-  begin: number,
-  size: number,
   { values, pixels }: ReturnType<typeof normalizationTable>,
 ): void {
-  for (let at = 0, of = 0; at < size; at += pixels, of = (of + 256) % values.length)
-    for (let i = at; i < at + pixels; i++) out[i] = values[of + bytes[begin + i]]
+  for (let at = 0, of = 0; at < bytes.length; at += pixels, of = (of + 256) % values.length)
+    for (let i = at; i < at + pixels; i++) out[i] = values[of + bytes[i]]
 }

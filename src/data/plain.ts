@@ -20,15 +20,19 @@ export interface Plain {
 }
 
 interface Note {
-  readonly pixels: unknown
-  readonly targets: unknown
-  readonly weightOf: unknown
+  readonly own: readonly unknown[]
   readonly plain: () => Plain | undefined
   readonly changes: object | undefined
   readonly hash: (() => string) | undefined
 }
 
 const notes = new WeakMap<object, Note>()
+
+const functionsOf = ({ pixels, targets, weightOf }: Readable): readonly unknown[] => [
+  pixels?.read,
+  targets?.read,
+  weightOf,
+]
 
 /**
  * Notes how a data set can be made again.
@@ -43,9 +47,7 @@ export function withPlain<D extends Readable>(
   changes?: object,
   hash?: () => string,
 ): D {
-  const { pixels, targets, weightOf } = dataset
-  const own = { pixels: pixels?.read, targets: targets?.read, weightOf }
-  notes.set(dataset.read, { ...own, plain, changes, hash })
+  notes.set(dataset.read, { own: functionsOf(dataset), plain, changes, hash })
   return dataset
 }
 
@@ -61,13 +63,8 @@ export const hashOf = (dataset: Readable): (() => string) | undefined =>
 
 /** Whether a data set is as its maker in this package has made it. */
 export const isOurs = (dataset: Readable): boolean => {
-  const note = notes.get(dataset.read)
-  return (
-    note !== undefined &&
-    note.pixels === dataset.pixels?.read &&
-    note.targets === dataset.targets?.read &&
-    note.weightOf === dataset.weightOf
-  )
+  const now = functionsOf(dataset)
+  return notes.get(dataset.read)?.own.every((made, i) => made === now[i]) ?? false
 }
 
 /** A data set as plain data; undefined if only this object can read it. */

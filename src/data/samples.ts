@@ -246,6 +246,6 @@ function normalised(
         `${mean.length} and ${std.length}`,
     )
   const out = new Float32Array(data.length)
-  normalize(out, data, 0, out.length, normalizationTable(normalization, [channels, height, width]))
+  normalize(out, data, normalizationTable(normalization, [channels, height, width]))
   return out
 }

@@ -83,10 +83,7 @@ const optimizerSpec = o.parsed(
   'name or text',
   `one of ${optimizerNames.join(', ')}, or a rule as text`,
   optimizerNamed,
-  v.pipe(
-    v.string(),
-    v.check((given) => given.includes('=') || kindNamed(given) !== 'rule'),
-  ),
+  o.textThat((given) => given.includes('=') || kindNamed(given) !== 'rule'),
   { names: optimizerNames, preset: 'sgd' as string },
 )
 

@@ -4,8 +4,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../base/errors.js'
 import { Purpose, RandomStream } from '../../base/random.js'
-import { normalizationTable, normalize } from '../bytes.js'
-import { checkRead, type LabelledData, openers, type ReadContext } from '../datasets/dataset.js'
+import { ofBytes } from '../bytes.js'
+import { type LabelledData, openers, type ReadContext } from '../datasets/dataset.js'
 import { hashOfFiles } from '../file-hash.js'
 import { bytesToShare, type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
@@ -156,31 +156,10 @@ class PictureReader {
 /** The data set; `loadCodecs` must have been awaited. */
 export function openPictures(plain: PlainPictures): LabelledData {
   const { name, files, channels, crop, classes, classNames, normalization, training } = plain
-  const { labels } = files
-  const shape = [channels, ...crop] as const
-  const count = channels * crop[0] * crop[1]
-  const table = normalizationTable(normalization, shape)
   const reader = new PictureReader(plain)
-  const dataset: LabelledData = {
-    name,
-    length: labels.length,
-    shape,
-    classes,
-    classNames,
-    read(index, out, context) {
-      checkRead(name, index, labels.length, out.length, count)
-      normalize(out, reader.read(index, context), 0, count, table)
-      return labels[index]
-    },
-    pixels: {
-      normalization,
-      read(index, out, context) {
-        checkRead(name, index, labels.length, out.length, count)
-        out.set(reader.read(index, context))
-        return labels[index]
-      },
-    },
-  }
+  const described = { name, shape: [channels, ...crop] as const, classes, classNames }
+  const bytesAt = (index: number, context?: ReadContext) => reader.read(index, context)
+  const dataset = ofBytes(described, files.labels, normalization, bytesAt)
   const changes = Object.keys(training).length > 0 ? { pictures: training } : undefined
   const hash = (): string => hashOf(plain)
   return withPlain(dataset, () => plain, changes, hash)
