@@ -14,7 +14,6 @@ import {
   takeOptimizerState,
   takeState,
 } from '../engine/memory/state.js'
-import type { Progress } from '../engine/run/progress.js'
 import type { TrainingOptions } from '../engine/run/training.js'
 import {
   noSteps,
@@ -36,7 +35,7 @@ import type { EpochRecord } from './records.js'
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const isPlain = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-const plain = v.custom<Record<string, unknown>>(isPlain)
+const plain = v.custom<Setting>(isPlain)
 const rates = v.custom<Record<string, number>>(
   (value) => isPlain(value) && Object.values(value as object).every((x) => typeof x === 'number'),
 )
@@ -64,21 +63,19 @@ const record = v.looseObject({
   silent: v.optional(v.array(v.string())),
 })
 
-const isStepState = (value: unknown): boolean => {
-  const { averaged, accumulated } = stepStateOf(value) ?? {}
-  return Number.isSafeInteger(averaged) && Number.isSafeInteger(accumulated)
-}
-
-const schema = v.looseObject({
+const schema = v.object({
+  /** Version of the package that wrote it. */
   version: v.string(),
   setting: plain,
+  /** The first epoch of the run, and the one at which it ends. */
   first: count,
   epochs: count,
+  /** Training steps of the model so far: random numbers depend on it. */
   steps: count,
-  progress: v.looseObject({
+  progress: v.object({
     epoch: count,
     step: count,
-    sums: v.looseObject({
+    sums: v.object({
       steps: count,
       loss: v.number(),
       correct: count,
@@ -88,10 +85,13 @@ const schema = v.looseObject({
     }),
     data: v.optional(v.string()),
   }),
-  optimizer: v.optional(v.custom(isStepState)),
-  // One by one: there may be ten thousands, and each copy would stay.
-  records: v.custom((value) => Array.isArray(value)),
+  /** What the optimizer keeps beside arrays. */
+  optimizer: v.optional(v.custom<StepState>((value) => stepStateOf(value) !== undefined)),
+  /** Complete epochs. One by one: there may be ten thousands, and each copy would stay. */
+  records: v.custom<readonly EpochRecord[]>((value) => Array.isArray(value)),
+  /** What callbacks keep, by name; as `encodeState` gives it. */
   callbacks: plain,
+  /** Why nothing is left to do: 'finished', or why a callback has stopped the training. */
   ended: v.optional(v.string()),
 })
 
@@ -146,25 +146,7 @@ function jsonOnce(value: object): string {
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
 export type Setting = Readonly<Record<string, unknown>>
 
-interface About {
-  /** Version of the package that wrote it. */
-  readonly version: string
-  readonly setting: Setting
-  /** The first epoch of the run, and the one at which it ends. */
-  readonly first: number
-  readonly epochs: number
-  readonly progress: Progress
-  /** Training steps of the model so far: random numbers depend on it. */
-  readonly steps: number
-  /** What the optimizer keeps beside arrays. */
-  readonly optimizer?: StepState
-  /** Complete epochs. */
-  readonly records: readonly EpochRecord[]
-  /** What callbacks keep, by name; as `encodeState` gives it. */
-  readonly callbacks: Readonly<Record<string, unknown>>
-  /** Why nothing is left to do: 'finished', or why a callback has stopped the training. */
-  readonly ended?: string
-}
+type About = Readonly<v.InferOutput<typeof schema>>
 
 /** A checkpoint's content. */
 export interface Snapshot extends CheckpointContent {
@@ -176,10 +158,7 @@ export const snapshotOf = (training: { snapshot(): CheckpointContent }): Snapsho
   training.snapshot() as Snapshot
 
 /** What else than the session a snapshot is taken of. */
-export interface SnapshotParts extends Pick<About, 'version' | 'setting' | 'first' | 'epochs'> {
-  readonly progress: Progress
-  readonly records: readonly EpochRecord[]
-  readonly callbacks: Readonly<Record<string, unknown>>
+export interface SnapshotParts extends Omit<About, 'steps' | 'optimizer' | 'ended'> {
   /** Arrays that callbacks keep, by their names. */
   readonly callbackTensors: Readonly<Record<string, StateDict>>
 }

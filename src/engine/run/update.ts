@@ -35,7 +35,7 @@ export const noSteps: StepState = { powers: [1, 1], averaged: 0, accumulated: 0 
 /** @returns undefined for what is no state of a step */
 export function stepStateOf(found: unknown): StepState | undefined {
   const { powers, averaged, accumulated, steps = 0 } = (found ?? {}) as Partial<StepState>
-  const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 0
+  const isCount = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 0
   const isPower = (n: unknown): boolean => typeof n === 'number' && n >= 0 && n <= 1
   const good =
     Array.isArray(powers) &&
