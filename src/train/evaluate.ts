@@ -26,10 +26,10 @@ import { breathe } from '../engine/threads/breathe.js'
 import { inTurn } from '../engine/threads/calls.js'
 import { runsHere } from '../engine/threads/processors.js'
 import { checkInputShape, imageShape, showShapes } from '../network/value.js'
-import { checkMetrics, type Metrics, startMetrics } from './metrics.js'
+import { checkMetrics, type Metrics, type Rows, startMetrics } from './metrics.js'
 import { OperationCounts, type Operations } from './operations.js'
 import { extras } from './registered.js'
-import { type Rows, rowsOf } from './rows.js'
+import { rowsOf } from './rows.js'
 import { SampleSpikes } from './sample-spikes.js'
 
 // Measures of a network's answers, gathered batch by batch.

@@ -1,7 +1,6 @@
 /** Measures of one's own, of all answers of an evaluation. */
 
 import { describe, fail } from '../base/errors.js'
-import type { Rows } from './rows.js'
 
 /** Answers of a network, and what was wanted. Not to be changed. */
 export interface MetricInput {
@@ -16,6 +15,9 @@ export interface MetricInput {
   /** Samples. */
   readonly count: number
 }
+
+/** Answers to a batch, and what was wanted, by row. */
+export type Rows = Omit<MetricInput, 'count'>
 
 /** A measure that is gathered batch by batch. */
 export interface RunningMetric {

@@ -5,18 +5,7 @@ import { hasTargetSteps } from '../compile/training.js'
 import { output, predictions, stepOutputs } from '../engine/memory/arena.js'
 import { greatest } from '../engine/run/predict.js'
 import type { Session } from '../engine/session.js'
-
-/** Answers of a network to a batch, and what was wanted. */
-export interface Rows {
-  /** [rows][classes] */
-  readonly outputs: Float32Array
-  /** Class of the greatest output of each row. */
-  readonly predictions: Int32Array
-  /** Class of each row, −1 where it is ignored; absent where targets are numbers. */
-  readonly labels?: Int32Array
-  /** Wanted numbers, [rows][classes]; absent where targets are classes. */
-  readonly targets?: Float32Array
-}
+import type { Rows } from './metrics.js'
 
 /**
  * @param labels of the samples
