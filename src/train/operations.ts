@@ -266,21 +266,20 @@ export class OperationCounts {
     }
     for (const [probe, { changes, spikes }] of this.neurons) {
       const membraneUpdates = changes / this.samples
-      sums.updates += membraneUpdates
+      sums.membraneUpdates += membraneUpdates
       put(nodes[probe.node], {
         ...(probe.spiking && { activationSparsity: this.sparsity(spikes, probe.neurons, sums) }),
         membraneUpdates,
       })
     }
+    const { active, outputs, zero, weights, ...found } = sums
+    const { effectiveMacs, effectiveAcs } = found
     return {
-      effectiveMacs: sums.macs,
-      effectiveAcs: sums.acs,
-      dense: sums.dense,
-      membraneUpdates: sums.updates,
-      activationSparsity: sums.outputs > 0 ? 1 - sums.active / sums.outputs : 0,
-      connectionSparsity: sums.weights > 0 ? sums.zero / sums.weights : 0,
+      ...found,
+      activationSparsity: outputs > 0 ? 1 - active / outputs : 0,
+      connectionSparsity: weights > 0 ? zero / weights : 0,
       energy: {
-        microjoules: (sums.macs * MAC_PICOJOULES + sums.acs * AC_PICOJOULES) / 1e6,
+        microjoules: (effectiveMacs * MAC_PICOJOULES + effectiveAcs * AC_PICOJOULES) / 1e6,
         macPicojoules: MAC_PICOJOULES,
         acPicojoules: AC_PICOJOULES,
         source: ENERGY_SOURCE,
@@ -318,14 +317,10 @@ export class OperationCounts {
     sums.zero += weight.zero
     sums.weights += weight.size
     sums.dense += dense
-    if (products) sums.macs += effective
-    else sums.acs += effective
-    return {
-      effectiveMacs: products ? effective : 0,
-      effectiveAcs: products ? 0 : effective,
-      dense,
-      connectionSparsity: weight.zero / weight.size,
-    }
+    const [effectiveMacs, effectiveAcs] = products ? [effective, 0] : [0, effective]
+    sums.effectiveMacs += effectiveMacs
+    sums.effectiveAcs += effectiveAcs
+    return { effectiveMacs, effectiveAcs, dense, connectionSparsity: weight.zero / weight.size }
   }
 }
 
@@ -341,10 +336,10 @@ function namesOfCalls(nodes: readonly GraphNode[]): readonly string[] {
 
 /** Sums over all layers. */
 class Sums {
-  macs = 0
-  acs = 0
+  effectiveMacs = 0
+  effectiveAcs = 0
   dense = 0
-  updates = 0
+  membraneUpdates = 0
   active = 0
   outputs = 0
   zero = 0
@@ -400,14 +395,10 @@ function zerosOf({ buffer, byteOffset, length }: Float32Array): number {
 function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
   if (layer?.kind === 'conv2d' || layer?.kind === 'convTranspose2d')
     return convFan(layer, layer.kind !== 'conv2d', data, from, shape)
-  if (layer?.kind === 'conv1d' || layer?.kind === 'convTranspose1d')
-    return convFan(
-      { ...layer, ...windowsOfSeries(layer) },
-      layer.kind !== 'conv1d',
-      data,
-      from,
-      shape,
-    )
+  if (layer?.kind === 'conv1d' || layer?.kind === 'convTranspose1d') {
+    const windows = { ...layer, ...windowsOfSeries(layer) }
+    return convFan(windows, layer.kind !== 'conv1d', data, from, shape)
+  }
   if (layer?.kind === 'linear') return fullFan(data, sizeOf(from), shape[0])
   if (layer?.kind === 'dcls1d') return fullFan(data, sizeOf(from), shape[0], layer.kernelCount)
   throw new Error(`${name}: no rule how often its weights are used`)
