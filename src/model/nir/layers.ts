@@ -53,31 +53,30 @@ const convolution =
       )
     const groups = fields.integer('groups', 1, 1)
     const kernel = shape.slice(2)
-    const stride = fields.has('stride')
-      ? fields.integers('stride', dimensions, 1)
-      : kernel.map(() => 1)
-    const dilation = fields.has('dilation')
-      ? fields.integers('dilation', dimensions, 1)
-      : kernel.map(() => 1)
+    const sizes = (field: string): readonly number[] =>
+      fields.has(field) ? fields.integers(field, dimensions, 1) : kernel.map(() => 1)
+    const [stride, dilation] = [sizes('stride'), sizes('dilation')]
     const padding = paddingOf(fields, kernel, stride, dilation)
     const given = fields.has('bias') ? biasOf(place) : undefined
     const bias = checkBias(fields, given, shape[0])
     expectInputShape(fields, x, dimensions)
-    const options = { groups, bias: bias !== undefined }
+    const options = <S>(size: (sizes: readonly number[]) => S) => ({
+      groups,
+      bias: bias !== undefined,
+      stride: size(stride),
+      padding: size(padding),
+      dilation: size(dilation),
+    })
+    const [outputs, inputs] = [shape[0], shape[1] * groups]
     const layer = (): layers.Layer =>
       dimensions === 1
-        ? conv1d(shape[1] * groups, shape[0], kernel[0], {
-            ...options,
-            stride: stride[0],
-            padding: padding[0],
-            dilation: dilation[0],
-          })
-        : layers.conv2d(shape[1] * groups, shape[0], two(kernel), {
-            ...options,
-            stride: two(stride),
-            padding: two(padding),
-            dilation: two(dilation),
-          })
+        ? conv1d(
+            inputs,
+            outputs,
+            kernel[0],
+            options(([size]) => size),
+          )
+        : layers.conv2d(inputs, outputs, two(kernel), options(two))
     return [{ layer, weights: { weight, bias } }]
   }
 
