@@ -61,9 +61,19 @@ export interface History {
 // Which epoch is the best so far.
 
 /** What chooses the best epoch where nobody says it. */
-export function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
+function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
   if (testAccuracy !== undefined) return 'testAccuracy'
   return testLoss === undefined ? 'trainLoss' : 'testLoss'
+}
+
+/** The figure of an epoch, if it is better than the best so far. */
+export function betterOf(
+  record: EpochRecord,
+  best: number | null,
+  monitor: Monitor = usualOf(record),
+): number | undefined {
+  const value = figureOf(record, monitor)
+  return value !== undefined && isBetter(value, best, modeOf(monitor)) ? value : undefined
 }
 
 /** Whether a figure is better than the best so far, by more than `minDelta`. */
@@ -95,12 +105,9 @@ export function bestSoFar(
 ): (record: EpochRecord) => boolean {
   let best: number | null = null
   const isBest = (record: EpochRecord): boolean => {
-    if (record.partial) return false
-    const figure = monitor ?? usualOf(record)
-    const value = figureOf(record, figure)
-    if (value === undefined || !isBetter(value, best, modeOf(figure))) return false
-    best = value
-    return true
+    const better = record.partial ? undefined : betterOf(record, best, monitor)
+    best = better ?? best
+    return better !== undefined
   }
   for (const record of before) isBest(record)
   return isBest

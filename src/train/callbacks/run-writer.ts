@@ -6,13 +6,7 @@ import { expectPackageFile, Thread } from '../../engine/node/thread.js'
 import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { RunFolder } from '../../files/folder/folder.js'
-import {
-  expectFigure,
-  figureOf,
-  type Monitor,
-  modeOf,
-  monitorRule,
-} from '../../network/optimizer.js'
+import { expectFigure, type Monitor, monitorRule } from '../../network/optimizer.js'
 import {
   type Callback,
   exclusive,
@@ -22,14 +16,7 @@ import {
   type Training,
 } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
-import {
-  type EpochRecord,
-  type History,
-  isBetter,
-  isFinished,
-  type StepInfo,
-  usualOf,
-} from '../records.js'
+import { betterOf, type EpochRecord, type History, isFinished, type StepInfo } from '../records.js'
 import type { RunEnd } from '../report/make.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
 import {
@@ -197,10 +184,9 @@ class RunWriter implements FitHooks {
       this.partial = record
       return
     }
-    const figure = this.parts.monitor ?? usualOf(record)
-    const value = figureOf(record, figure)
-    const isBest = value !== undefined && isBetter(value, this.best, modeOf(figure))
-    if (isBest) this.best = value
+    const better = betterOf(record, this.best, this.parts.monitor)
+    this.best = better ?? this.best
+    const isBest = better !== undefined
     if (isBest || this.isTime()) this.keep(snapshotOf(training), isBest)
     if (this.isTime()) this.write()
   }
