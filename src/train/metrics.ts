@@ -73,8 +73,9 @@ function called<T>(name: string, run: () => T): T {
 /** All of some arrays, one behind the other. */
 function joined<A extends Float32Array | Int32Array>(
   Kind: new (length: number) => A,
-  parts: readonly A[],
+  given: readonly (A | undefined)[],
 ): A {
+  const parts = given.filter((part) => part !== undefined)
   const all = new Kind(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {
@@ -93,19 +94,22 @@ function gathering(of: (all: MetricInput) => number): RunningMetric {
     },
     add: (batch) => void batches.push(batch),
     result() {
-      const labels = batches.flatMap((batch) => batch.labels ?? [])
-      const targets = batches.flatMap((batch) => batch.targets ?? [])
-      return of({
-        outputs: joined(
+      const floats = (key: 'outputs' | 'targets'): Float32Array =>
+        joined(
           Float32Array,
-          batches.map(({ outputs }) => outputs),
-        ),
-        predictions: joined(
+          batches.map((batch) => batch[key]),
+        )
+      const integers = (key: 'predictions' | 'labels'): Int32Array =>
+        joined(
           Int32Array,
-          batches.map(({ predictions }) => predictions),
-        ),
-        ...(labels.length > 0 && { labels: joined(Int32Array, labels) }),
-        ...(targets.length > 0 && { targets: joined(Float32Array, targets) }),
+          batches.map((batch) => batch[key]),
+        )
+      const [labels, targets] = [integers('labels'), floats('targets')]
+      return of({
+        outputs: floats('outputs'),
+        predictions: integers('predictions'),
+        ...(labels.length > 0 && { labels }),
+        ...(targets.length > 0 && { targets }),
         count: batches.reduce((sum, { count }) => sum + count, 0),
       })
     },
