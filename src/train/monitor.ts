@@ -7,8 +7,8 @@ import { by, complete, integer, oneOf, optional, type Rules, such } from '../bas
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import { predictions, programOf } from '../engine/memory/arena.js'
-import { type RecordedStates, roomFor, writeStates } from '../engine/memory/states.js'
-import { recordedProbe, writeTrains } from '../engine/run/spikes.js'
+import { type RecordedStates, roomFor, statesOf } from '../engine/memory/states.js'
+import { recordedProbe, trainsOf } from '../engine/run/spikes.js'
 import type { Session } from '../engine/session.js'
 import { breathe } from '../engine/threads/breathe.js'
 import { inTurn } from '../engine/threads/calls.js'
@@ -154,12 +154,9 @@ async function monitor(session: Session, data: Dataset, options: Asked): Promise
     await session.run('evaluate', 0, valid)
     const count = Math.min(valid, samples - first)
     classes.set(predictions(session).subarray(0, count), first)
-    for (const [i, room] of rooms.entries()) writeStates(session, values[i], count, room, first)
-    for (const [i, probe] of probes.entries()) {
-      const trains = new Uint8Array(count * sizeOf(probe.shape) * T)
-      writeTrains(session, probe, count, trains)
-      addTrains(recordings[i], trains, first)
-    }
+    for (const [i, room] of rooms.entries()) statesOf(session, values[i], count, room, first)
+    for (const [i, probe] of probes.entries())
+      addTrains(recordings[i], trainsOf(session, probe, count), first)
   }
   for (const { shape, stepRates } of recordings)
     for (let t = 0; t < T; t++) stepRates[t] /= samples * sizeOf(shape)

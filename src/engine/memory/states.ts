@@ -28,13 +28,14 @@ export const roomFor = ({ names, shape, steps }: StateProbe, samples: number): R
   )
 
 /** Values [B][H][W][T][names][stored] of the first images, to sample `first` of `out` and on. */
-export function writeStates(
+export function statesOf(
   { memory }: Session,
-  { buffer, names, stored }: StateProbe,
+  probe: StateProbe,
   images: number,
-  out: RecordedStates,
+  out = roomFor(probe, images),
   first = 0,
-): void {
+): RecordedStates {
+  const { buffer, names, stored } = probe
   const values = new Float32Array(memory.buffer, buffer.address, buffer.bytes / 4)
   for (const [row, name] of names.entries()) {
     const { data, shape } = out[name]
@@ -48,4 +49,5 @@ export function writeStates(
             data[((t * samples + first + b) * C + c) * pixels + p] = values[from]
           }
   }
+  return out
 }

@@ -13,7 +13,7 @@ import { instantiateEngine } from '../load.js'
 import * as views from '../memory/arena.js'
 import { floatsAt, programOf, storedAt, trainingOf } from '../memory/arena.js'
 import { gradients as gradientsOf, type StateDict } from '../memory/state.js'
-import { type RecordedStates, roomFor, writeStates } from '../memory/states.js'
+import { type RecordedStates, statesOf } from '../memory/states.js'
 import type { Session } from '../session.js'
 import { layerName } from './non-finite.js'
 import { withoutTrace } from './predict.js'
@@ -106,9 +106,7 @@ export function states(session: Session, layer: string | number): RecordedStates
   expectRun(session, 'states')
   const { states, valid } = session.lastRun
   const probe = states.find((one) => one.name === name) as StateProbe
-  const room = roomFor(probe, valid)
-  writeStates(session, probe, valid, room)
-  return room
+  return statesOf(session, probe, valid)
 }
 
 /**

@@ -21,11 +21,8 @@ export function spikeTrains(session: Session, layer: string | number): SpikeTrai
   const { lastRun } = session
   const name = nameOf(layer)
   const probe = recordedProbe(session, 'spikes', name, lastRun.probes)
-  const [C, H, W] = probe.shape
-  const { steps } = probe.recorded
-  const data = new Uint8Array(lastRun.valid * C * H * W * steps)
-  writeTrains(session, probe, lastRun.valid, data)
-  return { shape: [lastRun.valid, steps, C, H, W], data }
+  const data = trainsOf(session, probe, lastRun.valid)
+  return { shape: [lastRun.valid, probe.recorded.steps, ...probe.shape], data }
 }
 
 type Recorded = RateProbe & Required<Pick<RateProbe, 'recorded'>>
@@ -52,13 +49,13 @@ export function recordedProbe(
 }
 
 /** Bits of masks [plane][B][H][W][stored] as bytes [B][T][C][H][W], of the first images. */
-export function writeTrains(
+export function trainsOf(
   { memory, plan }: Session,
   { shape: [C, H, W], stored, recorded: { masks, steps } }: Recorded,
   images: number,
-  out: Uint8Array,
-): void {
+): Uint8Array {
   const pixels = H * W
+  const out = new Uint8Array(images * C * pixels * steps)
   const plane = plan.passImages * pixels * stored
   const planes = Math.ceil(steps / 8)
   const bytes = new Uint8Array(memory.buffer, masks.address, planes * plane)
@@ -70,4 +67,5 @@ export function writeTrains(
           const from = (t >> 3) * plane + (b * pixels + p) * stored + c
           out[at++] = (bytes[from] >> (t & 7)) & 1
         }
+  return out
 }

@@ -6,12 +6,13 @@ import { SpikewasmError } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
 import { takenOptions } from '../../compile/methods.js'
 import type { StateProbe } from '../../compile/plan.js'
+import { parameterCount } from '../../compile/summary.js'
 import { Batches } from '../../data/batches.js'
 import { type Dataset, picked } from '../../data/datasets/dataset.js'
 import { output, predictions, programOf } from '../../engine/memory/arena.js'
 import { partOf, type StateDict, takeState } from '../../engine/memory/state.js'
-import { roomFor, writeStates } from '../../engine/memory/states.js'
-import { recordedProbe, writeTrains } from '../../engine/run/spikes.js'
+import { statesOf } from '../../engine/memory/states.js'
+import { recordedProbe, trainsOf } from '../../engine/run/spikes.js'
 import { Session } from '../../engine/session.js'
 import { breathe } from '../../engine/threads/breathe.js'
 import { alone } from '../../engine/threads/calls.js'
@@ -203,8 +204,7 @@ async function spikesOf(
     const probe = recordedProbe(session, 'the report', name, rates)
     const { shape, recorded } = probe
     const [neurons, T] = [sizeOf(shape), recorded.steps]
-    const trains = new Uint8Array(neurons * T)
-    writeTrains(session, probe, 1, trains)
+    const trains = trainsOf(session, probe, 1)
     const [rows, steps] = [Math.min(neurons, MOST_ROWS), Math.min(T, MOST_STEPS)]
     const neuronOf = (row: number): number => Math.floor((row * neurons) / rows)
     const has = (row: number, t: number): boolean => trains[t * neurons + neuronOf(row)] === 1
@@ -227,8 +227,7 @@ async function spikesOf(
 
 /** The trace of a busy neuron on the first sample of the batch that has just run. */
 function traceOf(session: Session, layer: StateProbe): Chart {
-  const values = roomFor(layer, 1)
-  writeStates(session, layer, 1, values)
+  const values = statesOf(session, layer, 1)
   const { name } = layer
   const neurons = sizeOf(layer.shape)
   const neuron = busiest(values.spike.data, neurons)
@@ -367,14 +366,10 @@ function factsOf({ plan, graph, asked }: Session): [string, string][] {
     const label = labelOf(node)
     kinds.set(label, (kinds.get(label) ?? 0) + 1)
   }
-  const parameters = plan.parameters.reduce(
-    (sum, { layout }) => sum + layout.shape.reduce((a, b) => a * b, 1),
-    0,
-  )
   const { method, stepMode, timeSteps } = plan.options
   return [
     ['layers', [...kinds].map(([kind, n]) => (n === 1 ? kind : `${n} × ${kind}`)).join(', ')],
-    ['parameters', parameters.toLocaleString('en-US')],
+    ['parameters', parameterCount(plan).toLocaleString('en-US')],
     ['input', `[${asked.join(', ')}]`],
     ['method', `${method}, step mode ${stepMode}, T ${timeSteps}`],
   ]
