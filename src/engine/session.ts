@@ -374,13 +374,10 @@ export class Session implements Arena {
   ): Promise<Pick<StepResult, 'gradientNorm'>> {
     this.checkAlive()
     writeStep(this, learningRate, factor)
-    const norm = await this.guard(
-      program,
-      () => this.executor.run(this.runOf(program)),
-      () => normOf(this),
-    )
+    const run = () => this.executor.run(this.runOf(program))
+    const norm = await this.guard(program, run, () => (program === 'update' ? normOf(this) : {}))
     this.accumulated = program === 'update' ? 0 : this.accumulated + 1
-    return program === 'update' ? norm : {}
+    return norm
   }
 
   /** Runs programs of the plan's memory; to be used by whoever holds the lock. */
@@ -403,14 +400,14 @@ export class Session implements Arena {
    * @throws what `between` throws
    */
   async runCut(
-    program: ProgramName,
     cut: PlacedCut,
-    offset = 0,
+    offset: number,
     next?: PlacedCut,
     between: () => Promise<void> = async () => undefined,
   ): Promise<void> {
     const { executor } = this
-    const run = this.runOfCut(program, cut, offset)
+    new DataView(this.memory.buffer).setUint32(Control.FirstStep, offset, true)
+    const run = { ...this.runOf('train'), program: cut.address }
     const failures: unknown[] = []
     const goesOn: Between = async () => {
       try {
@@ -426,13 +423,8 @@ export class Session implements Arena {
       await executor.run(run)
       if (next && (await goesOn())) await executor.run({ ...run, program: next.address })
     }
-    await this.guard(program, both, () => undefined)
+    await this.guard('train', both, () => undefined)
     for (const error of failures) throw error
-  }
-
-  private runOfCut(program: ProgramName, { address }: PlacedCut, offset: number): RunArguments {
-    new DataView(this.memory.buffer).setUint32(Control.FirstStep, offset, true)
-    return { ...this.runOf(program), program: address }
   }
 
   /** What an executor is asked for. */

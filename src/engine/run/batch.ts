@@ -102,14 +102,13 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
 }
 
 /**
- * Copies samples first … first + count − 1 of `x`, [n][C][H][W] or [n][T][C][H][W], into a slot.
+ * Copies samples first … first + count − 1 of `x`, [n][C][H][W] or [n][T][C][H][W], into slot 0.
  * What is behind it is filled with repeats, unless only these images will run (`pad` false).
  *
  * @param y labels, or wanted outputs where the loss is of them
  */
 export function fillSlot(
   session: Session,
-  index: 0 | 1,
   x: Float32Array,
   y: ArrayLike<number> | undefined,
   count: number,
@@ -117,7 +116,7 @@ export function fillSlot(
 ): void {
   const { imageFloats: size, parts, batchSize } = session
   const B = pad ? batchSize : count
-  const slot = session.slot(index)
+  const slot = session.slot(0)
   // Images that run one by one are slots of their own.
   for (let b = 0; b < count; b++) {
     const [to, n, i] = pad ? [slot.images, B, b] : [slot.images.subarray(b * size), 1, 0]

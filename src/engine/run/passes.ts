@@ -31,7 +31,7 @@ function partsOf(session: Session): Part[] {
 
 async function runPhase(session: Session, part: Part, phase: PlacedCut['phase']): Promise<void> {
   const cut = part.cuts[phase]
-  if (cut) await session.runCut('train', cut, part.offset)
+  if (cut) await session.runCut(cut, part.offset)
 }
 
 const ONLINE = ({ backward }: MethodTraits): boolean => backward === 'everyCall'
@@ -69,8 +69,8 @@ export async function runStep(
       const behind = program === 'gradients' ? [backward] : rest ? [rest] : [backward, update]
       const judging = () => judgePart(part)
       if (part.index < 0) behind.unshift(forward)
-      else if (forward) await session.runCut('train', forward, part.offset, behind.shift(), judging)
-      for (const cut of behind) if (cut) await session.runCut('train', cut, part.offset)
+      else if (forward) await session.runCut(forward, part.offset, behind.shift(), judging)
+      for (const cut of behind) if (cut) await session.runCut(cut, part.offset)
     }
   } catch (error) {
     restore()
@@ -117,7 +117,7 @@ async function place(session: Session, x: Float32Array): Promise<void> {
   const planned = session.otherPlan(undefined, { parts: true })
   const images = planned ? copyOf(x) : x
   if (planned) await session.follow(planned)
-  fillSlot(session, 0, images, undefined, session.batchSize)
+  fillSlot(session, images, undefined, session.batchSize)
 }
 
 /** `Model.forward`. The caller holds the model's lock. */

@@ -107,7 +107,7 @@ async function predictAll(
     signal?.throwIfAborted()
     const count = Math.min(batchSize, n - first)
     const singly = count <= session.plan.singles.most
-    fillSlot(session, 0, x, undefined, count, { pad: !singly, first })
+    fillSlot(session, x, undefined, count, { pad: !singly, first })
     const program = singly ? 'single' : 'evaluate'
     await session.run(program, 0, count)
     const given = output(session, timeSteps, count)

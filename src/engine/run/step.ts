@@ -35,7 +35,7 @@ export async function trainStep(
   const [images, targets] = planned ? copyOf([x, y] as const) : [x, y]
   if (planned) await session.follow(planned)
   session.clipNorm = clipNorm
-  fillSlot(session, 0, images, targets, batchSize)
+  fillSlot(session, images, targets, batchSize)
   session.slot(0).weights?.set(weights ?? new Float32Array(batchSize).fill(1))
   const run = () => runStep(session, program, 0, batchSize, lr, factor)
   const result = await withSignal(session, options.signal, run)
@@ -48,7 +48,7 @@ export async function trainStep(
 export async function streamStep(session: Session, x: Float32Array): Promise<StreamStep> {
   const { rates } = programOf(session, 'stream')
   checkBatch(session, x, session.batchSize)
-  fillSlot(session, 0, x, undefined, session.batchSize)
+  fillSlot(session, x, undefined, session.batchSize)
   await session.run('stream', 0, session.batchSize)
   const logits = output(session, session.streamed)
   expectFiniteOutput(session, logits, (row) => `sample ${row} in step ${session.streamed}`)
