@@ -52,7 +52,6 @@ export async function fit(
       optimizer: asked.optimizer,
       epochs,
       progress,
-      resumed: options.resume !== undefined,
       records: [...(found?.about.records ?? [])],
       snapshot: (loop) => snapshotOf(session, loop, start),
     }
@@ -71,26 +70,15 @@ export async function fit(
   }
 }
 
-/** Where a training begins. */
-interface Start {
-  readonly resume: Resume | undefined
-  /** What it goes on from. */
-  readonly found: Snapshot | undefined
-  readonly progress: Progress
-  /** The epoch at which the run began, and that at which the training ends. */
-  readonly first: number
-  readonly epochs: number
-  /** All that the training's numbers depend on. */
-  readonly setting: () => Setting
-}
+type Start = Awaited<ReturnType<typeof startOf>>
 
-/** Plans the model for the training, and reads what it goes on from. */
-async function startOf(
-  session: Session,
-  data: Dataset,
-  asked: Asked,
-  options: FitOptions,
-): Promise<Start> {
+/**
+ * Plans the model for the training, and reads what it goes on from.
+ *
+ * @returns where it begins: `first` is the epoch at which the run began, `epochs` that at which the
+ *   training ends, `setting` all that its numbers depend on, made when it is asked for
+ */
+async function startOf(session: Session, data: Dataset, asked: Asked, options: FitOptions) {
   const { epochs = 1, initialEpoch, callbacks } = options
   programOf(session, 'train')
   if (options.resume !== undefined) extra('resume', 'fit.resume', RESUME_IN_A_PAGE)
@@ -100,7 +88,7 @@ async function startOf(
   await planFit(session, asked)
   await session.lock.ask(() => resume?.prepareFingerprint(data))
   await session.lock.ask(() => resume?.prepareFingerprint(asked.validation))
-  // Made when it is asked for: it looks at the data.
+  // It looks at the data.
   let known: Setting | undefined
   const setting = (): Setting => {
     known ??= (resume as Resume).settingOf(session, data, asked)

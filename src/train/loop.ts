@@ -158,8 +158,6 @@ export interface LoopParts {
   /** The epoch at which the training ends. */
   readonly epochs: number
   readonly progress: Progress
-  /** Whether it was asked to go on. */
-  readonly resumed: boolean
   /** Records of epochs before, for a run that goes on. */
   readonly records: EpochRecord[]
   readonly snapshot: (loop: Loop) => Snapshot
@@ -185,9 +183,9 @@ export class Loop implements Training {
   }
 
   async run(): Promise<History> {
-    const { session, feed, epochs } = this.parts
+    const { session, feed, epochs, options } = this.parts
     const { epoch, step } = this.progress
-    const { resumed, options } = this.parts
+    const resumed = options.resume !== undefined
     const validated = (options.validation ?? options.validationSplit) !== undefined
     const figures = figuresOf(isOfValues(session.loss), validated, options.metrics)
     const start = { epoch, step, epochs, steps: feed.length, resumed, validated, figures }

@@ -143,14 +143,10 @@ export function giveBack(memory: WebAssembly.Memory, owner?: Owner): void {
   idle.push({ memory: new WeakRef(memory), shared, owner: owner && new WeakRef(owner) })
 }
 
-interface Live {
-  readonly entry: Idle
-  readonly memory: WebAssembly.Memory
-  readonly bytes: number
-}
+type Live = ReturnType<typeof live>[number]
 
 /** Those that have not been collected, the smallest first. */
-function live(): Live[] {
+function live() {
   return idle
     .flatMap((entry) => {
       const memory = entry.memory.deref()

@@ -8,15 +8,10 @@ import { Control, Fault } from '../../../assembly/opcodes.js'
 import { instantiateEngine } from '../load.js'
 import { Pause, type RunArguments } from './executor.js'
 
-export interface WorkerSetup {
-  readonly module: WebAssembly.Module
-  readonly memory: WebAssembly.Memory
-}
-
 /** What a worker starts with. */
 export interface WorkerData {
   /** Undefined while no model uses the memory. */
-  setup: WorkerSetup | undefined
+  setup: { module: WebAssembly.Module; memory: WebAssembly.Memory } | undefined
 }
 
 export interface WorkerTask extends RunArguments {
