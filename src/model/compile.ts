@@ -83,8 +83,9 @@ export async function compile<L extends CompileOptions['loss'] = Loss>(
 
 async function compiled(network: Module, options: Complete): Promise<Model> {
   const { timeSteps, seed, frames, inspect, engine, wasm, worker, purpose } = options
-  const { batchSize = purpose === 'stream' ? 1 : 64, threads: asked } = options
-  const own = { timeSteps, batchSize, threads: threadsFor(asked), seed, frames, inspect }
+  const { batchSize = purpose === 'stream' ? 1 : 64 } = options
+  const threads = platform().threads?.(options.threads) ?? options.threads
+  const own = { timeSteps, batchSize, threads, seed, frames, inspect }
   const settings = { ...own, engine, wasm, worker, purpose }
   if (settings.frames && settings.purpose === 'stream')
     fail(
@@ -118,8 +119,6 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   await session.replan(pickMethodOptions(options), spec)
   return new Model(session)
 }
-
-const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
 
 /** Layers whose spikes are recorded, in the order of the network, and names whose values are. */
 function recordedOf(

@@ -83,20 +83,19 @@ type Windowed = Pick<Conv2d, 'kernelSize' | 'stride' | 'padding' | 'dilation' | 
  * @param back of a transposed one, whose weight is [in][out][kernel]
  */
 function convFan(
-  { kernelSize, stride, padding, dilation = [1, 1], groups }: Windowed,
+  windows: Windowed,
   back: boolean,
   weight: ArrayLike<number> | undefined,
   [C, H, W]: Shape,
   [out, outH, outW]: Shape,
 ): Fan {
+  const { kernelSize, groups } = windows
   const [kernelH, kernelW] = kernelSize
   const taps = kernelH * kernelW
   const [groupIn, groupOut] = [C / groups, out / groups]
   const active = new Float64Array(C * H * W)
-  const along = (axis: 0 | 1) =>
-    [kernelSize[axis], stride[axis], padding[axis], dilation[axis], back] as const
-  const rows = reaching(H, outH, ...along(0))
-  const columns = reaching(W, outW, ...along(1))
+  const rows = reaching(windows, 0, back, H, outH)
+  const columns = reaching(windows, 1, back, W, outW)
   let places = 0
   for (const row of rows) for (const column of columns) places += row.length * column.length
   const nonZero = new Float64Array(taps).fill(groupOut)
@@ -142,18 +141,16 @@ function recurrentFan({ data, size: numbers }: Weight, size: number): Fan {
 
 /** For each place along an axis the rows of the kernel that reach an output from it. */
 function reaching(
+  { kernelSize, stride, padding, dilation = [1, 1] }: Windowed,
+  axis: 0 | 1,
+  back: boolean,
   size: number,
   out: number,
-  kernel: number,
-  stride: number,
-  padding: number,
-  dilation: number,
-  back: boolean,
 ): number[][] {
   return Array.from({ length: size }, (_, place) =>
-    Array.from({ length: kernel }, (_, k) => k).filter((k) => {
-      const tap = k * dilation - padding
-      const to = back ? place * stride + tap : (place - tap) / stride
+    Array.from({ length: kernelSize[axis] }, (_, k) => k).filter((k) => {
+      const tap = k * dilation[axis] - padding[axis]
+      const to = back ? place * stride[axis] + tap : (place - tap) / stride[axis]
       return Number.isInteger(to) && to >= 0 && to < out
     }),
   )

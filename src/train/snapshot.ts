@@ -129,7 +129,7 @@ function contradiction({ first, epochs, progress, records, setting }: Snapshot['
 
 // Records of epochs as lines of JSON.
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+export const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 export const lineOf = (record: EpochRecord): Uint8Array => encode(`${JSON.stringify(record)}\n`)
 

@@ -7,7 +7,7 @@ import type { RunFolder } from '../../files/folder/folder.js'
 import { parseJsonBytes } from '../../files/json.js'
 import { type Monitor, monitorRule, monitors } from '../../network/optimizer.js'
 import type { Callback, Training } from '../callback.js'
-import { checkSnapshot, identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
+import { checkSnapshot, encode, identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
 import { folderOf, hasCheckpoint, optionsFile, runFiles } from './run-files.js'
 import { type Due, runWriter } from './run-writer.js'
 
@@ -131,5 +131,3 @@ async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> 
 }
 
 const identityText = (setting: unknown): string => JSON.stringify(identityOf(Object(setting)))
-
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -27,14 +27,12 @@ export function usesColour(
   return stream.isTTY === true && TERM !== 'dumb'
 }
 
-const plain = printable
-
 const coded =
   (code: number, end: number) =>
   (text: string): string =>
     `\u001b[${code}m${printable(text)}\u001b[${end}m`
 
-export const noInk: Ink = { good: plain, warn: plain, faint: plain }
+export const noInk: Ink = { good: printable, warn: printable, faint: printable }
 
 const colours: Ink = { good: coded(32, 39), warn: coded(33, 39), faint: coded(2, 22) }
 
