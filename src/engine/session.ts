@@ -51,7 +51,6 @@ import {
   type SampleParts,
   slotOf,
   slotPlaces,
-  targetKind,
   writeRun,
 } from './run/run-words.js'
 import { normOf, writeStep } from './run/update.js'
@@ -159,10 +158,6 @@ export class Session implements Arena {
   }
   get classes(): number {
     return this.graph.nodes[this.graph.output].shape[0]
-  }
-  /** What the loss compares outputs with. */
-  get targets(): 'labels' | 'values' {
-    return targetKind(this.plan)
   }
   /** Numbers of a sample's target; 0 where it is a label. */
   get targetFloats(): number {

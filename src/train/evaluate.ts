@@ -324,9 +324,8 @@ export async function evaluate(
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { operations: counting = true } = options
+  const { operations: counting = true, topK } = options
   checkDataset(session, data)
-  const { topK } = options
   if (data.weightOf) await session.replan(undefined, { weighted: true })
   if (topK !== undefined && (isOfValues(session.loss) || hostLossOf(session)))
     fail('evaluate.topK must be left out where the loss is of targets: there are no classes')

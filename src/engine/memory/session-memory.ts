@@ -7,13 +7,7 @@ import { standardTraining, statesOf } from '../../compile/training.js'
 import type { Settings } from '../compile-options.js'
 import { loadEngine } from '../load.js'
 import { type MakeExecutor, platform } from '../platform.js'
-import {
-  noSteps,
-  type StepSource,
-  type StepState,
-  stepState,
-  takeStepState,
-} from '../run/update.js'
+import { noSteps, type StepSource, stepState, takeStepState } from '../run/update.js'
 import type { Executor } from '../threads/executor.js'
 import { endThreads, haveThreads } from '../threads/idle-threads.js'
 import { runsHere } from '../threads/processors.js'
@@ -79,15 +73,10 @@ export function moveAcross(
 type Source = StepSource & { accumulated: number }
 
 /** What the plan before leaves to the next one: arrays, and numbers. */
-interface Carried {
-  readonly moves: readonly Move[]
-  readonly numbers: StepState
-  /** Whether there is an average that has taken no step: it is the parameters. */
-  readonly averages: boolean
-}
+type Carried = ReturnType<typeof carriedTo>
 
 /** What `plan` goes on with. */
-export function carriedTo(source: Source, plan: Plan): Carried {
+export function carriedTo(source: Source, plan: Plan) {
   const { training: before = standardTraining } = source.plan.options
   const { training: spec = standardTraining } = plan.options
   const sameRule = spec.rule === before.rule
@@ -107,6 +96,7 @@ export function carriedTo(source: Source, plan: Plan): Carried {
       averaged: average ? averaged : 0,
       accumulated: names.includes('accumulated') ? accumulated : 0,
     },
+    // An average that has taken no step is the parameters.
     averages: average && averaged === 0,
   }
 }

@@ -10,7 +10,7 @@ import type { Plan } from '../../compile/plan.js'
 import type { Kernels } from '../../kernels/equations/kernel-set.js'
 import { accesses } from '../../kernels/records/schema.js'
 import type { Buffer } from '../../kernels/records/words.js'
-import { readByHost } from '../run/predict.js'
+import { readByHost, type Wanted } from '../run/predict.js'
 import type { RecordTime } from '../run/record-times.js'
 import type { Executor, Mirror, RunArguments } from '../threads/executor.js'
 import type { Answer, Places, Request } from './protocol.js'
@@ -38,12 +38,7 @@ const FOUND: readonly Area[] = [
 ]
 
 /** What a program writes that the host may read. */
-interface Written {
-  /** Read behind each run: results, which are few. */
-  readonly prompt: readonly Buffer[]
-  /** Read when somebody may look at it. */
-  readonly later: readonly Buffer[]
-}
+type Written = Readonly<Record<Wanted, readonly Buffer[]>>
 
 /** By the address of each program, and of each part that the host runs by itself. */
 function areasOf(plan: Plan): ReadonlyMap<number, Written> {

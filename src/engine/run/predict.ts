@@ -145,7 +145,7 @@ export function greatest(rows: Float32Array, width: number): Int32Array {
 // What programs leave in memory for the host, and how a run leaves no trace in it.
 
 /** How soon the host wants a buffer when it has changed. */
-type Wanted = 'prompt' | 'later'
+export type Wanted = 'prompt' | 'later'
 
 /** Buffers that the host reads. Counts of activity are not among them: they are asked for. */
 export function readByHost({ named, programs, options }: Plan): Map<Buffer, Wanted> {
