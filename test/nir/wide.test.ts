@@ -44,7 +44,7 @@ function diamonds(count: number): NirGraph {
 }
 
 test('ways through graphs within graphs that double end in one message', () => {
-  assert.is(flatGraph(diamonds(3), 'it').outputFrom.length, 8)
+  assert.is(flatGraph(diamonds(3), 'it').output.from.length, 8)
   assert.throws(
     () => flatGraph(diamonds(40), 'it'),
     /it: graphs within graphs must join at most 100000 pairs of nodes, got more at/,

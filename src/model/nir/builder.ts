@@ -1,7 +1,7 @@
 /** Layers with weights, joined while a graph is walked through; in the end a network. */
 
 import { fail, quote, SpikewasmError } from '../../base/errors.js'
-import type { StateDict } from '../../engine/memory/state.js'
+import type { NamedTensor, StateDict } from '../../engine/memory/state.js'
 import { Fields } from '../../files/nir/graph.js'
 import type { TraceOps } from '../../network/joins.js'
 import { kindOf } from '../../network/kind.js'
@@ -22,9 +22,7 @@ type Made =
   | { readonly name: string; readonly sum: readonly number[] }
 
 /** Tensors of a layer by their names in it. */
-export type Weights = Readonly<
-  Record<string, { readonly shape: readonly number[]; readonly data: Float32Array } | undefined>
->
+export type Weights = Readonly<Record<string, NamedTensor | undefined>>
 
 /** Fields of a node, with what messages call it. */
 export const fieldsOf = ({ name, type, fields }: Named, file: string): Fields =>

@@ -62,9 +62,7 @@ class Wiring {
     this.expectUsed(order)
     return {
       input: this.named(input),
-      output: this.named(output),
-      /** What the output reads. */
-      outputFrom: this.from(output),
+      output: { ...this.named(output), from: this.from(output) },
       /** In an order in which each comes behind what it reads. */
       nodes: order.map((name): FlatNode => {
         const recurrent = this.loops.get(name)

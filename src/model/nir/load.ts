@@ -57,23 +57,19 @@ export function networkOf(
   const input = fieldsOf(flat.input, name).shape('shape') as unknown as InputShape
   const builder = new Builder(input, name)
   const values = new Map<string, Value>([[flat.input.name, builder.input]])
+  const sum = (node: FlatNode, { where }: Fields): Value => {
+    const given = node.from.map((from) => values.get(from)!)
+    return builder.sum(node.name, where, given)
+  }
   for (const node of flat.nodes) {
     const fields = fieldsOf(node, name)
-    const x = builder.sum(
-      node.name,
-      fields.where,
-      node.from.map((from) => values.get(from)!),
-    )
+    const x = sum(node, fields)
     const take = readersTake(node, flat.nodes)
     const place = { node, fields, x, file: name, how, options, keepBias, readersTake: take }
     values.set(node.name, mapped(builder, place))
   }
   const out = fieldsOf(flat.output, name)
-  const result = builder.sum(
-    flat.output.name,
-    out.where,
-    flat.outputFrom.map((from) => values.get(from)!),
-  )
+  const result = sum(flat.output, out)
   expectOutput(out, result)
   const { timeSteps, frames } = said
   return {
