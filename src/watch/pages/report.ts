@@ -199,12 +199,9 @@ function cards({ records }: RunReport): string {
   if (!last) return '<p class="note">No epoch is complete.</p>'
   const figure = ({ testAccuracy, testLoss, trainLoss }: runs.EpochFigures): string =>
     figureText(testAccuracy ?? testLoss ?? trainLoss, testAccuracy !== undefined)
-  const what =
-    last.testAccuracy !== undefined
-      ? 'test accuracy'
-      : last.testLoss !== undefined
-        ? 'test loss'
-        : 'loss'
+  const names = { testAccuracy: 'test accuracy', testLoss: 'test loss', trainLoss: 'loss' }
+  const key = (['testAccuracy', 'testLoss'] as const).find((one) => last[one] !== undefined)
+  const what = names[key ?? 'trainLoss']
   const shown: [string, string][] = [
     [figure(last), `${what}, last epoch`],
     ...(best ? [[figure(best), `best ${what}, epoch ${best.epoch}`] as [string, string]] : []),
