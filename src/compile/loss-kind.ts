@@ -2,7 +2,7 @@
 
 import { describe, expectFinite, fail } from '../base/errors.js'
 import { complete, type Made, maker, type Rule } from '../base/rules.js'
-import type { crossEntropy } from '../kernels/records/loss.js'
+import type { crossEntropy, output } from '../kernels/records/loss.js'
 import type { FieldsOf } from '../kernels/records/schema.js'
 import type { Loss, Penalty } from '../network/optimizer.js'
 import type { Graph, GraphNode } from '../network/trace.js'
@@ -16,17 +16,13 @@ import type { TrainingSpec } from './training.js'
 export type { Loss } from '../network/optimizer.js'
 
 /** What the records of all losses have. */
-export type LossFields = Omit<
+export type LossFields = Pick<
   FieldsOf<typeof crossEntropy>,
-  | 'mseWeight'
-  | 'instantaneous'
-  | 'allSteps'
-  | 'labelSmoothing'
-  | 'outputScale'
-  | 'targetSteps'
-  | 'ignores'
-  | 'ignore'
-  | 'classWeights'
+  | (keyof FieldsOf<typeof crossEntropy> & keyof FieldsOf<typeof output>)
+  | 'output'
+  | 'losses'
+  | 'delta'
+  | 'gradientScale'
 >
 
 /** What a loss may read of the training that it is for. */

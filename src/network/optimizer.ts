@@ -62,33 +62,7 @@ export function named(what: string, patterns: Names, all: readonly string[]): st
   return all.filter((name) => list.some((pattern) => covers(pattern, name)))
 }
 
-export {
-  type CosineOptions,
-  checkRate,
-  checkSchedule,
-  constant,
-  cosine,
-  type EpochFigures,
-  type EpochSchedule,
-  expectFigure,
-  figureOf,
-  figuresOf,
-  linearWarmup,
-  type Monitor,
-  modeOf,
-  monitored,
-  monitorRule,
-  monitors,
-  type OneCycleOptions,
-  oneCycle,
-  type PlateauOptions,
-  perStep,
-  plateau,
-  type Schedule,
-  type ScheduleAt,
-  type ScheduleBy,
-  stepDecay,
-} from './schedule.js'
+export * from './schedule.js'
 
 // Groups of parameters with numbers of their own, as PyTorch's param_groups.
 

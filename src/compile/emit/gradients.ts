@@ -324,23 +324,27 @@ export function giveTensorGradient(
   give(to.gradient, contributionOf(to.shape, buffer, steps, scale))
 }
 
-/** Puts on the tape what is done with the gradient of a tensor, if anybody hands it one. */
+/**
+ * Puts on the tape what is done with the gradient of a tensor, if anybody hands it one. Returns the
+ * tensor as a layer gives it.
+ */
 export function withGradient(
   pass: Pass,
   node: GraphNode,
   output: FloatTensor | SpikeTensor,
   run: (delta: Buffer, steps: number) => void,
-): void {
+): Expression {
   pass.backward(node, () => {
     if (output.gradient.length === 0) return
     const steps = gradientRows(pass, output)
     run(takeGradient(pass, output, steps), steps)
   })
+  return { shape: output.shape, terms: [{ tensor: output, pool: noPool, scale: 1 }] }
 }
 
 /**
  * The way back of a layer that reads one tensor: takes the gradient of its output, and hands on
- * what `emit` makes of it.
+ * what `emit` makes of it. Returns as `withGradient`.
  *
  * @param over whether it may be written over what it is made of, row by row
  */
@@ -351,8 +355,8 @@ export function handBack(
   input: FloatTensor | SpikeTensor,
   over: boolean,
   emit: (delta: Buffer, out: Buffer, steps: number) => void,
-): void {
-  withGradient(pass, node, output, (delta, steps) => {
+): Expression {
+  return withGradient(pass, node, output, (delta, steps) => {
     const { shape, stored } = input
     const name = `${node.name} input gradient`
     const out = over

@@ -3,7 +3,7 @@
 import { inUnits } from '../../compile/budgets.js'
 import { handBack } from '../../compile/emit/gradients.js'
 import { floatsOf, pooled } from '../../compile/emit/write-out.js'
-import { defineLayer, type Pass, term } from '../../compile/pass.js'
+import { defineLayer, type Pass } from '../../compile/pass.js'
 import type { ProgramBuilder } from '../../compile/program.js'
 import type { Expression } from '../../compile/tensors.js'
 import { adaptivePool, adaptivePoolBackward } from '../../kernels/records/activity.js'
@@ -117,8 +117,7 @@ function adaptivelyPooled(pass: Pass, node: GraphNode, x: Expression, output: Pa
     const part = { ...sizes, images: pass.images, steps }
     emitAdaptive(b, adaptivePool, part, { in: buffer, out: out.buffer })
   })
-  handBack(pass, node, out, tensor, false, (delta, gradient, rows) =>
+  return handBack(pass, node, out, tensor, false, (delta, gradient, rows) =>
     emitAdaptive(b, adaptivePoolBackward, { ...sizes, steps: rows }, { in: delta, out: gradient }),
   )
-  return { shape: node.shape, terms: [term(out)] }
 }

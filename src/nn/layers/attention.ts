@@ -8,7 +8,7 @@ import * as gradients from '../../compile/emit/gradients.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
 import { storedChannels } from '../../compile/layout.js'
 import { quoteMethodsWith } from '../../compile/methods.js'
-import { defineLayer, type FloatBuffer, type Pass, term } from '../../compile/pass.js'
+import { defineLayer, type FloatBuffer, type Pass } from '../../compile/pass.js'
 import type { Expression } from '../../compile/tensors.js'
 import { matrixProduct, multiply, softmax as softmaxRecord } from '../../kernels/records/values.js'
 import type { Buffer } from '../../kernels/records/words.js'
@@ -98,7 +98,7 @@ function multiplied(
       ? { ...tensor, steps: 1, buffer: pass.timeSum(node, tensor) }
       : tensor,
   )
-  gradients.withGradient(pass, node, output, (buffer, steps) => {
+  return gradients.withGradient(pass, node, output, (buffer, steps) => {
     const delta = { ...output, steps, buffer }
     for (const of of [0, 1] as const) {
       const [tensor, other] = [tensors[of], factors[1 - of]]
@@ -110,7 +110,6 @@ function multiplied(
       gradients.giveTensorGradient(tensor, out, rows, isSum ? 1 / options.timeSteps : 1)
     }
   })
-  return { shape: node.shape, terms: [term(output)] }
 }
 
 const mulKind = defineLayer<Mul>('mul', {
@@ -290,7 +289,7 @@ const softmaxKind = defineLayer<Softmax>('softmax', {
       emitSoftmax(pass, axis, input, output.buffer),
     )
     // y = softmax(x): δ·y − y·Σ δ·y.
-    gradients.withGradient(pass, node, output, (buffer, rows) => {
+    return gradients.withGradient(pass, node, output, (buffer, rows) => {
       const gradient = (name: string, of: Shape): Numbers => ({
         shape: of,
         stored: storedChannels(of[0]),
@@ -310,7 +309,6 @@ const softmaxKind = defineLayer<Softmax>('softmax', {
       gradients.giveTensorGradient(input, product.buffer, rows)
       gradients.giveTensorGradient(input, shares.buffer, rows, -1)
     })
-    return { shape: node.shape, terms: [term(output)] }
   },
 })
 

@@ -144,12 +144,11 @@ const reluKind = defineLayer<Relu>('relu', {
       b.emit(records.reluForward, units, { ...shared, ...places, steps })
     })
     countValues(pass, node, 'output', node.shape, output)
-    handBack(pass, node, output, input, true, (delta, out, steps) => {
+    return handBack(pass, node, output, input, true, (delta, out, steps) => {
       const places = { delta, activity: counts ? undefined : output.buffer, counts, out }
       const factor = 1 / pass.rowsOfAllCalls(input)
       b.emit(records.reluBackward, units, { ...shared, ...places, steps, factor })
     })
-    return { shape: node.shape, terms: [term(output)] }
   },
 })
 
@@ -190,7 +189,7 @@ const timeMeanKind = defineLayer<TimeMean>('timeMean', {
     pass.make(output, { layers: 0, byImages }, () =>
       pass.write(x, callSteps, true, output.buffer, output.stored),
     )
-    withGradient(pass, node, output, (delta) => {
+    return withGradient(pass, node, output, (delta) => {
       // Where gradients have a row for each step, each has its share of the mean's.
       const shared = x.terms.map((of) => {
         const steps = of.tensor.kind === 'spikes' ? callSteps : of.tensor.steps
@@ -198,7 +197,6 @@ const timeMeanKind = defineLayer<TimeMean>('timeMean', {
       })
       giveGradient({ ...x, terms: shared }, delta, 1)
     })
-    return { shape: node.shape, terms: [term(output)] }
   },
 })
 
@@ -343,8 +341,7 @@ function byFactors(
   pass.make(output, { layers: 0, byImages: true }, () =>
     emitScaled(b, { ...job, images: pass.images, steps, in: input.buffer, out: output.buffer }),
   )
-  handBack(pass, node, output, input, true, (delta, out, steps) =>
+  return handBack(pass, node, output, input, true, (delta, out, steps) =>
     emitScaled(b, { ...job, steps, in: delta, out }),
   )
-  return { shape: node.shape, terms: [term(output)] }
 }

@@ -4,7 +4,7 @@ import { checkBoolean, checkOptions, describe, fail } from '../../base/errors.js
 import { withGradient } from '../../compile/emit/gradients.js'
 import { emitFloatSum } from '../../compile/emit/sums.js'
 import { neuronLayout, storedChannels } from '../../compile/layout.js'
-import { defineLayer, term } from '../../compile/pass.js'
+import { defineLayer } from '../../compile/pass.js'
 import { rearrange } from '../../kernels/records/values.js'
 import type { Reference } from '../../kernels/records/words.js'
 import { type Initial, layerOf, type OfKind } from '../../network/kind.js'
@@ -130,11 +130,10 @@ const kind = defineLayer<Parameter>('parameter', {
       const places = { in: context.parameter(index, '') as Reference, out: output.buffer }
       b.emit(rearrange, pass.images, { ...sizes, ...places })
     })
-    withGradient(pass, node, output, (partial) => {
+    return withGradient(pass, node, output, (partial) => {
       const out = pass.gradient(index, '') as Reference
       const sum = { partial, splits: pass.images, out, accumulate: context.accumulate }
       emitFloatSum(b, pixels * stored, sum)
     })
-    return { shape, terms: [term(output)] }
   },
 })

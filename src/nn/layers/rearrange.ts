@@ -8,7 +8,7 @@ import { defineLayer, type Pass, term } from '../../compile/pass.js'
 import type { Expression, SpikeTensor, StoredImages } from '../../compile/tensors.js'
 import type { FieldsOf } from '../../kernels/records/schema.js'
 import { rearrange } from '../../kernels/records/values.js'
-import { type Layer, type LayerKind, layerOf, noMore, type OfKind } from '../../network/kind.js'
+import { type Layer, layerOf, noMore, type OfKind } from '../../network/kind.js'
 import { type GraphNode, sourceOf } from '../../network/trace.js'
 import {
   axisOf,
@@ -125,14 +125,19 @@ const stridesOf = ({ shape: [, h, w], flat }: Viewed): Shape => (flat ? [1, 1, 1
 /** Sizes as channels, height and width. */
 const straight = (x: Viewed): Shape => (x.flat ? [sizeOf(x.shape), 1, 1] : x.shape)
 
-/** A kind of layer that puts numbers elsewhere. */
+/** A kind of layer that puts numbers elsewhere; `keys`: its fields as its function takes them. */
 const viewing = <L extends Layer & OfKind<Layer['kind']>>(
   name: L['kind'],
-  again: LayerKind<L>['again'],
+  make: (...of: never[]) => L,
+  keys: readonly (keyof L)[],
   view: (layer: L, x: Viewed, where: string) => View,
 ) =>
   defineLayer<L>(name, {
-    again,
+    again(fields) {
+      const rest = Object.entries(fields).filter(([key]) => !keys.includes(key as keyof L))
+      const own = keys.map((key) => (fields as L)[key])
+      return make(...([...own, ...noMore(name, Object.fromEntries(rest))] as never[]))
+    },
     output(layer, x, where) {
       const { shape, flat, series } = view(layer, x, where)
       return [shape, flat, series]
@@ -201,29 +206,10 @@ const ofSizes = (sizes: readonly number[]): Viewed => ({
   series: sizes.length === 2,
 })
 
-const sliceKind = viewing<Slice>(
-  'slice',
-  ({ from, to, dim, ...rest }) => slice(from, to, dim, ...noMore('slice', rest)),
-  sliceOf,
-)
-
-const permuteKind = viewing<Permute>(
-  'permute',
-  ({ dims, ...rest }) => permute(dims, ...noMore('permute', rest)),
-  permuteOf,
-)
-
-const reshapeKind = viewing<Reshape>(
-  'reshape',
-  ({ shape, ...rest }) => reshape(shape, ...noMore('reshape', rest)),
-  reshapeOf,
-)
-
-const expandKind = viewing<Expand>(
-  'expand',
-  ({ shape, ...rest }) => expand(shape, ...noMore('expand', rest)),
-  expandOf,
-)
+const sliceKind = viewing<Slice>('slice', slice, ['from', 'to', 'dim'], sliceOf)
+const permuteKind = viewing<Permute>('permute', permute, ['dims'], permuteOf)
+const reshapeKind = viewing<Reshape>('reshape', reshape, ['shape'], reshapeOf)
+const expandKind = viewing<Expand>('expand', expand, ['shape'], expandOf)
 
 type Places = Pick<View, 'strides' | 'offset'>
 

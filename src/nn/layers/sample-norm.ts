@@ -6,7 +6,7 @@ import { handBack } from '../../compile/emit/gradients.js'
 import { emitFloatSum } from '../../compile/emit/sums.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
 import { neuronLayout, storedChannels, vectorLayout } from '../../compile/layout.js'
-import { defineLayer, type Pass, term } from '../../compile/pass.js'
+import { defineLayer, type Pass } from '../../compile/pass.js'
 import type { Expression } from '../../compile/tensors.js'
 import * as records from '../../kernels/records/group-norm.js'
 import type { Buffer } from '../../kernels/records/words.js'
@@ -209,7 +209,7 @@ function groupNormalised(
     b.emit(records.groupNorm, pass.images * runs, { ...sizes, steps, ...places, ...numbers })
   })
 
-  handBack(pass, node, output, input, true, (delta, out, rows) => {
+  return handBack(pass, node, output, input, true, (delta, out, rows) => {
     const floats = affinePixels * (perPixel ? 1 : stored)
     const partial = (role: string): Buffer | undefined =>
       weight && b.buffer(`${node.name} partial gradients of ${role}`, images * floats * 4)
@@ -224,5 +224,4 @@ function groupNormalised(
       if (partial && out) emitFloatSum(b, floats, { ...sum, partial, out })
     }
   })
-  return { shape: node.shape, terms: [term(output)] }
 }

@@ -5,7 +5,7 @@ import { complete, oneOf, optional, type Rule, type Rules, such, truth } from '.
 import { inUnits } from '../../compile/budgets.js'
 import { handBack } from '../../compile/emit/gradients.js'
 import { floatsOf } from '../../compile/emit/write-out.js'
-import { defineLayer, term } from '../../compile/pass.js'
+import { defineLayer } from '../../compile/pass.js'
 import type { ProgramBuilder } from '../../compile/program.js'
 import { resample } from '../../kernels/records/activity.js'
 import type { Buffer } from '../../kernels/records/words.js'
@@ -129,10 +129,9 @@ const upsampleKind = defineLayer<Upsample>('upsample', {
     pass.make(out, { layers: 0, byImages: true }, () =>
       emitResample(b, axes, { images: pass.images, channels, steps }, buffer, out.buffer),
     )
-    handBack(pass, node, out, tensor, false, (delta, gradient, rows) =>
+    return handBack(pass, node, out, tensor, false, (delta, gradient, rows) =>
       emitResample(b, exchanged(axes), { images, channels, steps: rows }, delta, gradient),
     )
-    return { shape: node.shape, terms: [term(out)] }
   },
 })
 
