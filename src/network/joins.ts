@@ -7,8 +7,7 @@ import { isValue, type Shape, show, sizeOf, type Value } from './value.js'
 
 /** What a traced graph that is traced once more needs: the names that sums and joins had. */
 export interface TraceOps extends Ops {
-  addAs(name: string, ...values: Value[]): Value
-  concatAs(name: string, ...values: Value[]): Value
+  joinAs(kind: Joint['kind'], name: string, ...values: Value[]): Value
 }
 
 /** Puts a layer that no block has as a child behind values. */
@@ -69,7 +68,7 @@ export function opsOf(
 function joinsOf(
   { where, name }: Place,
   push: (node: Joint) => Value,
-): Pick<TraceOps, 'add' | 'addAs' | 'concat' | 'concatAs'> {
+): Pick<TraceOps, 'add' | 'concat' | 'joinAs'> {
   const several = (what: string, values: readonly Value[]): void => {
     if (values.length < 2)
       fail(
@@ -82,48 +81,38 @@ function joinsOf(
       if (!isValue(value))
         fail(`${where}: ${what} needs values that the children gave, got ${describe(value)}`)
   }
-  const addAs = (name: string, ...values: Value[]): Value => {
-    several('add', values)
+  const joinAs = (kind: Joint['kind'], name: string, ...values: Value[]): Value => {
+    several(kind, values)
     const [{ shape, flat }] = values
-    for (const value of values)
-      if (!(value.flat === flat && value.shape.every((n, i) => n === shape[i])))
-        fail(`${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`)
-    return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape, flat })
-  }
-  const concatAs = (name: string, ...values: Value[]): Value => {
-    several('concat', values)
-    const [{ shape, flat }] = values
-    if (
-      !values.every(
-        (v) => v.flat === flat && (flat || [1, 2].every((i) => v.shape[i] === shape[i])),
-      )
-    )
+    const isSum = kind === 'add'
+    // Which sizes must be the same; flat values are joined whatever they come of.
+    const axes = isSum ? [0, 1, 2] : flat ? [] : [1, 2]
+    if (!values.every((v) => v.flat === flat && axes.every((i) => v.shape[i] === shape[i])))
       fail(
-        `${where}: concat joins channels of values of one height and width, or flat values, ` +
-          `got ${values.map(show).join(' and ')}`,
+        `${where}: ` +
+          (isSum
+            ? 'add needs values of one shape'
+            : 'concat joins channels of values of one height and width, or flat values') +
+          `, got ${values.map(show).join(' and ')}`,
       )
     const width = (v: Value): number => (flat ? sizeOf(v.shape) : v.shape[0])
     const joined = values.reduce((sum, v) => sum + width(v), 0)
-    return push({
-      kind: 'concat',
-      name,
-      inputs: values.map((v) => v.node),
-      shape: flat ? [joined, 1, 1] : [joined, shape[1], shape[2]],
-      flat,
-    })
+    const whole: Shape = flat ? [joined, 1, 1] : [joined, shape[1], shape[2]]
+    const inputs = values.map((v) => v.node)
+    return push({ kind, name, inputs, shape: isSum ? shape : whole, flat })
   }
-  const add = (...values: Value[]): Value => addAs(name, ...values)
+  const add = (...values: Value[]): Value => joinAs('add', name, ...values)
   const concat = (...values: Value[] | [readonly Value[]]): Value => {
     const [first] = values
-    if (!Array.isArray(first)) return concatAs(name, ...(values as Value[]))
+    if (!Array.isArray(first)) return joinAs('concat', name, ...(values as Value[]))
     if (values.length !== 1)
       fail(
         `${where}: concat takes one list alone, and joins channels, got ` +
           `${describe(values[1])} behind it`,
       )
-    return concatAs(name, ...first)
+    return joinAs('concat', name, ...first)
   }
-  return { add, addAs, concat, concatAs }
+  return { add, concat, joinAs }
 }
 
 /** Puts layers behind values in a block, by names that no child and no other of the call has. */

@@ -1,7 +1,7 @@
 /** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
 
 import { describe, fail, listNames, quote, SpikewasmError } from '../base/errors.js'
-import type { TraceOps } from './joins.js'
+import type { Joint, TraceOps } from './joins.js'
 import { kindOf, type Layer, layerKinds } from './kind.js'
 import {
   type Composite,
@@ -109,10 +109,9 @@ export function compositeOf(json: unknown, name: string): Composite {
       const values: Value[] = inputs ? inputs.map((of) => named[of]) : [x]
       for (const { kind, name: of, inputs } of nodes) {
         const read = inputs.map((index) => values[index])
-        const { addAs, concatAs } = ops as TraceOps
         const behind = layers[of] as (...of: Value[]) => Value
-        if (kind === 'add') values.push(addAs(of, ...read))
-        else values.push(kind === 'concat' ? concatAs(of, ...read) : behind(...read))
+        if (isJoint(kind)) values.push((ops as TraceOps).joinAs(kind, of, ...read))
+        else values.push(behind(...read))
       }
       if (!outputs) return values[output]
       return Object.fromEntries(outputs.map(([of, node]) => [of, values[node]]))
@@ -149,7 +148,7 @@ function checkJson(json: unknown, name: string): NetworkJson {
   const nodes: (Partial<NodeJson> | null)[] = given
   for (const i of nodes.keys()) checkNode(nodes, i, before, name)
   const last = nodes.length + before - 1
-  if (!(Number.isInteger(output) && (output as number) >= before && (output as number) <= last))
+  if (!isWithin(output, before, last))
     fail(`${name}: output must be a node from ${before} to ${last}, got ${describe(output)}`)
   checkOutputs(of.outputs, last, output as number, name)
   return { ...of, nodes } as NetworkJson
@@ -162,9 +161,7 @@ function checkOutputs(outputs: unknown, count: number, output: number, name: str
     exit.length === 2 &&
     typeof exit[0] === 'string' &&
     exit[0].length <= LONGEST_NAME &&
-    Number.isInteger(exit[1]) &&
-    exit[1] >= 1 &&
-    exit[1] <= count
+    isWithin(exit[1], 1, count)
   if (
     !(
       Array.isArray(outputs) &&
@@ -200,8 +197,7 @@ function checkNode(
   if (path.split('.').includes('__proto__'))
     fail(`${where}: its name must have no part __proto__, got ${describe(path)}`)
   const count = isJoint(kind) ? undefined : (kindOf({ kind } as Layer).inputs ?? 1)
-  const isBefore = (n: unknown): boolean =>
-    Number.isInteger(n) && (n as number) >= 0 && (n as number) < index
+  const isBefore = (n: unknown): boolean => isWithin(n, 0, index - 1)
   if (
     !(
       Array.isArray(inputs) &&
@@ -228,10 +224,13 @@ function checkNode(
     fail(`${where}: its fields must be an object, got ${describe(layer)}`)
 }
 
+const isWithin = (n: unknown, least: number, most: number): boolean =>
+  Number.isInteger(n) && (n as number) >= least && (n as number) <= most
+
 const sameFields = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Whether a node puts several others together. */
-const isJoint = (kind: unknown): boolean => kind === 'add' || kind === 'concat'
+const isJoint = (kind: unknown): kind is Joint['kind'] => kind === 'add' || kind === 'concat'
 
 const countOf = (list: unknown): string =>
   Array.isArray(list) ? `a list of ${list.length}` : describe(list)

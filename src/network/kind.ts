@@ -247,16 +247,12 @@ export function initialValues(
     return values
   }
   const stream = new RandomStream(Purpose.Init)
-  if ('normal' in initial)
-    for (let i = 0; i < values.length; i++) {
-      stream.start(seed, position, first + i)
+  for (let i = 0; i < values.length; i++) {
+    stream.start(seed, position, first + i)
+    if ('normal' in initial) {
       const radius = Math.sqrt(-2 * Math.log(1 - stream.uniform()))
       values[i] = initial.normal * radius * Math.cos(2 * Math.PI * stream.uniform())
-    }
-  else
-    for (let i = 0; i < values.length; i++) {
-      stream.start(seed, position, first + i)
-      values[i] = initial.uniform * (2 * stream.uniform() - 1)
-    }
+    } else values[i] = initial.uniform * (2 * stream.uniform() - 1)
+  }
   return values
 }

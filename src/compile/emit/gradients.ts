@@ -8,7 +8,7 @@ import type { Buffer } from '../../kernels/records/words.js'
 import type { GraphNode } from '../../network/trace.js'
 import { budgets, inUnits } from '../budgets.js'
 import { storedChannels } from '../layout.js'
-import type { Pass } from '../pass.js'
+import { type Pass, term } from '../pass.js'
 import type { Remade } from '../recompute.js'
 import {
   type Contribution,
@@ -339,7 +339,7 @@ export function withGradient(
     const steps = gradientRows(pass, output)
     run(takeGradient(pass, output, steps), steps)
   })
-  return { shape: output.shape, terms: [{ tensor: output, pool: noPool, scale: 1 }] }
+  return { shape: output.shape, terms: [term(output)] }
 }
 
 /**

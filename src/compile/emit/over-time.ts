@@ -139,7 +139,7 @@ export function overTime(pass: Pass, node: GraphNode, of: OverTime, x: Expressio
   pass.make(output, { layers: 1, byImages: true }, () =>
     emitForwardOnFloats(b, { ...job, g: geometry(), bias, out: output.buffer, input: rows }),
   )
-  handBackWeighted(pass, node, output, {
+  return handBackWeighted(pass, node, output, {
     sizes: { ...geometry(), outW: 1 },
     weight(delta) {
       const gradient = b.buffer(`${name} gradient over time`, floats * 4)
@@ -156,5 +156,4 @@ export function overTime(pass: Pass, node: GraphNode, of: OverTime, x: Expressio
     stored: input.stored,
     input: (out, delta) => emitInputGradient(b, { ...job, g: geometry(), delta, out }),
   })
-  return { shape: node.shape, terms: [term(output)] }
 }

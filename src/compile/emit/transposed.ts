@@ -65,7 +65,7 @@ export const transposed: LayerPlan<Slid> = {
       emitTransposed(b, { ...weights.forImages(pass, job), bias })
     })
     const kept = weights.keptForWeight(pass, node, x, stored, input)
-    weights.handBackWeighted(pass, node, output, {
+    return weights.handBackWeighted(pass, node, output, {
       sizes: outputOf(g),
       weight: (delta, steps) =>
         lowerWeightGradient(pass, node, x, kept, { name, g, steps, delta }, stored),
@@ -77,7 +77,6 @@ export const transposed: LayerPlan<Slid> = {
         emitForwardOnFloats(b, { ...weights.forImages(pass, job), input: read })
       },
     })
-    return { shape: node.shape, terms: [term(output)] }
   },
 }
 

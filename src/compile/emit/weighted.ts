@@ -73,7 +73,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
       output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
     const kept: Kept = { g, inC, spikes, ...keptForWeight(pass, node, x, inC, floats) }
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
-    handBackWeighted(pass, node, output, {
+    return handBackWeighted(pass, node, output, {
       sizes: g,
       weight(delta, steps) {
         lowerWeightGradient(pass, node, x, kept, delta, steps)
@@ -89,7 +89,6 @@ export const weighted: LayerPlan<WeightedLayer> = {
           forImages(pass, { name, g, steps, delta, weight, out, zeros }),
         ),
     })
-    return { shape: node.shape, terms: [term(output)] }
   },
 }
 
@@ -108,14 +107,14 @@ interface WeightedBack {
   input(out: Buffer, delta: Buffer, steps: number): void
 }
 
-/** Puts the way back of a layer with a weight on the tape. */
+/** Puts the way back of a layer with a weight on the tape. Returns as `withGradient`. */
 export function handBackWeighted(
   pass: Pass,
   node: GraphNode,
   output: FloatBuffer,
   { sizes, weight, parameters, to, stored, input }: WeightedBack,
-): void {
-  gradients.withGradient(pass, node, output, (delta, steps) => {
+): Expression {
+  return gradients.withGradient(pass, node, output, (delta, steps) => {
     weight(delta, steps)
     const bias = pass.gradient(node.index, 'bias')
     if (bias) emitBiasGradient(pass.b, sizes, steps, delta, bias, pass.context.accumulate)

@@ -90,7 +90,7 @@ export class Builder {
           values.push(
             'layer' in of
               ? layers[of.name](values[of.from])
-              : (ops as TraceOps).addAs(of.name, ...of.sum.map((node) => values[node])),
+              : (ops as TraceOps).joinAs('add', of.name, ...of.sum.map((node) => values[node])),
           )
         return values[output.node]
       },

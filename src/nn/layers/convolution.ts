@@ -34,14 +34,14 @@ export interface Conv2d extends OfKind<'conv2d'>, Convolution<Pair> {}
 /** What `conv1d` makes; fields as in `Conv1dOptions`, completed. */
 export interface Conv1d extends OfKind<'conv1d'>, Convolution<number> {}
 
-/** Options of `conv2d`; each has a default. */
-export interface ConvOptions extends LinearOptions {
+/** Options of `conv2d`; each has a default. `S`: sizes of images; of series a number. */
+export interface ConvOptions<S extends Size = Size> extends LinearOptions {
   /** Pixels between two places of the kernel, ≥ 1; default 1. */
-  stride?: Size
+  stride?: S
   /** Rows and columns of zeros added on every side, ≥ 0; default 0. */
-  padding?: Size
+  padding?: S
   /** Pixels from one place of the kernel to the next, ≥ 1; 1, the default: neighbours. */
-  dilation?: Size
+  dilation?: S
   /**
    * Equal parts of the channels: outputs of a part read the inputs of the same part alone. It
    * divides `inChannels` and `outChannels`; as many groups as input channels make a depthwise
@@ -119,15 +119,8 @@ export function conv2d(
   return layerOf(conv2dKind, convolution('conv2d', channels, kernelSize, options, images), more)
 }
 
-/** Options of `conv1d`; each has a default. */
-export interface Conv1dOptions extends Omit<ConvOptions, Sizes> {
-  /** Places between two positions of the kernel, ≥ 1; default 1. */
-  stride?: number
-  /** Zeros added at both ends, ≥ 0; default 0. */
-  padding?: number
-  /** Places of the input from one of the kernel to the next, ≥ 1; 1, the default: neighbours. */
-  dilation?: number
-}
+/** Options of `conv1d`; each has a default. Pixels are places of the series. */
+export interface Conv1dOptions extends ConvOptions<number> {}
 
 /**
  * Convolution of a series (a cross-correlation, as in PyTorch): [inChannels, L] → [outChannels, L']

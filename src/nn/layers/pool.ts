@@ -18,21 +18,16 @@ import {
 import type { GraphNode } from '../../network/trace.js'
 import { images, pooling, type Space, series, type Windows, windows } from '../../network/window.js'
 
-/** Options of `avgPool2d`, `sumPool2d` and `maxPool2d`; each has a default. */
-export interface PoolOptions {
-  /** Pixels between two windows, ≥ 1; default: the kernel's size. */
-  stride?: Size
-  /** Rows and columns added on every side, at most half the kernel; default 0. */
-  padding?: Size
+/** Options of `avgPool2d`, `sumPool2d` and `maxPool2d`; each has a default. `S`: a size. */
+export interface PoolOptions<S extends Size = Size> {
+  /** Pixels, or places of a series, between two windows, ≥ 1; default: the kernel's size. */
+  stride?: S
+  /** Rows and columns, or places, added on every side, at most half the kernel; default 0. */
+  padding?: S
 }
 
 /** Options of pooling of series; each has a default. */
-export interface Pool1dOptions {
-  /** Places between two windows, ≥ 1; default: the kernel's size. */
-  stride?: number
-  /** Places added at both ends, at most half the kernel; default 0. */
-  padding?: number
-}
+export interface Pool1dOptions extends PoolOptions<number> {}
 
 /** What makers of pooling layers give; `S`: a size, of an image or of a series. */
 interface Pooling<K, S> extends OfKind<K> {

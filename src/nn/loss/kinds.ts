@@ -34,6 +34,10 @@ declare module '../../network/optimizer.js' {
     crossEntropy: CrossEntropy
     mse: MeanSquaredError
     tet: Tet
+    selfDistillation: SelfDistillation
+  }
+  interface Penalties {
+    ratePenalty: RatePenalty
   }
 }
 
@@ -278,12 +282,6 @@ export const tet = defineLoss<Tet, TetOptions>('tet', {
 
 // Penalties on firing rates: their value, and what they add to the gradient of spikes.
 
-declare module '../../network/optimizer.js' {
-  interface Penalties {
-    ratePenalty: RatePenalty
-  }
-}
-
 /** Options of `ratePenalty`; `weight` has no default. */
 export interface RatePenaltyOptions {
   /** Factor of the penalty, ≥ 0. */
@@ -345,12 +343,6 @@ export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('rateP
 })
 
 // The loss of all outputs of a network with several.
-
-declare module '../../network/optimizer.js' {
-  interface Losses {
-    selfDistillation: SelfDistillation
-  }
-}
 
 /** Options of `selfDistillation`; each has a default. */
 export interface SelfDistillationOptions {
