@@ -7,17 +7,23 @@ import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 
 // Figures of an epoch by which a training is judged.
 
+/** What an epoch is judged by: `metrics.NAME` is one of the metrics that `fit` was given. */
+export type Monitor =
+  | 'testAccuracy'
+  | 'testLoss'
+  | 'testMeanAbsoluteError'
+  | 'trainAccuracy'
+  | 'trainLoss'
+  | `metrics.${string}`
+
 /** What can be judged by, beside metrics. */
-export const monitors = [
+export const monitors: readonly Exclude<Monitor, `metrics.${string}`>[] = [
   'testAccuracy',
   'testLoss',
   'testMeanAbsoluteError',
   'trainAccuracy',
   'trainLoss',
-] as const
-
-/** What an epoch is judged by: `metrics.NAME` is one of the metrics that `fit` was given. */
-export type Monitor = (typeof monitors)[number] | `metrics.${string}`
+]
 
 /** What schedules read of an epoch. Records of `fit` have more; which are there, see there. */
 export interface EpochFigures {
