@@ -137,7 +137,7 @@ function bytesFor(count: number, path: string): Uint8Array {
 /** What `datasets.shd` and `datasets.ssc` give. */
 export interface SpeechSplit extends Split<LabelledData> {
   /** Who speaks in each recording, where both files say so: numbers of speakers. */
-  readonly speakers?: { readonly train: Int32Array; readonly test: Int32Array }
+  readonly speakers?: Readonly<Record<'train' | 'test', Int32Array>>
 }
 
 /** A data set of files `<prefix>_<part>.h5`. */

@@ -23,9 +23,17 @@ export type ParameterStart =
   | number
   | readonly number[]
   | Float32Array
-  | { readonly normal: number }
-  | { readonly uniform: number }
-  | keyof typeof bounds
+  | {
+      /** Standard deviation. */
+      readonly normal: number
+    }
+  | {
+      /** The largest. */
+      readonly uniform: number
+    }
+  | 'default'
+  | 'kaiming'
+  | 'xavier'
 
 /** Numbers of a layer of one's own that are learnt. */
 export interface OwnParameter {
