@@ -24,6 +24,22 @@ test('options of all kinds reach train as they were given', () => {
   assert.equal(runs[0].parsed.betas, [0.8, 0.99])
 })
 
+test('texts of losses and optimizers are read as train reads them; other texts are refused', () => {
+  const optimizer = ['p = p - lr*g', 'm = min(0.9*m + g, 1); p = p - lr*m', 'adam']
+  const { runs } = read({ base: { loss: '(y - target)^2' }, grid: { optimizer } })
+  assert.equal(
+    runs.map(({ parsed }) => parsed.optimizer),
+    optimizer,
+  )
+  assert.equal(runs[1].args, ['--loss=(y - target)^2', `--optimizer=${optimizer[1]}`])
+  assert.is(new Set(runs.map((run) => runId(run, DATA))).size, 3)
+  const base = { optimizer: optimizer[0] }
+  assert.is(read({ base, grid: { lr: [0.1] } }).runs[0].parsed.optimizer, optimizer[0])
+  for (const wrong of ['p = p - lr*h(g)', 'p = q', '../adam', 'a/b', 'sgd '])
+    assert.throws(() => read({ base: { optimizer: wrong }, grid: { lr: [0.1] } }), /rule|optimizer/)
+  assert.throws(() => read({ base: { method: 'a = b' }, grid: { lr: [0.1] } }), /a name/)
+})
+
 test('what means the same is the same run, and data make another', () => {
   const id = (base: object, data = DATA) => runId(read({ base, grid: { seed: [1] } }).runs[0], data)
   const plain = id({})

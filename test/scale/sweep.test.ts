@@ -62,10 +62,11 @@ test('a sweep here gives what train gives, and does nothing twice', () =>
     assert.is(status.isRunning, false)
   }))
 
-test('a sweep over losses that are texts, and one that is wrong', () =>
+test('a sweep over losses that are texts by a rule that is one, and one that is wrong', () =>
   withFolder(async (folder) => {
     const loss = ['(y - target)^2', 'd = y - target; log(exp(d) + exp(-d))']
-    const spec = await write(folder, { base: { ...tiny, epochs: 1 }, grid: { loss } })
+    const base = { ...tiny, epochs: 1, optimizer: 'm = min(0.5*m + g, 1); p = p - lr*m' }
+    const spec = await write(folder, { base, grid: { loss } })
     const { stdout } = await succeed(['sweep', spec, '--out', join(folder, 'out'), '--json'])
     const lines = parseLines(stdout).slice(0, -1)
     assert.equal(

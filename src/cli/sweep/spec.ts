@@ -47,6 +47,9 @@ const placeOptions = ['threads', 'numWorkers'] as const
 /** A text in a run's options is a name: it is no path. */
 export const NAME = /^[A-Za-z0-9][\w.+-]{0,99}$/
 
+/** Options that may be a text of equations too. */
+const texts = ['loss', 'optimizer']
+
 /** Far longer lists than any option has. */
 const MOST_ITEMS = 200
 
@@ -170,7 +173,7 @@ function readOption(name: string, value: unknown, where: string) {
   const fits = (item: unknown): boolean =>
     typeof item === 'number'
       ? Number.isFinite(item)
-      : typeof item === 'string' && (NAME.test(item) || (name === 'loss' && isText(item)))
+      : typeof item === 'string' && (NAME.test(item) || (texts.includes(name) && isText(item)))
   if (items.length === 0 || items.length > MOST_ITEMS || !items.every(fits))
     return refuse('a finite number, a name, or a list of them')
   const text = items.map(String).join(',')
