@@ -102,7 +102,7 @@ export class Session implements Arena {
   private holding: Holding | undefined
   private readonly place = new Place()
   readonly overwritten = (): void => {
-    this.pass = { ...this.pass, isForward: false }
+    this.pass = { isForward: false, backwards: 0 }
     this.place.overwritten()
   }
   private failure: string | undefined
@@ -486,6 +486,7 @@ export class Session implements Arena {
   /** Forgets momentum, accumulated gradients; with `average`, averages. Callers hold the lock. */
   resetOptimizer(average = false): void {
     forget(this, average)
+    this.pass = { ...this.pass, backwards: 0 }
   }
 
   /**

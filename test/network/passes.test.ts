@@ -134,6 +134,30 @@ test('forward without training gives what predict gives, and nothing can follow 
   await expectRefusal(() => model.backward(gradientOf(outputs)), /must follow the model.forward/)
 })
 
+test('gradients end with the parameters that they are of, and with resetOptimizer', async () => {
+  const model = await compiled({ optimizer: api.sgd() })
+  const zeros = new Float32Array(8 * toyClasses)
+  const ends: readonly [string, () => unknown][] = [
+    ['resetOptimizer', () => model.resetOptimizer()],
+    ['loadStateDict', () => model.loadStateDict(model.stateDict())],
+  ]
+  for (const [name, run] of ends) {
+    await model.backward(gradientOf(await model.forward(x)))
+    await run()
+    const before = bitsOf(model)
+    await expectRefusal(() => model.update(), /model.update must follow model.backward/)
+    assert.equal(bitsOf(model), before, name)
+    // What comes behind it is no sum with what was there.
+    await model.forward(x)
+    await model.backward(zeros)
+    assert.ok(Object.values(model.gradients()).every(({ data }) => data.every((g) => g === 0)))
+    await model.update()
+  }
+  await model.forward(x)
+  model.resetOptimizer()
+  await model.backward(zeros)
+})
+
 test('parts in another order are refused, and nothing is changed', async () => {
   const model = await compiled({})
   const follow = /model.backward must follow the model.forward that made its outputs/
