@@ -131,11 +131,18 @@ test('each method has the losses of the table, and refuses the others by name', 
 
 test('mseWeight with another loss, and targets of the wrong kind, are refused by name', async () => {
   const shared = { input: [5, 1, 1], batchSize: 2 } as const
-  const weighed = { ...shared, method: 'ottt', mseWeight: 0.1, loss: api.mse() } as const
-  await expectRefusal(
-    () => modelOf(small(), weighed),
-    /^mseWeight is an option of loss crossEntropy\(\), got it with mse\(\)/,
-  )
+  const f = () => ({ loss: 0, gradient: new Float32Array(6) })
+  const own = api.custom(f, { of: 'steps' })
+  for (const method of ['ottt', 'sltt', 'os'] as const)
+    for (const loss of [api.mse(), api.tet(), api.custom('(y - target)^2'), own]) {
+      await expectRefusal(
+        () => modelOf(small(), { ...shared, method, mseWeight: 0.1, loss }),
+        new RegExp(
+          `^mseWeight is an option of loss crossEntropy\\(\\), got it with ${loss.kind}\\(`,
+        ),
+      )
+      await modelOf(small(), { ...shared, method, loss })
+    }
   const model = await modelOf(small(), { ...shared, loss: api.mse({ targets: 'values' }) })
   const x = new Float32Array(10)
   await expectRefusal(

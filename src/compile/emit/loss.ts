@@ -89,7 +89,7 @@ export function checkLossOfMethod(options: PlanOptions): void {
   const { loss, penalties } = training
   const traits = traitsOf(options)
   const { exits, outputName } = options.graph
-  const { ofExits, isHost, checkPlan } = lossKind(loss.kind)
+  const { ofExits, checkPlan } = lossKind(loss.kind)
   const names = [...(exits ?? []).map(({ name }) => name), outputName].join(', ')
   if (exits && purposeOf(options).training && !ofExits)
     fail(
@@ -109,8 +109,7 @@ export function checkLossOfMethod(options: PlanOptions): void {
       `penalties need all steps before their gradient, which method '${method}' has not; use ` +
         `${afterwards}, or penalties: [] to take away those of compile or an earlier fit`,
     )
-  const mixes = loss.kind === 'crossEntropy' || isHost
-  if (!mixes && !isStandard('mseWeight', mseWeight, timeSteps))
+  if (loss.kind !== 'crossEntropy' && !isStandard('mseWeight', mseWeight, timeSteps))
     fail(`mseWeight is an option of loss crossEntropy(), got it with ${loss.kind}(); leave it out`)
 }
 
