@@ -37,7 +37,7 @@ import { type ModelJson, modelJson } from '../files/json.js'
 import type { SaveNirOptions } from '../files/nir/options.js'
 import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes } from '../network/value.js'
-import type { OutputArrays } from '../nn/loss/custom.js'
+import type { AnyOutputs, OutputArrays } from '../nn/loss/custom.js'
 import type { AnswersFor, DataFor } from '../train/data-for.js'
 import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
 import { fit } from '../train/fit.js'
@@ -169,15 +169,16 @@ export class Model<L = Loss> {
    * that go back in each call of a few steps have `calls` instead.
    * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size
    * @returns the mean over time of the outputs, [B, C]; where the loss is of each step's output,
-   *   [T, B, C]; of a network with several outputs a record by their names
+   *   [T, B, C]; of a network with several outputs a record by their names, whose type is asked
+   *   for: `forward<Record<string, Float32Array>>(x)`
    * @throws SpikewasmError for wrong sizes, an output that is not finite, and online methods
    */
-  forward(
+  forward<O extends AnyOutputs = Float32Array>(
     x: Float32Array | NamedInputs,
     options: ForwardOptions = {},
-  ): Promise<OutputArrays<Float32Array>> {
+  ): Promise<O> {
     const given = [joined(this.session, x), options] as const
-    return alone(this.session, given, (...of) => forward(this.session, ...of))
+    return alone(this.session, given, (...of) => forward(this.session, ...of) as Promise<O>)
   }
 
   /**
@@ -202,14 +203,14 @@ export class Model<L = Loss> {
   /**
    * The calls of an online method, one after the other: `for await (const call of model.calls(x))
    * await call.backward(gradientOf(call.outputs))`, then `update`. With `update: 'everyStep'` each
-   * `backward` makes a step of the optimizer, with these options.
+   * `backward` makes a step of the optimizer, with these options. Types are as of `forward`.
    * @throws SpikewasmError for other methods, wrong sizes, and when another call runs in between
    */
-  calls(
+  calls<O extends AnyOutputs = Float32Array>(
     x: Float32Array | NamedInputs,
     options: UpdateOptions = {},
-  ): AsyncGenerator<StepCall, void> {
-    return stepCalls(this.session, copyOf(joined(this.session, x)), copyOf(options))
+  ): AsyncGenerator<StepCall<O>, void> {
+    return stepCalls<O>(this.session, copyOf(joined(this.session, x)), copyOf(options))
   }
 
   /**

@@ -136,8 +136,9 @@ const twoOutputs = (width = 12): api.Block =>
   )
 
 test('several outputs: records by name, in training and evaluation', async () => {
-  const loss = api.custom(({ outputs, ...rest }) => {
-    const { early, last } = outputs as Readonly<Record<string, Float32Array>>
+  type Batch = api.LossBatch<'labels', Record<string, Float32Array>>
+  const loss = api.custom(({ outputs, ...rest }: Batch) => {
+    const { early, last } = outputs
     const of = (outputs: Float32Array) => mixture({ ...rest, outputs }, { m: 0, wanted: () => 0 })
     const [a, b] = [of(early), of(last)]
     return {
@@ -168,10 +169,9 @@ for (const [timeSteps, of, more] of [
 ] as const)
   test(`several outputs in calls: each is what it is as the last one, ${more.method}, T ${timeSteps}`, async () => {
     const told: Readonly<Record<string, Float32Array>>[] = []
-    const evaluate: api.LossFunction = ({ outputs }) => {
-      const own = outputs as Readonly<Record<string, Float32Array>>
-      told.push(own)
-      const gradient = Object.entries(own).map(([name, z]) => [name, z.map(() => 0)] as const)
+    const evaluate: api.LossFunction<'labels', Record<string, Float32Array>> = ({ outputs }) => {
+      told.push(outputs)
+      const gradient = Object.entries(outputs).map(([name, z]) => [name, z.map(() => 0)] as const)
       return { loss: 1, gradient: Object.fromEntries(gradient) }
     }
     const loss = api.custom(evaluate, { of })

@@ -22,8 +22,8 @@ const bitsOf = (model: api.Model): number[][] =>
   Object.values(model.stateDict()).map(({ data }) => Array.from(data))
 
 /** ∂ of cross entropy. */
-function gradientOf(outputs: api.OutputArrays<Float32Array>, m = 0): Float64Array {
-  const steps = (outputs as Float32Array).length / 8 / toyClasses
+function gradientOf(outputs: Float32Array, m = 0): Float64Array {
+  const steps = outputs.length / 8 / toyClasses
   const shape = steps === 1 && m === 0 ? [8, toyClasses] : [steps, 8, toyClasses]
   const wanted = (label: number, c: number): number => (c === label ? 1 : 0)
   return mixture({ outputs, targets, shape, valid: 8 }, { m, wanted }).gradient

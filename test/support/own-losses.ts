@@ -13,8 +13,7 @@ interface Mixture {
 type Rows = Pick<LossBatch, 'outputs' | 'targets' | 'shape' | 'valid'>
 
 /** (1 − m)·cross entropy + m·mean squared distance, the mean over valid samples and steps. */
-export function mixture({ outputs, targets, shape, valid }: Rows, { m, wanted }: Mixture) {
-  const z = outputs as Float32Array
+export function mixture({ outputs: z, targets, shape, valid }: Rows, { m, wanted }: Mixture) {
   const [B, C] = shape.slice(-2)
   const steps = shape.length === 3 ? shape[0] : 1
   const gradient = new Float64Array(z.length)

@@ -3,11 +3,11 @@
 import { describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
 import { isThenable } from '../../base/objects.js'
-import type { CustomLoss, LossAndGradient, LossBatch } from '../../nn/loss/custom.js'
+import type { CustomLoss, LossAndGradient } from '../../nn/loss/custom.js'
 import type { StepResult } from '../compile-options.js'
 import { programOf } from '../memory/arena.js'
 import type { Session } from '../session.js'
-import { outputsOf, type Probes } from './outputs.js'
+import { type AnyBatch, outputsOf, type Probes } from './outputs.js'
 
 /** The model's loss where it is a function. */
 export const hostLossOf = ({ loss }: Session): CustomLoss | undefined =>
@@ -25,11 +25,11 @@ export async function judge(
   session: Session,
   loss: CustomLoss,
   slot: 0 | 1,
-  told: Pick<LossBatch, 'outputs' | 'shape' | 'step' | 'valid'>,
+  told: Pick<AnyBatch, 'outputs' | 'shape' | 'step' | 'valid'>,
 ): Promise<LossAndGradient> {
   const { labels, targets, weights } = session.slot(slot)
   const given = { targets: (targets ?? labels).slice(), sampleWeights: weights?.slice() }
-  const batch = { ...told, ...given } as LossBatch
+  const batch = { ...told, ...given } as AnyBatch
   const calling = session.lock.ask(() => beforeAbort(() => loss.evaluate(batch), session.signal))
   const found = await calling
   const what = labelOfLoss(loss)

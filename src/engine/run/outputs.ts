@@ -4,11 +4,14 @@ import { describe, fail } from '../../base/errors.js'
 import type { OutputProbe } from '../../compile/cuts.js'
 import { deltaRows } from '../../compile/emit/loss.js'
 import { sizeOf } from '../../network/value.js'
-import type { LossBatch, OutputArrays } from '../../nn/loss/custom.js'
+import type { CustomLoss, OutputArrays } from '../../nn/loss/custom.js'
 import { type Arena, floatsAt } from '../memory/arena.js'
 
 /** Outputs of a call. */
 export type Probes = readonly OutputProbe[]
+
+/** What a loss function gets. */
+export type AnyBatch = Parameters<CustomLoss['evaluate']>[0]
 
 /** Float32 or float64. */
 export type Gradient = Float32Array | Float64Array
@@ -29,7 +32,7 @@ function byName<A>(probes: Probes, of: (probe: OutputProbe) => A): OutputArrays<
 export async function outputsOf(
   arena: Arena,
   probes: Probes,
-): Promise<Pick<LossBatch, 'outputs' | 'shape'>> {
+): Promise<Pick<AnyBatch, 'outputs' | 'shape'>> {
   const { batchSize } = arena.plan.options
   await arena.refresh?.(probes.map(({ ofSteps, logits, mean }) => (ofSteps ? logits : mean)))
   const outputs = byName(probes, (probe) => outputOf(arena, probe, batchSize))

@@ -9,7 +9,7 @@ import { copyOf } from '../../base/objects.js'
 import { type Call, callsOf } from '../../compile/cuts.js'
 import { type MethodTraits, quoteMethodsWith, traitsOf } from '../../compile/methods.js'
 import type { PlacedCut } from '../../compile/plan.js'
-import type { OutputArrays } from '../../nn/loss/custom.js'
+import type { AnyOutputs, OutputArrays } from '../../nn/loss/custom.js'
 import type { StepOptions, StepResult } from '../compile-options.js'
 import { floatsAt, keepBuffers, programOf, trainingOf } from '../memory/arena.js'
 import type { Session } from '../session.js'
@@ -125,7 +125,7 @@ export async function forward(
   session: Session,
   x: Float32Array,
   options: ForwardOptions,
-): Promise<OutputArrays<Float32Array>> {
+): Promise<AnyOutputs> {
   checkOptions('forward', options, ['training'])
   const training = checkBoolean('forward.training', options.training, true)
   const { method } = session.plan.options
@@ -151,7 +151,7 @@ export async function forward(
 }
 
 /** @throws SpikewasmError where an output is not finite */
-async function runForward(session: Session, part: Part): Promise<OutputArrays<Float32Array>> {
+async function runForward(session: Session, part: Part): Promise<AnyOutputs> {
   await runPhase(session, part, 'forward')
   const { outputs } = await outputsOf(session, part.probes)
   const arrays = outputs instanceof Float32Array ? { '': outputs } : outputs
@@ -252,11 +252,11 @@ async function planUpdate(session: Session, clipNorm: number | undefined): Promi
 // Online methods, call by call.
 
 /** A call of a few steps of an online method. */
-export interface StepCall {
+export interface StepCall<O extends AnyOutputs = Float32Array> {
   /** Its first step. */
   readonly step: number
   /** Outputs of its steps, [steps][B][C]; of several outputs a record by their names. */
-  readonly outputs: OutputArrays<Float32Array>
+  readonly outputs: O
   /**
    * Adds to the gradients what this call gives. At most once, before the next call.
    * @param gradient of the loss of this call, a mean over its steps; it counts by their share of T
@@ -281,11 +281,11 @@ function checkCalls({ plan }: Session, options: UpdateOptions): boolean {
 }
 
 /** `Model.calls`. */
-export async function* stepCalls(
+export async function* stepCalls<O extends AnyOutputs>(
   session: Session,
   x: Float32Array,
   options: UpdateOptions,
-): AsyncGenerator<StepCall, void> {
+): AsyncGenerator<StepCall<O>, void> {
   const updates = checkCalls(session, options)
   const before = session.pass.backwards
   const add = await alone(session, [], async () => {
@@ -324,7 +324,7 @@ export async function* stepCalls(
         await runPhase(session, part, 'backward')
         if (updates) await updateParts(session, [part], options)
       })
-    yield { step: part.step, outputs, backward }
+    yield { step: part.step, outputs: outputs as O, backward }
     open = false
   }
   await run([], async () => {

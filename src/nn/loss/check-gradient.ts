@@ -2,7 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { complete, optional, type Rules, range, such } from '../../base/rules.js'
-import type { CustomLoss, LossBatch, LossFunction, OutputArrays } from './custom.js'
+import type { AnyOutputs, CustomLoss, CustomTargets, LossBatch, LossFunction } from './custom.js'
 
 /** Options of `checkGradient`; each has a default. */
 export interface CheckGradientOptions {
@@ -37,9 +37,9 @@ const rules: Rules<CheckGradientOptions> = {
  * @param targets as the function gets them
  * @throws SpikewasmError that names the output whose slope differs most, where it does
  */
-export async function checkGradient(
-  loss: LossFunction | CustomLoss,
-  outputs: OutputArrays<Float32Array>,
+export async function checkGradient<O extends AnyOutputs = Float32Array>(
+  loss: LossFunction<CustomTargets, O> | CustomLoss,
+  outputs: O,
   targets: Float32Array | Int32Array,
   options: CheckGradientOptions = {},
 ): Promise<GradientCheck> {
@@ -60,7 +60,7 @@ export async function checkGradient(
     const copies = arrays.map(([name, array]) => [name, array.slice()] as const)
     const given = isOne ? copies[0][1] : Object.fromEntries(copies)
     const batch = { outputs: given, targets: wanted.slice(), shape: sizes, step: 0 }
-    return evaluate({ ...batch, valid: sizes[sizes.length - 2] } as LossBatch)
+    return evaluate({ ...batch, valid: sizes[sizes.length - 2] } as LossBatch<CustomTargets, never>)
   }
   const { loss: value, gradient } = await call()
   let worst = { difference: -1, place: '', own: 0, slope: 0 }

@@ -23,14 +23,23 @@ export type CustomTargets = 'labels' | number
 /** Outputs, or a gradient, of a network: of one with several, by their names. */
 export type OutputArrays<A> = A | Readonly<Record<string, A>>
 
-/** What a loss function gets. All of it is a copy, which it may keep and change. */
-export interface LossBatch<T extends CustomTargets = CustomTargets> {
+/** Outputs of a network of any number of them. */
+export type AnyOutputs = OutputArrays<Float32Array>
+
+/**
+ * What a loss function gets. All of it is a copy, which it may keep and change. `O` is the type of
+ * the outputs: `Record<string, Float32Array>` where a network has several.
+ */
+export interface LossBatch<
+  T extends CustomTargets = CustomTargets,
+  O extends AnyOutputs = Float32Array,
+> {
   /**
    * What the network gives, of all samples of the batch, float32: with `of: 'mean'` its mean over
    * time, [B][C], with `of: 'steps'` that of each step, [steps][B][C]. Of a network with several
    * outputs a record by their names.
    */
-  readonly outputs: OutputArrays<Float32Array>
+  readonly outputs: O
   /** [B] labels, or [B][n] numbers. */
   readonly targets: T extends number ? Float32Array : Int32Array
   /** Sizes of `outputs`, of the last one where there are several: [B, C], or [steps, B, C]. */
@@ -57,9 +66,10 @@ export interface LossAndGradient {
 }
 
 /** A loss as a function, which may wait for something. */
-export type LossFunction<T extends CustomTargets = CustomTargets> = (
-  batch: LossBatch<T>,
-) => LossAndGradient | PromiseLike<LossAndGradient>
+export type LossFunction<
+  T extends CustomTargets = CustomTargets,
+  O extends AnyOutputs = Float32Array,
+> = (batch: LossBatch<T, O>) => LossAndGradient | PromiseLike<LossAndGradient>
 
 /** Options of `custom`; each has a default. */
 export interface CustomOptions<T extends CustomTargets = CustomTargets> {
@@ -82,7 +92,7 @@ export interface CustomLoss<T extends CustomTargets = CustomTargets> {
   /** A hash of the function's text: checkpoints keep it, and cannot keep the function. */
   readonly hash: string
   /** The function. */
-  readonly evaluate: LossFunction<T>
+  readonly evaluate: LossFunction<T, AnyOutputs>
 }
 
 /** FNV-1a of a text, 32 bits as hexadecimal digits. */
@@ -108,7 +118,7 @@ const make = defineLoss<CustomLoss, Omit<CustomLoss, 'kind'>>('custom', {
     ...rules,
     name: such('a text', (value) => typeof value === 'string'),
     hash: such('a text', (value) => typeof value === 'string'),
-    evaluate: such<LossFunction>('a function', isFunction),
+    evaluate: such<CustomLoss['evaluate']>('a function', isFunction),
   },
   isHost: true,
   ofExits: true,
@@ -135,10 +145,12 @@ const make = defineLoss<CustomLoss, Omit<CustomLoss, 'kind'>>('custom', {
  * call of a few steps; it counts by their share of T. `checkGradient` compares the gradient with
  * finite differences. Files, commands, exports and rounds cannot carry a function, and say so.
  *
+ * Of a network with several outputs it takes a `LossBatch<T, Record<string, Float32Array>>`.
+ *
  * @throws SpikewasmError for what is no function, and for an option that is unknown or wrong
  */
-export function custom<T extends CustomTargets = 'labels'>(
-  evaluate: LossFunction<T>,
+export function custom<T extends CustomTargets = 'labels', O extends AnyOutputs = Float32Array>(
+  evaluate: LossFunction<T, O>,
   options?: CustomOptions<T>,
   ...more: []
 ): CustomLoss<T>

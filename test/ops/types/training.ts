@@ -57,3 +57,39 @@ export async function models(options: api.CompileOptions): Promise<void> {
   await byLabels.fit(valued)
   for (const model of [plain, byValues, byLabels] satisfies api.Model[]) await model.dispose()
 }
+
+type Records = Record<string, Float32Array>
+const one = ({ outputs }: api.LossBatch) => ({ loss: 0, gradient: outputs.map((z) => 2 * z) })
+const several = ({ outputs: { actions, value } }: api.LossBatch<'labels', Records>) => ({
+  loss: value.length,
+  gradient: { actions: actions.map(() => 0), value: Float64Array.from(value) },
+})
+
+export async function outputs(model: api.Model, x: Float32Array): Promise<void> {
+  const loss = api.custom(
+    ({ outputs, targets }) => ({
+      loss: 0,
+      gradient: Float64Array.from(outputs, (z, i) => z - targets[i]),
+    }),
+    { targets: 3 },
+  )
+  await model.fit(valued, { loss })
+  for (const own of [api.custom(one), api.custom(several), loss])
+    await model.fit(both, { loss: own })
+  await api.checkGradient(({ outputs }) => ({ loss: 0, gradient: outputs.slice() }), x, x)
+  await api.checkGradient(one, x, x)
+  await api.checkGradient(several, { actions: x, value: x }, x)
+  await api.checkGradient(loss, x, x)
+  // @ts-expect-error one array for a function of several
+  await api.checkGradient(several, x, x)
+  const out = await model.forward(x)
+  await model.backward(out.map((z) => z / out.length))
+  const { actions, value } = await model.forward<Records>(x)
+  await model.backward({ actions, value: value.map((z) => z) })
+  // @ts-expect-error a network of one output gives no record
+  const { early }: Records = await model.forward<Float32Array>(x)
+  await model.backward(early)
+  for await (const { outputs, backward } of model.calls(x)) await backward(outputs.map((z) => z))
+  for await (const { outputs, backward } of model.calls<Records>(x))
+    await backward({ actions: Object.values(outputs)[0] })
+}
