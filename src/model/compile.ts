@@ -20,10 +20,9 @@ import { trainingSpec } from '../engine/run/training.js'
 import { Session } from '../engine/session.js'
 import { fires, kindOf } from '../network/kind.js'
 import { checkModule, type Module } from '../network/module.js'
-import type { Loss } from '../network/optimizer.js'
 import { type Graph, trace } from '../network/trace.js'
 import { checkInputs, type InputShape, type InputShapes } from '../network/value.js'
-import { crossEntropy } from '../nn/loss/kinds.js'
+import { type CrossEntropy, crossEntropy } from '../nn/loss/kinds.js'
 import { sgd } from '../nn/optimizers.js'
 import { Model } from './model.js'
 
@@ -73,7 +72,7 @@ const MOST_OUTPUTS = 1 << 16
  * @throws SpikewasmError for wrong options or shapes (naming the layer), and when the model does
  *   not fit in memory (saying how much it needs and the largest batch that fits).
  */
-export async function compile<L extends CompileOptions['loss'] = Loss>(
+export async function compile<L extends CompileOptions['loss'] = CrossEntropy<'labels'>>(
   network: Module,
   options: CompileOptions<InputShape | InputShapes> & { readonly loss?: L },
 ): Promise<Model<L>> {

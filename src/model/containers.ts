@@ -13,10 +13,10 @@ import {
   type NamedValues,
   type Ops,
 } from '../network/module.js'
-import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes, Value } from '../network/value.js'
 import { useSums } from '../nn/layers/joins.js'
 import { type OwnLayer, type OwnParameter, parameter } from '../nn/layers/parameter.js'
+import type { CrossEntropy } from '../nn/loss/kinds.js'
 import { useValues } from '../nn/values.js'
 import { type CompileOptions, compile } from './compile.js'
 import type { Model } from './model.js'
@@ -28,7 +28,7 @@ export interface Block extends Composite {
    * @throws SpikewasmError for wrong options or shapes, naming the layer, and when the model does
    *   not fit in memory
    */
-  compile<L extends CompileOptions['loss'] = Loss>(
+  compile<L extends CompileOptions['loss'] = CrossEntropy<'labels'>>(
     options: CompileOptions<InputShape | InputShapes> & { readonly loss?: L },
   ): Promise<Model<L>>
 }

@@ -439,9 +439,9 @@ export class Model<L = Loss> {
    *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for wrong data or options, or a loss or gradient that is not finite
    */
-  fit<D extends Dataset, M = L>(
+  fit<D extends Dataset, M = L, V extends Dataset = Dataset>(
     data: D & DataFor<D, M>,
-    options: FitOptions & { readonly loss?: M } = {},
+    options: FitOptions & { readonly loss?: M; readonly validation?: V & DataFor<V, M> } = {},
   ): Promise<History> {
     const asked = ownFitOptions(options)
     return alone(this.session, [], () => fit(this.session, data, asked), false)

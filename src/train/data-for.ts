@@ -2,8 +2,8 @@
 
 import type { Dataset, LabelledData, TargetData } from '../data/datasets/dataset.js'
 
-/** What a loss is told of a sample, as far as its type says. */
-type Told<L> = [L] extends [{ readonly kind: string; readonly targets?: 'labels' }]
+/** What a loss is told of a sample, as far as its type says; a text is told its label. */
+type Told<L> = [L] extends [string | { readonly kind: string; readonly targets?: 'labels' }]
   ? 'labels'
   : [L] extends [{ readonly kind: string; readonly targets?: 'values' | 'steps' | number }]
     ? 'numbers'

@@ -171,7 +171,11 @@ export function custom<T extends CustomTargets = 'labels', O extends AnyOutputs 
  *   { parameters: { delta: 0.2 } },
  * )
  */
-export function custom(text: string, options?: TextLossOptions, ...more: []): TextLoss
+export function custom<T extends TextLoss['targets'] = 'labels'>(
+  text: string,
+  options?: TextLossOptions<T>,
+  ...more: []
+): TextLoss<T>
 
 export function custom(
   evaluate: LossFunction | string,

@@ -27,8 +27,10 @@ declare module '../../network/optimizer.js' {
   }
 }
 
+type TextTargets = 'labels' | 'values' | 'steps'
+
 /** Options of `custom` for a text; each has a default. */
-export interface TextLossOptions {
+export interface TextLossOptions<T extends TextTargets = TextTargets> {
   /**
    * 'mean': `y` is the mean over time of an output. 'steps': it is that of each step, of which the
    * loss is the mean; methods bptt, ottt, sltt and os have it. Default: with targets 'steps' each
@@ -40,7 +42,7 @@ export interface TextLossOptions {
    * data give a number for each output. 'steps': a number for each output at each time step,
    * [N][T][outputs].
    */
-  targets?: 'labels' | 'values' | 'steps'
+  targets?: T
   /**
    * With targets 'values' and 'steps': targets that are this number, or NaN, have no loss and no
    * gradient; the mean is over the others. Where none is left the loss is 0. Default: all count.
@@ -51,8 +53,8 @@ export interface TextLossOptions {
 }
 
 /** What `custom` makes of a text. */
-export interface TextLoss
-  extends Readonly<Required<Omit<TextLossOptions, 'of' | 'ignore'>>>,
+export interface TextLoss<T extends TextTargets = TextTargets>
+  extends Readonly<Required<Omit<TextLossOptions<T>, 'of' | 'ignore'>>>,
     Readonly<Pick<TextLossOptions, 'of' | 'ignore'>> {
   /** Which loss it is. */
   readonly kind: 'customText'

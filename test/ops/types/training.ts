@@ -11,6 +11,8 @@ const both = api.fromArrays({ inputs: numbers, labels, classes: 2, targets: numb
 const values = api.mse({ targets: 'values' })
 const steps = api.crossEntropy({ targets: 'steps', ignore: -1 })
 const own = api.custom(() => ({ loss: 0, gradient: numbers }), { targets: 3 })
+const byText = api.custom('(y - target)^2', { targets: 'values' })
+const text: api.Loss | string = byText as api.Loss | string
 const classes = api.crossEntropy({ labelSmoothing: 0.1 })
 
 export async function losses(model: api.Model, some: api.Dataset, any: api.Loss): Promise<void> {
@@ -34,6 +36,20 @@ export async function losses(model: api.Model, some: api.Dataset, any: api.Loss)
   await model.fit((await api.datasets.digits()).train, { loss: api.mse({ targets: 'steps' }) })
   // @ts-expect-error labels for data with targets alone
   await model.fit(valued, { loss: classes })
+  await model.fit(labelled, { loss: '(y - target)^2', validation: labelled })
+  await model.fit(valued, { loss: byText, validation: both })
+  await model.fit(valued, { loss: text })
+  await model.fit(labelled, { validation: some, loss: byText as api.TextLoss })
+  // @ts-expect-error values for data with labels alone
+  await model.fit(labelled, { loss: byText })
+  // @ts-expect-error a text is told labels
+  await model.fit(valued, { loss: '(y - target)^2' })
+  // @ts-expect-error so is custom of it
+  await model.fit(valued, { loss: api.custom('(y - target)^2') })
+  // @ts-expect-error validation data lack labels
+  await model.fit(labelled, { loss: classes, validation: valued })
+  // @ts-expect-error validation data lack targets
+  await model.fit(valued, { loss: values, validation: labelled })
   // @ts-expect-error labels for a part of them
   await model.fit(api.subset(valued, 1), { loss: api.tet() })
 }
@@ -55,7 +71,20 @@ export async function models(options: api.CompileOptions): Promise<void> {
   await byLabels.trainStep(numbers, labels)
   // @ts-expect-error targets alone, for a model compiled for labels
   await byLabels.fit(valued)
-  for (const model of [plain, byValues, byLabels] satisfies api.Model[]) await model.dispose()
+  const byDefault = await network.compile({ input: shape, batchSize: 2 })
+  await byDefault.fit(labelled, { epochs: 2, validation: both })
+  await byDefault.fit(labelled as api.Dataset, { validation: valued as api.Dataset })
+  await byDefault.fit(valued, { loss: values, validation: valued })
+  // @ts-expect-error targets alone, for a model of the default loss, which is told labels
+  await byDefault.fit(valued)
+  // @ts-expect-error validation data without labels
+  await byDefault.fit(labelled, { validation: valued })
+  const texts = await network.compile({ input: shape, loss: '(y - target)^2' })
+  await texts.fit(labelled)
+  // @ts-expect-error targets alone, for a text
+  await texts.fit(valued)
+  for (const model of [plain, byValues, byLabels, byDefault, texts] satisfies api.Model[])
+    await model.dispose()
 }
 
 type Records = Record<string, Float32Array>
