@@ -232,7 +232,7 @@ function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | 
 async function nirModel(path: string, args: ModelArguments): Promise<GivenModel> {
   o.expectLeftOut(args, ['best', 'model', 'tau'], 'with --nir')
   const { dt, discretisation, reset } = args
-  const { network, state, input, timeSteps, frames } = await withFiles(() =>
+  const { network, state, input, inputs, timeSteps, frames } = await withFiles(() =>
     networkFromNir(path, { dt, discretisation, reset }),
   )
   return {
@@ -240,6 +240,7 @@ async function nirModel(path: string, args: ModelArguments): Promise<GivenModel>
     isWhole: true,
     network: async () => network,
     options: o.defined({ input, timeSteps, frames }),
+    inputs,
     load: (model) => model.loadStateDict(state),
   }
 }

@@ -1,6 +1,5 @@
 /** Networks with several inputs by name: training, data, files, exports. */
 
-import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { callsOf } from '../../src/edge/abi.js'
 import { checkData, showSample } from '../../src/edge/accuracy.js'
@@ -10,7 +9,7 @@ import { openNet } from '../../src/edge/net.js'
 import { layDown, repeatSamples, type SampleParts } from '../../src/engine/run/run-words.js'
 import * as api from '../../src/index.js'
 import type { Value } from '../../src/network/value.js'
-import { expectRefusal, withFolder } from '../files/temporary.js'
+import { expectRefusal } from '../files/temporary.js'
 import { integer, one } from '../support/draw/random.js'
 import { testRandom } from '../support/engine.js'
 import { differing } from '../support/exported.js'
@@ -343,10 +342,6 @@ test('mistakes with named inputs are told', async () => {
       /^exportWasm: named inputs \(image, state, series\) are exported as float32/,
     ],
     [() => exportWasm(model, { inputType: 'u8' }), /inputType 'u8'/],
-    [
-      () => withFolder((folder) => model.saveNir(join(folder, 'a.nir'))),
-      /^saveNir: the network must have one input, got image, state, series/,
-    ],
   ]
   for (const [call, message] of mistakes) await expectRefusal(async () => call(), message as string)
   const graded = await compiled({ inputGradient: true })

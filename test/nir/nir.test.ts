@@ -226,7 +226,8 @@ test('a graph that cannot be expressed is refused by the name of the node', asyn
     [set('out', { shape: whole(4) }), 'its shape is [4], but it gets [3, 1, 1]'],
     [(_, edges) => edges.push(['n', 'w']), 'edges must form no circle'],
     [(_, edges) => edges.push(['x', 'w']), 'got no node "x"; nodes are'],
-    [(nodes) => nodes.set('in2', nodes.get('in')!), 'must have one Input, got in, in2'],
+    [(nodes) => nodes.set('in2', nodes.get('in')!), 'in2 must lead to the Output "out"'],
+    [(nodes) => nodes.set('o', nodes.get('out')!), 'must have one Output, got o, out'],
     [(nodes) => nodes.set('y', nodes.get('n')!), 'y must get input, got no edge'],
     [
       (nodes, edges) => {

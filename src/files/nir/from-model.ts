@@ -4,8 +4,15 @@ import { checkPath, fail, listNames } from '../../base/errors.js'
 import type { NamedTensor, StateDict } from '../../engine/memory/state.js'
 import type { Session } from '../../engine/session.js'
 import { labelOf } from '../../network/kind.js'
-import { type Graph, type GraphNode, ownerOf, readersOf, sourceOf } from '../../network/trace.js'
-import { type InputShape, sizeOf } from '../../network/value.js'
+import {
+  type Graph,
+  type GraphNode,
+  inputsOf,
+  ownerOf,
+  readersOf,
+  sourceOf,
+} from '../../network/trace.js'
+import { sizeOf } from '../../network/value.js'
 import type { Conv1d, Conv2d } from '../../nn/layers/convolution.js'
 import type { Cell } from '../../nn/layers/index.js'
 import { writeFileAtomic } from '../files.js'
@@ -166,15 +173,10 @@ export async function saveNir(
  * @throws SpikewasmError that names the layer, for what NIR cannot say
  */
 export function nirTree(session: Session, state: StateDict, time: nir.NirTime): Group {
-  const { graph, asked, inputs, timeSteps, frames } = session
+  const { graph, inputs, timeSteps, frames } = session
   expectOneOutput(graph)
-  if (inputs)
-    fail(
-      `saveNir: the network must have one input, got ${Object.keys(inputs).join(', ')}; make a ` +
-        'network of one, and take its parts apart before or within it',
-    )
   const wiring = new Wiring()
-  const shapeOf = shapes(graph.nodes, asked)
+  const shapeOf = shapes(graph)
   const border = (type: 'Input' | 'Output', node: GraphNode): Draft => ({
     type,
     fields: { shape: integers(...shapeOf(node)) },
@@ -184,7 +186,7 @@ export function nirTree(session: Session, state: StateDict, time: nir.NirTime): 
   for (const node of graph.nodes) {
     const shape = shapeOf(node)
     if (node.kind === 'input') {
-      sources.push([wiring.add('input', border('Input', node), [])])
+      sources.push([wiring.add(node.name || 'input', border('Input', node), [])])
       continue
     }
     const from = node.inputs.map((index) => sources[index])
@@ -211,7 +213,7 @@ export function nirTree(session: Session, state: StateDict, time: nir.NirTime): 
     sources.push([...last])
   }
   wiring.add('output', border('Output', graph.nodes[graph.output]), sources[graph.output])
-  const note: nir.NirNote = { ...time, integration: 'step', timeSteps, frames }
+  const note: nir.NirNote = { ...time, integration: 'step', timeSteps, frames, inputs }
   return group([
     ['version', text(VERSION)],
     ['node', graphTree(wiring, note)],
@@ -242,12 +244,9 @@ function graphTree({ nodes, edges }: Wiring, note: nir.NirNote): Group {
 }
 
 /** Sizes as NIR has them. The network is one of series where nothing in it is about images. */
-function shapes(
-  nodes: readonly GraphNode[],
-  asked: InputShape,
-): (node: GraphNode) => readonly number[] {
-  const images = nodes.some(({ kind }) => kind.endsWith('2d'))
-  const series = !images && (asked.length === 2 || (asked.length === 3 && asked[1] === 1))
+function shapes(graph: Graph): (node: GraphNode) => readonly number[] {
+  const images = graph.nodes.some(({ kind }) => kind.endsWith('2d'))
+  const series = !images && inputsOf(graph).every(({ shape, flat }) => flat || shape[1] === 1)
   return ({ shape, flat }) => {
     if (flat) return [sizeOf(shape)]
     return series ? [shape[0], shape[2]] : shape

@@ -2,6 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { by, checkedElsewhere, complete, oneOf, optional, type Rules } from '../../base/rules.js'
+import type { InputShapes } from '../../network/value.js'
 
 /** How equations in continuous time become steps: forward Euler, or their exact solutions. */
 export type Discretisation = 'euler' | 'exact'
@@ -117,6 +118,8 @@ export interface NirNote extends NirTime {
   readonly integration: 'step'
   readonly timeSteps: number
   readonly frames: boolean
+  /** Named inputs in their order, with the sizes that the model has. */
+  readonly inputs?: InputShapes
 }
 
 /** Under which name of the graph's metadata a `NirNote` lies, as JSON. */

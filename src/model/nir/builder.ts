@@ -5,10 +5,12 @@ import type { NamedTensor, StateDict } from '../../engine/memory/state.js'
 import { Fields } from '../../files/nir/graph.js'
 import type { TraceOps } from '../../network/joins.js'
 import { kindOf } from '../../network/kind.js'
-import type { Composite } from '../../network/module.js'
+import type { Composite, NamedValues } from '../../network/module.js'
 import {
   type InputShape,
+  type InputShapes,
   imageShape,
+  isShapes,
   type Shape,
   show,
   sizeOf,
@@ -32,16 +34,24 @@ export class Builder {
   private readonly made: Made[] = []
   private readonly names = new Set<string>()
   readonly state: StateDict = Object.create(null)
-  /** The input of the network. */
-  readonly input: Value
+  /** The inputs of the network, which come before its layers. */
+  readonly inputs: readonly Value[]
 
   /** @param file what messages call the file */
   constructor(
-    input: InputShape,
+    private readonly input: InputShape | InputShapes,
     private readonly file: string,
   ) {
-    const [flat, series] = [input.length === 1, input.length === 2]
-    this.input = { shape: imageShape(input), flat, series, node: 0 }
+    const shapes = isShapes(input) ? Object.values(input) : [input]
+    this.inputs = shapes.map((sizes, node) => {
+      const [flat, series] = [sizes.length === 1, sizes.length === 2]
+      return { shape: imageShape(sizes), flat, series, node }
+    })
+  }
+
+  /** Index of what was made last. */
+  private get last(): number {
+    return this.inputs.length + this.made.length - 1
   }
 
   /**
@@ -57,7 +67,7 @@ export class Builder {
       this.made.push({ layer, name: own, from: x.node })
       for (const [key, tensor] of Object.entries(weights))
         if (tensor) this.state[`${own}.${key}`] = { shape: [...tensor.shape], data: tensor.data }
-      return { shape, flat, series: x.series, node: this.made.length }
+      return { shape, flat, series: x.series, node: this.last }
     } catch (error) {
       if (!(error instanceof SpikewasmError)) throw error
       fail(`${where}: ${error.message}`, error)
@@ -75,17 +85,19 @@ export class Builder {
           values.map(show).join(' and '),
       )
     this.made.push({ name: `${name}.sum`, sum: values.map(({ node }) => node) })
-    return { shape, flat, series, node: this.made.length }
+    return { shape, flat, series, node: this.last }
   }
 
   network(output: Value): Composite {
     const made = [...this.made]
+    const { input } = this
     const children = made.flatMap((of) => ('layer' in of ? [[of.name, of.layer] as const] : []))
     return {
       kind: 'block',
       children: Object.fromEntries(children),
       forward(layers, x, ops) {
-        const values: Value[] = [x]
+        const given = x as Value & NamedValues
+        const values = isShapes(input) ? Object.keys(input).map((name) => given[name]) : [x]
         for (const of of made)
           values.push(
             'layer' in of

@@ -48,20 +48,21 @@ class Wiring {
     this.passInnerEnds()
     this.into = readingOf(this.edges.map(([from, to]) => [to, from]))
     this.outOf = readingOf(this.edges)
-    const { input, output } = this.ends
-    if (this.into(input).length > 0)
-      this.refuse(`nothing may lead into the Input ${quote(input)}; remove that edge`)
+    const { inputs, output } = this.ends
+    const led = inputs.find((input) => this.into(input).length > 0)
+    if (led !== undefined)
+      this.refuse(`nothing may lead into the Input ${quote(led)}; remove that edge`)
     if (this.outOf(output).length > 0)
       this.refuse(`nothing may read the Output ${quote(output)}; remove that edge`)
     this.loops = this.recurrences()
   }
 
   flattened() {
-    const { input, output } = this.ends
+    const { inputs, output } = this.ends
     const order = this.sorted()
     this.expectUsed(order)
     return {
-      input: this.named(input),
+      inputs: inputs.map((input) => this.named(input)),
       output: { ...this.named(output), from: this.from(output) },
       /** In an order in which each comes behind what it reads. */
       nodes: order.map((name): FlatNode => {
@@ -69,6 +70,11 @@ class Wiring {
         return { ...this.named(name), from: this.from(name), recurrent }
       }),
     }
+  }
+
+  /** The Inputs and the Output of the whole graph. */
+  private outer(): ReadonlySet<string> {
+    return new Set([...this.ends.inputs, this.ends.output])
   }
 
   private refuse(why: string): never {
@@ -100,11 +106,12 @@ class Wiring {
     for (const [from, to] of graph.edges)
       this.edges.push([
         inside.get(from)?.output ?? prefix + from,
-        inside.get(to)?.input ?? prefix + to,
+        inside.get(to)?.inputs[0] ?? prefix + to,
       ])
-    const end = (type: string): string => {
+    const ends = (type: string, isMany = false): string[] => {
       const found = [...graph.nodes].filter(([, node]) => node.type === type).map(([name]) => name)
-      if (found.length === 1) return prefix + found[0]
+      if (found.length === 1 || (isMany && found.length > 0))
+        return found.map((name) => prefix + name)
       const where =
         prefix === '' ? this.file : `${this.file}: the graph ${quote(prefix.slice(0, -1))}`
       fail(
@@ -112,14 +119,14 @@ class Wiring {
           `leave one, and join what the others stand for to it`,
       )
     }
-    return { input: end('Input'), output: end('Output') }
+    return { inputs: ends('Input', prefix === ''), output: ends('Output')[0] }
   }
 
   /** Leads edges past the inputs and outputs of inner graphs, which hand on what they get. */
   private passInnerEnds(): void {
-    const { input, output } = this.ends
+    const outer = this.outer()
     for (const [name, { type }] of [...this.nodes]) {
-      if ((type !== 'Input' && type !== 'Output') || name === input || name === output) continue
+      if ((type !== 'Input' && type !== 'Output') || outer.has(name)) continue
       const before = this.edges.filter(([, to]) => to === name).map(([from]) => from)
       const behind = this.edges.filter(([from]) => from === name).map(([, to]) => to)
       this.edges = this.edges.filter(([from, to]) => from !== name && to !== name)
@@ -160,7 +167,7 @@ class Wiring {
    * @throws SpikewasmError for a circle
    */
   private sorted(): string[] {
-    const { input, output } = this.ends
+    const outer = this.outer()
     const weights = new Set([...this.loops.values()].flatMap(({ weight }) => weight?.name ?? []))
     const waits = new Map<string, number>()
     for (const name of this.nodes.keys()) waits.set(name, this.from(name).length)
@@ -173,7 +180,7 @@ class Wiring {
         waits.set(to, left)
         if (left === 0) ready.push(to)
       }
-    const placed = new Set([...ready, input, output])
+    const placed = new Set([...ready, ...outer])
     const left = [...waits.keys()].filter((name) => !weights.has(name) && !placed.has(name))
     if (left.length > 0)
       this.refuse(
@@ -181,19 +188,22 @@ class Wiring {
           `${weighted.join(' or ')} back to it, got one at ${listNames(left)}; put what happens ` +
           'in between behind the neuron',
       )
-    return ready.filter((name) => name !== input && name !== output)
+    return ready.filter((name) => !outer.has(name))
   }
 
   /** @throws SpikewasmError unless each node gets something, and something comes of it */
   private expectUsed(order: readonly string[]): void {
-    const { input, output } = this.ends
+    const { inputs, output } = this.ends
     const lonely = order.filter((name) => this.into(name).every((from) => from === name))
     if (lonely.length > 0)
-      this.refuse(`${listNames(lonely)} must get input, got no edge; join it to ${quote(input)}`)
+      this.refuse(
+        `${listNames(lonely)} must get input, got no edge; join it to ${quote(inputs[0])}`,
+      )
     const reaches = new Set([output])
-    for (const name of [...order].reverse())
+    const all = [...inputs, ...order]
+    for (const name of [...all].reverse())
       if (this.outOf(name).some((to) => reaches.has(to))) reaches.add(name)
-    const idle = order.filter((name) => !reaches.has(name))
+    const idle = all.filter((name) => !reaches.has(name))
     if (idle.length > 0)
       this.refuse(
         `${listNames(idle)} must lead to the Output ${quote(output)}, got no way to it; remove ` +
@@ -204,7 +214,7 @@ class Wiring {
   }
 }
 
-type Ends = { readonly input: string; readonly output: string }
+type Ends = { readonly inputs: readonly string[]; readonly output: string }
 
 /** Nodes at the other ends of a node's edges. */
 type Reading = (name: string) => readonly string[]

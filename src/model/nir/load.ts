@@ -12,13 +12,22 @@ import {
   nirOptionKeys,
   noteKey,
 } from '../../files/nir/options.js'
-import { type InputShape, sizeOf, type Value } from '../../network/value.js'
+import {
+  checkInputs,
+  type InputShape,
+  type InputShapes,
+  imageShape,
+  isShapes,
+  sampleShape,
+  sizeOf,
+  type Value,
+} from '../../network/value.js'
 import { type CompileOptions, compileOptionKeys } from '../compile.js'
 import { type Block, compilable } from '../containers.js'
 import { compiledWith } from '../load.js'
 import type { Model } from '../model.js'
 import { Builder, fieldsOf } from './builder.js'
-import { type FlatNode, flatGraph } from './flatten.js'
+import { type FlatNode, flatGraph, type Named } from './flatten.js'
 import { type Mapping, type Place, stateless } from './layers.js'
 import { neurons } from './neurons.js'
 
@@ -30,8 +39,16 @@ export interface NirNetwork {
   readonly network: Block
   /** Weights and biases. */
   readonly state: StateDict
-  /** Sizes of one sample of one step, as the file's Input says. */
+  /**
+   * Sizes of one sample of one step, as the file's Input says; of several inputs, how many numbers
+   * they have together, [n].
+   */
   readonly input: InputShape
+  /**
+   * Sizes of several inputs by the names of their nodes, for `compile({ input: inputs })`;
+   * undefined where one is.
+   */
+  readonly inputs?: InputShapes
   /** Seconds of a time step, and how equations became steps. */
   readonly conventions: NirConventions
   /** Steps of a sample, where the file says. */
@@ -54,9 +71,10 @@ export function networkOf(
   const said = noteOf(graph.metadata)
   const how = conventions(options, said)
   const flat = flatGraph(graph, name)
-  const input = fieldsOf(flat.input, name).shape('shape') as unknown as InputShape
+  const input = inputsOf(flat.inputs, said.inputs, name)
   const builder = new Builder(input, name)
-  const values = new Map<string, Value>([[flat.input.name, builder.input]])
+  const names = isShapes(input) ? Object.keys(input) : [flat.inputs[0].name]
+  const values = new Map(names.map((key, i): [string, Value] => [key, builder.inputs[i]]))
   const sum = (node: FlatNode, { where }: Fields): Value => {
     const given = node.from.map((from) => values.get(from)!)
     return builder.sum(node.name, where, given)
@@ -75,11 +93,34 @@ export function networkOf(
   return {
     network: compilable(builder.network(result)),
     state: builder.state,
-    input,
+    input: sampleShape(input),
+    ...(isShapes(input) && { inputs: input }),
     conventions: how,
     timeSteps: Number.isInteger(timeSteps) ? (timeSteps as number) : undefined,
     frames: typeof frames === 'boolean' ? frames : undefined,
   }
+}
+
+/**
+ * Sizes of the Inputs: by name where there are several, or a file of ours says so, which also knows
+ * their order and which images of one row are series.
+ */
+function inputsOf(nodes: readonly Named[], noted: unknown, file: string): InputShape | InputShapes {
+  const found = nodes.map((node): [string, InputShape] => [
+    node.name,
+    fieldsOf(node, file).shape('shape') as unknown as InputShape,
+  ])
+  const own = Object.fromEntries(found)
+  // Of a note anything may have been made.
+  const isKnown =
+    isShapes(noted as InputShapes) && Object.values(noted as object).every(Array.isArray)
+  const sizes = (all: InputShapes): string[] =>
+    Object.entries(all)
+      .map(([key, shape]) => JSON.stringify([key, imageShape(shape)]))
+      .sort()
+  if (isKnown && `${sizes(noted as InputShapes)}` === `${sizes(own)}`)
+    return checkInputs(file, noted)
+  return found.length === 1 ? found[0][1] : checkInputs(file, own)
 }
 
 const mappings: Readonly<Record<string, Mapping>> = { ...stateless, ...neurons }
@@ -186,7 +227,8 @@ export async function loadNir(
   const asked = copyOf(options)
   const keepBias = asked.purpose === 'train'
   const found = await read('loadNir', copyOf(from), asked, keepBias)
-  const { network, state, input, timeSteps, frames } = found
+  const { network, state, timeSteps, frames } = found
+  const input = found.inputs ?? found.input
   const own = nirOptionKeys as readonly string[]
   const ofCompile = Object.fromEntries(Object.entries(asked).filter(([key]) => !own.includes(key)))
   const { purpose = 'inference' } = asked
