@@ -208,7 +208,9 @@ function addressesOf({ named }: Plan, info: NetInfo, behind: Behind): NetAddress
   const steps = info.frames ? info.timeSteps : 1
   // Channels last is the same as channels first where there is one of either.
   const isSame = ([c, h, w]: readonly number[]): boolean => c * steps === 1 || h * w === 1
-  const direct = inputType === 'f32' && partsOf(info).every(({ shape }) => isSame(shape))
+  const parts = partsOf(info)
+  const isApart = parts.length > 1 && info.batchSize > 1
+  const direct = inputType === 'f32' && !isApart && parts.every(({ shape }) => isSame(shape))
   const floats = (all: readonly number[] | undefined): number =>
     all ? behind.put(new Uint8Array(Float32Array.from(all).buffer)) : 0
   const bytes = inputCount(info) * (inputType === 'u8' ? 1 : 4)
@@ -229,13 +231,22 @@ function conversion(
   at: NetAddresses,
 ): (images: number, steps: number) => Expression[] {
   if (at.input === image) return () => []
-  return (images, steps) =>
-    partsOf(info).map(({ shape: [c, h, w], offset }) => {
-      const args = [at.input + 4 * offset, image + 4 * offset, images, steps, c, h * w]
-      return info.inputType === 'u8'
-        ? call(functions, 'edgeBytes', ...args, at.mean, at.std)
-        : call(functions, 'edgeFloats', ...args)
-    })
+  return (images, steps) => {
+    const parts = partsOf(info)
+    // A sample has its inputs one behind the other; in the plan each is by itself, of all samples.
+    const [times, each] = parts.length > 1 ? [images, 1] : [1, images]
+    const all = inputCount(info) / info.batchSize
+    return parts.flatMap(({ shape: [c, h, w], offset }) =>
+      Array.from({ length: times }, (_, b) => {
+        const from = at.input + 4 * (b * all + offset)
+        const to = image + 4 * (offset * images + b * steps * c * h * w)
+        const args = [from, to, each, steps, c, h * w]
+        return info.inputType === 'u8'
+          ? call(functions, 'edgeBytes', ...args, at.mean, at.std)
+          : call(functions, 'edgeFloats', ...args)
+      }),
+    )
+  }
 }
 
 /** Functions that tell a host where it writes and reads, and what was predicted. */

@@ -61,12 +61,12 @@ export async function exportWasm(
   const use = "a model loaded with fewer, and mode 'step': its stream has no end"
   checkSteps('exportWasm', 'exportWasm: timeSteps of the model', session.timeSteps, use)
   const { mode = 'infer', inputType = 'f32' } = options ?? {}
-  const isOdd = mode === 'train' || inputType === 'u8' || (session.frames && mode !== 'infer')
+  const isOdd = inputType === 'u8' || (session.frames && (mode === 'step' || mode === 'both'))
   if (session.inputs && isOdd)
     fail(
       `exportWasm: named inputs (${Object.keys(session.inputs).join(', ')}) are exported as ` +
-        `float32 in mode 'infer', or 'step' and 'both' without frames, got mode '${mode}' and ` +
-        `inputType '${inputType}'`,
+        "float32 in mode 'infer' or 'train', or 'step' and 'both' without frames, got mode " +
+        `'${mode}' and inputType '${inputType}'`,
     )
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = copyOf(checkExportOptions(options, facts))

@@ -13,6 +13,7 @@ import { expectRefusal } from '../files/temporary.js'
 import { integer, one } from '../support/draw/random.js'
 import { testRandom } from '../support/engine.js'
 import { differing } from '../support/exported.js'
+import { learnSame } from '../support/learning.js'
 import { ofLong } from '../support/long.js'
 import { expectClose, expectSameBits, uniform } from '../support/measure.js'
 import { modelOf, own, test } from '../support/models.js'
@@ -247,6 +248,29 @@ test('exported files have the bits of predict, and say where each input lies', a
   }
 })
 
+test('exported files learn with the bits of trainStep', async () => {
+  for (const [batchSize, frames, target] of [
+    [1, false, 'simd'],
+    [3, false, 'simd'],
+    [3, true, 'scalar'],
+    [2, true, 'simd'],
+  ] as const) {
+    const model = await compiled({ batchSize, frames })
+    await learnSame(model, testRandom(seed), 3, { target, title: `${batchSize} ${frames}` })
+  }
+})
+
+test('vectors by name learn in an exported file, where nothing is to be turned', async () => {
+  const sum = api.block(
+    { a: api.linear(5, 4), b: api.linear(3, 4), fire: api.lif(), out: api.linear(4, 3) },
+    (m, { x, y }: api.NamedValues, { add }) => m.out(m.fire(add(m.a(x), m.b(y)))),
+  )
+  for (const batchSize of [1, 4]) {
+    const model = await modelOf(sum, { input: { x: [5], y: [3] }, batchSize } as never)
+    await learnSame(model, testRandom(seed), 3, { title: `${batchSize}` })
+  }
+})
+
 test('a network shares a layer between two inputs', async () => {
   const twins = api.block(
     { same: api.linear(5, 4), act: smooth(), out: api.linear(8, 2) },
@@ -338,7 +362,7 @@ test('mistakes with named inputs are told', async () => {
     [() => data({ shape: { ...input, state: [0] } }), /shape\.state must be/],
     [() => api.encoders.rate(dataOf(3), { timeSteps: 2 }), /must have one input, got \{ image/],
     [
-      () => exportWasm(model, { mode: 'train' }),
+      async () => exportWasm(await compiled({ frames: true }), { mode: 'both' }),
       /^exportWasm: named inputs \(image, state, series\) are exported as float32/,
     ],
     [() => exportWasm(model, { inputType: 'u8' }), /inputType 'u8'/],
