@@ -268,7 +268,7 @@ const wirings: readonly Forward[] = [
   (_, x, { reshape }) => reshape(x, [7]),
   (_, x, { add, permute, reshape }) => {
     const matrix = reshape(x, [4, -1])
-    return permute(add(matrix, matrix), [2, 1])
+    return permute(add(matrix, matrix), [0, 2, 1])
   },
   (m, x) => ({ first: m.a(x), output: m.d(m.b(x)) }),
   (m, x) => ({ first: m.a(x), second: m.d(x), output: m.d(m.b(x)) }),

@@ -65,9 +65,10 @@ export function slice(from: number, to = Number.POSITIVE_INFINITY, dim = 1, ...m
 }
 
 /**
- * The sizes in another order, as PyTorch's `permute` with the batch left out: `permute([2, 1])`
- * makes a series [C, L] one of [L, C]. Spikes stay spikes.
- * @param dims PyTorch's number of each size, 1 the channels; negative ones count from the end
+ * The sizes in another order, as PyTorch's `permute`: `permute([2, 1])` makes a series [C, L]
+ * one of [L, C]. Spikes stay spikes.
+ * @param dims PyTorch's number of each size, 1 the channels; negative ones count from the end. The
+ *   batch, 0, stays first: it may be named there or left out
  * @throws SpikewasmError for a list of other numbers, and when the network is compiled unless it
  *   names each size of the input once
  */
@@ -161,8 +162,9 @@ export function sliceOf({ from, to, dim }: Slice, x: Viewed, where: string): Vie
 }
 
 function permuteOf({ dims }: Permute, x: Viewed, where: string): View {
-  const axes = dims.map((dim) => axisOf(where, x, dim))
   const { length } = sizesOf(x)
+  const isWhole = dims.length > length && dims[0] === 0
+  const axes = dims.slice(isWhole ? 1 : 0).map((dim) => axisOf(where, x, dim))
   if (!(axes.length === length && new Set(axes).size === length))
     fail(
       `${where}: dims must name each of the ${length} sizes of ${show(x)} once, got ` +
