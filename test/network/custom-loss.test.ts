@@ -465,6 +465,10 @@ test('checkGradient: a right gradient has a small error, a wrong one is named', 
     () => api.checkGradient(wrong, outputs, targets),
     /the gradient at outputs\[7\] must be the slope of the loss, 1\.67\d+ by finite differences, got 2\.67/,
   )
+  await expectRefusal(
+    () => api.checkGradient(wrong, outputs, targets, { shape: [7, 3] }),
+    /^checkGradient.shape must be the sizes of the 12 outputs, got \[7, 3\] = 21 numbers$/,
+  )
   await expectRefusal(() => api.checkGradient(3 as never, outputs, targets), /must be given a loss/)
   const short: api.LossFunction = () => ({ loss: 0, gradient: new Float32Array(2) })
   await expectRefusal(() => api.checkGradient(short, outputs, targets), /must hold 12 numbers/)

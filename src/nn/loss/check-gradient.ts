@@ -2,6 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { complete, optional, type Rules, range, such } from '../../base/rules.js'
+import { sizeOf } from '../../network/value.js'
 import type { AnyOutputs, CustomLoss, CustomTargets, LossBatch, LossFunction } from './custom.js'
 
 /** Options of `checkGradient`; each has a default. */
@@ -56,6 +57,11 @@ export async function checkGradient<O extends AnyOutputs = Float32Array>(
   )
   const [, last] = arrays[arrays.length - 1]
   const sizes: readonly number[] = options.shape ?? [wanted.length, last.length / wanted.length]
+  if (options.shape && sizeOf(sizes) !== last.length)
+    fail(
+      `checkGradient.shape must be the sizes of the ${last.length} outputs, got ` +
+        `[${sizes.join(', ')}] = ${sizeOf(sizes)} numbers`,
+    )
   const call = async () => {
     const copies = arrays.map(([name, array]) => [name, array.slice()] as const)
     const given = isOne ? copies[0][1] : Object.fromEntries(copies)
