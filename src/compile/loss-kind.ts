@@ -190,8 +190,8 @@ export function checkLoss(name: string, loss: Loss | string): void {
   const known = losses.get(kind)
   if (!known)
     fail(
-      `${name} must be made by ${[...names, 'custom'].join(', ')}, as in crossEntropy(), got ` +
-        describe(loss),
+      `${name} must be made by ${[...names, 'custom'].join(', ')}, as in crossEntropy() or ` +
+        `custom(f), or be a text such as '(y - target)^2', got ${describe(loss)}`,
     )
   const all = complete(kind, known.options, options)
   // No caller said them: a completed loss has defaults that its own function might refuse.

@@ -256,7 +256,8 @@ export function checkDataset(session: Session, data: Dataset, loss = session.los
   if (targets !== undefined && !(data.classes > 0))
     fail(
       `the data ${data.name} has targets and no labels, which the loss ${nameOf(loss)} needs; ` +
-        "give loss: mse({ targets: 'values' }), or labels",
+        "give labels, or loss: mse or custom(text) with targets: 'values', or custom(f) with " +
+        `targets: ${targets.size}`,
     )
   if (!(isHost || data.classes <= session.classes))
     fail(

@@ -1,6 +1,6 @@
 /** Measures of one's own, of all answers of an evaluation. */
 
-import { describe, fail } from '../base/errors.js'
+import { describe, fail, SpikewasmError } from '../base/errors.js'
 
 /** Answers of a network, and what was wanted. Not to be changed. */
 export interface MetricInput {
@@ -61,12 +61,16 @@ export function checkMetrics(name: string, metrics: Metrics): void {
   }
 }
 
-/** @throws SpikewasmError with the metric's name for what it throws */
+/** @throws SpikewasmError with the metric's name, and the stack, of what it throws */
 function called<T>(name: string, run: () => T): T {
   try {
     return run()
   } catch (error) {
-    return fail(`metric ${name}: ${error instanceof Error ? error.message : error}`, error)
+    const isError = error instanceof Error
+    const what = `metric ${name}: `
+    const named = new SpikewasmError(`${what}${isError ? error.message : error}`, { cause: error })
+    if (isError) named.stack = what + error.stack
+    throw named
   }
 }
 

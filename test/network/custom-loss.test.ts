@@ -472,6 +472,25 @@ test('checkGradient: a right gradient has a small error, a wrong one is named', 
   await expectRefusal(() => api.checkGradient(3 as never, outputs, targets), /must be given a loss/)
   const short: api.LossFunction = () => ({ loss: 0, gradient: new Float32Array(2) })
   await expectRefusal(() => api.checkGradient(short, outputs, targets), /must hold 12 numbers/)
+  const of = /^checkGradient: outputs must be a Float32Array, or such arrays by name, got /
+  for (const odd of [
+    [1, 2],
+    undefined,
+    {},
+    { a: outputs, b: [1] },
+    new Float64Array(12),
+  ] as never[])
+    await expectRefusal(() => api.checkGradient(wrong, odd, targets), of)
+  for (const odd of [[2, 0, 1], undefined, null] as never[])
+    await expectRefusal(
+      () => api.checkGradient(wrong, outputs, odd),
+      /targets must be an Int32Array/,
+    )
+  for (const odd of [undefined, {}, outputs] as never[])
+    await expectRefusal(
+      () => api.checkGradient(() => odd, outputs, targets),
+      /^checkGradient: the function must give \{ loss, gradient \}, got /,
+    )
 })
 
 test.run()

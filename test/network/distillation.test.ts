@@ -113,7 +113,7 @@ test('prediction and evaluation are of the last output; files and copies keep al
 const wrong: readonly Refusal[] = [
   [
     () => compiled({ loss: api.crossEntropy() }),
-    /several outputs \(early, middle, output\), which loss selfDistillation\(\) trains, got crossEntropy/,
+    /several outputs \(early, middle, output\), which loss selfDistillation\(\) or custom\(function\) trains, got crossEntropy/,
   ],
   [
     () => modelOf(api.linear(4, 3), { input: [4], loss }),

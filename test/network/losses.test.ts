@@ -143,6 +143,16 @@ test('mseWeight with another loss, and targets of the wrong kind, are refused by
       )
       await modelOf(small(), { ...shared, method, loss })
     }
+  const made =
+    "must be made by .*, as in crossEntropy\\(\\) or custom\\(f\\), or be a text such as '\\(y - target\\)\\^2', got "
+  for (const [loss, got] of [
+    ['y', '"y"$'],
+    [f, 'the function f$'],
+  ] as const)
+    await expectRefusal(
+      () => modelOf(small(), { ...shared, loss: loss as never }),
+      new RegExp(`^compile.loss ${made}${got}`),
+    )
   const model = await modelOf(small(), { ...shared, loss: api.mse({ targets: 'values' }) })
   const x = new Float32Array(10)
   await expectRefusal(

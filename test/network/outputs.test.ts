@@ -294,7 +294,7 @@ test('losses that need outputs of one size, and outputs that are no vectors, are
     ],
     [
       api.crossEntropy(),
-      /\(policy, value\), which loss selfDistillation\(\) trains, got crossEntropy/,
+      /\(policy, value\), which loss selfDistillation\(\) or custom\(function\) trains, got crossEntropy/,
     ],
   ] as const)
     await expectRefusal(() => compiled(network(), { loss }), message)

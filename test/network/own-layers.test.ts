@@ -234,7 +234,8 @@ test('what a layer cannot be is refused by name', () =>
       withParameter({ shape: [2, 2], decays: 1 }),
       'parameters.w.decays must be true or false, got 1',
     ],
-    [withParameter({ shape: [2] }), /w\.start must be .*of two sizes or more.*"default" for \[2\]/],
+    [withParameter({ shape: [2] }), /w\.start must be .*of two sizes or more.*got none for \[2\]/],
+    [withParameter({ shape: [2], start: 'default' }), /got "default" for \[2\]/],
     ...[
       ...['xavier', 'zeros', Number.NaN, { normal: -1 }, { normal: 1, uniform: 1 }, null],
       ...[[1], [1, '1'], [1, Number.NaN], { values: [1, 2] }, new Float32Array(3)],

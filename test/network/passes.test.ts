@@ -192,7 +192,30 @@ test('parts in another order are refused, and nothing is changed', async () => {
   await model.backward(zeros)
   await expectRefusal(() => model.forward(x.subarray(1)), /x must hold \[8, 2, 6, 5\]/)
   await expectRefusal(() => model.update({ clipNorm: -1 }), /update.clipNorm must be > 0/)
+  await expectRefusal(() => model.update({ lr: '0.1' as never }), /^update.lr must be .*got "0.1"/)
   await expectRefusal(() => model.forward(x, { train: true } as never), /training/)
+})
+
+test('calls that end early leave no gradients; their updates need no model.update', async () => {
+  const model = await compiled({ method: 'sltt', optimizer: api.sgd() })
+  const run = async (isBroken: boolean) => {
+    for await (const call of model.calls(x)) {
+      await call.backward(gradientOf(call.outputs, small))
+      if (isBroken) break
+    }
+  }
+  const early = /^model.update must follow .* none was called, calls ended early, or a step has/
+  await run(true)
+  await expectRefusal(() => model.update(), early)
+  // What an update would have taken before is lost with them.
+  await run(false)
+  await run(true)
+  await expectRefusal(() => model.update(), early)
+  await run(false)
+  await model.update()
+  await model.prepare({ method: 'sltt', update: 'everyStep' })
+  await run(false)
+  await expectRefusal(() => model.update(), /\(with update 'everyStep' each call\); call/)
 })
 
 test('online methods have calls, others have not; nobody runs the model in between', async () => {
@@ -217,6 +240,7 @@ test('online methods have calls, others have not; nobody runs the model in betwe
   await expectRefusal(() => call.backward(zeros), /once, before the next call/)
   await online.predict(x)
   await expectRefusal(() => calls.next(), /another call has used the model since/)
+  await expectRefusal(() => online.calls(x, { lr: -1 }).next(), /^calls.lr must be .*got -1/)
   await expectRefusal(() => online.calls(x, { lr: 1 }).next(), /with update 'everyStep' alone/)
 })
 

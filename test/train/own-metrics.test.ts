@@ -176,6 +176,11 @@ test('what is no metric, or a name that is taken, is refused; one that throws le
   const boom: api.Metric = () => {
     throw new Error('boom')
   }
+  // A mistake is found where it was made.
+  const thrown = await model.evaluate(data, { metrics: { boom } }).catch((error) => error)
+  assert.match(thrown.stack, /^metric boom: Error: boom\n +at boom \(.*own-metrics\.test/)
+  assert.instance(thrown, api.SpikewasmError)
+  assert.is(thrown.cause.message, 'boom')
   const batch: api.RunningMetric = { start() {}, add: boom as never, result: () => 1 }
   const late = { metrics: { f1 }, validationSplit: 0.3 }
   await expectRefusals([

@@ -94,8 +94,8 @@ test('a loss and data that do not go together: the same error wherever the data 
     "the data arrays has labels alone, the loss mse({ targets: 'values' }) needs targets; give " +
     'them to fromArrays, or choose another loss'
   const noLabels =
-    'the data sums has targets and no labels, which the loss crossEntropy() needs; give ' +
-    "loss: mse({ targets: 'values' }), or labels"
+    'the data sums has targets and no labels, which the loss crossEntropy() needs; give labels, ' +
+    "or loss: mse or custom(text) with targets: 'values', or custom(f) with targets: 2"
   await expectRefusals([
     [() => model.evaluate(labelled), noTargets],
     [() => model.fit(data, { validation: labelled }), noTargets],

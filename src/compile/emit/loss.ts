@@ -93,8 +93,8 @@ export function checkLossOfMethod(options: PlanOptions): void {
   const names = [...(exits ?? []).map(({ name }) => name), outputName].join(', ')
   if (exits && purposeOf(options).training && !ofExits)
     fail(
-      `the network has several outputs (${names}), which loss selfDistillation() trains, got ` +
-        `${loss.kind}(); set loss, or return one output`,
+      `the network has several outputs (${names}), which loss selfDistillation() or ` +
+        `custom(function) trains, got ${loss.kind}(); set loss, or return one output`,
     )
   checkPlan?.(loss, options)
   if (traits.backward !== 'everyCall') return

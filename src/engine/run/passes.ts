@@ -207,12 +207,13 @@ export async function update(
   if (session.pass.backwards === 0)
     fail(
       'model.update must follow model.backward, whose gradients it takes, and none was called, ' +
-        'or another step has taken them; call forward and backward first',
+        "calls ended early, or a step has taken them (with update 'everyStep' each call); " +
+        'call forward and backward first',
     )
   // Before anything is awaited: the caller's options may change then.
   const { lr, clipNorm } = options
   checkClipNorm('update.clipNorm', clipNorm)
-  stepFactor(session.optimizer, lr ?? session.optimizer.lr)
+  stepFactor(session.optimizer, lr ?? session.optimizer.lr, 'update.lr')
   await planUpdate(session, clipNorm)
   const norm = await updateParts(session, partsOf(session), { lr, clipNorm })
   session.pass = { isForward: false, backwards: 0 }
@@ -265,9 +266,10 @@ export interface StepCall<O extends AnyOutputs = Float32Array> {
 }
 
 /** @returns whether each call makes a step of the optimizer */
-function checkCalls({ plan }: Session, options: UpdateOptions): boolean {
+function checkCalls({ plan, optimizer }: Session, options: UpdateOptions): boolean {
   checkOptions('calls', options, ['lr', 'clipNorm'])
   checkClipNorm('calls.clipNorm', options.clipNorm)
+  stepFactor(optimizer, options.lr ?? optimizer.lr, 'calls.lr')
   const { method, update } = plan.options
   if (!ONLINE(traitsOf(plan.options)))
     fail(
@@ -293,6 +295,8 @@ export async function* stepCalls<O extends AnyOutputs>(
     await place(session, x)
     const add = await addGradients(session)
     session.begin('evaluate', 0, session.batchSize)
+    // Of calls that end early there are parts of gradients alone.
+    session.pass = { isForward: false, backwards: 0 }
     return add
   })
   const { pass } = session
@@ -330,9 +334,10 @@ export async function* stepCalls<O extends AnyOutputs>(
   await run([], async () => {
     session.show('train', session.batchSize)
     await add(count > 0)
+    const backwards = updates || count === 0 ? before : before + 1
+    session.pass = { isForward: false, backwards }
     if (count === 0) return
     session.trained = true
     if (updates) session.steps++
-    else session.pass = { isForward: false, backwards: before + 1 }
   })
 }

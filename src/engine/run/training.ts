@@ -123,13 +123,14 @@ export function setOptimizer(session: Session, optimizer: Optimizer): void {
 /**
  * By what a step's learning rate differs from the optimizer's.
  *
+ * @param name what messages call it
  * @throws SpikewasmError for one that is out of range, or makes that of a group be so
  */
-export function stepFactor(optimizer: Optimizer, lr: number): number {
-  checkRate('trainStep.lr', lr)
+export function stepFactor(optimizer: Optimizer, lr: number, name = 'trainStep.lr'): number {
+  checkRate(name, lr)
   const factor = lr === optimizer.lr || optimizer.lr === 0 ? 1 : lr / optimizer.lr
   for (const group of optimizer.groups)
-    checkRate('trainStep.lr times the lr of a group', (group.lr ?? 0) * factor)
+    checkRate(`${name} times the lr of a group`, (group.lr ?? 0) * factor)
   return factor
 }
 

@@ -88,11 +88,16 @@ export function parameter(name: string, of: OwnParameter): Parameter {
   const isWeight = shape.filter((size) => size > 1).length > 1
   const decays = checkBoolean(`${name}.decays`, of.decays, isWeight)
   const start = of.start instanceof Float32Array ? [...of.start] : (of.start ?? 'default')
-  initialOf(name, shape, start)
+  initialOf(name, shape, start, of.start === undefined ? 'none' : undefined)
   return layerOf(kind, { shape, start, decays })
 }
 
-function initialOf(name: string, shape: values.InputShape, start: ParameterStart): Initial {
+function initialOf(
+  name: string,
+  shape: values.InputShape,
+  start: ParameterStart,
+  given = describe(start),
+): Initial {
   const [out, inputs, ...taps] = shape
   const each = values.sizeOf(taps)
   if (Array.isArray(start) && start.length === values.sizeOf(shape) && start.every(values.finite))
@@ -108,7 +113,7 @@ function initialOf(name: string, shape: values.InputShape, start: ParameterStart
   fail(
     `${name}.start must be a finite number, a list of ${values.sizeOf(shape)} of them, ` +
       '{ normal: deviation }, { uniform: bound } or, of two sizes or more, one of ' +
-      `${Object.keys(bounds).join(', ')}, got ${describe(start)} for [${shape.join(', ')}]`,
+      `${Object.keys(bounds).join(', ')}, got ${given} for [${shape.join(', ')}]`,
   )
 }
 

@@ -50,6 +50,7 @@ export async function checkGradient<O extends AnyOutputs = Float32Array>(
   const evaluate = typeof loss === 'function' ? loss : loss?.evaluate
   if (typeof evaluate !== 'function')
     fail(`checkGradient must be given a loss function, got ${describe(loss)}`)
+  checkArrays(outputs, targets)
   const wanted = targets.slice()
   const isOne = outputs instanceof Float32Array
   const arrays = Object.entries(isOne ? { outputs } : outputs).map(
@@ -66,7 +67,13 @@ export async function checkGradient<O extends AnyOutputs = Float32Array>(
     const copies = arrays.map(([name, array]) => [name, array.slice()] as const)
     const given = isOne ? copies[0][1] : Object.fromEntries(copies)
     const batch = { outputs: given, targets: wanted.slice(), shape: sizes, step: 0 }
-    return evaluate({ ...batch, valid: sizes[sizes.length - 2] } as LossBatch<CustomTargets, never>)
+    const found = await evaluate({ ...batch, valid: sizes[sizes.length - 2] } as LossBatch<
+      CustomTargets,
+      never
+    >)
+    if (typeof found?.loss !== 'number')
+      fail(`checkGradient: the function must give { loss, gradient }, got ${describe(found)}`)
+    return found
   }
   const { loss: value, gradient } = await call()
   let worst = { difference: -1, place: '', own: 0, slope: 0 }
@@ -94,6 +101,22 @@ export async function checkGradient<O extends AnyOutputs = Float32Array>(
         `${worst.slope.toPrecision(6)} by finite differences, got ${worst.own.toPrecision(6)}`,
     )
   return { error, loss: value }
+}
+
+/** @throws SpikewasmError for what no loss function gets */
+function checkArrays(outputs: unknown, targets: unknown): void {
+  const isFloats = (value: unknown): boolean => value instanceof Float32Array
+  const arrays = Object.values(Object(isFloats(outputs) ? { outputs } : outputs))
+  if (arrays.length === 0 || !arrays.every(isFloats))
+    fail(
+      'checkGradient: outputs must be a Float32Array, or such arrays by name, got ' +
+        describe(outputs),
+    )
+  if (!isFloats(targets) && !(targets instanceof Int32Array))
+    fail(
+      'checkGradient: targets must be an Int32Array of labels, or a Float32Array, got ' +
+        describe(targets),
+    )
 }
 
 /** Moves a number by h to both sides. */
