@@ -261,6 +261,10 @@ test('without a loss they train by forward, backward and update alone', async ()
     () => free.backward(other),
     /the gradient of output value must be a Float32Array or Float64Array of \[6, 1\] = 6 numbers/,
   )
+  await expectRefusal(
+    () => free.backward({ ...gradient, vale: other.value }),
+    /the gradient has other names than the outputs, got .*vale/,
+  )
 })
 
 test('of one size they have a loss of their own, and forward gives all of them', async () => {

@@ -74,6 +74,8 @@ export function writeGradients(
     const found = isOne ? given : (given as Record<string, unknown> | null | undefined)?.[name]
     return checkGradientOf(probe, found, batchSize, isOne ? what : `${what} of output ${name}`)
   })
+  const names = Object.keys(isOne ? {} : (given as object))
+  if (names.length > probes.length) fail(`${what} has other names than the outputs, got ${names}`)
   for (const [i, probe] of probes.entries())
     writeGradient(arena, probe, gradients[i], batchSize, valid)
 }
