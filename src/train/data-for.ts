@@ -16,11 +16,17 @@ type Told<L> = [L] extends [string | { readonly kind: string; readonly targets?:
 export type DataFor<D extends Dataset, L> =
   Told<L> extends 'numbers'
     ? D extends LabelledData
-      ? { readonly 'the loss needs targets; give them to fromArrays': true }
+      ? {
+          /** What the compiler shows. */
+          readonly 'the loss needs targets; give them to fromArrays': true
+        }
       : unknown
     : Told<L> extends 'labels'
       ? D extends TargetData
-        ? { readonly 'the loss needs labels; give them to fromArrays': true }
+        ? {
+            /** What the compiler shows. */
+            readonly 'the loss needs labels; give them to fromArrays': true
+          }
         : unknown
       : unknown
 

@@ -57,12 +57,7 @@ export async function checkGradient<O extends AnyOutputs = Float32Array>(
     ([name, array]) => [name, Float32Array.from(array)] as const,
   )
   const [, last] = arrays[arrays.length - 1]
-  const sizes: readonly number[] = options.shape ?? [wanted.length, last.length / wanted.length]
-  if (options.shape && sizeOf(sizes) !== last.length)
-    fail(
-      `checkGradient.shape must be the sizes of the ${last.length} outputs, got ` +
-        `[${sizes.join(', ')}] = ${sizeOf(sizes)} numbers`,
-    )
+  const sizes = sizesOf(last.length, wanted.length, options.shape)
   const call = async () => {
     const copies = arrays.map(([name, array]) => [name, array.slice()] as const)
     const given = isOne ? copies[0][1] : Object.fromEntries(copies)
@@ -101,6 +96,20 @@ export async function checkGradient<O extends AnyOutputs = Float32Array>(
         `${worst.slope.toPrecision(6)} by finite differences, got ${worst.own.toPrecision(6)}`,
     )
   return { error, loss: value }
+}
+
+/** Sizes of outputs; @throws SpikewasmError where those that are given have other numbers */
+function sizesOf(
+  numbers: number,
+  targets: number,
+  shape: readonly number[] = [targets, numbers / targets],
+): readonly number[] {
+  if (sizeOf(shape) !== numbers)
+    fail(
+      `checkGradient.shape must be the sizes of the ${numbers} outputs, got ` +
+        `[${shape.join(', ')}] = ${sizeOf(shape)} numbers`,
+    )
+  return shape
 }
 
 /** @throws SpikewasmError for what no loss function gets */
