@@ -243,6 +243,7 @@ MAPS = {
     "slice": lambda c, x: x.narrow(c["axes"][0] + 2, c["first"], c["to"][c["axes"][0]]),
     "permute": lambda c, x: x.permute(0, 1, *(axis + 2 for axis in c["axes"])),
     "reshape": lambda c, x: x.reshape(*x.shape[:2], *c["to"]),
+    "expand": lambda c, x: x.expand(*x.shape[:2], *c["to"]),
     "upsample": lambda c, x: by_step(F.interpolate, x, **resized(c)),
     "concat": lambda c, *xs: torch.cat([x.expand(max(map(len, xs)), *x.shape[1:]) for x in xs], 2),
 }
@@ -373,6 +374,9 @@ class Net:
         return weighed(sums, x, w, read) + (0 if b is None else b.view(-1, 1, 1))
 
     linear = convTranspose = conv
+
+    def parameter(self, c):
+        return self.p[c["name"]].view(1, 1, *c["to"]).expand(1, self.made[0].shape[1], -1, -1, -1)
 
     def normalised(self, x, dims, eps):
         xhat, _, inverse = normal(x, dims, eps)
@@ -620,10 +624,12 @@ class Training:
         self.p = {k: v.clone().requires_grad_() for k, v in state.items() if learns(k)}
         self.average, self.sums, self.errors, self.flips, self.faults = {}, [], {}, [], []
         kinds = {c["name"]: c["kind"] for c in case["nodes"][1:]}
+        own_decay = [c["name"] for c in case["nodes"][1:] if c["kind"] == "parameter" and c["decays"]]
         for name, p in self.p.items():
-            layer, role = name.split(".", 1)
+            layer, _, role = name.partition(".")
             decays = role in ("recurrent.weight", "recurrent.V") or o["decay"] == "all"
             decays = decays or role == "weight" and kinds[layer] in ("conv", "convTranspose", "linear", "dcls")
+            decays = decays or name in own_decay
             own = next((g for g in o["groups"] if named(g["params"], name)), {})
             decay = own.get("weightDecay", o["weightDecay"] if decays else 0)
             if not named(self.fit.get("freeze", []), name):
