@@ -106,10 +106,8 @@ async function stepOf(
 ) {
   const { T, C, B, threads } = of
   const sizes = { input: [5] as const, batchSize: B, timeSteps: T, threads }
-  const more = mode[0] === 'sltt' || mode[0] === 'ottt' || mode[0] === 'os' ? { mseWeight: 0 } : {}
   const model = await compileNet(`linear 12, lif, linear ${C}`, {
     ...sizes,
-    ...(typeof loss !== 'string' && loss.kind === 'custom' ? more : {}),
     method: mode[0],
     stepMode: mode[1],
     loss,
@@ -321,7 +319,7 @@ test('mistakes in a text are pointed at, options that do nothing are refused', a
     [() => compiled({ loss: { ...huber, text: 'y*' } }), /^custom: line 1, column 3/],
     [
       () => compiled({ loss: 3 as never }),
-      /^compile.loss must be made by .*, custom, as in crossEntropy\(\), got 3/,
+      /^compile.loss must be made by .*, custom, as in crossEntropy\(\) or custom\(f\), or be .*, got 3/,
     ],
     [
       () => compiled({ loss: custom('y', { of: 'steps' }) }),
