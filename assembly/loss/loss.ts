@@ -309,7 +309,7 @@ function distanceOf(rec: LossRecord, target: usize, c: usize, z: f64, w: f64): f
   return isIgnored(rec, wanted) ? 0 : z - <f64>wanted
 }
 
-// Of eight outputs Terms holds them, their targets, and what the text's function makes of these,
+// Terms holds eight outputs, their targets, and what the text's function makes of these,
 // losses and derivatives: float32 [4][8].
 const TARGETS: usize = 32
 const LOSSES: usize = 64

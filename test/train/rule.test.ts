@@ -85,7 +85,7 @@ for (const [text, options, states, of] of references)
     }
   })
 
-/** Of each method, with what an update may do besides. */
+/** Each method, with what an update may do besides. */
 const trainings: readonly (readonly [string, Partial<api.CompileOptions>, api.FitOptions])[] = [
   ['rate m', { method: 'rate', threads: 2 }, { clipNorm: 0.3, freeze: '1' }],
   ['rate s', { method: 'rate', stepMode: 's' }, { accumulate: 2, ema: 0.9 }],

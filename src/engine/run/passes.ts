@@ -295,7 +295,7 @@ export async function* stepCalls<O extends AnyOutputs>(
     await place(session, x)
     const add = await addGradients(session)
     session.begin('evaluate', 0, session.batchSize)
-    // Of calls that end early there are parts of gradients alone.
+    // Calls that end early leave parts of gradients alone.
     session.pass = { isForward: false, backwards: 0 }
     return add
   })

@@ -85,7 +85,7 @@ export const meanSquaredError = record('MeanSquaredError', 90, copies, {
   high: word.f32If(21),
   /** Non-zero: Control.Target holds the wanted outputs, float32 [B][Classes], and no labels. */
   values: word.flagIf(22),
-  /** Of a text: its function of the table. */
+  /** A text's function in the table. */
   kernel: word.numberIf(33),
   /** Outputs, targets, losses and derivatives, float32 [Classes / 8][4][8], or 0. */
   terms: word.writesIf(34),

@@ -111,7 +111,7 @@ function inputsOf(nodes: readonly Named[], noted: unknown, file: string): InputS
     fieldsOf(node, file).shape('shape') as unknown as InputShape,
   ])
   const own = Object.fromEntries(found)
-  // Of a note anything may have been made.
+  // A note may be anything.
   const isKnown =
     isShapes(noted as InputShapes) && Object.values(noted as object).every(Array.isArray)
   const sizes = (all: InputShapes): string[] =>

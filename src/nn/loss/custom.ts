@@ -145,7 +145,7 @@ const make = defineLoss<CustomLoss, Omit<CustomLoss, 'kind'>>('custom', {
  * call of a few steps; it counts by their share of T. `checkGradient` compares the gradient with
  * finite differences. Files, commands, exports and rounds cannot carry a function, and say so.
  *
- * Of a network with several outputs it takes a `LossBatch<T, Record<string, Float32Array>>`.
+ * With several outputs it takes a `LossBatch<T, Record<string, Float32Array>>`.
  *
  * @throws SpikewasmError for what is no function, and for an option that is unknown or wrong
  */

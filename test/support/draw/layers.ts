@@ -518,7 +518,7 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron' | 'dilated', Draw
   // Two values: `drawJoin`.
   mul: () => undefined,
   matmul: () => undefined,
-  // Of no value: `drawJoin`.
+  // It reads no value: `drawJoin`.
   parameter: () => undefined,
   permute: (d, x) => {
     const dims = sizesOf(x).map((_, i) => i + 1)
