@@ -4,7 +4,7 @@ import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../base/numbers.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './dense.js'
 import * as word from './schema.js'
-import { entries, entry, type Fields, perByte, perProduct, record } from './schema.js'
+import { copies, entries, entry, type Fields, perByte, perProduct, record } from './schema.js'
 
 /** A tensor of spikes that a convolution reads. */
 export const source = entry(8, {
@@ -135,7 +135,7 @@ export const spikeForward = record(
   (of) => ownListsBytes(Spike.SumRows, of),
 )
 
-/** The same with weights of one byte, without moments. The same with weights of one byte. */
+/** The same with weights of one byte, without moments. */
 export const spikeForwardBytes = record(
   'SpikeForwardBytes',
   66,
@@ -150,3 +150,29 @@ export const spikeForwardBytes = record(
   },
   (of) => ownListsBytes(Spike.ByteSumRows, of),
 )
+
+// Weights as whole numbers.
+
+const quantised = {
+  ...sizes(...weightSize),
+  /** i8 in the order of a float weight. */
+  bytes: word.writes(36),
+  /** float32 [outC]: what 1 stands for in each output channel. */
+  weightScale: word.writes(46),
+}
+
+/** Whole numbers and scales of a weight; unit = block of output channels. */
+export const quantise = record('Quantise', 160, copies, {
+  ...quantised,
+  weight: word.reads(21),
+  /** The largest whole number. */
+  most: word.number(47),
+})
+
+/** Products of whole numbers and scales; unit = block of output channels. */
+export const dequantise = record('Dequantise', 161, copies, {
+  ...quantised,
+  bytes: word.reads(36),
+  weightScale: word.reads(46),
+  out: word.writes(20),
+})
