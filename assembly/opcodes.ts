@@ -397,8 +397,10 @@ export enum ExpandWord {
   Scales = 8,
   /** Taps of one group of output channels, where weights are bytes. */
   GroupTaps = 9,
+  /** An element in the file has 1 << Shift bytes. */
+  Shift = 10,
   /** Bytes of an entry. */
-  Bytes = 40,
+  Bytes = 44,
 }
 
 /** One tensor of a row. */

@@ -14,7 +14,6 @@ export type {
   NetMode,
   NetTarget,
   StateEntry,
-  WeightType,
 } from './edge/abi.js'
 export { type EvaluateNetOptions, evaluateNet, type NetEvaluation } from './edge/accuracy.js'
 export { type BothTargets, exportWasm } from './edge/export.js'
@@ -85,6 +84,7 @@ export {
   stepDecay,
 } from './network/optimizer.js'
 export type { InputShape, InputShapes, Shape, Value } from './network/value.js'
+export type { WeightType } from './network/weights.js'
 export * from './nn/layers/index.js'
 export type { OwnLayer, OwnParameter, ParameterStart } from './nn/layers/parameter.js'
 export * from './nn/loss/check-gradient.js'

@@ -15,7 +15,6 @@ export type {
   NetMode,
   NetTarget,
   StateEntry,
-  WeightType,
 } from './edge/abi.js'
 export { readFileInfo as netInfo } from './edge/file.js'
 export type { Net, NetTraining } from './edge/net.js'
@@ -29,3 +28,4 @@ export type { Net, NetTraining } from './edge/net.js'
 export async function openNet(bytes: Uint8Array): Promise<Net> {
   return (await openInference(bytes)).net
 }
+export type { WeightType } from './network/weights.js'

@@ -10,9 +10,6 @@ import './compile/convolution/index.js'
 import './model/models/resnet.js'
 import './engine/page/platform.js'
 import { fail } from './base/errors.js'
-import * as plans from './compile/int8.js'
-import { registerInt8 } from './compile/int8.page.js'
-import * as edge from './edge/export.js'
 import * as model from './model/model.js'
 import { loadModel } from './model/page.js'
 import { registerExtras } from './train/registered.js'
@@ -52,13 +49,6 @@ export const dashboard = /* @__PURE__ */ inNode(
   'fit gives each record to onEpoch and each step to onStep, from which a page draws its charts',
 )
 
-// `exportWasm` as a page exports it: with what weights of one byte need.
-
-export const exportWasm = ((...of: Parameters<typeof edge.exportWasm>) => {
-  registerInt8(plans.int8())
-  return edge.exportWasm(...of)
-}) as typeof edge.exportWasm
-
 // `Model` as a page exports it: only a page that imports the class can ask it for `fromBytes`.
 
 function withFiles(): typeof model.Model {
@@ -73,6 +63,7 @@ export * from './data/common.js'
 export { events } from './data/events/read-in-page.js'
 export * as datasets from './data/page-datasets.js'
 export { evaluateNet } from './edge/accuracy.js'
+export { type BothTargets, exportWasm } from './edge/export.js'
 export { netHeader } from './edge/header.js'
 export { netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'

@@ -3,9 +3,9 @@
 import { expandAll } from './expand'
 
 /**
- * Spreads `count` tensors of bytes in place, in the order of `edgeExpand`. A tensor with scales
- * becomes float32, to = from · scale of the output channel; one without stays bytes. Numbers move
- * forward, so that none is overwritten before it was read.
+ * Spreads `count` tensors in place, in the order of `edgeExpand`, some of them of bytes. With scales
+ * these become float32, to = from · scale of the output channel; without they stay bytes. Numbers
+ * move forward, so that none is overwritten before it was read.
  *
  * table: `count` entries of `ExpandWord`.
  */

@@ -30,8 +30,8 @@ export function expandAll(table: usize, count: i32, bytes: bool): void {
     const groupTaps = bytes ? load<i32>(table, ExpandWord.GroupTaps * 4) : 1
     const scales: usize = bytes ? <usize>load<u32>(table, ExpandWord.Scales * 4) : 0
     // Elements are 1 << fromShift bytes in the file, 1 << shift in memory.
-    const fromShift: usize = bytes ? 0 : 2
-    const shift: usize = bytes && scales == 0 ? 0 : 2
+    const fromShift: usize = bytes ? <usize>load<u32>(table, ExpandWord.Shift * 4) : 2
+    const shift: usize = scales != 0 ? 2 : fromShift
     let from = <usize>load<u32>(table, ExpandWord.From * 4)
     let to = <usize>load<u32>(table, ExpandWord.To * 4)
     for (let first = 0; first < columns; first += width) {

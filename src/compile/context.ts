@@ -4,6 +4,7 @@ import { Plane, Spike } from '../../assembly/opcodes.js'
 import { type Buffer, type Reference, ref } from '../kernels/records/words.js'
 import { kindOf, type ParameterSpec } from '../network/kind.js'
 import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
+import type { WeightType } from '../network/weights.js'
 import type { OutputProbe } from './cuts.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
@@ -49,15 +50,15 @@ export function callsOf(timeSteps: number, most: number): Calls[] {
 const MOST_MASKED = 32
 
 const inference = { training: false, gradients: false }
-const inFull = { single: true, stream: false }
-const inSteps = { single: false, stream: true }
+const inFull = { single: true, stream: false, anytime: false }
+const inSteps = { single: false, stream: true, anytime: false }
 
 /**
  * What the planner asks of a purpose. `slots`: places for a batch, two where one is filled while
  * the other is read. `passes`: whether a batch may run in groups of images. `stream`: whether a
  * call may be one time step, and the neurons' state is kept between calls. `evaluate`, `single`:
  * forward alone of the whole batch, of one image. `gradients`: forward and backward without the
- * optimizer's step.
+ * optimizer's step. `anytime`: whether others may write parameters before any run.
  */
 const planPurposes = {
   train: { training: true, gradients: true, ...inFull, evaluate: true, slots: 2, passes: false },
@@ -68,6 +69,7 @@ const planPurposes = {
     training: true,
     gradients: false,
     ...inFull,
+    anytime: true,
     evaluate: false,
     slots: 1,
     passes: false,
@@ -126,11 +128,8 @@ export interface PlanOptions extends Given {
   readonly purpose?: PlanPurpose
   /** What training programs do beside the method. */
   readonly training?: TrainingSpec
-  /**
-   * 'int8': weights that only kernels on spikes read are bytes in memory (`Plan.byteWeights`). For
-   * models that do not train. Default 'f32'.
-   */
-  readonly weights?: 'f32' | 'int8'
+  /** Of weights that spikes meet in all their places (`Plan.integers`). Default 'f32'. */
+  readonly weights?: WeightType
   /**
    * Parameters and statistics never change: what depends on them alone is computed once, by a
    * program of its own. There are no labels. Default false.
@@ -150,16 +149,16 @@ export interface Parameter extends Omit<ParameterSpec, 'shape'> {
 }
 
 /**
- * A weight of which memory holds bytes instead of floats: elements of its layout are bytes. It is
- * not among `Plan.parameters`.
+ * A weight of whole numbers; with weight standardisation, those of the standardised weight. Where
+ * parameters are fixed memory has no floats of it, and it is not among `Plan.parameters`.
  */
-export interface ByteWeight extends Pick<Parameter, 'name' | 'layout' | 'node'> {
-  /** i8 [layout.stored], −127 … 127; zero where no element lies. */
+export interface IntegerWeight extends Pick<Parameter, 'name' | 'layout' | 'node'> {
+  /** The largest whole number. */
+  readonly most: number
+  /** Bytes [layout.stored], as the record `quantise` writes them. */
   readonly weight: Buffer
-  /** float32 [output channels as stored]: what a weight of 1 stands for; zero in padding. */
+  /** float32 [output channels as stored]: what 1 stands for; zero in padding. */
   readonly scale: Buffer
-  /** With weight standardisation: name of the gain. The standardised weight is what is stored. */
-  readonly gain?: string
 }
 
 /** A running statistic: part of the state dict, not trained. */
@@ -253,8 +252,8 @@ export class Context {
   readonly accumulate: boolean
   /** Only some steps are backpropagated, by the step mask. */
   readonly masked: boolean
-  /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
-  readonly byteNodes = new Set<number>()
+  /** Nodes whose weights can be whole numbers: those that asked while they were lowered. */
+  readonly integerNodes = new Set<number>()
   /** Where gradients of inputs add up, by node and channels. */
   readonly inputTotals = new Map<string, Buffer>()
   /** Parameters and statistics by node and role. */
@@ -265,6 +264,8 @@ export class Context {
   lowered = false
   /** What the network gives: of each size of call, in their order. */
   readonly outputs: (readonly OutputProbe[])[] = []
+  /** What each program begins with. */
+  start: (() => void) | undefined
   /** What the backward pass makes again; undefined where all that it reads is kept. */
   remade: Remade | undefined
 
@@ -277,7 +278,7 @@ export class Context {
     readonly statistics: readonly Statistic[],
     readonly buffers: Omit<NamedBuffers, 'outputSoFar'>,
     readonly run: Run = 'training',
-    readonly byteWeights: readonly ByteWeight[] = [],
+    readonly integers: readonly IntegerWeight[] = [],
     /**
      * What calls of the network carry on, by layer and name. Programs run one at a time, and each
      * begins anew, so that several contexts of as many images may share it.
@@ -340,10 +341,10 @@ export class Context {
     return found && training && ref(training.gradients, found.offset)
   }
 
-  /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */
-  byteWeight(node: number): ByteWeight | undefined {
-    this.byteNodes.add(node)
-    return this.byteWeights.find((weight) => weight.node === this.ownerOf(node))
+  /** Whole numbers of a node's weight. In a first run nobody has them, and the node is noted. */
+  integerWeight(node: number): IntegerWeight | undefined {
+    this.integerNodes.add(node)
+    return this.integers.find((weight) => weight.node === this.ownerOf(node))
   }
 
   statistic(node: number, role: string): Reference {

@@ -245,6 +245,18 @@ export function pack(
   copy(layout, values, stored, true, part)
 }
 
+/** A weight's whole numbers as the engine stores them, from PyTorch's order. */
+export function packIntegers(layout: ParameterLayout, values: Int8Array, stored: Int8Array): void {
+  pack(layout, values, stored)
+}
+
+/** Those in PyTorch's order. */
+export function unpackIntegers(layout: ParameterLayout, stored: Int8Array): Int8Array {
+  const values = new Int8Array(sizeOf(layout.shape))
+  copy(layout, values, stored, false)
+  return values
+}
+
 /** Copies storage into PyTorch's order. */
 export function unpack(layout: ParameterLayout, stored: Float32Array): Float32Array {
   const values = new Float32Array(sizeOf(layout.shape))

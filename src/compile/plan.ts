@@ -6,14 +6,14 @@
 import { Control } from '../../assembly/opcodes.js'
 import { roundUp } from '../base/numbers.js'
 import type { Buffer, MemoryKind } from '../kernels/records/words.js'
-import { type Graph, type GraphNode, inputsOf, ownerOf, readersOf } from '../network/trace.js'
+import { type Graph, inputsOf, readersOf } from '../network/trace.js'
 import { sizeOf } from '../network/value.js'
 import { budgets, singlesOf, workersOf } from './budgets.js'
 import { checkReads } from './check.js'
 import { remake } from './checkpoints.js'
 import {
-  type ByteWeight,
   Context,
+  type IntegerWeight,
   namedBuffers,
   type Parameter,
   type PlanOptions,
@@ -23,8 +23,13 @@ import {
 } from './context.js'
 import type { Cut } from './cuts.js'
 import { layOut } from './emit/encode.js'
+import {
+  asksIntegers,
+  emitQuantiseAll,
+  integerNodes,
+  integerWeights,
+} from './emit/integer-weights.js'
 import { checkLossOfMethod, readsSteps, targetFloats } from './emit/loss.js'
-import { int8 } from './int8.js'
 import { storedChannels } from './layout.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import { type Pass, planOf } from './pass.js'
@@ -39,7 +44,7 @@ import {
 import type { Choices } from './recompute.js'
 import { collectState } from './state.js'
 
-export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
+export type { IntegerWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'
 export type { RateProbe, StateProbe } from './pass.js'
 
@@ -155,17 +160,9 @@ const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
 
 const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
 
-/** Nodes whose weights all programs can read as bytes. Contexts without a program do not count. */
-function nodesOfBytes({ nodes }: Graph, contexts: readonly Context[]): ReadonlySet<number> {
-  const found = contexts.filter(({ lowered }) => lowered).map((c) => c.byteNodes)
-  const fits = ({ index }: GraphNode): boolean => found.every((nodes) => nodes.has(index))
-  const others = new Set(nodes.filter((node) => !fits(node)).map(ownerOf))
-  return new Set(nodes.filter((node) => !others.has(ownerOf(node))).map(({ index }) => index))
-}
-
 /**
- * A plan whose runs take so many images. `byteNodes`: those whose weights are bytes. Which these
- * are is known when all layers have been lowered, so that a plan with bytes is made twice. So is
+ * A plan whose runs take so many images. `integerOf`: nodes whose weights are whole numbers.
+ * Which these are is known when all layers have been lowered, so that such a plan is made twice. So is
  * one that makes activations again: `choices` are what it does otherwise, as it takes no more
  * memory.
  */
@@ -173,24 +170,29 @@ function* planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
-  byteNodes?: ReadonlySet<number>,
+  integerOf?: ReadonlySet<number>,
   choices?: Choices,
 ): Parts<Plan> {
   const { graph } = options
   const purpose = purposeOf(options)
-  if (purpose.training && options.weights === 'int8')
-    throw new Error("weights 'int8' need purpose 'inference' or 'stream'")
-  const state = collectState(graph, byteNodes)
+  const seeksIntegers = !integerOf && asksIntegers(options)
+  const state = collectState(graph, options.fixed ? integerOf : undefined)
   const { parameters, statistics } = state
   const b = new ProgramBuilder()
   const sizes = { ...state, zeros: zerosOf(graph), stepOutputs: readsSteps(options) }
   const named = namedBuffers(b, options, sizes)
-  const byteWeights = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
+  const all = [...parameters, ...state.others]
+  const integers = integerOf ? integerWeights(b, options, all, integerOf) : []
+  const quantise = (): void => emitQuantiseAll(b, graph, integers, parameters, named.parameters)
+  // Who runs a file that learns may write its parameters at any time.
+  const atStart = purpose.anytime
+  if (integers.length > 0 && !options.fixed && !atStart) b.prepare(quantise)
   const inputs = inputBuffers(b, options, named.losses !== undefined)
   const contexts: Context[] = []
   const contextOf: ContextOf = (images, of, run, carried) => {
-    const given = [parameters, statistics, of, run, byteWeights, carried] as const
+    const given = [parameters, statistics, of, run, integers, carried] as const
     const context = new Context(options, images, b, ...given)
+    context.start = atStart ? quantise : undefined
     contexts.push(context)
     return context
   }
@@ -201,14 +203,16 @@ function* planRuns(
   let keptBytes = 0
   if (named.training) {
     const context = contextOf(passImages, named, 'training', carried)
-    if (options.gradientCheckpoint === 'layers') context.remade = remake(b, choices)
-    const made = yield* trainingPrograms(context, state, { ...named, ...named.training })
+    if (options.gradientCheckpoint === 'layers' && !seeksIntegers)
+      context.remade = remake(b, choices)
+    const buffers = { ...named, ...named.training }
+    const made = yield* trainingPrograms(context, state, buffers, atStart ? undefined : quantise)
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
-      const again = yield* planRuns(options, passImages, workers, byteNodes, fitting)
+      const again = yield* planRuns(options, passImages, workers, integerOf, fitting)
       // Where few steps or small layers leave nothing to save.
       const asWithout = { ...options, gradientCheckpoint: 'none' } as const
-      const without = yield* planRuns(asWithout, passImages, workers, byteNodes)
+      const without = yield* planRuns(asWithout, passImages, workers, integerOf)
       return again.memory.total < without.memory.total ? again : { ...without, options }
     }
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
@@ -216,14 +220,14 @@ function* planRuns(
   }
   const forward = yield* forwardPrograms(options, passImages, named, contextOf, carried)
   planned.push(...forward.programs)
-  if (options.weights === 'int8' && !byteNodes)
-    return yield* planRuns(options, passImages, workers, nodesOfBytes(graph, contexts))
+  if (seeksIntegers)
+    return yield* planRuns(options, passImages, workers, integerNodes(graph, contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
   yield
   const lone = contexts.find(({ lone }) => lone)?.lone
   const buffers = { ...named, ...inputs }
-  const given = { options, parameters, byteWeights, statistics, named: buffers, lone, passImages }
+  const given = { options, parameters, integers, statistics, named: buffers, lone, passImages }
   return yield* laidOut(b, planned, forward.starts, workers, keptBytes, given)
 }
 
@@ -282,8 +286,8 @@ interface Given {
   readonly options: PlanOptions
   /** Those that are floats in memory. */
   readonly parameters: readonly Parameter[]
-  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
-  readonly byteWeights: readonly ByteWeight[]
+  /** Weights of whole numbers. */
+  readonly integers: readonly IntegerWeight[]
   readonly statistics: readonly Statistic[]
   readonly named: ReturnType<typeof namedBuffers> & ReturnType<typeof inputBuffers>
   /** Why its training programs must not run on a single sample. */

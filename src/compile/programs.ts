@@ -104,6 +104,8 @@ export function* trainingPrograms(
   context: Context,
   { parameters, parameterFloats: floats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
+  /** Makes what programs keep of parameters anew. */
+  renew: (() => void) | undefined,
 ): Parts<{ programs: ProgramPlan[]; keptBytes: number }> {
   const { builder: b, options, outer, online, masked, accumulate } = context
   const updatesInLoop = online && options.update === 'everyStep'
@@ -113,9 +115,11 @@ export function* trainingPrograms(
   const step = (): void => {
     b.phase = 'update'
     emitUpdate(b, update)
+    renew?.()
   }
   const { sections } = b.program('train', stepsInside(context))
   if (accumulate) emitClear(b, buffers.gradients, floats)
+  context.start?.()
   startInputGradients(context)
   let forwardEnd = 0
   function* backward(pass: Pass): Parts<void> {
@@ -150,6 +154,7 @@ export function* trainingPrograms(
     const { sections } = b.program(name)
     b.phase = 'update'
     emit(b, update)
+    if (name === 'update') renew?.()
     return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   }
   const programs: ProgramPlan[] = [
@@ -195,6 +200,7 @@ export function* streamProgram(context: Context): Parts<ProgramPlan> {
  */
 export function* forwardProgram(context: Context, name: 'evaluate' | 'single'): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
+  context.start?.()
   const { rates, states, probes, activity } = yield* lowerCalls(context, false)
   const outputs = context.outputs.slice(-1)
   return { name, sections, rates, states, probes, activity, outputs }

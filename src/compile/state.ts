@@ -13,10 +13,10 @@ import { planOf } from './pass.js'
 const nameOf = ({ name }: GraphNode, role: string): string => name + (name && role && '.') + role
 
 /**
- * Weights first, in the order of the layers. `byteNodes`: nodes whose weights, and the gains that
- * go into them, are not stored as floats.
+ * Weights first, in the order of the layers. `integers`: nodes whose weights, and the gains that go
+ * into them, are not stored as floats.
  */
-export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new Set()) {
+export function collectState(graph: Graph, integers: ReadonlySet<number> = new Set()) {
   const found: Omit<Parameter, 'offset'>[] = []
   const statistics: Statistic[] = []
   let statisticFloats = 0
@@ -41,14 +41,14 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
       statisticFloats += roundUp(layout.stored, 16)
     }
   }
-  const isByte = ({ node, role }: Pick<Parameter, 'node' | 'role'>): boolean =>
-    byteNodes.has(node) && role !== 'bias'
+  const isInteger = ({ node, role }: Pick<Parameter, 'node' | 'role'>): boolean =>
+    integers.has(node) && role !== 'bias'
   let floats = 0
   let decayFloats = 0
   const parameters: Parameter[] = []
   for (const decays of [true, false]) {
     for (const parameter of found) {
-      if (parameter.decays !== decays || isByte(parameter)) continue
+      if (parameter.decays !== decays || isInteger(parameter)) continue
       parameters.push({ ...parameter, offset: floats * 4 })
       floats += roundUp(parameter.layout.stored, 16)
     }
@@ -61,7 +61,7 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
   return {
     parameters,
     /** Those that are no floats in memory, of the nodes that were given. */
-    others: found.filter(isByte),
+    others: found.filter(isInteger),
     statistics,
     parameterFloats: floats,
     /** Floats of the weights, which come first and may decay by themselves. */

@@ -6,6 +6,7 @@
 import type { Method, StepMode } from '../compile/methods.js'
 import type { EngineSource } from '../engine/load.js'
 import type { InputShape } from '../network/value.js'
+import type { WeightType } from '../network/weights.js'
 
 /** Version of the interface that this package writes and reads. */
 export const ABI_VERSION = 1
@@ -22,11 +23,6 @@ export type NetTarget = 'simd' | 'scalar'
 export const netModes: readonly NetMode[] = ['infer', 'step', 'both', 'train']
 /** What a file can do: `infer`, `step`, `both` or `train`. */
 export type NetMode = 'infer' | 'step' | 'both' | 'train'
-
-/** All of `WeightType`. */
-export const weightTypes: readonly WeightType[] = ['f32', 'int8']
-/** How weights are stored: `f32` or `int8`. */
-export type WeightType = 'f32' | 'int8'
 
 /** All of `InputType`. */
 export const inputTypes: readonly InputType[] = ['f32', 'u8']
@@ -94,8 +90,10 @@ export interface NetInfo {
   readonly method?: Method
   /** B of a train build; else 1. */
   readonly batchSize: number
-  /** How weights are stored. */
+  /** What weights are that spikes meet. */
   readonly weights: WeightType
+  /** How other weights are stored: in files of models without whole numbers as bytes, with them. */
+  readonly otherWeights: 'f32' | 'int8'
   /** Number of trained parameters. */
   readonly parameters: number
   /** Bytes of weights, normalisation and other parameters in the file. */
@@ -129,7 +127,11 @@ export interface ExportOptions {
    * `train`: `infer`, and it goes on learning. Default `infer`.
    */
   mode?: NetMode
-  /** `int8`: whole numbers from −127 to 127 with a scale for each output channel. Default `f32`. */
+  /**
+   * `int8`, `int6`: whole numbers from −127 to 127 or −31 to 31 with a scale for each output channel;
+   * weights that meet no spikes are stored as bytes. Default: as the model was compiled, whose bits
+   * the file then has.
+   */
   weights?: WeightType
   /** A name for each class, in the order of the labels. */
   labels?: readonly string[]

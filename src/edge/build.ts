@@ -3,8 +3,8 @@
 import { Control, StepGroup } from '../../assembly/opcodes.js'
 import { roundUp } from '../base/numbers.js'
 import { VERSION } from '../base/version.js'
-import type { ParameterLayout } from '../compile/layout.js'
 import type { Plan, Program } from '../compile/plan.js'
+import { collectState } from '../compile/state.js'
 import { groupOffset } from '../compile/training.js'
 import { dropout, dropoutFloats } from '../kernels/records/activity.js'
 import { kernelOf } from '../kernels/records/schema.js'
@@ -146,7 +146,7 @@ class Behind {
 }
 
 /** What a file says about itself; of its weights and memory, before these are known. */
-function infoOf({ plan }: Prepared, settings: ExportSettings, target: NetTarget): NetInfo {
+function infoOf({ plan, rounded }: Prepared, settings: ExportSettings, target: NetTarget): NetInfo {
   const { options } = plan
   const { graph, input, frames, timeSteps } = options
   const { mode, labels, inputType, batchSize, weights, synops } = settings
@@ -172,6 +172,7 @@ function infoOf({ plan }: Prepared, settings: ExportSettings, target: NetTarget)
     method: options.method,
     batchSize,
     weights,
+    otherWeights: rounded.size > 0 ? 'int8' : 'f32',
     parameters: parameterCount(plan),
     weightBytes: 0,
     memoryBytes: PAGE,
@@ -364,11 +365,8 @@ function streamDrivers(step: readonly Expression[], kept: number | undefined): D
 }
 
 /** Numbers that were trained, in whatever form. */
-function parameterCount({ parameters, byteWeights }: Plan): number {
-  const count = ({ shape }: ParameterLayout): number => shape.reduce((a, b) => a * b, 1)
-  const gains = byteWeights.reduce((n, { gain, layout }) => n + (gain ? layout.shape[0] : 0), 0)
-  return [...parameters, ...byteWeights].reduce((n, { layout }) => n + count(layout), gains)
-}
+const parameterCount = ({ options }: Plan): number =>
+  collectState(options.graph).parameters.reduce((n, { layout }) => n + sizeOf(layout.shape), 0)
 
 const START = 'start'
 

@@ -1,8 +1,7 @@
 /** What the file holds of a network's memory. */
 
 import { ExpandWord, Rec } from '../../assembly/opcodes.js'
-import { quantise } from '../compile/emit/norm.js'
-import { type Blocks, type ParameterLayout, pack, unpack } from '../compile/layout.js'
+import { type Blocks, type ParameterLayout, pack } from '../compile/layout.js'
 import type { Plan, Program } from '../compile/plan.js'
 import { weightStandardise } from '../kernels/records/norm.js'
 import { accesses } from '../kernels/records/schema.js'
@@ -37,14 +36,6 @@ function* rowsOf({ columns, width, taps, inRows, inC, blockRows }: Blocks) {
   }
 }
 
-/** A stored weight as bytes, stored alike, and the scale of each output channel. */
-function quantiseStored(layout: ParameterLayout, stored: Float32Array) {
-  const { values, scales } = quantise(unpack(layout, stored), layout.shape[0])
-  const bytes = new Int8Array(stored.length)
-  pack(layout, values, bytes)
-  return { bytes: new Uint8Array(bytes.buffer), scales }
-}
-
 /** A range of memory in bytes. */
 export interface Range {
   readonly from: number
@@ -70,6 +61,8 @@ interface Packed {
   readonly from: number
   /** Address of the scales by which bytes become floats. */
   readonly scales?: number
+  /** Its numbers are bytes there. */
+  readonly bytes: boolean
 }
 
 export type Contents = ReturnType<typeof contentsOf>
@@ -98,18 +91,22 @@ export function contentsOf(
   programs: readonly Program[],
   put: (bytes: Uint8Array) => number,
 ) {
-  const { plan, memory } = prepared
+  const { plan, rounded } = prepared
   const bytes = new Uint8Array(plan.memory.total)
   const packed: Packed[] = []
   let weightBytes = 0
   for (const { range, count, layout, bytes: isBytes } of constantsOf(plan, programs)) {
     const address = range.from
     const blocks = layout && blocksOf(layout)
-    if (blocks && !isBytes && plan.options.weights === 'int8') {
-      const stored = new Float32Array(memory.buffer, address, storedOf(blocks))
-      const { bytes: own, scales } = quantiseStored(layout, stored)
-      const from = squeeze(own, blocks, bytes.subarray(address, address + stored.byteLength))
-      packed.push({ address, blocks, from, scales: put(new Uint8Array(scales.buffer)) })
+    const rounds = rounded.get(address - plan.named.parameters.address)
+    if (blocks && rounds && !isBytes) {
+      const { values, scales } = rounds
+      const stored = new Int8Array(storedOf(blocks))
+      pack(layout, values, stored)
+      const own = new Uint8Array(stored.buffer)
+      const from = squeeze(own, blocks, bytes.subarray(address, address + 4 * own.length))
+      const at = put(new Uint8Array(scales.buffer))
+      packed.push({ address, blocks, from, scales: at, bytes: true })
       weightBytes += count + scales.byteLength
       continue
     }
@@ -117,12 +114,13 @@ export function contentsOf(
     const elementBytes = isBytes ? 1 : 4
     if (blocks && isPadded(blocks)) {
       const own = bytes.subarray(address, address + storedOf(blocks) * elementBytes)
-      packed.push({ address, blocks, from: squeeze(own.slice(), blocks, own) })
+      const from = squeeze(own.slice(), blocks, own)
+      packed.push({ address, blocks, from, bytes: isBytes ?? false })
     }
     weightBytes += count * elementBytes
   }
   const table = new DataView(new ArrayBuffer(packed.length * ExpandWord.Bytes))
-  packed.forEach(({ address, blocks, from, scales }, i) => {
+  packed.forEach(({ address, blocks, from, scales, bytes }, i) => {
     const set = (word: ExpandWord, value: number): void =>
       table.setUint32(i * ExpandWord.Bytes + word * 4, value, true)
     set(ExpandWord.From, from)
@@ -135,6 +133,7 @@ export function contentsOf(
     set(ExpandWord.BlockRows, blocks.blockRows)
     set(ExpandWord.Scales, scales ?? 0)
     set(ExpandWord.GroupTaps, blocks.taps / blocks.groups)
+    set(ExpandWord.Shift, bytes ? 0 : 2)
   })
   return {
     /** Memory at the start. */
@@ -143,7 +142,7 @@ export function contentsOf(
     table: new Uint8Array(table.buffer),
     entries: packed.length,
     /** The engine's function that spreads them. */
-    expand: plan.options.weights === 'int8' ? 'edgeExpandBytes' : 'edgeExpand',
+    expand: packed.some(({ bytes }) => bytes) ? 'edgeExpandBytes' : 'edgeExpand',
     /** Bytes of parameters and computed constants in the file, without padding. */
     weightBytes,
   }
@@ -154,7 +153,8 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
   const found = new Map<number, Constant>()
   const { parameters, statistics, named } = plan
   const copies = new Map<Buffer, Omit<Constant, 'range'>>()
-  for (const { weight, scale, layout } of plan.byteWeights) {
+  // A file that learns makes them itself.
+  for (const { weight, scale, layout } of plan.options.fixed ? plan.integers : []) {
     copies.set(weight, { count: countOf(layout), layout, bytes: true })
     copies.set(scale, { count: layout.shape[0] })
   }

@@ -68,14 +68,16 @@ export async function exportWasm(
         "float32 in mode 'infer' or 'train', or 'step' and 'both' without frames, got mode " +
         `'${mode}' and inputType '${inputType}'`,
     )
-  const facts = { channels: session.input[0], classes: session.classes }
+  const { weights } = session.settings
+  const facts = { channels: session.input[0], classes: session.classes, weights }
   const settings = copyOf(checkExportOptions(options, facts))
   const { target, onProgress, wasm } = settings
+  const rounds = settings.weights !== weights
   onProgress(0)
   const { planOptions, learning, state } = await session.lock.look(() => read(session, settings))
   const given = wasm === undefined ? undefined : await givenEngine('exportWasm.wasm', wasm)
   const engine = given?.bytes ?? (await engineBytes())
-  const prepared = await prepare(planOptions, state, learning, given?.module)
+  const prepared = await prepare(planOptions, state, { learning, rounds, engine: given?.module })
   onProgress(0.3)
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
   const first = build(target === 'both' ? 'simd' : target)

@@ -2,6 +2,7 @@
 
 import { describe, fail } from '../base/errors.js'
 import { methodNames, stepModes } from '../compile/methods.js'
+import { weightTypes } from '../network/weights.js'
 import {
   inputCount,
   inputTypes,
@@ -10,7 +11,6 @@ import {
   netModes,
   optionWords,
   targets,
-  weightTypes,
 } from './abi.js'
 import { givenInfo } from './file.js'
 import { checkInfo } from './schema.js'
@@ -25,6 +25,9 @@ export type NetAddresses = Readonly<Record<'input' | 'output' | 'labels' | 'mean
 
 /** Modes as bits of the struct's word `modes`, in the order of `netModes`. */
 const modeBits = [1, 2, 3, 5]
+
+/** Added to the word `weights` where other weights are stored as bytes. */
+const OTHERS_ROUNDED = 16
 
 type Word = (info: NetInfo, at: NetAddresses) => number
 
@@ -56,7 +59,8 @@ const words = {
   step_mode: ({ stepMode }) => stepModes.indexOf(stepMode),
   method: ({ method }) => (method ? methodNames.indexOf(method) + 1 : 0),
   target: ({ target }) => targets.indexOf(target),
-  weights: ({ weights }) => weightTypes.indexOf(weights),
+  weights: ({ weights, otherWeights }) =>
+    weightTypes.indexOf(weights) + (otherWeights === 'int8' ? OTHERS_ROUNDED : 0),
   parameters: ({ parameters }) => parameters,
   weight_bytes: ({ weightBytes }) => weightBytes,
 } satisfies Record<string, Word>
@@ -108,7 +112,8 @@ export function readInfoStruct(found: Uint32Array, memory: Uint8Array): NetInfo 
     stepMode: stepModes[stepMode],
     method: methodNames[method - 1],
     batchSize,
-    weights: weightTypes[weights],
+    weights: weightTypes[weights % OTHERS_ROUNDED],
+    otherWeights: weights < OTHERS_ROUNDED ? 'f32' : 'int8',
     parameters,
     weightBytes,
     memoryBytes,
@@ -168,7 +173,7 @@ const comments: { readonly [W in (typeof infoWords)[number]]?: string } = {
   step_mode: '0: m, 1: s',
   method: '1: rate, 2: bptt, 3: ottt, 4: sltt, 5: os; 0: unknown',
   target: '0: simd, 1: scalar',
-  weights: '0: float32, 1: int8',
+  weights: '0: float32, 1: int8, 2: int6; + 16: where no spikes meet them, int8',
   parameters: 'trained numbers',
   weight_bytes: 'of all parameters in the file',
 }

@@ -4,7 +4,8 @@ import { describe, fail } from '../base/errors.js'
 import * as is from '../base/rules.js'
 import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 import { checkSource } from '../engine/load.js'
-import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from './abi.js'
+import { type WeightType, weightTypes } from '../network/weights.js'
+import { type ExportOptions, inputTypes, netModes, targets } from './abi.js'
 
 /** The options with their defaults. */
 export type ExportSettings = Required<
@@ -21,12 +22,16 @@ const TEXT_LIMIT = 500
  */
 export function checkExportOptions(
   options: ExportOptions,
-  { channels, classes }: { readonly channels: number; readonly classes: number },
+  {
+    channels,
+    classes,
+    weights: trained,
+  }: { readonly channels: number; readonly classes: number; readonly weights: WeightType },
 ): ExportSettings {
   const rules: Rules<ExportSettings> = {
     target: is.oneOf([...targets, 'both'], 'simd'),
     mode: is.oneOf(netModes, 'infer'),
-    weights: is.oneOf(weightTypes, 'f32'),
+    weights: is.oneOf(weightTypes, trained),
     labels: is.optional(is.by((_, labels) => checkLabelTexts(labels, classes))),
     mean: channelsOf(channels, 'finite numbers', is.finite(), options),
     std: channelsOf(channels, 'finite numbers > 0', is.range('> 0'), options),
@@ -39,8 +44,11 @@ export function checkExportOptions(
   }
   const all = complete('exportWasm', rules, options)
   const { mode, weights, batchSize } = all
-  if (weights !== 'f32' && mode === 'train')
-    fail('exportWasm.weights must be f32 with mode train, got "int8"; whole numbers do not learn')
+  if (weights !== trained && (trained !== 'f32' || mode === 'train'))
+    fail(
+      `exportWasm.weights must be '${trained}' ${mode === 'train' ? 'with mode train' : 'here'}, as ` +
+        `the model was compiled, got '${weights}'; leave it out, or compile with it`,
+    )
   if (batchSize !== 1 && mode !== 'train')
     fail(
       `exportWasm.batchSize must be left out with mode ${mode}, got ${batchSize}; it is for mode ` +

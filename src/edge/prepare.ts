@@ -2,14 +2,15 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
-import { putByteWeight, quantise, standardised } from '../compile/emit/norm.js'
-import { pack } from '../compile/layout.js'
+import { standardises } from '../compile/emit/integer-weights.js'
+import { pack, packIntegers } from '../compile/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../compile/plan.js'
 import { instantiateEngine, loadEngine } from '../engine/load.js'
 import { allocate } from '../engine/memory/allocate.js'
-import { expectSeveral, floatsAt, storedAt } from '../engine/memory/arena.js'
+import { type Arena, expectSeveral, floatsAt, storedAt } from '../engine/memory/arena.js'
 import type { StateDict } from '../engine/memory/state.js'
 import { type Learning, writeLearning } from './learning.js'
+import { dequantise, type QuantisedWeight, quantised, quantisedRows } from './quantise.js'
 
 /** What a file may use: hosts with addresses of 31 bits take it too. */
 const MOST_BYTES = 2 ** 31
@@ -20,19 +21,29 @@ export interface Prepared {
   readonly memory: WebAssembly.Memory
   /** What a file that learns begins with. */
   readonly learning?: Learning
+  /** Weights that are stored as bytes, though the engine reads floats, by their offset. */
+  readonly rounded: ReadonlyMap<number, QuantisedWeight>
 }
 
 /**
  * Plans the network, writes its parameters, and computes what depends on them alone: scales and
  * shifts of normalisations, standardised weights.
  *
- * @param engine default: that of the package
+ * @param settings `engine`: default that of the package
  */
 export async function prepare(
   options: PlanOptions,
   state: StateDict,
-  learning?: Learning,
-  engine?: WebAssembly.Module,
+  {
+    learning,
+    rounds,
+    engine,
+  }: {
+    readonly learning?: Learning | undefined
+    /** Whether weights on floats are stored as bytes. */
+    readonly rounds: boolean
+    readonly engine: WebAssembly.Module | undefined
+  },
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)
   expectSeveral(plan, plan.options.batchSize)
@@ -47,28 +58,45 @@ export async function prepare(
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   const arena = { plan, memory }
   const { parameters, statistics, named } = plan
+  const module = engine ?? (await loadEngine('engine'))
+  const rounded = new Map<number, QuantisedWeight>()
   for (const [tensors, { address }] of [
     [parameters, named.parameters],
     [statistics, named.statistics],
   ] as const)
-    for (const tensor of tensors)
-      pack(tensor.layout, state[tensor.name].data, storedAt(arena, address, tensor))
-  for (const of of plan.byteWeights) {
-    const { data } = state[of.name]
-    const weight = of.gain ? standardised(data, state[of.gain].data) : data
-    putByteWeight(memory.buffer, of, quantise(weight, of.layout.shape[0]))
-  }
+    for (const { name, layout, offset } of tensors) {
+      let { data } = state[name]
+      if (rounds && layout.blocks) {
+        const own = quantisedRows(module, data, layout.shape[0])
+        rounded.set(offset, own)
+        data = dequantise(own)
+      }
+      pack(layout, data, storedAt(arena, address, { layout, offset }))
+    }
+  if (options.fixed) putIntegers(arena, state, module)
   const view = new DataView(memory.buffer)
   view.setUint32(Control.Input, named.images[0].address, true)
   view.setUint32(Control.Valid, options.batchSize, true)
   if (learning) writeLearning(arena, learning)
   const { prepare } = plan.programs
   if (prepare) {
-    const { run, take } = instantiateEngine(engine ?? (await loadEngine('engine')), memory)
+    const { run, take } = instantiateEngine(module, memory)
     take(await plan.kernels?.compile(false))
     run(prepare.address, 0, 1, plan.workerScratchAt, 0, 0)
     floatsAt(arena, plan.workerScratchAt, plan.workerScratch / 4).fill(0)
     view.setUint32(Control.Progress, 0, true)
   }
-  return { ...arena, learning }
+  return { ...arena, learning, rounded }
+}
+
+/** Writes weights of whole numbers that are no floats in memory. */
+function putIntegers({ plan, memory }: Arena, state: StateDict, engine: WebAssembly.Module): void {
+  const { nodes } = plan.options.graph
+  for (const of of plan.integers) {
+    const { name, node, layout, weight, scale } = of
+    const gain = standardises(nodes[node]) && state[name.replace(/weight$/, 'gain')].data
+    const made = quantised(engine, of, state[name].data, gain ? { gain } : undefined)
+    packIntegers(layout, made.values, new Int8Array(memory.buffer, weight.address, layout.stored))
+    floatsAt({ plan, memory }, scale.address, made.scales.length).set(made.scales)
+  }
 }

@@ -5,15 +5,8 @@
 
 import { describe, fail } from '../base/errors.js'
 import * as methods from '../compile/methods.js'
-import {
-  ABI_VERSION,
-  inputCount,
-  inputTypes,
-  type NetInfo,
-  netModes,
-  targets,
-  weightTypes,
-} from './abi.js'
+import { weightTypes } from '../network/weights.js'
+import { ABI_VERSION, inputCount, inputTypes, type NetInfo, netModes, targets } from './abi.js'
 
 /** Bounds that no network of this package comes near; a hostile file may not ask for more. */
 const LIMITS = { side: 1 << 16, count: 1 << 28, classes: 1 << 20, state: 1 << 16, text: 500 }
@@ -103,6 +96,7 @@ const fields = {
   method: optional(oneOf(methods.methodNames satisfies readonly methods.Method[])),
   batchSize: integer(1, LIMITS.side),
   weights: oneOf(weightTypes),
+  otherWeights: oneOf(['f32', 'int8']),
   parameters: count,
   weightBytes: count,
   memoryBytes: rule(

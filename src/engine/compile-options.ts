@@ -5,6 +5,7 @@ import type { Purpose } from '../compile/context.js'
 import type { MethodOptions } from '../compile/methods.js'
 import type { Optimizer } from '../compile/optimizer-kind.js'
 import type { InputShape, InputShapes } from '../network/value.js'
+import type { WeightType } from '../network/weights.js'
 import type { Loss, RatePenalty } from '../nn/loss/kinds.js'
 import type { EngineSource } from './load.js'
 
@@ -96,6 +97,14 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
   /** Penalties on firing rates, which `fit` may change; default none. */
   penalties?: readonly RatePenalty[]
   /**
+   * What weights are that spikes meet. 'int8', 'int6': whole numbers, −127 … 127 or −31 … 31, times
+   * a scale for each output channel. They are made of float32 parameters, which the optimizer
+   * changes by the gradient of the products, and which files hold. Layers on other values stay
+   * float32, as do those by groups and dilated ones. A file of `exportWasm` has the same bits.
+   * Default 'f32'.
+   */
+  weights?: WeightType
+  /**
    * true switches on a flag of V8 for the whole process: it joins pairs of 128-bit operations into
    * 256-bit ones. Steps take 0.7 to 0.8 of their time, numbers keep their bits. It works with Node
    * 24 to 26 on x64 processors with AVX2; elsewhere it has no effect (`model.revectorized` tells).
@@ -153,7 +162,7 @@ export interface Settings
         Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threads' | 'seed' | 'frames' | 'inspect'>
       >
     >,
-    Readonly<Required<Pick<CompileOptions, 'engine' | 'purpose'>>>,
+    Readonly<Required<Pick<CompileOptions, 'engine' | 'purpose' | 'weights'>>>,
     Readonly<Pick<CompileOptions, 'worker' | 'wasm'>> {
   /** Only where it is asked for. */
   readonly inputGradient?: true

@@ -105,6 +105,8 @@ export class Session implements Arena {
     this.pass = { isForward: false, backwards: 0 }
     this.place.overwritten()
   }
+  /** Whether the host has changed parameters since the program `prepare` has read them. */
+  private unprepared = true
   private failure: string | undefined
   private disposed = false
   private releasing: Promise<void> | undefined
@@ -227,6 +229,7 @@ export class Session implements Arena {
     const carried = held && carriedTo(this, plan)
     const { holding, ended, write } = hold(plan, room, module, threads, held, carried?.moves)
     this.plan = plan
+    this.unprepared = true
     this.holding = holding
     endWith(this, holding.executor)
     this.lastRun = NOTHING
@@ -381,6 +384,9 @@ export class Session implements Arena {
   }
 
   wrote(address: number, bytes: number): void {
+    const { parameters } = this.plan.named
+    if (address >= parameters.address && address < parameters.address + parameters.bytes)
+      this.unprepared = true
     this.holding?.executor.mirror?.wrote(address, bytes)
   }
 
@@ -444,7 +450,7 @@ export class Session implements Arena {
   ): Promise<T> {
     try {
       const began = performance.now()
-      const running = run()
+      const running = this.unprepared ? this.prepared().then(run) : run()
       this.stepEnded = running.catch(() => undefined)
       await running
       // Before any pause: a model that was disposed of meanwhile gives its memory away.
@@ -455,6 +461,12 @@ export class Session implements Arena {
       this.failure = failureOf(this, program, error)
       fail(`${this.failure}; ${SAVE}`, error)
     }
+  }
+
+  /** Makes what programs keep of parameters anew. */
+  private async prepared(): Promise<void> {
+    if (this.plan.programs.prepare) await this.executor.run(this.runOf('prepare'))
+    this.unprepared = false
   }
 
   /**

@@ -22,6 +22,7 @@ import { fires, kindOf } from '../network/kind.js'
 import { checkModule, type Module } from '../network/module.js'
 import { type Graph, trace } from '../network/trace.js'
 import { checkInputs, type InputShape, type InputShapes } from '../network/value.js'
+import { weightTypes } from '../network/weights.js'
 import { type CrossEntropy, crossEntropy } from '../nn/loss/kinds.js'
 import { sgd } from '../nn/optimizers.js'
 import { Model } from './model.js'
@@ -48,6 +49,7 @@ const rules: Rules<Complete> = {
     is.such('the address of a script', (at) => typeof at === 'string' || at instanceof URL),
   ),
   purpose: is.oneOf(Object.keys(purposes) as Purpose[], 'train'),
+  weights: is.oneOf(weightTypes, 'f32'),
   revectorize: is.truth(false),
   ...is.checkedElsewhere<MethodOptions>(methodOptionKeys),
   optimizer: is.optional(is.by(checkOption)),
@@ -55,7 +57,15 @@ const rules: Rules<Complete> = {
   penalties: is.optional(is.by(checkPenalties)),
 }
 
-type Preset = 'timeSteps' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine' | 'purpose'
+type Preset =
+  | 'timeSteps'
+  | 'threads'
+  | 'seed'
+  | 'frames'
+  | 'inspect'
+  | 'engine'
+  | 'purpose'
+  | 'weights'
 type Complete = CompileOptions<InputShape | InputShapes> &
   Required<Pick<CompileOptions, Preset | 'revectorize'>>
 
@@ -81,11 +91,11 @@ export async function compile<L extends CompileOptions['loss'] = CrossEntropy<'l
 }
 
 async function compiled(network: Module, options: Complete): Promise<Model> {
-  const { timeSteps, seed, frames, inspect, engine, wasm, worker, purpose } = options
+  const { timeSteps, seed, frames, inspect, engine, wasm, worker, purpose, weights } = options
   const { batchSize = purpose === 'stream' ? 1 : 64 } = options
   const threads = platform().threads?.(options.threads) ?? options.threads
   const own = { timeSteps, batchSize, threads, seed, frames, inspect }
-  const settings = { ...own, engine, wasm, worker, purpose }
+  const settings = { ...own, engine, wasm, worker, purpose, weights }
   if (settings.frames && settings.purpose === 'stream')
     fail(
       "compile.frames must be false with purpose 'stream', got true; each step takes a " +

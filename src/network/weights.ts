@@ -1,7 +1,7 @@
 /** What convolutions and linear layers share. */
 
 import { checkBoolean, checkOptions, describe, fail } from '../base/errors.js'
-import { by, checkBy, type Rules, such, truth } from '../base/rules.js'
+import { by, checkBy, oneOf, type Rules, such, truth } from '../base/rules.js'
 import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
 import { finite, show, sizeOf, type Value } from './value.js'
 
@@ -18,7 +18,18 @@ export type Init =
       bias?: 'zeros' | 'default'
     }
 
-export const weightOptions = ['bias', 'standardise', 'init']
+/**
+ * What weights are while a network computes. `'int8'`, `'int6'`: whole numbers, −127 … 127 or
+ * −31 … 31, times a scale for each output channel.
+ */
+export type WeightType = 'f32' | 'int8' | 'int6'
+
+/** The largest whole number of each type; floats have none. */
+export const largestOf = { f32: undefined, int8: 127, int6: 31 } as const
+
+export const weightTypes = Object.keys(largestOf) as WeightType[]
+
+export const weightOptions = ['bias', 'standardise', 'init', 'weights']
 
 /** Options of `linear`, which convolutions take too; each has a default. */
 export interface LinearOptions {
@@ -31,10 +42,17 @@ export interface LinearOptions {
   standardise?: boolean
   /** Where weight and bias start; default 'default', PyTorch's. */
   init?: Init
+  /**
+   * What the weight is, where it is not as `weights` of `compile` says: 'f32' for a first or last
+   * layer, say. Default: as that says.
+   */
+  weights?: WeightType
 }
 
 /** What layers with a weight have in common. */
-export interface Weighted extends Readonly<Required<LinearOptions>> {}
+export interface Weighted extends Readonly<Required<Omit<LinearOptions, 'weights'>>> {
+  readonly weights?: WeightType
+}
 
 /** Rules of a bias and of where parameters start. */
 export const weightRules: Rules<Pick<Weighted, 'bias' | 'init'>> = {
@@ -59,12 +77,14 @@ function checkInit(name: string, init: Init): void {
  * @param inputs inputs of one output
  */
 export function weights(name: string, inputs: number, options: LinearOptions): Weighted {
-  const { init = 'default' } = options
+  const { init = 'default', weights: type } = options
+  if (type !== undefined) checkBy(`${name}.weights`, oneOf(weightTypes), type)
   checkBy(`${name}.init`, weightRules.init, init)
   const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
   if (standardise && !(inputs > 1))
     fail(`${name}.standardise needs more than one input for each output`)
-  return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
+  const bias = checkBoolean(`${name}.bias`, options.bias, true)
+  return { bias, standardise, init, ...(type && { weights: type }) }
 }
 
 /**

@@ -5,8 +5,8 @@
 
 import { ActivityCount } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
-import { standardised } from '../compile/emit/norm.js'
-import { unpack } from '../compile/layout.js'
+import { EPSILON } from '../compile/emit/norm.js'
+import { unpack, unpackIntegers } from '../compile/layout.js'
 import type { NeuronCounts, ValueCounts } from '../compile/pass.js'
 import { programOf, storedAt } from '../engine/memory/arena.js'
 import type { Session } from '../engine/session.js'
@@ -362,6 +362,13 @@ function weightOf(session: Session, node: GraphNode, role: string): Weight {
   }
   const { layout, stored } = place(role)
   const size = layout.shape.reduce((a, b) => a * b, 1)
+  const integers = session.plan.integers.find((of) => of.node === ownerOf(node))
+  if (integers && role === 'weight') {
+    const { weight, layout } = integers
+    const bytes = new Int8Array(session.memory.buffer, weight.address, layout.stored)
+    const data = Float32Array.from(unpackIntegers(layout, bytes))
+    return { size, zero: zerosOf(data), data }
+  }
   const standardise = layer && 'standardise' in layer && layer.standardise
   if (!standardise && zerosOf(stored) === stored.length - size) return { size, zero: 0 }
   let data = unpack(layout, stored)
@@ -370,6 +377,26 @@ function weightOf(session: Session, node: GraphNode, role: string): Weight {
     data = standardised(data, unpack(gain.layout, gain.stored))
   }
   return { size, zero: zerosOf(data), data }
+}
+
+/**
+ * A weight [out, …] after weight standardisation (`WeightStandardise` in the engine), in PyTorch's
+ * order: gain · (w − μ) / √(F·var + ε), with the mean and the unbiased variance of a channel's F
+ * elements.
+ *
+ * @param gain one number for each output channel
+ */
+function standardised(weight: Float32Array, gain: ArrayLike<number>): Float32Array {
+  const fanIn = weight.length / gain.length
+  const result = new Float32Array(weight.length)
+  for (let n = 0; n < gain.length; n++) {
+    const channel = weight.subarray(n * fanIn, (n + 1) * fanIn)
+    const mean = channel.reduce((sum, w) => sum + w, 0) / fanIn
+    const squares = channel.reduce((sum, w) => sum + (w - mean) ** 2, 0)
+    const factor = gain[n] / Math.sqrt((fanIn * squares) / (fanIn - 1) + EPSILON)
+    for (const [i, w] of channel.entries()) result[n * fanIn + i] = factor * (w - mean)
+  }
+  return result
 }
 
 /** How many are 0 or −0. */

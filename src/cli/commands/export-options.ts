@@ -1,9 +1,10 @@
 /** `spikewasm export`: its options, and what they mean for `exportWasm`. */
 
 import { describe, fail } from '../../base/errors.js'
-import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '../../edge/abi.js'
+import { type ExportOptions, inputTypes, netModes, targets } from '../../edge/abi.js'
 import { kindOfPath, readFileClear } from '../../files/files.js'
 import type { ModelData } from '../../files/json.js'
+import { weightTypes } from '../../network/weights.js'
 import { datasets } from '../datasets.js'
 import { withFiles } from '../mistakes.js'
 import * as shared from '../options.js'
@@ -29,7 +30,7 @@ const moduleSpecs = {
     netModes,
     { preset: 'infer' },
   ),
-  precision: o.name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
+  precision: o.name('<name>', 'how weights are stored', weightTypes, { usual: "the model's" }),
   inputType: o.name('<name>', 'float32 as predict takes, or bytes', inputTypes, { preset: 'f32' }),
   ...scalingSpecs('with bytes', "the data set's"),
   name: o.text('<text>', 'name in the file', { usual: "the network's" }),

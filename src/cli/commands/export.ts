@@ -67,7 +67,11 @@ async function exportModules(
   const labels = await own.readLabels(args.labels, about, classes)
   const scaling = own.scalingOf(args, about)
   const options = { target, mode, weights, inputType, name, batchSize, labels, ...scaling }
-  checkExportOptions(options, { channels: model.input[0], classes })
+  checkExportOptions(options, {
+    channels: model.input[0],
+    classes,
+    weights: session.settings.weights,
+  })
   try {
     if (data) bar.show('testing the model', 0)
     const evaluation = data && (await model.evaluate(data))

@@ -3,7 +3,6 @@
 import type { NetInfo } from '../../edge/abi.js'
 import type { ApartNet } from '../../edge/verify/apart.js'
 import { hostNames } from '../../edge/verify/hosts/index.js'
-import { isAlike, likenessLimits } from '../../edge/verify/job.js'
 import { makeTrials, type Trial } from '../../edge/verify/trial.js'
 import * as verified from '../../edge/verify/verify.js'
 import { exitOnSignals } from '../interrupt.js'
@@ -11,7 +10,7 @@ import { loadData } from '../load-data.js'
 import * as shared from '../options.js'
 import { dataOf } from '../run-folder.js'
 import * as o from '../spec.js'
-import { overwrite, percent, printJson, tableText } from '../terminal.js'
+import { overwrite, printJson, tableText } from '../terminal.js'
 import { givenModel, isSealed, modelFileSpecs, sealLine, withNet } from '../which-model.js'
 
 const verifySpecs = {
@@ -34,8 +33,7 @@ const USUAL_SECONDS = 10
 export const verifyCommand = o.commandOf(
   verifySpecs,
   'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
-    "with the model's; those of int8 weights with the file's own in this process, which must " +
-    'be close to a model of the same weights.',
+    "with the model's.",
   (args: VerifyArguments, path: string) => {
     // Exits as others do: hosts that run are killed, their files removed.
     exitOnSignals()
@@ -62,11 +60,8 @@ async function verify(
   const found = { path, info, trials, result }
   if (json) printJson(summary(found))
   else process.stdout.write(resultText(found))
-  if (!verified.isExact(result) || !areAlike(trials)) process.exitCode = 1
+  if (!verified.isExact(result)) process.exitCode = 1
 }
-
-const areAlike = (trials: readonly Trial[]): boolean =>
-  trials.every(({ likeness }) => likeness === undefined || isAlike(likeness))
 
 /** Samples, and the outputs of the model that was exported. */
 async function trialsOf(
@@ -87,20 +82,6 @@ async function trialsOf(
   })
 }
 
-/** How like a file's answers are to those of a model of the same weights; what fails of it. */
-function likenessText({ call, likeness }: Trial, isFailure: boolean): string | false {
-  if (likeness === undefined || (isFailure && isAlike(likeness))) return false
-  const { sameClass, medianDifference } = isFailure ? likenessLimits : likeness
-  return isFailure
-    ? `FAIL: ${call}: the file must have the model's weights as bytes: at least ` +
-        `${percent(sameClass)} of the classes equal, and differences of at most ` +
-        `${percent(medianDifference)} of the outputs' range in the median`
-    : `${call} in this process against a model with the floats that the bytes stand for: ` +
-        `${percent(sameClass)} of the classes equal; differences: median ` +
-        `${percent(medianDifference)} of the outputs' range, largest ` +
-        likeness.largestDifference.toPrecision(3)
-}
-
 interface Found {
   readonly path: string
   readonly info: NetInfo
@@ -111,18 +92,15 @@ interface Found {
 function resultText({ path, info, trials, result }: Found): string {
   const { target, mode, weights, timeSteps } = info
   const pages = info.memoryBytes / 65536
-  const reference = weights === 'int8' ? "the file's own in this process" : "the model's predict"
   const lines = o.present([
     `${path}: ${target}, mode ${mode}, weights ${weights}, T = ${timeSteps}, ` +
       `${pages} ${pages === 1 ? 'page' : 'pages'} of memory`,
     !isSealed(info) && `sealed: ${sealLine(info)}`,
-    `${trials[0].samples} samples; outputs against ${reference}`,
-    ...trials.map((trial) => likenessText(trial, false)),
+    `${trials[0].samples} samples; outputs against the model's predict`,
     mode === 'train' && 'infer alone is compared, not train_step',
     tableText('lllrrrrr', columns, result.rows.map(cells)),
     'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
-    ...trials.map((trial) => likenessText(trial, true)),
     ...result.rows.map(problem),
     verified.isExact(result) && 'every host gives the same bits',
   ])
@@ -163,15 +141,12 @@ function summary({ path, info, trials, result }: Found): object {
   return {
     final: true,
     exact: verified.isExact(result),
-    alike: areAlike(trials),
     file: path,
     sealed: isSealed(info),
     ...o.pick(info, 'mode', 'target'),
     precision: weights,
     ...o.pick(info, 'timeSteps', 'memoryBytes'),
-    reference: weights === 'int8' ? 'file' : 'model',
     samples: trials[0].samples,
-    likeness: trials.flatMap(({ call, likeness }) => (likeness ? [{ call, ...likeness }] : [])),
     hosts: result.rows.map(({ outcome, failure, ...row }) => ({ ...row, ...outcome, failure })),
     absent: result.absent,
   }

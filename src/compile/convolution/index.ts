@@ -31,6 +31,8 @@ import {
 } from './strategy.js'
 import { winogradInput, winogradStride, winogradWeight } from './winograd.js'
 
+export { emitForwardOnIntegers, fitsIntegers } from './spikes.js'
+
 /** In the order in which equals are preferred. */
 export const strategies = {
   /** On spikes, where any fits; else they are written out as floats. */

@@ -2,8 +2,9 @@
 
 import { Moments, Spike } from '../../../assembly/opcodes.js'
 import * as records from '../../kernels/records/spikes.js'
-import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
+import { type Buffer, ref } from '../../kernels/records/words.js'
 import { budgets } from '../budgets.js'
+import type { IntegerWeight } from '../context.js'
 import type { ProgramBuilder } from '../program.js'
 import type { UnitSums } from '../tensors.js'
 import { emitSized, inputsOf, kRowsOf, outputBytes } from './geometry.js'
@@ -122,7 +123,7 @@ const byLists: SpikeStrategy = {
 /** In order of preference: both add the same weights. */
 export const spikeForwards = [rowWise, byLists] as const
 
-// Forward on spikes with weights of one byte.
+// Forward on spikes with weights of whole numbers, a byte each.
 
 /** Rows of a block up to which two blocks are summed side by side: both stay in the cache. */
 const MAX_PAIRED_ROWS = 6400
@@ -140,8 +141,13 @@ const pairsPay = (shape: SpikeShape): boolean =>
 /** Bytes of a weight as it is stored, one for each element. */
 export const weightBytes = (shape: SpikeShape): number => kRowsOf(shape) * shape.outC
 
-/** Whether the lists and sums of a convolution have room: entries in 16 bits, sums in 32. */
-export function fitsBytes(shape: SpikeShape): boolean {
+/**
+ * Whether a convolution on spikes can have a weight of whole numbers: entries fit 16 bits and sums
+ * 32.
+ */
+export function fitsIntegers(task: SpikeTask): boolean {
+  if (task.g.grouping) return false
+  const shape = shapeOf(task)
   const neurons = inputsOf(shape) * shape.sourceCount * shape.poolKernelH * shape.poolKernelW
   return spikeListsFit(shape) && neurons * 128 <= 2 ** 31
 }
@@ -184,17 +190,16 @@ export function byteGeometry(shape: SpikeShape) {
   }
 }
 
-/** A job whose weight is bytes, [N'/block][kRows][block]. */
-export interface ByteForward extends Omit<SpikeForward, 'withMoments'> {
-  /** What a weight of 1 stands for, float32 [outC]. */
-  readonly weightScale: Reference
+/** A job whose weight is whole numbers. */
+export interface IntegerForward extends Omit<SpikeForward, 'weight'> {
+  readonly of: IntegerWeight
 }
 
-/** Whether a convolution on spikes can have weights of one byte. */
-export const fitsByteWeights = (task: SpikeTask): boolean =>
-  task.g.grouping === undefined && fitsBytes(shapeOf(task))
-
-export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
+export function emitForwardOnIntegers(
+  b: ProgramBuilder,
+  { of, ...rest }: IntegerForward,
+): UnitSums | undefined {
+  const job = { ...rest, weight: ref(of.weight), weightScale: ref(of.scale) }
   const { units, ...words } = byteGeometry(shapeOf(job))
   for (const group of groupsOf(job.steps))
     emitSized(b, job, records.spikeForwardBytes, units, {
@@ -204,4 +209,5 @@ export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
       group,
       scale: job.spikes.scale,
     })
+  return undefined
 }

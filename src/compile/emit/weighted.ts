@@ -13,9 +13,8 @@ import {
 } from '../convolution/geometry.js'
 import * as convolution from '../convolution/index.js'
 import { listGradient, listSource, patternGradient } from '../convolution/patterns.js'
-import type { ByteForward } from '../convolution/spikes.js'
+import type { IntegerForward } from '../convolution/spikes.js'
 import type { DenseForward, SpikeTask, WeightGradient } from '../convolution/strategy.js'
-import { int8 } from '../int8.js'
 import { storedChannels, weightLayout } from '../layout.js'
 import { type FloatBuffer, type LayerPlan, type Pass, term } from '../pass.js'
 import {
@@ -28,8 +27,9 @@ import {
 import { countValues } from './activity.js'
 import { emitTraceGradient, type Trace, traceOf } from './encode.js'
 import * as gradients from './gradients.js'
+import { dequantised, mostOf } from './integer-weights.js'
 import { plainFloat, spikeSources } from './materialise.js'
-import { standardisedWeight } from './norm.js'
+import { standardisedWeight, standardiseGradient } from './norm.js'
 import { materialise } from './write-out.js'
 
 export const weighted: LayerPlan<WeightedLayer> = {
@@ -54,23 +54,28 @@ export const weighted: LayerPlan<WeightedLayer> = {
     const spikes = spikeSources(x)
     const task = spikes && { g, steps: callSteps, spikes, compact }
     const onSpikes = task && convolution.fitsSpikes(task) ? spikes : undefined
-    const bytes = task && onSpikes && byteWeightOf(pass, index, task)
-    const standardised =
-      layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
-    const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
+    const integers = task && onSpikes && integersOf(pass, node, task)
+    const weight =
+      layer.standardise && !integers
+        ? standardisedWeight(pass, node, layer, g)
+        : (context.parameter(index, 'weight') as Reference)
     const bias = context.parameter(index, 'bias')
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     countValues(pass, node, 'input', floats?.shape ?? x.shape, floats ?? (onSpikes as SpikeInput))
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
-    if (bytes) int8().emitForwardOnBytes(b, { ...job, ...bytes })
-    else if (floats)
+    if (floats)
       pass.make(output, { layers: 1, byImages: !floats.input }, () =>
         convolution.emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
       )
     else if (onSpikes)
-      output = { ...output, moments: forwardOnSpikes(pass, node, x, onSpikes, output, job) }
+      output = {
+        ...output,
+        moments: integers
+          ? forwardOnIntegers(pass, node, onSpikes, output, { ...job, ...integers })
+          : forwardOnSpikes(pass, node, x, onSpikes, output, job),
+      }
     const kept: Kept = { g, inC, spikes, ...keptForWeight(pass, node, x, inC, floats) }
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
     return handBackWeighted(pass, node, output, {
@@ -80,13 +85,21 @@ export const weighted: LayerPlan<WeightedLayer> = {
         if (options.inspect && method.neuron === 'time' && steps > 1)
           probe(pass, node, x, g, output, delta)
       },
-      parameters: standardised?.backward,
+      parameters: layer.standardise ? () => standardiseGradient(pass, node, layer, g) : undefined,
       to: input.terms.some(wantsGradient) ? input : undefined,
       stored: inC,
       input: (out, delta, steps) =>
         convolution.emitInputGradient(
           b,
-          forImages(pass, { name, g, steps, delta, weight, out, zeros }),
+          forImages(pass, {
+            name,
+            g,
+            steps,
+            delta,
+            weight: integers ? dequantised(b, integers.of) : weight,
+            out,
+            zeros,
+          }),
         ),
     })
   },
@@ -228,16 +241,37 @@ function isInput(graph: Graph, index: number): boolean {
   return node.kind === 'input'
 }
 
-/** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */
-function byteWeightOf(
+/** The whole numbers of a weight, if the plan has such and a kernel can read them on these spikes. */
+function integersOf(
   { context, options }: Pass,
-  node: number,
+  node: GraphNode,
   task: SpikeTask,
-): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes' | 'compact'> | undefined {
-  if (options.weights !== 'int8' || !int8().fitsByteWeights(task)) return undefined
-  const found = context.byteWeight(node)
-  const { spikes, compact } = task
-  return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes, compact }
+): Pick<IntegerForward, 'of'> | undefined {
+  if (mostOf(options, node) === undefined || !convolution.fitsIntegers(task)) return undefined
+  const of = context.integerWeight(node.index)
+  return of && { of }
+}
+
+/**
+ * By additions of whole numbers, whatever the number of spikes: sums are exact, and the same in any
+ * engine. Returns as `forwardOnSpikes`.
+ */
+function forwardOnIntegers(
+  pass: Pass,
+  node: GraphNode,
+  spikes: SpikeInput,
+  output: FloatBuffer,
+  job: Omit<DenseForward, 'input'> & Pick<IntegerForward, 'of'>,
+): FloatTensor['moments'] {
+  const { moments: withMoments = false } = pass.wanted(node)
+  return pass.make(output, { layers: 1, byImages: true }, (again) =>
+    convolution.emitForwardOnIntegers(pass.b, {
+      ...forImages(pass, job),
+      spikes,
+      withMoments: withMoments && !again,
+      compact: pass.options.fixed,
+    }),
+  )
 }
 
 /**

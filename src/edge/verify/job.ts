@@ -6,7 +6,7 @@ import { delimiter, isAbsolute, join } from 'node:path'
 import type { Dataset } from '../../data/datasets/dataset.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { type Call, callsOf, type NetInfo, sampleBytesOf, shownAs } from '../abi.js'
-import { checkData, indexOfLargest, type NetEvaluation, sampleReader } from '../accuracy.js'
+import { checkData, type NetEvaluation, sampleReader } from '../accuracy.js'
 import type { ApartNet } from './apart.js'
 
 /** The shape of a job; hosts in other languages get these numbers as arguments, in this order. */
@@ -97,56 +97,6 @@ export async function evaluateApart(
   onProgress(1)
   return { accuracy: correct / count, correct, count }
 }
-
-// Outputs that cannot be the same bits: how far two networks are from each other.
-
-/** Outputs of a file with int8 weights beside those of a model of the same weights in floats. */
-export type Likeness = Readonly<ReturnType<typeof likenessOf>>
-
-/**
- * How far outputs may be. Sums round otherwise, so that now and then a neuron fires a step earlier
- * or later: that changes single samples. Other weights change them all.
- */
-export const likenessLimits = { sameClass: 0.97, medianDifference: 0.02 } as const
-
-/** Whether the file has the model's weights. */
-export const isAlike = ({ sameClass, medianDifference }: Likeness): boolean =>
-  sameClass >= likenessLimits.sameClass && medianDifference <= likenessLimits.medianDifference
-
-/**
- * @param outputs of the file, [samples][classes]
- * @param wanted those of the model
- */
-export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes: number) {
-  const samples = outputs.length / classes
-  const differences: number[] = []
-  let [same, spans] = [0, 0]
-  for (let i = 0; i < samples; i++) {
-    const got = outputs.subarray(i * classes, (i + 1) * classes)
-    const want = wanted.subarray(i * classes, (i + 1) * classes)
-    differences.push(got.reduce((most, value, k) => Math.max(most, distance(value, want[k])), 0))
-    same += Number(indexOfLargest(got) === indexOfLargest(want))
-    // Not by spreading: there may be more numbers than a call takes arguments.
-    const high = want.reduce((a, b) => Math.max(a, b))
-    spans += high - want.reduce((a, b) => Math.min(a, b))
-  }
-  differences.sort((a, b) => a - b)
-  const span = spans / samples
-  return {
-    /** Samples of which both have the same class, 0 … 1. */
-    sameClass: same / samples,
-    /** Median over samples of the largest difference of an output, as a share of `span`. */
-    medianDifference: differences[samples >> 1] / (span || 1),
-    /** The largest difference of all outputs. */
-    largestDifference: differences[samples - 1],
-    /** Mean over samples of the model's largest output minus its smallest. */
-    span,
-  }
-}
-
-/** What is no number is far from all. */
-const distance = (a: number, b: number): number =>
-  Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Number.POSITIVE_INFINITY
 
 // What a host is: a program that runs exported networks.
 

@@ -1,16 +1,17 @@
 /** Samples of a data set for an exported network, with the outputs that it must give. */
 
 import { fail } from '../../base/errors.js'
-import { dequantise, quantise } from '../../compile/emit/norm.js'
 import type { Dataset } from '../../data/datasets/dataset.js'
+import { loadEngine } from '../../engine/load.js'
 import { compile } from '../../model/compile.js'
 import type { Model } from '../../model/model.js'
 import type { Module } from '../../network/module.js'
 import { sizeOf } from '../../network/value.js'
 import * as abi from '../abi.js'
 import { checkData, sampleReader } from '../accuracy.js'
+import { dequantise, quantisedRows } from '../quantise.js'
 import type { ApartNet } from './apart.js'
-import { type JobNumbers, type Likeness, likenessOf } from './job.js'
+import type { JobNumbers } from './job.js'
 
 // The model that an exported network came from: what it makes of the same samples.
 
@@ -25,8 +26,8 @@ export interface Origin {
 const BATCH = 16
 
 /**
- * Outputs of a model that is compiled as the file says, [samples][classes]. Of a file with int8
- * weights it has the floats that the bytes stand for.
+ * Outputs of a model that is compiled as the file says, [samples][classes]. Its weights
+ * are of the file's type, and others rounded as there.
  *
  * @throws SpikewasmError for weights that do not fit the network or the file
  */
@@ -50,6 +51,7 @@ export async function askModel(
     stepMode: call === 'step' ? 's' : info.stepMode,
     batchSize: BATCH,
     frames,
+    weights: info.weights,
   })
   try {
     if (model.parameterCount !== info.parameters)
@@ -58,7 +60,7 @@ export async function askModel(
           `one with ${model.parameterCount}; name its --run, or its --model and --weights`,
       )
     await load(model)
-    if (info.weights === 'int8') throughBytes(model)
+    if (info.otherWeights === 'int8') await roundOthers(model)
     const numbers = info.inputType === 'u8' ? normalised(info, input) : floats(input)
     const size = abi.sizeOf(info)
     const sizes = info.inputs?.map(({ shape }) => sizeOf(shape)) ?? [size]
@@ -76,16 +78,15 @@ export async function askModel(
   }
 }
 
-/**
- * Gives each weight the values that its bytes stand for. (No network that comes with the package
- * standardises weights: there the bytes would be those of the standardised weight.)
- */
-function throughBytes(model: Model): void {
-  const { parameters } = model.session.plan
+/** Rounds weights that no spikes meet to what their bytes stand for. */
+async function roundOthers(model: Model): Promise<void> {
+  const { parameters, integers } = model.session.plan
+  const engine = await loadEngine('engine')
   const state = model.stateDict()
   for (const { name, layout } of parameters) {
     const { shape, data } = state[name]
-    if (layout.blocks) state[name] = { shape, data: dequantise(quantise(data, shape[0])) }
+    if (layout.blocks && !integers.some((of) => of.name === name))
+      state[name] = { shape, data: dequantise(quantisedRows(engine, data, shape[0])) }
   }
   model.loadStateDict(state)
 }
@@ -122,8 +123,6 @@ export interface Trial extends Omit<JobNumbers, 'seconds'> {
   readonly input: Uint8Array
   /** Expected outputs, [samples][classes]. */
   readonly expected: Float32Array
-  /** With int8 weights: how far these are from the outputs of a model of such weights. */
-  readonly likeness?: Likeness
 }
 
 export interface TrialSource extends Origin {
@@ -139,10 +138,6 @@ export interface TrialSource extends Origin {
  * compiled as the file says: for `step` in step mode s, with the same frame T times, or with the
  * frames of the data.
  *
- * A file of int8 weights adds whole numbers where a model adds floats. There the expected outputs
- * are those of the file itself in this process, and they are compared with those of a model whose
- * weights are the floats that the bytes stand for; see `Likeness`.
- *
  * The file must answer one sample of each trial in time.
  *
  * @throws SpikewasmError when shape or classes of the data do not match, for weights that do not
@@ -157,11 +152,7 @@ export async function makeTrials(source: TrialSource): Promise<Trial[]> {
     const numbers = numbersOf(shown, call, input)
     const { sampleBytes } = numbers
     await net.ask(call, input.slice(0, sampleBytes), { sampleBytes })
-    const wanted = await askModel(source, shown, call, input)
-    const isInt8 = net.info.weights === 'int8'
-    const expected = isInt8 ? (await net.ask(call, input, { sampleBytes })).outputs : wanted
-    const likeness = isInt8 && likenessOf(expected, wanted, net.info.classes)
-    trials.push({ ...numbers, input, expected, ...(likeness && { likeness }) })
+    trials.push({ ...numbers, input, expected: await askModel(source, shown, call, input) })
   }
   return trials
 }

@@ -8,9 +8,10 @@ import {
   forwardBy,
   strategiesOf,
 } from '../../compile/convolution/index.js'
-import { emitForwardOnBytes, fitsByteWeights } from '../../compile/convolution/spikes.js'
+import { emitForwardOnIntegers, fitsIntegers } from '../../compile/convolution/spikes.js'
 import { rowsOf, type UnitSums } from '../../compile/tensors.js'
 import { ref } from '../../kernels/records/words.js'
+import { largestOf } from '../../network/weights.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
 import { gives, op, takes } from '../op.js'
@@ -157,14 +158,16 @@ function addMoments(
 function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<Planned> {
   const { b, op, made } = o
   const { spikes } = convolution.readSpikes(o, sizes, sources)
-  const weightScale = ref(made.scales.buffer)
-  const job = { ...jobOf(o, sizes), spikes, weightScale, compact: true }
-  if (!fitsByteWeights(job))
+  const { layout } = sizes
+  const [weight, scale] = [made.weight.buffer, made.scales.buffer]
+  const integers = { name: 'weight', node: 0, layout, most: largestOf.int8, weight, scale }
+  const job = { ...jobOf(o, sizes), spikes, of: integers, compact: true, withMoments: false }
+  if (!fitsIntegers(job))
     fail(
       `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
         'output than fit in 16 bits); leave it out',
     )
-  const bytes = convolution.onlyWay('bytes', () => emitForwardOnBytes(b, job))
+  const bytes = convolution.onlyWay('bytes', () => emitForwardOnIntegers(b, job))
   return { algorithm: convolution.takeWay(op, algorithm, bytes) }
 }
 
