@@ -9,7 +9,7 @@ import { SpikeRecord } from '../generated/records'
 import { Spike } from '../opcodes'
 import { sumByteList } from './byte-sums'
 import { combineBytes7, combineBytes15, combineBytesFew } from './combine'
-import { copySteps } from './forward'
+import { addPixel, copySteps } from './forward'
 import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
 import { stepsOf } from './patterns'
 
@@ -23,7 +23,7 @@ import { stepsOf } from './patterns'
  * Out float32 [B·outH·outW][T][outC] is written. Weight i8 [outC / blockWidth][kRows][blockWidth],
  * −128 … 127, has a zero row kernelH·kernelW·InC. S is exact, and rounded to float32; 128 times the
  * spikes of a field is at most 2^31. weightScale is float32 [outC], Bias float32 [outC] or 0. The
- * lists are those of `spikeLists`, and the words those of `spikeForward`.
+ * lists are those of `spikeLists`, and words and moments those of `spikeForward`.
  *
  * Unit = rowsPerUnit rows of output pixels. Scratch: 64·outW·rowsPerUnit bytes, plus
  * listBytes·outW·rowsPerUnit, plus the scratch of SpikeLists, plus 18·4·blockWidth·blocksPerUnit
@@ -73,6 +73,23 @@ function startBlock(rec: SpikeRecord, block: usize, sums: usize, bytes: usize): 
     v128.store(bias + bytes + at, f32x4.mul(v128.load(scales + at), scale))
 }
 
+/** out of one block = its sums by pattern, by step, times its factors, and the bias. */
+// @ts-ignore: decorator
+@inline
+function combine(
+  out: usize,
+  outStep: usize,
+  sums: usize,
+  bytes: usize,
+  steps: i32,
+  pairs: bool,
+): void {
+  const bias = sums + 16 * bytes
+  if (steps < 15) combineBytesFew(out, outStep, sums, bytes, 1, bias, steps)
+  else if (pairs) combineBytes7(out, outStep, sums, bytes, 1, bias)
+  else combineBytes15(out, outStep, sums, bytes, 1, bias)
+}
+
 /**
  * Out of the pixels first … last − 1, for up to blocksPerUnit blocks from `block` on. pointers u32
  * [pixel][16]: those of the first pixel onwards.
@@ -94,6 +111,7 @@ function sumBytePixels(
   const blockBytes = <usize>(rec.kRows * width)
   const weight = rec.weight + <usize>block * blockBytes
   const outStep = (<usize>rec.outC) << 2
+  const outPixel = outStep * <usize>rec.steps
   const pairs = rec.pairLists != 0
   const weighted = rec.weightedLists != 0
   const piece = pieceBytes(rec)
@@ -101,38 +119,34 @@ function sumBytePixels(
   const setBytes: usize = <usize>Spike.ByteSumRows * bytes
   for (let j: usize = 0; j < <usize>blocks; j++)
     startBlock(rec, <usize>block + j, scratch + j * setBytes, bytes)
-
-  let out =
-    rec.out +
-    <usize>first * outStep * <usize>rec.steps +
-    <usize>rec.group * Spike.GroupSteps * outStep +
-    <usize>block * bytes
+  const at = <usize>block * bytes
+  let out = rec.out + <usize>first * outPixel + <usize>rec.group * Spike.GroupSteps * outStep + at
+  const hasMoments = <i32>rec.moments != 0
+  check(!hasMoments || first % rec.momentPixels == 0)
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
     // Blocks run side by side: the processor then predicts the length of the second loop over a
     // list.
     for (let p = silent ? 16 : 1; p <= steps; p++) {
       if (((used >> p) & 1) == 0) continue
-      let rows = weight
+      let weights = weight
       let sums = scratch
       for (let j = 0; j < blocks; j++) {
-        sumByteList(sums, rows, width, weighted, piece, pointers, p)
-        rows += blockBytes
+        sumByteList(sums, weights, width, weighted, piece, pointers, p)
+        weights += blockBytes
         sums += setBytes
       }
     }
     let sums = scratch
     let o = out
     for (let j = 0; j < blocks; j++) {
-      const bias = sums + 16 * bytes
-      if (silent) copySteps(o, outStep, bias, bytes, steps)
-      else if (steps < 15) combineBytesFew(o, outStep, sums, bytes, 1, bias, steps)
-      else if (pairs) combineBytes7(o, outStep, sums, bytes, 1, bias)
-      else combineBytes15(o, outStep, sums, bytes, 1, bias)
+      if (silent) copySteps(o, outStep, sums + 16 * bytes, bytes, steps)
+      else combine(o, outStep, sums, bytes, steps, pairs)
       sums += setBytes
       o += bytes
     }
+    if (hasMoments) addPixel(rec, pixel, last, out, at, <usize>blocks * bytes)
     pointers += POINTERS
-    out += outStep * <usize>rec.steps
+    out += outPixel
   }
 }

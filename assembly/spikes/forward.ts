@@ -104,20 +104,27 @@ function combine(
   else combine15(out, outStep, sums, bytes, scale, bias)
 }
 
-/** Adds rows of one block to its slot of moments, which begins where `startRows` is not 0. */
-// @ts-ignore: decorator
-@inline
-function addSlot(
-  m: usize,
-  outStep: usize,
+/**
+ * Adds the rows of a pixel, `bytes` of them from their byte `at` on, to its slot of moments; the
+ * first pixel of a slot begins it. last: the end of the unit's pixels.
+ */
+export function addPixel(
+  rec: SpikeRecord,
+  pixel: i32,
+  last: i32,
   out: usize,
+  at: usize,
   bytes: usize,
-  rows: i32,
-  startRows: i32,
 ): void {
-  if (startRows) startMoments(m, outStep, out, bytes, startRows)
-  if (rows == 4) addMoments4(m, outStep, out, bytes)
-  else addMoments(m, outStep, out, bytes, rows)
+  const each = rec.momentPixels
+  const perGroup = (rec.images * rec.outH * rec.outW + each - 1) / each
+  const slot = pixel / each
+  const stride = (<usize>rec.outC) << 2
+  const m = rec.moments + <usize>((rec.group * perGroup + slot) * Moments.Rows) * stride + at
+  const rows = popcnt(stepsOf(rec))
+  if (pixel == slot * each) startMoments(m, stride, out, bytes, min(each, last - pixel) * rows)
+  if (rows == 4) addMoments4(m, stride, out, bytes)
+  else addMoments(m, stride, out, bytes, rows)
 }
 
 /**
@@ -149,14 +156,7 @@ function sumPixels(
   const at = <usize>block * bytes
   let out = rec.out + <usize>first * outPixel + <usize>rec.group * Spike.GroupSteps * outStep + at
   const hasMoments = <i32>rec.moments != 0
-  const momentPixels = hasMoments ? rec.momentPixels : 1
-  const momentBytes = outStep * <usize>Moments.Rows
-  const perGroup = (rec.images * rec.outH * rec.outW + momentPixels - 1) / momentPixels
-  let moments = rec.moments + at
-  moments += <usize>(rec.group * perGroup + first / momentPixels) * momentBytes
-  check(!hasMoments || first % momentPixels == 0)
-  const rows = popcnt(steps)
-  let leftOfSlot = momentPixels
+  check(!hasMoments || first % rec.momentPixels == 0)
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
     // Where there is nothing to sum, the output is the bias.
@@ -169,17 +169,10 @@ function sumPixels(
     for (let j = 0; j < blocks; j++) {
       if (silent) copySteps(o, outStep, sums + 16 * bytes, bytes, steps)
       else combine(o, outStep, sums, bytes, scale, steps, pairs)
-      if (hasMoments) {
-        const startRows = leftOfSlot == momentPixels ? min(momentPixels, last - pixel) * rows : 0
-        addSlot(moments + <usize>j * bytes, outStep, o, bytes, rows, startRows)
-      }
       sums += setBytes
       o += bytes
     }
-    if (--leftOfSlot == 0) {
-      leftOfSlot = momentPixels
-      moments += momentBytes
-    }
+    if (hasMoments) addPixel(rec, pixel, last, out, at, <usize>blocks * bytes)
     pointers += POINTERS
     out += outPixel
   }

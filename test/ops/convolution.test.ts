@@ -263,17 +263,23 @@ function ofMoments(moments: Float32Array, [units, , C]: readonly number[], chann
 for (const [algorithm, limits] of [
   ['lists', { T: [1, 9] }],
   ['rows', rows],
+  ['bytes', { ...rows, T: [1, 9] }],
 ] as const)
   test(`spikes: ${algorithm} with moments`, () => {
     forShapes(200, (r) => {
       const c = randomConv(r, limits)
       const { options, inputs, weights, outH, outW } = shapesOf(c)
-      const [x, w] = [r.spikes(inputs), r.floats(weights)]
-      const given = { ...options, spikes: true, algorithm, engine: r.engine } as const
+      const isBytes = algorithm === 'bytes'
+      const x = r.spikes(inputs)
+      const whole = Int8Array.from({ length: weights }, () => r.int(-127, 127))
+      const w = isBytes ? Float32Array.from(whole, (q) => q / 128) : r.floats(weights)
+      const weightType = isBytes ? 'int8' : 'float32'
+      const given = { ...options, spikes: true, algorithm, weightType, engine: r.engine } as const
       const conv = ops.conv2d.plan({ ...given, moments: true })
-      const { output, moments } = conv.run(x, w)
-      expectStrict(conv, [x, w], r)
-      expectSameBits('output', output, ops.conv2d(given, x, w))
+      const arrays = isBytes ? [x, whole, new Float32Array(c.N).fill(1 / 128)] : [x, w]
+      const { output, moments } = runWith<ReturnType<typeof conv.run>>(conv, arrays)
+      expectStrict(conv, arrays, r)
+      expectSameBits('output', output, runWith(ops.conv2d.plan(given), arrays))
       const y = forwardReference(c, x, w)
       const found = Array.from({ length: c.N }, (_, n) =>
         ofMoments(moments, conv.tensors.moments.shape, n),

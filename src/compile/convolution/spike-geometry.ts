@@ -216,12 +216,25 @@ function forwardRowsPerUnit(shape: SpikeShape): number {
     (shape.compact ? budgets.compactListBytes : budgets.forwardListBytes) /
       (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
   )
-  const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
-  const slot = (rows: number): number => divisorUpTo(budgets.momentPixels, rows * shape.outW)
+  return rowsOfLargeSlots(shape, least, Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape))))
+}
+
+/** The rows of a unit, near the most that it may have, which have the largest slots of moments. */
+export function rowsOfLargeSlots(shape: SpikeShape, least: number, most: number): number {
   let best = most
   for (let rows = most - 1; rows >= Math.max(least, most / 2); rows--)
-    if (slot(rows) > slot(best)) best = rows
+    if (slotPixels(shape, rows) > slotPixels(shape, best)) best = rows
   return best
+}
+
+/** Pixels of a slot of moments: units of so many rows have whole slots. */
+const slotPixels = ({ outW }: SpikeShape, rows: number): number =>
+  divisorUpTo(budgets.momentPixels, rows * outW)
+
+/** Word MomentPixels, and slots of the buffer Moments, for units of so many rows. */
+export function momentsOfRows(shape: SpikeShape, rowsPerUnit: number) {
+  const momentPixels = slotPixels(shape, rowsPerUnit)
+  return { momentPixels, momentSlots: groupsOf(shape) * Math.ceil(pixelsOf(shape) / momentPixels) }
 }
 
 /** What SpikeForward needs; undefined where the two operations are better. */
@@ -229,14 +242,14 @@ export function spikeForwardGeometry(shape: SpikeShape) {
   const rows = shape.images * shape.outH
   const rowsPerUnit = forwardRowsPerUnit(shape)
   const units = Math.ceil(rows / rowsPerUnit)
-  const momentPixels = divisorUpTo(budgets.momentPixels, rowsPerUnit * shape.outW)
+  const moments = momentsOfRows(shape, rowsPerUnit)
   const weightBytes = inputsOf(shape) * shape.outC * 4
-  const isSmall = units < budgets.leastForwardUnits || momentPixels < budgets.leastMomentPixels
+  const isSmall =
+    units < budgets.leastForwardUnits || moments.momentPixels < budgets.leastMomentPixels
   if (weightBytes > MAX_FORWARD_WEIGHT || (!shape.compact && isSmall)) return undefined
   return {
     units,
-    momentPixels,
-    momentSlots: groupsOf(shape) * Math.ceil((rows * shape.outW) / momentPixels),
+    ...moments,
     listBytes: spikeListBytes(shape),
     pairLists: usesPairLists(shape),
     weightedLists: usesWeightedLists(shape),

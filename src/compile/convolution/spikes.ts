@@ -9,8 +9,10 @@ import type { ProgramBuilder } from '../program.js'
 import type { UnitSums } from '../tensors.js'
 import { emitSized, inputsOf, kRowsOf, outputBytes } from './geometry.js'
 import {
+  momentsOfRows,
   neuronsPerInput,
   pairListsPay,
+  rowsOfLargeSlots,
   type SpikeShape,
   spikeForwardGeometry,
   spikeListBytes,
@@ -56,9 +58,13 @@ export function listingFields(job: SpikeTask, firstImage = 0) {
 export const groupsOf = (steps: number): number[] =>
   Array.from({ length: Math.ceil(steps / Spike.GroupSteps) }, (_, group) => group)
 
-const slotBytes = ({ g }: SpikeForward): number => Moments.Rows * g.outC * 4
+const slotBytes = ({ g }: Pick<SpikeForward, 'g'>): number => Moments.Rows * g.outC * 4
 
-const momentBuffer = (b: ProgramBuilder, job: SpikeForward, slots: number): Buffer | undefined =>
+const momentBuffer = (
+  b: ProgramBuilder,
+  job: Pick<SpikeForward, 'g' | 'name' | 'withMoments'>,
+  slots: number,
+): Buffer | undefined =>
   job.withMoments ? b.buffer(`${job.name} moments`, slots * slotBytes(job)) : undefined
 
 type SpikeStrategy = Strategy<SpikeForward, SpikeTask, UnitSums | undefined>
@@ -170,7 +176,8 @@ function byteRowsPerUnit(shape: SpikeShape): number {
   // A larger weight is read again by each unit: as many rows as their lists have room for.
   const wanted = weightBytes(shape) > budgets.nearWeightBytes ? rows : worthwhileRows(shape)
   const fitting = Math.floor(listRoom(shape) / (shape.outW * pixelBytes(shape)))
-  return Math.min(rows, Math.max(least, Math.min(fitting, wanted)))
+  const most = Math.min(rows, Math.max(least, Math.min(fitting, wanted)))
+  return shape.compact ? most : rowsOfLargeSlots(shape, least, most)
 }
 
 /** Everything that the planner needs for the operation. */
@@ -187,6 +194,7 @@ export function byteGeometry(shape: SpikeShape) {
     /** Word RowsPerUnit, units. */
     rowsPerUnit,
     units: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
+    ...momentsOfRows(shape, rowsPerUnit),
   }
 }
 
@@ -195,12 +203,15 @@ export interface IntegerForward extends Omit<SpikeForward, 'weight'> {
   readonly of: IntegerWeight
 }
 
+/** Returns where the moments are, if they are wanted and their slots have pixels enough. */
 export function emitForwardOnIntegers(
   b: ProgramBuilder,
   { of, ...rest }: IntegerForward,
 ): UnitSums | undefined {
   const job = { ...rest, weight: ref(of.weight), weightScale: ref(of.scale) }
-  const { units, ...words } = byteGeometry(shapeOf(job))
+  const { units, momentSlots, ...words } = byteGeometry(shapeOf(job))
+  const worth = words.momentPixels >= budgets.leastMomentPixels
+  const moments = worth ? momentBuffer(b, job, momentSlots) : undefined
   for (const group of groupsOf(job.steps))
     emitSized(b, job, records.spikeForwardBytes, units, {
       ...listingFields(job),
@@ -208,6 +219,7 @@ export function emitForwardOnIntegers(
       mostCounted: budgets.wordWeights,
       group,
       scale: job.spikes.scale,
+      moments,
     })
-  return undefined
+  return moments && { buffer: moments, units: momentSlots }
 }

@@ -41,7 +41,7 @@ const listing = {
 }
 
 /** What is summed over them. */
-const sums = {
+const summing = {
   ...sizes('steps', ...outputSize, ...weightSize),
   group: word.number(35),
   /** As `weight` and `Bias`; in SpikeForwardBytes Weight is i8 in the same order. */
@@ -53,10 +53,6 @@ const sums = {
   weightedLists: word.flag(40),
   /** Blocks of output channels that one unit sums side by side. */
   blocksPerUnit: word.number(43),
-}
-
-const summing = {
-  ...sums,
   /**
    * Moments of Out for a BatchNorm, float32 [slots][`Moments.Rows`][outC], or 0. A slot is
    * momentPixels pixels and a group of steps: slot = Group·⌈pixels / momentPixels⌉ + pixel /
@@ -82,7 +78,7 @@ const sumBytes = (
 ): number => rows * 4 * blockWidth * blocksPerUnit
 
 /** Both, and the lists of a unit's own rows. */
-const ownListsBytes = (rows: number, of: Fields<typeof listing> & Fields<typeof sums>): number =>
+const ownListsBytes = (rows: number, of: Fields<typeof listing> & Fields<typeof summing>): number =>
   listsBytes(of) +
   roundUp(sumBytes(rows, of), 64) +
   of.rowsPerUnit * of.outW * (Spike.PointerBytes + of.listBytes)
@@ -135,14 +131,14 @@ export const spikeForward = record(
   (of) => ownListsBytes(Spike.SumRows, of),
 )
 
-/** The same with weights of one byte, without moments. */
+/** The same with weights of one byte. */
 export const spikeForwardBytes = record(
   'SpikeForwardBytes',
   66,
   perProduct(0.006),
   {
     ...listing,
-    ...sums,
+    ...summing,
     /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
     weightScale: word.reads(46),
     /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */

@@ -47,8 +47,8 @@ const forwardOptions = {
   algorithm: given<ForwardAlgorithm>(),
   /**
    * Partial sums of the output's moments are a second result, `moments` [units, 4, channels as
-   * stored], from which `batchNorm` goes on. Default false. The kernels 'rows' and 'lists' write
-   * them.
+   * stored], from which `batchNorm` goes on. Default false. The kernels 'rows', 'lists' and
+   * 'bytes' write them.
    */
   moments: flag(),
   /**
@@ -69,8 +69,6 @@ function sizesBy(sizesOf: convolution.SizesOf, of: Given, { op }: OpBuilder) {
   const isBytes = of.weightType === 'int8'
   if (isBytes && !of.spikes)
     fail(`${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`)
-  if (isBytes && of.moments)
-    fail(`${op}.moments: weights of one byte are not trained; leave moments or weightType out`)
   const image = convolution.isImage(op, of.image, of.input, of.spikes)
   return { sizes: sizesOf(op, of, { image, pool: of.pool }) }
 }
@@ -155,20 +153,27 @@ function addMoments(
 }
 
 /** Spikes with weights of one byte, as in networks that were compiled or exported with them. */
-function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<Planned> {
+function onBytes(o: OpBuilder, of: Forward): Partial<Planned> {
   const { b, op, made } = o
+  const { sizes, sources } = of
   const { spikes } = convolution.readSpikes(o, sizes, sources)
   const { layout } = sizes
   const [weight, scale] = [made.weight.buffer, made.scales.buffer]
   const integers = { name: 'weight', node: 0, layout, most: largestOf.int8, weight, scale }
-  const job = { ...jobOf(o, sizes), spikes, of: integers, compact: true, withMoments: false }
+  const compact = !(of.training || of.moments)
+  const job = { ...jobOf(o, sizes), spikes, of: integers, compact, withMoments: of.moments }
   if (!fitsIntegers(job))
     fail(
       `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
         'output than fit in 16 bits); leave it out',
     )
-  const bytes = convolution.onlyWay('bytes', () => emitForwardOnIntegers(b, job))
-  return { algorithm: convolution.takeWay(op, algorithm, bytes) }
+  let moments: UnitSums | undefined
+  const bytes = convolution.onlyWay('bytes', () => {
+    moments = emitForwardOnIntegers(b, job)
+  })
+  const algorithm = convolution.takeWay(op, of.algorithm, bytes)
+  if (of.moments) addMoments(o, job.g.outC, algorithm, moments)
+  return { algorithm }
 }
 
 function emitForward(o: OpBuilder, of: Forward): Partial<Planned> {
