@@ -3,6 +3,7 @@
 import { check } from '../base/check'
 import { touchLines } from '../base/touch'
 import { WinogradRecord } from '../generated/records'
+import { dequantiseRows } from '../spikes/quantise'
 import { winogradProduct } from './products'
 import {
   BLOCK,
@@ -86,30 +87,56 @@ export function turnWeights(dst: usize, src: usize, tap: usize, width: i32, halv
 }
 
 /**
+ * Turns the kernels of input channels c … c + 7 and one block of output channels. Those of whole
+ * numbers (with WeightScale) become floats first. dst: 288·BlockWidth bytes, written, and behind
+ * them as many of scratch for whole numbers.
+ */
+export function turnKernels(rec: WinogradRecord, dst: usize, block: i32, c: i32): void {
+  const width = <usize>rec.blockWidth
+  const channels = min(BLOCK, rec.inC - c)
+  let tap = <usize>rec.inC * width
+  let src = rec.weight
+  const first = <usize>(block * rec.kRows + c) * width
+  const scales = rec.weightScale
+  if (scales == 0) src += first << 2
+  else {
+    let from = src + first
+    src = dst + 288 * width
+    for (let i: usize = 0; i < 9; i++) {
+      const end = from + <usize>channels * width
+      const to = src + i * 32 * width
+      dequantiseRows(to, from, end, scales + ((<usize>block * width) << 2), width)
+      from += tap
+    }
+    tap = 8 * width
+  }
+  turnWeights(dst, src, tap << 2, rec.blockWidth, channels >> 2)
+}
+
+/**
  * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels.
- * src: at the first of the channels, in the block of the weight; u [36 planes][8 channels apart],
- * written. Values behind C are arbitrary, and the caller drops what comes of them. Scratch:
- * TRANSFORM_BYTES, then 288·BlockWidth.
+ * u [36 planes][8 channels apart], written. Values behind C are arbitrary, and the caller drops
+ * what comes of them. Scratch: TRANSFORM_BYTES, then that of `turnKernels`.
  */
 function transformKernels(
+  rec: WinogradRecord,
   u: usize,
   plane: usize,
-  src: usize,
+  block: i32,
   c: i32,
-  cs: i32,
-  width: i32,
   scratch: usize,
 ): void {
   const turned = scratch + TRANSFORM_BYTES
-  turnWeights(turned, src, (<usize>(cs * width)) << 2, width, min(2, (cs - c) >> 2))
-  winogradKernel(u, plane, turned, width * 2)
+  turnKernels(rec, turned, block, c)
+  winogradKernel(u, plane, turned, rec.blockWidth * 2)
 }
 
 /**
  * U = G W Gᵀ of the rotated kernels, which the input gradient reads.
  *
  * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, blockWidth
- * output channels), output channels run faster. Worker scratch: 576 + 288·blockWidth bytes.
+ * output channels), output channels run faster. Worker scratch: 576 + 288·blockWidth bytes, of
+ * whole numbers 576 + 576·blockWidth.
  */
 export function winogradKernelTransform(
   rec: WinogradRecord,
@@ -117,22 +144,15 @@ export function winogradKernelTransform(
   t: i32,
   scratch: usize,
 ): void {
-  const cs = rec.inC
   const n = rec.outC
   const width = rec.blockWidth
   const blocks = n / width
   const block = unit % blocks
   const c = (unit / blocks) * BLOCK
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  transformKernels(
-    rec.scratch + <usize>(unit / blocks) * plane * PLANES + <usize>(block * width) * BLOCK_BYTES,
-    plane,
-    rec.weight + ((<usize>((block * rec.kRows + c) * width)) << 2),
-    c,
-    cs,
-    width,
-    scratch,
-  )
+  const u =
+    rec.scratch + <usize>(unit / blocks) * plane * PLANES + <usize>(block * width) * BLOCK_BYTES
+  transformKernels(rec, u, plane, block, c, scratch)
 }
 
 /** U of one block of input channels, from c on. Scratch: that of `transformKernels`. */
@@ -140,12 +160,13 @@ function transformBlock(rec: WinogradRecord, u: usize, plane: usize, c: i32, scr
   const cs = rec.inC
   const n = rec.outC
   const width = rec.blockWidth
-  const bytes = (<usize>(min(BLOCK, cs - c) * width)) << 2
+  const shift: usize = rec.weightScale ? 0 : 2
+  const bytes = (<usize>(min(BLOCK, cs - c) * width)) << shift
   for (let i = 0; i < n; i += width) {
-    const src = rec.weight + ((<usize>(i * rec.kRows + c * width)) << 2)
+    const src = rec.weight + ((<usize>(i * rec.kRows + c * width)) << shift)
     for (let tap = 0; tap < 9; tap++)
-      touchLines(src + ((<usize>(tap * cs * width)) << 2), bytes, scratch)
-    transformKernels(u + <usize>i * BLOCK_BYTES, plane, src, c, cs, width, scratch)
+      touchLines(src + ((<usize>(tap * cs * width)) << shift), bytes, scratch)
+    transformKernels(rec, u + <usize>i * BLOCK_BYTES, plane, i / width, c, scratch)
   }
 }
 
@@ -206,7 +227,7 @@ function storeBlock(
  * 640, then
  *
  *   kernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·T·N bytes
- *   kernelFirst = 0   36·(32·N + 192) + 576 + 288·blockWidth bytes
+ *   kernelFirst = 0   36·(32·N + 192) and that of winogradKernelTransform
  */
 export function winogradInputGradient(
   rec: WinogradRecord,

@@ -24,7 +24,7 @@
 import { check } from '../base/check'
 import { WinogradRecord } from '../generated/records'
 import { WinogradStride } from '../opcodes'
-import { turnWeights } from './input-gradient'
+import { turnKernels } from './input-gradient'
 import { winogradProduct } from './products'
 import { BLOCK, BLOCK_BYTES, CHUNK, CHUNK_BYTES, PLANE_PADDING, ROWS_BYTES } from './sizes'
 import { strideKernel, strideOutput, strideRow } from './stride-transforms'
@@ -38,7 +38,8 @@ const LINE_BYTES: usize = WinogradStride.LineBytes
  * The transformed kernels.
  *
  * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, blockWidth
- * output channels), output channels run faster. Worker scratch: LineBytes + 288·BlockWidth.
+ * output channels), output channels run faster. Worker scratch: LineBytes + 288·BlockWidth,
+ * of whole numbers LineBytes + 576·BlockWidth.
  */
 export function winogradStrideKernels(
   rec: WinogradRecord,
@@ -46,17 +47,13 @@ export function winogradStrideKernels(
   t: i32,
   scratch: usize,
 ): void {
-  const cs = rec.inC
   const n = rec.outC
   const width = rec.blockWidth
   const blocks = n / width
   const block = unit % blocks
-  const c = (unit / blocks) * BLOCK
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  const row = block * rec.kRows + c
-  const src = rec.weight + ((<usize>(row * width)) << 2)
   const turned = scratch + LINE_BYTES
-  turnWeights(turned, src, (<usize>(cs * width)) << 2, width, min(2, (cs - c) >> 2))
+  turnKernels(rec, turned, block, (unit / blocks) * BLOCK)
   const dst =
     rec.scratch + <usize>(unit / blocks) * plane * KERNELS + <usize>(block * width) * BLOCK_BYTES
   strideKernel(dst, plane, turned, width * 2, scratch)

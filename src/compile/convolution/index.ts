@@ -65,6 +65,10 @@ export const emitForwardOnSpikes = (b: ProgramBuilder, job: SpikeForward): UnitS
 export const emitForwardOnFloats = (b: ProgramBuilder, job: DenseForward): void =>
   cheapest(strategiesOf(job).forwardOnFloats, job).emit(b, job)
 
+/** Whether the gradient of the input goes by a weight of whole numbers; else by one of floats. */
+export const readsIntegers = (task: Task): boolean =>
+  [winogradInput, winogradStride].some((way) => way === cheapest(strategies.inputGradient, task))
+
 export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =>
   cheapest(strategiesOf(job).inputGradient, job).emit(b, job)
 

@@ -79,6 +79,8 @@ export interface SpikeForward extends Forward, SpikeTask {
 export interface InputGradient extends Omit<DenseForward, 'bias' | 'input'> {
   /** Gradient of the output, [B][OutH][OutW][steps][outC]. */
   readonly delta: Buffer
+  /** Of a weight of whole numbers: see `readsIntegers`. */
+  readonly weightScale?: Reference | undefined
   /** Added to the result, which then is no gradient: of a transposed convolution. */
   readonly bias?: Reference
 }

@@ -179,7 +179,7 @@ export const winogradInput: Strategy<InputGradient> = {
   fits,
   // Beside the direct kernels' 1, in multiplications.
   cost: () => 0.25,
-  emit(b, { name, g, steps, delta, weight, out }) {
+  emit(b, { name, g, steps, delta, weight, weightScale, out }) {
     const plan = winogradInputPlan(g, steps)
     const { kernelFirst, rowsPerUnit } = plan
     const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
@@ -188,6 +188,7 @@ export const winogradInput: Strategy<InputGradient> = {
         g: { ...g, images },
         steps,
         weight,
+        weightScale,
         delta: ref(delta, firstImage * outputBytes(g) * steps),
         out: ref(out, firstImage * inputBytes(g) * steps),
       }
@@ -196,7 +197,7 @@ export const winogradInput: Strategy<InputGradient> = {
       else
         emitSized(b, part, records.winogradInputTransform, transformUnits, { scratch, planeBytes })
       const factor = kernelFirst
-        ? { delta: part.delta, weight: undefined }
+        ? { delta: part.delta, weight: undefined, weightScale: undefined }
         : { weight, delta: undefined, planeBytes }
       const products = { ...factor, kernelFirst, scratch, rowsPerUnit }
       emitSized(b, part, records.winogradInputGradient, units, products)

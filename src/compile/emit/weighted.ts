@@ -78,6 +78,13 @@ export const weighted: LayerPlan<WeightedLayer> = {
       }
     const kept: Kept = { g, inC, spikes, ...keptForWeight(pass, node, x, inC, floats) }
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
+    const weightBack = (steps: number) => {
+      if (!integers) return { weight }
+      const { of } = integers
+      return convolution.readsIntegers({ g, steps })
+        ? { weight: ref(of.weight), weightScale: ref(of.scale) }
+        : { weight: dequantised(b, of) }
+    }
     return handBackWeighted(pass, node, output, {
       sizes: g,
       weight(delta, steps) {
@@ -88,19 +95,10 @@ export const weighted: LayerPlan<WeightedLayer> = {
       parameters: layer.standardise ? () => standardiseGradient(pass, node, layer, g) : undefined,
       to: input.terms.some(wantsGradient) ? input : undefined,
       stored: inC,
-      input: (out, delta, steps) =>
-        convolution.emitInputGradient(
-          b,
-          forImages(pass, {
-            name,
-            g,
-            steps,
-            delta,
-            weight: integers ? dequantised(b, integers.of) : weight,
-            out,
-            zeros,
-          }),
-        ),
+      input(out, delta, steps) {
+        const job = forImages(pass, { name, g, steps, delta, ...weightBack(steps), out, zeros })
+        convolution.emitInputGradient(b, job)
+      },
     })
   },
 }

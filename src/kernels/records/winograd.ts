@@ -32,21 +32,20 @@ export const winogradInputTransform = record(
   ({ steps, outC }) => rowBytes(steps * outC),
 )
 
-/** The transform of a block of kernels. */
-const kernelBytes = (blockWidth: number): number => Winograd.TransformBytes + 288 * blockWidth
+/** Kernels of a block that are turned; whole numbers as floats besides. */
+const turnedBytes = (of: { readonly blockWidth: number; readonly weightScale?: unknown }): number =>
+  288 * of.blockWidth * (of.weightScale ? 2 : 1)
+
+/** A weight as `weight`; of whole numbers, where it has scales: float32 [outC]. */
+const weight = { ...sizes('inC', 'outC', ...weightSize), weightScale: word.readsIf(28) }
 
 /** Kernels for the input gradient; unit = (8 input channels, block of output channels). */
 export const winogradKernelTransform = record(
   'WinogradKernelTransform',
   17,
   copies,
-  {
-    ...sizes('inC', 'outC', ...weightSize),
-    /** As `weight`. */
-    weight: word.reads(23),
-    scratch: word.writes(24),
-  },
-  ({ blockWidth }) => kernelBytes(blockWidth),
+  { ...weight, weight: word.reads(23), scratch: word.writes(24) },
+  (of) => Winograd.TransformBytes + turnedBytes(of),
 )
 
 /**
@@ -58,7 +57,8 @@ export const winogradInputGradient = record(
   10,
   perProduct(0.01, 9),
   {
-    ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC', ...weightSize),
+    ...sizes('images', 'steps', 'inH', 'inW'),
+    ...weight,
     /**
      * Input gradient: non-zero when the kernels are transformed by a record of their own, and the
      * tiles by each unit.
@@ -73,12 +73,12 @@ export const winogradInputGradient = record(
     rowsPerUnit: word.number(27),
   },
   (of) => {
-    const { steps, inC, outC, blockWidth, kernelFirst } = of
+    const { steps, inC, outC, kernelFirst } = of
     const room = roundUp(of.rowsPerUnit * tilesAcross(of.inW), 4)
     const chunks = Math.ceil(outC / Winograd.Chunk)
     const own = kernelFirst
       ? planesOf(chunks * Winograd.ChunkBytes * room) + rowBytes(steps * outC)
-      : planesOf(Winograd.BlockBytes * outC) + kernelBytes(blockWidth)
+      : planesOf(Winograd.BlockBytes * outC) + Winograd.TransformBytes + turnedBytes(of)
     const products = planesOf(Winograd.BlockBytes * room) + 16 * steps * inC
     return products + Winograd.RowsBytes + Winograd.TransformBytes + own
   },
@@ -89,8 +89,8 @@ export const winogradStrideKernels = record(
   'WinogradStrideKernels',
   74,
   copies,
-  { ...sizes('inC', 'outC', ...weightSize), weight: word.reads(23), scratch: word.writes(24) },
-  ({ blockWidth }) => WinogradStride.LineBytes + 288 * blockWidth,
+  { ...weight, weight: word.reads(23), scratch: word.writes(24) },
+  (of) => WinogradStride.LineBytes + turnedBytes(of),
 )
 
 /** Out = gradient of the input of a convolution of stride 2; unit = tile rows. */
