@@ -260,8 +260,10 @@ export class Context {
   private found?: ReadonlyMap<string, Parameter | Statistic>
   /** Why it cannot train on a single sample, though that may run forward. */
   lone: string | undefined
-  /** A program was planned with it. */
-  lowered = false
+  /** Nodes that programs were planned with. */
+  readonly lowered = new Set<number>()
+  /** Its forward pass drops as that of training does. */
+  drops = false
   /** What the network gives: of each size of call, in their order. */
   readonly outputs: (readonly OutputProbe[])[] = []
   /** What each program begins with. */

@@ -189,10 +189,12 @@ function* planRuns(
   if (integers.length > 0 && !options.fixed && !atStart) b.prepare(quantise)
   const inputs = inputBuffers(b, options, named.losses !== undefined)
   const contexts: Context[] = []
+  let drops = false
   const contextOf: ContextOf = (images, of, run, carried) => {
     const given = [parameters, statistics, of, run, integers, carried] as const
     const context = new Context(options, images, b, ...given)
     context.start = atStart ? quantise : undefined
+    context.drops = drops
     contexts.push(context)
     return context
   }
@@ -206,7 +208,7 @@ function* planRuns(
     if (options.gradientCheckpoint === 'layers' && !seeksIntegers)
       context.remade = remake(b, choices)
     const buffers = { ...named, ...named.training }
-    const made = yield* trainingPrograms(context, state, buffers, atStart ? undefined : quantise)
+    const made = yield* trainingPrograms(context, state, buffers, quantise)
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
       const again = yield* planRuns(options, passImages, workers, integerOf, fitting)
@@ -220,8 +222,12 @@ function* planRuns(
   }
   const forward = yield* forwardPrograms(options, passImages, named, contextOf, carried)
   planned.push(...forward.programs)
-  if (seeksIntegers)
+  if (seeksIntegers) {
+    // What is dropped in training may have been floats there: other purposes have the same bits.
+    drops = !named.training
+    if (drops) yield* forwardPrograms(options, passImages, named, contextOf, carried)
     return yield* planRuns(options, passImages, workers, integerNodes(graph, contexts))
+  }
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
   yield

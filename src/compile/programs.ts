@@ -27,7 +27,6 @@ export function* lowerGraph(context: Context, training: boolean, callSteps: numb
   const { graph } = context.options
   const wanted = (node: GraphNode): Demand =>
     Object.assign({}, ...readersOf(graph, node.index).map((reader) => planOf(reader).wants?.(pass)))
-  context.lowered = true
   const pass = new Pass(context, training, callSteps, wanted)
   // The host gets all outputs in evaluation too.
   const { options, run } = context
@@ -37,6 +36,7 @@ export function* lowerGraph(context: Context, training: boolean, callSteps: numb
   const values: Expression[] = []
   for (const node of graph.nodes) {
     if (!needed.has(node.index)) continue
+    context.lowered.add(node.index)
     context.builder.inLayer(node.index, () => {
       const inputs = node.inputs.map((i) => values[i])
       values[node.index] = planOf(node).lower(pass, node, node.layer, ...inputs)
@@ -105,7 +105,7 @@ export function* trainingPrograms(
   { parameters, parameterFloats: floats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
   /** Makes what programs keep of parameters anew. */
-  renew: (() => void) | undefined,
+  renew: () => void,
 ): Parts<{ programs: ProgramPlan[]; keptBytes: number }> {
   const { builder: b, options, outer, online, masked, accumulate } = context
   const updatesInLoop = online && options.update === 'everyStep'
@@ -115,7 +115,7 @@ export function* trainingPrograms(
   const step = (): void => {
     b.phase = 'update'
     emitUpdate(b, update)
-    renew?.()
+    if (updatesInLoop || !context.start) renew()
   }
   const { sections } = b.program('train', stepsInside(context))
   if (accumulate) emitClear(b, buffers.gradients, floats)
@@ -154,7 +154,7 @@ export function* trainingPrograms(
     const { sections } = b.program(name)
     b.phase = 'update'
     emit(b, update)
-    if (name === 'update') renew?.()
+    if (name === 'update') renew()
     return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   }
   const programs: ProgramPlan[] = [

@@ -36,13 +36,13 @@ export async function prepare(
   state: StateDict,
   {
     learning,
-    rounds,
+    rounds = false,
     engine,
   }: {
     readonly learning?: Learning | undefined
     /** Whether weights on floats are stored as bytes. */
-    readonly rounds: boolean
-    readonly engine: WebAssembly.Module | undefined
+    readonly rounds?: boolean
+    readonly engine?: WebAssembly.Module | undefined
   },
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)

@@ -22,7 +22,7 @@ import {
   spikeGeometry,
   spikeListsFit,
 } from '../../src/compile/convolution/spike-geometry.js'
-import { byteGeometry, fitsBytes } from '../../src/compile/convolution/spikes.js'
+import { byteGeometry, fitsIntegers } from '../../src/compile/convolution/spikes.js'
 import {
   sharedTilesPlan,
   strideApplies,
@@ -33,6 +33,7 @@ import {
   winogradStride,
 } from '../../src/compile/convolution/winograd.js'
 import { weightRows } from '../../src/compile/layout.js'
+import type { SpikeTensor } from '../../src/compile/tensors.js'
 import { convNarrow, narrowWeightGradient } from '../../src/kernels/records/dense.js'
 import * as ops from '../../src/ops/index.js'
 import { OpPlan } from '../../src/ops/plan.js'
@@ -187,11 +188,21 @@ test('what outruns the 16 bits of an entry of a list is refused', () => {
   assert.ok(spikeListsFit(features({ inC: 65534 })))
   assert.not.ok(spikeListsFit(features({ inC: 65535 })))
 
-  const bytes = features({ inC: 65532 })
-  assert.ok(fitsBytes(bytes))
-  assert.not.ok(fitsBytes({ ...bytes, inC: 65536 }))
-  assert.ok(fitsBytes({ ...bytes, poolKernelH: 15, poolKernelW: 17 }), 'sums fit 32 bits')
-  assert.not.ok(fitsBytes({ ...bytes, poolKernelH: 17, poolKernelW: 17 }))
+  const fits = (
+    inC: number,
+    kernelSize: readonly [number, number] = [1, 1],
+    more: Partial<Geometry> = {},
+  ): boolean => {
+    const pool = { kernelSize, stride: [1, 1], padding: [0, 0] } as const
+    const { timeSteps: steps, ...g } = features({ inC, ...more })
+    const source = { shape: [inC, 1, 1] } as unknown as SpikeTensor
+    return fitsIntegers({ g, steps, spikes: { sources: [source], pool, scale: 1 } })
+  }
+  assert.ok(fits(65532))
+  assert.not.ok(fits(65536))
+  assert.ok(fits(65532, [15, 17]), 'sums fit 32 bits')
+  assert.not.ok(fits(65532, [17, 17]))
+  assert.not.ok(fits(8, [1, 1], { dilationH: 2 }), 'lists have no dilation')
 })
 
 test('patterns run in strips, in passes over images, by parts of the channels', () => {

@@ -112,7 +112,11 @@ function segmentsOf(bytes: Uint8Array): number[][] {
 
 for (const [name, [network, methods, purpose, given, more]] of Object.entries(cases))
   test(`${name}: information, addresses, segments, memory`, async () => {
-    const settings = checkExportOptions(given, { channels: 3, classes: 7 }) as ExportSettings
+    const settings = checkExportOptions(given, {
+      channels: 3,
+      classes: 7,
+      weights: 'f32',
+    }) as ExportSettings
     const { weights } = settings
     const options = planOptions(network, input, methods, 3, { purpose, weights, ...more })
     const state = stateOf({ ...options, weights: 'f32' })
@@ -124,7 +128,7 @@ for (const [name, [network, methods, purpose, given, more]] of Object.entries(ca
             steps: 77,
           }
         : undefined
-    const prepared = await prepare(options, state, learning)
+    const prepared = await prepare(options, state, { learning, rounds: weights !== 'f32' })
     const bytes = buildNet(prepared, await engineBytes(), settings, 'simd')
     const { version: _, seal: __, ...info } = netInfo(bytes)
     const { instance } = await WebAssembly.instantiate(new Uint8Array(bytes))
@@ -197,7 +201,7 @@ test('code keeps the words that it reads, of records and of the control block', 
   ] as const) {
     const stepMode = purpose === 'stream' ? 's' : 'm'
     const options = planOptions(network, input, { stepMode }, 3, { purpose, ...more })
-    const prepared = await prepare(options, stateOf(options))
+    const prepared = await prepare(options, stateOf(options), {})
     const programs = Object.values(prepared.plan.programs)
     const engine = toyEngine()
     const drivers = programs.map(
@@ -223,7 +227,7 @@ test('a file of more than 2 GiB is refused', async () => {
     const network = netOf(input, 'conv 16 3, lif, flatten, linear 2')
     const given = { batchSize, purpose: 'learning', fixed: false } as const
     const options = planOptions(network, input, {}, 1, given)
-    const message = await messageOf(() => prepare(options, {}))
+    const message = await messageOf(() => prepare(options, {}, {}))
     assert.match(
       message,
       /^exportWasm: a file may use at most 2 GiB of memory, the network needs \d/,

@@ -97,7 +97,7 @@ const options: Readonly<Record<string, ExportOptions>> = {
   train: { mode: 'train' },
 }
 test('options of exportWasm: each with each value', () => {
-  const facts = { channels: 2, classes: 3 }
+  const facts = { channels: 2, classes: 3, weights: 'f32' } as const
   const odd = [{ lables: [] }, []].map((given) =>
     outcome(() => checkExportOptions(given as object, facts)),
   )

@@ -30,6 +30,7 @@ import {
   type StepMode,
   sgd,
 } from '../../src/index.js'
+import { weightTypes } from '../../src/network/weights.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { numbers } from '../support/exported.js'
 import { differingState, learnSame, makeBatch } from '../support/learning.js'
@@ -97,7 +98,8 @@ test('random networks, dropout and frames among them, learn the same', async () 
     const network = randomNetwork(random, input, method) as Module
     const frames = random() < 0.3
     const batchSize = random() < 0.5 ? 1 : 3
-    const options = { input, frames, batchSize, method, stepMode, timeSteps: 4, seed }
+    const weights = weightTypes[seed % weightTypes.length]
+    const options = { input, frames, batchSize, method, stepMode, timeSteps: 4, seed, weights }
     let model: Model
     try {
       model = await compile(network, options)

@@ -34,9 +34,10 @@ test('an instruction without a form in lanes is refused by the layers that use i
   const prepared = await prepare(
     { ...session.plan.options, inspect: false, purpose: 'inference', fixed: true },
     stateDict(session),
+    {},
   )
   const engine = await engineBytes()
-  const settings = checkExportOptions({}, { channels: 1, classes: 5 })
+  const settings = checkExportOptions({}, { channels: 1, classes: 5, weights: 'f32' })
   assert.throws(
     () => buildNet(prepared, withSwizzle(engine), settings, 'scalar'),
     (error: Error) =>

@@ -14,8 +14,6 @@ import { note, wanted } from '../support/divided.js'
 import { expectClose, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { layersOf, netOf } from '../support/net.js'
-import { PlanRunner } from '../support/plan-runner.js'
-import { planOptions } from '../support/plans.js'
 import { chains, ownLayers, small } from '../support/small-budgets.js'
 
 const seen = new Set<string>()
@@ -218,22 +216,25 @@ for (const [name, { network, options, programs, budgets, use }] of Object.entrie
       expectClose(key, found[key], numbers, 1e-4)
   })
 
-test('weights of bytes', async () => {
-  const text = `conv 16 3 padding=1, fires, conv 40 3 padding=1, fires, avgPool2d 2, conv 16 1,
-    fires, flatten, linear 3`
-  const network = netOf(input, text, { fires: () => api.lif(neuron) })
-  const model = await modelOf(network, { input, seed: 3 })
-  const state = model.stateDict()
-  await model.dispose()
-  const of = { timeSteps: 5, batchSize: 3, purpose: 'inference', weights: 'int8' } as const
-  const options = planOptions(network, input, of)
-  const expected = new PlanRunner(options, state)
-  const found = withBudgets(small, () => new PlanRunner(options, state))
-  for (const record of found.plan.programs.evaluate?.records ?? []) note(record, 3, seen)
-  // Whole numbers: the same however they are added.
-  assert.equal(found.run(x), expected.run(x))
-  assert.ok(expected.spikes > 0)
-})
+for (const method of ['bptt', 'sltt'] as const)
+  test(`weights of whole numbers, ${method}: the same bits forward, close gradients`, async () => {
+    const text = `conv 16 3 padding=1, fires, conv 40 3 padding=1, fires, avgPool2d 2, conv 16 1,
+      fires, flatten, linear 3`
+    const network = netOf(input, text, { fires: () => api.lif(neuron) })
+    const options = { input, seed: 3, timeSteps: 5, batchSize: 3, method, weights: 'int8' } as const
+    const expected = await modelOf(network, options)
+    const wanted = await step(expected)
+    await withBudgets(small, async () => {
+      const model = await modelOf(network, options)
+      const found = await step(model)
+      noteRecords(model, ['train', 'evaluate', 'prepare'], seen)
+      // Whole numbers: the same however they are added.
+      assert.equal([found.output, found.loss], [wanted.output, wanted.loss])
+      for (const [key, numbers] of Object.entries(wanted))
+        expectClose(key, found[key], numbers, 1e-4)
+    })
+    assert.ok(Object.values(expected.firingRates()).every((rate) => rate > 0))
+  })
 
 test('each kind of record had several units and a rest, each counter was carried over', () => {
   assert.equal(

@@ -1,7 +1,14 @@
 /** Exported networks beside the models that they come from. */
 
 import type { Model } from '../../src/index.js'
-import { compile, type Method, type Module, type StepMode } from '../../src/index.js'
+import {
+  compile,
+  type Method,
+  type Module,
+  type StepMode,
+  type WeightType,
+} from '../../src/index.js'
+import { weightTypes } from '../../src/network/weights.js'
 import { randomNetwork } from './draw/networks.js'
 
 type Random = () => number
@@ -54,11 +61,13 @@ const methods: readonly [Method, StepMode][] = [
  * A compiled random network with shaken parameters.
  *
  * @param streams it also runs step by step, so that no layer needs all steps at once
+ * @param weights default: any
  */
 export async function randomModel(
   random: Random,
   stepMode?: StepMode,
   streams = false,
+  weights?: WeightType,
 ): Promise<Model> {
   const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]
   const input = one([
@@ -77,6 +86,7 @@ export async function randomModel(
       method,
       stepMode: mode,
       purpose: one(['train', 'inference']),
+      weights: weights ?? one(weightTypes),
     },
   )
   await shake(model, random)

@@ -125,6 +125,7 @@ export function tinyInfo(info: Partial<NetInfo> = {}): NetInfo {
     stepMode: 'm',
     batchSize: 1,
     weights: 'f32',
+    otherWeights: 'f32',
     parameters,
     weightBytes: 4 * parameters,
     memoryBytes: 65536,

@@ -23,9 +23,7 @@ import {
   findProgram,
   firstPath,
   HostFailure,
-  isAlike,
   type JobNumbers,
-  likenessOf,
   type Outcome,
   patience,
   readOutcome,
@@ -77,24 +75,6 @@ test('sizes of samples and frames', () => {
   assert.equal(numbers, { samples: 3, sampleBytes: 64, frameBytes: 16, steps: 4, classes: 3 })
   assert.is(refusesSimd(tinyInfo()), undefined)
   assert.match(refusesSimd(tinyInfo({ target: 'simd' })) ?? '', /^it has no SIMD; export with/)
-})
-
-test('likeness: medians, spans, limits', () => {
-  const wanted = [1, 3, 2, 5, 0, 4, 9, 1]
-  const from = (changes: Record<number, number>): Float32Array =>
-    Float32Array.from(wanted, (value, i) => changes[i] ?? value)
-  const likeness = (changes: Record<number, number>): unknown[] =>
-    Object.values(likenessOf(from(changes), Float32Array.from(wanted), 2))
-  assert.equal(likeness({}), [1, 0, 0, 4.25])
-  assert.equal(likeness({ 0: 4, 3: 4, 7: 1.5 }), [0.75, 1 / 4.25, 3, 4.25])
-  assert.equal(likeness({ 1: 1, 7: 9 }), [0.75, 2 / 4.25, 8, 4.25])
-  assert.equal(likeness({ 2: Number.NaN })[2], Number.POSITIVE_INFINITY)
-  const flat = Float32Array.of(2, 2, 2, 2)
-  assert.equal(Object.values(likenessOf(Float32Array.of(2, 3, 2, 2), flat, 2)), [0.5, 1, 1, 0])
-  const at = { sameClass: 0.97, medianDifference: 0.02, largestDifference: 9, span: 1 }
-  assert.ok(isAlike(at))
-  assert.not(isAlike({ ...at, sameClass: 0.9699 }))
-  assert.not(isAlike({ ...at, medianDifference: 0.0201 }))
 })
 
 /** Two outputs by chance of the clock: each look at it takes `tick`, each sample `cost`. */

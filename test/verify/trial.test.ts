@@ -5,9 +5,17 @@ import type { MethodOptions } from '../../src/compile/methods.js'
 import type { ExportOptions } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { openApart } from '../../src/edge/verify/apart.js'
-import { isAlike } from '../../src/edge/verify/job.js'
 import { makeTrials, type Trial } from '../../src/edge/verify/trial.js'
-import { type Block, compile, datasets, flatten, lif, linear, sequential } from '../../src/index.js'
+import {
+  type Block,
+  type CompileOptions,
+  compile,
+  datasets,
+  flatten,
+  lif,
+  linear,
+  sequential,
+} from '../../src/index.js'
 import { differing } from '../support/exported.js'
 
 const input = [1, 8, 8] as const
@@ -19,7 +27,7 @@ const deep = (): Block => sequential(flatten(), linear(64, 40), lif(), linear(40
 /** The trial of the network's only call, and what the file gives. */
 async function trialOf(
   options: ExportOptions,
-  methods: MethodOptions = {},
+  methods: MethodOptions & Pick<CompileOptions, 'weights'> = {},
   network = shallow,
 ): Promise<{ trial: Trial; outputs: Float32Array }> {
   const model = await compile(network(), { input, purpose: 'inference', ...methods })
@@ -57,13 +65,22 @@ for (const method of ['bptt', 'ottt'] as const)
       assert.is(differing(outputs, trial.expected), 0)
     })
 
-test('int8: like a model with the floats that the bytes stand for', async () => {
-  const { trial, outputs } = await trialOf({ weights: 'int8' })
-  assert.is(differing(outputs, trial.expected), 0)
-  const { likeness } = trial
-  assert.ok(likeness && isAlike(likeness))
-  // Far less than the bytes are from the weights.
-  assert.ok(likeness.largestDifference < 1e-5 * likeness.span, JSON.stringify(likeness))
-})
+for (const [trained, weights] of [
+  ['int8', undefined],
+  ['int6', undefined],
+  ['f32', 'int8'],
+  ['f32', 'int6'],
+] as const)
+  test(`trained as ${trained}, exported as ${weights ?? trained}: the bits of the file`, async () => {
+    for (const mode of ['infer', 'step'] as const) {
+      const stepMode = mode === 'step' ? 's' : 'm'
+      const { trial, outputs } = await trialOf(
+        { mode, weights },
+        { stepMode, weights: trained },
+        deep,
+      )
+      assert.is(differing(outputs, trial.expected), 0)
+    }
+  })
 
 test.run()

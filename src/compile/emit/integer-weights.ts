@@ -30,15 +30,17 @@ export const asksIntegers = (options: PlanOptions): boolean =>
   options.graph.nodes.some((node) => node.layer && mostOf(options, node) !== undefined)
 
 /**
- * Nodes whose weights all programs can read as whole numbers. Contexts without a program do not
- * count.
+ * Nodes whose weights programs can read as whole numbers, at all places of a layer. A layer is known
+ * by its first node.
  *
  * @throws SpikewasmError for a layer that itself asks for whole numbers in vain
  */
 export function integerNodes({ nodes }: Graph, contexts: readonly Context[]): ReadonlySet<number> {
-  const found = contexts.filter(({ lowered }) => lowered).map((c) => c.integerNodes)
-  const fits = ({ index }: GraphNode): boolean => found.every((nodes) => nodes.has(index))
-  const others = new Set(nodes.filter((node) => !fits(node)).map(ownerOf))
+  const others = new Set<number>()
+  const found = new Set<number>()
+  for (const { lowered, integerNodes } of contexts)
+    for (const index of lowered)
+      (integerNodes.has(index) ? found : others).add(ownerOf(nodes[index]))
   for (const index of others) {
     const { name, layer } = nodes[index]
     const { weights = 'f32' } = (layer ?? {}) as Said
@@ -48,7 +50,7 @@ export function integerNodes({ nodes }: Graph, contexts: readonly Context[]): Re
           'wherever it is called, without groups or dilation; leave weights out, and it is float32',
       )
   }
-  return new Set(nodes.filter((node) => !others.has(ownerOf(node))).map(({ index }) => index))
+  return new Set([...found].filter((index) => !others.has(index)))
 }
 
 /** Makes the buffers of the weights of some nodes. */

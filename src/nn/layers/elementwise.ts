@@ -226,7 +226,8 @@ const dropoutKind = defineLayer<Dropout>('dropout', {
   random: true,
   again: ({ p, ...rest }) => dropout(p, ...noMore('dropout', rest)),
   lower(pass, node, { p }, x) {
-    if (!pass.training || p === 0) return { ...x, shape: node.shape }
+    const drops = pass.training || pass.context.drops
+    if (!drops || p === 0) return { ...x, shape: node.shape }
     const { b, images } = pass
     const { input, scale } = spikesOrFloats(pass, node, x)
     const { shape, stored } = input

@@ -1,0 +1,84 @@
+/** Weights of whole numbers as a plain program in float64 makes them. */
+
+import type { StateDict } from '../../src/index.js'
+
+/** The largest whole number of each type. */
+export const mostOf = { int8: 127, int6: 31 } as const
+
+export type IntegerType = keyof typeof mostOf
+export const integerTypes = Object.keys(mostOf) as IntegerType[]
+
+/** The next number of 17 significant bits that is no smaller. */
+function roundedUp(x: number): number {
+  if (x === 0) return 0
+  const unit = 2 ** (Math.floor(Math.log2(x)) - 16)
+  return Math.fround(Math.ceil(x / unit) * unit)
+}
+
+/** Nearest integer, halves to even. */
+function nearest(x: number): number {
+  const below = Math.floor(x)
+  if (x - below !== 0.5) return Math.round(x)
+  return below % 2 === 0 ? below : below + 1
+}
+
+export interface Quantised {
+  readonly values: number[]
+  /** Of each output. */
+  readonly scales: number[]
+  /** How near a quotient is to a half, at which it would be another integer. */
+  readonly margin: number
+}
+
+/** The whole numbers of a weight [out, …], and their scales. */
+export function quantised(weight: ArrayLike<number>, out: number, most: number): Quantised {
+  const fanIn = weight.length / out
+  const all = Array.from(weight)
+  const values: number[] = []
+  const scales: number[] = []
+  let margin = 0.5
+  for (let n = 0; n < out; n++) {
+    const row = all.slice(n * fanIn, (n + 1) * fanIn)
+    const scale = roundedUp(row.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / most)
+    scales.push(scale)
+    for (const w of row) {
+      const quotient = scale === 0 ? 0 : Math.fround(w / scale)
+      values.push(nearest(quotient))
+      margin = Math.min(margin, Math.abs(quotient - Math.floor(quotient) - 0.5))
+    }
+  }
+  return { values, scales, margin }
+}
+
+/** The numbers that a quantised weight stands for. */
+export function products(weight: ArrayLike<number>, out: number, most: number): Float64Array {
+  const { values, scales } = quantised(weight, out, most)
+  const fanIn = values.length / out
+  return Float64Array.from(values, (q, i) => q * scales[Math.floor(i / fanIn)])
+}
+
+/** A state whose weights of these names are what their whole numbers stand for. */
+export function rounded(state: StateDict, names: readonly string[], most: number): StateDict {
+  const result = { ...state }
+  for (const name of names) {
+    const { shape, data } = state[name]
+    result[name] = { shape, data: Float32Array.from(products(data, shape[0], most)) }
+  }
+  return result
+}
+
+/**
+ * A state whose weights have scales that are powers of two: a sum of products is exact in float32,
+ * in any order.
+ */
+export function exactScales(state: StateDict, names: readonly string[], most: number): StateDict {
+  const result = { ...state }
+  for (const name of names) {
+    const { shape, data } = state[name]
+    const fanIn = data.length / shape[0]
+    const scale =
+      2 ** Math.ceil(Math.log2(data.reduce((m, w) => Math.max(m, Math.abs(w)), 0) / most))
+    result[name] = { shape, data: data.map((w, i) => (i % fanIn === 0 ? most * scale : w)) }
+  }
+  return result
+}
