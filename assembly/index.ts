@@ -114,15 +114,21 @@ export {
   sumByteTimes8,
   sumByteTimes16,
   sumByteTimes32,
-  sumRest,
+  sumBytesOfTwo32,
+  sumFewBits16,
+  sumFewBits32,
+  sumFewBitsOfTwo32,
 } from './spikes/byte-sums'
 export {
   combine7,
   combine15,
-  combineBytes7,
-  combineBytes15,
-  combineBytesFew,
   combineFew,
+  combineInts7,
+  combineInts15,
+  combineIntsFew,
+  combineShorts7,
+  combineShorts15,
+  combineShortsFew,
 } from './spikes/combine'
 export { appendCounts, appendFactors, appendPairCounts, countWindow } from './spikes/counts'
 export { listAddTwice, listSum } from './spikes/list-gradient'
@@ -131,6 +137,20 @@ export { patternSum1, patternSum2, patternSum3 } from './spikes/pattern-gradient
 export { patternCells, patternCells1, patternCells4 } from './spikes/pattern-grid'
 export { patternFill } from './spikes/pattern-lists'
 export { appendPairs, appendPatterns, stepsOf } from './spikes/patterns'
+export {
+  dequantiseRows4,
+  dequantiseRows8,
+  dequantiseRows16,
+  dequantiseRows32,
+  largest4,
+  largest8,
+  largest16,
+  largest32,
+  quantiseRows4,
+  quantiseRows8,
+  quantiseRows16,
+  quantiseRows32,
+} from './spikes/quantise'
 export { listCount, listFill } from './spikes/rate-lists'
 export {
   sumRows4,

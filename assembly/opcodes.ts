@@ -399,8 +399,10 @@ export enum ExpandWord {
   GroupTaps = 9,
   /** An element in the file has 1 << Shift bytes. */
   Shift = 10,
+  /** Added to the first number of each word, where rows become words of two; 0: they do not. */
+  Offset = 11,
   /** Bytes of an entry. */
-  Bytes = 44,
+  Bytes = 48,
 }
 
 /** One tensor of a row. */

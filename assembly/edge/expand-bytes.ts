@@ -3,9 +3,10 @@
 import { expandAll } from './expand'
 
 /**
- * Spreads `count` tensors in place, in the order of `edgeExpand`, some of them of bytes. With scales
- * these become float32, to = from · scale of the output channel; without they stay bytes. Numbers
- * move forward, so that none is overwritten before it was read.
+ * Spreads `count` tensors in place, in the order of `edgeExpand`, some of them of bytes. With
+ * scales these become float32, to = from · scale of the output channel; without they stay bytes,
+ * which with an offset become words of two. Numbers move forward, so that none is overwritten
+ * before it was read.
  *
  * table: `count` entries of `ExpandWord`.
  */

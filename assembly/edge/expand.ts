@@ -55,6 +55,11 @@ export function expandAll(table: usize, count: i32, bytes: bool): void {
       memory.fill(to, 0, gap)
       to += gap
     }
+    if (bytes) {
+      const offset = <u64>load<u32>(table, ExpandWord.Offset * 4)
+      const begin = <usize>load<u32>(table, ExpandWord.To * 4)
+      if (offset != 0) pairRows(begin, to, <usize>width, offset)
+    }
     table += ExpandWord.Bytes
   }
 }
@@ -66,5 +71,29 @@ function scaleRow(to: usize, from: usize, scale: usize, count: i32): void {
     store<f32>(to, <f32>load<i8>(from) * load<f32>(scale))
     to += 4
     scale += 4
+  }
+}
+
+/**
+ * Rows i8 [width] become words of two numbers (spikes/byte-sums.ts), in place. width: up to 32. Up
+ * to 12 bytes behind the last row are read.
+ */
+function pairRows(row: usize, end: usize, width: usize, offset: u64): void {
+  const half = width >> 1
+  for (; row < end; row += width) {
+    let first = load<u64>(row)
+    let second = load<u64>(row + half)
+    const first8 = load<u64>(row, 8)
+    const second8 = load<u64>(row + half, 8)
+    for (let i: usize = 0; i < half; i++) {
+      if (i == 8) {
+        first = first8
+        second = second8
+      }
+      store<u8>(row + 2 * i, <u8>(first + offset))
+      store<u8>(row + 2 * i, <u8>second, 1)
+      first >>= 8
+      second >>= 8
+    }
   }
 }

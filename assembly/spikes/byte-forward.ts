@@ -7,10 +7,17 @@
 import { check } from '../base/check'
 import { SpikeRecord } from '../generated/records'
 import { Spike } from '../opcodes'
-import { sumByteList } from './byte-sums'
-import { combineBytes7, combineBytes15, combineBytesFew } from './combine'
+import { sumList } from './byte-sums'
+import {
+  combineInts7,
+  combineInts15,
+  combineIntsFew,
+  combineShorts7,
+  combineShorts15,
+  combineShortsFew,
+} from './combine'
 import { addPixel, copySteps } from './forward'
-import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
+import { listScratch, listsOfRows, POINTERS } from './lists'
 import { stepsOf } from './patterns'
 
 /**
@@ -50,15 +57,30 @@ export function spikeForwardBytes(rec: SpikeRecord, unit: i32, t: i32, scratch: 
     sumBytePixels(rec, first * outW, last * outW, block, pointers, sums)
 }
 
-/** Bytes of a list whose rows 16 bits can sum: a factor is at most the neurons of an input. */
+/** Bytes of lists whose entries add up to at most so many weights that 16 bits hold their sum. */
 // @ts-ignore: decorator
 @inline
-function pieceBytes(rec: SpikeRecord): usize {
+function shortBytes(rec: SpikeRecord): usize {
   const rows = rec.mostCounted
   if (rec.weightedLists == 0) return <usize>(2 * rows)
   const factor = rec.sourceCount * rec.poolKernelH * rec.poolKernelW
   check(factor <= rows)
   return <usize>((rows / factor) << 2)
+}
+
+/** Bytes of the lists that are added at a step of a group, of the step with the most. */
+// @ts-ignore: decorator
+@inline
+function bytesOfStep(pointers: usize): u32 {
+  const s = i32x4.add(
+    i32x4.add(v128.load(pointers), v128.load(pointers, 16)),
+    i32x4.add(v128.load(pointers, 32), v128.load(pointers, 48)),
+  )
+  const t1 = i32x4.extract_lane(s, 3) - i32x4.extract_lane(s, 1)
+  const t0 = t1 + 2 * i32x4.extract_lane(s, 1) - i32x4.extract_lane(s, 0) - i32x4.extract_lane(s, 2)
+  const t3 = load<i32>(pointers, 60) - load<i32>(pointers, 28)
+  const t2 = t3 - load<i32>(pointers, 44) + 2 * load<i32>(pointers, 28) - load<i32>(pointers, 12)
+  return max(max(t0, t1), max(t2, t3))
 }
 
 /** Bias and factor of a block, behind its sums. */
@@ -83,16 +105,75 @@ function combine(
   bytes: usize,
   steps: i32,
   pairs: bool,
+  short: bool,
 ): void {
   const bias = sums + 16 * bytes
-  if (steps < 15) combineBytesFew(out, outStep, sums, bytes, 1, bias, steps)
-  else if (pairs) combineBytes7(out, outStep, sums, bytes, 1, bias)
-  else combineBytes15(out, outStep, sums, bytes, 1, bias)
+  if (short) {
+    if (steps < 15) combineShortsFew(out, outStep, sums, bytes, 1, bias, steps)
+    else if (pairs) combineShorts7(out, outStep, sums, bytes, 1, bias)
+    else combineShorts15(out, outStep, sums, bytes, 1, bias)
+  } else if (steps < 15) combineIntsFew(out, outStep, sums, bytes, 1, bias, steps)
+  else if (pairs) combineInts7(out, outStep, sums, bytes, 1, bias)
+  else combineInts15(out, outStep, sums, bytes, 1, bias)
 }
 
 /**
- * Out of the pixels first … last − 1, for up to blocksPerUnit blocks from `block` on. pointers u32
- * [pixel][16]: those of the first pixel onwards.
+ * Sums of the lists of a pixel for `blocks` blocks, setBytes apart: i16 [16][width] where `short`,
+ * whose lists are one piece each; else i32 [16][width], of which [0] is scratch, piece by piece.
+ */
+// @ts-ignore: decorator
+@inline
+function sumPixel(
+  rec: SpikeRecord,
+  sums: usize,
+  setBytes: usize,
+  weight: usize,
+  blocks: i32,
+  pointers: usize,
+  piece: usize,
+  short: bool,
+  steps: i32,
+  pairs: bool,
+): void {
+  const width = rec.blockWidth
+  const blockBytes = <usize>(rec.kRows * width)
+  const weighted = rec.weightedLists != 0
+  const offset = rec.most + 1
+  // Patterns of pairs of steps are 1, 2, 3, 4, 8, 12 and 15, which stands for both pairs.
+  for (let p = 1; p <= steps; p += pairs && p > 3 ? (p == 12 ? 3 : 4) : 1) {
+    const from = pointers + ((<usize>p) << 2)
+    const end = <usize>load<u32>(from)
+    let list = <usize>load<u32>(from - 4)
+    if (short) {
+      const sum = sums + <usize>((p * width) << 1)
+      sumList(sum, setBytes, weight, blockBytes, blocks, width, weighted, offset, list, end)
+      continue
+    }
+    let isFirst = true
+    do {
+      const stop = min(list + piece, end)
+      sumList(sums, setBytes, weight, blockBytes, blocks, width, weighted, offset, list, stop)
+      for (let j: usize = 0; j < <usize>blocks; j++)
+        addShorts(sums + j * setBytes, <usize>p, <usize>width, isFirst)
+      isFirst = false
+      list = stop
+    } while (list < end)
+  }
+}
+
+/** sums[p] += sums[0], or =, where sums[0] is i16 [width], and the others i32 [width]. */
+function addShorts(sums: usize, p: usize, width: usize, isFirst: bool): void {
+  const sum = sums + ((p * width) << 2)
+  for (let i: usize = 0; i < width; i += 4) {
+    const part = v128.load_ext<i16>(sums + (i << 1))
+    const at = sum + (i << 2)
+    v128.store(at, isFirst ? part : i32x4.add(v128.load(at), part))
+  }
+}
+
+/**
+ * Out of the pixels first … last − 1 and its moments, for up to blocksPerUnit blocks from `block`
+ * on. pointers u32 [pixel][16]: those of the first pixel onwards.
  */
 function sumBytePixels(
   rec: SpikeRecord,
@@ -107,15 +188,11 @@ function sumBytePixels(
   const bytes = (<usize>width) << 2
   const blocks = min(rec.blocksPerUnit, rec.outC / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
-
-  const blockBytes = <usize>(rec.kRows * width)
-  const weight = rec.weight + <usize>block * blockBytes
+  const weight = rec.weight + <usize>(block * rec.kRows * width)
   const outStep = (<usize>rec.outC) << 2
   const outPixel = outStep * <usize>rec.steps
-  const pairs = rec.pairLists != 0
-  const weighted = rec.weightedLists != 0
-  const piece = pieceBytes(rec)
-  const used = pairs && steps == 15 ? PAIR_PATTERNS : -2
+  const pairs = steps == 15 && rec.pairLists != 0
+  const piece = shortBytes(rec)
   const setBytes: usize = <usize>Spike.ByteSumRows * bytes
   for (let j: usize = 0; j < <usize>blocks; j++)
     startBlock(rec, <usize>block + j, scratch + j * setBytes, bytes)
@@ -125,23 +202,14 @@ function sumBytePixels(
   check(!hasMoments || first % rec.momentPixels == 0)
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
-    // Blocks run side by side: the processor then predicts the length of the second loop over a
-    // list.
-    for (let p = silent ? 16 : 1; p <= steps; p++) {
-      if (((used >> p) & 1) == 0) continue
-      let weights = weight
-      let sums = scratch
-      for (let j = 0; j < blocks; j++) {
-        sumByteList(sums, weights, width, weighted, piece, pointers, p)
-        weights += blockBytes
-        sums += setBytes
-      }
-    }
+    const short = width > 4 && bytesOfStep(pointers) <= <u32>piece
+    if (!silent)
+      sumPixel(rec, scratch, setBytes, weight, blocks, pointers, piece, short, steps, pairs)
     let sums = scratch
     let o = out
     for (let j = 0; j < blocks; j++) {
       if (silent) copySteps(o, outStep, sums + 16 * bytes, bytes, steps)
-      else combine(o, outStep, sums, bytes, steps, pairs)
+      else combine(o, outStep, sums, bytes, steps, pairs, short)
       sums += setBytes
       o += bytes
     }

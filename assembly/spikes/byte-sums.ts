@@ -1,6 +1,14 @@
 /**
- * Sums of weight rows of bytes, for blocks of 32, 16, 8 and 4 output channels. Rows are summed in
- * 16 bits, which hold 256 times any byte, and then added to sums of 32 bits.
+ * Sums of weight rows of bytes, for blocks of 32, 16, 8 and 4 output channels.
+ *
+ * A row of W channels is W / 2 words of 16 bits. Word i has two channels:
+ *
+ *   x = (q[i] + offset) + 256 · q[i + W / 2],     0 ≤ q[i] + offset ≤ 255
+ *
+ * so that x >> 8 is the second of them, without a look at the first. Sums of x modulo 2^16 and of
+ * x >> 8 are Σ q[i] + n · offset + 256 · H and H = Σ q[i + W / 2]: what is over is taken away once,
+ * at the end of a list. Up to 6 bits (offset 32) two rows are added as bytes before: no byte of
+ * their sum spills into the next.
  */
 
 /** The factor of a weighted entry, in all lanes. */
@@ -10,108 +18,119 @@ function factorOf(entry: usize): v128 {
   return v128.load_splat<i16>(entry, 2)
 }
 
+/** Eight words of a row, the second eight where isSecond; or as many as it has. */
+// @ts-ignore: decorator
+@inline
+function words(W: i32, row: usize, isSecond: bool): v128 {
+  if (W <= 4) return v128.load32_zero(row)
+  if (W <= 8) return v128.load64_zero(row)
+  return isSecond ? v128.load(row, 16) : v128.load(row)
+}
+
 /**
- * sum[W] = Σ over the entries k of a list of rows[k][W]; weighted: over the entries (k, n) of n ·
- * rows[k][W], whose factors add up to at most 256. sum i32 [W]; rows i8 [kRows][W], −128 … 127;
- * list … end: an even number of u16, at most 256; weighted any number of pairs.
+ * sum[W] = Σ over the entries k of a list of rows[k][W], for `blocks` blocks of output channels;
+ * weighted: over the entries (k, n) of n · rows[k][W]. sum i16 [W], that of the second block
+ * setBytes behind it; rows words [kRows][W / 2] as above, those of the second block blockBytes
+ * behind them; list … end: an even number of u16, weighted any number of pairs; so few that 16 bits
+ * hold their sums. few: the words have up to 6 bits.
  *
- * These are the hot loops. Each width has a function of its own with one loop.
+ * These are the hot loops. Each kind has a function of its own with one loop.
  */
 // @ts-ignore: decorator
-@variants('sumBytes', [32, 16, 8, 4], false)
-@variants('sumByteTimes', [32, 16, 8, 4], true)
-export function sumBytes(
-  W: i32,
+@variants('sumBytesOfTwo', 2, false, false, [32])
+@variants('sumBytes', 1, false, false, [32, 16, 8, 4])
+@variants('sumFewBitsOfTwo', 2, true, false, [32])
+@variants('sumFewBits', 1, true, false, [32, 16])
+@variants('sumByteTimes', 1, false, true, [32, 16, 8, 4])
+export function sumWords(
+  blocks: i32,
+  few: bool,
   weighted: bool,
+  W: i32,
   sum: usize,
+  setBytes: usize,
   rows: usize,
+  blockBytes: usize,
   list: usize,
   end: usize,
+  offset: i32,
 ): void {
-  const entries: unroll = weighted ? 1 : 2
-  const vectors: unroll = W > 16 ? 2 : 1
-  const s = locals<v128>(W > 8 ? W / 8 : 1, i16x8.splat(0))
+  const each: unroll = W > 16 ? 2 : 1
+  const n: unroll = blocks * each
+  const low = locals<v128>(n, i16x8.splat(0))
+  const high = locals<v128>(n, i16x8.splat(0))
+  const over = i16x8.splat(<i16>(<i32>((end - list) >> 1) * offset))
   for (; list < end; list += 4) {
-    for (let entry: unroll = 0; entry < entries; entry++) {
-      const row = rows + <usize>load<u16>(list, 2 * entry) * W
-      const factor = weighted ? factorOf(list) : i16x8.splat(1)
-      for (let v: unroll = 0; v < vectors; v++) {
-        const bytes =
-          W > 8 ? v128.load(row, 16 * v) : W > 4 ? v128.load64_zero(row) : v128.load32_zero(row)
-        const low = i16x8.extend_low_i8x16_s(bytes)
-        s[2 * v] = i16x8.add(s[2 * v], weighted ? i16x8.mul(factor, low) : low)
-        if (W > 8) {
-          const high = i16x8.extend_high_i8x16_s(bytes)
-          s[2 * v + 1] = i16x8.add(s[2 * v + 1], weighted ? i16x8.mul(factor, high) : high)
-        }
+    const a = rows + <usize>load<u16>(list) * W
+    const b = weighted ? a : rows + <usize>load<u16>(list, 2) * W
+    const factor = weighted ? factorOf(list) : over
+    for (let i: unroll = 0; i < n; i++) {
+      const x = words(W, i < each ? a : a + blockBytes, i % each > 0)
+      const y = weighted ? x : words(W, i < each ? b : b + blockBytes, i % each > 0)
+      if (weighted) {
+        const first = i16x8.sub(v128.and(x, i16x8.splat(255)), i16x8.splat(<i16>offset))
+        low[i] = i16x8.add(low[i], i16x8.mul(factor, first))
+        high[i] = i16x8.add(high[i], i16x8.mul(factor, i16x8.shr_s(x, 8)))
+      } else if (few) {
+        const both = i8x16.add(x, y)
+        low[i] = i16x8.add(low[i], both)
+        high[i] = i16x8.add(high[i], i16x8.shr_s(both, 8))
+      } else {
+        low[i] = i16x8.add(i16x8.add(low[i], x), y)
+        high[i] = i16x8.add(i16x8.add(high[i], i16x8.shr_s(x, 8)), i16x8.shr_s(y, 8))
       }
     }
   }
-  for (let i: unroll = 0; i < (W > 8 ? W / 8 : 1); i++) {
-    v128.store(sum, i32x4.extend_low_i16x8_s(s[i]), 32 * i)
-    if (W > 4) v128.store(sum, i32x4.extend_high_i16x8_s(s[i]), 32 * i + 16)
+  for (let i: unroll = 0; i < n; i++) {
+    const first = weighted ? low[i] : i16x8.sub(i16x8.sub(low[i], i16x8.shl(high[i], 8)), over)
+    const at = i < each ? sum : sum + setBytes
+    if (W > 8) {
+      v128.store(at, first, 16 * (i % each))
+      v128.store(at, high[i], 16 * (i % each) + W)
+    } else if (W > 4) v128.store(at, i64x2.shuffle(first, high[i], 0, 2))
+    else v128.store64_lane(at, i32x4.shuffle(first, high[i], 0, 4, 0, 4), 0)
   }
-}
-
-/** The sum of a piece of a list. */
-// @ts-ignore: decorator
-@inline
-function sumPiece(
-  sum: usize,
-  rows: usize,
-  width: i32,
-  weighted: bool,
-  list: usize,
-  end: usize,
-): void {
-  if (weighted) {
-    if (width == 32) sumByteTimes32(sum, rows, list, end)
-    else if (width == 16) sumByteTimes16(sum, rows, list, end)
-    else if (width == 8) sumByteTimes8(sum, rows, list, end)
-    else sumByteTimes4(sum, rows, list, end)
-  } else if (width == 32) sumBytes32(sum, rows, list, end)
-  else if (width == 16) sumBytes16(sum, rows, list, end)
-  else if (width == 8) sumBytes8(sum, rows, list, end)
-  else sumBytes4(sum, rows, list, end)
 }
 
 /**
- * sums[p] = the sum of the rows in list p, for one block of a width. sums i32 [16][width], of which
- * sums[0] is scratch. pieceBytes: bytes of a list whose rows 16 bits can sum.
+ * The sums of a list for `blocks` blocks of a width, as `sumWords`. few: the words have up to 6
+ * bits.
  */
 // @ts-ignore: decorator
 @inline
-export function sumByteList(
-  sums: usize,
-  rows: usize,
-  width: i32,
-  weighted: bool,
-  pieceBytes: usize,
-  pointers: usize,
-  p: i32,
-): void {
-  const sum = sums + <usize>((p * width) << 2)
-  const end = <usize>load<u32>(pointers + ((<usize>p) << 2))
-  let list = <usize>load<u32>(pointers + ((<usize>p) << 2) - 4)
-  sumPiece(sum, rows, width, weighted, list, min(list + pieceBytes, end))
-  list += pieceBytes
-  if (list < end) sumRest(sum, sums, rows, width, weighted, pieceBytes, list, end)
-}
-
-/** sum += the rows of the rest of a list, piece by piece. part i32 [width]: scratch. */
-export function sumRest(
+export function sumList(
   sum: usize,
-  part: usize,
+  setBytes: usize,
   rows: usize,
+  blockBytes: usize,
+  blocks: i32,
   width: i32,
   weighted: bool,
-  pieceBytes: usize,
+  offset: i32,
   list: usize,
   end: usize,
 ): void {
-  for (; list < end; list += pieceBytes) {
-    sumPiece(part, rows, width, weighted, list, min(list + pieceBytes, end))
-    for (let at: usize = 0; at < (<usize>width) << 2; at += 16)
-      v128.store(sum + at, i32x4.add(v128.load(sum + at), v128.load(part + at)))
+  const few = offset <= 32
+  if (!weighted && width == 32 && blocks == 2) {
+    if (few) sumFewBitsOfTwo32(sum, setBytes, rows, blockBytes, list, end, offset)
+    else sumBytesOfTwo32(sum, setBytes, rows, blockBytes, list, end, offset)
+    return
   }
+  do {
+    if (weighted) {
+      if (width == 32) sumByteTimes32(sum, 0, rows, 0, list, end, offset)
+      else if (width == 16) sumByteTimes16(sum, 0, rows, 0, list, end, offset)
+      else if (width == 8) sumByteTimes8(sum, 0, rows, 0, list, end, offset)
+      else sumByteTimes4(sum, 0, rows, 0, list, end, offset)
+    } else if (width == 32) {
+      if (few) sumFewBits32(sum, 0, rows, 0, list, end, offset)
+      else sumBytes32(sum, 0, rows, 0, list, end, offset)
+    } else if (width == 16) {
+      if (few) sumFewBits16(sum, 0, rows, 0, list, end, offset)
+      else sumBytes16(sum, 0, rows, 0, list, end, offset)
+    } else if (width == 8) sumBytes8(sum, 0, rows, 0, list, end, offset)
+    else sumBytes4(sum, 0, rows, 0, list, end, offset)
+    sum += setBytes
+    rows += blockBytes
+  } while (--blocks)
 }

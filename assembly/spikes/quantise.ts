@@ -5,7 +5,7 @@
  *   q = w / s, to the nearest integer, halves to even
  *
  * |q| takes up to 7 bits, and float32 has 24. So q · s is exact, and weights that are such products
- * have the same q and s again.
+ * have the same q and s again, while s ≥ 2^-133: smaller ones have fewer bits.
  */
 
 import { QuantisedRecord } from '../generated/records'
@@ -14,9 +14,10 @@ import { QuantisedRecord } from '../generated/records'
 const BEHIND: u64 = ((<u64>1) << 36) - 1
 
 /**
- * Bytes i8 [outC / blockWidth][kRows][blockWidth] = q and WeightScale float32 [outC] = s of Weight,
- * float32 in the order of Bytes. A channel of zeros has the scale 0, and one with a weight that is
- * not finite has a scale that is not. Unit = one block of output channels. Scratch: none.
+ * Bytes [outC / blockWidth][kRows][blockWidth] = q, two in a word (byte-sums.ts), and WeightScale
+ * float32 [outC] = s of Weight, float32 [outC / blockWidth][kRows][blockWidth]. A channel of zeros
+ * has the scale 0, and one with a weight that is not finite has a scale that is not. Unit = one
+ * block of output channels. Scratch: none.
  */
 export function quantise(rec: QuantisedRecord, unit: i32, t: i32, scratch: usize): void {
   const width = rec.blockWidth
@@ -30,13 +31,18 @@ export function quantise(rec: QuantisedRecord, unit: i32, t: i32, scratch: usize
   else largest4(scales, weight, end)
   for (let i: usize = 0; i < (<usize>width) << 2; i += 4) {
     const bits = reinterpret<u64>(<f64>load<f32>(scales + i) / <f64>rec.most)
-    store<f32>(scales + i, <f32>reinterpret<f64>((bits + BEHIND) & ~BEHIND))
+    const scale = reinterpret<f64>((bits + BEHIND) & ~BEHIND)
+    // Below 2^-133 float32 has fewer bits: up again, so that no quotient is above Most.
+    const rounded = <f32>scale
+    const next = reinterpret<f32>(reinterpret<u32>(rounded) + 1)
+    store<f32>(scales + i, <f64>rounded < scale ? next : rounded)
   }
   const bytes = rec.bytes + at
-  if (width == 32) quantiseRows32(bytes, weight, end, scales)
-  else if (width == 16) quantiseRows16(bytes, weight, end, scales)
-  else if (width == 8) quantiseRows8(bytes, weight, end, scales)
-  else quantiseRows4(bytes, weight, end, scales)
+  const offset = rec.most + 1
+  if (width == 32) quantiseRows32(bytes, weight, end, scales, offset)
+  else if (width == 16) quantiseRows16(bytes, weight, end, scales, offset)
+  else if (width == 8) quantiseRows8(bytes, weight, end, scales, offset)
+  else quantiseRows4(bytes, weight, end, scales, offset)
 }
 
 /** out[W] = the largest |w| of rows [W] from `weight` to `end`; NaN where one is. */
@@ -50,16 +56,18 @@ export function largest(W: i32, out: usize, weight: usize, end: usize): void {
   for (let i: unroll = 0; i < W / 4; i++) v128.store(out, s[i], 16 * i)
 }
 
-/** 4 weights as integers; 0 where the scale is 0. */
+/** Two weights, or 4 of them, as integers; 0 where the scale is 0. */
 // @ts-ignore: decorator
 @inline
-function nearest4(weight: usize, scales: usize): v128 {
+function nearest(two: bool, weight: usize, scales: usize): v128 {
   // A quotient that is not a number becomes 0.
-  const quotient = f32x4.div(v128.load(weight), v128.load(scales))
+  const quotient = two
+    ? f32x4.div(v128.load64_zero(weight), v128.load64_zero(scales))
+    : f32x4.div(v128.load(weight), v128.load(scales))
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(quotient))
 }
 
-/** bytes [rows][W] = the integers of rows [W] from `weight` to `end`. */
+/** bytes [rows][W] = the integers of rows [W] from `weight` to `end`, in words. */
 // @ts-ignore: decorator
 @variants('quantiseRows', [32, 16, 8, 4])
 export function quantiseRows(
@@ -68,45 +76,84 @@ export function quantiseRows(
   weight: usize,
   end: usize,
   scales: usize,
+  offset: i32,
 ): void {
+  const half: unroll = 2 * W
+  const first = i16x8.splat(<i16>offset)
   for (; weight < end; weight += 4 * W) {
-    for (let i: unroll = 0; i < (W + 7) / 8; i++) {
-      const low = nearest4(weight + 32 * i, scales + 32 * i)
-      const high = W > 4 ? nearest4(weight + 32 * i + 16, scales + 32 * i + 16) : low
-      const words = i16x8.narrow_i32x4_s(low, high)
-      const packed = i8x16.narrow_i16x8_s(words, words)
-      if (W > 4) v128.store64_lane(bytes + 8 * i, packed, 0)
-      else v128.store32_lane(bytes, packed, 0)
+    for (let i: unroll = 0; i < (W + 15) / 16; i++) {
+      const low = nearest(W == 4, weight + 32 * i, scales + 32 * i)
+      const high = nearest(W == 4, weight + half + 32 * i, scales + half + 32 * i)
+      const low4 = W > 8 ? nearest(false, weight + 32 * i + 16, scales + 32 * i + 16) : low
+      const high4 =
+        W > 8 ? nearest(false, weight + half + 32 * i + 16, scales + half + 32 * i + 16) : high
+      const words = i16x8.add(
+        i16x8.add(i16x8.narrow_i32x4_s(low, low4), first),
+        i16x8.shl(i16x8.narrow_i32x4_s(high, high4), 8),
+      )
+      if (W > 8) v128.store(bytes, words, 16 * i)
+      else if (W > 4) v128.store64_lane(bytes, words, 0)
+      else v128.store32_lane(bytes, words, 0)
     }
     bytes += W
   }
 }
 
 /**
- * Out = Bytes · WeightScale, float32 in the order of Bytes. Unit = one block of output channels.
- * Scratch: none.
+ * Out = Bytes · WeightScale, float32 [outC / blockWidth][kRows][blockWidth]. Unit = one block of
+ * output channels. Scratch: none.
  */
 export function dequantise(rec: QuantisedRecord, unit: i32, t: i32, scratch: usize): void {
   const width = rec.blockWidth
   const at = <usize>(unit * rec.kRows * width)
   const bytes = rec.bytes + at
+  const end = bytes + <usize>(rec.kRows * width)
   const scales = rec.weightScale + ((<usize>(unit * width)) << 2)
-  dequantiseRows(rec.out + (at << 2), bytes, bytes + <usize>(rec.kRows * width), scales, width)
+  dequantiseBlock(width, rec.out + (at << 2), bytes, end, scales, rec.most + 1)
 }
 
-/** out [rows][width] = the products of rows from `bytes` to `end` with the scales. */
-export function dequantiseRows(
+/** The same of some rows of a block. */
+export function dequantiseBlock(
+  width: i32,
   out: usize,
   bytes: usize,
   end: usize,
   scales: usize,
-  width: usize,
+  offset: i32,
 ): void {
-  for (; bytes < end; bytes += width)
-    for (let i: usize = 0; i < width; i += 4) {
-      const words = i16x8.extend_low_i8x16_s(v128.load32_zero(bytes + i))
-      const values = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(words))
-      v128.store(out, f32x4.mul(values, v128.load(scales + (i << 2))))
-      out += 16
+  if (width == 32) dequantiseRows32(out, bytes, end, scales, offset)
+  else if (width == 16) dequantiseRows16(out, bytes, end, scales, offset)
+  else if (width == 8) dequantiseRows8(out, bytes, end, scales, offset)
+  else dequantiseRows4(out, bytes, end, scales, offset)
+}
+
+/** out [rows][W] = the products of rows of words from `bytes` to `end` with the scales. */
+// @ts-ignore: decorator
+@variants('dequantiseRows', [32, 16, 8, 4])
+export function dequantiseRows(
+  W: i32,
+  out: usize,
+  bytes: usize,
+  end: usize,
+  scales: usize,
+  offset: i32,
+): void {
+  const half: unroll = 2 * W
+  const first = i32x4.splat(offset)
+  for (; bytes < end; bytes += W) {
+    for (let i: unroll = 0; i < (W + 7) / 8; i++) {
+      const x = W > 4 ? v128.load_ext<i16>(bytes, 8 * i) : v128.load32_zero(bytes)
+      const words = W > 4 ? x : i32x4.extend_low_i16x8_s(x)
+      const low = f32x4.convert_i32x4_s(i32x4.sub(v128.and(words, i32x4.splat(255)), first))
+      const high = f32x4.convert_i32x4_s(i32x4.shr_s(words, 8))
+      if (W > 4) {
+        v128.store(out, f32x4.mul(low, v128.load(scales, 16 * i)), 16 * i)
+        v128.store(out, f32x4.mul(high, v128.load(scales, 16 * i + half)), 16 * i + half)
+      } else {
+        v128.store64_lane(out, f32x4.mul(low, v128.load64_zero(scales)), 0)
+        v128.store64_lane(out, f32x4.mul(high, v128.load64_zero(scales, 8)), 0, 8)
+      }
     }
+    out += 4 * W
+  }
 }

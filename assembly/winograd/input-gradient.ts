@@ -3,7 +3,7 @@
 import { check } from '../base/check'
 import { touchLines } from '../base/touch'
 import { WinogradRecord } from '../generated/records'
-import { dequantiseRows } from '../spikes/quantise'
+import { dequantiseBlock } from '../spikes/quantise'
 import { winogradProduct } from './products'
 import {
   BLOCK,
@@ -105,7 +105,8 @@ export function turnKernels(rec: WinogradRecord, dst: usize, block: i32, c: i32)
     for (let i: usize = 0; i < 9; i++) {
       const end = from + <usize>channels * width
       const to = src + i * 32 * width
-      dequantiseRows(to, from, end, scales + ((<usize>block * width) << 2), width)
+      const own = scales + ((<usize>block * width) << 2)
+      dequantiseBlock(rec.blockWidth, to, from, end, own, rec.most + 1)
       from += tap
     }
     tap = 8 * width

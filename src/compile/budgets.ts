@@ -88,9 +88,9 @@ export const budgets = {
 
   /** What a byte counts before it is added to a wider number; spikes of an input with a factor. */
   byteCount: 255,
-  /** Bytes whose sum 16 bits hold: counts; weights, which have a sign. */
+  /** Bytes whose sum 16 bits hold, counts; and the largest sum of whole weights, with a sign. */
   wordCounts: 257,
-  wordWeights: 256,
+  wordSum: 32767,
   /** Bytes of a gradient to which all contributions are added before the next ones. */
   runBytes: 8192,
 

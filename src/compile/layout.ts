@@ -245,16 +245,55 @@ export function pack(
   copy(layout, values, stored, true, part)
 }
 
-/** A weight's whole numbers as the engine stores them, from PyTorch's order. */
-export function packIntegers(layout: ParameterLayout, values: Int8Array, stored: Int8Array): void {
+/** A weight's whole numbers as the engine stores them, from PyTorch's order: see `pairUp`. */
+export function packIntegers(
+  layout: ParameterLayout,
+  values: ArrayLike<number>,
+  stored: Int8Array,
+  most: number,
+): void {
+  stored.fill(0)
   pack(layout, values, stored)
+  pairUp(stored, layout, most)
 }
 
 /** Those in PyTorch's order. */
-export function unpackIntegers(layout: ParameterLayout, stored: Int8Array): Int8Array {
+export function unpackIntegers(
+  layout: ParameterLayout,
+  stored: Int8Array,
+  most: number,
+): Int8Array {
   const values = new Int8Array(sizeOf(layout.shape))
-  copy(layout, values, stored, false)
+  const rows = stored.slice()
+  pairUp(rows, layout, most, true)
+  copy(layout, values, rows, false)
   return values
+}
+
+/**
+ * Rows of a weight's whole numbers become words of two, or, on the way back, words become rows, in
+ * place. Word i of a row has numbers i and i + width / 2; most + 1 is added to the first, which
+ * then has no sign. Why: assembly/spikes/byte-sums.ts.
+ */
+export function pairUp(
+  rows: Int8Array,
+  { blocks }: ParameterLayout,
+  most: number,
+  isBack = false,
+): void {
+  if (!blocks) return
+  const { width } = blocks
+  const row = new Int8Array(width)
+  for (let at = 0; at < rows.length; at += width) {
+    row.set(rows.subarray(at, at + width))
+    for (let i = 0; i < width; i++) {
+      const isFirst = i < width / 2
+      const paired = isFirst ? 2 * i : 2 * i + 1 - width
+      const offset = isFirst ? most + 1 : 0
+      if (isBack) rows[at + i] = row[paired] - offset
+      else rows[at + paired] = row[i] + offset
+    }
+  }
 }
 
 /** Copies storage into PyTorch's order. */

@@ -1,7 +1,7 @@
 /** What the file holds of a network's memory. */
 
 import { ExpandWord, Rec } from '../../assembly/opcodes.js'
-import { type Blocks, type ParameterLayout, pack } from '../compile/layout.js'
+import { type Blocks, type ParameterLayout, pack, pairUp } from '../compile/layout.js'
 import type { Plan, Program } from '../compile/plan.js'
 import { weightStandardise } from '../kernels/records/norm.js'
 import { accesses } from '../kernels/records/schema.js'
@@ -49,8 +49,8 @@ interface Constant {
   readonly count: number
   /** How weights lie. */
   readonly layout?: ParameterLayout
-  /** Elements are bytes in memory. */
-  readonly bytes?: boolean
+  /** Elements are whole numbers in memory: the largest. */
+  readonly most?: number
 }
 
 /** A weight that is stored without padding and spread when the module starts. */
@@ -63,6 +63,8 @@ interface Packed {
   readonly scales?: number
   /** Its numbers are bytes there. */
   readonly bytes: boolean
+  /** They become words of two, of numbers up to this. */
+  readonly most?: number | undefined
 }
 
 export type Contents = ReturnType<typeof contentsOf>
@@ -95,11 +97,11 @@ export function contentsOf(
   const bytes = new Uint8Array(plan.memory.total)
   const packed: Packed[] = []
   let weightBytes = 0
-  for (const { range, count, layout, bytes: isBytes } of constantsOf(plan, programs)) {
+  for (const { range, count, layout, most } of constantsOf(plan, programs)) {
     const address = range.from
     const blocks = layout && blocksOf(layout)
     const rounds = rounded.get(address - plan.named.parameters.address)
-    if (blocks && rounds && !isBytes) {
+    if (blocks && rounds && !most) {
       const { values, scales } = rounds
       const stored = new Int8Array(storedOf(blocks))
       pack(layout, values, stored)
@@ -111,16 +113,32 @@ export function contentsOf(
       continue
     }
     copyRanges(prepared, [range], bytes)
-    const elementBytes = isBytes ? 1 : 4
-    if (blocks && isPadded(blocks)) {
+    const elementBytes = most ? 1 : 4
+    if (blocks && (most || isPadded(blocks))) {
       const own = bytes.subarray(address, address + storedOf(blocks) * elementBytes)
-      const from = squeeze(own.slice(), blocks, own)
-      packed.push({ address, blocks, from, bytes: isBytes ?? false })
+      const plain = own.slice()
+      if (most) pairUp(new Int8Array(plain.buffer), layout, most, true)
+      packed.push({ address, blocks, from: squeeze(plain, blocks, own), bytes: !!most, most })
     }
     weightBytes += count * elementBytes
   }
+  return {
+    /** Memory at the start. */
+    bytes,
+    /** Entries of `ExpandWord`; empty when nothing is to be spread. */
+    table: tableOf(packed),
+    entries: packed.length,
+    /** The engine's function that spreads them. */
+    expand: packed.some(({ bytes }) => bytes) ? 'edgeExpandBytes' : 'edgeExpand',
+    /** Bytes of parameters and computed constants in the file, without padding. */
+    weightBytes,
+  }
+}
+
+/** Entries of `ExpandWord`. */
+function tableOf(packed: readonly Packed[]): Uint8Array {
   const table = new DataView(new ArrayBuffer(packed.length * ExpandWord.Bytes))
-  packed.forEach(({ address, blocks, from, scales, bytes }, i) => {
+  packed.forEach(({ address, blocks, from, scales, bytes, most }, i) => {
     const set = (word: ExpandWord, value: number): void =>
       table.setUint32(i * ExpandWord.Bytes + word * 4, value, true)
     set(ExpandWord.From, from)
@@ -134,18 +152,9 @@ export function contentsOf(
     set(ExpandWord.Scales, scales ?? 0)
     set(ExpandWord.GroupTaps, blocks.taps / blocks.groups)
     set(ExpandWord.Shift, bytes ? 0 : 2)
+    set(ExpandWord.Offset, most ? most + 1 : 0)
   })
-  return {
-    /** Memory at the start. */
-    bytes,
-    /** Entries of `ExpandWord`; empty when nothing is to be spread. */
-    table: new Uint8Array(table.buffer),
-    entries: packed.length,
-    /** The engine's function that spreads them. */
-    expand: packed.some(({ bytes }) => bytes) ? 'edgeExpandBytes' : 'edgeExpand',
-    /** Bytes of parameters and computed constants in the file, without padding. */
-    weightBytes,
-  }
+  return new Uint8Array(table.buffer)
 }
 
 /** Parameters and computed constants that the programs read, each once. */
@@ -154,8 +163,8 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
   const { parameters, statistics, named } = plan
   const copies = new Map<Buffer, Omit<Constant, 'range'>>()
   // A file that learns makes them itself.
-  for (const { weight, scale, layout } of plan.options.fixed ? plan.integers : []) {
-    copies.set(weight, { count: countOf(layout), layout, bytes: true })
+  for (const { weight, scale, layout, most } of plan.options.fixed ? plan.integers : []) {
+    copies.set(weight, { count: countOf(layout), layout, most })
     copies.set(scale, { count: layout.shape[0] })
   }
   const { nodes } = plan.options.graph

@@ -93,10 +93,11 @@ export async function prepare(
 function putIntegers({ plan, memory }: Arena, state: StateDict, engine: WebAssembly.Module): void {
   const { nodes } = plan.options.graph
   for (const of of plan.integers) {
-    const { name, node, layout, weight, scale } = of
+    const { name, node, layout, most, weight, scale } = of
     const gain = standardises(nodes[node]) && state[name.replace(/weight$/, 'gain')].data
     const made = quantised(engine, of, state[name].data, gain ? { gain } : undefined)
-    packIntegers(layout, made.values, new Int8Array(memory.buffer, weight.address, layout.stored))
+    const stored = new Int8Array(memory.buffer, weight.address, layout.stored)
+    packIntegers(layout, made.values, stored, most)
     floatsAt({ plan, memory }, scale.address, made.scales.length).set(made.scales)
   }
 }

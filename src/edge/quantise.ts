@@ -51,7 +51,7 @@ export function quantised(
   instantiateEngine(engine, memory).run(programs[0], 0, 1, at + laid.size, 0, 0)
   const stored = new Int8Array(memory.buffer, weight.address, layout.stored)
   const scales = new Float32Array(memory.buffer, scale.address, outputs).slice()
-  return { values: unpackIntegers(layout, stored), scales }
+  return { values: unpackIntegers(layout, stored, most), scales }
 }
 
 /** The same of a weight [out, …] however it is stored, as bytes. */

@@ -8,6 +8,7 @@
 export type { GradientTerm, TermWindow, WindowOptions } from './convolution.js'
 export * from './kinds/activity.js'
 export * from './kinds/batch-norm.js'
+export * from './kinds/integers.js'
 export * from './kinds/lif.js'
 export * from './kinds/losses.js'
 export * from './kinds/neurons.js'

@@ -4,10 +4,18 @@ import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import { emitMaterialise } from '../compile/emit/materialise.js'
-import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../compile/layout.js'
+import {
+  type ParameterLayout,
+  pack,
+  packIntegers,
+  storedChannels,
+  unpack,
+  unpackIntegers,
+} from '../compile/layout.js'
 import type { ProgramBuilder } from '../compile/program.js'
 import * as plan from '../compile/tensors.js'
 import type { Buffer } from '../kernels/records/words.js'
+import { largestOf } from '../network/weights.js'
 import * as reorder from './reorder.js'
 import { type Extent, imageOf, sizeOf, still } from './shapes.js'
 
@@ -203,34 +211,56 @@ export function stepBytes(extent: Extent, hasSteps = true): Make<Uint8Array> {
 /** Bytes [B][C][H][W] ↔ [B][H][W][C′], such as counts of spikes. */
 export const bytes = (extent: Extent): Make<Uint8Array> => stepBytes(extent, false)
 
-/** What a layer learns, or its gradient, in PyTorch's order and by the layout that kernels read. */
-export function weights(
-  layout: ParameterLayout,
-  type: 'float32' | 'int8' = 'float32',
-  room?: number,
-): Make<Float32Array> {
-  const { shape, stored, blocks } = layout
+/** How a weight lies. */
+function lyingWeight({ shape, stored, blocks }: ParameterLayout) {
   const { width = 1, blockRows = 1 } = blocks ?? {}
-  const getBytes = (own: Float32Array): Float32Array => {
-    const placeOf = placesOf(layout)
-    const values = new Int8Array(sizeOf(shape)).map((_, i) => own[placeOf(i)])
-    return values as unknown as Float32Array
-  }
-  const lies = {
-    type,
+  return {
     shape,
     stored,
     order: blocks ? `[N / ${width}][rows][${width}]` : '[stored]',
     sizes: blocks ? [stored / blockRows / width, blockRows, width] : [stored],
-    put: (values: Float32Array, own: Float32Array) => pack(layout, values, own),
-    get: (own: Float32Array) => (type === 'int8' ? getBytes(own) : unpack(layout, own)),
   }
-  return make(lies, room)
 }
+
+/** What a layer learns, or its gradient, in PyTorch's order and by the layout that kernels read. */
+export const weights = (layout: ParameterLayout, room?: number): Make<Float32Array> =>
+  make(
+    {
+      ...lyingWeight(layout),
+      type: 'float32',
+      put: (values, own) => pack(layout, values, own),
+      get: (own) => unpack(layout, own),
+    },
+    room,
+  )
+
+/** A weight of whole numbers, of which kernels read two as a word. */
+export const integerWeights =
+  (layout: ParameterLayout, type: 'int8' | 'int6'): Make<Int8Array> =>
+  (o, naming) => {
+    const most = largestOf[type]
+    const check = (values: Values): void => {
+      const at = values.findIndex((value) => Math.abs(value) > most)
+      if (at >= 0)
+        fail(
+          `${o.op}: ${naming.name} must hold −${most} … ${most} with weightType '${type}', got ` +
+            `${values[at]} at index ${at}`,
+        )
+    }
+    const { order, ...lies } = lyingWeight(layout)
+    return make<Int8Array>({
+      ...lies,
+      type: 'int8',
+      order: `${order}, channels in pairs`,
+      check,
+      put: (values, own) => packIntegers(layout, values, own, most),
+      get: (own) => unpackIntegers(layout, own, most),
+    })(o, naming)
+  }
 
 /** The same of what neurons learn. */
 export const parameter = (layout: ParameterLayout): Make<Float32Array> =>
-  layout.shape.length === 0 ? numbers([1]) : weights(layout, 'float32', roundUp(layout.stored, 16))
+  layout.shape.length === 0 ? numbers([1]) : weights(layout, roundUp(layout.stored, 16))
 
 const lyingPlain = (
   shape: readonly number[],

@@ -364,9 +364,9 @@ function weightOf(session: Session, node: GraphNode, role: string): Weight {
   const size = layout.shape.reduce((a, b) => a * b, 1)
   const integers = session.plan.integers.find((of) => of.node === ownerOf(node))
   if (integers && role === 'weight') {
-    const { weight, layout } = integers
+    const { weight, layout, most } = integers
     const bytes = new Int8Array(session.memory.buffer, weight.address, layout.stored)
-    const data = Float32Array.from(unpackIntegers(layout, bytes))
+    const data = Float32Array.from(unpackIntegers(layout, bytes, most))
     return { size, zero: zerosOf(data), data }
   }
   const standardise = layer && 'standardise' in layer && layer.standardise

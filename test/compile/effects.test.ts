@@ -123,7 +123,8 @@ class Machine {
     for (const { weight, scale, layout, most } of plan.integers) {
       const count = layout.shape.reduce((a, b) => a * b, 1)
       const values = Int8Array.from({ length: count }, () => (2 * random() - 1) * (most + 0.9))
-      packIntegers(layout, values, new Int8Array(this.memory.buffer, weight.address, weight.bytes))
+      const stored = new Int8Array(this.memory.buffer, weight.address, weight.bytes)
+      packIntegers(layout, values, stored, most)
       fill(scale, () => random() * 0.01)
     }
     fill(named.statistics, () => 1)

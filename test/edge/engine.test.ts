@@ -3,6 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control } from '../../assembly/opcodes.js'
 import { Purpose, RandomStream } from '../../src/base/random.js'
+import { blockWidth } from '../../src/compile/layout.js'
 import { stepMask } from '../../src/engine/run/run-words.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
@@ -47,7 +48,7 @@ for (const variant of variants) {
       const to = engine.alloc(4 * wanted.length)
       const from = to + 4 * (wanted.length - numbers.length)
       engine.floats(from, numbers.length).set(numbers)
-      table.push(from, to, ...words, 0, 0)
+      table.push(from, to, ...words, 0, 0, 2, 0)
       return { to, wanted }
     })
     engine.exports.edgeExpand(engine.putInts(table), tensors.length)
@@ -55,27 +56,49 @@ for (const variant of variants) {
     for (const { to, wanted } of tensors) assert.equal(engine.floats(to, wanted.length), wanted)
   })
 
-  for (const scaled of [false, true])
-    test(`edgeExpandBytes ${variant}: in place, to ${scaled ? 'floats' : 'bytes'}`, () => {
+  for (const kind of ['floats', 'bytes', 'words'])
+    test(`edgeExpandBytes ${variant}: in place, to ${kind}`, () => {
       const random = testRandom(5)
-      for (const [shape, ...rows] of shapes) {
-        const engine = new TestEngine(variant, 20)
-        const numbers = Int8Array.from({ length: countOf(shape) }, () => 255 * random() - 127)
-        const [columns, , groups, taps] = shape
-        const scales = Float32Array.from({ length: columns * groups }, random)
-        const { wanted, words } = spread(numbers, shape, ...rows, scaled ? [...scales] : undefined)
-        const bytes = wanted.length * (scaled ? 4 : 1)
-        const to = engine.alloc(bytes)
-        const from = to + bytes - numbers.length
-        engine.bytes(from, numbers.length).set(new Uint8Array(numbers.buffer))
-        const table = [from, to, ...words, scaled ? engine.putFloats(scales) : 0, taps]
-        engine.exports.edgeExpandBytes(engine.putInts(table), 1)
-        engine.checkGuards()
-        const got = scaled
-          ? engine.floats(to, wanted.length)
-          : Float32Array.from(new Int8Array(engine.memory.buffer, to, wanted.length))
-        assert.equal(got, wanted, shape.join())
-      }
+      const scaled = kind === 'floats'
+      for (const [[columns, width, ...counts], ...rows] of shapes)
+        for (const most of kind === 'words' ? [127, 31] : [127]) {
+          // Blocks of whole numbers have one of four widths.
+          const shape: Shape = [columns, kind === 'words' ? blockWidth(columns) : width, ...counts]
+          const engine = new TestEngine(variant, 20)
+          const numbers = Int8Array.from(
+            { length: countOf(shape) },
+            () => (2 * most + 1) * random() - most,
+          )
+          const [, , groups, taps] = shape
+          const scales = Float32Array.from({ length: columns * groups }, random)
+          const { wanted, words } = spread(
+            numbers,
+            shape,
+            ...rows,
+            scaled ? [...scales] : undefined,
+          )
+          const bytes = wanted.length * (scaled ? 4 : 1)
+          const to = engine.alloc(bytes)
+          const from = to + bytes - numbers.length
+          engine.bytes(from, numbers.length).set(new Uint8Array(numbers.buffer))
+          const offset = kind === 'words' ? most + 1 : 0
+          const at = scaled ? engine.putFloats(scales) : 0
+          const table = [from, to, ...words, at, taps, 0, offset]
+          engine.exports.edgeExpandBytes(engine.putInts(table), 1)
+          engine.checkGuards()
+          if (kind === 'words')
+            for (let i = 0; i < wanted.length; i += shape[1]) {
+              const row = wanted.slice(i, i + shape[1])
+              const half = shape[1] / 2
+              for (const [j, q] of row.entries())
+                wanted[i + (j < half ? 2 * j : 2 * (j - half) + 1)] =
+                  j < half ? ((q + offset + 128) & 255) - 128 : q
+            }
+          const got = scaled
+            ? engine.floats(to, wanted.length)
+            : Float32Array.from(new Int8Array(engine.memory.buffer, to, wanted.length))
+          assert.equal(got, wanted, shape.join())
+        }
     })
 
   test(`edgeFloats and edgeBytes ${variant}: channels last, bytes scaled`, () => {

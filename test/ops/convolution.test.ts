@@ -108,29 +108,36 @@ forward(
 const products = { algorithm: 'products', ...summed }
 forward('products by groups', 'Materialise GroupedForward', { groups }, products)
 
-test('spikes: bytes', () => {
-  forShapes(200, (r) => {
-    const c = randomConv(r, { T: [1, 9], C: [1, 20], N: [1, 36] })
-    const { options, weights } = shapesOf(c)
-    const input = (r.chance(0.3) ? readSummed : readSpikes)(r, c)
-    if (!input) return undefined
-    const w = Int8Array.from({ length: weights }, () => r.int(-128, 127))
-    const scales = r.floats(c.N, 0.01)
-    const b = r.floats(c.N)
-    const given = {
-      ...options,
-      ...input.options,
-      weightType: 'int8',
-      bias: true,
-      engine: r.engine,
-    } as const
-    const arrays = [...input.given, w, scales, b]
-    const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, 'SpikeForwardBytes')
-    const floats = Float64Array.from(w, (q, i) => q * scales[Math.floor(i / (weights / c.N))])
-    expectNear('output', y, forwardReference(c, input.seen, floats, b))
-    return { options: given }
+/** The largest whole number of weights of a type. */
+const wholes = [
+  ['int8', 127],
+  ['int6', 31],
+] as const
+
+for (const [weightType, most] of wholes)
+  test(`spikes: ${weightType}`, () => {
+    forShapes(200, (r) => {
+      const c = randomConv(r, { T: [1, 9], C: [1, 20], N: [1, 36] })
+      const { options, weights } = shapesOf(c)
+      const input = (r.chance(0.3) ? readSummed : readSpikes)(r, c)
+      if (!input) return undefined
+      const w = Int8Array.from({ length: weights }, () => r.int(-most, most))
+      const scales = r.floats(c.N, 0.01)
+      const b = r.floats(c.N)
+      const given = {
+        ...options,
+        ...input.options,
+        weightType,
+        bias: true,
+        engine: r.engine,
+      } as const
+      const arrays = [...input.given, w, scales, b]
+      const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, 'SpikeForwardBytes')
+      const floats = Float64Array.from(w, (q, i) => q * scales[Math.floor(i / (weights / c.N))])
+      expectNear('output', y, forwardReference(c, input.seen, floats, b))
+      return { options: given }
+    })
   })
-})
 
 /** A convolution of padding 0 without groups. */
 const plain = (of: Pick<ConvCase, 'T' | 'B' | 'C' | 'H' | 'W' | 'N' | 'kernel'>): ConvCase => ({
@@ -165,35 +172,35 @@ const windows = [
   [16, 16],
 ] as const
 
-for (const weightType of ['float32', 'int8'] as const)
+for (const [weightType, most] of [['float32', 127], ...wholes] as const)
   test(`spikes: sums over windows of up to 256 neurons, weights ${weightType}`, () => {
     for (const [i, [h, w]] of windows.entries())
       for (const N of [4, 8, 16, 32])
         for (const [value, rate] of [
-          [127, 1],
-          [-128, 1],
-          [-128, 0.5],
+          [most, 1],
+          [-most, 1],
+          [-most, 0.5],
         ]) {
           const r = randomShapes(i)
           const x = r.spikes(5 * 20 * h * w, rate)
-          const isInt8 = weightType === 'int8'
-          const weights = new (isInt8 ? Int8Array : Float32Array)(N * 20).fill(value)
+          const isWhole = weightType !== 'float32'
+          const weights = new (isWhole ? Int8Array : Float32Array)(N * 20).fill(value)
           const scales = r.floats(N, 0.01)
           const given = {
             input: [1, 5, 20, h, w],
             weight: [N, 20, 1, 1],
             spikes: true,
             pool: { kernelSize: [h, w] },
-            algorithm: isInt8 ? 'auto' : 'lists',
+            algorithm: isWhole ? 'auto' : 'lists',
             weightType,
           } as never
-          const arrays = isInt8 ? [x, weights, scales] : [x, weights]
+          const arrays = isWhole ? [x, weights, scales] : [x, weights]
           const y = runStrictly(r, () => ops.conv2d.plan(given), arrays)
           const mean = Math.fround(1 / (h * w))
           const expected = Array.from(y, (_, at) => {
             const step = x.subarray(Math.floor(at / N) * 20 * h * w).subarray(0, 20 * h * w)
             const sum = value * step.reduce((a, b) => a + b, 0)
-            return Math.fround(sum * (isInt8 ? Math.fround(scales[at % N] * mean) : mean))
+            return Math.fround(sum * (isWhole ? Math.fround(scales[at % N] * mean) : mean))
           })
           assert.equal(Array.from(y), expected, `window ${h}×${w}, ${N} outputs`)
         }
@@ -233,17 +240,31 @@ test('floats: a row alone has the bits that it has among others', () => {
       }
 })
 
-test('bytes of −128: sums of more of them than 16 bits hold', () => {
-  for (const C of [256, 257, 258, 600])
-    for (const sources of [1, 2]) {
-      const given = { input: [1, 1, C], weight: [4, C], spikes: true, weightType: 'int8', sources }
-      const ones = Array.from({ length: sources }, () => new Uint8Array(C).fill(1))
-      const w = new Int8Array(4 * C).fill(-128)
-      const y = runWith(ops.linear.plan(given as never), [...ones, w, Float32Array.of(1, 1, 2, 1)])
-      const sum = -128 * sources * C
-      assert.equal([...y], [sum, sum, 2 * sum, sum], `${sources} times ${C} inputs`)
-    }
-})
+for (const [weightType, most] of wholes)
+  test(`${weightType}: as many of the largest as 16 bits can sum, and more`, () => {
+    const held = Math.floor(32767 / most)
+    // Lists of one pattern, and of two that a step adds up; two blocks, one and a narrow one.
+    for (const N of [4, 8, 16, 32, 64])
+      for (const C of [held - 2, held - 1, held, held + 1, 2 * held, 4 * held])
+        for (const [sources, value] of [
+          [1, most],
+          [1, -most],
+          [2, -most],
+        ] as const) {
+          const given = { input: [1, 2, C], weight: [N, C], spikes: true, weightType, sources }
+          const ones = Array.from({ length: sources }, () =>
+            Uint8Array.from({ length: 2 * C }, (_, i) => (i >= C || i % 3 > 0 ? 1 : 0)),
+          )
+          const w = new Int8Array(N * C).fill(value)
+          const scales = Float32Array.from({ length: N }, (_, n) => 1 + (n % 3))
+          const y = runWith(ops.linear.plan(given as never), [...ones, w, scales])
+          const spikes = [ones[0].subarray(0, C).reduce((a, b) => a + b, 0), C]
+          const wanted = spikes.flatMap((count) =>
+            Array.from(scales, (s) => s * value * sources * count),
+          )
+          assert.equal([...y], wanted, `${sources} times ${C} inputs, ${N} outputs`)
+        }
+  })
 
 /** Mean and sum of squares about it, of each channel, from sums of chunks. */
 function ofMoments(moments: Float32Array, [units, , C]: readonly number[], channel: number) {

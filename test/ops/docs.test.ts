@@ -23,7 +23,7 @@ const checker = program.getTypeChecker()
 
 /** The files whose ops a page has. */
 const pages = {
-  convolution: 'weighted weighted-gradients',
+  convolution: 'weighted weighted-gradients integers',
   neurons: 'lif neurons activity',
   'normalisation-and-more': 'batch-norm normalisation pooling sums values losses optimizer',
 }

@@ -110,6 +110,10 @@ const rows: readonly (readonly [name: string, options: object])[] = [
   ['conv2d by rows', { ...conv, input: [16, 4, 8, 32, 32], spikes: true, algorithm: 'rows' }],
   ['conv2d by lists', { ...conv, spikes: true, algorithm: 'lists' }],
   ['conv2d of bytes', { ...conv, spikes: true, weightType: 'int8' }],
+  ['conv2d of six bits', { ...conv, spikes: true, weightType: 'int6' }],
+  ['quantiseWeight', { weight: [5, 3, 3, 2] }],
+  ['quantiseWeight to six bits', { weight: [5, 3, 3, 2], weightType: 'int6' }],
+  ['dequantiseWeight', { weight: [5, 3, 3, 2] }],
   ['conv2d in groups', { ...grouped, algorithm: 'grouped' }],
   ['conv2d in groups of spikes', { ...grouped, spikes: true, algorithm: 'grouped' }],
   ['conv2d in groups as one', { ...grouped, spikes: true, algorithm: 'dense' }],
@@ -148,7 +152,8 @@ function valuesOf(r: RandomShapes, { name, type, shape }: ops.TensorInfo): ops.V
   const count = shape.reduce((a, b) => a * b, 1)
   if (name === 'nonFinite') return new Int32Array(count)
   if (type === 'uint8') return r.spikes(count)
-  if (type === 'int8') return Int8Array.from({ length: count }, () => r.int(-128, 127))
+  // Six bits have room for these too.
+  if (type === 'int8') return Int8Array.from({ length: count }, () => r.int(-31, 31))
   if (type === 'int32') return Int32Array.from({ length: count }, () => r.int(0, 2))
   const floats = r.floats(count, 2)
   return /var|invStd/i.test(name) ? floats.map((v) => Math.abs(v) + 0.1) : floats

@@ -37,7 +37,7 @@ export const small: Partial<Budgets> = {
   strideUnits: 2,
   byteCount: 4,
   wordCounts: 3,
-  wordWeights: 6,
+  wordSum: 127 * 6,
   runBytes: 64,
 }
 

@@ -179,7 +179,7 @@ export function expectStrict(
 
 /** Small budgets without which others leave no strategy, or a list no room for a factor. */
 const always = ['leastMomentPixels', 'leastForwardUnits']
-const counters = ['byteCount', 'wordCounts', 'wordWeights']
+const counters = ['byteCount', 'wordCounts', 'wordSum']
 
 /** Budgets by which shapes of ops run in several passes. */
 const parts: Partial<Budgets> = {

@@ -208,7 +208,7 @@ export function emitForwardOnIntegers(
   b: ProgramBuilder,
   { of, ...rest }: IntegerForward,
 ): UnitSums | undefined {
-  const job = { ...rest, weight: ref(of.weight), weightScale: ref(of.scale) }
+  const job = { ...rest, weight: ref(of.weight), weightScale: ref(of.scale), most: of.most }
   const { units, momentSlots, ...words } = byteGeometry(shapeOf(job))
   const worth = words.momentPixels >= budgets.leastMomentPixels
   const moments = worth ? momentBuffer(b, job, momentSlots) : undefined
@@ -216,7 +216,8 @@ export function emitForwardOnIntegers(
     emitSized(b, job, records.spikeForwardBytes, units, {
       ...listingFields(job),
       ...words,
-      mostCounted: budgets.wordWeights,
+      most: job.most,
+      mostCounted: 2 * Math.floor(budgets.wordSum / (2 * job.most)),
       group,
       scale: job.spikes.scale,
       moments,

@@ -81,6 +81,7 @@ export interface InputGradient extends Omit<DenseForward, 'bias' | 'input'> {
   readonly delta: Buffer
   /** Of a weight of whole numbers: see `readsIntegers`. */
   readonly weightScale?: Reference | undefined
+  readonly most?: number | undefined
   /** Added to the result, which then is no gradient: of a transposed convolution. */
   readonly bias?: Reference
 }

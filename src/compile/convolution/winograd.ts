@@ -179,7 +179,7 @@ export const winogradInput: Strategy<InputGradient> = {
   fits,
   // Beside the direct kernels' 1, in multiplications.
   cost: () => 0.25,
-  emit(b, { name, g, steps, delta, weight, weightScale, out }) {
+  emit(b, { name, g, steps, delta, weight, weightScale, most, out }) {
     const plan = winogradInputPlan(g, steps)
     const { kernelFirst, rowsPerUnit } = plan
     const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
@@ -189,6 +189,7 @@ export const winogradInput: Strategy<InputGradient> = {
         steps,
         weight,
         weightScale,
+        most,
         delta: ref(delta, firstImage * outputBytes(g) * steps),
         out: ref(out, firstImage * inputBytes(g) * steps),
       }

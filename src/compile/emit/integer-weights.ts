@@ -123,10 +123,14 @@ export function emitQuantiseAll(
   }
 }
 
-/** The floats that the whole numbers stand for, for kernels that read floats. */
-export function dequantised(b: ProgramBuilder, of: IntegerWeight): Reference {
+/** Writes the floats that the whole numbers stand for, for kernels that read floats. */
+export function dequantised(
+  b: ProgramBuilder,
+  of: IntegerWeight,
+  out = ref(b.buffer(`${of.name} as floats`, of.layout.stored * 4)),
+): Reference {
   const { units, sizes } = blocksOf(of)
-  const out = ref(b.buffer(`${of.name} as floats`, of.layout.stored * 4))
-  b.emit(dequantise, units, { ...sizes, bytes: of.weight, weightScale: of.scale, out })
+  const { most, weight: bytes, scale: weightScale } = of
+  b.emit(dequantise, units, { ...sizes, most, bytes, weightScale, out })
   return out
 }

@@ -82,7 +82,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
       if (!integers) return { weight }
       const { of } = integers
       return convolution.readsIntegers({ g, steps })
-        ? { weight: ref(of.weight), weightScale: ref(of.scale) }
+        ? { weight: ref(of.weight), weightScale: ref(of.scale), most: of.most }
         : { weight: dequantised(b, of) }
     }
     return handBackWeighted(pass, node, output, {

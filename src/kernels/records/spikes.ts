@@ -44,7 +44,7 @@ const listing = {
 const summing = {
   ...sizes('steps', ...outputSize, ...weightSize),
   group: word.number(35),
-  /** As `weight` and `Bias`; in SpikeForwardBytes Weight is i8 in the same order. */
+  /** As `weight` and `Bias`; in SpikeForwardBytes Weight is whole numbers. */
   weight: word.reads(21),
   bias: word.readsIf(22),
   scale: word.f32(23),
@@ -141,8 +141,9 @@ export const spikeForwardBytes = record(
     ...summing,
     /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
     weightScale: word.reads(46),
-    /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
-    mostCounted: word.number(47),
+    /** The largest whole number, 127 or 31, and so many of them whose sum 16 bits hold, even. */
+    most: word.number(47),
+    mostCounted: word.number(48),
   },
   (of) => ownListsBytes(Spike.ByteSumRows, of),
 )
@@ -151,19 +152,16 @@ export const spikeForwardBytes = record(
 
 const quantised = {
   ...sizes(...weightSize),
-  /** i8 in the order of a float weight. */
+  /** The largest whole number. */
+  most: word.number(47),
+  /** Words of two whole numbers, rows in the order of a float weight's: see spikes/byte-sums.ts. */
   bytes: word.writes(36),
   /** float32 [outC]: what 1 stands for in each output channel. */
   weightScale: word.writes(46),
 }
 
 /** Whole numbers and scales of a weight; unit = block of output channels. */
-export const quantise = record('Quantise', 160, copies, {
-  ...quantised,
-  weight: word.reads(21),
-  /** The largest whole number. */
-  most: word.number(47),
-})
+export const quantise = record('Quantise', 160, copies, { ...quantised, weight: word.reads(21) })
 
 /** Products of whole numbers and scales; unit = block of output channels. */
 export const dequantise = record('Dequantise', 161, copies, {

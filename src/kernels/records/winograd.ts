@@ -36,8 +36,12 @@ export const winogradInputTransform = record(
 const turnedBytes = (of: { readonly blockWidth: number; readonly weightScale?: unknown }): number =>
   288 * of.blockWidth * (of.weightScale ? 2 : 1)
 
-/** A weight as `weight`; of whole numbers, where it has scales: float32 [outC]. */
-const weight = { ...sizes('inC', 'outC', ...weightSize), weightScale: word.readsIf(28) }
+const weight = {
+  ...sizes('inC', 'outC', ...weightSize),
+  /** Where the weight is of whole numbers: float32 [outC], what 1 stands for, and the largest. */
+  weightScale: word.readsIf(28),
+  most: word.numberIf(29),
+}
 
 /** Kernels for the input gradient; unit = (8 input channels, block of output channels). */
 export const winogradKernelTransform = record(

@@ -16,7 +16,7 @@ import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
 import { gives, op, takes } from '../op.js'
 import { type Checked, flag, given, type OptionTable, oneOf } from '../options.js'
-import { channels, floats, spikes, tensorOfBuffer, weights } from '../tensor.js'
+import { channels, floats, integerWeights, spikes, tensorOfBuffer, weights } from '../tensor.js'
 
 /** How `ops.conv2d` and `ops.linear` can compute. */
 export type ForwardAlgorithm =
@@ -30,10 +30,10 @@ const forwardOptions = {
   /** A bias [N] is added. Default false. */
   bias: flag(),
   /**
-   * 'int8', on spikes: the weight is an Int8Array, and `scales` [N] say what 1 stands for. Default
-   * 'float32'.
+   * On spikes: the weight is an Int8Array of −127 … 127 ('int8') or −31 … 31 ('int6'), and `scales`
+   * [N] say what 1 stands for. Default 'float32'.
    */
-  weightType: oneOf(['float32', 'int8']),
+  weightType: oneOf(['float32', 'int8', 'int6']),
   /**
    * As in a training step, where the number of spikes may choose the kernel; this concerns sums and
    * means of spikes. Default false: as in prediction.
@@ -66,9 +66,8 @@ function sizesBy(sizesOf: convolution.SizesOf, of: Given, { op }: OpBuilder) {
   for (const name of ['sources', 'pool', 'moments', 'training'] as const)
     if (!of.spikes && of[name] !== undefined && of[name] !== false)
       fail(`${op}.${name} is of spikes; set spikes: true, or leave it out`)
-  const isBytes = of.weightType === 'int8'
-  if (isBytes && !of.spikes)
-    fail(`${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`)
+  if (of.weightType !== 'float32' && !of.spikes)
+    fail(`${op}.weightType '${of.weightType}' is of spikes; set spikes: true, or leave it out`)
   const image = convolution.isImage(op, of.image, of.input, of.spikes)
   return { sizes: sizesOf(op, of, { image, pool: of.pool }) }
 }
@@ -76,14 +75,16 @@ function sizesBy(sizesOf: convolution.SizesOf, of: Given, { op }: OpBuilder) {
 /** Tensors of an op forward. */
 function forwardTensors(of: Forward) {
   const { source, g, layout, output } = of.sizes
-  const isBytes = of.weightType === 'int8'
+  const isBytes = of.weightType !== 'float32'
   const own = of.spikes
     ? convolution.inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
     : convolution.inputs<Uint8Array | Float32Array>(1, source, (extent) => floats(extent, g.inC))
   return Object.assign(own, {
-    /** Floats [N, …], or bytes with `weightType` 'int8'. */
-    weight: takes<Float32Array | Int8Array>(weights(layout, of.weightType)),
-    /** What 1 stands for, of each output, [N]; with 'int8'. */
+    /** Floats [N, …], or whole numbers by `weightType`. */
+    weight: takes<Float32Array | Int8Array>(
+      isBytes ? integerWeights(layout, of.weightType as 'int8') : weights(layout),
+    ),
+    /** What 1 stands for, of each output, [N]; where weights are whole numbers. */
     scales: isBytes && takes(channels(output.C)),
     /** A number for each output, [N], with `bias`. */
     bias: of.bias && takes(channels(output.C)),
@@ -159,13 +160,14 @@ function onBytes(o: OpBuilder, of: Forward): Partial<Planned> {
   const { spikes } = convolution.readSpikes(o, sizes, sources)
   const { layout } = sizes
   const [weight, scale] = [made.weight.buffer, made.scales.buffer]
-  const integers = { name: 'weight', node: 0, layout, most: largestOf.int8, weight, scale }
+  const most = largestOf[of.weightType as 'int8']
+  const integers = { name: 'weight', node: 0, layout, most, weight, scale }
   const compact = !(of.training || of.moments)
   const job = { ...jobOf(o, sizes), spikes, of: integers, compact, withMoments: of.moments }
   if (!fitsIntegers(job))
     fail(
-      `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
-        'output than fit in 16 bits); leave it out',
+      `${op}.weightType '${of.weightType}' is not made for this convolution (groups, or more ` +
+        'inputs of an output than fit in 16 bits); leave it out',
     )
   let moments: UnitSums | undefined
   const bytes = convolution.onlyWay('bytes', () => {
@@ -178,7 +180,7 @@ function onBytes(o: OpBuilder, of: Forward): Partial<Planned> {
 
 function emitForward(o: OpBuilder, of: Forward): Partial<Planned> {
   const { sizes } = of
-  if (of.spikes) return of.weightType === 'int8' ? onBytes(o, of) : onSpikes(o, of)
+  if (of.spikes) return of.weightType === 'float32' ? onSpikes(o, of) : onBytes(o, of)
   const { buffer, stored } = o.made.input
   const input = rowsOf(buffer, stored, sizes.input.T)
   const job = { ...jobOf(o, sizes), input, zeros: convolution.zerosOf(o, sizes) }
@@ -206,8 +208,8 @@ const weighted = <S extends OptionTable>(name: string, shape: S, sizesOf: convol
  *
  * with j and q in the place of i and p for columns. On spikes only the weights of active inputs are
  * added. With `pool`, x is the mean over windows of the spikes; with `sources`, the sum of several
- * tensors. With `weightType: 'int8'` w is scales[n] · weight. Result: [B, N, outH, outW], or that
- * behind T.
+ * tensors. With a `weightType` of whole numbers w is scales[n] · weight. Result: [B, N, outH,
+ * outW], or that behind T.
  */
 export const conv2d = weighted('conv2d', convolution.convShape, convolution.convSizes)
 
