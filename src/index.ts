@@ -20,13 +20,20 @@ export { type BothTargets, exportWasm } from './edge/export.js'
 export { netHeader } from './edge/header.js'
 export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
-export type { SaveOptions, StepOptions, StepResult, StreamStep } from './engine/compile-options.js'
+export type {
+  ByteOptions,
+  SaveOptions,
+  StepOptions,
+  StepResult,
+  StreamStep,
+} from './engine/compile-options.js'
 export type { EngineSource } from './engine/load.js'
 export type { NamedTensor, StateDict } from './engine/memory/state.js'
 export type { RecordedState, RecordedStates } from './engine/memory/states.js'
 export type { Diagnostics, NeuronActivity, OperationTime } from './engine/run/last-run.js'
 export type { ForwardOptions, StepCall, UpdateOptions } from './engine/run/passes.js'
 export type { Prediction, PredictOptions } from './engine/run/predict.js'
+export type { QuantisedWeight } from './engine/run/quantised.js'
 export type { SpikeTrains } from './engine/run/spikes.js'
 export type { CheckpointContent } from './files/checkpoint.js'
 export type { ModelData, ModelJson } from './files/json.js'

@@ -76,6 +76,8 @@ export interface MemoryUse {
   readonly program: number
   /** As stored, padded channels included. */
   readonly parameters: number
+  /** Part of `parameters`: whole numbers of weights, and their scales; absent where none are. */
+  readonly integers?: number
   /** Laid out as the parameters are. */
   readonly gradients: number
   /** What the optimizer keeps from step to step. */
@@ -328,7 +330,11 @@ function* laidOut(
   const encoded = laid.encode()
   const scratches = planned.flatMap(recordsOf).map((record) => record.scratch)
   const workerScratch = roundUp(greatest(64, scratches), 64) + 64
-  const memory = memoryUse(used, laid.size, end - base, keptBytes, workerScratch * workers)
+  const wholes = given.integers.flatMap(({ weight, scale }) => [weight.bytes, scale.bytes])
+  const memory = {
+    ...memoryUse(used, laid.size, end - base, keptBytes, workerScratch * workers),
+    ...(wholes.length > 0 && { integers: wholes.reduce((a, b) => a + b) }),
+  }
   const programs = planned.map((of, i): [string, Program] => {
     const address = encoded.programs[i]
     const cuts = of.cuts?.map((cut, k) => ({ ...cut, address: encoded.cuts[i][k] }))

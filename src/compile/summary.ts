@@ -3,8 +3,9 @@
 import { oneLine } from '../base/errors.js'
 import { columns } from '../base/numbers.js'
 import { labelOf } from '../network/kind.js'
-import { type Graph, type GraphNode, inputsOf } from '../network/trace.js'
+import { type Graph, type GraphNode, inputsOf, ownerOf } from '../network/trace.js'
 import { show, sizeOf } from '../network/value.js'
+import { largestOf, weightTypes } from '../network/weights.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
 
@@ -19,11 +20,12 @@ export function inTwoLines(of: {
   readonly classes: number
   readonly threads: number
 }): string {
-  const { method, stepMode, timeSteps, batchSize } = of.plan.options
+  const { method, stepMode, timeSteps, batchSize, weights = 'f32' } = of.plan.options
   const parameters = count(parameterCount(of.plan))
   return (
     `Model [${of.asked.join(', ')}] → ${of.classes}, ${parameters} parameters\n` +
-    `  ${method} ${stepMode}, T ${timeSteps}, B ${batchSize}, ${of.threads} ` +
+    `  ${method} ${stepMode}, T ${timeSteps}, B ${batchSize}, ` +
+    `${weights === 'f32' ? '' : `weights ${weights}, `}${of.threads} ` +
     `${of.threads === 1 ? 'thread' : 'threads'}; summary() lists the layers`
   )
 }
@@ -38,20 +40,13 @@ export function summarize(
   threads: number,
   workersOf: (program: ProgramName) => number,
 ): string {
-  const { options, parameters, memory } = plan
-  const programs = Object.keys(plan.programs) as ProgramName[]
-  const sizes = graph.nodes.map(() => 0)
-  for (const { node, layout } of parameters) sizes[node] += sizeOf(layout.shape)
-  const parametersOf = ({ index, sharedWith }: GraphNode): string =>
-    sharedWith === undefined ? count(sizes[index]) : `as ${graph.nodes[sharedWith].name}`
-  const rows = graph.nodes
-    .filter((node) => node.kind !== 'input')
-    .map((node) => [node.name || '(network)', labelOf(node), show(node), parametersOf(node)])
+  const { options, memory } = plan
+  // `prepare` runs where parameters have come from elsewhere, before what was asked for.
+  const programs = (Object.keys(plan.programs) as ProgramName[]).filter((of) => of !== 'prepare')
   const inputs = inputsOf(graph).map((node) => `${node.name} ${show(node)}`.trim())
-  const total = sizes.reduce((a, b) => a + b, 0)
   const lines = [
-    table([['layer', 'kind', 'output', 'parameters'], ...rows]),
-    `parameters ${count(total)}; input ${inputs.join(', ')}, batch ` +
+    layerTable(graph, plan),
+    `parameters ${count(parameterCount(plan))}; input ${inputs.join(', ')}, batch ` +
       `${options.batchSize}, T ${options.timeSteps}, method ${options.method} ` +
       `${options.stepMode}, purpose ${options.purpose ?? 'train'}`,
     `workers    ${programs.map((name) => `${name} ${workersOf(name)}`).join(', ')}; of ` +
@@ -60,6 +55,7 @@ export function summarize(
     table([
       ['memory', 'MiB'],
       ['parameters', mib(memory.parameters)],
+      ...(memory.integers ? [['of these whole numbers', mib(memory.integers)]] : []),
       ['gradients', mib(memory.gradients)],
       ['optimizer', mib(memory.optimizer)],
       ['running statistics, outputs', mib(memory.statistics)],
@@ -74,6 +70,27 @@ export function summarize(
     ]),
   ]
   return lines.join('\n')
+}
+
+/** What each layer has; where weights are whole numbers, also which. */
+function layerTable({ nodes }: Graph, { parameters, integers }: Plan): string {
+  const sizes = nodes.map(() => 0)
+  for (const { node, layout } of parameters) sizes[node] += sizeOf(layout.shape)
+  const parametersOf = ({ index, sharedWith }: GraphNode): string =>
+    sharedWith === undefined ? count(sizes[index]) : `as ${nodes[sharedWith].name}`
+  const typeOf = (node: GraphNode): string => {
+    const found = integers.find((of) => of.node === ownerOf(node))
+    return weightTypes.find((type) => found && largestOf[type] === found.most) ?? ''
+  }
+  const types = (cell: string): string[] => (integers.length > 0 ? [cell] : [])
+  const rows = nodes
+    .filter((node) => node.kind !== 'input')
+    .map((node) => [
+      ...[node.name || '(network)', labelOf(node), show(node)],
+      ...types(typeOf(node)),
+      parametersOf(node),
+    ])
+  return table([['layer', 'kind', 'output', ...types('weights'), 'parameters'], ...rows])
 }
 
 /** What the model would take if it were compiled to predict and evaluate alone. */

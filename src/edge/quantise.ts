@@ -9,16 +9,11 @@ import { assignAddresses } from '../compile/memory.js'
 import type { IntegerWeight } from '../compile/plan.js'
 import { ProgramBuilder } from '../compile/program.js'
 import { instantiateEngine } from '../engine/load.js'
+import type { QuantisedWeight } from '../engine/run/quantised.js'
 import { type Buffer, ref } from '../kernels/records/words.js'
 import { largestOf } from '../network/weights.js'
 
-/** A weight [out, …] as whole numbers. */
-export interface QuantisedWeight {
-  /** In PyTorch's order. */
-  readonly values: Int8Array
-  /** What 1 stands for, of each output. */
-  readonly scales: Float32Array
-}
+export { dequantise, type QuantisedWeight } from '../engine/run/quantised.js'
 
 /**
  * The whole numbers of a weight.
@@ -51,7 +46,7 @@ export function quantised(
   instantiateEngine(engine, memory).run(programs[0], 0, 1, at + laid.size, 0, 0)
   const stored = new Int8Array(memory.buffer, weight.address, layout.stored)
   const scales = new Float32Array(memory.buffer, scale.address, outputs).slice()
-  return { values: unpackIntegers(layout, stored, most), scales }
+  return { shape: layout.shape, values: unpackIntegers(layout, stored, most), scales }
 }
 
 /** The same of a weight [out, …] however it is stored, as bytes. */
@@ -63,10 +58,4 @@ export function quantisedRows(
   const inputs = data.length / out
   const layout = weightLayout([out, inputs], out, inputs, 1, inputs)
   return quantised(engine, { layout, most: largestOf.int8 }, data)
-}
-
-/** The floats that a quantised weight stands for, which are exact. */
-export function dequantise({ values, scales }: QuantisedWeight): Float32Array {
-  const fanIn = values.length / scales.length
-  return Float32Array.from(values, (q, i) => q * scales[Math.floor(i / fanIn)])
 }

@@ -200,13 +200,23 @@ export interface StepOptions {
   signal?: host.AbortSignal
 }
 
-/** Options of `save`. */
-export interface SaveOptions {
+/** Options of `toBytes`. */
+export interface ByteOptions {
   /**
    * Writes the moving averages that `fit` keeps with `ema` instead of the parameters. Default
    * false.
    */
   averages?: boolean
+  /**
+   * Writes what a model with `weights: 'int8'` or 'int6' computes with: for each weight of whole
+   * numbers the floats that they stand for, which other programs take as they are, and which have
+   * the same whole numbers again. Default false: the parameters that are trained.
+   */
+  quantised?: boolean
+}
+
+/** Options of `save`. */
+export interface SaveOptions extends ByteOptions {
   /** Ends the waiting for its turn; `save` then rejects with the signal's reason. */
   signal?: host.AbortSignal
 }

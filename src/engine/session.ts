@@ -463,7 +463,18 @@ export class Session implements Arena {
     }
   }
 
-  /** Makes what programs keep of parameters anew. */
+  /** Makes what programs keep of parameters anew, where it is old. Callers hold the lock. */
+  renew(): Promise<void> {
+    // It may be the first that wants what the memory begins with.
+    void this.memory
+    return this.guard(
+      'prepare',
+      async () => undefined,
+      () => undefined,
+    )
+  }
+
+  /** The same, whether or not it is old. */
   private async prepared(): Promise<void> {
     if (this.plan.programs.prepare) await this.executor.run(this.runOf('prepare'))
     this.unprepared = false

@@ -4,12 +4,13 @@
  */
 
 import { describe, fail, quote } from '../base/errors.js'
-import { checkBy, integer, optional, type Rule, such, truth } from '../base/rules.js'
+import { checkBy, integer, oneOf, optional, type Rule, such, truth } from '../base/rules.js'
 import { segmentOf } from '../compile/context.js'
 import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../compile/methods.js'
 import type { Session } from '../engine/session.js'
 import { graphToJson, type NetworkJson } from '../network/json.js'
 import type { InputShape, InputShapes } from '../network/value.js'
+import { type WeightType, weightTypes } from '../network/weights.js'
 
 /** What a text may have at most. */
 export interface JsonLimits {
@@ -165,6 +166,8 @@ export interface ModelJson {
   readonly timeSteps: number
   /** Whether inputs differ from step to step. */
   readonly frames: boolean
+  /** What weights are that spikes meet; absent: float32. */
+  readonly weights?: WeightType
   /** How it was trained; the step mode decides bits of predictions too. */
   readonly method: Required<Omit<MethodOptions, 'truncate'>> & Pick<MethodOptions, 'truncate'>
   /** Layers and wiring. */
@@ -191,8 +194,12 @@ export interface ModelData {
 /** Under which name of a safetensors file's metadata a model's JSON lies. */
 export const modelKey = 'spikewasm.model'
 
+/** What files say of weights; nothing where they are floats, as files from before. */
+export const saidOf = ({ weights }: { readonly weights?: WeightType }) =>
+  weights && weights !== 'f32' ? { weights } : {}
+
 export function modelJson(session: Session): ModelJson {
-  const { asked: input, inputs, timeSteps, frames, graph, plan } = session
+  const { asked: input, inputs, timeSteps, frames, graph, plan, settings } = session
   const { method, stepMode, update, mseWeight, backwardSteps } = plan.options
   const { gradientCheckpoint = 'none', normFallback = 'channel' } = plan.options
   const truncate = segmentOf(plan.options)
@@ -202,6 +209,7 @@ export function modelJson(session: Session): ModelJson {
     ...(inputs ? { inputs } : {}),
     timeSteps,
     frames,
+    ...saidOf(settings),
     method: { method, stepMode, update, mseWeight, backwardSteps, ...kinds },
     network: graphToJson(graph),
   }
@@ -232,6 +240,7 @@ const fields = {
   inputs: optional(such('an object of shapes', isObject)),
   timeSteps: integer(1, MOST_STEPS),
   frames: truth(),
+  weights: optional(oneOf(weightTypes)),
   method: such('an object', isObject),
   data: optional(such('an object', isObject)),
 }

@@ -53,7 +53,7 @@ export async function loadModel(
       `${name}: must hold a network beside its weights, got weights alone; compile the network ` +
         'and call model.load, or save it with this version',
     )
-  const { inputs, timeSteps, frames, method, network } = json
+  const { inputs, timeSteps, frames, method, network, weights } = json
   const input = inputs ?? json.input
   // What belongs to the method that the model was trained by.
   const methods = own.method === undefined ? takenOptions(method) : {}
@@ -65,6 +65,7 @@ export async function loadModel(
     timeSteps,
     // A stream takes a frame a call, whatever the model was trained with.
     frames: own.purpose === 'stream' ? false : frames,
+    weights,
     ...methods,
     ...own,
   } as const

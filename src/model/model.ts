@@ -7,6 +7,7 @@ import type { Plan, PlanOptions } from '../compile/plan.js'
 import { inTwoLines, parameterCount, summarize } from '../compile/summary.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import type {
+  ByteOptions,
   LoadOptions,
   SaveOptions,
   StepOptions,
@@ -28,6 +29,7 @@ import {
   update,
 } from '../engine/run/passes.js'
 import { type Prediction, type PredictOptions, predict } from '../engine/run/predict.js'
+import { computedState, type QuantisedWeight, quantised } from '../engine/run/quantised.js'
 import { type SpikeTrains, spikeTrains } from '../engine/run/spikes.js'
 import { streamStep, trainStep } from '../engine/run/step.js'
 import { setOptimizer } from '../engine/run/training.js'
@@ -37,6 +39,7 @@ import { type ModelJson, modelJson } from '../files/json.js'
 import type { SaveNirOptions } from '../files/nir/options.js'
 import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes } from '../network/value.js'
+import type { WeightType } from '../network/weights.js'
 import type { AnyOutputs, OutputArrays } from '../nn/loss/custom.js'
 import type { AnswersFor, DataFor } from '../train/data-for.js'
 import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
@@ -113,6 +116,10 @@ export class Model<L = Loss> {
   /** Whether its engine was compiled for wide vectors; see `revectorize` of `compile`. */
   get revectorized(): boolean {
     return this.session.settings.revectorized
+  }
+  /** What weights are that spikes meet: `weights` of `compile`. */
+  get weightType(): WeightType {
+    return this.session.settings.weights
   }
   /** Number of classes: the last layer's outputs. */
   get classes(): number {
@@ -361,6 +368,16 @@ export class Model<L = Loss> {
     takeState(idle(this.session), state)
   }
 
+  /**
+   * Whole numbers and scales of the present parameters, by parameter name: what a model with
+   * `weights: 'int8'` or 'int6' computes with, and a file of `exportWasm` holds. With weight
+   * standardisation they are the standardised weight's.
+   * @throws SpikewasmError for a model that has none, saying how to compile one
+   */
+  quantised(): Promise<Record<string, QuantisedWeight>> {
+    return inTurn(this.session, [], () => quantised(this.session))
+  }
+
   /** The model without its weights, for `networkFromJSON`; layers and wiring, no code. */
   toJSON(): ModelJson {
     return modelJson(this.session)
@@ -383,23 +400,40 @@ export class Model<L = Loss> {
 
   /**
    * What `save` writes, as bytes: for `loadModel` and `Model.fromBytes`, in a page or elsewhere.
+   * With `quantised` they come in their turn: the engine makes the numbers.
    * @throws SpikewasmError for wrong options
    */
-  toBytes(metadata: Record<string, string> = {}, options: SaveOptions = {}): Uint8Array {
+  toBytes(
+    metadata: Record<string, string> | undefined,
+    options: ByteOptions & { readonly quantised: true },
+  ): Promise<Uint8Array>
+  toBytes(
+    metadata?: Record<string, string>,
+    options?: ByteOptions & { readonly quantised?: false },
+  ): Uint8Array
+  toBytes(
+    metadata?: Record<string, string>,
+    options?: ByteOptions,
+  ): Uint8Array | Promise<Uint8Array>
+  toBytes(
+    metadata: Record<string, string> = {},
+    options: ByteOptions = {},
+  ): Uint8Array | Promise<Uint8Array> {
     return modelBytes('toBytes', this.session, metadata, options)
   }
 
   /**
    * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
    * read. `loadNir` gives it back with the same numbers, but for batch normalisation, which becomes
-   * part of the convolution before it. A step is `dt` seconds. See docs/nir.md for what it can say.
+   * part of the convolution before it. Weights of whole numbers are written as what they stand
+   * for. A step is `dt` seconds. See docs/nir.md for what it can say.
    * @param path of the file, usually with the ending .nir
    * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
   async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
     const own = copyOf(options)
-    const state = await this.session.lock.look(() => stateDict(this.session))
+    const state = await computedState(this.session)
     await extra('saveNir', 'model.saveNir')(this.session, path, state, own)
   }
 

@@ -1,6 +1,7 @@
 /** A model as one file, or its bytes. */
 
 import {
+  checkBoolean,
   checkOptions,
   checkPath,
   checkSignal,
@@ -8,9 +9,12 @@ import {
   fail,
   SpikewasmError,
 } from '../base/errors.js'
-import type { SaveOptions } from '../engine/compile-options.js'
-import { averages, stateDict, takeState } from '../engine/memory/state.js'
+import type * as host from '../base/host.js'
+import { standardises } from '../compile/emit/integer-weights.js'
+import type { ByteOptions, SaveOptions } from '../engine/compile-options.js'
+import { averages, type StateDict, stateDict, takeState } from '../engine/memory/state.js'
 import { filesFor } from '../engine/platform.js'
+import { computedState, expectIntegers } from '../engine/run/quantised.js'
 import { wantsAverages } from '../engine/run/update.js'
 import type { Session } from '../engine/session.js'
 import { modelJson, modelKey } from '../files/json.js'
@@ -48,13 +52,29 @@ export function modelBytes(
   name: string,
   session: Session,
   metadata: Record<string, string>,
-  options: Pick<SaveOptions, 'averages'>,
-): Uint8Array {
-  checkOptions(name, options, ['averages'])
-  const state = wantsAverages(`${name}.averages`, session, options.averages)
-    ? averages(session)
-    : stateDict(session)
-  return serializeState(state, { ...metadata, [modelKey]: JSON.stringify(modelJson(session)) })
+  options: ByteOptions,
+  signal?: host.AbortSignal,
+): Uint8Array | Promise<Uint8Array> {
+  checkOptions(name, options, ['averages', 'quantised'])
+  const ofAverages = wantsAverages(`${name}.averages`, session, options.averages)
+  const about = { ...metadata, [modelKey]: JSON.stringify(modelJson(session)) }
+  const file = (state: StateDict): Uint8Array => serializeState(state, about)
+  const isQuantised = checkBoolean(`${name}.quantised`, options.quantised, false)
+  if (!isQuantised) return file(ofAverages ? averages(session) : stateDict(session))
+  expectProducts(`${name}.quantised`, session)
+  return computedState(session, ofAverages, signal).then(file)
+}
+
+/** @throws SpikewasmError where no parameter can be what the network computes with */
+function expectProducts(option: string, session: Session): void {
+  expectIntegers(option, session)
+  const { nodes } = session.graph
+  const odd = session.plan.integers.find(({ node }) => standardises(nodes[node]))
+  if (odd)
+    fail(
+      `${option} must be left out: ${odd.name} is standardised before whole numbers are made of ` +
+        'it, so that no parameter stands for them; quantised() and exportWasm() have them',
+    )
 }
 
 /** `Model.save`. */
@@ -66,10 +86,11 @@ export async function saveModel(
 ): Promise<void> {
   const files = filesFor('model.save', 'model.toBytes() gives what the file would hold')
   checkPath('save.path', path)
-  checkOptions('save', options, ['averages', 'signal'])
+  checkOptions('save', options, ['averages', 'quantised', 'signal'])
   const { signal, ...other } = options
   checkSignal('save.signal', signal)
   const own = { ...metadata }
-  const bytes = await session.lock.look(() => modelBytes('save', session, own, other), signal)
+  const make = () => modelBytes('save', session, own, other, signal)
+  const bytes = await session.lock.look(make, signal)
   await files.write(path, bytes)
 }

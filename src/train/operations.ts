@@ -6,9 +6,10 @@
 import { ActivityCount } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
 import { EPSILON } from '../compile/emit/norm.js'
-import { unpack, unpackIntegers } from '../compile/layout.js'
+import { unpack } from '../compile/layout.js'
 import type { NeuronCounts, ValueCounts } from '../compile/pass.js'
 import { programOf, storedAt } from '../engine/memory/arena.js'
+import { integersAt, refreshIntegers } from '../engine/run/quantised.js'
 import type { Session } from '../engine/session.js'
 import type { Buffer } from '../kernels/records/words.js'
 import { recurrentWeight } from '../network/cell.js'
@@ -245,6 +246,7 @@ export class OperationCounts {
   /** What was counted since it was made. */
   async result(): Promise<Operations> {
     await this.collect()
+    await refreshIntegers(this.session)
     const { nodes } = this.session.graph
     const layers: Record<string, LayerOperations> = {}
     const sums = new Sums()
@@ -364,9 +366,7 @@ function weightOf(session: Session, node: GraphNode, role: string): Weight {
   const size = layout.shape.reduce((a, b) => a * b, 1)
   const integers = session.plan.integers.find((of) => of.node === ownerOf(node))
   if (integers && role === 'weight') {
-    const { weight, layout, most } = integers
-    const bytes = new Int8Array(session.memory.buffer, weight.address, layout.stored)
-    const data = Float32Array.from(unpackIntegers(layout, bytes, most))
+    const data = Float32Array.from(integersAt(session, integers).values)
     return { size, zero: zerosOf(data), data }
   }
   const standardise = layer && 'standardise' in layer && layer.standardise

@@ -282,11 +282,12 @@ export function settingOf(
 
 /** What the numbers of a model depend on, beside its parameters. */
 export function modelSetting(session: Session): Setting {
-  const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
+  const { plan, graph, input, timeSteps, batchSize, seed, frames, settings } = session
   const { options } = plan
   const all = Object.fromEntries(methodOptionKeys.map((key) => [key, options[key]]))
   const method = { ...all, truncate: segmentOf(options) }
-  return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
+  const { weights } = settings
+  return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method, weights }
 }
 
 const describeData = (data: Dataset) => ({
@@ -308,7 +309,9 @@ export function identityOf(setting: Setting): Setting {
       : part
   const data = ['data', 'validation'].filter((key) => Object.hasOwn(setting, key))
   const parts = Object.fromEntries(data.map((key) => [key, unnamed(setting[key])]))
-  return { ...setting, ...parts }
+  // Checkpoints from before weights could be whole numbers do not say it.
+  const { weights = 'f32', ...rest } = setting
+  return { ...rest, ...parts, weights }
 }
 
 /** @throws SpikewasmError that lists what differs */

@@ -309,6 +309,14 @@ const rows: Row[] = [
     },
   },
   {
+    of: 'Model#toBytes',
+    async make() {
+      const model = await compileToy({ weights: 'int8' })
+      const call = (...of: [Record<string, string>, { quantised: true }]) => model.toBytes(...of)
+      return { args: [{ note: 'a' }, { quantised: true }], call }
+    },
+  },
+  {
     of: 'Model#save',
     async make(folder) {
       const path = join(folder, 'saved')
@@ -545,6 +553,7 @@ const zeros = (model: api.Model): api.StateDict =>
 
 /** What takes nothing that can be changed, or nothing that is not the caller's. */
 const without: Record<string, string> = {
+  'Model#quantised': 'nothing',
   'Batches#prepare': 'a number',
   'Dataset#prepare': 'data sets are the caller’s',
   'LabelledData#prepare': 'data sets are the caller’s',

@@ -3,7 +3,7 @@
 import { partOf, type StateDict } from '../../engine/memory/state.js'
 import { serializeCheckpoint } from '../../files/checkpoint.js'
 import type { RunFolder } from '../../files/folder/folder.js'
-import { type ModelData, modelKey } from '../../files/json.js'
+import { type ModelData, type ModelJson, modelKey, saidOf } from '../../files/json.js'
 import { serializeState } from '../../files/state.js'
 import type { Callback } from '../callback.js'
 import type { EpochRecord } from '../records.js'
@@ -96,11 +96,12 @@ export function partsOf(
 /** The network as `model.save` writes it. */
 function modelOf({ about: { setting } }: Snapshot): string {
   const { input, timeSteps, frames, method, network, data, validation } = setting
+  const said = saidOf(setting as Pick<ModelJson, 'weights'>)
   const { classNames, ...known } = data as ModelData
   // Data that are augmented are not made of bytes; those that test are.
   const { normalization = (validation as ModelData | undefined)?.normalization } = known
   const about = classNames || normalization ? { classNames, normalization } : undefined
-  return JSON.stringify({ input, timeSteps, frames, method, network, data: about })
+  return JSON.stringify({ input, timeSteps, frames, ...said, method, network, data: about })
 }
 
 /** Bytes by file name; what a run has not, as a best epoch, has no file. */

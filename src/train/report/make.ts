@@ -366,12 +366,13 @@ function factsOf({ plan, graph, asked }: Session): [string, string][] {
     const label = labelOf(node)
     kinds.set(label, (kinds.get(label) ?? 0) + 1)
   }
-  const { method, stepMode, timeSteps } = plan.options
+  const { method, stepMode, timeSteps, weights = 'f32' } = plan.options
   return [
     ['layers', [...kinds].map(([kind, n]) => (n === 1 ? kind : `${n} × ${kind}`)).join(', ')],
     ['parameters', parameterCount(plan).toLocaleString('en-US')],
     ['input', `[${asked.join(', ')}]`],
     ['method', `${method}, step mode ${stepMode}, T ${timeSteps}`],
+    ...(weights === 'f32' ? [] : [['weights', weights] as [string, string]]),
   ]
 }
 
