@@ -17,6 +17,7 @@ import type {
   StateDict,
   StepMode,
 } from '../../src/index.js'
+import { mostOf, products, quantised } from './integers.js'
 import {
   type ConvCase,
   forwardReference,
@@ -69,7 +70,7 @@ export interface ReferenceOptions {
   leastMargin?: number
 }
 
-/** A potential lies nearer to its threshold than `leastMargin`. */
+/** A potential lies nearer to its threshold than `leastMargin`, or a weight to a half. */
 export class NearThreshold extends Error {}
 
 export interface ReferenceResult {
@@ -217,9 +218,19 @@ class Reference {
 
   /**
    * The weight that multiplies: the parameter, or its standardised form gain·(w − μ)/√(F·var +
-   * 1e-4).
+   * 1e-4); of a layer of whole numbers what they stand for. Gradients go straight through.
    */
-  private weight({ layer, name }: Node): Tensor {
+  private weight(node: Node): Tensor {
+    const weight = this.standardised(node)
+    const { weights = 'f32' } = node.layer as Conv2d | Linear
+    if (weights === 'f32') return weight
+    const [outputs] = node.to
+    const { margin } = quantised(weight, outputs, mostOf[weights])
+    if (margin < 10 * (this.options.leastMargin ?? 0)) throw new NearThreshold()
+    return products(weight, outputs, mostOf[weights])
+  }
+
+  private standardised({ layer, name }: Node): Tensor {
     const weight = this.state[`${name}.weight`]
     const { standardise } = layer as Conv2d | Linear
     if (!standardise) return weight
