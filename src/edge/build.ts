@@ -171,7 +171,7 @@ function infoOf({ plan, rounded }: Prepared, settings: ExportSettings, target: N
     stepMode: options.stepMode,
     method: options.method,
     batchSize,
-    weights,
+    weights: plan.integers.length > 0 ? weights : 'f32',
     otherWeights: rounded.size > 0 ? 'int8' : 'f32',
     parameters: parameterCount(plan),
     weightBytes: 0,

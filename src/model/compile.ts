@@ -126,6 +126,13 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   })
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
+  if (weights !== 'f32' && session.plan.integers.length === 0) {
+    await session.dispose()
+    fail(
+      `compile.weights must be 'f32' for this network, got '${weights}': whole numbers are for ` +
+        'weights that spikes meet, without groups or dilation, and no layer has such; leave it out',
+    )
+  }
   return new Model(session)
 }
 

@@ -152,6 +152,9 @@ const surrogates = [
 const decay = { decay: 'weights', weightDecay: 2 ** -8 } as const
 const fitDropout = { B: 6, fit: true, optimizer: decay, threaded: true }
 
+const int8 = { more: { weights: 'int8' } } as const
+const int6 = { more: { weights: 'int6' } } as const
+
 /** Small networks: every layer, option and method. */
 const small: readonly Row[] = [
   ['plain', plain, every, { T: [1, 9], B: 5 }],
@@ -208,6 +211,9 @@ const small: readonly Row[] = [
   ['written', () => written(false), ['sltt'], { T: 5 }],
   ['recurrent', looped, ['bptt m', 'ottt'], { ...frames, T: 5 }],
   ['standardised hard reset', standardisedHard, ['ottt', 'sltt'], {}],
+  ['int8 branched', branched, ['rate m', 'sltt'], { ...int8, threaded: ['rate m'] }],
+  ['int6 strided', strided, ['bptt m'], { ...int6, T: 9, B: 7, threaded: true }],
+  ['int8 standardised', standardised, ['ottt everyStep'], int8],
   ['inspected', branched, both, { more: { inspect: true } }],
   ['long', strided, both, { T: 33, B: 2 }],
   ['normal start', normal, both, { start: 'initial' }],

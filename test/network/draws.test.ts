@@ -15,9 +15,11 @@ import {
   updates,
 } from '../../src/compile/methods.js'
 import { optimizerNames } from '../../src/compile/optimizer-kind.js'
+import type { Layer } from '../../src/index.js'
 import { cellTypes } from '../../src/network/cell.js'
 import { layerKinds } from '../../src/network/kind.js'
 import { type Graph, trace } from '../../src/network/trace.js'
+import { weightTypes } from '../../src/network/weights.js'
 import { cases } from '../golden/cases.js'
 import { lossMakers, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
@@ -27,15 +29,19 @@ import { keysOf, methodModes, surrogateNames } from '../support/tables.js'
 type Entry = readonly [table: string, entry: string | undefined]
 
 const layersIn = ({ nodes }: Graph): Entry[] =>
-  nodes.flatMap(({ kind, layer }): Entry[] =>
-    layer?.kind === 'cell'
-      ? [
-          ['kind', kind],
-          ['cell', layer.type],
-          ['surrogate', layer.surrogate],
-        ]
-      : [['kind', kind]],
-  )
+  nodes.flatMap(({ kind, layer }): Entry[] => [
+    ...ofKind(kind, layer),
+    ...(layer && 'weights' in layer ? [['own weights', layer.weights] as const] : []),
+  ])
+
+const ofKind = (kind: string, layer: Layer | undefined): Entry[] =>
+  layer?.kind === 'cell'
+    ? [
+        ['kind', kind],
+        ['cell', layer.type],
+        ['surrogate', layer.surrogate],
+      ]
+    : [['kind', kind]]
 
 /** Fails for entries of tables that were not drawn. */
 function expectAll(drawn: readonly Entry[], tables: Readonly<Record<string, readonly string[]>>) {
@@ -59,24 +65,26 @@ const both = {
 test('random plans have every layer, method, purpose, loss and surrogate', () => {
   const drawn = Array.from({ length: 160 }, (_, i): Entry[] => {
     const options = randomPlanOptions(testRandom(i + 1))
-    const { graph, method, stepMode, training, purpose, update, gradientCheckpoint } = options
+    const { graph, method, stepMode, training, purpose, update, weights } = options
+    const { gradientCheckpoint } = options
     const mode = `${method} ${stepMode}`
-    const all = { mode, loss: training?.loss.kind, purpose, update, gradientCheckpoint }
+    const all = { mode, loss: training?.loss.kind, purpose, update, weights, gradientCheckpoint }
     return [...layersIn(graph), ...Object.entries(all)]
   })
-  const plans = { purpose: keysOf(purposes), cell: keysOf(cellTypes), update: updates }
+  const types = { weights: weightTypes, 'own weights': weightTypes }
+  const plans = { ...types, purpose: keysOf(purposes), cell: keysOf(cellTypes), update: updates }
   expectAll(drawn.flat(), { ...both, ...plans, gradientCheckpoint: gradientCheckpoints })
 })
 
 test('golden trainings have every layer, method, optimizer, loss and surrogate', () => {
   const drawn = cases.map(({ network, options, training = {} }): Entry[] => {
-    const { method = 'rate', input, stepMode = stepModesOf(method)[0] } = options
+    const { method = 'rate', input, stepMode = stepModesOf(method)[0], weights = 'f32' } = options
     const loss = lossFrom(options.loss ?? training.loss)?.kind ?? 'crossEntropy'
     const { kind: optimizer = 'sgd' } = Object(training.optimizer)
-    const all = { mode: `${method} ${stepMode}`, loss, optimizer }
+    const all = { mode: `${method} ${stepMode}`, loss, optimizer, weights }
     return [...layersIn(trace(network(), input)), ...Object.entries(all)]
   })
-  expectAll(drawn.flat(), { ...both, optimizer: optimizerNames })
+  expectAll(drawn.flat(), { ...both, optimizer: optimizerNames, weights: weightTypes })
 })
 
 test('names that stand apart from their tables are the names of the tables', () => {

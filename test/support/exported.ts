@@ -76,19 +76,22 @@ export async function randomModel(
     [2, 12, 12],
   ] as const)
   const [method, mode] = stepMode === 's' ? (['rate', 's'] as const) : one(methods)
-  const model = await compile(
-    randomNetwork(random, input, method, mode === 'm' && !streams) as Module,
-    {
-      input,
-      timeSteps: one([1, 2, 3, 4, 6, 9]),
-      frames: stepMode === undefined && random() < 0.3,
-      batchSize: one([1, 3]),
-      method,
-      stepMode: mode,
-      purpose: one(['train', 'inference']),
-      weights: weights ?? one(weightTypes),
-    },
-  )
+  const network = randomNetwork(random, input, method, mode === 'm' && !streams) as Module
+  const options = {
+    input,
+    timeSteps: one([1, 2, 3, 4, 6, 9]),
+    frames: stepMode === undefined && random() < 0.3,
+    batchSize: one([1, 3]),
+    method,
+    stepMode: mode,
+    purpose: one(['train', 'inference'] as const),
+  }
+  const type = weights ?? one(weightTypes)
+  // Where no weight can be of whole numbers, all are of floats.
+  const model = await compile(network, { ...options, weights: type }).catch((error) => {
+    if (!String(error).includes('compile.weights')) throw error
+    return compile(network, options)
+  })
   await shake(model, random)
   return model
 }

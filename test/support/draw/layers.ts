@@ -5,6 +5,7 @@ import * as sw from '../../../src/index.js'
 import { type CellType, cellTypes, learnable } from '../../../src/network/cell.js'
 import { fires } from '../../../src/network/kind.js'
 import { sizesOf } from '../../../src/network/value.js'
+import { weightTypes } from '../../../src/network/weights.js'
 import { dynamicsOptions } from '../../../src/ops/neurons.js'
 import { randomNeuron } from '../random-equations.js'
 import { keysOf, surrogateNames } from '../tables.js'
@@ -125,6 +126,13 @@ function channels(
   return { to, groups, standardise: fits && d.chance(0.2) }
 }
 
+/** What the weight of a layer is, where the layer says so itself. Another program has no such. */
+function ownWeights(d: Draw, { spikes }: Signal, groups = 1): Pick<sw.LinearOptions, 'weights'> {
+  if (!d.is.single || d.is.settled || !d.chance(0.2)) return {}
+  const types = spikes === undefined || groups > 1 ? (['f32'] as const) : weightTypes
+  return { weights: d.one<sw.WeightType>(types) }
+}
+
 const conv2d: Drawer = (d, x, sketch) => {
   if (!isImage(x) || !canWeigh(x, sketch)) return undefined
   const [from, h, w] = x.shape
@@ -143,7 +151,7 @@ const conv2d: Drawer = (d, x, sketch) => {
   const isOne = (from / groups) * kernel[0] * kernel[1] === 1
   const bias = d.chance(0.6)
   const own = { bias, standardise: standardise && !isOne, padding, stride, groups }
-  return sw.conv2d(from, to, kernel, own)
+  return sw.conv2d(from, to, kernel, { ...own, ...ownWeights(d, x, groups) })
 }
 
 const conv1d: Drawer = (d, x, sketch) => {
@@ -154,7 +162,8 @@ const conv1d: Drawer = (d, x, sketch) => {
   const isOne = (from / groups) * kernel === 1
   const own = { bias: d.chance(0.6), standardise: standardise && !isOne, groups }
   const stride = length > 5 ? d.int(1, 2) : 1
-  return sw.conv1d(from, to, kernel, { ...own, padding: d.int(0, kernel >> 1), stride })
+  const more = { padding: d.int(0, kernel >> 1), stride, ...ownWeights(d, x, groups) }
+  return sw.conv1d(from, to, kernel, { ...own, ...more })
 }
 
 /** A convolution whose taps are apart, along one axis or both. */
@@ -222,7 +231,8 @@ const linear: Drawer = (d, x, sketch) => {
   const features = sizeOf(x)
   if (!x.flat || !canWeigh(x, sketch)) return undefined
   const standardise = features > 1 && d.chance(0.2)
-  return sw.linear(features, d.int(4, 12), { bias: d.chance(0.7), standardise })
+  const to = d.int(4, 12)
+  return sw.linear(features, to, { bias: d.chance(0.7), standardise, ...ownWeights(d, x) })
 }
 
 /** Windows of a pooling layer. */

@@ -20,6 +20,7 @@ import { cellTypes, learnable } from '../../../src/network/cell.js'
 import { fires, layerKinds } from '../../../src/network/kind.js'
 import { trace } from '../../../src/network/trace.js'
 import { sizesOf } from '../../../src/network/value.js'
+import { weightTypes } from '../../../src/network/weights.js'
 import { matmul, mul } from '../../../src/nn/layers/attention.js'
 import { parameter } from '../../../src/nn/layers/parameter.js'
 import { testRandom } from '../engine.js'
@@ -250,6 +251,7 @@ export function randomPlanOptions(random: Random, settled = false): PlanOptions 
     inspect: d.chance(0.2),
     purpose: d.one(all.filter((purpose) => purpose !== 'stream' || !isWhole)),
     training: { ...standardTraining, loss, penalties: layers },
+    ...(!settled && { weights: d.one(weightTypes) }),
   }
 }
 
