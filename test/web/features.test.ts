@@ -59,6 +59,17 @@ const all = {
       return { early: m.b(flat), output: m.d(m.l(m.c(flat))) }
     },
   )),
+  integers: () => run(small(), {}, { weights: 'int8' }),
+  async 'integers by steps, as a file'() {
+    const how = { weights: 'int6', method: 'sltt', update: 'everyStep' }
+    const { model, text } = await trained(small(), {}, how)
+    const net = await S.openNet(await S.exportWasm(model, { wasm: given.named }))
+    net.input.set(images.subarray(0, 64))
+    net.infer()
+    const { logits } = await model.predict(images.subarray(0, 64))
+    await model.dispose()
+    return [text, hashOf(net.output) === hashOf(logits)].join()
+  },
   joins: () => run(S.block(
     { a: S.conv2d(1, 4, 3), b: S.conv2d(1, 4, 3), f: S.flatten(), l: S.linear(288, 10) },
     (m, x, { concat }) => m.l(m.f(concat(m.a(x), m.b(x)))),
