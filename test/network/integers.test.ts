@@ -12,6 +12,7 @@ import {
   type IntegerType,
   integerTypes,
   mostOf,
+  quantised,
   rounded,
 } from '../support/integers.js'
 import { ofLong } from '../support/long.js'
@@ -93,8 +94,45 @@ for (const [i, [name, more]] of rows.entries()) {
     if (training)
       expectClose('gradient of input', found.inputGradient(), wanted.inputGradient(), 1e-5)
     assert.equal((await found.predict(images)).logits, (await wanted.predict(images)).logits)
+    // A weight that rounds to 0 costs nothing.
+    const frames = more.frames && { timeSteps: 9 }
+    const data = api.fromArrays({ images, labels: y, shape: input, classes: 5, ...frames })
+    const [ours, theirs] = await Promise.all([found, wanted].map((of) => of.evaluate(data)))
+    assert.equal(ours.operations, theirs.operations)
+    assert.ok((ours.operations?.connectionSparsity ?? 0) > 0)
   })
 }
+
+test('an output is the whole sum, times scale by pooling, plus bias: each rounded once', async () => {
+  const network = netOf(input, 'conv 8 3, fires, avgPool2d 3x2, flatten, linear 5', own)
+  for (const weights of integerTypes) {
+    const model = await modelOf(network, { ...options, timeSteps: 1, weights, record: true })
+    const { '4.weight': weight, '4.bias': bias } = model.stateDict()
+    const { values, scales } = quantised(weight.data, 5, mostOf[weights])
+    const { logits } = await model.predict(x)
+    // [T = 1, B, 8, 5, 6], in windows of 3 × 2 without rests.
+    const { data: spikes } = model.spikes('1')
+    const sums = new Int32Array(4 * 5)
+    for (const [i, fired] of spikes.entries()) {
+      const [column, row, channel, image] = [
+        i % 6,
+        Math.floor(i / 6) % 5,
+        Math.floor(i / 30) % 8,
+        Math.floor(i / 240),
+      ]
+      if (row >= 3) continue
+      const k = channel * 3 + Math.floor(column / 2)
+      for (let n = 0; n < 5; n++) sums[image * 5 + n] += fired * values[n * 24 + k]
+    }
+    const { fround } = Math
+    const outputs = Float32Array.from(sums, (sum, i) => {
+      const factor = fround(scales[i % 5] * fround(1 / 6))
+      return fround(fround(sum * factor) + bias.data[i % 5])
+    })
+    assert.equal(logits, outputs)
+    assert.ok(new Set(sums).size > 10)
+  }
+})
 
 // Against the reference in float64, of layers that are told so in models of floats.
 

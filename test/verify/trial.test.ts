@@ -83,4 +83,9 @@ for (const [trained, weights] of [
     }
   })
 
+test('weights that meet no spikes, rounded: the bits of the file, which says f32', async () => {
+  const { trial, outputs } = await trialOf({ weights: 'int8' })
+  assert.is(differing(outputs, trial.expected), 0)
+})
+
 test.run()
