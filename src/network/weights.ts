@@ -50,9 +50,9 @@ export interface LinearOptions {
 }
 
 /** What layers with a weight have in common. */
-export interface Weighted extends Readonly<Required<Omit<LinearOptions, 'weights'>>> {
-  readonly weights?: WeightType
-}
+export interface Weighted
+  extends Readonly<Required<Omit<LinearOptions, 'weights'>>>,
+    Readonly<Pick<LinearOptions, 'weights'>> {}
 
 /** Rules of a bias and of where parameters start. */
 export const weightRules: Rules<Pick<Weighted, 'bias' | 'init'>> = {

@@ -145,7 +145,7 @@ export function conv1d(
 }
 
 /** What transposed convolutions have in common; `S`: a size, of an image or of a series. */
-interface Transposed<S> extends Omit<Convolution<S>, 'standardise'> {
+interface Transposed<S> extends Omit<Convolution<S>, 'standardise' | 'weights'> {
   /** Rows and columns more at the end of the output. */
   readonly outputPadding: S
 }
@@ -157,7 +157,7 @@ export interface ConvTranspose2d extends OfKind<'convTranspose2d'>, Transposed<P
 export interface ConvTranspose1d extends OfKind<'convTranspose1d'>, Transposed<number> {}
 
 /** Options of both; each has a default. `S`: a size. */
-interface TransposedOptions<S extends Size> extends Omit<LinearOptions, 'standardise'> {
+interface TransposedOptions<S extends Size> extends Omit<LinearOptions, 'standardise' | 'weights'> {
   /** Pixels of the output from one place of the kernel to the next, ≥ 1; default 1. */
   stride?: S
   /** Rows and columns of the output that are left out on every side, ≥ 0; default 0. */
