@@ -12,6 +12,7 @@ import {
 import { encoderNames } from '../data/encoders.js'
 import { eventSplits } from '../data/events/options.js'
 import { type ModelName, modelNames } from '../model/models/options.js'
+import { weightTypes } from '../network/weights.js'
 import { datasetNames, describeDefault, describeSources, namesWith } from './datasets.js'
 import * as o from './spec.js'
 
@@ -134,6 +135,13 @@ export const wholeMethod = o.under('Network', [], {
   ),
   ...checkpoints,
 })
+
+/** What weights are. Where `weights` names a file, it is `precision`. */
+export const weightsOf = (more = '', how: { readonly cure?: string } = {}) =>
+  o.name('<name>', `what weights are that spikes meet${more}`, weightTypes, {
+    usual: 'f32',
+    ...how,
+  })
 
 export const time = o.under('Network', ['timeSteps'], {
   timeSteps: o.number('<T>', 'time steps', { usual: "4, or the data's frames" }),

@@ -39,7 +39,7 @@ const runOptions = v.object({
   /** SHA-256 of that file. */
   modelSha256: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
   ...schemasOf({ dataset, ...methods, tau }),
-  ...schemaOf({ truncate }),
+  ...schemaOf({ truncate, weights: shared.weightsOf() }),
   ...schemaOf(samples),
   augment: v.boolean(),
   /** [C, H, W] */

@@ -110,7 +110,8 @@ export interface GivenModel {
    */
   network(sizes: Omit<NetworkSizes, 'tau'>): Promise<Module>
   /** What `compile` needs to get the same numbers; from the file, or else from the run. */
-  readonly options: Partial<Pick<CompileOptions, 'input' | 'timeSteps' | 'frames'>> & MethodOptions
+  readonly options: Partial<Pick<CompileOptions, 'input' | 'timeSteps' | 'frames' | 'weights'>> &
+    MethodOptions
   /** Sizes of several inputs by name, where the file has them; `options.input` is of all. */
   readonly inputs?: InputShapes
   /** Gives a model of the network the weights. */
@@ -181,7 +182,10 @@ export async function givenModel(
       if (saved || !networkAlone) expectWeightsOf(network, inputs ?? sizes.input, state, path)
       return network
     },
-    options: from ? { input, timeSteps, frames, ...takenOptions(method) } : {},
+    options: {
+      ...(from ? { input, timeSteps, frames, ...takenOptions(method) } : {}),
+      ...o.defined({ weights: (json ?? run)?.weights }),
+    },
     inputs,
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }

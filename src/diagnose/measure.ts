@@ -22,6 +22,7 @@ import type { Module } from '../network/module.js'
 import { cosine } from '../network/optimizer.js'
 import { trace } from '../network/trace.js'
 import { type InputShape, sizeOf } from '../network/value.js'
+import type { WeightType } from '../network/weights.js'
 import { identity } from '../nn/layers/index.js'
 import { type Sgd, sgd } from '../nn/optimizers.js'
 import { comparableLr } from '../train/comparable-lr.js'
@@ -244,6 +245,8 @@ export interface DiagnoseOptions {
    * Default `sgd()`.
    */
   readonly optimizer?: Sgd
+  /** What weights are that spikes meet, as for `compile`; default 'f32'. */
+  readonly weights?: WeightType
   /** Worker threads; default 1. */
   readonly threads?: number
   readonly seed?: number
@@ -328,11 +331,12 @@ function runOf({ processes, ...options }: DiagnoseOptions): Run {
     batchSize = 32,
     steps = 200,
     optimizer = sgd(),
+    weights = 'f32',
     threads = 1,
     seed = 0,
     onProgress = () => undefined,
   } = options
-  const training = { batchSize, steps, optimizer, threads, seed }
+  const training = { batchSize, steps, optimizer, weights, threads, seed }
   const run = { ...options, name, timeSteps, methods, ...training, onProgress }
   return { ...run, processes: checkBoolean('diagnose.processes', processes, false) }
 }
@@ -385,12 +389,13 @@ async function checkModels(run: Run): Promise<number> {
 }
 
 function optionsOf(
-  { data, batchSize, threads, seed }: Run,
+  { data, batchSize, weights, threads, seed }: Run,
   timeSteps: number,
   how: Partial<CompileOptions>,
 ): CompileOptions {
   const { shape: input, timeSteps: frames } = data.train
-  return { input, batchSize, threads, seed, timeSteps, frames: frames !== undefined, ...how }
+  const own = { input, batchSize, weights, threads, seed, timeSteps }
+  return { ...own, frames: frames !== undefined, ...how }
 }
 
 /** The same weights take part each time. */

@@ -5,7 +5,7 @@ import * as is from '../base/rules.js'
 import { checkBy, complete, type Rule, type Rules } from '../base/rules.js'
 import { checkSource } from '../engine/load.js'
 import { type WeightType, weightTypes } from '../network/weights.js'
-import { type ExportOptions, inputTypes, netModes, targets } from './abi.js'
+import { type ExportOptions, inputTypes, type NetMode, netModes, targets } from './abi.js'
 
 /** The options with their defaults. */
 export type ExportSettings = Required<
@@ -15,6 +15,10 @@ export type ExportSettings = Required<
 
 /** Texts in the file and its header stay in one line, and a C string ends at a NUL. */
 const TEXT_LIMIT = 500
+
+/** Whether a file can have such weights: floats may be rounded, but not in one that learns. */
+export const canStore = (weights: WeightType, trained: WeightType, mode: NetMode): boolean =>
+  weights === trained || (trained === 'f32' && mode !== 'train')
 
 /**
  * @returns the options, completed
@@ -44,7 +48,7 @@ export function checkExportOptions(
   }
   const all = complete('exportWasm', rules, options)
   const { mode, weights, batchSize } = all
-  if (weights !== trained && (trained !== 'f32' || mode === 'train'))
+  if (!canStore(weights, trained, mode))
     fail(
       `exportWasm.weights must be '${trained}' ${mode === 'train' ? 'with mode train' : 'here'}, as ` +
         `the model was compiled, got '${weights}'; leave it out, or compile with it`,

@@ -102,6 +102,7 @@ async function run(args: o.ArgumentsOf<typeof diagnoseSpecs>): Promise<void> {
       batchSize,
       steps,
       optimizer: sgd({ lr, weightDecay: defaults.weightDecay, decay: 'weights' }),
+      weights: given.options.weights,
       threads,
       seed,
       processes,

@@ -9,7 +9,7 @@ import { evaluateNet } from '../../edge/accuracy.js'
 import { exportWasm } from '../../edge/export.js'
 import { isNetHeader, netHeader } from '../../edge/header.js'
 import { openNet } from '../../edge/net.js'
-import { checkExportOptions } from '../../edge/options.js'
+import { canStore, checkExportOptions } from '../../edge/options.js'
 import { synapticOperations } from '../../edge/synops.js'
 import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../../files/files.js'
 import type { ModelData } from '../../files/json.js'
@@ -35,8 +35,6 @@ export const exportCommand = commandOf(
   own.exportSpecs,
   'Export a trained network as one WebAssembly module without imports, with a C header beside it.',
   async (args: ExportArguments) => {
-    if (args.precision !== 'f32' && args.mode === 'train')
-      fail(`--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`)
     if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
     if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')
     const paths = await pathsOf(args)
@@ -67,11 +65,13 @@ async function exportModules(
   const labels = await own.readLabels(args.labels, about, classes)
   const scaling = own.scalingOf(args, about)
   const options = { target, mode, weights, inputType, name, batchSize, labels, ...scaling }
-  checkExportOptions(options, {
-    channels: model.input[0],
-    classes,
-    weights: session.settings.weights,
-  })
+  const { weightType } = model
+  if (weights && !canStore(weights, weightType, mode))
+    fail(
+      `--precision must be ${weightType}${mode === 'train' ? ' with --mode train' : ''}, as the ` +
+        `model was trained, got ${weights}; leave it out`,
+    )
+  checkExportOptions(options, { channels: model.input[0], classes, weights: weightType })
   try {
     if (data) bar.show('testing the model', 0)
     const evaluation = data && (await model.evaluate(data))
@@ -184,7 +184,7 @@ async function testData(
   if (asked && dataset === undefined)
     fail('--dataset must be given with --data and --limit-test, got none')
   const inPackage = dataset !== undefined && datasets[dataset].source === undefined
-  const useful = args.precision === 'int8' || args.inputType === 'u8'
+  const useful = (args.precision ?? 'f32') !== 'f32' || args.inputType === 'u8'
   if (!(asked || inPackage || useful)) return {}
   if (dataset === undefined) return { missing: 'no data set is known; give --dataset and --data' }
   try {
@@ -222,7 +222,7 @@ function asked<T>(
   const options: CompileOptions = {
     purpose: trains ? 'train' : 'inference',
     input,
-    frames: own.frames,
+    ...pick(own, 'frames', 'weights'),
     ...methodFor(args, own),
     // Like the step mode they belong to the method that the model was trained by.
     ...(trains && args.method === undefined ? takenHere(own) : {}),

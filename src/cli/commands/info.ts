@@ -37,6 +37,7 @@ const infoSpecs = {
     ...shared.time,
     ...shared.method,
     ...shared.checkpoints,
+    ...o.under('Network', [], { precision: shared.weightsOf() }),
   }),
   ...shared.threads,
   program: o.text(
@@ -95,7 +96,8 @@ async function info(args: InfoArguments): Promise<void> {
 /** Options of a network that is planned. */
 const superfluous = Object.keys({
   ...o.pick(infoSpecs, 'model', 'run', 'nir', 'dataset', 'batchSize', 'timeSteps', 'tau'),
-  ...o.pick(infoSpecs, 'method', 'stepMode', 'gradientCheckpoint', 'threads', 'program'),
+  ...o.pick(infoSpecs, 'method', 'stepMode', 'gradientCheckpoint', 'precision'),
+  ...o.pick(infoSpecs, 'threads', 'program'),
 })
 
 /**
@@ -162,7 +164,7 @@ async function planModel(args: InfoArguments) {
       : (Object.keys(purposes) as Purpose[])
   const [purpose] = purposesOf
   const methodOf = (purpose: Purpose) => methodOptions(options, timeSteps, purpose === 'train')
-  const sizes = { timeSteps, batchSize, frames }
+  const sizes = { timeSteps, batchSize, frames, weights: args.precision ?? own.weights }
   const model = await compile(network, { ...options, ...sizes, input: inputs, threads, purpose })
   try {
     const { session } = model
@@ -175,7 +177,7 @@ async function planModel(args: InfoArguments) {
       input,
       classes: model.classes,
       batchSize,
-      ...o.pick(model, 'timeSteps', 'method', 'stepMode'),
+      ...o.pick(model, 'timeSteps', 'method', 'stepMode', 'weightType'),
       gradientCheckpoint: methodOf(purpose).gradientCheckpoint,
       threads,
       parameters: model.parameterCount,

@@ -70,7 +70,7 @@ function summaryOf(
     firingRates: last?.firingRates ?? {},
     ...pick(options, 'dataset', 'model'),
     parameters: parameterCount,
-    ...pick(options, 'method', 'stepMode', 'timeSteps', 'batchSize'),
+    ...pick(options, 'method', 'stepMode', 'weights', 'timeSteps', 'batchSize'),
     threads,
     ...pick(options, 'seed', 'epochs'),
     /** Whether a signal ended the training. */
@@ -301,6 +301,7 @@ function firstLines({ model, data, samples, training, options, rounds }: RunPart
       `[${data.train.shape.join(', ')}]`,
     `${name}: ${count(model.parameterCount, 'parameter')}; method ${model.method} ` +
       `${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${count(epochs, 'epoch')}, ` +
+      (model.weightType === 'f32' ? '' : `weights ${model.weightType}, `) +
       count(model.threads, 'thread'),
     describeTraining(training),
     rounds && describeRounds(rounds.rounds),

@@ -205,7 +205,7 @@ async function newOptions(
     input: [...imageShape(train.shape)] as [number, number, number],
     classes: train.classes,
     ...steps,
-    ...pick(args, 'tau', 'method'),
+    ...pick(args, 'tau', 'method', 'weights'),
     stepMode: model.stepMode,
     // Complete, also where the method takes none of them.
     update,

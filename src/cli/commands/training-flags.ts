@@ -259,6 +259,11 @@ export const trainSpecs = o.under('Training', ['epochs', 'batchSize', 'schedule'
   ...shared.modelOfData,
   ...shared.wholeMethod,
   ...shared.time,
+  ...o.under('Network', [], {
+    weights: shared.weightsOf('; int8, int6: whole numbers and a scale for each output', {
+      cure: '--load starts from those of a file',
+    }),
+  }),
   epochs: o.count('<n>', 'passes over the training data', { usual: describeDefault('epochs') }),
   ...shared.batch,
   ...shared.eventSpecs,

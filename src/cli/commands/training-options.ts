@@ -186,7 +186,7 @@ export async function prepare(args: PreparedBy, data: Split, { name, make }: Net
     timeSteps,
     ...framed,
     batchSize,
-    ...pick(args, 'threads', 'seed', 'method', 'stepMode', 'update'),
+    ...pick(args, 'threads', 'seed', 'method', 'stepMode', 'update', 'weights'),
     ...pick(args, 'backwardSteps', 'gradientCheckpoint', 'truncate'),
   })
   /** How many train the model, and how many test it after each epoch. */

@@ -62,8 +62,8 @@ const free = (): number => freemem() / 2 ** 20
 
 /** Options that change what a step costs. */
 const costly = (
-  'dataset model method stepMode update backwardSteps gradientCheckpoint timeSteps batchSize ' +
-  'imageSize augment optimizer loss ema threads limitTrain limitTest encoder eventSize ' +
+  'dataset model method stepMode update backwardSteps gradientCheckpoint weights timeSteps ' +
+  'batchSize imageSize augment optimizer loss ema threads limitTrain limitTest encoder eventSize ' +
   'validationSplit'
 ).split(' ')
 
