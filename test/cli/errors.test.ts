@@ -12,7 +12,7 @@ test('a process of its own says the same as one of tests', async () => {
   await refuse('train --epoch 3', /unknown option '--epoch' \(Did you mean --epochs\?\)/, {}, alone)
   await refuse(
     'train --load /missing/w',
-    /weights must be a readable file, got "\/missing/,
+    /--load must be a readable file, got "\/missing/,
     {},
     alone,
   )

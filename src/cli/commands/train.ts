@@ -237,7 +237,7 @@ export async function firstWeights(path: string, run: folders.RunOptions | undef
       '--resume: the run has no checkpoint yet and begins with the weights of its --load: ' +
         `${why}; put that file back, or train anew with --overwrite`,
     )
-  const bytes = await withFiles(() => readFileClear(path, 'weights')).catch((error: unknown) => {
+  const bytes = await withFiles(() => readFileClear(path, '--load')).catch((error: unknown) => {
     if (!run || !(error instanceof SpikewasmError)) throw error
     return refuse(error.message)
   })
