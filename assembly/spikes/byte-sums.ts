@@ -81,14 +81,20 @@ export function sumWords(
       }
     }
   }
-  for (let i: unroll = 0; i < n; i++) {
-    const first = weighted ? low[i] : i16x8.sub(i16x8.sub(low[i], i16x8.shl(high[i], 8)), over)
-    const at = i < each ? sum : sum + setBytes
-    if (W > 8) {
-      v128.store(at, first, 16 * (i % each))
-      v128.store(at, high[i], 16 * (i % each) + W)
-    } else if (W > 4) v128.store(at, i64x2.shuffle(first, high[i], 0, 2))
-    else v128.store64_lane(at, i32x4.shuffle(first, high[i], 0, 4, 0, 4), 0)
+  if (!weighted)
+    for (let i: unroll = 0; i < n; i++)
+      low[i] = i16x8.sub(i16x8.sub(low[i], i16x8.shl(high[i], 8)), over)
+  // V8 joins stores of neighbours that have no other between them.
+  for (let block: unroll = 0; block < blocks; block++) {
+    for (let i: unroll = 0; i < each; i++) {
+      const x = low[block * each + i]
+      if (W > 8) v128.store(sum, x, 16 * i)
+      else if (W > 4) v128.store(sum, i64x2.shuffle(x, high[i], 0, 2))
+      else v128.store64_lane(sum, i32x4.shuffle(x, high[i], 0, 4, 0, 4), 0)
+    }
+    if (W > 8)
+      for (let i: unroll = 0; i < each; i++) v128.store(sum, high[block * each + i], 16 * i + W)
+    sum += setBytes
   }
 }
 
