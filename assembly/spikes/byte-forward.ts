@@ -7,7 +7,7 @@
 import { check } from '../base/check'
 import { SpikeRecord } from '../generated/records'
 import { Spike } from '../opcodes'
-import { sumList } from './byte-sums'
+import { nextPattern, sumLists } from './byte-sums'
 import {
   combineInts7,
   combineInts15,
@@ -118,45 +118,39 @@ function combine(
 }
 
 /**
- * Sums of the lists of a pixel for `blocks` blocks, setBytes apart: i16 [16][width] where `short`,
- * whose lists are one piece each; else i32 [16][width], of which [0] is scratch, piece by piece.
+ * sums i32 [16][width] of the lists of a pixel, those of the second block setBytes behind them:
+ * piece by piece, of which sums[0] has the sum in 16 bits, and behind it where the piece begins and
+ * ends.
  */
 // @ts-ignore: decorator
 @inline
-function sumPixel(
+function sumPieces(
   rec: SpikeRecord,
   sums: usize,
   setBytes: usize,
   weight: usize,
   blocks: i32,
   pointers: usize,
-  piece: usize,
-  short: bool,
   steps: i32,
   pairs: bool,
 ): void {
-  const width = rec.blockWidth
-  const blockBytes = <usize>(rec.kRows * width)
-  const weighted = rec.weightedLists != 0
-  const offset = rec.most + 1
-  // Patterns of pairs of steps are 1, 2, 3, 4, 8, 12 and 15, which stands for both pairs.
-  for (let p = 1; p <= steps; p += pairs && p > 3 ? (p == 12 ? 3 : 4) : 1) {
+  const width = <usize>rec.blockWidth
+  const most = shortBytes(rec)
+  const piece = sums + 2 * width
+  for (let p = 1; p <= steps; p = nextPattern(p, pairs)) {
     const from = pointers + ((<usize>p) << 2)
     const end = <usize>load<u32>(from)
     let list = <usize>load<u32>(from - 4)
-    if (short) {
-      const sum = sums + <usize>((p * width) << 1)
-      sumList(sum, setBytes, weight, blockBytes, blocks, width, weighted, offset, list, end)
-      continue
-    }
     let isFirst = true
     do {
-      const stop = min(list + piece, end)
-      sumList(sums, setBytes, weight, blockBytes, blocks, width, weighted, offset, list, stop)
+      store<u32>(piece, <u32>list)
+      list = min(list + most, end)
+      store<u32>(piece, <u32>list, 4)
+      // List 1 of a pixel that has no other.
+      sumLists(rec, sums - 2 * width, setBytes, weight, blocks, piece, 1, false)
       for (let j: usize = 0; j < <usize>blocks; j++)
-        addShorts(sums + j * setBytes, <usize>p, <usize>width, isFirst)
+        addShorts(sums + j * setBytes, <usize>p, width, isFirst)
       isFirst = false
-      list = stop
     } while (list < end)
   }
 }
@@ -192,7 +186,7 @@ function sumBytePixels(
   const outStep = (<usize>rec.outC) << 2
   const outPixel = outStep * <usize>rec.steps
   const pairs = steps == 15 && rec.pairLists != 0
-  const piece = shortBytes(rec)
+  const most = <u32>shortBytes(rec)
   const setBytes: usize = <usize>Spike.ByteSumRows * bytes
   for (let j: usize = 0; j < <usize>blocks; j++)
     startBlock(rec, <usize>block + j, scratch + j * setBytes, bytes)
@@ -202,9 +196,11 @@ function sumBytePixels(
   check(!hasMoments || first % rec.momentPixels == 0)
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
-    const short = width > 4 && bytesOfStep(pointers) <= <u32>piece
-    if (!silent)
-      sumPixel(rec, scratch, setBytes, weight, blocks, pointers, piece, short, steps, pairs)
+    const short = width > 4 && bytesOfStep(pointers) <= most
+    if (!silent) {
+      if (short) sumLists(rec, scratch, setBytes, weight, blocks, pointers, steps, pairs)
+      else sumPieces(rec, scratch, setBytes, weight, blocks, pointers, steps, pairs)
+    }
     let sums = scratch
     let o = out
     for (let j = 0; j < blocks; j++) {

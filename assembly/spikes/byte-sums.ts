@@ -11,11 +11,20 @@
  * their sum spills into the next.
  */
 
+import { SpikeRecord } from '../generated/records'
+
 /** The factor of a weighted entry, in all lanes. */
 // @ts-ignore: decorator
 @inline
 function factorOf(entry: usize): v128 {
   return v128.load_splat<i16>(entry, 2)
+}
+
+/** The next list that is used: with pairs of steps 1, 2, 3, 4, 8, 12 and 15. */
+// @ts-ignore: decorator
+@inline
+export function nextPattern(p: i32, pairs: bool): i32 {
+  return p + (pairs && p > 3 ? (p == 12 ? 3 : 4) : 1)
 }
 
 /** Eight words of a row, the second eight where isSecond; or as many as it has. */
@@ -27,14 +36,36 @@ function words(W: i32, row: usize, isSecond: bool): v128 {
   return isSecond ? v128.load(row, 16) : v128.load(row)
 }
 
+/** sum i16 [W] = the halves of a row, of up to two vectors each. */
+// @ts-ignore: decorator
+@inline
+function put(W: i32, sum: usize, low: v128, low1: v128, high: v128, high1: v128): void {
+  if (W == 4) v128.store64_lane(sum, i32x4.shuffle(low, high, 0, 4, 0, 4), 0)
+  else if (W == 8) v128.store(sum, i64x2.shuffle(low, high, 0, 2))
+  else {
+    // V8 joins stores of neighbours that have no other between them.
+    v128.store(sum, low)
+    v128.store(sum, W > 16 ? low1 : high, 16)
+    if (W > 16) {
+      v128.store(sum, high, 32)
+      v128.store(sum, high1, 48)
+    }
+  }
+}
+
 /**
- * sum[W] = Σ over the entries k of a list of rows[k][W], for `blocks` blocks of output channels;
- * weighted: over the entries (k, n) of n · rows[k][W]. sum i16 [W], that of the second block
- * setBytes behind it; rows words [kRows][W / 2] as above, those of the second block blockBytes
- * behind them; list … end: an even number of u16, weighted any number of pairs; so few that 16 bits
- * hold their sums. few: the words have up to 6 bits.
+ * sums[p][W] = Σ over the entries k of list p of rows[k][W], for the lists of a pixel and `blocks`
+ * blocks of output channels; weighted: over the entries (k, n) of n · rows[k][W].
  *
- * These are the hot loops. Each kind has a function of its own with one loop.
+ *   sums       i16 [16][W], those of the second block setBytes behind them
+ *   rows       words [kRows][W / 2] as above, those of the second block blockBytes behind them
+ *   pointers   u32 [steps + 1]: where list p begins, at p − 1, and ends, at p; a list is an even
+ *              number of u16, weighted any number of pairs, so few that 16 bits hold their sum
+ *   pairs      only the lists of pairs of steps are used
+ *   few        words have up to 6 bits
+ *
+ * These are the hot loops. Each kind has a function of its own, so that V8 keeps its sums in
+ * registers.
  */
 // @ts-ignore: decorator
 @variants('sumBytesOfTwo', 2, false, false, [32])
@@ -47,96 +78,95 @@ export function sumWords(
   few: bool,
   weighted: bool,
   W: i32,
-  sum: usize,
+  sums: usize,
   setBytes: usize,
   rows: usize,
   blockBytes: usize,
-  list: usize,
-  end: usize,
+  pointers: usize,
+  steps: i32,
+  pairs: bool,
   offset: i32,
 ): void {
   const each: unroll = W > 16 ? 2 : 1
   const n: unroll = blocks * each
-  const low = locals<v128>(n, i16x8.splat(0))
-  const high = locals<v128>(n, i16x8.splat(0))
-  const over = i16x8.splat(<i16>(<i32>((end - list) >> 1) * offset))
-  for (; list < end; list += 4) {
-    const a = rows + <usize>load<u16>(list) * W
-    const b = weighted ? a : rows + <usize>load<u16>(list, 2) * W
-    const factor = weighted ? factorOf(list) : over
-    for (let i: unroll = 0; i < n; i++) {
-      const x = words(W, i < each ? a : a + blockBytes, i % each > 0)
-      const y = weighted ? x : words(W, i < each ? b : b + blockBytes, i % each > 0)
-      if (weighted) {
-        const first = i16x8.sub(v128.and(x, i16x8.splat(255)), i16x8.splat(<i16>offset))
-        low[i] = i16x8.add(low[i], i16x8.mul(factor, first))
-        high[i] = i16x8.add(high[i], i16x8.mul(factor, i16x8.shr_s(x, 8)))
-      } else if (few) {
-        const both = i8x16.add(x, y)
-        low[i] = i16x8.add(low[i], both)
-        high[i] = i16x8.add(high[i], i16x8.shr_s(both, 8))
-      } else {
-        low[i] = i16x8.add(i16x8.add(low[i], x), y)
-        high[i] = i16x8.add(i16x8.add(high[i], i16x8.shr_s(x, 8)), i16x8.shr_s(y, 8))
+  for (let p = 1; p <= steps; p = nextPattern(p, pairs)) {
+    const low = locals<v128>(n, i16x8.splat(0))
+    const high = locals<v128>(n, i16x8.splat(0))
+    const from = pointers + ((<usize>p) << 2)
+    const end = <usize>load<u32>(from)
+    for (let list = <usize>load<u32>(from - 4); list < end; list += 4) {
+      const a = rows + <usize>load<u16>(list) * W
+      const b = weighted ? a : rows + <usize>load<u16>(list, 2) * W
+      const factor = weighted ? factorOf(list) : low[0]
+      for (let i: unroll = 0; i < n; i++) {
+        const x = words(W, i < each ? a : a + blockBytes, i % each > 0)
+        const y = weighted ? x : words(W, i < each ? b : b + blockBytes, i % each > 0)
+        if (weighted) {
+          const first = i16x8.sub(v128.and(x, i16x8.splat(255)), i16x8.splat(<i16>offset))
+          low[i] = i16x8.add(low[i], i16x8.mul(factor, first))
+          high[i] = i16x8.add(high[i], i16x8.mul(factor, i16x8.shr_s(x, 8)))
+        } else if (few) {
+          const both = i8x16.add(x, y)
+          low[i] = i16x8.add(low[i], both)
+          high[i] = i16x8.add(high[i], i16x8.shr_s(both, 8))
+        } else {
+          low[i] = i16x8.add(i16x8.add(low[i], x), y)
+          high[i] = i16x8.add(i16x8.add(high[i], i16x8.shr_s(x, 8)), i16x8.shr_s(y, 8))
+        }
       }
     }
-  }
-  if (!weighted)
-    for (let i: unroll = 0; i < n; i++)
-      low[i] = i16x8.sub(i16x8.sub(low[i], i16x8.shl(high[i], 8)), over)
-  // V8 joins stores of neighbours that have no other between them.
-  for (let block: unroll = 0; block < blocks; block++) {
-    for (let i: unroll = 0; i < each; i++) {
-      const x = low[block * each + i]
-      if (W > 8) v128.store(sum, x, 16 * i)
-      else if (W > 4) v128.store(sum, i64x2.shuffle(x, high[i], 0, 2))
-      else v128.store64_lane(sum, i32x4.shuffle(x, high[i], 0, 4, 0, 4), 0)
+    const entries = (<i32>end - load<i32>(from - 4)) >> 1
+    const over = i16x8.splat(<i16>(entries * offset))
+    if (!weighted)
+      for (let i: unroll = 0; i < n; i++)
+        low[i] = i16x8.sub(i16x8.sub(low[i], i16x8.shl(high[i], 8)), over)
+    let sum = sums + <usize>p * (2 * W)
+    for (let block: unroll = 0; block < blocks; block++) {
+      const first: unroll = block * each
+      put(W, sum, low[first], low[first + each - 1], high[first], high[first + each - 1])
+      sum += setBytes
     }
-    if (W > 8)
-      for (let i: unroll = 0; i < each; i++) v128.store(sum, high[block * each + i], 16 * i + W)
-    sum += setBytes
   }
 }
 
-/**
- * The sums of a list for `blocks` blocks of a width, as `sumWords`. few: the words have up to 6
- * bits.
- */
+/** The sums of a pixel's lists for `blocks` blocks from `weight` on, as `sumWords`. */
 // @ts-ignore: decorator
 @inline
-export function sumList(
-  sum: usize,
+export function sumLists(
+  rec: SpikeRecord,
+  sums: usize,
   setBytes: usize,
-  rows: usize,
-  blockBytes: usize,
+  weight: usize,
   blocks: i32,
-  width: i32,
-  weighted: bool,
-  offset: i32,
-  list: usize,
-  end: usize,
+  pointers: usize,
+  steps: i32,
+  pairs: bool,
 ): void {
+  const width = rec.blockWidth
+  const next = <usize>(rec.kRows * width)
+  const offset = rec.most + 1
   const few = offset <= 32
+  const weighted = rec.weightedLists != 0
   if (!weighted && width == 32 && blocks == 2) {
-    if (few) sumFewBitsOfTwo32(sum, setBytes, rows, blockBytes, list, end, offset)
-    else sumBytesOfTwo32(sum, setBytes, rows, blockBytes, list, end, offset)
+    if (few) sumFewBitsOfTwo32(sums, setBytes, weight, next, pointers, steps, pairs, offset)
+    else sumBytesOfTwo32(sums, setBytes, weight, next, pointers, steps, pairs, offset)
     return
   }
   do {
     if (weighted) {
-      if (width == 32) sumByteTimes32(sum, 0, rows, 0, list, end, offset)
-      else if (width == 16) sumByteTimes16(sum, 0, rows, 0, list, end, offset)
-      else if (width == 8) sumByteTimes8(sum, 0, rows, 0, list, end, offset)
-      else sumByteTimes4(sum, 0, rows, 0, list, end, offset)
+      if (width == 32) sumByteTimes32(sums, 0, weight, 0, pointers, steps, pairs, offset)
+      else if (width == 16) sumByteTimes16(sums, 0, weight, 0, pointers, steps, pairs, offset)
+      else if (width == 8) sumByteTimes8(sums, 0, weight, 0, pointers, steps, pairs, offset)
+      else sumByteTimes4(sums, 0, weight, 0, pointers, steps, pairs, offset)
     } else if (width == 32) {
-      if (few) sumFewBits32(sum, 0, rows, 0, list, end, offset)
-      else sumBytes32(sum, 0, rows, 0, list, end, offset)
+      if (few) sumFewBits32(sums, 0, weight, 0, pointers, steps, pairs, offset)
+      else sumBytes32(sums, 0, weight, 0, pointers, steps, pairs, offset)
     } else if (width == 16) {
-      if (few) sumFewBits16(sum, 0, rows, 0, list, end, offset)
-      else sumBytes16(sum, 0, rows, 0, list, end, offset)
-    } else if (width == 8) sumBytes8(sum, 0, rows, 0, list, end, offset)
-    else sumBytes4(sum, 0, rows, 0, list, end, offset)
-    sum += setBytes
-    rows += blockBytes
+      if (few) sumFewBits16(sums, 0, weight, 0, pointers, steps, pairs, offset)
+      else sumBytes16(sums, 0, weight, 0, pointers, steps, pairs, offset)
+    } else if (width == 8) sumBytes8(sums, 0, weight, 0, pointers, steps, pairs, offset)
+    else sumBytes4(sums, 0, weight, 0, pointers, steps, pairs, offset)
+    sums += setBytes
+    weight += next
   } while (--blocks)
 }
