@@ -9,20 +9,23 @@
 import { once } from 'node:events'
 import * as sw from 'spikewasm'
 import { setFirstFilters } from './filters.mjs'
-import { BATCH, compile, parts, readData, readOptions, windows } from './recipe.mjs'
+import { readData, windows } from './pictures.mjs'
+import { compile, readOptions } from './recipe.mjs'
 
 const options = readOptions({
   weights: { type: 'string' },
   steps: { type: 'string', default: '400' },
 })
+const { recipe, seed } = options
+const { batchSize: BATCH, schedule } = recipe
 const { train } = await readData(options)
-const [part] = parts(options)
+const [part] = recipe.parts
 const { size, timeSteps, epochs, change } = part
 const stepsOfEpoch = Math.floor(train.length / BATCH)
-if (options.steps > epochs * stepsOfEpoch)
-  throw new Error(`--steps must be ≤ ${epochs * stepsOfEpoch}, those of the first part`)
+if (options.steps > Math.min(epochs, schedule.fall) * stepsOfEpoch)
+  throw new Error('--steps must be those of the first part at most, before the rate falls')
 const model = await compile({ ...options, threads: 1 }, part)
-setFirstFilters(model, train)
+setFirstFilters(model, train, recipe.directions)
 await model.save(options.weights)
 await model.dispose()
 
@@ -34,7 +37,6 @@ const write = async (array) => {
 }
 const head = { ...options, batch: BATCH, timeSteps, stepsOfEpoch, size }
 process.stdout.write(`${JSON.stringify(head)}\n`)
-const { seed } = options
 let order
 for (let step = 0; step < options.steps; step++) {
   const [epoch, first] = [Math.floor(step / stepsOfEpoch), (step % stepsOfEpoch) * BATCH]

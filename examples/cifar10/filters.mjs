@@ -58,7 +58,7 @@ function eigenvectors(matrix) {
  * The first 2·directions filters of the first convolution get the main directions of patches and
  * their opposites, each scaled so that its outputs have variance 1. Others keep their draws.
  */
-export function setFirstFilters(model, data, directions = 16) {
+export function setFirstFilters(model, data, directions) {
   const state = model.stateDict()
   const { data: weights, shape } = Object.values(state)[0]
   const [size, length] = [shape[3], shape[1] * shape[2] * shape[3]]

@@ -1,125 +1,104 @@
-// The network and the recipe that train.mjs and batches.mjs share.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+// The recipe as data, and what train.mjs and batches.mjs make of it.
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import * as sw from 'spikewasm'
 
-export const BATCH = 128
+const mirrored = { crop: 4, paddingMode: 'reflect', flip: true }
 
-/** Six convolutions; each is followed by batch normalisation and LIF neurons. */
-export function network(width) {
-  const stage = (from, to) => [
-    sw.conv2d(from, to, 3, { padding: 1, bias: false }),
-    sw.batchNorm2d(to),
-    sw.lif(),
-  ]
-  const [a, b, c, d] = [3, 8, 16, 32].map((part) => (part * width) / 4)
-  return sw.sequential(
-    ...[...stage(3, a), sw.avgPool2d(2)], // 16×16
-    ...[...stage(a, b), ...stage(b, b), sw.avgPool2d(2)], // 8×8
-    ...[...stage(b, c), ...stage(c, c), sw.avgPool2d(2)], // 4×4
-    ...[...stage(c, d), sw.adaptiveAvgPool2d(1), sw.flatten(), sw.linear(d, 10)],
-  )
+/** `--recipe FILE` (JSON) says otherwise, for trials: objects are merged, lists replaced. */
+export const recipe = {
+  batchSize: 128,
+  /** Channels of 3×3 convolutions; behind each list the picture is halved. */
+  stages: [[48], [128, 128], [256, 256], [512]],
+  /** Whether a convolution that keeps the channels gets what it reads added to its spikes. */
+  residual: false,
+  /** Their kind, `lif`, `plif` or `integrateAndFire`, and its options. */
+  neuron: ['lif', { tau: 1.25 }],
+  /** Main directions of patches that the first filters begin with; each with its opposite. */
+  directions: 16,
+  /** More options of `compile`. */
+  compile: { revectorize: true },
+  optimizer: { lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
+  loss: { labelSmoothing: 0.1 },
+  /** The rate rises for so many epochs, and falls from another one to 0; by a line or a cosine. */
+  schedule: { warmup: 3, fall: 8, shape: 'cosine' },
+  /**
+   * The first part sees windows of 24×24 pixels, which takes 0.65 of the time; the network has no
+   * size of its own. The second sees whole pictures. The third takes twice as many time steps, so
+   * that rates have finer values while the learning rate falls to 0. `change` is what `augment`
+   * takes; a part may have `fit`, more options of `fit`, such as { "ema": 0.999 }.
+   */
+  parts: [
+    { name: 'windows', epochs: 8, size: 24, timeSteps: 2, change: mirrored },
+    { name: 'pictures', epochs: 6, size: 32, timeSteps: 2, change: { ...mirrored, cutout: 8 } },
+    { name: 'steps', epochs: 5, size: 32, timeSteps: 4, change: { ...mirrored, cutout: 8 } },
+  ],
 }
 
-/** Half a cosine over several parts: this one begins after `before` of `all` epochs. */
-const cosinePart = (before, all) =>
-  sw.perStep(({ step, steps, epochs }) => {
-    const place = (before + (step * epochs) / steps) / all
-    return (1 + Math.cos(Math.PI * place)) / 2
-  })
-
-/**
- * The training has three parts. The first sees windows of 24×24 pixels, which takes 0.65 of the
- * time; the network has no size of its own. The second sees whole pictures. The third takes twice
- * as many time steps, so that rates have finer values while the learning rate falls to 0.
- */
-export const parts = ({ epochs }) => {
-  const [first, last] = [Math.round(0.42 * epochs), Math.round(0.26 * epochs)]
-  const [middle, whole] = [epochs - first - last, epochs - first]
-  const mirrored = { crop: 4, paddingMode: 'reflect', flip: true }
-  const change = { ...mirrored, cutout: 8 }
-  return [
-    {
-      ...{ name: 'windows', size: 24, timeSteps: 2, epochs: first, change: mirrored },
-      schedule: sw.linearWarmup(3),
-    },
-    {
-      ...{ name: 'pictures', size: 32, timeSteps: 2, epochs: middle, change },
-      schedule: cosinePart(0, whole),
-    },
-    {
-      ...{ name: 'steps', size: 32, timeSteps: 4, epochs: last, change },
-      schedule: cosinePart(middle, whole),
-    },
-  ]
-}
-
-/** The options of both programs. */
+/** The options of both programs; the recipe among them. */
 export function readOptions(more = {}) {
   const { values } = parseArgs({
     options: {
       data: { type: 'string' },
-      epochs: { type: 'string', default: '19' },
       seed: { type: 'string', default: '0' },
-      lr: { type: 'string', default: '0.1' },
-      width: { type: 'string', default: '64' },
+      recipe: { type: 'string' },
+      'hold-out': { type: 'string' },
       'limit-train': { type: 'string' },
+      'limit-test': { type: 'string' },
       ...more,
     },
   })
   if (values.data === undefined) throw new Error('--data must name the folder of CIFAR-10')
-  const counts = Object.entries(values).filter(
-    ([name]) => !['data', 'out', 'weights'].includes(name),
-  )
+  const texts = ['data', 'out', 'weights', 'recipe']
+  const counts = Object.entries(values).filter(([name]) => !texts.includes(name))
   for (const [name, text] of counts)
     if (!(Number(text) >= 0)) throw new Error(`--${name} must be a number ≥ 0, got ${text}`)
-  return { ...values, ...Object.fromEntries(counts.map(([name, text]) => [name, Number(text)])) }
+  const numbers = Object.fromEntries(counts.map(([name, text]) => [name, Number(text)]))
+  return { ...values, ...numbers, recipe: merged(values.recipe) }
 }
 
-/** The same pictures, of each the window of size×size pixels in the middle. */
-export function windows(data, size) {
-  const [channels, height, width] = data.shape
-  if (size === height) return data
-  const sample = new Float32Array(channels * height * width)
-  const [top, left] = [(height - size) / 2, (width - size) / 2]
-  return {
-    name: data.name,
-    length: data.length,
-    shape: [channels, size, size],
-    classes: data.classes,
-    classNames: data.classNames,
-    prepare: data.prepare?.bind(data),
-    read(index, out, context) {
-      const label = data.read(index, sample, context)
-      for (let c = 0; c < channels; c++)
-        for (let y = 0; y < size; y++) {
-          const from = (c * height + top + y) * width + left
-          out.set(sample.subarray(from, from + size), (c * size + y) * size)
-        }
-      return label
-    },
+/** The recipe with what a file says otherwise. */
+function merged(path) {
+  const given = path === undefined ? {} : JSON.parse(readFileSync(path, 'utf8'))
+  const isObject = (value) => value?.constructor === Object
+  const all = { ...recipe }
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(recipe, name))
+      throw new Error(`${path}: ${name} must be one of ${Object.keys(recipe).join(', ')}`)
+    all[name] = isObject(recipe[name]) ? { ...recipe[name], ...value } : value
   }
+  return all
 }
 
-/** CIFAR-10 from jpg files (train/<class>/*.jpg and test/…), or in its binary form. */
-export async function readData({ data, 'limit-train': limit }) {
-  const isFolderOfPictures = existsSync(join(data, 'train'))
-  const { train, test } = isFolderOfPictures
-    ? await sw.datasets.imageFolder(data, {
-        mean: [0.4914, 0.4822, 0.4465],
-        std: [0.2023, 0.1994, 0.201],
-        // Decoded in the first epoch; later ones read the bytes from a file.
-        cache: join(data, '.cache'),
-      })
-    : await sw.datasets.cifar10(data)
-  return { train: limit ? sw.subset(train, limit) : train, test }
+const neurons = { lif: sw.lif, plif: sw.plif, integrateAndFire: sw.integrateAndFire }
+
+/** Stages of convolutions, each followed by batch normalisation and neurons. */
+export function network({ stages, residual, neuron: [kind, options] }) {
+  let from = 3
+  const layers = stages.flatMap((stage, i) => [
+    ...stage.flatMap((to) => {
+      const conv = sw.conv2d(from, to, 3, { padding: 1, bias: false })
+      const chain = [conv, sw.batchNorm2d(to), neurons[kind](options)]
+      const isKept = residual && from === to
+      from = to
+      return isKept ? [sw.residual(sw.sequential(...chain))] : chain
+    }),
+    i < stages.length - 1 ? sw.avgPool2d(2) : sw.adaptiveAvgPool2d(1),
+  ])
+  return sw.sequential(...layers, sw.flatten(), sw.linear(from, 10))
 }
 
-export const optimizer = ({ lr }) =>
-  sw.sgd({ lr, momentum: 0.9, nesterov: true, weightDecay: 5e-4 })
-export const loss = sw.crossEntropy({ labelSmoothing: 0.1 })
+/** Factor of the learning rate in the part that begins after `before` of `all` epochs. */
+export const scheduleOf = ({ warmup, fall, shape }, before, all) =>
+  sw.perStep(({ epoch, epochs, step, steps }) => {
+    const place = Math.max(0, before - fall + (step * epochs) / steps) / (all - fall)
+    const falling = shape === 'line' ? 1 - place : (1 + Math.cos(Math.PI * place)) / 2
+    return Math.min(1, (before + epoch + 1) / warmup) * falling
+  })
 
 /** The model of a part. */
-export const compile = ({ width, seed, threads }, { size, timeSteps }) =>
-  network(width).compile({ input: [3, size, size], timeSteps, batchSize: BATCH, seed, threads })
+export const compile = ({ recipe, seed, threads }, { size, timeSteps }) =>
+  network(recipe).compile({
+    ...{ input: [3, size, size], timeSteps, batchSize: recipe.batchSize, seed, threads },
+    ...recipe.compile,
+  })

@@ -73,20 +73,35 @@ from model.model_setting import rate_model_setting
 torch.set_num_threads(o.threads)
 stream = sys.stdin.buffer
 head = json.loads(stream.readline())
-batch, T, width, size = head['batch'], head['timeSteps'], head['width'], head['size']
+batch, T, size, recipe = (head[key] for key in ('batch', 'timeSteps', 'size', 'recipe'))
+
+
+class Residual(nn.Module):
+    def __init__(self, main):
+        super().__init__()
+        self.main = main
+
+    def forward(self, x):
+        return self.main(x) + x
 
 
 class Network(nn.Sequential):
-    """As `network` of recipe.mjs; neurons as the paper has them: tau 1.25, threshold 1, soft reset, detached."""
+    """As `network` of recipe.mjs; neurons as the paper has them: threshold 1, soft reset, detached, sigmoid of 4."""
 
-    def __init__(self, w):
-        decay = torch.tensor(math.log(0.2 / 0.8))
-        stage = lambda i, o: [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o),
-                              LIFLayer(v_reset=None, thresh=1.0, decay=decay, detach_reset=True, rate_flag=True)]
-        pool = lambda: [nn.AvgPool2d(2)]
-        a, b, c, d = (part * w // 4 for part in (3, 8, 16, 32))
-        super().__init__(*stage(3, a), *pool(), *stage(a, b), *stage(b, b), *pool(), *stage(b, c), *stage(c, c), *pool(),
-                         *stage(c, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(d, 10))
+    def __init__(self, stages, residual, neuron):
+        kind, options = neuron
+        if kind != 'lif' or set(options) - {'tau'}:
+            sys.exit(f'twin.py has lif with tau alone, got {neuron}')
+        decay = torch.tensor(math.log(options.get('tau', 1.25) - 1))  # its sigmoid is 1 - 1/tau
+        layers, i = [], 3
+        for stage in stages:
+            for o in stage:
+                chain = [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o),
+                         LIFLayer(v_reset=None, thresh=1.0, decay=decay, detach_reset=True, rate_flag=True)]
+                layers += [Residual(nn.Sequential(*chain))] if residual and i == o else chain
+                i = o
+            layers.append(nn.AdaptiveAvgPool2d(1) if stage is stages[-1] else nn.AvgPool2d(2))
+        super().__init__(*layers, nn.Flatten(), nn.Linear(i, 10))
         self.layers = len(self)
         self.readout = ReadOut()
 
@@ -105,7 +120,7 @@ def load(path):
     return {name: torch.from_numpy(np.frombuffer(data[slice(*e['data_offsets'])], np.float32).copy()).view(e['shape']) for name, e in header.items()}
 
 
-net = Network(width)
+net = Network(recipe['stages'], recipe['residual'], recipe['neuron'])
 missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
 missing = [name for name in missing if not name.endswith('num_batches_tracked')]
 if missing or unexpected:
@@ -113,10 +128,13 @@ if missing or unexpected:
 rate_model_setting(net, time_step=T, step_mode='m')
 # Biases and normalisation do not decay, as in the official main.py.
 weights, others = [[p for p in net.parameters() if (p.dim() > 1) == is_weight] for is_weight in (True, False)]
-optimizer = torch.optim.SGD([dict(params=weights, weight_decay=5e-4), dict(params=others, weight_decay=0)], lr=head['lr'], momentum=0.9, nesterov=True)
-# The first part of the training: three epochs of a linear warm-up, then a constant rate.
-schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step // head['stepsOfEpoch'] + 1) / 3))
-evaluator = CustomEvaluator(nn.CrossEntropyLoss(label_smoothing=0.1), 'rate', T)
+given = recipe['optimizer']
+optimizer = torch.optim.SGD([dict(params=weights, weight_decay=given['weightDecay']), dict(params=others, weight_decay=0)],
+                            lr=given['lr'], momentum=given['momentum'], nesterov=given['nesterov'])
+# The first part of the training: a linear warm-up, then a constant rate.
+warmup = recipe['schedule']['warmup']
+schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step // head['stepsOfEpoch'] + 1) / warmup))
+evaluator = CustomEvaluator(nn.CrossEntropyLoss(label_smoothing=recipe['loss']['labelSmoothing']), 'rate', T)
 net.train()
 with open(o.out, 'w') as out:
     print('step,loss,learningRate,milliseconds', file=out)
