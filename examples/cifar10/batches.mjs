@@ -8,8 +8,8 @@
 // (int32).
 import { once } from 'node:events'
 import * as sw from 'spikewasm'
-import { setFirstFilters } from './filters.mjs'
-import { readData, windows } from './pictures.mjs'
+import { setFilters } from './filters.mjs'
+import { changedFor, readData } from './pictures.mjs'
 import { compile, readOptions } from './recipe.mjs'
 
 const options = readOptions({
@@ -20,16 +20,16 @@ const { recipe, seed } = options
 const { batchSize: BATCH, schedule } = recipe
 const { train } = await readData(options)
 const [part] = recipe.parts
-const { size, timeSteps, epochs, change } = part
+const { size, timeSteps, epochs } = part
 const stepsOfEpoch = Math.floor(train.length / BATCH)
 if (options.steps > Math.min(epochs, schedule.fall) * stepsOfEpoch)
   throw new Error('--steps must be those of the first part at most, before the rate falls')
 const model = await compile({ ...options, threads: 1 }, part)
-setFirstFilters(model, train, recipe.directions)
+setFilters(model, train, recipe)
 await model.save(options.weights)
 await model.dispose()
 
-const data = windows(sw.augment(train, change), size)
+const data = changedFor(train, part)
 const values = 3 * size * size
 const sample = new Float32Array(values)
 const write = async (array) => {

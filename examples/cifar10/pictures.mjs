@@ -40,15 +40,28 @@ export function windows(data, size) {
   })
 }
 
-/** The same pictures, left and right exchanged. */
-export function mirrored(data) {
+/** The same pictures, left and right exchanged; of all, or of those that `which` says. */
+export function mirrored(data, which = () => true) {
   const [channels, height, width] = data.shape
   return changed(data, data.shape, (index, out, context) => {
     const label = data.read(index, out, context)
-    for (let row = 0; row < channels * height; row++)
-      out.subarray(row * width, (row + 1) * width).reverse()
+    const rows = which(index, context) ? channels * height : 0
+    for (let row = 0; row < rows; row++) out.subarray(row * width, (row + 1) * width).reverse()
     return label
   })
+}
+
+/** In training each picture is mirrored in every other epoch, half of them in the first (Jordan). */
+export const alternating = (data) =>
+  mirrored(data, (index, context) => {
+    const first = Math.imul(index, 0x9e3779b1) >>> 31
+    return context !== undefined && (context.epoch + first) % 2 === 1
+  })
+
+/** The pictures of a part as training sees them. */
+export function changedFor(train, { change, alternate, size }) {
+  const data = sw.augment(train, change)
+  return windows(alternate ? alternating(data) : data, size)
 }
 
 const changed = (data, shape, read) => {

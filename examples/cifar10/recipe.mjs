@@ -16,6 +16,8 @@ export const recipe = {
   neuron: ['lif', { tau: 1.25 }],
   /** Main directions of patches that the first filters begin with; each with its opposite. */
   directions: 16,
+  /** Whether further filters begin by handing channels on. */
+  identities: false,
   /** More options of `compile`. */
   compile: { revectorize: true },
   optimizer: { lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
@@ -26,7 +28,8 @@ export const recipe = {
    * The first part sees windows of 24×24 pixels, which takes 0.65 of the time; the network has no
    * size of its own. The second sees whole pictures. The third takes twice as many time steps, so
    * that rates have finer values while the learning rate falls to 0. `change` is what `augment`
-   * takes; a part may have `fit`, more options of `fit`, such as { "ema": 0.999 }.
+   * takes. A part may have `alternate: true`, which mirrors each picture in every other epoch, and
+   * `fit`, more options of `fit`, such as { "ema": 0.999 }.
    */
   parts: [
     { name: 'windows', epochs: 8, size: 24, timeSteps: 2, change: mirrored },

@@ -9,9 +9,9 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import * as sw from 'spikewasm'
-import { setFirstFilters } from './filters.mjs'
+import { setFilters } from './filters.mjs'
 import { judge } from './judge.mjs'
-import { readData, windows } from './pictures.mjs'
+import { changedFor, readData, windows } from './pictures.mjs'
 import { compile, readOptions, scheduleOf } from './recipe.mjs'
 
 const options = readOptions({
@@ -35,12 +35,12 @@ for (const [i, part] of parts.entries()) {
   const model = await compile({ ...options, seed: seed + i }, part)
   if (state) model.loadStateDict(state)
   else {
-    setFirstFilters(model, train, recipe.directions)
+    setFilters(model, train, recipe)
     const [weights, pictures] = [model.parameterCount, train.length]
     console.log(`${weights} parameters, ${pictures} training pictures, seed ${seed}`)
   }
   const folder = join(dir, part.name)
-  const data = windows(sw.augment(train, part.change), part.size)
+  const data = changedFor(train, part)
   const history = await model.fit(data, {
     epochs: part.epochs,
     optimizer: sw.sgd(recipe.optimizer),

@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { crossEntropy, type Dataset, exportWasm, loadModel } from '../../src/index.js'
+import {
+  crossEntropy,
+  type Dataset,
+  exportWasm,
+  loadModel,
+  type NamedTensor,
+} from '../../src/index.js'
 import { run } from '../cli/command.js'
 import { removeFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
@@ -26,6 +32,10 @@ interface Recipe {
 type Rate = (epoch: number, epochs: number, at: object) => number
 interface Pictures {
   readData(options: Record<string, unknown>): Promise<{ train: Dataset; test: Dataset }>
+  changedFor(data: Dataset, part: object): Dataset
+}
+interface Filters {
+  setFilters(model: object, data: Dataset, recipe: object): void
 }
 
 /** What result.json has. */
@@ -44,6 +54,7 @@ const part = { epochs: 2, timeSteps: 2, change: { flip: true } }
 const small = {
   batchSize: B,
   stages: [[8], [8, 8]],
+  identities: true,
   residual: true,
   directions: 4,
   neuron: ['integrateAndFire', {}],
@@ -207,6 +218,85 @@ test('pictures that are kept back are not trained with; limits draw from all', a
   assert.equal(numbersOf((await readData(options)).test), b)
   const whole = await readData({ data: folder, 'hold-out': 30 })
   assert.equal([whole.train.length, whole.test.length], [TRAIN - 30, 30])
+})
+
+test('alternating pictures are mirrored in every other epoch, half of them in the first', async () => {
+  const { readData, changedFor } = (await load('pictures.mjs')) as Pictures
+  const { train } = await readData({ data: folder })
+  const changed = changedFor(train, { change: {}, alternate: true, size: 32 })
+  const [plain, seen] = [new Float32Array(3072), new Float32Array(3072)]
+  let first = 0
+  for (let i = 0; i < TRAIN; i++) {
+    train.read(i, plain)
+    const other = plain.map((_, k) => plain[k - (k % 32) + 31 - (k % 32)])
+    const isMirrored = [0, 1, 2].map((epoch) => {
+      assert.is(changed.read(i, seen, { seed: 5, epoch }), i % 10)
+      assert.ok([plain, other].some((picture) => picture.every((value, k) => value === seen[k])))
+      return other.every((value, k) => value === seen[k])
+    })
+    assert.equal(isMirrored, [isMirrored[0], !isMirrored[0], isMirrored[0]])
+    if (isMirrored[0]) first++
+    changed.read(i, seen)
+    assert.equal(seen, plain, 'in a test no picture is mirrored')
+  }
+  assert.ok(Math.abs(first / TRAIN - 0.5) < 0.1, `${first}`)
+})
+
+test('first filters whiten patches, with their opposites; others hand channels on', async () => {
+  const { readData } = (await load('pictures.mjs')) as Pictures
+  const { train } = await readData({ data: folder })
+  const random = testRandom(7)
+  const tensor = (...shape: number[]): NamedTensor => {
+    const length = shape.reduce((a, b) => a * b)
+    return { shape, data: Float32Array.from({ length }, random) }
+  }
+  const state: Record<string, NamedTensor> = {
+    '0.weight': tensor(12, 3, 3, 3),
+    '1.weight': tensor(12),
+    '4.weight': tensor(16, 12, 3, 3),
+    '7.weight': tensor(8, 16, 3, 3),
+  }
+  const before = structuredClone(state)
+  const model = { stateDict: () => state, loadStateDict: () => {} }
+  const { setFilters } = (await load('filters.mjs')) as Filters
+  setFilters(model, train, { directions: 5, identities: true })
+  const { data } = state['0.weight']
+  const products = Array.from({ length: 5 }, () => new Float64Array(5))
+  const sample = new Float32Array(3072)
+  let patches = 0
+  // Every hundredth picture, at every other place.
+  for (const index of [0, 100]) {
+    train.read(index, sample)
+    for (let y = 0; y <= 29; y += 2)
+      for (let x = 0; x <= 29; x += 2, patches++) {
+        const answers = products.map((_, i) => {
+          let sum = 0
+          for (let k = 0; k < 27; k++) {
+            const [c, dy, dx] = [Math.floor(k / 9), Math.floor(k / 3) % 3, k % 3]
+            sum += data[27 * i + k] * sample[c * 1024 + (y + dy) * 32 + x + dx]
+          }
+          return sum
+        })
+        for (const [i, row] of products.entries())
+          for (const j of row.keys()) row[j] += answers[i] * answers[j]
+      }
+  }
+  for (const [i, row] of products.entries())
+    for (const [j, sum] of row.entries())
+      assert.ok(Math.abs(sum / patches - (i === j ? 1 : 0)) < 1e-4, `${i}, ${j}: ${sum / patches}`)
+  assert.equal(
+    data.subarray(5 * 27, 10 * 27),
+    data.subarray(0, 5 * 27).map((value) => -value),
+  )
+  assert.equal(data.subarray(10 * 27), before['0.weight'].data.subarray(10 * 27))
+  for (const [name, handed] of Object.entries({ '4.weight': 12, '7.weight': 8 })) {
+    const { data, shape } = state[name]
+    for (const [k, value] of data.entries()) {
+      const [o, c, place] = [Math.floor(k / (9 * shape[1])), Math.floor(k / 9) % shape[1], k % 9]
+      const wanted = o >= handed ? before[name].data[k] : o === c && place === 4 ? 1 : 0
+      assert.is(value, wanted, `${name} ${k}`)
+    }
+  }
 })
 
 test('the learning rate rises, stays, and falls to 0 over all parts', async () => {
