@@ -10,6 +10,8 @@ export const recipe = {
   batchSize: 128,
   /** Channels of 3×3 convolutions; behind each list the picture is halved. */
   stages: [[48], [128, 128], [256, 256], [512]],
+  /** How it is halved: `average` or `max`. */
+  pool: 'average',
   /** Whether a convolution that keeps the channels gets what it reads added to its spikes. */
   residual: false,
   /** Their kind, `lif`, `plif` or `integrateAndFire`, and its options. */
@@ -28,8 +30,9 @@ export const recipe = {
    * The first part sees windows of 24×24 pixels, which takes 0.65 of the time; the network has no
    * size of its own. The second sees whole pictures. The third takes twice as many time steps, so
    * that rates have finer values while the learning rate falls to 0. `change` is what `augment`
-   * takes. A part may have `alternate: true`, which mirrors each picture in every other epoch, and
-   * `fit`, more options of `fit`, such as { "ema": 0.999 }.
+   * takes. A part may have `alternate: true`, which mirrors each picture in every other epoch,
+   * `optimizer`, which is merged into the other, and `fit`, more options of `fit`, such as { "ema":
+   * 0.999 }.
    */
   parts: [
     { name: 'windows', epochs: 8, size: 24, timeSteps: 2, change: mirrored },
@@ -74,9 +77,10 @@ function merged(path) {
 }
 
 const neurons = { lif: sw.lif, plif: sw.plif, integrateAndFire: sw.integrateAndFire }
+const pools = { average: sw.avgPool2d, max: sw.maxPool2d }
 
 /** Stages of convolutions, each followed by batch normalisation and neurons. */
-export function network({ stages, residual, neuron: [kind, options] }) {
+export function network({ stages, pool, residual, neuron: [kind, options] }) {
   let from = 3
   const layers = stages.flatMap((stage, i) => [
     ...stage.flatMap((to) => {
@@ -86,7 +90,7 @@ export function network({ stages, residual, neuron: [kind, options] }) {
       from = to
       return isKept ? [sw.residual(sw.sequential(...chain))] : chain
     }),
-    i < stages.length - 1 ? sw.avgPool2d(2) : sw.adaptiveAvgPool2d(1),
+    i < stages.length - 1 ? pools[pool](2) : sw.adaptiveAvgPool2d(1),
   ])
   return sw.sequential(...layers, sw.flatten(), sw.linear(from, 10))
 }

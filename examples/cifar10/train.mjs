@@ -43,7 +43,7 @@ for (const [i, part] of parts.entries()) {
   const data = changedFor(train, part)
   const history = await model.fit(data, {
     epochs: part.epochs,
-    optimizer: sw.sgd(recipe.optimizer),
+    optimizer: sw.sgd({ ...recipe.optimizer, ...part.optimizer }),
     schedule: scheduleOf(recipe.schedule, before, epochs),
     loss: sw.crossEntropy(recipe.loss),
     validation: windows(test, part.size),

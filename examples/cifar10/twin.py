@@ -88,10 +88,10 @@ class Residual(nn.Module):
 class Network(nn.Sequential):
     """As `network` of recipe.mjs; neurons as the paper has them: threshold 1, soft reset, detached, sigmoid of 4."""
 
-    def __init__(self, stages, residual, neuron):
+    def __init__(self, stages, pool, residual, neuron):
         kind, options = neuron
-        if kind != 'lif' or set(options) - {'tau'}:
-            sys.exit(f'twin.py has lif with tau alone, got {neuron}')
+        if kind != 'lif' or set(options) - {'tau'} or pool != 'average':
+            sys.exit(f'twin.py has lif with tau alone and average pools, got {neuron} and {pool}')
         decay = torch.tensor(math.log(options.get('tau', 1.25) - 1))  # its sigmoid is 1 - 1/tau
         layers, i = [], 3
         for stage in stages:
@@ -120,7 +120,7 @@ def load(path):
     return {name: torch.from_numpy(np.frombuffer(data[slice(*e['data_offsets'])], np.float32).copy()).view(e['shape']) for name, e in header.items()}
 
 
-net = Network(recipe['stages'], recipe['residual'], recipe['neuron'])
+net = Network(*(recipe[key] for key in ('stages', 'pool', 'residual', 'neuron')))
 missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
 missing = [name for name in missing if not name.endswith('num_batches_tracked')]
 if missing or unexpected:

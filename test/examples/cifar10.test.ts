@@ -55,13 +55,17 @@ const small = {
   batchSize: B,
   stages: [[8], [8, 8]],
   identities: true,
+  pool: 'max',
   residual: true,
   directions: 4,
   neuron: ['integrateAndFire', {}],
   schedule: { warmup: 1, fall: 2 },
   parts: [
     { ...part, name: 'windows', size: 24 },
-    { ...part, name: 'pictures', size: 32, timeSteps: 3, fit: { ema: 0.8 } },
+    {
+      ...{ ...part, name: 'pictures', size: 32, timeSteps: 3 },
+      ...{ optimizer: { lr: 0.05 }, fit: { ema: 0.8 } },
+    },
   ],
 }
 
@@ -142,11 +146,13 @@ test('a run tells accuracy, energy and file sizes of the weights that it saves',
   await model.dispose()
 })
 
-test('its times are those of steps.csv, by part', async () => {
+test('its times are those of steps.csv, by part, and so are its learning rates', async () => {
   const { parts, minutes } = await resultOf('a')
   const rows = (await readFile(at('a', 'steps.csv'), 'utf8')).trimEnd().split('\n').slice(1)
   const times = rows.map((row) => Number(row.split(',')[3]))
   assert.is(rows.length, 40)
+  const rates = [0, 19, 20].map((row) => Number(rows[row].split(',')[2]))
+  assert.equal(rates, [0.1, 0.1, 0.05])
   let byMedians = 0
   for (const [i, { name, steps, median }] of parts.entries()) {
     assert.equal([name, steps], [small.parts[i].name, 20])
