@@ -12,15 +12,22 @@ import { inFolder, small } from './in-process.js'
 
 test('a run with --weights: tested, gone on with, exported and verified with the same bits', () =>
   inFolder(async (folder, { lastOf, succeed, refuse }) => {
-    const trained = await lastOf(`train ${small} --model cnn --weights int8 --out net`)
+    const trained = await lastOf(`train ${small} --model mlp --weights int8 --out net`)
     assert.equal([trained.weights, trained.method], ['int8', 'rate'])
     assert.is((await readRunOptions(join(folder, 'net'))).weights, 'int8')
     const model = await loadModel(join(folder, 'net'))
     assert.is(model.weightType, 'int8')
     await model.dispose()
 
-    for (const how of ['--run net', '--weights net/weights.safetensors'])
-      assert.is((await lastOf(`eval ${how} --limit-test 71`)).testAccuracy, trained.testAccuracy)
+    for (const how of [
+      '--run net',
+      '--weights net/weights.safetensors',
+      '--weights net/weights.safetensors --model mlp',
+    ]) {
+      const { testLoss, testAccuracy } = await lastOf(`eval ${how} --limit-test 71`)
+      assert.ok(Math.abs((testLoss as number) - (trained.testLoss as number)) < 1e-6, how)
+      assert.is(testAccuracy, trained.testAccuracy)
+    }
     const exported = await lastOf('export --run net --out net.wasm')
     const [{ accuracy }] = exported.files as { accuracy: number }[]
     assert.equal(
@@ -50,8 +57,9 @@ test('a run with --weights: tested, gone on with, exported and verified with the
     await refuse('train --resume net --weights int6', /--weights must be left out with --resume/)
     assert.match((await succeed('train --resume net')).stdout, /the run was finished/)
     assert.match(
-      (await succeed(`train ${small} --load net/weights.safetensors --weights int6`)).stdout,
-      /cnn: .* weights int6, /,
+      (await succeed(`train ${small} --model mlp --load net/weights.safetensors --weights int6`))
+        .stdout,
+      /mlp: .* weights int6, /,
     )
   }))
 

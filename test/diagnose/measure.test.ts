@@ -55,6 +55,13 @@ const run = diagnose({
   methods: ['rate-m', 'rate-s', 'bptt'],
   steps: 90,
 })
+
+test('a network that computes with whole numbers is diagnosed as that', async () => {
+  const [whole, floats] = [await short({ weights: 'int6' }), await short({})]
+  assert.not.equal(whole.training, floats.training)
+  await expectRefusal(() => short({ weights: 'int4' as never }), 'weights must be one of f32, int8')
+})
+
 const costsOf = async (method: Variant): Promise<Cost[]> =>
   (await run).costs.filter((cost) => cost.method === method)
 const mean = (values: readonly (number | null)[]): number =>

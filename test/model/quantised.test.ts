@@ -214,6 +214,10 @@ test('what cannot have whole numbers says so, by name', async () => {
       /^compile.weights must be one of f32, int8, int6, got "int4"/,
     ],
     [
+      () => api.networkFromJSON({ ...floats.toJSON(), weights: 'int4' as never }),
+      /weights must be one of f32, int8, int6, got "int4"/,
+    ],
+    [
       () => api.linear(2, 2, { weights: 8 as never }),
       /^linear.weights must be one of f32, int8, int6, got 8/,
     ],

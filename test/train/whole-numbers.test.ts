@@ -272,13 +272,22 @@ test('a model that is loaded, restored or restarted has whole numbers of what it
   const { logits } = await model.predict(images)
   await model.fit(train, { optimizer: api.sgd({ lr: 0.1 }), method: 'bptt' })
   await expectPresent('behind another method', model)
+  // Another plan has memory of its own, and nothing has written parameters since.
+  const weighted = api.fromArrays({
+    ...{ name: 'weighted', images, labels, shape: toyShape, classes: toyClasses },
+    sampleWeights: Float32Array.from(labels, (y) => 1 + y),
+  })
+  const expected = await (await again(model)).evaluate(weighted)
+  assert.is((await model.evaluate(weighted)).loss, expected.loss)
   model.loadStateDict(state)
   await expectPresent('behind loadStateDict', model)
   assert.equal((await model.predict(images)).logits, logits)
+  await model.trainStep(...batch(0))
+  const now = await model.predict(images)
   const times = await model.profile(2)
   assert.ok(times.some(({ op, phase }) => op === 'Quantise' && phase === 'update'))
   await expectPresent('behind profile', model)
-  assert.equal((await model.predict(images)).logits, logits)
+  assert.equal((await model.predict(images)).logits, now.logits)
 })
 
 test('a stream has the outputs of predict, and those of parameters that come amid it', async () => {
