@@ -467,11 +467,8 @@ export class Session implements Arena {
   renew(): Promise<void> {
     // It may be the first that wants what the memory begins with.
     void this.memory
-    return this.guard(
-      'prepare',
-      async () => undefined,
-      () => undefined,
-    )
+    const nothing = async (): Promise<void> => {}
+    return this.guard('prepare', nothing, () => undefined)
   }
 
   /** The same, whether or not it is old. */

@@ -44,14 +44,12 @@ export const refreshIntegers = (session: Session): Promise<void> | undefined =>
  */
 export function expectIntegers(option: string, { plan, settings }: Session): void {
   if (plan.integers.length > 0) return
-  const asked = settings.weights !== 'f32'
-  fail(
-    `${option} needs a model with weights of whole numbers, ` +
-      (asked
-        ? `and none of its layers takes weights: '${settings.weights}'; it is for convolutions ` +
-          'and linear layers that read spikes'
-        : "this one has floats; compile it with weights: 'int8' or 'int6'"),
-  )
+  const { weights } = settings
+  const why =
+    weights === 'f32'
+      ? "this one has floats; compile it with weights: 'int8' or 'int6'"
+      : `and none of its layers takes weights: '${weights}'; they must read spikes`
+  fail(`${option} needs a model with weights of whole numbers, ${why}`)
 }
 
 /** `Model.quantised`. The caller must hold the model's lock. */
@@ -75,15 +73,12 @@ export function computedState(
   signal?: host.AbortSignal,
 ): Promise<StateDict> {
   if (session.plan.integers.length === 0) return session.lock.look(() => stateDict(session))
-  const read = async (): Promise<StateDict> => {
-    const found = Object.entries(await quantised(session))
-    return Object.fromEntries(
-      found.map(([name, of]) => [name, { shape: of.shape, data: dequantise(of) }]),
-    )
+  const read = () => quantised(session)
+  const whole = async (): Promise<StateDict> => {
+    const state = ofAverages ? averages(session) : stateDict(session)
+    const found = await (ofAverages ? withAverages(session, read) : read())
+    for (const [name, of] of Object.entries(found)) state[name].data.set(dequantise(of))
+    return state
   }
-  const whole = async (): Promise<StateDict> => ({
-    ...(ofAverages ? averages(session) : stateDict(session)),
-    ...(await (ofAverages ? withAverages(session, read) : read())),
-  })
   return inTurn(session, [], whole, signal)
 }
