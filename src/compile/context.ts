@@ -266,8 +266,8 @@ export class Context {
   drops = false
   /** What the network gives: of each size of call, in their order. */
   readonly outputs: (readonly OutputProbe[])[] = []
-  /** What each program begins with. */
-  start: (() => void) | undefined
+  /** Emits what makes anew what programs keep of parameters. */
+  renew: () => void = () => {}
   /** What the backward pass makes again; undefined where all that it reads is kept. */
   remade: Remade | undefined
 

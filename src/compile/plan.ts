@@ -128,9 +128,10 @@ export const makePlan = (options: PlanOptions, workers: number): Plan =>
 /** The same in parts. */
 export function* planInParts(options: PlanOptions, workers: number): Parts<Plan> {
   checkLossOfMethod(options)
-  const whole = yield* planRuns(options, options.batchSize, workers)
+  const integerOf = yield* findIntegers(options)
+  const whole = yield* planRuns(options, options.batchSize, workers, integerOf)
   const images = imagesOfPass(whole, workers)
-  return images < options.batchSize ? yield* planRuns(options, images, workers) : whole
+  return images < options.batchSize ? yield* planRuns(options, images, workers, integerOf) : whole
 }
 
 /** Whether results of whole batches are kept to be read. */
@@ -162,44 +163,64 @@ const NO_PROBES: Pass['probes'] = { neurons: [], weights: [] }
 
 const recordsOf = ({ sections }: ProgramPlan): PlannedRecord[] => sections.flatMap((s) => s.records)
 
+/** What the programs of a plan share. */
+function beginPlan(options: PlanOptions, integerOf: ReadonlySet<number> = new Set()) {
+  const { graph, fixed } = options
+  const state = collectState(graph, fixed ? integerOf : undefined)
+  const { parameters, statistics } = state
+  const b = new ProgramBuilder()
+  const sizes = { ...state, zeros: zerosOf(graph), stepOutputs: readsSteps(options) }
+  const named = namedBuffers(b, options, sizes)
+  const integers = integerWeights(b, options, [...parameters, ...state.others], integerOf)
+  const renew = (): void => emitQuantiseAll(b, graph, integers, parameters, named.parameters)
+  if (integers.length > 0 && !fixed && !purposeOf(options).anytime) b.prepare(renew)
+  const contexts: Context[] = []
+  const contextOf: ContextOf = (images, of, run, carried) => {
+    const given = [parameters, statistics, of, run, integers, carried] as const
+    const context = Object.assign(new Context(options, images, b, ...given), { renew })
+    contexts.push(context)
+    return context
+  }
+  return { b, state, named, integers, contexts, contextOf }
+}
+
 /**
- * A plan whose runs take so many images. `integerOf`: nodes whose weights are whole numbers.
- * Which these are is known when all layers have been lowered, so that such a plan is made twice. So is
- * one that makes activations again: `choices` are what it does otherwise, as it takes no more
- * memory.
+ * Nodes whose weights are whole numbers, undefined where none could be. Which these are is known
+ * when all layers have been lowered.
+ */
+function* findIntegers(options: PlanOptions): Parts<ReadonlySet<number> | undefined> {
+  if (!asksIntegers(options)) return undefined
+  const { state, named, contexts, contextOf } = beginPlan(options)
+  const { batchSize } = options
+  if (named.training) {
+    const buffers = { ...named, ...named.training }
+    yield* trainingPrograms(contextOf(batchSize, named, 'training'), state, buffers)
+  } else {
+    // What is dropped in training may be floats there: other purposes have the same bits.
+    const dropping: ContextOf = (...of) => Object.assign(contextOf(...of), { drops: true })
+    yield* forwardPrograms(options, batchSize, named, dropping)
+  }
+  yield* forwardPrograms(options, batchSize, named, contextOf)
+  return integerNodes(options.graph, contexts)
+}
+
+/**
+ * A plan whose runs take so many images. `integerOf`: nodes whose weights are whole numbers. A plan
+ * that makes activations again is made twice: `choices` are what it does otherwise, as it takes no
+ * more memory.
  */
 function* planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
-  integerOf?: ReadonlySet<number>,
+  integerOf: ReadonlySet<number> | undefined,
   choices?: Choices,
 ): Parts<Plan> {
   const { graph } = options
   const purpose = purposeOf(options)
-  const seeksIntegers = !integerOf && asksIntegers(options)
-  const state = collectState(graph, options.fixed ? integerOf : undefined)
+  const { b, state, named, integers, contexts, contextOf } = beginPlan(options, integerOf)
   const { parameters, statistics } = state
-  const b = new ProgramBuilder()
-  const sizes = { ...state, zeros: zerosOf(graph), stepOutputs: readsSteps(options) }
-  const named = namedBuffers(b, options, sizes)
-  const all = [...parameters, ...state.others]
-  const integers = integerOf ? integerWeights(b, options, all, integerOf) : []
-  const quantise = (): void => emitQuantiseAll(b, graph, integers, parameters, named.parameters)
-  // Who runs a file that learns may write its parameters at any time.
-  const atStart = purpose.anytime
-  if (integers.length > 0 && !options.fixed && !atStart) b.prepare(quantise)
   const inputs = inputBuffers(b, options, named.losses !== undefined)
-  const contexts: Context[] = []
-  let drops = false
-  const contextOf: ContextOf = (images, of, run, carried) => {
-    const given = [parameters, statistics, of, run, integers, carried] as const
-    const context = new Context(options, images, b, ...given)
-    context.start = atStart ? quantise : undefined
-    context.drops = drops
-    contexts.push(context)
-    return context
-  }
   // What a training step has found may be read after others have run.
   const carried = options.inspect ? undefined : new Map<string, Buffer>()
 
@@ -207,10 +228,8 @@ function* planRuns(
   let keptBytes = 0
   if (named.training) {
     const context = contextOf(passImages, named, 'training', carried)
-    if (options.gradientCheckpoint === 'layers' && !seeksIntegers)
-      context.remade = remake(b, choices)
-    const buffers = { ...named, ...named.training }
-    const made = yield* trainingPrograms(context, state, buffers, quantise)
+    if (options.gradientCheckpoint === 'layers') context.remade = remake(b, choices)
+    const made = yield* trainingPrograms(context, state, { ...named, ...named.training })
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
       const again = yield* planRuns(options, passImages, workers, integerOf, fitting)
@@ -224,12 +243,6 @@ function* planRuns(
   }
   const forward = yield* forwardPrograms(options, passImages, named, contextOf, carried)
   planned.push(...forward.programs)
-  if (seeksIntegers) {
-    // What is dropped in training may have been floats there: other purposes have the same bits.
-    drops = !named.training
-    if (drops) yield* forwardPrograms(options, passImages, named, contextOf, carried)
-    return yield* planRuns(options, passImages, workers, integerNodes(graph, contexts))
-  }
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
   yield
@@ -252,7 +265,7 @@ function* forwardPrograms(
   passImages: number,
   named: ReturnType<typeof namedBuffers>,
   contextOf: ContextOf,
-  carried: Context['carried'] | undefined,
+  carried?: Context['carried'],
 ): Parts<{ readonly programs: readonly ProgramPlan[]; readonly starts: readonly number[] }> {
   const purpose = purposeOf(options)
   const whole = contextOf(passImages, named, 'forward', carried)

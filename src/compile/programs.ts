@@ -2,7 +2,7 @@
 
 import type { Buffer } from '../kernels/records/words.js'
 import { type Exit, type Graph, type GraphNode, readersOf } from '../network/trace.js'
-import type { Context } from './context.js'
+import { type Context, purposeOf } from './context.js'
 import { type Cut, cutsOf } from './cuts.js'
 import { emitInputGradients, startInputGradients } from './emit/input-gradient.js'
 import { isForHost, lowerLoss } from './emit/loss.js'
@@ -11,6 +11,7 @@ import {
   emitClear,
   emitMeanUpdate,
   emitUpdate,
+  type Update,
   updateRanges,
 } from './emit/update.js'
 import { type Demand, Pass, planOf } from './pass.js'
@@ -104,10 +105,9 @@ export function* trainingPrograms(
   context: Context,
   { parameters, parameterFloats: floats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
-  /** Makes what programs keep of parameters anew. */
-  renew: () => void,
 ): Parts<{ programs: ProgramPlan[]; keptBytes: number }> {
   const { builder: b, options, outer, online, masked, accumulate } = context
+  const { anytime } = purposeOf(options)
   const updatesInLoop = online && options.update === 'everyStep'
   const { training: spec = standardTraining } = options
   expectAccumulates(spec, options)
@@ -115,11 +115,11 @@ export function* trainingPrograms(
   const step = (): void => {
     b.phase = 'update'
     emitUpdate(b, update)
-    if (updatesInLoop || !context.start) renew()
+    if (updatesInLoop || !anytime) context.renew()
   }
   const { sections } = b.program('train', stepsInside(context))
   if (accumulate) emitClear(b, buffers.gradients, floats)
-  context.start?.()
+  if (anytime) context.renew()
   startInputGradients(context)
   let forwardEnd = 0
   function* backward(pass: Pass): Parts<void> {
@@ -150,20 +150,27 @@ export function* trainingPrograms(
   }))
   const { rates, states, probes, penalties, inputGradients } = pass
   const found = { rates, states, probes, penalties, inputGradients }
-  const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
-    const { sections } = b.program(name)
-    b.phase = 'update'
-    emit(b, update)
-    if (name === 'update') renew()
-    return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
-  }
   const programs: ProgramPlan[] = [
     { name: 'train', sections, ...partsOf(context, sections), ...found },
     { name: 'gradients', sections: withoutUpdate, ...found },
   ]
-  if (spec.accumulate)
-    programs.push(apart('accumulate', emitAccumulate), apart('update', emitMeanUpdate))
+  if (spec.accumulate) programs.push(...programsApart(context, update))
   return { programs, keptBytes: bytesKept(b.buffers, forwardEnd) }
+}
+
+/** The step with the gradients of several batches. */
+function programsApart({ builder: b, renew }: Context, update: Update): ProgramPlan[] {
+  const apart = (name: 'accumulate' | 'update', emit: () => void): ProgramPlan => {
+    const { sections } = b.program(name)
+    b.phase = 'update'
+    emit()
+    return { name, sections, rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
+  }
+  const step = (): void => {
+    emitMeanUpdate(b, update)
+    renew()
+  }
+  return [apart('accumulate', () => emitAccumulate(b, update)), apart('update', step)]
 }
 
 /** What the host needs that runs a step in parts. */
@@ -200,7 +207,7 @@ export function* streamProgram(context: Context): Parts<ProgramPlan> {
  */
 export function* forwardProgram(context: Context, name: 'evaluate' | 'single'): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
-  context.start?.()
+  if (purposeOf(context.options).anytime) context.renew()
   const { rates, states, probes, activity } = yield* lowerCalls(context, false)
   const outputs = context.outputs.slice(-1)
   return { name, sections, rates, states, probes, activity, outputs }

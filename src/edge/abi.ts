@@ -128,9 +128,9 @@ export interface ExportOptions {
    */
   mode?: NetMode
   /**
-   * `int8`, `int6`: whole numbers from −127 to 127 or −31 to 31 with a scale for each output channel;
-   * weights that meet no spikes are stored as bytes. Default: as the model was compiled, whose bits
-   * the file then has.
+   * `int8`, `int6`: whole numbers from −127 to 127 or −31 to 31 with a scale for each output
+   * channel; weights that meet no spikes are stored as bytes. Default: as the model was compiled,
+   * whose bits the file then has.
    */
   weights?: WeightType
   /** A name for each class, in the order of the labels. */

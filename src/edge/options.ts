@@ -50,8 +50,8 @@ export function checkExportOptions(
   const { mode, weights, batchSize } = all
   if (!canStore(weights, trained, mode))
     fail(
-      `exportWasm.weights must be '${trained}' ${mode === 'train' ? 'with mode train' : 'here'}, as ` +
-        `the model was compiled, got '${weights}'; leave it out, or compile with it`,
+      `exportWasm.weights must be '${trained}' ${mode === 'train' ? 'with mode train' : 'here'}, ` +
+        `as the model was compiled, got '${weights}'; leave it out, or compile with it`,
     )
   if (batchSize !== 1 && mode !== 'train')
     fail(

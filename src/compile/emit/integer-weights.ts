@@ -30,8 +30,8 @@ export const asksIntegers = (options: PlanOptions): boolean =>
   options.graph.nodes.some((node) => node.layer && mostOf(options, node) !== undefined)
 
 /**
- * Nodes whose weights programs can read as whole numbers, at all places of a layer. A layer is known
- * by its first node.
+ * Nodes whose weights programs can read as whole numbers, at all places of a layer. A layer is
+ * known by its first node.
  *
  * @throws SpikewasmError for a layer that itself asks for whole numbers in vain
  */
@@ -46,8 +46,9 @@ export function integerNodes({ nodes }: Graph, contexts: readonly Context[]): Re
     const { weights = 'f32' } = (layer ?? {}) as Said
     if (weights !== 'f32')
       fail(
-        `${name} (${labelOf(nodes[index])}): weights '${weights}' is for a layer that reads spikes ` +
-          'wherever it is called, without groups or dilation; leave weights out, and it is float32',
+        `${name} (${labelOf(nodes[index])}): weights '${weights}' is for a layer that reads ` +
+          'spikes wherever it is called, without groups or dilation; leave weights out: it is ' +
+          'float32',
       )
   }
   return new Set([...found].filter((index) => !others.has(index)))

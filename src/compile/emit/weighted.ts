@@ -239,7 +239,7 @@ function isInput(graph: Graph, index: number): boolean {
   return node.kind === 'input'
 }
 
-/** The whole numbers of a weight, if the plan has such and a kernel can read them on these spikes. */
+/** The whole numbers of a weight, where the plan has such and a kernel can read them here. */
 function integersOf(
   { context, options }: Pass,
   node: GraphNode,
