@@ -243,25 +243,29 @@ test('floats: a row alone has the bits that it has among others', () => {
 for (const [weightType, most] of wholes)
   test(`${weightType}: as many of the largest as 16 bits can sum, and more`, () => {
     const held = Math.floor(32767 / most)
-    // Lists of one pattern, and of two that a step adds up; two blocks, one and a narrow one.
+    const sizes = [held - 2, held - 1, held, held + 1, 2 * held, 4 * held]
+    // Two blocks, one, and a narrow one.
     for (const N of [4, 8, 16, 32, 64])
-      for (const C of [held - 2, held - 1, held, held + 1, 2 * held, 4 * held])
+      for (const [at, C] of [...sizes, ...sizes].entries())
         for (const [sources, value] of [
           [1, most],
           [1, -most],
           [2, -most],
         ] as const) {
-          const given = { input: [1, 2, C], weight: [N, C], spikes: true, weightType, sources }
-          const ones = Array.from({ length: sources }, () =>
-            Uint8Array.from({ length: 2 * C }, (_, i) => (i >= C || i % 3 > 0 ? 1 : 0)),
+          const given = { input: [1, 4, C], weight: [N, C], spikes: true, weightType, sources }
+          // At one of the steps all fire; their lists are those of several patterns.
+          const fires = (t: number, i: number): boolean => t === at % 4 || (i + t) % 3 === 0
+          const spikes = Uint8Array.from({ length: 4 * C }, (_, i) =>
+            fires(Math.floor(i / C), i % C) ? 1 : 0,
           )
           const w = new Int8Array(N * C).fill(value)
           const scales = Float32Array.from({ length: N }, (_, n) => 1 + (n % 3))
-          const y = runWith(ops.linear.plan(given as never), [...ones, w, scales])
-          const spikes = [ones[0].subarray(0, C).reduce((a, b) => a + b, 0), C]
-          const wanted = spikes.flatMap((count) =>
-            Array.from(scales, (s) => s * value * sources * count),
-          )
+          const all = [...Array.from({ length: sources }, () => spikes), w, scales]
+          const y = runWith(ops.linear.plan(given as never), all)
+          const wanted = Array.from({ length: 4 * N }, (_, i) => {
+            const step = spikes.subarray(Math.floor(i / N) * C).subarray(0, C)
+            return scales[i % N] * value * sources * step.reduce((a, b) => a + b, 0)
+          })
           assert.equal([...y], wanted, `${sources} times ${C} inputs, ${N} outputs`)
         }
   })

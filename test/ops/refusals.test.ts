@@ -126,6 +126,12 @@ const [x, spikes, w] = [new Float32Array(6), new Uint8Array(288), new Float32Arr
 const runs: readonly (readonly [string, Options, given: unknown[], RegExp])[] = [
   ['conv2d', conv, [spikes, w, w], /run takes 2 arrays \(input, weight\), got 3/],
   ['conv2d', conv, [spikes.with(7, 2), w], /input must hold 0 \(no spike\) or 1, got 2 at index 7/],
+  [
+    'conv2d',
+    { ...conv, weightType: 'int6' },
+    [spikes, new Int8Array(288).fill(-32), new Float32Array(8)],
+    /weight must hold −31 … 31 with weightType 'int6', got -32 at index 0/,
+  ],
   ['conv2d', { ...conv, weightType: 'int8' }, [spikes, w], /weight must be a Int8Array of shape/],
   ['lif', carried, [x, undefined, { step: 5 }], /ops\.lif\.run: step must be .* 0 to 4, got 5/],
   ['lif', carried, [x, undefined, { stpe: 5 }], /stpe is not an option/],
