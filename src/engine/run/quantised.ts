@@ -42,14 +42,12 @@ export const refreshIntegers = (session: Session): Promise<void> | undefined =>
  * @param option what asks for them, for messages
  * @throws SpikewasmError for a model without any
  */
-export function expectIntegers(option: string, { plan, settings }: Session): void {
-  if (plan.integers.length > 0) return
-  const { weights } = settings
-  const why =
-    weights === 'f32'
-      ? "this one has floats; compile it with weights: 'int8' or 'int6'"
-      : `and none of its layers takes weights: '${weights}'; they must read spikes`
-  fail(`${option} needs a model with weights of whole numbers, ${why}`)
+export function expectIntegers(option: string, { plan }: Session): void {
+  if (plan.integers.length === 0)
+    fail(
+      `${option} needs a model with weights of whole numbers, this one has floats; compile it with ` +
+        "weights: 'int8' or 'int6'",
+    )
 }
 
 /** `Model.quantised`. The caller must hold the model's lock. */
