@@ -163,7 +163,8 @@ export {
   sumTimes32,
 } from './spikes/row-sums'
 export { bitSum, byteMax, byteTotals, maskCounts } from './spikes/totals'
-export { winogradOuter, winogradProduct } from './winograd/products'
+export { winogradOuter, winogradOuters } from './winograd/products'
+export { winogradProduct, winogradProducts } from './winograd/products'
 export { strideKernel, strideOutput, stridePatch } from './winograd/stride-transforms'
 export {
   winogradGradient,

@@ -36,8 +36,14 @@ function leanModule(bytes, kept) {
   return lean
 }
 
-const engine = 'assembly/index.ts'
-const sources = { release: engine, threads: engine, debug: engine, bench: 'bench/assembly/peak.ts' }
+const engine = ['assembly/index.ts']
+const sources = {
+  release: engine,
+  threads: engine,
+  debug: engine,
+  wide: [...engine, 'assembly/base/stack.ts'],
+  bench: ['bench/assembly/peak.ts'],
+}
 
 /** Which version and variant a module is, in a custom section of its own (load.ts). */
 function sign(outFile) {
@@ -55,6 +61,9 @@ function sign(outFile) {
  */
 const CALLED = ['run', 'execute', 'byteTotals', 'byteMax', 'bitSum', 'maskCounts', 'memory']
 
+/** What a host sees by in the engine for wide vectors, whether V8 joins what is in it. */
+const SEEN = ['stackOfNeighbours', 'stackOfOthers']
+
 const outFileOf = (target) =>
   JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target].outFile
 
@@ -63,7 +72,8 @@ function makeLean(target) {
   const outFile = outFileOf(target)
   const named = outFile.replace('.wasm', '-named.wasm')
   if (target === 'release') copyFileSync(outFile, named)
-  if (target !== 'debug') writeFileSync(outFile, leanModule(readFileSync(outFile), CALLED))
+  const called = target === 'wide' ? [...CALLED, ...SEEN] : CALLED
+  if (target !== 'debug') writeFileSync(outFile, leanModule(readFileSync(outFile), called))
   return target === 'release' ? [outFile, named] : [outFile]
 }
 
@@ -76,12 +86,12 @@ for (const target of wanted)
   }
 mkdirSync('build/wasm', { recursive: true })
 for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
-  const { error } = await asc([sources[target], '--target', target, ...fast], {
+  const { error } = await asc([...sources[target], '--target', target, ...fast], {
     stdout: process.stdout,
     stderr: process.stderr,
-    transforms: [Unroll],
+    transforms: [new Unroll({ WIDE: Number(target === 'wide') })],
   })
   if (error) process.exit(1)
-  if (sources[target] !== engine) continue
+  if (target === 'bench') continue
   for (const outFile of makeLean(target)) sign(outFile)
 }

@@ -215,15 +215,15 @@ function variantsOf({ args: [name, ...values] }, parameters) {
 }
 
 /** A function, or its variants. */
-function functionsOf(declaration) {
+function functionsOf(declaration, constants) {
   const { decorators, signature, name } = declaration
   const isVariants = (one) => one.name.text === 'variants'
   const asked = decorators?.filter(isVariants) ?? []
-  if (asked.length === 0) return [new Scope().copy(declaration)]
+  if (asked.length === 0) return [new Scope(constants).copy(declaration)]
   return asked
     .flatMap((one) => variantsOf(one, signature.parameters))
     .map((variant) => {
-      const copy = new Scope(variant.numbers).copy(declaration)
+      const copy = new Scope(new Map([...constants, ...variant.numbers])).copy(declaration)
       copy.name = Node.createIdentifierExpression(variant.name, name.range)
       copy.signature = copyOf(signature)
       copy.signature.parameters.splice(0, variant.numbers.size)
@@ -233,11 +233,18 @@ function functionsOf(declaration) {
 }
 
 export default class Unroll {
+  /** @param constants numbers that are known in all functions, by their names */
+  constructor(constants = {}) {
+    this.constants = new Map(Object.entries(constants))
+  }
+
   afterParse({ sources }) {
     for (const source of sources)
       if (!source.isLibrary)
         source.statements = source.statements.flatMap((one) =>
-          one.kind === NodeKind.FunctionDeclaration ? functionsOf(one) : [one],
+          one.kind === NodeKind.FunctionDeclaration
+            ? functionsOf(one, this.constants)
+            : [new Scope(this.constants).copy(one)],
         )
   }
 }

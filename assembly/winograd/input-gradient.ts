@@ -4,7 +4,7 @@ import { check } from '../base/check'
 import { touchLines } from '../base/touch'
 import { WinogradRecord } from '../generated/records'
 import { dequantiseBlock } from '../spikes/quantise'
-import { winogradProduct } from './products'
+import { winogradProduct, winogradProducts } from './products'
 import {
   BLOCK,
   BLOCK_BYTES,
@@ -13,6 +13,7 @@ import {
   PLANE_PADDING,
   PLANES,
   ROWS_BYTES,
+  SIDE,
   TRANSFORM_BYTES,
   VECTOR_BYTES,
 } from './sizes'
@@ -171,6 +172,15 @@ function transformBlock(rec: WinogradRecord, u: usize, plane: usize, c: i32, scr
   }
 }
 
+/** U of the blocks of a unit. */
+// @ts-ignore: decorator
+@inline
+function transformUnit(rec: WinogradRecord, u: usize, plane: usize, c: i32, scratch: usize): void {
+  transformBlock(rec, u, plane, c, scratch)
+  if (WIDE && c + BLOCK < rec.inC)
+    transformBlock(rec, u + plane * PLANES, plane, c + BLOCK, scratch)
+}
+
 /** Out of one block of channels, from its products m; `nowhere`: four pixels, then scratch. */
 function storeBlock(
   rec: WinogradRecord,
@@ -191,6 +201,7 @@ function storeBlock(
   const line = targets + ROWS_BYTES
   const c = block * BLOCK
   const vectors = min(2, (rec.inC - c) >> 2)
+  check(rows > 0)
   const touches = rec.kernelFirst != 0 && block == 0
   for (let i = 0; i < rows; i++) {
     const step = (firstRow + i) % steps
@@ -244,15 +255,17 @@ export function winogradInputGradient(
   const blocks = (rec.inC + BLOCK - 1) / BLOCK
   const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - firstRow)
+  const tiles = rows * across
   const firstBlock = kernelFirst ? 0 : unit % blocks
-  const lastBlock = kernelFirst ? blocks : firstBlock + 1
+  // Its neighbour takes the block too.
+  if (WIDE && firstBlock % 2) return
+  const lastBlock = kernelFirst ? blocks : WIDE ? min(blocks, firstBlock + 2) : firstBlock + 1
   const room = <usize>((rowsPerUnit * across + 3) & ~3)
   const chunks = (n + CHUNK - 1) / CHUNK
-  check(rows > 0)
 
   const mPlane = room * BLOCK_BYTES + PLANE_PADDING
   const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  const nowhere = scratch + mPlane * PLANES
+  const nowhere = scratch + mPlane * (PLANES * SIDE)
   const own = nowhere + ((<usize>(rec.inC * rec.steps)) << 4) + ROWS_BYTES + TRANSFORM_BYTES
   let v = rec.scratch
   let vPlane = rec.planeBytes
@@ -269,19 +282,22 @@ export function winogradInputGradient(
     }
   } else {
     v += <usize>(firstRow * across) * CHUNK_BYTES
-    transformBlock(rec, u, uPlane, firstBlock * BLOCK, own + uPlane * PLANES)
+    transformUnit(rec, u, uPlane, firstBlock * BLOCK, own + uPlane * (PLANES * SIDE))
   }
 
-  for (let block = firstBlock; block < lastBlock; block++) {
-    for (let plane: usize = 0; plane < PLANES; plane++) {
+  for (let block = firstBlock; block < lastBlock; block += SIDE) {
+    const two = WIDE ? block + 1 < lastBlock : false
+    for (let plane: usize = 0; plane < PLANES; plane++)
       for (let k = 0; k < chunks; k++) {
-        const left = v + plane * vPlane + <usize>k * vChunk
-        const right = u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES
+        const a = v + plane * vPlane + <usize>k * vChunk
+        const b = u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES
         const count = min(CHUNK, n - k * CHUNK)
-        winogradProduct(scratch + plane * mPlane, left, right, count, rows * across, k > 0)
+        const m = scratch + plane * mPlane
+        if (two) winogradProducts(m, mPlane * PLANES, a, b, uPlane * PLANES, count, tiles, k > 0)
+        else winogradProduct(m, a, b, count, tiles, k > 0)
       }
-    }
-    u += uPlane * PLANES
+    u += uPlane * (PLANES * SIDE)
     storeBlock(rec, block, firstRow, rows, scratch, mPlane, nowhere)
+    if (two) storeBlock(rec, block + 1, firstRow, rows, scratch + mPlane * PLANES, mPlane, nowhere)
   }
 }

@@ -6,6 +6,12 @@ export const VECTOR_BYTES: usize = 16
 /** Columns of a product, and input channels of a block of the input gradient. */
 export const BLOCK: i32 = Winograd.Block
 
+/**
+ * Blocks whose products are made side by side. In the engine for wide vectors, the sums of two are
+ * as many as fit into registers; its kernels have twice the scratch that they say.
+ */
+export const SIDE: i32 = WIDE ? 2 : 1
+
 /** Bytes of the floats of a block. */
 export const BLOCK_BYTES: usize = Winograd.BlockBytes
 

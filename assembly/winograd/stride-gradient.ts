@@ -25,8 +25,8 @@ import { check } from '../base/check'
 import { WinogradRecord } from '../generated/records'
 import { WinogradStride } from '../opcodes'
 import { turnKernels } from './input-gradient'
-import { winogradProduct } from './products'
-import { BLOCK, BLOCK_BYTES, CHUNK, CHUNK_BYTES, PLANE_PADDING, ROWS_BYTES } from './sizes'
+import { winogradProduct, winogradProducts } from './products'
+import { BLOCK, BLOCK_BYTES, CHUNK, CHUNK_BYTES, PLANE_PADDING, ROWS_BYTES, SIDE } from './sizes'
 import { strideKernel, strideOutput, strideRow } from './stride-transforms'
 
 const PLANES: i32 = WinogradStride.Planes
@@ -98,40 +98,35 @@ export function winogradStrideGradient(
   const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
   const vChunk = room * CHUNK_BYTES
   const vPlane = vChunk * <usize>chunks + PLANE_PADDING
-  const m = scratch
-  const nowhere = m + mPlane * PLANES
+  const mFar: usize = WIDE ? mPlane * PLANES : 0
+  const uFar: usize = WIDE ? uPlane * KERNELS : 0
+  const nowhere = scratch + mPlane * (PLANES * SIDE)
   const v = nowhere + ((<usize>(cs * steps)) << 5) + ROWS_BYTES + LINE_BYTES
   const work = v + vPlane * PLANES
-  for (let i = 0; i < rows; i++)
-    strideRow(
-      v + <usize>(i * across) * CHUNK_BYTES,
-      vChunk,
-      vPlane,
-      rec.delta,
-      rec.outH,
-      w,
-      n,
-      steps,
-      firstRow + i,
-      i == 0,
-      work,
-    )
+  for (let i = 0; i < rows; i++) {
+    const dst = v + <usize>(i * across) * CHUNK_BYTES
+    const h = rec.outH
+    strideRow(dst, vChunk, vPlane, rec.delta, h, w, n, steps, firstRow + i, i == 0, work)
+  }
 
   let u = rec.scratch
-  for (let c = 0; c < cs; c += BLOCK) {
+  for (let c = 0; c < cs; c += BLOCK * SIDE) {
+    const two = WIDE ? c + BLOCK < cs : false
     for (let plane = 0; plane < PLANES; plane++)
-      for (let k = 0; k < chunks; k++)
-        winogradProduct(
-          m + <usize>plane * mPlane,
-          v + <usize>plane * vPlane + <usize>k * vChunk,
-          u + <usize>kernelOf(plane) * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES,
-          min(CHUNK, n - k * CHUNK),
-          rows * across,
-          k > 0,
-        )
-    u += uPlane * KERNELS
-    for (let i = 0; i < rows; i++)
-      writeRow(rec, firstRow + i, c, m + <usize>(i * across) * BLOCK_BYTES, mPlane, nowhere)
+      for (let k = 0; k < chunks; k++) {
+        const to = scratch + <usize>plane * mPlane
+        const left = v + <usize>plane * vPlane + <usize>k * vChunk
+        const right = u + <usize>kernelOf(plane) * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES
+        const count = min(CHUNK, n - k * CHUNK)
+        if (two) winogradProducts(to, mFar, left, right, uFar, count, rows * across, k > 0)
+        else winogradProduct(to, left, right, count, rows * across, k > 0)
+      }
+    u += uPlane * (KERNELS * SIDE)
+    for (let i = 0; i < rows; i++) {
+      const from = scratch + <usize>(i * across) * BLOCK_BYTES
+      writeRow(rec, firstRow + i, c, from, mPlane, nowhere)
+      if (two) writeRow(rec, firstRow + i, c + BLOCK, from + mFar, mPlane, nowhere)
+    }
   }
 }
 

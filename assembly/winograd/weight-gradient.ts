@@ -2,7 +2,7 @@
 
 import { check } from '../base/check'
 import { WinogradRecord } from '../generated/records'
-import { winogradOuter } from './products'
+import { winogradOuter, winogradOuters } from './products'
 import {
   BLOCK,
   DEPTH,
@@ -123,7 +123,11 @@ function multiplyGroups(
         for (let n = n0; n < nEnd; n += BLOCK) {
           const b = right + from + <usize>(n / GROUP) * step + ((<usize>(n % GROUP)) << 2)
           const out = m + p * mPlane + <usize>(c - c0) * mRow + ((<usize>(n - n0)) << 2)
-          winogradOuter(out, mRow, a, b, depth, min(GROUP, cEnd - c), add || first > 0)
+          const count = min(GROUP, cEnd - c)
+          if (WIDE && n + BLOCK < nEnd) {
+            winogradOuters(out, mRow, a, b, depth, count, add || first > 0)
+            n += BLOCK
+          } else winogradOuter(out, mRow, a, b, depth, count, add || first > 0)
         }
       }
     }

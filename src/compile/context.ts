@@ -102,6 +102,9 @@ export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>) =
 
 type Given = Required<Pick<MethodOptions, 'method' | 'stepMode' | 'update' | 'mseWeight'>>
 
+/** What a model runs. 'wide': made for wide vectors, where V8 joins what is in it. */
+export type EngineKind = 'release' | 'debug' | 'wide'
+
 export interface PlanOptions extends Given {
   readonly graph: Graph
   readonly input: readonly [number, number, number]
@@ -135,6 +138,8 @@ export interface PlanOptions extends Given {
    * program of its own. There are no labels. Default false.
    */
   readonly fixed?: boolean
+  /** Kernels of 'wide' make two blocks at a time, and have twice the scratch. */
+  readonly engine?: EngineKind
 }
 
 /** `name`: PyTorch's, as `layer1.0.conv1.weight`. */

@@ -342,7 +342,8 @@ function* laidOut(
   yield
   const encoded = laid.encode()
   const scratches = planned.flatMap(recordsOf).map((record) => record.scratch)
-  const workerScratch = roundUp(greatest(64, scratches), 64) + 64
+  const times = options.engine === 'wide' ? 2 : 1
+  const workerScratch = times * (roundUp(greatest(64, scratches), 64) + 64)
   const wholes = given.integers.flatMap(({ weight, scale }) => [weight.bytes, scale.bytes])
   const memory = {
     ...memoryUse(used, laid.size, end - base, keptBytes, workerScratch * workers),

@@ -1,7 +1,7 @@
 /** What `compile` and `loadModel` take. */
 
 import type * as host from '../base/host.js'
-import type { Purpose } from '../compile/context.js'
+import type { EngineKind, Purpose } from '../compile/context.js'
 import type { MethodOptions } from '../compile/methods.js'
 import type { Optimizer } from '../compile/optimizer-kind.js'
 import type { InputShape, InputShapes } from '../network/value.js'
@@ -108,7 +108,7 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
    * true switches on a flag of V8 for the whole process: it joins pairs of 128-bit operations into
    * 256-bit ones. Steps take 0.7 to 0.8 of their time, numbers keep their bits. It works with Node
    * 24 to 26 on x64 processors with AVX2; elsewhere it has no effect (`model.revectorized` tells).
-   * The model's engine is compiled for it, whatever other models have compiled before. The flag
+   * The model has an engine made for it, whatever other models have compiled before. The flag
    * stays on, and acts on all WebAssembly that V8 optimises from then on. Default false.
    */
   revectorize?: boolean
@@ -162,16 +162,17 @@ export interface Settings
         Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threads' | 'seed' | 'frames' | 'inspect'>
       >
     >,
-    Readonly<Required<Pick<CompileOptions, 'engine' | 'purpose' | 'weights'>>>,
+    Readonly<Required<Pick<CompileOptions, 'purpose' | 'weights'>>>,
     Readonly<Pick<CompileOptions, 'worker' | 'wasm'>> {
+  readonly engine: EngineKind
+  /** Whether wide vectors were asked for and are on. */
+  readonly revectorized: boolean
   /** Only where it is asked for. */
   readonly inputGradient?: true
   /** Layers of neurons whose spikes can be read after a run. */
   readonly record: readonly string[]
   /** Names whose values can be, by layers of neurons. */
   readonly states: Readonly<Record<string, readonly string[] | 'all'>>
-  /** Whether wide vectors were asked for and are on. */
-  readonly revectorized: boolean
 }
 
 /** Options of `trainStep`; each has a default. */

@@ -24,7 +24,7 @@ export function localExecutor(module: host.WasmModule, memory: host.WasmMemory):
 
 // Whether a module is the engine's, and which one.
 
-type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
+type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug' | 'engine-wide'
 
 /** A file of the engine: also `engine`, with the names of all functions. */
 type EngineFile = EngineVariant | 'engine-named'
@@ -98,7 +98,7 @@ export function loadEngine(
     return Promise.resolve(from)
   }
   const address = typeof from === 'string' || from instanceof URL ? from : undefined
-  if (from && !address) return compile(bytesOf(from as Uint8Array), variant, GIVEN, wide)
+  if (from && !address) return compile(bytesOf(from as Uint8Array), variant, GIVEN, wide && 'wide')
   const key = `${variant} ${wide} ${address ?? ''}`
   let module = compiled.get(key)
   if (!module) {
@@ -121,6 +121,12 @@ export function loadEngineSync(variant: EngineVariant): host.WasmModule | undefi
   } catch (error) {
     throw broken([url], error)
   }
+}
+
+/** A module of a file whose optimised code V8 shares with no other of the same `name`. */
+export async function loadApart(file: EngineFile, name: string): Promise<host.WasmModule> {
+  const { url, bytes } = await readOwn(pathOf(file), isModule, mendOf(file))
+  return compile(bytes, file, url.href, name)
 }
 
 /** The bytes of `engine`, with the names of all functions: exported networks are made of them. */
@@ -146,7 +152,7 @@ export async function givenEngine(
   const bytes = isAddress
     ? (await readGiven(file, from, name)).bytes
     : bytesOf(from as Uint8Array | ArrayBuffer)
-  return { bytes, module: await compile(bytes, file, name, false) }
+  return { bytes, module: await compile(bytes, file, name) }
 }
 
 /** An instance of the engine, whose table takes a plan's kernels. */
@@ -201,18 +207,18 @@ async function find(
   const { url, bytes } = await (address === undefined
     ? readOwn(pathOf(variant), isModule, mendOf(variant))
     : readGiven(variant, address, GIVEN))
-  return compile(bytes, variant, url.href, wide)
+  return compile(bytes, variant, url.href, wide && 'wide')
 }
 
 async function compile(
   bytes: Uint8Array,
   variant: EngineFile,
   where: string,
-  wide: boolean,
+  mark: string | false = false,
 ): Promise<host.WasmModule> {
   let module: host.WasmModule
   try {
-    module = await WebAssembly.compile((wide ? marked(bytes) : bytes) as BufferSource)
+    module = await WebAssembly.compile((mark ? marked(bytes, mark) : bytes) as BufferSource)
   } catch (error) {
     const why = (error as Error).message
     fail(
@@ -228,13 +234,14 @@ async function compile(
 const bytesOf = (from: Uint8Array | ArrayBuffer): Uint8Array =>
   from instanceof Uint8Array ? from : new Uint8Array(from)
 
-/** An empty custom section named "wide". */
-const MARK = [0, 5, 4, ...new TextEncoder().encode('wide')]
-
-/** V8 shares optimised code between modules of the same bytes, so these must not be the same. */
-function marked(bytes: Uint8Array): Uint8Array {
-  const marked = new Uint8Array(bytes.length + MARK.length)
+/**
+ * V8 shares optimised code between modules of the same bytes, so these get an empty custom section
+ * of a name.
+ */
+function marked(bytes: Uint8Array, name: string): Uint8Array {
+  const mark = [0, name.length + 1, name.length, ...new TextEncoder().encode(name)]
+  const marked = new Uint8Array(bytes.length + mark.length)
   marked.set(bytes)
-  marked.set(MARK, bytes.length)
+  marked.set(mark, bytes.length)
   return marked
 }

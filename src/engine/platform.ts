@@ -4,6 +4,7 @@
  */
 
 import { fail, printable } from '../base/errors.js'
+import type { EngineKind } from '../compile/context.js'
 import type { Plan } from '../compile/plan.js'
 import type { Executor } from './threads/executor.js'
 
@@ -139,8 +140,11 @@ export interface Platform {
   expectThreads?(option: string, threads: number): void
   /** Undefined where nobody can ask for a collection. */
   collector?(): Promise<Collector | undefined>
-  /** See `revectorize.ts`. */
-  switchOnWideVectors?(): Promise<{ readonly on: boolean }>
+  /** What wide vectors change of a model's settings, where they can be switched on. */
+  readonly wideSettings?: (given: {
+    readonly engine: EngineKind
+    readonly wasm?: unknown
+  }) => Promise<{ readonly engine: EngineKind; readonly revectorized: boolean }>
   warn(message: string, code: WarningCode): void
   /** Absent where callers cannot be told apart. */
   readonly callers?: Callers

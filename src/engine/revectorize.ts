@@ -4,6 +4,9 @@
  * holds for the whole process; code that is optimised already does not change.
  */
 
+import { instantiateEngine, loadApart } from './load.js'
+import type { Platform } from './platform.js'
+
 const FLAG = '--experimental-wasm-revectorize'
 /** Node's versions whose V8 has the flag and gains by it. V8 complains of a flag that it lacks. */
 const FIRST_NODE = 24
@@ -52,6 +55,74 @@ export async function wideVectors(): Promise<WideVectors> {
   const why = obstacle(await thisHost())
   if (why === undefined && process.execArgv.includes(FLAG)) return { on: true }
   return { on: false, why: why ?? 'nobody asked for them' }
+}
+
+/**
+ * What wide vectors change of a model's settings: the engine too, where it is the package's and V8
+ * joins what is in the one for wide vectors. Bits are the same in both.
+ *
+ * @throws SpikewasmError where the file of that engine is missing
+ */
+export const wideSettings: NonNullable<Platform['wideSettings']> = async ({ engine, wasm }) => {
+  const { on: revectorized } = await switchOnWideVectors()
+  if (!revectorized || engine !== 'release' || wasm) return { engine, revectorized }
+  joining ??= joins()
+  // A file that comes back may be read again.
+  joining.catch(() => {
+    joining = undefined
+  })
+  return { engine: (await joining) ? 'wide' : engine, revectorized }
+}
+
+/** Settled when V8 has been looked at in this thread. */
+let joining: Promise<boolean> | undefined
+
+/** Two functions of the engine for wide vectors: assembly/base/stack.ts. */
+type StackOf = Record<'stackOfNeighbours' | 'stackOfOthers', (at: number, turns: number) => void>
+
+/** Turns of their loops, after a few of which V8 optimises them; looks at most. */
+const TURNS = 10_000
+const MOST_LOOKS = 400
+
+/** Stacks that hold so different numbers of calls are not those of the same code. */
+const differ = (a: number, b: number): boolean => Math.abs(a - b) > a / 100
+
+/**
+ * Whether V8 joins neighbours, as it does in what it optimises where it has the flag, the processor
+ * has AVX2 and no debugger looks on. Joined code takes another stack: of two functions, of which
+ * nothing can be joined in the second, V8 makes code that takes the same stack unless it joins. It
+ * optimises in a thread of its own; so this looks until it has, for both functions.
+ */
+async function joins(): Promise<boolean> {
+  const { setTimeout } = await import('node:timers/promises')
+  const { threadId } = await import('node:worker_threads')
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+  const module = await loadApart('engine-wide', `thread ${threadId}`)
+  const engine = instantiateEngine(module, memory) as unknown as StackOf
+  const both = [engine.stackOfNeighbours, engine.stackOfOthers]
+  const calls = new Uint32Array(memory.buffer, 0, 1)
+  const look = (): number[] =>
+    both.map((fill) => {
+      calls[0] = 0
+      try {
+        fill(0, 0)
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+      }
+      return calls[0]
+    })
+  const first = look()
+  let before = first
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    for (const fill of both) fill(0, TURNS)
+    await setTimeout(1)
+    const now = look()
+    // While the stack fills, code may change under it.
+    const isSettled = now.every((n, i) => differ(n, first[i]) && !differ(n, before[i]))
+    if (isSettled) return differ(now[0], now[1])
+    before = now
+  }
+  return false
 }
 
 async function switchOn(): Promise<WideVectors> {

@@ -116,13 +116,13 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   const loss = lossFrom(options.loss) ?? lossOfExits(graph) ?? crossEntropy()
   const optimizer = optimizerOf('compile.optimizer', options.optimizer ?? sgd())
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
-  const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined
-  const revectorized = wide?.on ?? false
+  const wide = options.revectorize && (await platform().wideSettings?.(settings))
   const session = new Session(graph, input, {
     ...settings,
     ...recorded,
     ...(options.inputGradient ? { inputGradient: true } : {}),
-    revectorized,
+    revectorized: false,
+    ...wide,
   })
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)

@@ -45,6 +45,7 @@ for (const [name, isShared] of [
   ['engine', false],
   ['engine-threads', true],
   ['engine-debug', true],
+  ['engine-wide', true],
 ] as const)
   test(`${name} holds no data, no state and no start function, and needs a ${isShared ? 'shared' : 'plain'} memory alone`, () => {
     const bytes = readFileSync(new URL(`../../wasm/${name}.wasm`, import.meta.url))

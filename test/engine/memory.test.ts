@@ -311,7 +311,7 @@ test('a missing file of the package is named', async () => {
   await expectRefusal(() => expectPackageFile(gone), expected)
   const away = fileURLToPath(new URL('./gone.wasm', import.meta.url))
   await expectRefusal(
-    () => loadEngine('engine', false, away),
+    () => loadEngine('engine-wide', true, away),
     /missing or damaged: .*gone\.wasm cannot be read .*; install spikewasm again/,
   )
 })

@@ -248,8 +248,9 @@ test('the surroundings of a page', () =>
     } finally {
       console.warn = warn
     }
+    tell(`wide engine: ${pagePlatform.wideSettings}`)
     tell(`${pagePlatform.processors()} processors, ${pagePlatform.address?.('d/e.js')}`)
-    for (const file of ['engine', 'engine-threads', 'engine-debug'])
+    for (const file of ['engine', 'engine-threads', 'engine-debug', 'engine-wide'])
       tell(
         `${file}: ${pagePlatform.packageFile(`build/wasm/${file}.wasm`)?.href.replace(/.*\/build/, '')}`,
       )

@@ -1,11 +1,16 @@
 // runs: apart
-/** When wide vectors are switched on, and that a model then runs an engine compiled for them. */
+/** When wide vectors are switched on, and which engine a model then runs. */
 
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadEngine } from '../../src/engine/load.js'
-import { obstacle, wideVectors } from '../../src/engine/revectorize.js'
+import { loadApart, loadEngine } from '../../src/engine/load.js'
+import { nodePlatform } from '../../src/engine/node/platform.js'
+import { registerPlatform } from '../../src/engine/platform.js'
+import { obstacle, wideSettings, wideVectors } from '../../src/engine/revectorize.js'
 import { linear, sequential } from '../../src/index.js'
+import { run } from '../cli/command.js'
+import { expectRefusal } from '../files/temporary.js'
 
 const compile = (revectorize?: boolean) =>
   sequential(linear(4, 3)).compile({ input: [4, 1, 1], timeSteps: 1, batchSize: 2, revectorize })
@@ -43,6 +48,54 @@ test('asked for: a compilation apart where they are on, no effect elsewhere', as
   assert.equal(logits, (await plain.predict(new Float32Array(8).fill(1))).logits)
   await plain.dispose()
   await model.dispose()
+})
+
+/** What a process of Node with these flags says of the settings of a model that wants wide vectors. */
+async function settingsWith(flags: readonly string[], given: string): Promise<unknown> {
+  const file = fileURLToPath(new URL('../../src/engine/revectorize.js', import.meta.url))
+  const index = fileURLToPath(new URL('../../src/index.js', import.meta.url))
+  const script =
+    `await import(${JSON.stringify(index)});` +
+    `const { wideSettings } = await import(${JSON.stringify(file)});` +
+    `console.log(JSON.stringify(await wideSettings(${given})))`
+  const args = [...flags, '--input-type=module', '-e', script]
+  const { code, stdout, stderr } = await run(args, { node: true })
+  assert.equal([code, stderr], [0, ''])
+  return JSON.parse(stdout)
+}
+
+test('the engine for wide vectors runs where V8 joins neighbours, and nowhere else', async () => {
+  const { on } = await wideVectors()
+  const release = "{ engine: 'release' }"
+  assert.equal(await settingsWith([], release), {
+    engine: on ? 'wide' : 'release',
+    revectorized: on,
+  })
+  // What Node is and what the processor has is as before: only V8 knows that it will not.
+  for (const flag of ['--no-enable-avx2', '--liftoff-only'])
+    assert.equal(await settingsWith([flag], release), { engine: 'release', revectorized: on }, flag)
+  for (const [engine, wasm] of [
+    ['debug', undefined],
+    ['release', './engine.wasm'],
+  ])
+    assert.equal(await settingsWith([], JSON.stringify({ engine, wasm })), {
+      engine,
+      revectorized: on,
+    })
+})
+
+test('its file is named where it is missing, and read again when it is there', async () => {
+  const { on } = await wideVectors()
+  const packageFile = (path: string): URL | undefined =>
+    nodePlatform.packageFile(path.replace('-wide', '-gone')) ?? new URL(path, 'file:///gone/')
+  registerPlatform({ ...nodePlatform, packageFile })
+  const missing =
+    /missing or damaged: .*engine-wide\.wasm cannot be read .*; install spikewasm again/
+  await expectRefusal(() => loadApart('engine-wide', 'test'), missing)
+  registerPlatform(nodePlatform)
+  assert.ok((await loadApart('engine-wide', 'test')) instanceof WebAssembly.Module)
+  const first = wideSettings({ engine: 'release' })
+  assert.equal(await first, { engine: on ? 'wide' : 'release', revectorized: on })
 })
 
 test('the modules of both compilations export the same', async () => {

@@ -40,7 +40,7 @@ const found = ({ loss, correct, count }: StepResult) => ({ loss, correct, count 
 /** `overrides`: threads and engine. The numbers must not depend on them. */
 export async function runCase(
   c: GoldenCase,
-  overrides: Pick<CompileOptions, 'threads' | 'engine'> = {},
+  overrides: Pick<CompileOptions, 'threads' | 'engine' | 'revectorize'> = {},
 ): Promise<Outcome> {
   const model = await c.network().compile({ ...c.options, ...overrides })
   try {

@@ -65,7 +65,7 @@ test('nothing is built twice', async () => {
 })
 
 test('what is stale: the step that a changed, new or removed file belongs to', async () => {
-  const engines = ['build wasm release', 'build wasm threads', 'build wasm debug']
+  const engines = ['release', 'threads', 'debug', 'wide'].map((target) => `build wasm ${target}`)
   for (const [file, stale] of [
     ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],

@@ -119,7 +119,7 @@ test('the package holds built code, engines and digits, and neither tests nor so
     'SECURITY.md',
   ])
     assert.ok(packed.includes(path), path)
-  for (const engine of ['engine', 'engine-threads', 'engine-debug'])
+  for (const engine of ['engine', 'engine-threads', 'engine-debug', 'engine-wide'])
     assert.ok(packed.includes(`build/wasm/${engine}.wasm`), engine)
   assert.equal(
     packed.filter((path) => /test|bench|fixtures|node_modules|(?<!\.d)\.ts$/.test(path)).sort(),

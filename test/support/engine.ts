@@ -8,7 +8,7 @@ import { Rec } from '../../assembly/opcodes.js'
 import type { Entry, RecordKind, Schema } from '../../src/kernels/records/schema.js'
 import { isLong } from './long.js'
 
-export type Variant = 'engine' | 'engine-threads' | 'engine-debug'
+export type Variant = 'engine' | 'engine-threads' | 'engine-debug' | 'engine-wide'
 export const variants: readonly Variant[] = ['engine', 'engine-debug']
 
 /** Whether a case of many runs in this build: in both with `--long`, else in one of them, in turns. */

@@ -114,7 +114,7 @@ function expectZeros(op: OpPlan, { name }: TensorInfo, own: Values): void {
 /**
  * Runs the records of an op again: each buffer has the planned size, and guard bytes on both sides;
  * what a record writes is garbage before; units run in a random order, by two workers in turn,
- * whose scratch has the planned size and holds garbage. The op's tensors must have the same bits, and
+ * whose scratch has the planned size (in the wide engine twice that) and holds garbage. The op's tensors must have the same bits, and
  * zeros where they have no numbers.
  *
  * @param patch other values of records' fields, with which the bits are the same; with another scale
@@ -135,7 +135,8 @@ export function expectStrict(
   }
   write(replayed)
   const { memory, records } = OpPlan.insides(op)
-  const engine = emptyEngine(r.seed % 2 ? 'engine' : 'engine-debug')
+  const variant = (['engine', 'engine-debug', 'engine-wide'] as const)[r.seed % 3]
+  const engine = emptyEngine(variant)
   const tensors = names.map((name) => op[name])
   const before = new Uint8Array(memory.buffer).slice()
   if (/^(conv2d|linear)/.test(op.opName))
@@ -158,7 +159,8 @@ export function expectStrict(
       const at = replay.placeOf(condition.buffer) + condition.offset
       if (engine.ints(at, 1)[0] === 0) continue
     }
-    const workers = [0, 1].map(() => engine.alloc(scratch, 0xff))
+    const times = variant === 'engine-wide' ? 2 : 1
+    const workers = [0, 1].map(() => engine.alloc(times * scratch, 0xff))
     for (const [i, unit] of shuffled(units, r).entries())
       engine.exports.execute(record, unit, 0, workers[i % 2])
   }

@@ -5,14 +5,14 @@ import * as assert from 'uvu/assert'
 const { main } = await import('assemblyscript/asc')
 const { default: Unroll } = await import(new URL('../../../tools/unroll.mjs', import.meta.url).href)
 
-async function compiled(source: string) {
+async function compiled(source: string, constants?: Readonly<Record<string, number>>) {
   const files = new Map<string, string | Uint8Array>()
   const errors: string[] = []
   let thrown: unknown
   const { error } = await main(
     ['in.ts', '--outFile', 'out.wasm', '--textFile', 'out.wat', '--runtime', 'stub', '-O2'],
     {
-      transforms: [Unroll],
+      transforms: [new Unroll(constants)],
       readFile: (name: string) => (name.endsWith('in.ts') ? source : null),
       writeFile: (name: string, contents: string | Uint8Array) => void files.set(name, contents),
       listFiles: () => [],
@@ -56,6 +56,28 @@ export function fold(N: i32, times: bool, x: i32): i32 {
   }
   assert.not.match(text, /loop|br_if|call /, 'no loop is left')
   assert.not.ok('fold' in exports)
+})
+
+test('numbers that the build gives are known in functions and constants', async () => {
+  const source = `
+const twice: i32 = WIDE ? 2 : 1
+// @ts-ignore: decorator
+@variants('grow', [3])
+export function grown(N: i32, x: i32): i32 {
+  const n: unroll = WIDE ? N : 1
+  for (let i: unroll = 0; i < n; i++) x += twice
+  if (WIDE && x > 100) return missing(x)
+  return x
+}`
+  const { exports, message } = await compiled(source, { WIDE: 0 })
+  if (!exports) throw new Error(message)
+  assert.is((exports as Record<string, (x: number) => number>).grow3(10), 11)
+  const wide = source.replace('missing(x)', '-1')
+  const { grow3 } = (await compiled(wide, { WIDE: 1 })).exports as Record<
+    string,
+    (x: number) => number
+  >
+  assert.equal([grow3(10), grow3(99)], [16, -1])
 })
 
 test('what is no constant, and what lies outside of locals, is told with its line', async () => {

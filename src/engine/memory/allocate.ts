@@ -24,7 +24,7 @@ export interface AllocateSettings {
 
 /** Whether the memory that programs run in is shared. */
 export const isShared = ({ threads, engine, shared }: AllocateSettings): boolean =>
-  shared ?? (platform().sharesMemory(threads) || engine === 'debug')
+  shared ?? (platform().sharesMemory(threads) || engine !== 'release')
 
 /** A batch of which planning is quick, unless a sample is large. */
 const QUICK_BATCH = 4096

@@ -161,7 +161,7 @@ export async function roomFor(
   if (apart) {
     const of = {
       module,
-      shared: settings.engine === 'debug',
+      shared: settings.engine !== 'release',
       script: settings.worker,
       before: held?.executor,
     }
@@ -249,9 +249,8 @@ export function hold(
 /** The engine of a model. */
 export function moduleFor(settings: Settings): Promise<WebAssembly.Module> {
   const { threads, engine, revectorized, wasm } = settings
-  const isShared = platform().sharesMemory(threads)
-  const release = isShared ? 'engine-threads' : 'engine'
-  return loadEngine(engine === 'debug' ? 'engine-debug' : release, revectorized, wasm)
+  const release = platform().sharesMemory(threads) ? 'engine-threads' : 'engine'
+  return loadEngine(engine === 'release' ? release : `engine-${engine}`, revectorized, wasm)
 }
 
 /** In a page even one thread is a worker: those of models that nobody can reach any more end. */

@@ -34,6 +34,7 @@ const files: Readonly<Record<string, () => URL>> = {
   'build/wasm/engine-threads.wasm': () =>
     new URL('../../../wasm/engine-threads.wasm', import.meta.url),
   'build/wasm/engine-debug.wasm': () => new URL('../../../wasm/engine-debug.wasm', import.meta.url),
+  'build/wasm/engine-wide.wasm': () => new URL('../../../wasm/engine-wide.wasm', import.meta.url),
   'build/wasm/engine-named.wasm': () => new URL('../../../wasm/engine-named.wasm', import.meta.url),
   'data/models/fashion-mnist-cnn.safetensors': () =>
     new URL('../../../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
@@ -67,7 +68,7 @@ export const nodePlatform: Platform = {
   addressLimit,
   expectThreads,
   collector: async () => (await import('./platform.js')).collector(),
-  switchOnWideVectors: async () => (await import('../revectorize.js')).switchOnWideVectors(),
+  wideSettings: async (of) => (await import('../revectorize.js')).wideSettings(of),
   warn(message, code) {
     process.emitWarning(message, { type: 'SpikewasmWarning', code })
   },
