@@ -153,6 +153,7 @@ export {
 } from './spikes/quantise'
 export { listCount, listFill } from './spikes/rate-lists'
 export {
+  sumBlocks,
   sumRows4,
   sumRows8,
   sumRows16,

@@ -47,6 +47,21 @@ export function sumRows(
 }
 
 /**
+ * The sums of 32 channels and of the 32 of another block, whose rows are `next` bytes behind and
+ * whose sums `far`. `at`: where the beginning and the end of the list stand.
+ */
+export function sumBlocks(sum: usize, far: usize, rows: usize, next: usize, at: usize): void {
+  const end = <usize>load<u32>(at, 4)
+  const s = locals<v128>(16, f32x4.splat(0))
+  for (let list = <usize>load<u32>(at); list < end; list += 2) {
+    const row = rows + <usize>load<u16>(list) * 128
+    for (let i: unroll = 0; i < 16; i++)
+      s[i] = f32x4.add(s[i], v128.load(i < 8 ? row : row + next, 16 * (i % 8)))
+  }
+  for (let i: unroll = 0; i < 16; i++) v128.store(i < 8 ? sum : sum + far, s[i], 16 * (i % 8))
+}
+
+/**
  * sums[p] = the sum of the rows in list p, for `blocks` blocks of output channels. Rows of a block
  * are blockBytes from those of the next, and its sums setBytes. sums float32 [16][width]. The
  * blocks run side by side, because the processor then predicts the length of the second loop over
@@ -66,6 +81,14 @@ export function sumLists(
   p: i32,
 ): void {
   let left = blocks
+  if (WIDE && width == 32 && !weighted)
+    for (; left > 1; left -= 2) {
+      const at = pointers + <usize>(4 * p - 4)
+      sumBlocks(sums + <usize>(128 * p), setBytes, rows, blockBytes, at)
+      sums += 2 * setBytes
+      rows += 2 * blockBytes
+    }
+  if (WIDE && left == 0) return
   do {
     sumList(sums, rows, width, weighted, pointers, p)
     sums += setBytes

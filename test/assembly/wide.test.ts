@@ -22,6 +22,7 @@ const file = fileURLToPath(new URL('../../wasm/engine-named.wasm', import.meta.u
 
 /** Loops that take most of a training step and gain by it. */
 const joined = [
+  'sumBlocks',
   'sumRows8',
   'sumRows16',
   'sumRows32',

@@ -87,6 +87,8 @@ forward(
 const summed = { read: readSummed }
 forward('lists', 'SpikeLists SpikeConv', { T: [1, 16], ...wide })
 forward('lists of sums', 'SpikeLists SpikeConv', {}, { algorithm: 'lists', ...summed })
+const blocks = { T: [1, 6], C: [1, 6], N: [64, 96, 32], H: [2, 5], W: [2, 5] } as const
+forward('lists, for several blocks', 'SpikeLists SpikeConv', blocks, { algorithm: 'lists' })
 const manyRows = { B: [16, 18], C: [1, 5], N: [1, 40], H: [4, 6], W: [4, 6], same: true } as const
 const rows: ConvLimits = { ...manyRows, T: [1, 5], kernel: [3, 3], stride: [1, 1] }
 forward('rows', 'SpikeForward', rows)
