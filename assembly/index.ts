@@ -39,6 +39,7 @@ export {
   tile,
 } from './conv/tile'
 export { addRows4, addRows16, storeGradient } from './conv/weight-gradient'
+export { microWide } from './conv/wide-tile'
 export { edgeExpand } from './edge/expand'
 export { edgeExpandBytes } from './edge/expand-bytes'
 export { edgeBytes, edgeFloats } from './edge/input'

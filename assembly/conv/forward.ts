@@ -16,6 +16,7 @@ import { check } from '../base/check'
 import { DenseRecord } from '../generated/records'
 import { packRows } from './pack'
 import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow, microRow8, microRow32 } from './tile'
+import { microWide } from './wide-tile'
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
@@ -263,7 +264,13 @@ function multiplyBlocks(
       const a = panels + ((<usize>(i * kc)) << 2)
       const d = c + ldc * <usize>i
       const whole = columns == 8 && i + MR <= rows
-      if (whole && !add) micro(d, ldc, a, b, ldb, kc)
+      // Two blocks of columns at a time.
+      if (WIDE && whole && n % 16) continue
+      if (WIDE && whole && n + 8 < N) {
+        for (let row = 0; row < MR; row++) store<u32>(edge + <usize>(16 * row), row * <u32>ldc)
+        const far = width == 8 ? (<usize>kRows) << 5 : 32
+        microWide(d, edge, a, b, far, ldb, kc, add)
+      } else if (whole && !add) micro(d, ldc, a, b, ldb, kc)
       else {
         if (columns == 8) micro(edge, 32, a, b, ldb, kc)
         else microNarrow(edge, a, b, ldb, kc)

@@ -9,6 +9,7 @@ import { Dense } from '../opcodes'
 import { apart, storeTile } from './forward'
 import { packHalf, packRows } from './pack'
 import { EDGE_BYTES, MR, micro } from './tile'
+import { microWide } from './wide-tile'
 
 /**
  * Transposed = Wᵀ in blocks of 8 input channels, [inC/8][tap][outC][8]. Channels of the last block
@@ -157,14 +158,20 @@ function multiplyTap(
   }
   if (reached == 0) return written
   for (let c = 0; c < inC; c += 8) {
+    // Two blocks of channels at a time.
+    const two = WIDE ? (c | 15) < inC : false
+    if (two && c & 8) continue
     const b = rec.transposed + ((<usize>(((c >> 3) * taps + ky * rec.kernelW + kx) * N)) << 5)
     const columns = min(8, inC - c)
     for (let i = 0; i < rows; i += MR) {
       if (((reached >> (i / MR)) & 1) == 0) continue
       const add = ((written >> (i / MR)) & 1) != 0
-      // Rows of a class are not evenly spaced, so they go through a tile in scratch.
-      micro(scratch, 32, panels + ((<usize>(i * N)) << 2), b, 32, N)
       const o = origins + ((<usize>i) << 4)
+      const a = panels + ((<usize>(i * N)) << 2)
+      if (two) microWide((<usize>c) << 2, o + 12, a, b, (<usize>(taps * N)) << 5, 32, N, add)
+      if (two) continue
+      // Rows of a class are not evenly spaced, so they go through a tile in scratch.
+      micro(scratch, 32, a, b, 32, N)
       const n = min(MR, rows - i)
       for (let r = 0; r < n; r++) {
         const out = <usize>load<u32>(o + ((<usize>r) << 4), 12) + ((<usize>c) << 2)

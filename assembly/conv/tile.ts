@@ -56,7 +56,7 @@ export function micro(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i
 /** Loads that only use their addresses, ahead of a loop that splats five floats: see `tile`. */
 // @ts-ignore: decorator
 @inline
-function keepAddresses(p: usize): void {
+export function keepAddresses(p: usize): void {
   v128.load32_splat(p, 4)
   v128.load32_splat(p, 8)
   v128.load32_splat(p, 12)

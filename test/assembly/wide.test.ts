@@ -39,6 +39,7 @@ const joined = [
   'patternSum3',
   'micro',
   'microAdd',
+  'microWide',
   'narrowTile',
   'narrowGradientTile',
   'normSums16',
