@@ -196,6 +196,8 @@ export enum Spike {
   SumRows = 17,
   /** The same where weights are bytes: a factor as well. */
   ByteSumRows = 18,
+  /** Sources of a sum up to which they are sorted: levels in registers. */
+  MostSorted = 8,
 }
 
 /** Partial sums of a BatchNorm: see norm/moments.ts. */

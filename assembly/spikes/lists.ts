@@ -10,8 +10,8 @@
  *
  * There are two kinds of entries:
  *
- *   plain      u16 k. Inputs are neurons, or sums of so many that bytes could not count them. A
- *              neuron stands in the list of its pattern.
+ *   plain      u16 k. Inputs are neurons, levels of a sum (sorted.ts), or sums of so many that
+ *              bytes could not count them. A neuron stands in the list of its pattern.
  *   weighted   u16 k, u16 n (`WeightedLists`). Inputs are sums of up to 255 spikes a step, over a
  *              pooling window or several sources. The sums c_0 … c_3 of an input are taken apart
  *              into patterns with factors n: first all steps that have spikes, as often as all of

@@ -1,4 +1,7 @@
-/** The operations of the gradient of the input by Winograd. The equations are in sizes.ts. */
+/**
+ * The operations of the gradient of the input by Winograd. The equations are in sizes.ts. Forward
+ * is the same with the kernels as they are, and what is C here are then output channels.
+ */
 
 import { check } from '../base/check'
 import { touchLines } from '../base/touch'
@@ -116,29 +119,72 @@ export function turnKernels(rec: WinogradRecord, dst: usize, block: i32, c: i32)
 }
 
 /**
- * U = G W Gᵀ of the rotated kernels of input channels c … c + 7 and one block of output channels.
- * u [36 planes][8 channels apart], written. Values behind C are arbitrary, and the caller drops
- * what comes of them. Scratch: TRANSFORM_BYTES, then that of `turnKernels`.
+ * Gathers the kernels of 8 output channels × `count` input channels. src: the first of them, rows
+ * of a block of the weight, `row` bytes apart, those of two taps `tap`; dst as in `turnWeights`.
+ */
+export function gatherWeights(dst: usize, src: usize, tap: usize, row: usize, count: i32): void {
+  for (; count > 0; count--) {
+    let from = src
+    for (let i = 0; i < 9; i++) {
+      v128.store(dst, v128.load(from))
+      v128.store(dst, v128.load(from, 16), 144)
+      from += tap
+      dst += VECTOR_BYTES
+    }
+    src += row
+    dst += 144
+  }
+}
+
+/** Channels N whose kernels are transformed at a time. */
+// @ts-ignore: decorator
+@inline
+function kernelChannels(rec: WinogradRecord): i32 {
+  return rec.forward ? 4 : rec.blockWidth
+}
+
+/**
+ * U = G W Gᵀ of the kernels of channels c … c + 7 of Out and kernelChannels(rec) of Delta, from n
+ * on; rotated, but not forward. u [36 planes][8 channels apart], written. Values behind C are
+ * arbitrary, and the caller drops what comes of them. Scratch: TRANSFORM_BYTES, then that of
+ * `turnKernels`.
  */
 function transformKernels(
   rec: WinogradRecord,
   u: usize,
   plane: usize,
-  block: i32,
+  n: i32,
   c: i32,
+  touches: bool,
   scratch: usize,
 ): void {
+  const cs = rec.inC
+  const width = rec.blockWidth
+  const kRows = rec.kRows
+  const count = kernelChannels(rec)
+  const row = (<usize>width) << 2
   const turned = scratch + TRANSFORM_BYTES
-  turnKernels(rec, turned, block, c)
-  winogradKernel(u, plane, turned, rec.blockWidth * 2)
+  if (rec.forward) {
+    // Blocks are of Out's channels, eight of which lie in one; rows are those of Delta.
+    const src = rec.weight + <usize>((c / width) * kRows + n) * row + ((<usize>(c % width)) << 2)
+    gatherWeights(turned, src, <usize>rec.outC * row, row, count)
+  } else {
+    const shift: usize = rec.weightScale ? 0 : 2
+    const src = rec.weight + (<usize>(((n / width) * kRows + c) * width) << shift)
+    const bytes = (<usize>(min(BLOCK, cs - c) * width)) << shift
+    const tap = (<usize>(cs * width)) << shift
+    if (touches) for (let i: usize = 0; i < 9; i++) touchLines(src + i * tap, bytes, scratch)
+    turnKernels(rec, turned, n / width, c)
+  }
+  winogradKernel(u, plane, turned, count * 2)
 }
 
 /**
- * U = G W Gᵀ of the rotated kernels, which the input gradient reads.
+ * U = G W Gᵀ of the kernels, rotated for the input gradient.
  *
  * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, blockWidth
- * output channels), output channels run faster. Worker scratch: 576 + 288·blockWidth bytes, of
- * whole numbers 576 + 576·blockWidth.
+ * output channels, forward 4), output channels run faster. Worker scratch: 576 + 288·blockWidth
+ * bytes, of whole numbers 576 + 576·blockWidth.
  */
 export function winogradKernelTransform(
   rec: WinogradRecord,
@@ -147,28 +193,39 @@ export function winogradKernelTransform(
   scratch: usize,
 ): void {
   const n = rec.outC
-  const width = rec.blockWidth
-  const blocks = n / width
-  const block = unit % blocks
-  const c = (unit / blocks) * BLOCK
+  const count = kernelChannels(rec)
+  const parts = n / count
+  const first = (unit % parts) * count
+  const block = unit / parts
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  const u =
-    rec.scratch + <usize>(unit / blocks) * plane * PLANES + <usize>(block * width) * BLOCK_BYTES
-  transformKernels(rec, u, plane, block, c, scratch)
+  const u = rec.scratch + <usize>block * plane * PLANES + <usize>first * BLOCK_BYTES
+  transformKernels(rec, u, plane, first, block * BLOCK, false, scratch)
 }
 
 /** U of one block of input channels, from c on. Scratch: that of `transformKernels`. */
 function transformBlock(rec: WinogradRecord, u: usize, plane: usize, c: i32, scratch: usize): void {
-  const cs = rec.inC
-  const n = rec.outC
-  const width = rec.blockWidth
-  const shift: usize = rec.weightScale ? 0 : 2
-  const bytes = (<usize>(min(BLOCK, cs - c) * width)) << shift
-  for (let i = 0; i < n; i += width) {
-    const src = rec.weight + ((<usize>(i * rec.kRows + c * width)) << shift)
-    for (let tap = 0; tap < 9; tap++)
-      touchLines(src + ((<usize>(tap * cs * width)) << shift), bytes, scratch)
-    transformKernels(rec, u + <usize>i * BLOCK_BYTES, plane, i / width, c, scratch)
+  const count = kernelChannels(rec)
+  for (let n = 0; n < rec.outC; n += count)
+    transformKernels(rec, u + <usize>n * BLOCK_BYTES, plane, n, c, true, scratch)
+}
+
+/** Four rows of `columns` pixels += bias, of `vectors` times four channels. targets u32 [4]. */
+export function addBias(
+  targets: usize,
+  columns: i32,
+  pixel: usize,
+  bias: usize,
+  vectors: i32,
+): void {
+  const first = v128.load(bias)
+  const second = vectors > 1 ? v128.load(bias, 16) : first
+  for (const end = targets + 16; targets < end; targets += 4) {
+    let at = <usize>load<u32>(targets)
+    for (let i = columns; i; i--) {
+      v128.store(at, f32x4.add(v128.load(at), first))
+      if (vectors > 1) v128.store(at, f32x4.add(v128.load(at, 16), second), 16)
+      at += pixel
+    }
   }
 }
 
@@ -218,6 +275,7 @@ function storeBlock(
         store<u32>(targets + ((<usize>k) << 2), <u32>target)
       }
       winogradOutput(targets, min(4, w - x), pixel, m, mPlane, vectors, line)
+      if (rec.bias) addBias(targets, min(4, w - x), pixel, rec.bias + ((<usize>c) << 2), vectors)
       m += BLOCK_BYTES
     }
   }
@@ -225,6 +283,10 @@ function storeBlock(
 
 /**
  * dX[b, y, x, t, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, t, n] · W[n, c, ky, kx]
+ *
+ * or with forward = 1, for an input δ of N channels and C output channels,
+ *
+ * Y[b, y, x, t, c] = Bias[c] + Σ_{ky, kx, n} δ[b, y + ky − 1, x + kx − 1, t, n] · W[c, n, ky, kx]
  *
  * → Out [B][H][W][T][C], written. Tile rows are (image, row, t), t runs fastest. Scratch holds one
  * of the two factors, and the unit computes the other:

@@ -9,6 +9,7 @@ import * as kinds from '../network/kind.js'
 import { type Graph, type GraphNode, ownerOf } from '../network/trace.js'
 import { sizeOf } from '../network/value.js'
 import { type Context, isLong, type Parameter } from './context.js'
+import { emitSorted } from './convolution/sorted.js'
 import type { OutputProbe } from './cuts.js'
 import { emitMaterialise } from './emit/materialise.js'
 import { emitFloatSum, emitTimeSum } from './emit/sums.js'
@@ -24,6 +25,7 @@ import {
   noPool,
   rowsOf,
   type Shape,
+  type SpikeInput,
   type SpikeTensor,
   type Term,
 } from './tensors.js'
@@ -262,6 +264,22 @@ export class Pass {
     const sums: FloatBuffer = { ...tensor, kind: 'float', steps: 1, input: false, buffer: out }
     this.sums.set(tensor, sums)
     return sums
+  }
+
+  private readonly sorted: { readonly of: SpikeInput; readonly levels: SpikeInput }[] = []
+  /** The levels of a sum of spikes, once for all who read it. */
+  sortedSum(name: string, of: SpikeInput): SpikeInput {
+    const isSame = (other: SpikeInput): boolean =>
+      other.sources.length === of.sources.length &&
+      other.sources.every((source, i) => source === of.sources[i])
+    const known = this.sorted.find((other) => isSame(other.of))
+    if (known) return { ...known.levels, scale: of.scale }
+    const size = { name, images: this.images, steps: this.callSteps }
+    const levels = emitSorted(this.b, of, size, (level, imageBytes) =>
+      this.context.remade?.holdsImages(level, imageBytes),
+    )
+    this.sorted.push({ of, levels })
+    return levels
   }
 
   /** Memory for something of each image. */

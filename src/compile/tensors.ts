@@ -72,6 +72,11 @@ export interface SpikeInput {
   readonly sources: readonly SpikeTensor[]
   readonly pool: Pool
   readonly scale: number
+  /**
+   * Where the sources are levels of a sum (assembly/spikes/sorted.ts): how many of their bytes have
+   * a spike in a group of four steps.
+   */
+  readonly entries?: UnitSums
 }
 
 /** What all tensors are: one image of `shape`, and what its readers hand back. */

@@ -3,6 +3,7 @@
 import { checkBoolean, checkInteger, describe, fail } from '../base/errors.js'
 import { geometryOf, tapsOf } from '../compile/convolution/geometry.js'
 import { emitEither, type Which } from '../compile/convolution/index.js'
+import { emitSorted, readsSorted } from '../compile/convolution/sorted.js'
 import { cheapest, type Strategy, type Task } from '../compile/convolution/strategy.js'
 import { emitMaterialise } from '../compile/emit/materialise.js'
 import { storedChannels, weightLayout } from '../compile/layout.js'
@@ -10,6 +11,7 @@ import {
   type Contribution,
   type Expression,
   noPool,
+  type SpikeInput,
   type SpikeTensor,
   usedStrides,
   usedWindow,
@@ -453,3 +455,14 @@ export function readSpikes(
 }
 
 export type SpikeReader = ReturnType<typeof readSpikes>
+
+/** What lists are made of: the levels of a sum of spikes where a network would read these. */
+export function listed(
+  { b }: OpBuilder,
+  { spikes }: SpikeReader,
+  task: Task & { readonly name: string },
+): SpikeInput {
+  const { name, g, steps } = task
+  if (!readsSorted({ ...task, spikes })) return spikes
+  return emitSorted(b, spikes, { name, images: g.images, steps })
+}

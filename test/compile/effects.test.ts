@@ -253,6 +253,10 @@ const own = {
   learning: () => alif({ tauSyn: 2, vThreshold: each, beta: [1, 2, 1, 2, 1], learn }),
   fedBack: () => recurrent(lif()),
   floatsAndSpikes: () => block(branches, (m, x, { concat }) => concat(m.a(x), m.b(x))),
+  residual: () => {
+    const children = { a: sequential(conv2d(8, 8, 3, { padding: 1, bias: false }), lif()) }
+    return block(children, (m, x, { add }) => add(m.a(x), x))
+  },
   spikes: () => block(branches, (m, x, { concat }) => concat([m.spikes(m.a(x)), m.b(x)])),
 }
 
@@ -297,6 +301,14 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'a depthwise convolution on spikes and a learnable tau': [
     [`${depthwise}, lif, flatten, linear 3`, 'rate sltt'],
     [`${depthwise}, plif, flatten, linear 3`, 'bptt'],
+  ],
+  'sums of spikes, which are sorted': [
+    [
+      `2x8x8: conv 8 3 padding=1, lif, residual, residual, conv 8 3 padding=1 bias=false, lif,
+      flatten, linear 3`,
+      'rate bptt ottt',
+      { timeSteps: 5 },
+    ],
   ],
   'traces, in one call of several steps and in several': [
     [

@@ -17,7 +17,7 @@ import {
   strategiesOf,
 } from '../../src/compile/convolution/index.js'
 import { cheapest, type Strategy, type Task } from '../../src/compile/convolution/strategy.js'
-import { noPool, type Pool, type SpikeTensor } from '../../src/compile/tensors.js'
+import { noPool, type Pool, type SpikeTensor, type UnitSums } from '../../src/compile/tensors.js'
 import { conv2d, linear } from '../../src/index.js'
 import { convDense, convNarrow } from '../../src/kernels/records/dense.js'
 import { wordsOf } from '../../src/kernels/records/schema.js'
@@ -133,6 +133,8 @@ test('limits of spikes for lists of patterns: activity of a group of steps, of a
   assert.is(limit(4, 0.5), Math.floor((neurons * 4 * 0.5) / 1.7))
   assert.is(limit(8, 0.5), Math.floor((neurons * 8 * 0.5) / 1.7))
   assert.is(limit(4, 0.5, 2), Math.floor((2 * neurons * 4 * 0.5) / 1.7))
+  const levels = { ...spikesOf(g, noPool, 2), entries: {} as UnitSums }
+  assert.is(spikesForPatterns({ g, steps: 5, spikes: levels }, 0.5), 2 * neurons, 'entries')
   const task = (steps: number) => ({ g, steps, spikes: spikesOf(g) })
   assert.ok(patternsWithoutChoice(task(4), 0.5))
   assert.not.ok(patternsWithoutChoice(task(4), 0.4), 'fewer are active than are expected')
@@ -147,6 +149,21 @@ test('dense products take over from spikes only where inputs are sums and steps 
   assert.is(limit(g, 4), Number.POSITIVE_INFINITY, 'one neuron an input')
   assert.ok(Number.isFinite(limit(g, 1, pooled)), 'sums at one step')
   assert.is(limit(g, 4, pooled), Number.POSITIVE_INFINITY, 'sums at four steps')
+})
+
+test('products take over from levels of sums by their entries, early where Winograd has them', () => {
+  const limit = (g: Geometry, steps: number, count: number): number => {
+    const spikes = { ...spikesOf(g, noPool, count), entries: {} as UnitSums }
+    return spikesForDense({ g, steps, spikes }) / (g.images * g.inH * g.inW * g.inC)
+  }
+  const within = (value: number, low: number, high: number): void =>
+    assert.ok(value > low && value < high, `${value} is not within ${low} and ${high}`)
+  const g = layer(128, 16, 128, 3)
+  within(limit(g, 4, 4), 1, 1.3)
+  within(limit(g, 8, 4) / limit(g, 4, 4), 1.99, 2.01)
+  within(limit(layer(128, 4, 128, 3), 4, 4) / limit(g, 4, 4), 1.2, 1.5)
+  assert.is(limit(layer(128, 16, 128, 1), 4, 2), Number.POSITIVE_INFINITY, '1×1 has no Winograd')
+  within(limit(layer(128, 16, 128, 1), 4, 8), 2.7, 3.5)
 })
 
 test('by groups: kernels of groups, or for few large ones those without groups', () => {

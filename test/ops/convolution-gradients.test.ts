@@ -14,6 +14,7 @@ import {
   randomConv,
   readBytes,
   readFloats,
+  readSorted,
   readSpikes,
   readSummed,
   sameBits,
@@ -198,9 +199,16 @@ const patterns = { ...direct, kernel: [1, 3] } as const
 weightGradient(
   'patterns',
   'PatternLists PatternWeightGradient',
-  { ...patterns, T: [1, 4], B: [1, 1] },
+  { ...patterns, T: [1, 2], B: [1, 1] },
   {},
   readSummed,
+)
+weightGradient(
+  'patterns of levels',
+  'SortSpikes PatternLists PatternWeightGradient',
+  { ...patterns, T: [3, 4], B: [1, 1] },
+  { algorithm: 'patterns' },
+  readSorted,
 )
 weightGradient(
   'patterns in splits',

@@ -86,7 +86,12 @@ function expectOps(
     .filter(({ op, fields }) => !nameOf(op).startsWith('Active') && !fields.otherDecay)
     .filter(({ op }) => !without.split(' ').includes(nameOf(op)))
     .map(describe(kernels?.keys ?? []))
-  const expected = calls.flatMap((call) => (call ? recordsOf(call) : []))
+  // A sum of spikes is sorted once, forward.
+  const isOwn = ([name]: Exclude<Call, false>, op: string): boolean =>
+    op !== 'SortSpikes' || !name.endsWith('WeightGradient')
+  const expected = calls.flatMap((call) =>
+    call ? recordsOf(call).filter(({ op }) => isOwn(call, op)) : [],
+  )
   const names = (of: readonly { op: string }[]): string[] => of.map(({ op }) => op)
   assert.equal(names(found), names(expected))
   for (const [i, record] of found.entries())

@@ -25,7 +25,7 @@ const groups: Count = (of) =>
 const wholes: Readonly<Record<string, readonly (readonly string[])[]>> = {
   pixelsPerUnit: [['pixels'], ['images', 'height', 'width'], ['images', 'outH', 'outW']],
   perUnit: [['count'], ['floats'], ['blocks'], ['rows', 'columns'], ['pixels']],
-  bytesPerUnit: [['planeBytes']],
+  bytesPerUnit: [['planeBytes'], ['bytes']],
   kPerUnit: [['kRows']],
   inCPerUnit: [['inC']],
   outCPerUnit: [['outC']],

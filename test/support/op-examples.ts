@@ -109,6 +109,7 @@ const rows: readonly (readonly [name: string, options: object])[] = [
   ['conv2d of floats', { ...conv, algorithm: 'direct' }],
   ['conv2d by rows', { ...conv, input: [16, 4, 8, 32, 32], spikes: true, algorithm: 'rows' }],
   ['conv2d by lists', { ...conv, spikes: true, algorithm: 'lists' }],
+  ['conv2d of a sum', { ...conv, spikes: true, sources: 2, algorithm: 'lists' }],
   ['conv2d of bytes', { ...conv, spikes: true, weightType: 'int8' }],
   ['conv2d of six bits', { ...conv, spikes: true, weightType: 'int6' }],
   ['quantiseWeight', { weight: [5, 3, 3, 2] }],

@@ -291,17 +291,19 @@ export interface Read {
  * Bytes that a convolution reads: of one tensor, or where `summed` the sum of several or means over
  * windows. Undefined where no image has such windows.
  *
+ * @param summed or how many tensors at least and at most, without windows
  * @param scale what a byte counts
  */
 export function readBytes(
   r: RandomShapes,
   c: ConvCase,
-  summed: boolean,
+  summed: boolean | readonly [number, number],
   draw: (count: number) => Uint8Array,
   scale = 1,
 ): Read | undefined {
-  const many = summed && r.chance(0.5) ? r.int(2, 3) : 1
-  const pooled = summed && (many === 1 || r.chance(0.5))
+  const isSum = typeof summed === 'object'
+  const many = isSum ? r.int(...summed) : summed && r.chance(0.5) ? r.int(2, 3) : 1
+  const pooled = summed === true && (many === 1 || r.chance(0.5))
   const kernelSize = [r.int(1, 3), r.int(1, 3)] as const
   const stride = [r.int(1, 2), r.int(1, 2)] as const
   const padding = [r.int(0, kernelSize[0] >> 1), r.int(0, kernelSize[1] >> 1)] as const
@@ -332,7 +334,7 @@ export const readFloats: Reader = (r, c) => {
 }
 
 const spikesBy =
-  (summed: boolean): Reader =>
+  (summed: boolean | readonly [number, number]): Reader =>
   (r, c) => {
     const rate = r.pick([0, 0.1, 0.3, 0.7, 1])
     const read = readBytes(r, c, summed, (count) => r.spikes(count, rate))
@@ -342,3 +344,6 @@ const spikesBy =
 export const readSpikes = spikesBy(false)
 /** Their sums, or means over windows. */
 export const readSummed = spikesBy(true)
+/** Sums of so few that they are sorted, where there are steps enough; and of more. */
+export const readSorted = spikesBy([2, 8])
+export const readMany = spikesBy([9, 12])

@@ -3,8 +3,9 @@
  * fits, of equals the first. A convolution by groups of channels has strategies of its own.
  */
 
+import { Spike } from '../../../assembly/opcodes.js'
 import { choose } from '../../kernels/records/schema.js'
-import { type Reference, ref } from '../../kernels/records/words.js'
+import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import type { ProgramBuilder } from '../program.js'
 import type { DenseInput, SpikeInput, SpikeTensor, UnitSums } from '../tensors.js'
 import { denseForward, directGradient, directInputGradient, narrowGradient } from './dense.js'
@@ -17,6 +18,7 @@ import {
   ACTIVE_PER_RATE,
   cheapest,
   type DenseForward,
+  entriesAt,
   eventCycles,
   type InputGradient,
   type ListGradient,
@@ -29,7 +31,7 @@ import {
   withInput,
   writtenCycles,
 } from './strategy.js'
-import { winogradInput, winogradStride, winogradWeight } from './winograd.js'
+import { winogradForward, winogradInput, winogradStride, winogradWeight } from './winograd.js'
 
 export { emitForwardOnIntegers, fitsIntegers } from './spikes.js'
 
@@ -71,6 +73,20 @@ export const readsIntegers = (task: Task): boolean =>
 
 export const emitInputGradient = (b: ProgramBuilder, job: InputGradient): void =>
   cheapest(strategiesOf(job).inputGradient, job).emit(b, job)
+
+/** Whether a sum of spikes that is written out goes through Winograd's kernels. */
+export const sumsByWinograd = (task: SpikeTask): boolean =>
+  task.spikes.entries !== undefined && winogradForward.fits(task)
+
+/** On a sum of spikes that is written out. */
+export function emitForwardOnWritten(
+  b: ProgramBuilder,
+  job: DenseForward & SpikeTask,
+  input: Buffer,
+): void {
+  if (sumsByWinograd(job)) winogradForward.emit(b, { ...job, input })
+  else emitForwardOnFloats(b, job)
+}
 
 /** A transposed convolution: an image must give the same bits whatever runs beside it. */
 export const emitTransposed = (b: ProgramBuilder, job: InputGradient): void =>
@@ -130,6 +146,7 @@ export function spikesForDense(task: SpikeTask): number {
   const { g, steps, spikes } = task
   // By groups of channels there is one kernel on spikes, or none.
   if (g.grouping) return Number.POSITIVE_INFINITY
+  if (spikes.entries) return entriesForDense(task)
   const dense = writtenCycles(task)
   const rate = RATES.find((r) => eventCycles(task, r) > dense)
   return rate === undefined
@@ -137,14 +154,27 @@ export function spikesForDense(task: SpikeTask): number {
     : Math.floor(rate * neurons(g, spikes.sources) * steps)
 }
 
+/** The same of the levels of a sum: entries of all levels together. */
+function entriesForDense(task: SpikeTask): number {
+  const { g, steps, spikes } = task
+  const products = sumsByWinograd(task) ? winogradForward.cost(task, 1) : undefined
+  const perInput = entriesAt(task, writtenCycles(task, products))
+  if (perInput >= spikes.sources.length) return Number.POSITIVE_INFINITY
+  return Math.floor(perInput * groupsOf(steps) * neurons(g, spikes.sources.slice(0, 1)))
+}
+
+const groupsOf = (steps: number): number => Math.ceil(steps / Spike.GroupSteps)
+
 /**
- * Spikes of all sources together up to which lists of their patterns give the weight's gradient
- * faster than the other kernel.
+ * Spikes of all sources together, or entries of the levels of a sum, up to which lists of their
+ * patterns give the weight's gradient faster than the other kernel.
  *
  * @param active fraction of active neurons of a group of steps at which both take as long.
  */
-export const spikesForPatterns = ({ g, steps, spikes }: SpikeTask, active: number): number =>
-  Math.floor(rateAt(active, steps) * neurons(g, spikes.sources) * steps)
+export function spikesForPatterns({ g, steps, spikes }: SpikeTask, active: number): number {
+  const perNeuron = spikes.entries ? active * groupsOf(steps) : rateAt(active, steps) * steps
+  return Math.floor(perNeuron * neurons(g, spikes.sources))
+}
 
 /** Rate of neurons whose spikes nobody counts: more than those of most trained networks have. */
 const UNCOUNTED_RATE = 0.25
@@ -167,23 +197,26 @@ export type Which = 'few' | 'many' | { readonly few: Reference; readonly many: R
  */
 function chooseBySpikes(
   b: ProgramBuilder,
-  { name, spikes: { sources: tensors } }: Counted,
+  { name, spikes: { sources: tensors, entries } }: Counted,
   limit: number,
   callSteps?: number,
 ): Which | undefined {
   if (!Number.isFinite(limit)) return undefined
-  const known = tensors.flatMap(({ sums }) => sums ?? [])
+  const known = entries ? [entries] : tensors.flatMap(({ sums }) => sums ?? [])
   const sources = known.map(({ buffer: sums, units }) => ({ sums, units }))
-  if (sources.length < tensors.length) return undefined
+  if (!entries && sources.length < tensors.length) return undefined
   // Persistent: a skipped record has no barrier behind it, so a slower worker may read its flag
   // when the others are already past it.
   const out = b.buffer(`${name} choice of kernel`, 8, 'scratch', true)
   const sourceCount = sources.length
-  b.emit(choose, 1, { out, sources, sourceCount, limit: Math.min(limit, 2 ** 32 - 1), callSteps })
+  // Entries are those of the call.
+  const summed = entries ? undefined : callSteps
+  const most = Math.min(limit, 2 ** 32 - 1)
+  b.emit(choose, 1, { out, sources, sourceCount, limit: most, callSteps: summed })
   return { few: ref(out), many: ref(out, 4) }
 }
 
-type Counted = { readonly name: string; readonly spikes: Pick<SpikeInput, 'sources'> }
+type Counted = { readonly name: string; readonly spikes: Pick<SpikeInput, 'sources' | 'entries'> }
 
 /**
  * Whether a forward pass adds for each spike, or multiplies. An image must give the same bits

@@ -15,6 +15,8 @@ export interface SpikeShape extends Geometry {
   readonly timeSteps: number
   /** Spike tensors that are added. */
   readonly sourceCount: number
+  /** They are levels of a sum. */
+  readonly sorted?: boolean
   /** Pooling window in front of the convolution; 1 × 1 for none. */
   readonly poolKernelH: number
   readonly poolKernelW: number
@@ -60,7 +62,7 @@ export function countsFitFactors(neurons: number): boolean {
 
 /** Whether an entry of the lists carries a factor. */
 export function usesWeightedLists(shape: SpikeShape): boolean {
-  return countsFitFactors(neuronsPerInput(shape))
+  return !shape.sorted && countsFitFactors(neuronsPerInput(shape))
 }
 
 /**

@@ -27,7 +27,8 @@ import { eventCycles, type SpikeForward, type SpikeTask, type Strategy } from '.
 export function shapeOf({ g, steps: timeSteps, spikes, compact }: SpikeTask): SpikeShape {
   const [poolKernelH, poolKernelW] = spikes.pool.kernelSize
   const sourceCount = spikes.sources.length
-  return { ...g, timeSteps, sourceCount, poolKernelH, poolKernelW, compact }
+  const sorted = spikes.entries !== undefined
+  return { ...g, timeSteps, sourceCount, sorted, poolKernelH, poolKernelW, compact }
 }
 
 /** Bytes of one plane of masks of one image. */

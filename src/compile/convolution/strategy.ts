@@ -129,6 +129,8 @@ export type PatternGradient = Omit<WeightGradient, 'input' | 'writeInput'> & Spi
 const EVENT_CYCLES = 4.5
 /** The same for an entry with a factor. */
 const WEIGHTED_CYCLES = 5.5
+/** The same for an entry of levels, in the lists of the taps inside the image. */
+const LEVEL_CYCLES = 5.2
 /** Cycles for starting and ending one list. */
 const LIST_CYCLES = 30
 /**
@@ -140,7 +142,11 @@ const DENSE_CYCLES = 4.8
  * written-out input of the dense kernel at one step.
  */
 const listedCycles = (steps: number): number => 0.5 + 0.6 * steps
+/** The same of a level, most of which are sparse; what its entries take is counted with them. */
+const SCANNED_CYCLES = 0.3
 const WRITTEN_CYCLES = 1.2
+/** The same where all sources are as they lie, so that they are counted together. */
+const COUNTED_CYCLES = 0.25
 /**
  * Neurons that fire at least once in 4 steps, for each unit of firing rate, up to all of them.
  * Trained networks have 1.3 to 1.9.
@@ -171,6 +177,23 @@ function weightedEntries(neurons: number, steps: number, rate: number): number {
   return rate < 1 ? entries : 1
 }
 
+/**
+ * Entries that one input has in lists of levels of a sum: the most that any step of the group has.
+ */
+function levelEntries(neurons: number, steps: number, rate: number): number {
+  if (rate >= 1) return neurons
+  let entries = 0
+  // Probabilities of a sum, and of smaller ones.
+  let probability = (1 - rate) ** neurons
+  let below = probability
+  for (let sum = 1; sum <= neurons; sum++) {
+    entries += 1 - below ** steps
+    probability *= ((neurons - sum + 1) / sum) * (rate / (1 - rate))
+    below += probability
+  }
+  return entries
+}
+
 /** Groups of 32 output channels. */
 const blocksOf = (g: Geometry): number => Math.max(1, g.outC / 32)
 
@@ -190,26 +213,60 @@ export const denseCycles = (g: Geometry, steps: number): number =>
   blocksOf(g) * DENSE_CYCLES * inputsOf(g) * steps
 
 /** By dense products on spikes that are written out as floats first. */
-export const writtenCycles = (task: SpikeTask): number =>
-  denseCycles(task.g, task.steps) + WRITTEN_CYCLES * summedNeurons(task) * task.steps
+export function writtenCycles(task: SpikeTask, products = denseCycles(task.g, task.steps)): number {
+  const perNeuron = task.spikes.entries ? COUNTED_CYCLES : WRITTEN_CYCLES
+  return products + perNeuron * summedNeurons(task) * task.steps
+}
 
 /** By additions for the neurons that fire, at a firing rate. */
 export function eventCycles(task: SpikeTask, rate: number): number {
+  const seen = neuronsPerInput(task)
+  if (task.spikes.entries)
+    return listCycles(task, (size) => LEVEL_CYCLES * levelEntries(seen, size, rate))
+  return listCycles(task, (size) =>
+    isWeighted(task)
+      ? WEIGHTED_CYCLES * weightedEntries(seen, size, rate)
+      : EVENT_CYCLES * seen * activeAt(rate, size),
+  )
+}
+
+/** Entries of an input in a group at which additions take so many cycles. */
+export function entriesAt(task: SpikeTask, cycles: number): number {
+  const silent = listCycles(task, () => 0)
+  const perEntry = (listCycles(task, () => LEVEL_CYCLES) - silent) * insideOf(task.g)
+  return (cycles - silent) / perEntry
+}
+
+/** Share of the taps that lie inside the image: lists have no others. */
+function insideOf(g: Geometry): number {
+  const share = (size: number, outputs: number, kernel: number, stride: number, pad: number) => {
+    let taps = 0
+    for (let first = -pad; first < outputs * stride - pad; first += stride)
+      taps += Math.min(size, first + kernel) - Math.max(0, first)
+    return taps / (outputs * kernel)
+  }
+  return (
+    share(g.inH, g.outH, g.kernelH, g.strideH, g.padH) *
+    share(g.inW, g.outW, g.kernelW, g.strideW, g.padW)
+  )
+}
+
+const isWeighted = (task: SpikeTask): boolean =>
+  !task.spikes.entries && countsFitFactors(neuronsPerInput(task))
+
+/** @param perInput cycles of an input in a group of so many steps, for 32 output channels. */
+function listCycles(task: SpikeTask, perInput: (size: number) => number): number {
   const { g, steps } = task
   const inputs = inputsOf(g)
-  const seen = neuronsPerInput(task)
   const summed = summedNeurons(task)
-  const weighted = countsFitFactors(seen)
-  const mostLists = pairListsPay(inputs * (weighted ? 1 : seen), g.blockWidth) ? 7 : 15
+  const seen = isWeighted(task) ? 1 : neuronsPerInput(task)
+  const mostLists = pairListsPay(inputs * seen, g.blockWidth) ? 7 : 15
   let cycles = 0
   for (let left = steps; left > 0; left -= Spike.GroupSteps) {
     const size = Math.min(Spike.GroupSteps, left)
-    const entries = weighted
-      ? WEIGHTED_CYCLES * weightedEntries(seen, size, rate)
-      : EVENT_CYCLES * seen * activeAt(rate, size)
-    cycles +=
-      blocksOf(g) * (inputs * entries + LIST_CYCLES * Math.min(2 ** size - 1, mostLists)) +
-      listedCycles(size) * summed
+    const lists = LIST_CYCLES * Math.min(2 ** size - 1, mostLists)
+    const perNeuron = task.spikes.entries ? SCANNED_CYCLES : listedCycles(size)
+    cycles += blocksOf(g) * (inputs * perInput(size) + lists) + perNeuron * summed
   }
   return cycles
 }

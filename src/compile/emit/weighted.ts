@@ -13,6 +13,7 @@ import {
 } from '../convolution/geometry.js'
 import * as convolution from '../convolution/index.js'
 import { listGradient, listSource, patternGradient } from '../convolution/patterns.js'
+import { readsSorted } from '../convolution/sorted.js'
 import type { IntegerForward } from '../convolution/spikes.js'
 import type { DenseForward, SpikeTask, WeightGradient } from '../convolution/strategy.js'
 import { storedChannels, weightLayout } from '../layout.js'
@@ -69,14 +70,16 @@ export const weighted: LayerPlan<WeightedLayer> = {
       pass.make(output, { layers: 1, byImages: !floats.input }, () =>
         convolution.emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
       )
-    else if (onSpikes)
+    const isSorted = task && onSpikes && !integers && readsSorted(task)
+    const read = isSorted ? pass.sortedSum(name, onSpikes) : spikes
+    if (onSpikes)
       output = {
         ...output,
         moments: integers
           ? forwardOnIntegers(pass, node, onSpikes, output, { ...job, ...integers })
-          : forwardOnSpikes(pass, node, x, onSpikes, output, job),
+          : forwardOnSpikes(pass, node, x, read ?? onSpikes, output, job),
       }
-    const kept: Kept = { g, inC, spikes, ...keptForWeight(pass, node, x, inC, floats) }
+    const kept: Kept = { g, inC, spikes: read, ...keptForWeight(pass, node, x, inC, floats) }
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
     const weightBack = (steps: number) => {
       if (!integers) return { weight }
@@ -296,7 +299,8 @@ function forwardOnSpikes(
   const dense = (): undefined => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
-    convolution.emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
+    const whole = { ...forImages(pass, job), spikes, input: pass.dense(written) }
+    convolution.emitForwardOnWritten(b, whole, written.buffer)
   }
   // At the single steps of a loop outside without training few neurons fire.
   const singly = !pass.training && context.outer && options.timeSteps > 1

@@ -12,6 +12,27 @@ export const source = entry(8, {
   masks: word.reads(0),
 })
 
+/** A source of a sum, and the level of the sum that is written in its place. */
+export const sortedSource = entry(8, { masks: word.reads(0), level: word.writes(1) })
+
+/** Levels of a sum of spikes; unit = bytesPerUnit bytes of each. */
+export const sortSpikes = record(
+  'SortSpikes',
+  156,
+  perByte(0.1),
+  {
+    /** Table of sourceCount entries: see `sortedSource`. */
+    sources: entries(4, sortedSource),
+    sourceCount: word.number(5),
+    /** Bytes of masks of a source. */
+    bytes: word.size(6),
+    bytesPerUnit: word.number(7),
+    /** u32 [units]: bytes of the levels that are not 0, in each group of four steps. */
+    entries: word.writes(8),
+  },
+  () => 16 * Spike.MostSorted,
+)
+
 /** What lists are made of. */
 const listing = {
   ...sizes('images', 'steps', ...inputSize, 'outH', 'outW', ...window),

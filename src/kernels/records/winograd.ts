@@ -39,8 +39,8 @@ const turnedBytes = (of: { readonly blockWidth: number; readonly weightScale?: u
 const weight = {
   ...sizes('inC', 'outC', ...weightSize),
   /** Where the weight is of whole numbers: float32 [outC], what 1 stands for, and the largest. */
-  weightScale: word.readsIf(28),
-  most: word.numberIf(29),
+  weightScale: word.readsIf(30),
+  most: word.numberIf(31),
 }
 
 /** Kernels for the input gradient; unit = (8 input channels, block of output channels). */
@@ -48,7 +48,14 @@ export const winogradKernelTransform = record(
   'WinogradKernelTransform',
   17,
   copies,
-  { ...weight, weight: word.reads(23), scratch: word.writes(24) },
+  {
+    ...weight,
+    /** As `weight`. */
+    weight: word.reads(23),
+    scratch: word.writes(24),
+    /** Kernels are not rotated: Delta is an input, and Out what the convolution makes of it. */
+    forward: word.flagIf(28),
+  },
   (of) => Winograd.TransformBytes + turnedBytes(of),
 )
 
@@ -75,6 +82,10 @@ export const winogradInputGradient = record(
     out: word.writes(20),
     /** Tile rows of one unit. */
     rowsPerUnit: word.number(27),
+    /** As in WinogradKernelTransform. */
+    forward: word.flagIf(28),
+    /** float32 [C], or 0. */
+    bias: word.readsIf(29),
   },
   (of) => {
     const { steps, inC, outC, kernelFirst } = of

@@ -229,8 +229,8 @@ function countLists(
 }
 
 /** The same of the spikes of each step. */
-function patternLists(o: OpBuilder, { spikes }: convolution.SpikeReader, of: Job) {
-  const job = { ...of, spikes }
+function patternLists(o: OpBuilder, reader: convolution.SpikeReader, of: Job, isAsked: boolean) {
+  const job = { ...of, spikes: isAsked ? convolution.listed(o, reader, of) : reader.spikes }
   const ways = convolution.waysOf(o, [patternGradient], job)
   return { ways, which: (): Which => patternsBy(o.b, job) }
 }
@@ -256,7 +256,10 @@ function emitWeightGradient(o: OpBuilder, of: OfWeight): Partial<Planned> {
     return { ...job, input: read() }
   })
   if (!reader) return { algorithm: convolution.takeWay(name, algorithm, products) }
-  const lists = counts ? countLists(o, reader, job, timeSteps ?? 1) : patternLists(o, reader, job)
+  const isAsked = [undefined, 'auto', 'patterns'].includes(algorithm)
+  const lists = counts
+    ? countLists(o, reader, job, timeSteps ?? 1)
+    : patternLists(o, reader, job, isAsked)
   let before = counts ? reader.check : undefined
   const which = (): Which => {
     const found = lists.which()

@@ -3,10 +3,11 @@
 import { Moments } from '../../../assembly/opcodes.js'
 import { fail } from '../../base/errors.js'
 import {
-  emitForwardOnFloats,
+  emitForwardOnWritten,
   fitsSpikes,
   forwardBy,
   strategiesOf,
+  sumsByWinograd,
 } from '../../compile/convolution/index.js'
 import { emitForwardOnIntegers, fitsIntegers } from '../../compile/convolution/spikes.js'
 import { rowsOf, type UnitSums } from '../../compile/tensors.js'
@@ -21,7 +22,7 @@ import { channels, floats, integerWeights, spikes, tensorOfBuffer, weights } fro
 /** How `ops.conv2d` and `ops.linear` can compute. */
 export type ForwardAlgorithm =
   | ('auto' | 'rows' | 'lists' | 'products' | 'bytes')
-  | ('narrow' | 'direct' | 'grouped' | 'dense')
+  | ('narrow' | 'direct' | 'grouped' | 'dense' | 'winograd')
 
 /** Options of `ops.conv2d` and `ops.linear` besides their shapes. */
 const forwardOptions = {
@@ -41,8 +42,8 @@ const forwardOptions = {
   training: flag(),
   /**
    * 'auto', the default, takes what a network would. On spikes: 'rows', 'lists', or 'products' of
-   * the spikes written out as floats; with groups 'grouped', 'dense', 'products'. On floats:
-   * 'narrow', 'direct'; with groups 'grouped'.
+   * the spikes written out as floats, of 3×3 sums 'winograd'; with groups 'grouped', 'dense',
+   * 'products'. On floats: 'narrow', 'direct'; with groups 'grouped'.
    */
   algorithm: given<ForwardAlgorithm>(),
   /**
@@ -109,7 +110,9 @@ function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
   const { sizes } = of
   const { input, g } = sizes
   const reader = convolution.readSpikes(o, sizes, of.sources)
-  const job = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments: of.moments }
+  const base = jobOf(o, sizes)
+  const spikes = of.algorithm === 'products' ? reader.spikes : convolution.listed(o, reader, base)
+  const job = { ...base, spikes, withMoments: of.moments }
   let moments: UnitSums | undefined
   let isChosen = false
   const events = convolution.waysOf(
@@ -121,10 +124,11 @@ function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
       moments = sums
     },
   )
-  const products = convolution.onlyWay('products', () => {
+  const products = convolution.onlyWay(sumsByWinograd(job) ? 'winograd' : 'products', () => {
     const written = reader.write(`${job.name} spikes written out`, input.T, 0)
     const read = rowsOf(written, g.inC, input.T)
-    emitForwardOnFloats(b, { ...job, input: read, zeros: convolution.zerosOf(o, sizes) })
+    const dense = { ...job, input: read, zeros: convolution.zerosOf(o, sizes) }
+    emitForwardOnWritten(b, dense, written)
   })
   const which = () => {
     const found = fitsSpikes(job) ? forwardBy(b, job, of.training) : 'many'
