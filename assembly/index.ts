@@ -111,11 +111,11 @@ export {
   sumBytes8,
   sumBytes16,
   sumBytes32,
+  sumBytesOfTwo32,
   sumByteTimes4,
   sumByteTimes8,
   sumByteTimes16,
   sumByteTimes32,
-  sumBytesOfTwo32,
   sumFewBits16,
   sumFewBits32,
   sumFewBitsOfTwo32,
@@ -165,8 +165,12 @@ export {
   sumTimes32,
 } from './spikes/row-sums'
 export { bitSum, byteMax, byteTotals, maskCounts } from './spikes/totals'
-export { winogradOuter, winogradOuters } from './winograd/products'
-export { winogradProduct, winogradProducts } from './winograd/products'
+export {
+  winogradOuter,
+  winogradOuters,
+  winogradProduct,
+  winogradProducts,
+} from './winograd/products'
 export { strideKernel, strideOutput, stridePatch } from './winograd/stride-transforms'
 export {
   winogradGradient,

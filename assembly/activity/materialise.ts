@@ -111,7 +111,7 @@ export function writeSums(out: usize, terms: usize, count: i32, at: usize, C: i3
       if (c + 4 < C) v128.store(out, f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(low)), 16)
       if (c + 8 < C) v128.store(out, f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(high)), 32)
       if (c + 12 < C) v128.store(out, f32x4.convert_i32x4_u(i32x4.extend_high_i16x8_u(high)), 48)
-      out += <usize>min(16, C - c) << 2
+      out += (<usize>min(16, C - c)) << 2
     }
   }
 }

@@ -11,7 +11,11 @@ import { SortedSource, SortRecord } from '../generated/records'
  * `sortSpikes`. Level v of all = Σ over sources of their masks ≥ v, bit by bit, v = 1 …
  * sourceCount. Levels are written; masks and levels u8 [bytes], a multiple of 4. Masks are read 16
  * at a time, so up to 12 bytes behind them are read. entries u32 [units]: how many (byte of a
- * level, group of four steps) have a spike. Unit = bytesPerUnit bytes. Scratch: 128 bytes.
+ * level, group of four steps) have a spike. Unit = bytesPerUnit bytes of a level. Scratch: 128
+ * bytes.
+ *
+ * With Channels levels are those of windows: masks are [images][inH][inW][Channels], each source
+ * that of a place in the window, and levels [images][outH][outW][Channels].
  */
 export function sortSpikes(rec: SortRecord, unit: i32, t: i32, scratch: usize): void {
   const sources = rec.sources
@@ -19,12 +23,31 @@ export function sortSpikes(rec: SortRecord, unit: i32, t: i32, scratch: usize): 
   const per = rec.bytesPerUnit
   const first = <usize>unit * <usize>per
   const end = min(first + <usize>per, rec.bytes)
+  const channels = <usize>rec.channels
   let entries = 0
-  for (let at = first; at < end; at += 16) {
-    sortVector(scratch, sources, behind, at)
-    entries += storeLevels(scratch, sources, behind, at, <i32>min<usize>(16, end - at))
+  // Side by side lie all bytes, or the channels of a window.
+  for (let at = first; at < end; ) {
+    const next = channels ? at + channels : end
+    const from = channels ? windowAt(rec, <i32>(at / channels)) : at
+    for (let i: usize = 0; at + i < next; i += 16) {
+      sortVector(scratch, sources, behind, from + i)
+      const count = <i32>min<usize>(16, next - at - i)
+      entries += storeLevels(scratch, sources, behind, at + i, count)
+    }
+    at = next
   }
   store<u32>(rec.entries + ((<usize>unit) << 2), entries)
+}
+
+/** Where a window begins in its source: bytes from the first. */
+// @ts-ignore: decorator
+@inline
+function windowAt(rec: SortRecord, window: i32): usize {
+  const row = window / rec.outW
+  const image = row / rec.outH
+  const y = (row - image * rec.outH) * rec.strideH
+  const x = (window - row * rec.outW) * rec.strideW
+  return <usize>(((image * rec.inH + y) * rec.inW + x) * rec.channels)
 }
 
 /**

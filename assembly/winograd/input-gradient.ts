@@ -170,7 +170,7 @@ function transformKernels(
     gatherWeights(turned, src, <usize>rec.outC * row, row, count)
   } else {
     const shift: usize = rec.weightScale ? 0 : 2
-    const src = rec.weight + (<usize>(((n / width) * kRows + c) * width) << shift)
+    const src = rec.weight + ((<usize>(((n / width) * kRows + c) * width)) << shift)
     const bytes = (<usize>(min(BLOCK, cs - c) * width)) << shift
     const tap = (<usize>(cs * width)) << shift
     if (touches) for (let i: usize = 0; i < 9; i++) touchLines(src + i * tap, bytes, scratch)

@@ -27,6 +27,7 @@ import {
   type Shape,
   type SpikeInput,
   type SpikeTensor,
+  samePool,
   type Term,
 } from './tensors.js'
 
@@ -268,14 +269,15 @@ export class Pass {
 
   private readonly sorted: { readonly of: SpikeInput; readonly levels: SpikeInput }[] = []
   /** The levels of a sum of spikes, once for all who read it. */
-  sortedSum(name: string, of: SpikeInput): SpikeInput {
+  sortedSum(name: string, of: SpikeInput, size: readonly [number, number]): SpikeInput {
     const isSame = (other: SpikeInput): boolean =>
+      samePool(other.pool, of.pool) &&
       other.sources.length === of.sources.length &&
       other.sources.every((source, i) => source === of.sources[i])
     const known = this.sorted.find((other) => isSame(other.of))
     if (known) return { ...known.levels, scale: of.scale }
-    const size = { name, images: this.images, steps: this.callSteps }
-    const levels = emitSorted(this.b, of, size, (level, imageBytes) =>
+    const sizes = { name, images: this.images, steps: this.callSteps, size }
+    const levels = emitSorted(this.b, of, sizes, (level, imageBytes) =>
       this.context.remade?.holdsImages(level, imageBytes),
     )
     this.sorted.push({ of, levels })

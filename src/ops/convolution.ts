@@ -3,7 +3,7 @@
 import { checkBoolean, checkInteger, describe, fail } from '../base/errors.js'
 import { geometryOf, tapsOf } from '../compile/convolution/geometry.js'
 import { emitEither, type Which } from '../compile/convolution/index.js'
-import { emitSorted, readsSorted } from '../compile/convolution/sorted.js'
+import { emitSorted, readsLevels, readsSorted } from '../compile/convolution/sorted.js'
 import { cheapest, type Strategy, type Task } from '../compile/convolution/strategy.js'
 import { emitMaterialise } from '../compile/emit/materialise.js'
 import { storedChannels, weightLayout } from '../compile/layout.js'
@@ -461,8 +461,11 @@ export function listed(
   { b }: OpBuilder,
   { spikes }: SpikeReader,
   task: Task & { readonly name: string },
+  ofIntegers = false,
 ): SpikeInput {
   const { name, g, steps } = task
-  if (!readsSorted({ ...task, spikes })) return spikes
-  return emitSorted(b, spikes, { name, images: g.images, steps })
+  const reads = ofIntegers ? readsLevels : readsSorted
+  if (!reads({ ...task, spikes })) return spikes
+  const size = [g.inH, g.inW] as const
+  return emitSorted(b, spikes, { name, images: g.images, steps, size })
 }

@@ -139,7 +139,7 @@ test('a layer that asks in vain is refused by its name', async () => {
             }),
           new RegExp(
             `^${name} \\(\\w+\\): weights '${own}' is for a layer that reads spikes wherever it is ` +
-              'called, without groups or dilation; leave weights out, and it is float32$',
+              'called, without groups or dilation; leave weights out: it is float32$',
           ),
         )
 })

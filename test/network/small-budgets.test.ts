@@ -218,7 +218,7 @@ for (const [name, { network, options, programs, budgets, use }] of Object.entrie
 
 for (const method of ['bptt', 'sltt'] as const)
   test(`weights of whole numbers, ${method}: the same bits forward, close gradients`, async () => {
-    const text = `conv 16 3 padding=1, fires, conv 40 3 padding=1, fires, avgPool2d 2, conv 16 1,
+    const text = `conv 16 3 padding=1, fires, conv 40 3 padding=1, fires, avgPool2d 2, conv 40 1,
       fires, flatten, linear 3`
     const network = netOf(input, text, { fires: () => api.lif(neuron) })
     const options = { input, seed: 3, timeSteps: 5, batchSize: 3, method, weights: 'int8' } as const

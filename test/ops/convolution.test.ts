@@ -182,7 +182,8 @@ for (const [weightType, most] of wholes)
         engine: r.engine,
       } as const
       const arrays = [...input.given, w, scales, b]
-      const y = runStrictly(r, () => ops.conv2d.plan(given), arrays, 'SpikeForwardBytes')
+      const y = runStrictly(r, () => ops.conv2d.plan(given), arrays)
+      assert.is(ops.conv2d.plan(given).kernels.at(-1), 'SpikeForwardBytes')
       const floats = Float64Array.from(w, (q, i) => q * scales[Math.floor(i / (weights / c.N))])
       expectNear('output', y, forwardReference(c, input.seen, floats, b))
       return { options: given }

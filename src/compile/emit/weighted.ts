@@ -13,9 +13,9 @@ import {
 } from '../convolution/geometry.js'
 import * as convolution from '../convolution/index.js'
 import { listGradient, listSource, patternGradient } from '../convolution/patterns.js'
-import { readsSorted } from '../convolution/sorted.js'
+import { readsLevels, readsSorted } from '../convolution/sorted.js'
 import type { IntegerForward } from '../convolution/spikes.js'
-import type { DenseForward, SpikeTask, WeightGradient } from '../convolution/strategy.js'
+import type { DenseForward, SpikeTask, Task, WeightGradient } from '../convolution/strategy.js'
 import { storedChannels, weightLayout } from '../layout.js'
 import { type FloatBuffer, type LayerPlan, type Pass, term } from '../pass.js'
 import {
@@ -70,24 +70,17 @@ export const weighted: LayerPlan<WeightedLayer> = {
       pass.make(output, { layers: 1, byImages: !floats.input }, () =>
         convolution.emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
       )
-    const isSorted = task && onSpikes && !integers && readsSorted(task)
-    const read = isSorted ? pass.sortedSum(name, onSpikes) : spikes
+    const sorted = task && onSpikes && sortedOf(pass, name, task, integers !== undefined)
+    const read = integers ? spikes : (sorted ?? spikes)
     if (onSpikes)
       output = {
         ...output,
         moments: integers
-          ? forwardOnIntegers(pass, node, onSpikes, output, { ...job, ...integers })
+          ? forwardOnIntegers(pass, node, sorted ?? onSpikes, output, { ...job, ...integers })
           : forwardOnSpikes(pass, node, x, read ?? onSpikes, output, job),
       }
     const kept: Kept = { g, inC, spikes: read, ...keptForWeight(pass, node, x, inC, floats) }
     const input = floats ? { shape: x.shape, terms: [term(floats)] } : x
-    const weightBack = (steps: number) => {
-      if (!integers) return { weight }
-      const { of } = integers
-      return convolution.readsIntegers({ g, steps })
-        ? { weight: ref(of.weight), weightScale: ref(of.scale), most: of.most }
-        : { weight: dequantised(b, of) }
-    }
     return handBackWeighted(pass, node, output, {
       sizes: g,
       weight(delta, steps) {
@@ -99,7 +92,8 @@ export const weighted: LayerPlan<WeightedLayer> = {
       to: input.terms.some(wantsGradient) ? input : undefined,
       stored: inC,
       input(out, delta, steps) {
-        const job = forImages(pass, { name, g, steps, delta, ...weightBack(steps), out, zeros })
+        const read = integers ? integersBack(b, integers.of, { g, steps }) : { weight }
+        const job = forImages(pass, { name, g, steps, delta, ...read, out, zeros })
         convolution.emitInputGradient(b, job)
       },
     })
@@ -240,6 +234,24 @@ function isInput(graph: Graph, index: number): boolean {
   let node = graph.nodes[index]
   while (node.kind === 'flatten' || node.kind === 'identity') node = graph.nodes[node.inputs[0]]
   return node.kind === 'input'
+}
+
+/** The weight as the gradient of the input reads it. */
+const integersBack = (b: Pass['b'], of: IntegerForward['of'], task: Task) =>
+  convolution.readsIntegers(task)
+    ? { weight: ref(of.weight), weightScale: ref(of.scale), most: of.most }
+    : { weight: dequantised(b, of) }
+
+/** The levels of the spikes' sum, where these are read in their place. */
+function sortedOf(
+  pass: Pass,
+  name: string,
+  task: SpikeTask,
+  ofIntegers: boolean,
+): SpikeInput | undefined {
+  const { g, spikes } = task
+  const reads = ofIntegers ? readsLevels(task) : readsSorted(task)
+  return reads ? pass.sortedSum(name, spikes, [g.inH, g.inW]) : undefined
 }
 
 /** The whole numbers of a weight, where the plan has such and a kernel can read them here. */

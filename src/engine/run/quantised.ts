@@ -45,8 +45,8 @@ export const refreshIntegers = (session: Session): Promise<void> | undefined =>
 export function expectIntegers(option: string, { plan }: Session): void {
   if (plan.integers.length === 0)
     fail(
-      `${option} needs a model with weights of whole numbers, this one has floats; compile it with ` +
-        "weights: 'int8' or 'int6'",
+      `${option} needs a model with weights of whole numbers, this one has floats; compile it ` +
+        "with weights: 'int8' or 'int6'",
     )
 }
 

@@ -24,11 +24,19 @@ export const sortSpikes = record(
     /** Table of sourceCount entries: see `sortedSource`. */
     sources: entries(4, sortedSource),
     sourceCount: word.number(5),
-    /** Bytes of masks of a source. */
+    /** Bytes of a level. */
     bytes: word.size(6),
     bytesPerUnit: word.number(7),
     /** u32 [units]: bytes of the levels that are not 0, in each group of four steps. */
     entries: word.writes(8),
+    /** Of windows: channels, sizes of masks and levels, and from one window to the next. */
+    channels: word.numberIf(9),
+    inH: word.numberIf(10),
+    inW: word.numberIf(11),
+    outH: word.numberIf(12),
+    outW: word.numberIf(13),
+    strideH: word.numberIf(14),
+    strideW: word.numberIf(15),
   },
   () => 16 * Spike.MostSorted,
 )

@@ -161,24 +161,25 @@ function addMoments(
 function onBytes(o: OpBuilder, of: Forward): Partial<Planned> {
   const { b, op, made } = o
   const { sizes, sources } = of
-  const { spikes } = convolution.readSpikes(o, sizes, sources)
   const { layout } = sizes
+  const reader = convolution.readSpikes(o, sizes, sources)
   const [weight, scale] = [made.weight.buffer, made.scales.buffer]
   const most = largestOf[of.weightType as 'int8']
   const integers = { name: 'weight', node: 0, layout, most, weight, scale }
   const compact = !(of.training || of.moments)
-  const job = { ...jobOf(o, sizes), spikes, of: integers, compact, withMoments: of.moments }
-  if (!fitsIntegers(job))
+  const own = { ...jobOf(o, sizes), of: integers, compact, withMoments: of.moments }
+  if (!fitsIntegers({ ...own, spikes: reader.spikes }))
     fail(
       `${op}.weightType '${of.weightType}' is not made for this convolution (groups, or more ` +
         'inputs of an output than fit in 16 bits); leave it out',
     )
   let moments: UnitSums | undefined
   const bytes = convolution.onlyWay('bytes', () => {
+    const job = { ...own, spikes: convolution.listed(o, reader, own, true) }
     moments = emitForwardOnIntegers(b, job)
   })
   const algorithm = convolution.takeWay(op, of.algorithm, bytes)
-  if (of.moments) addMoments(o, job.g.outC, algorithm, moments)
+  if (of.moments) addMoments(o, own.g.outC, algorithm, moments)
   return { algorithm }
 }
 
