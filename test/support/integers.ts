@@ -1,6 +1,7 @@
 /** Weights of whole numbers as a plain program in float64 makes them. */
 
-import type { StateDict } from '../../src/index.js'
+import * as assert from 'uvu/assert'
+import type { Model, StateDict } from '../../src/index.js'
 
 /** The largest whole number of each type. */
 export const mostOf = { int8: 127, int6: 31 } as const
@@ -43,7 +44,8 @@ export function quantised(weight: ArrayLike<number>, out: number, most: number):
     scales.push(scale)
     for (const w of row) {
       const quotient = scale === 0 ? 0 : Math.fround(w / scale)
-      values.push(nearest(quotient))
+      // A byte has no −0.
+      values.push(nearest(quotient) + 0)
       margin = Math.min(margin, Math.abs(quotient - Math.floor(quotient) - 0.5))
     }
   }
@@ -68,17 +70,35 @@ export function rounded(state: StateDict, names: readonly string[], most: number
 }
 
 /**
- * A state whose weights have scales that are powers of two: a sum of products is exact in float32,
- * in any order.
+ * A state whose weights of these names have scales that are powers of two, and biases that are
+ * multiples of them: sums of products are exact in float32, in any order.
  */
 export function exactScales(state: StateDict, names: readonly string[], most: number): StateDict {
-  const result = { ...state }
+  const found = structuredClone(state)
   for (const name of names) {
-    const { shape, data } = state[name]
+    const { shape, data } = found[name]
+    const bias = found[name.replace(/weight$/, 'bias')]
     const fanIn = data.length / shape[0]
-    const scale =
-      2 ** Math.ceil(Math.log2(data.reduce((m, w) => Math.max(m, Math.abs(w)), 0) / most))
-    result[name] = { shape, data: data.map((w, i) => (i % fanIn === 0 ? most * scale : w)) }
+    for (let n = 0; n < shape[0]; n++) {
+      const row = data.subarray(n * fanIn, (n + 1) * fanIn)
+      const largest = row.reduce((m, w) => Math.max(m, Math.abs(w)), 0)
+      const scale = 2 ** Math.ceil(Math.log2(largest / most))
+      row[n % fanIn] = most * scale
+      if (bias) bias.data[n] = scale * Math.round(bias.data[n] / scale)
+    }
   }
-  return result
+  return found
+}
+
+/** Checks that a model computes with the whole numbers of its present parameters. */
+export async function expectPresent(what: string, model: Model): Promise<void> {
+  const found = await model.quantised()
+  const state = model.stateDict()
+  const most = mostOf[model.weightType as IntegerType]
+  for (const [name, { shape, values, scales }] of Object.entries(found)) {
+    assert.equal(shape, state[name].shape, `${what}: ${name}`)
+    const wanted = quantised(state[name].data, shape[0], most)
+    assert.equal([...scales], wanted.scales, `${what}: scales of ${name}`)
+    assert.equal([...values], wanted.values, `${what}: ${name}`)
+  }
 }
