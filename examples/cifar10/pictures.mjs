@@ -9,7 +9,7 @@ import * as sw from 'spikewasm'
  * compared so. Limits and what is kept back are drawn at random, always alike.
  */
 export async function readData({ data, 'hold-out': kept, ...limits }) {
-  // Of jpg files: decoded in the first epoch; later ones read the bytes from a file.
+  // Files of jpg are decoded in the first epoch; later ones read the bytes from a file.
   const isFolderOfPictures = existsSync(join(data, 'train'))
   const cache = isFolderOfPictures ? { cache: join(data, '.cache') } : {}
   let { train, test } = await sw.datasets.cifar10(data, cache)

@@ -72,7 +72,7 @@ for (const [i, part] of parts.entries()) {
   await model.dispose()
 }
 
-/** Of each part the steps, and their median in ms. A step done again after a kill counts once. */
+/** Steps of each part, and their median in ms. A step done again after a kill counts once. */
 function timesOf() {
   const rows = readFileSync(steps, 'utf8').trimEnd().split('\n').slice(1)
   const times = new Map(rows.map((row) => row.split(',').map(Number)).map(([s, , , ms]) => [s, ms]))

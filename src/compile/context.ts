@@ -131,7 +131,7 @@ export interface PlanOptions extends Given {
   readonly purpose?: PlanPurpose
   /** What training programs do beside the method. */
   readonly training?: TrainingSpec
-  /** Of weights that spikes meet in all their places (`Plan.integers`). Default 'f32'. */
+  /** What weights are that spikes meet in all their places (`Plan.integers`). Default 'f32'. */
   readonly weights?: WeightType
   /**
    * Parameters and statistics never change: what depends on them alone is computed once, by a

@@ -30,11 +30,19 @@ const own = {
     api.residual(netOf([channels, 7, 8], `conv ${channels} 3 padding=1, fires`, { fires })),
   currents: (channels: number) => basicBlock(channels, channels, 1, { vThreshold: 0.3 }),
   stabilised: () => api.stabilizedLif({ vThreshold: 0.3 }),
+  /** The same spikes through two windows. */
+  twice: () => {
+    const pooled = (options: { stride?: number }, features: number) =>
+      api.sequential(api.avgPool2d(2, options), api.flatten(), api.linear(features, 5))
+    const children = { apart: pooled({}, 8 * 3 * 4), over: pooled({ stride: 1 }, 8 * 6 * 7) }
+    return api.block(children, (m, x, { add }) => add(m.apart(x), m.over(x)))
+  },
 }
 
 const texts = {
   chain: `conv 8 3 padding=1, fires, conv 12 3 padding=1, fires, avgPool2d 2, conv 33 2, fires,
     flatten, linear 5`,
+  windows: 'conv 8 3 padding=1, fires, twice',
   sums: 'conv 8 3 padding=1, fires, sums, sums, conv 20 3 stride=2, fires, flatten, linear 5',
   normalised: `conv 8 3 padding=1 bias=false, norm, fires, currents, maxPool2d 2, conv 9 2 bias=false, norm,
     fires, flatten, linear 5`,

@@ -31,7 +31,7 @@ interface Sum {
   readonly kernel: 1 | 3
   readonly pooled: boolean
   readonly scaled: boolean
-  /** Of the neurons that are added. */
+  /** Threshold of the neurons that are added. */
   readonly vThreshold: number
 }
 

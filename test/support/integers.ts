@@ -25,7 +25,7 @@ function nearest(x: number): number {
 
 export interface Quantised {
   readonly values: number[]
-  /** Of each output. */
+  /** One for each output. */
   readonly scales: number[]
   /** How near a quotient is to a half, at which it would be another integer. */
   readonly margin: number

@@ -79,7 +79,7 @@ export interface SpikeForward extends Forward, SpikeTask {
 export interface InputGradient extends Omit<DenseForward, 'bias' | 'input'> {
   /** Gradient of the output, [B][OutH][OutW][steps][outC]. */
   readonly delta: Buffer
-  /** Of a weight of whole numbers: see `readsIntegers`. */
+  /** For a weight of whole numbers: see `readsIntegers`. */
   readonly weightScale?: Reference | undefined
   readonly most?: number | undefined
   /** Added to the result, which then is no gradient: of a transposed convolution. */

@@ -29,7 +29,7 @@ export const sortSpikes = record(
     bytesPerUnit: word.number(7),
     /** u32 [units]: bytes of the levels that are not 0, in each group of four steps. */
     entries: word.writes(8),
-    /** Of windows: channels, sizes of masks and levels, and from one window to the next. */
+    /** For windows: channels, sizes of masks and levels, and from one window to the next. */
     channels: word.numberIf(9),
     inH: word.numberIf(10),
     inW: word.numberIf(11),

@@ -10,7 +10,7 @@ import { sizeOf } from '../shapes.js'
 import { channels, integerWeights, weights } from '../tensor.js'
 
 const options = {
-  /** Of a convolution [N, C, kernelH, kernelW], of a linear layer [N, features]. */
+  /** Shape: [N, C, kernelH, kernelW] for a convolution, [N, features] for a linear layer. */
   weight: is.shaped('N C kH kW', 'N features'),
   /** Whole numbers of −127 … 127 ('int8', the default) or −31 … 31 ('int6'). */
   weightType: is.oneOf(['int8', 'int6']),
@@ -49,7 +49,7 @@ export const quantiseWeight = op('quantiseWeight', {
   tensors: ({ layout, N, weightType }) => ({
     /** Floats. */
     weight: takes(weights(layout)),
-    /** Of the weight's shape. */
+    /** In the weight's shape. */
     values: gives(integerWeights(layout, weightType as 'int8')),
     /** [N] */
     scales: gives(channels(N)),
@@ -63,7 +63,7 @@ export const dequantiseWeight = op('dequantiseWeight', {
   options,
   derive: layoutOf,
   tensors: ({ layout, N, weightType }) => ({
-    /** Of the weight's shape. */
+    /** In the weight's shape. */
     values: takes(integerWeights(layout, weightType as 'int8')),
     /** [N] */
     scales: takes(channels(N)),
