@@ -29,6 +29,13 @@ async function namesIn(folder: string): Promise<{ folders: string[]; files: stri
   }
 }
 
+/** What is read for each, one behind the other: of two that fail always the first is named. */
+async function inTurn<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
+  const found: R[] = []
+  for (const item of items) found.push(await read(item))
+  return found
+}
+
 /** The recordings of each class, in a folder of its name; a part may lack some classes. */
 async function recordingsIn(
   title: string,
@@ -36,13 +43,11 @@ async function recordingsIn(
   classNames: readonly string[],
 ): Promise<string[][]> {
   const { folders } = await namesIn(folder)
-  const paths = await Promise.all(
-    classNames.map(async (name) => {
-      if (!folders.includes(name)) return []
-      const { files } = await namesIn(join(folder, name))
-      return files.filter(isRecording).map((file) => join(folder, name, file))
-    }),
-  )
+  const paths = await inTurn(classNames, async (name) => {
+    if (!folders.includes(name)) return []
+    const { files } = await namesIn(join(folder, name))
+    return files.filter(isRecording).map((file) => join(folder, name, file))
+  })
   if (!paths.some((of) => of.length > 0))
     fail(`${title}: must find recordings in "${folder}", got none`)
   return paths
@@ -100,12 +105,11 @@ export async function nmnist(
   const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
   checkEvents(set.title, options)
   checkPath('N-MNIST folder', folder, 'folder')
-  const parts: string[] = []
-  // One behind the other: of two that are missing the first is told.
-  for (const part of ['Train', 'Test'])
-    parts.push(await partOf(folder, [part, part.toLowerCase()], set.title))
-  const [train, test] = await Promise.all(
-    parts.map(async (path) => samplesOf(await recordingsIn(set.title, path, digits))),
+  const parts = await inTurn(['Train', 'Test'], (part) =>
+    partOf(folder, [part, part.toLowerCase()], set.title),
+  )
+  const [train, test] = await inTurn(parts, async (path) =>
+    samplesOf(await recordingsIn(set.title, path, digits)),
   )
   return split(set, train, test, options)
 }
@@ -198,14 +202,11 @@ export async function dvsGesture(
   checkEvents(title, options)
   checkPath(`${title} folder`, folder, 'folder')
   const set = { title, classNames: gestures, sensor: options.sensor ?? [128, 128] } as Set
-  const [train, test] = await Promise.all(
-    ['train', 'test'].map(async (part) => {
-      const path = join(folder, `trials_to_${part}.txt`)
-      const names = linesOf(await readFileClear(path, `${title} trials`), path)
-      const samples = await Promise.all(names.map((name) => trialsOf(folder, name, path)))
-      return evenly(samples.flat())
-    }),
-  )
+  const [train, test] = await inTurn(['train', 'test'], async (part) => {
+    const path = join(folder, `trials_to_${part}.txt`)
+    const names = linesOf(await readFileClear(path, `${title} trials`), path)
+    return evenly((await inTurn(names, (name) => trialsOf(folder, name, path))).flat())
+  })
   return split(set, train, test, options)
 }
 
@@ -296,12 +297,12 @@ export async function eventFolder(
     })
   }
   const parts = [join(folder, train), join(folder, test)]
-  const names = await Promise.all(parts.map(async (path) => inOrder((await namesIn(path)).folders)))
+  const names = await inTurn(parts, async (path) => inOrder((await namesIn(path)).folders))
   const classNames = names[0]
   const others = names[1].filter((name) => !classNames.includes(name))
   if (others.length > 0)
     refuse(title, `have the classes of ${train} in ${test}`, `${listNames(others)} more`)
-  const all = await Promise.all(parts.map((path) => recordingsIn(title, path, classNames)))
+  const all = await inTurn(parts, (path) => recordingsIn(title, path, classNames))
   const set = { title, classNames, sensor: sensorOf(own.sensor, all[0]) }
   return split(set, samplesOf(all[0]), samplesOf(all[1]), own)
 }
