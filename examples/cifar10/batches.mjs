@@ -8,7 +8,7 @@
 // (int32).
 import { once } from 'node:events'
 import * as sw from 'spikewasm'
-import { setFilters } from './filters.mjs'
+import { setFirstFilters } from './filters.mjs'
 import { changedFor, readData } from './pictures.mjs'
 import { compile, readOptions } from './recipe.mjs'
 
@@ -25,8 +25,10 @@ const stepsOfEpoch = Math.floor(train.length / BATCH)
 if (options.steps > Math.min(epochs, schedule.fall) * stepsOfEpoch)
   throw new Error('--steps must be those of the first part at most, before the rate falls')
 const model = await compile({ ...options, threads: 1 }, part)
-setFilters(model, train, recipe)
+setFirstFilters(model, train, recipe)
 await model.save(options.weights)
+const { weightType } = model
+const whole = weightType === 'f32' ? [] : Object.keys(await model.quantised())
 await model.dispose()
 
 const data = changedFor(train, part)
@@ -35,7 +37,7 @@ const sample = new Float32Array(values)
 const write = async (array) => {
   if (!process.stdout.write(Buffer.from(array.buffer))) await once(process.stdout, 'drain')
 }
-const head = { ...options, batch: BATCH, timeSteps, stepsOfEpoch, size }
+const head = { ...options, batch: BATCH, timeSteps, stepsOfEpoch, size, weightType, whole }
 process.stdout.write(`${JSON.stringify(head)}\n`)
 let order
 for (let step = 0; step < options.steps; step++) {

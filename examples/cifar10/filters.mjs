@@ -58,7 +58,7 @@ function eigenvectors(matrix) {
  * The first 2·directions filters of the first convolution get the main directions of patches and
  * their opposites, each scaled so that its outputs have variance 1. Others keep their draws.
  */
-function setFirstFilters(model, data, directions) {
+export function setFirstFilters(model, data, { directions }) {
   const state = model.stateDict()
   const { data: weights, shape } = Object.values(state)[0]
   const [size, length] = [shape[3], shape[1] * shape[2] * shape[3]]
@@ -72,28 +72,4 @@ function setFirstFilters(model, data, directions) {
       })
     })
   model.loadStateDict(state)
-}
-
-/**
- * Filter i of each further convolution hands channel i on, as far as there are such channels: it is
- * 1 in the middle of it and 0 elsewhere, as in Jordan. Others keep their draws.
- */
-function setIdentities(model) {
-  const state = model.stateDict()
-  const weights = Object.values(state).filter(({ shape }) => shape.length === 4)
-  for (const { data, shape } of weights.slice(1)) {
-    const [out, channels, size] = shape
-    const [length, middle] = [channels * size ** 2, (size ** 2 - 1) / 2]
-    for (let i = 0; i < Math.min(out, channels); i++) {
-      data.fill(0, i * length, (i + 1) * length)
-      data[i * length + i * size ** 2 + middle] = 1
-    }
-  }
-  model.loadStateDict(state)
-}
-
-/** Filters of a network that is to be trained. */
-export function setFilters(model, data, { directions, identities }) {
-  setFirstFilters(model, data, directions)
-  if (identities) setIdentities(model)
 }

@@ -26,12 +26,10 @@ export async function judge(model, data) {
     const row = sums.subarray(i * classes, (i + 1) * classes)
     return row.indexOf(Math.max(...row)) === label
   })
-  const files = {}
-  for (const weights of ['f32', 'int8'])
-    files[weights] = (await sw.exportWasm(model, { weights })).length
+  const fileBytes = (await sw.exportWasm(model)).length
   const { loss, accuracy, firingRates, operations } = plain
   return {
     ...{ accuracy, mirroredAccuracy: right.length / plain.count, loss, firingRates },
-    ...{ microjoules: operations.energy.microjoules, fileBytes: files },
+    ...{ microjoules: operations.energy.microjoules, fileBytes },
   }
 }

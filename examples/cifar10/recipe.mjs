@@ -10,16 +10,14 @@ export const recipe = {
   batchSize: 128,
   /** Channels of 3×3 convolutions; behind each list the picture is halved. */
   stages: [[48], [128, 128], [256, 256], [512]],
-  /** How it is halved: `average` or `max`. */
-  pool: 'average',
   /** Whether a convolution that keeps the channels gets what it reads added to its spikes. */
   residual: false,
-  /** Their kind, `lif`, `plif` or `integrateAndFire`, and its options. */
-  neuron: ['lif', { tau: 1.25 }],
+  /** Options of `lif`. */
+  neuron: { tau: 1.25 },
+  /** A channel has a neuron for each: all read its current, and the next layer all their spikes. */
+  thresholds: [1, 2],
   /** Main directions of patches that the first filters begin with; each with its opposite. */
   directions: 16,
-  /** Whether further filters begin by handing channels on. */
-  identities: false,
   /** More options of `compile`. */
   compile: { revectorize: true },
   optimizer: { lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
@@ -76,21 +74,26 @@ function merged(path) {
   return all
 }
 
-const neurons = { lif: sw.lif, plif: sw.plif, integrateAndFire: sw.integrateAndFire }
-const pools = { average: sw.avgPool2d, max: sw.maxPool2d }
+/** A neuron for each threshold; of several, the sum of their spikes. */
+function neurons({ neuron, thresholds }) {
+  const parts = thresholds.map((vThreshold) => sw.lif({ ...neuron, vThreshold }))
+  if (parts.length === 1) return parts[0]
+  return sw.block({ ...parts }, (m, x, { add }) => add(...parts.map((_, i) => m[i](x))))
+}
 
 /** Stages of convolutions, each followed by batch normalisation and neurons. */
-export function network({ stages, pool, residual, neuron: [kind, options] }) {
+export function network(recipe) {
+  const { stages, residual } = recipe
   let from = 3
   const layers = stages.flatMap((stage, i) => [
     ...stage.flatMap((to) => {
       const conv = sw.conv2d(from, to, 3, { padding: 1, bias: false })
-      const chain = [conv, sw.batchNorm2d(to), neurons[kind](options)]
+      const chain = [conv, sw.batchNorm2d(to), neurons(recipe)]
       const isKept = residual && from === to
       from = to
       return isKept ? [sw.residual(sw.sequential(...chain))] : chain
     }),
-    i < stages.length - 1 ? pools[pool](2) : sw.adaptiveAvgPool2d(1),
+    i < stages.length - 1 ? sw.avgPool2d(2) : sw.adaptiveAvgPool2d(1),
   ])
   return sw.sequential(...layers, sw.flatten(), sw.linear(from, 10))
 }

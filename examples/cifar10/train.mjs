@@ -9,7 +9,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import * as sw from 'spikewasm'
-import { setFilters } from './filters.mjs'
+import { setFirstFilters } from './filters.mjs'
 import { judge } from './judge.mjs'
 import { changedFor, readData, windows } from './pictures.mjs'
 import { compile, readOptions, scheduleOf } from './recipe.mjs'
@@ -35,7 +35,7 @@ for (const [i, part] of parts.entries()) {
   const model = await compile({ ...options, seed: seed + i }, part)
   if (state) model.loadStateDict(state)
   else {
-    setFilters(model, train, recipe)
+    setFirstFilters(model, train, recipe)
     const [weights, pictures] = [model.parameterCount, train.length]
     console.log(`${weights} parameters, ${pictures} training pictures, seed ${seed}`)
   }
@@ -94,9 +94,8 @@ const result = { ...options, parts: times, minutes, ...figures, histories }
 writeFileSync(join(dir, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
 const percent = (share) => `${(100 * share).toFixed(2)} %`
 const { accuracy, mirroredAccuracy, microjoules, fileBytes } = figures
-const [f32, int8] = [fileBytes.f32, fileBytes.int8].map((bytes) => (bytes / 1e6).toFixed(2))
 console.log(`${percent(accuracy)} right; ${percent(mirroredAccuracy)} with mirror images`)
-console.log(`${microjoules.toFixed(1)} µJ a picture; files of ${f32} MB, with int8 ${int8} MB`)
+console.log(`${microjoules.toFixed(1)} µJ a picture; a file of ${(fileBytes / 1e6).toFixed(2)} MB`)
 console.log(
   `trained for ${minutes.whole.toFixed(1)} minutes; steps × medians ${minutes.byMedians.toFixed(1)}`,
 )

@@ -16,7 +16,7 @@ for name in 'official', 'weights', 'out':
 p.add_argument('--spikingjelly')
 p.add_argument('--threads', type=int, default=2)
 o = p.parse_args()
-import numpy as np, torch, torch.nn as nn
+import numpy as np, torch, torch.nn as nn, torch.nn.utils.parametrize
 
 
 class BaseNode(nn.Module):
@@ -76,6 +76,28 @@ head = json.loads(stream.readline())
 batch, T, size, recipe = (head[key] for key in ('batch', 'timeSteps', 'size', 'recipe'))
 
 
+class Sum(nn.ModuleList):
+    """Neurons of one current: a spike of each."""
+
+    def forward(self, x):
+        return sum(each(x) for each in self)
+
+
+class WholeNumbers(nn.Module):
+    """Weights as whole numbers times a scale for each output; the gradient is that of the weights themselves."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def forward(self, weight):
+        largest = weight.detach().flatten(1).abs().amax(1).double().view(-1, *[1] * (weight.dim() - 1))
+        fraction, exponent = torch.frexp(largest / self.most)
+        scale = torch.ldexp(torch.ceil(torch.ldexp(fraction, torch.tensor(17))), exponent - 17)  # 17 digits, rounded up
+        rounded = torch.where(scale > 0, torch.round(weight.detach() / scale), 0) * scale
+        return weight + (rounded.float() - weight.detach())
+
+
 class Residual(nn.Module):
     def __init__(self, main):
         super().__init__()
@@ -86,18 +108,17 @@ class Residual(nn.Module):
 
 
 class Network(nn.Sequential):
-    """As `network` of recipe.mjs; neurons as the paper has them: threshold 1, soft reset, detached, sigmoid of 4."""
+    """As `network` of recipe.mjs; neurons as the paper has them: soft reset, detached, sigmoid of 4."""
 
-    def __init__(self, stages, pool, residual, neuron):
-        kind, options = neuron
-        if kind != 'lif' or set(options) - {'tau'} or pool != 'average':
-            sys.exit(f'twin.py has lif with tau alone and average pools, got {neuron} and {pool}')
-        decay = torch.tensor(math.log(options.get('tau', 1.25) - 1))  # its sigmoid is 1 - 1/tau
+    def __init__(self, stages, residual, neuron, thresholds):
+        if set(neuron) - {'tau'}:
+            sys.exit(f'twin.py knows tau of neurons alone, got {neuron}')
+        decay = torch.tensor(math.log(neuron.get('tau', 2) - 1))  # its sigmoid is 1 - 1/tau
+        lif = lambda: Sum(LIFLayer(v_reset=None, thresh=float(each), decay=decay, detach_reset=True, rate_flag=True) for each in thresholds)
         layers, i = [], 3
         for stage in stages:
             for o in stage:
-                chain = [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o),
-                         LIFLayer(v_reset=None, thresh=1.0, decay=decay, detach_reset=True, rate_flag=True)]
+                chain = [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), lif()]
                 layers += [Residual(nn.Sequential(*chain))] if residual and i == o else chain
                 i = o
             layers.append(nn.AdaptiveAvgPool2d(1) if stage is stages[-1] else nn.AvgPool2d(2))
@@ -120,11 +141,14 @@ def load(path):
     return {name: torch.from_numpy(np.frombuffer(data[slice(*e['data_offsets'])], np.float32).copy()).view(e['shape']) for name, e in header.items()}
 
 
-net = Network(*(recipe[key] for key in ('stages', 'pool', 'residual', 'neuron')))
+net = Network(*(recipe[key] for key in ('stages', 'residual', 'neuron', 'thresholds')))
 missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
 missing = [name for name in missing if not name.endswith('num_batches_tracked')]
 if missing or unexpected:
     sys.exit(f'--weights {o.weights}: missing {missing}, unexpected {unexpected}')
+for name in head['whole']:
+    layer = net.get_submodule(name.removesuffix('.weight'))
+    torch.nn.utils.parametrize.register_parametrization(layer, 'weight', WholeNumbers({'int8': 127, 'int6': 31}[head['weightType']]))
 rate_model_setting(net, time_step=T, step_mode='m')
 # Biases and normalisation do not decay, as in the official main.py.
 weights, others = [[p for p in net.parameters() if (p.dim() > 1) == is_weight] for is_weight in (True, False)]
