@@ -9,7 +9,7 @@ const mirrored = { crop: 4, paddingMode: 'reflect', flip: true }
 export const recipe = {
   batchSize: 128,
   /** Channels of 3×3 convolutions; behind each list the picture is halved. */
-  stages: [[48], [128, 128], [256, 256], [512]],
+  stages: [[64], [128, 128], [256, 256], [512]],
   /** Whether a convolution that keeps the channels gets what it reads added to its spikes. */
   residual: false,
   /** Options of `lif`. */
@@ -17,13 +17,13 @@ export const recipe = {
   /** A channel has a neuron for each: all read its current, and the next layer all their spikes. */
   thresholds: [1, 2],
   /** Main directions of patches that the first filters begin with; each with its opposite. */
-  directions: 16,
+  directions: 20,
   /** More options of `compile`. */
-  compile: { revectorize: true },
+  compile: { revectorize: true, weights: 'int8' },
   optimizer: { lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
   loss: { labelSmoothing: 0.1 },
   /** The rate rises for so many epochs, and falls from another one to 0; by a line or a cosine. */
-  schedule: { warmup: 3, fall: 8, shape: 'cosine' },
+  schedule: { warmup: 3, fall: 9, shape: 'cosine' },
   /**
    * The first part sees windows of 24×24 pixels, which takes 0.65 of the time; the network has no
    * size of its own. The second sees whole pictures. The third takes twice as many time steps, so
@@ -33,9 +33,9 @@ export const recipe = {
    * 0.999 }.
    */
   parts: [
-    { name: 'windows', epochs: 8, size: 24, timeSteps: 2, change: mirrored },
-    { name: 'pictures', epochs: 6, size: 32, timeSteps: 2, change: { ...mirrored, cutout: 8 } },
-    { name: 'steps', epochs: 5, size: 32, timeSteps: 4, change: { ...mirrored, cutout: 8 } },
+    { name: 'windows', epochs: 11, size: 24, timeSteps: 2, change: mirrored },
+    { name: 'pictures', epochs: 9, size: 32, timeSteps: 2, change: { ...mirrored, cutout: 8 } },
+    { name: 'steps', epochs: 7, size: 32, timeSteps: 4, change: { ...mirrored, cutout: 8 } },
   ],
 }
 
