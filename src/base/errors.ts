@@ -45,9 +45,8 @@ const escaped = (text: string): string => printable(JSON.stringify(text))
  * A text from a file as messages show it: in quotes, on one line, what does not print escaped, and
  * cut when it is long.
  */
-export function quote(text: string, most = 60): string {
-  return escaped(text.length > most ? `${text.slice(0, most)}…` : text)
-}
+export const quote = (text: string, most = 60): string =>
+  escaped(text.length > most ? `${text.slice(0, most)}…` : text)
 
 /** The same without the quotes, for names in tables. */
 export const plainText = (text: string, most?: number): string =>

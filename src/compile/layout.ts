@@ -17,14 +17,11 @@ export function blockWidth(channels: number): number {
 }
 
 /** Channels as stored. */
-export function storedChannels(channels: number): number {
-  return roundUp(channels, blockWidth(channels))
-}
+export const storedChannels = (channels: number): number => roundUp(channels, blockWidth(channels))
 
 /** Rows of a weight block: one or more zero rows behind the last tap. */
-export function weightRows(taps: number, storedInput: number): number {
-  return roundUp(taps * storedInput + 1, 4)
-}
+export const weightRows = (taps: number, storedInput: number): number =>
+  roundUp(taps * storedInput + 1, 4)
 
 /** A weight as stored: blocks of columns, in each taps of rows, then rows of zeros. */
 export interface Blocks {

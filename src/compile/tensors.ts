@@ -162,9 +162,7 @@ export const wantsGradient = ({ tensor }: Term): boolean =>
   tensor.kind === 'spikes' || !tensor.input || tensor.padded !== undefined
 
 /** Where a gradient of a term goes. */
-export function gradientOf(term: Term): Contribution[] {
-  return (term.norm ?? term.tensor).gradient
-}
+export const gradientOf = (term: Term): Contribution[] => (term.norm ?? term.tensor).gradient
 
 /** Where a dense kernel reads its input. */
 export interface DenseInput {

@@ -150,9 +150,7 @@ const rotate: Change = (out, input, { height, width }, degrees) => {
     }
 }
 
-function fixed(value: number): number {
-  return Math.floor(value * 65536 + 0.5)
-}
+const fixed = (value: number): number => Math.floor(value * 65536 + 0.5)
 
 /**
  * from + factor · (value − from) in float32, cut to a byte: towards `from` for factors below 1,
@@ -317,9 +315,8 @@ export const operations = {
 } satisfies Record<string, readonly [Change, Amount]>
 
 /** Shift of a translation: up to 150/331 of the side, to the nearest pixel. */
-function wholePixels(sign: number, level: number, side: number): number {
-  return Math.floor((sign * level * 150 * side) / (9 * 331) + 0.5)
-}
+const wholePixels = (sign: number, level: number, side: number): number =>
+  Math.floor((sign * level * 150 * side) / (9 * 331) + 0.5)
 
 type Step = readonly [operation: Operation, probability: number, level: number]
 

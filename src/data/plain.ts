@@ -68,14 +68,12 @@ export const isOurs = (dataset: Readable): boolean => {
 }
 
 /** A data set as plain data; undefined if only this object can read it. */
-export function plainOf(dataset: Readable): Plain | undefined {
-  return isOurs(dataset) ? notes.get(dataset.read)?.plain() : undefined
-}
+export const plainOf = (dataset: Readable): Plain | undefined =>
+  isOurs(dataset) ? notes.get(dataset.read)?.plain() : undefined
 
 /** Memory for so many bytes, such that threads can share it where there are threads. */
-export function bytesToShare(length: number): ArrayBufferLike {
-  return isNode() ? new SharedArrayBuffer(length) : new ArrayBuffer(length)
-}
+export const bytesToShare = (length: number): ArrayBufferLike =>
+  isNode() ? new SharedArrayBuffer(length) : new ArrayBuffer(length)
 
 /** The bytes in memory that threads can share: they themselves, or a copy. */
 export function sharedBytes(bytes: Uint8Array): Uint8Array {

@@ -477,9 +477,8 @@ function expectNoMaker(name: string, found: unknown): void {
 // Numbers that a step of an optimizer takes.
 
 /** Whether a value is a number ≥ 0 that stays finite in float32, as the kernels take it. */
-export function isRate(value: number): boolean {
-  return Number.isFinite(value) && value >= 0 && Number.isFinite(Math.fround(value))
-}
+export const isRate = (value: number): boolean =>
+  Number.isFinite(value) && value >= 0 && Number.isFinite(Math.fround(value))
 
 const MOST = 3.4e38
 const LEAST = 1.4e-45

@@ -194,14 +194,12 @@ function copyPays(g: Geometry): boolean {
  * Whether the forward kernel beats `convDense`, whose inner loop is better and whose gathering
  * counts the less the more channels it serves.
  */
-export function narrowForwardPays(g: Geometry): boolean {
-  return copyPays(g) && g.inC <= 4 && g.inC * g.outC * Math.max(g.strideH, g.strideW) <= 192
-}
+export const narrowForwardPays = (g: Geometry): boolean =>
+  copyPays(g) && g.inC <= 4 && g.inC * g.outC * Math.max(g.strideH, g.strideW) <= 192
 
 /** Whether the weight gradient beats `convWeightGradient`. Winograd's is faster still. */
-export function narrowGradientPays(g: Geometry): boolean {
-  return copyPays(g) && g.kernelH * g.kernelW * g.inC * g.outC <= SUM_FLOATS
-}
+export const narrowGradientPays = (g: Geometry): boolean =>
+  copyPays(g) && g.kernelH * g.kernelW * g.inC * g.outC <= SUM_FLOATS
 
 /** Pixels that take their share of the cache, of so many bytes each. */
 function chunkPixels(pixelBytes: number): number {

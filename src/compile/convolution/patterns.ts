@@ -113,9 +113,8 @@ function chooseGrid(g: Geometry, steps: number): PatternGrid {
 }
 
 /** Whether 16 bits can number the rows of the smallest grid, which has neighbours alone. */
-export function patternsApply(g: Geometry, steps: number): boolean {
-  return !isDilated(g) && gridOf(g, steps, 1, 1).rows <= budgets.listEntries
-}
+export const patternsApply = (g: Geometry, steps: number): boolean =>
+  !isDilated(g) && gridOf(g, steps, 1, 1).rows <= budgets.listEntries
 
 /** Time of a list's end, and of a cell of the grid and one of its rows, in entries of lists. */
 const LIST_ENTRIES = 2.5
@@ -284,9 +283,8 @@ export function listsApply(g: Geometry, maxCount: number): boolean {
 }
 
 /** Whether lists can pay: a kernel of few taps does not earn back what they cost. */
-export function listsPay(g: Geometry, maxCount: number): boolean {
-  return listsApply(g, maxCount) && tapsOf(g) >= 4
-}
+export const listsPay = (g: Geometry, maxCount: number): boolean =>
+  listsApply(g, maxCount) && tapsOf(g) >= 4
 
 /** The plan for a convolution to which lists apply. */
 export function listPlan(g: Geometry, maxCount: number) {

@@ -56,27 +56,23 @@ export const neuronsPerInput = (shape: SpikeShape): number =>
  * Whether an input that sums so many neurons is listed with a factor: where it is a sum, of no more
  * spikes than a byte can count.
  */
-export function countsFitFactors(neurons: number): boolean {
-  return neurons > 1 && neurons <= budgets.byteCount
-}
+export const countsFitFactors = (neurons: number): boolean =>
+  neurons > 1 && neurons <= budgets.byteCount
 
 /** Whether an entry of the lists carries a factor. */
-export function usesWeightedLists(shape: SpikeShape): boolean {
-  return !shape.sorted && countsFitFactors(neuronsPerInput(shape))
-}
+export const usesWeightedLists = (shape: SpikeShape): boolean =>
+  !shape.sorted && countsFitFactors(neuronsPerInput(shape))
 
 /**
  * Whether 16 bits can number the weight rows of a field and the zero row behind them, and taps are
  * neighbours, whose lists lie in a row. If not, the convolution has to run dense.
  */
-export function spikeListsFit(shape: Geometry): boolean {
-  return inputsOf(shape) + 1 < budgets.listEntries && !isDilated(shape)
-}
+export const spikeListsFit = (shape: Geometry): boolean =>
+  inputsOf(shape) + 1 < budgets.listEntries && !isDilated(shape)
 
 /** Whether a field of so many entries is faster with 7 lists than with 15. */
-export function pairListsPay(entries: number, blockWidth: number): boolean {
-  return entries <= MAX_PAIR_ENTRIES * Math.max(1, 16 / blockWidth)
-}
+export const pairListsPay = (entries: number, blockWidth: number): boolean =>
+  entries <= MAX_PAIR_ENTRIES * Math.max(1, 16 / blockWidth)
 
 /**
  * Whether neurons are listed by pairs of steps (7 lists) rather than by the whole pattern (15).

@@ -222,6 +222,5 @@ async function findFiles(
 /** Bytes of an archive, unpacked: all images there are, with names, headers and padding. */
 const mostBytes = ({ labelBytes }: Flavour): number => IMAGES * (labelBytes + 3072) + (1 << 20)
 
-function isWanted(name: string, { trainFiles, testFile, namesFile }: Flavour): boolean {
-  return trainFiles.test(name) || name === testFile || name === namesFile
-}
+const isWanted = (name: string, { trainFiles, testFile, namesFile }: Flavour): boolean =>
+  trainFiles.test(name) || name === testFile || name === namesFile

@@ -147,11 +147,10 @@ export function resizeTo(picture: Bytes, size: number | readonly [number, number
   return { data: resize(picture, box, [h, w], channels), width: w, height: h, channels }
 }
 
-function shorterSide(width: number, height: number, size: number): [number, number] {
-  return height <= width
+const shorterSide = (width: number, height: number, size: number): [number, number] =>
+  height <= width
     ? [size, Math.trunc((size * width) / height)]
     : [Math.trunc((size * height) / width), size]
-}
 
 /** The middle of a picture; black where it is smaller. */
 export function centreCrop(picture: Bytes, [height, width]: readonly [number, number]): Bytes {

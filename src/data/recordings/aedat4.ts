@@ -61,9 +61,8 @@ const SKIPPABLE = 0x184d2a50
  * @param name what error messages call the file
  * @throws SpikewasmError when it is damaged, a checksum is wrong, or it is larger
  */
-export function unpackLz4(bytes: Uint8Array, most: number, name: string): Uint8Array {
-  return new Unpacker(bytes, most, name).run()
-}
+export const unpackLz4 = (bytes: Uint8Array, most: number, name: string): Uint8Array =>
+  new Unpacker(bytes, most, name).run()
 
 class Unpacker {
   private readonly view: DataView

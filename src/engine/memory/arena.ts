@@ -55,9 +55,8 @@ export function expectSeveral({ lone, options }: Plan, samples: number): void {
 }
 
 /** Gradients and the optimizer's state. @throws SpikewasmError when the model has none */
-export function trainingOf({ plan }: Arena): TrainingBuffers {
-  return plan.named.training ?? refuse(plan, 'train')
-}
+export const trainingOf = ({ plan }: Arena): TrainingBuffers =>
+  plan.named.training ?? refuse(plan, 'train')
 
 const training = 'training, and what reads its results, needs'
 const train = "purpose 'train' (the default)"
@@ -84,9 +83,8 @@ function refuse({ options }: Plan, name: ProgramName): never {
   )
 }
 
-export function floatsAt({ memory }: Arena, address: number, count: number): Float32Array {
-  return new Float32Array(memory.buffer, address, count)
-}
+export const floatsAt = ({ memory }: Arena, address: number, count: number): Float32Array =>
+  new Float32Array(memory.buffer, address, count)
 
 /** Keeps what buffers hold. @returns what puts it back */
 export async function keepBuffers(arena: Arena, buffers: readonly Buffer[]): Promise<() => void> {

@@ -78,9 +78,8 @@ export const nodePlatform: Platform = {
 registerPlatform(nodePlatform)
 
 /** The same bytes as a plain array: the `slice` of a Buffer would not copy. */
-function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength)
-}
+const plain = ({ buffer, byteOffset, byteLength }: Buffer): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
 
 // V8's garbage collector, in Node.
 

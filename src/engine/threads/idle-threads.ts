@@ -83,9 +83,7 @@ const entryOf = (
   )
 
 /** Ends all threads that wait, so that no memory is held by them. */
-export function endThreads(): Promise<void> {
-  return endAll(waiting)
-}
+export const endThreads = (): Promise<void> => endAll(waiting)
 
 async function endAll(entries: readonly Entry[]): Promise<void> {
   const ended = entries.map((entry) => {

@@ -1,27 +1,20 @@
 import { platform, warn } from '../platform.js'
 
 /** Number of processors that threads can run on at once, in Node and in a page. */
-export function availableParallelism(): number {
-  return platform().processors()
-}
+export const availableParallelism = (): number => platform().processors()
 
 /** Whether what runs on so many workers runs on the calling thread. */
-export function runsHere(workers: number): boolean {
-  return workers === 1 && !platform().staysFree
-}
+export const runsHere = (workers: number): boolean => workers === 1 && !platform().staysFree
 
 /** Whether this is Node, or what has its modules. */
-export function isNode(): boolean {
-  return platform().kind === 'node'
-}
+export const isNode = (): boolean => platform().kind === 'node'
 
 /**
  * Whether every program runs on all threads of its model, however small it is. The tests want that:
  * their networks are small, and what they look for shows on several threads.
  */
-export function usesAllThreads(): boolean {
-  return typeof process !== 'undefined' && process.env?.SPIKEWASM_ALL_THREADS === '1'
-}
+export const usesAllThreads = (): boolean =>
+  typeof process !== 'undefined' && process.env?.SPIKEWASM_ALL_THREADS === '1'
 
 let warned = false
 

@@ -47,9 +47,8 @@ export type Words = { readonly [word: number]: WordValue | undefined }
 export const ref = (buffer: Buffer, offset = 0): Reference => ({ buffer, offset })
 export const f32 = (value: number): Float => ({ f32: value })
 
-export function isReference(value: WordValue): value is Reference {
-  return typeof value === 'object' && 'buffer' in value
-}
+export const isReference = (value: WordValue): value is Reference =>
+  typeof value === 'object' && 'buffer' in value
 
 /** Buffers that a record's words and tables point to. */
 export function* buffersOf(words: Words): Generator<Buffer> {

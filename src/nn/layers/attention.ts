@@ -170,9 +170,8 @@ export function emitMultiply(
 }
 
 /** Rows and columns of a matrix that a value is, of each head. */
-function matrixOf({ shape: [c, , w] }: Pick<Value, 'shape'>, heads: number, transposed: boolean) {
-  return transposed ? [w, c / heads] : [c / heads, w]
-}
+const matrixOf = ({ shape: [c, , w] }: Pick<Value, 'shape'>, heads: number, transposed: boolean) =>
+  transposed ? [w, c / heads] : [c / heads, w]
 
 const matmulKind = defineLayer<Matmul>('matmul', {
   inputs: 2,

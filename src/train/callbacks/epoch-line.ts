@@ -114,9 +114,8 @@ export function percent(share: number | undefined): string {
 }
 
 /** Four places; diverged losses in scientific notation. */
-export function decimal(value: number): string {
-  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
-}
+export const decimal = (value: number): string =>
+  Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
 
 /** Three figures. */
 export const short = (value: number): string => String(Number(value.toPrecision(3)))
