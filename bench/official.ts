@@ -11,11 +11,11 @@ import {
   compileWith,
   describeMethod,
   input,
-  type MethodChoice,
   makeBatch,
   methods,
 } from '../src/bench/networks.js'
 import type { Column } from '../src/bench/report.js'
+import type { MethodChoice } from '../src/compile/methods.js'
 import { parseState } from '../src/files/state.js'
 import * as sw from '../src/index.js'
 import type { Model } from '../src/model/model.js'

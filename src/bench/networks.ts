@@ -5,7 +5,7 @@
 
 import { fail } from '../base/errors.js'
 import { mean } from '../base/numbers.js'
-import type { Method, StepMode } from '../compile/methods.js'
+import type { MethodChoice } from '../compile/methods.js'
 import type { StateDict } from '../engine/memory/state.js'
 import { availableParallelism } from '../engine/threads/processors.js'
 import type { Model } from '../model/model.js'
@@ -19,10 +19,6 @@ type Package = typeof import('../index.js')
 export const input: Shape = [3, 32, 32]
 export const classes = 10
 
-export interface MethodChoice {
-  readonly method: Method
-  readonly stepMode: StepMode
-}
 export const methods: readonly MethodChoice[] = [
   { method: 'rate', stepMode: 'm' },
   { method: 'rate', stepMode: 's' },

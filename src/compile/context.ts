@@ -52,6 +52,7 @@ const MOST_MASKED = 32
 const inference = { training: false, gradients: false }
 const inFull = { single: true, stream: false, anytime: false }
 const inSteps = { single: false, stream: true, anytime: false }
+const alone = { evaluate: false, slots: 1, passes: false }
 
 /**
  * What the planner asks of a purpose. `slots`: places for a batch, two where one is filled while
@@ -63,17 +64,9 @@ const inSteps = { single: false, stream: true, anytime: false }
 const planPurposes = {
   train: { training: true, gradients: true, ...inFull, evaluate: true, slots: 2, passes: false },
   inference: { ...inference, ...inFull, evaluate: true, slots: 2, passes: true },
-  stream: { ...inference, ...inSteps, evaluate: false, slots: 1, passes: false },
+  stream: { ...inference, ...inSteps, ...alone },
   both: { ...inference, ...inSteps, evaluate: true, slots: 1, passes: false },
-  learning: {
-    training: true,
-    gradients: false,
-    ...inFull,
-    anytime: true,
-    evaluate: false,
-    slots: 1,
-    passes: false,
-  },
+  learning: { training: true, gradients: false, ...inFull, anytime: true, ...alone },
 }
 
 /**

@@ -245,11 +245,11 @@ export const quoteMethodsWith = (has: (traits: MethodTraits) => boolean): string
     .map((name) => `'${name}'`)
     .join(' or ')
 
+/** A method in one of its step modes. */
+export type MethodChoice = Readonly<Required<Pick<MethodOptions, 'method' | 'stepMode'>>>
+
 /** What a method does in a step mode that it has. */
-export const traitsOf = ({
-  method,
-  stepMode,
-}: Pick<Required<MethodOptions>, 'method' | 'stepMode'>): MethodTraits =>
+export const traitsOf = ({ method, stepMode }: MethodChoice): MethodTraits =>
   methods[method].modes[stepMode] as MethodTraits
 
 /**

@@ -2,10 +2,10 @@
 
 import {
   type Method,
+  type MethodChoice,
   type MethodOptions,
   type MethodTraits,
   methodNames,
-  type StepMode,
   stepModesOf,
   traitsOf,
 } from '../compile/methods.js'
@@ -13,7 +13,7 @@ import {
 /** A method whose cost is measured, as users name it: `bptt`, `rate-m`, `sltt-1`. */
 export type Variant = Method | `${Method}-${string}`
 
-type VariantOptions = Readonly<MethodOptions & { method: Method; stepMode: StepMode }>
+type VariantOptions = Readonly<MethodOptions> & MethodChoice
 
 /** A method in its step modes. Where they differ in where the loop over T is, all are usual. */
 function modesOf(method: Method): { usual: boolean; row: [Variant, VariantOptions] }[] {

@@ -81,14 +81,10 @@ export async function exportWasm(
   onProgress(0.3)
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
   const first = build(target === 'both' ? 'simd' : target)
-  if (target !== 'both') {
-    onProgress(1)
-    return first
-  }
-  onProgress(0.6)
-  const scalar = build('scalar')
+  if (target === 'both') onProgress(0.6)
+  const made = target === 'both' ? { simd: first, scalar: build('scalar') } : first
   onProgress(1)
-  return { simd: first, scalar }
+  return made
 }
 
 /** What a file is made of, of a model that rests. */

@@ -72,14 +72,8 @@ const PAGE = 1 << 16
 const order = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11]
 const CUSTOM = 0
 
-/** Value types by their bytes. */
-const valueTypes: Readonly<Record<number, string>> = {
-  127: 'i32',
-  126: 'i64',
-  125: 'f32',
-  124: 'f64',
-  123: 'v128',
-}
+/** Value types; their bytes go down from 127. */
+const valueTypes = ['i32', 'i64', 'f32', 'f64', 'v128']
 
 /** @throws SpikewasmError always */
 export function refuse(expected: string, got: string): never {
@@ -220,7 +214,7 @@ const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
 }
 
 const types = (r: Reader): string =>
-  Array.from({ length: r.count() }, () => valueTypes[r.byte()] ?? 'another').join(', ')
+  Array.from({ length: r.count() }, () => valueTypes[127 - r.byte()] ?? 'another').join(', ')
 
 function memoryPages(r: Reader): number {
   const flags = r.byte()

@@ -13,6 +13,11 @@ export type ExportSettings = Required<
 > &
   Pick<ExportOptions, 'labels' | 'mean' | 'std' | 'name' | 'synops' | 'wasm'>
 
+/** What options depend on. */
+type ModelFacts = Readonly<Record<'channels' | 'classes', number>> & {
+  readonly weights: WeightType
+}
+
 /** Texts in the file and its header stay in one line, and a C string ends at a NUL. */
 const TEXT_LIMIT = 500
 
@@ -26,11 +31,7 @@ export const canStore = (weights: WeightType, trained: WeightType, mode: NetMode
  */
 export function checkExportOptions(
   options: ExportOptions,
-  {
-    channels,
-    classes,
-    weights: trained,
-  }: { readonly channels: number; readonly classes: number; readonly weights: WeightType },
+  { channels, classes, weights: trained }: ModelFacts,
 ): ExportSettings {
   const rules: Rules<ExportSettings> = {
     target: is.oneOf([...targets, 'both'], 'simd'),

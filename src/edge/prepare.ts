@@ -25,25 +25,22 @@ export interface Prepared {
   readonly rounded: ReadonlyMap<number, QuantisedWeight>
 }
 
+interface PrepareOptions {
+  readonly learning?: Learning | undefined
+  /** Whether weights on floats are stored as bytes. */
+  readonly rounds?: boolean
+  /** Default: that of the package. */
+  readonly engine?: WebAssembly.Module | undefined
+}
+
 /**
  * Plans the network, writes its parameters, and computes what depends on them alone: scales and
  * shifts of normalisations, standardised weights.
- *
- * @param settings `engine`: default that of the package
  */
 export async function prepare(
   options: PlanOptions,
   state: StateDict,
-  {
-    learning,
-    rounds = false,
-    engine,
-  }: {
-    readonly learning?: Learning | undefined
-    /** Whether weights on floats are stored as bytes. */
-    readonly rounds?: boolean
-    readonly engine?: WebAssembly.Module | undefined
-  },
+  { learning, rounds = false, engine }: PrepareOptions,
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)
   expectSeveral(plan, plan.options.batchSize)

@@ -47,6 +47,8 @@ const isNumber = (value: unknown): value is number => Number.isFinite(value)
 const number = rule('a finite number', isNumber)
 const positive = rule('a finite number > 0', (value) => isNumber(value) && Math.fround(value) > 0)
 const count = integer(0, Number.MAX_SAFE_INTEGER)
+const amount = rule(number.words, (value) => isNumber(value) && value >= 0)
+const sizes = list(integer(1, LIMITS.side), 3)
 
 /** An object with these fields and no others. */
 function object(fields: Readonly<Record<string, Rule>>): Rule {
@@ -75,14 +77,9 @@ const fields = {
   name: optional(text),
   input: rule(
     `[C, H, W], each from 1 to ${LIMITS.side}`,
-    (value) => list(integer(1, LIMITS.side), 3).fits(value) && (value as unknown[]).length === 3,
+    (value) => sizes.fits(value) && (value as unknown[]).length === 3,
   ),
-  inputs: optional(
-    list(
-      object({ name: text, shape: list(integer(1, LIMITS.side), 3), offset: count }),
-      LIMITS.side,
-    ),
-  ),
+  inputs: optional(list(object({ name: text, shape: sizes, offset: count }), LIMITS.side)),
   inputType: oneOf(inputTypes),
   frames: oneOf([false, true]),
   timeSteps: integer(1, methods.MOST_COUNTED_STEPS),
@@ -104,10 +101,7 @@ const fields = {
     (value) => integer(PAGE, 65535 * PAGE).fits(value) && (value as number) % PAGE === 0,
   ),
   usedBytes: count,
-  synops: object({
-    max: count,
-    mean: optional(rule(number.words, (value) => isNumber(value) && value >= 0)),
-  }),
+  synops: object({ max: count, mean: optional(amount) }),
   state: optional(
     list(
       object({

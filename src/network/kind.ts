@@ -133,14 +133,11 @@ export function layerOf<L extends Layer>(
 export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> =>
   kinds.get(kind) as LayerKind<L>
 
+type Labelled = { readonly kind: string; readonly layer?: Layer }
+
 /** What messages and summaries call a layer, or a node of a graph. */
-export const labelOf = ({
-  kind,
-  layer,
-}: {
-  readonly kind: string
-  readonly layer?: Layer
-}): string => (layer && kindOf(layer).label?.(layer)) ?? kind
+export const labelOf = ({ kind, layer }: Labelled): string =>
+  (layer && kindOf(layer).label?.(layer)) ?? kind
 
 /** Whether a layer fires: its output is spikes of its own. */
 export const fires = (layer: Layer | undefined): boolean =>
@@ -225,6 +222,8 @@ export interface NeuronModel {
 // Initial values of parameters. Each depends on the seed, the parameter's place in the network and
 // its index alone.
 
+type Started = { readonly initial: Initial; readonly layout: { readonly shape: readonly number[] } }
+
 /**
  * Initial values of a parameter in PyTorch's order.
  *
@@ -232,10 +231,7 @@ export interface NeuronModel {
  * @param values where they are written, those from `first` on; default: all, to a new array
  */
 export function initialValues(
-  {
-    initial,
-    layout,
-  }: { readonly initial: Initial; readonly layout: { readonly shape: readonly number[] } },
+  { initial, layout }: Started,
   seed: number,
   position: number,
   values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1)),

@@ -131,16 +131,11 @@ export function checkRun(given: unknown, where: string, own?: CheckedRun['own'])
 /** What `train` refuses once data are there: it is told before the first of many runs begins. */
 function checkModel(parsed: Parsed): void {
   const { dataset, timeSteps = 4, batchSize = 1, seed, validationSplit } = parsed
-  const { method, stepMode, update, backwardSteps, gradientCheckpoint, truncate } = parsed
   checkBy('--time-steps', integer(1, MOST_STEPS), timeSteps)
   checkBy('--batch-size', integer(1, 2 ** 20), batchSize)
   checkBy('--seed', integer(0, 2 ** 32 - 1), seed)
   // Frames of samples may be more steps.
-  if (parsed.timeSteps !== undefined || !datasets[dataset].frames)
-    methodOptions(
-      { method, stepMode, update, backwardSteps, gradientCheckpoint, truncate },
-      timeSteps,
-    )
+  if (parsed.timeSteps !== undefined || !datasets[dataset].frames) methodOptions(parsed, timeSteps)
   if (validationSplit !== undefined)
     o.expectLeftOut(parsed, ['limitTest'], 'with --validation-split, which tests on training data')
 }

@@ -168,7 +168,12 @@ interface IntegrateAndFireOptions {
   vRest?: PerNeuron
 }
 
-const ofBoth = { tau: 2, vThreshold: 1, vReset: -0.1, vRest: 0 }
+const usual = { tau: 2, vThreshold: 1, vReset: -0.1, vRest: 0 }
+const ofBoth = {
+  dt: 1,
+  unit: 1,
+  init: ({ vReset }: Readonly<Record<'vReset', PerNeuron>>) => ({ v: vReset }),
+}
 const fires = `spike = v >= vThreshold
 v = where(detach(spike), vReset, v)`
 
@@ -191,13 +196,11 @@ export interface QuadraticIntegrateAndFireOptions extends IntegrateAndFireOption
 export const quadraticIntegrateAndFire = maker<QuadraticIntegrateAndFireOptions>(
   'quadraticIntegrateAndFire',
   {
-    defaults: { ...ofBoth, a0: 1, vC: 0.8 },
-    dt: 1,
-    unit: 1,
+    ...ofBoth,
+    defaults: { ...usual, a0: 1, vC: 0.8 },
     text: (x) => `tau > 0
 dv/dt = (a0*(v - vRest)*(v - vC) + ${x})/tau
 ${fires}`,
-    init: ({ vReset }) => ({ v: vReset }),
   },
 )
 
@@ -220,14 +223,12 @@ export interface ExponentialIntegrateAndFireOptions extends IntegrateAndFireOpti
 export const exponentialIntegrateAndFire = maker<ExponentialIntegrateAndFireOptions>(
   'exponentialIntegrateAndFire',
   {
-    defaults: { ...ofBoth, vT: 0.8, deltaT: 0.2 },
-    dt: 1,
-    unit: 1,
+    ...ofBoth,
+    defaults: { ...usual, vT: 0.8, deltaT: 0.2 },
     text: (x) => `tau > 0
 deltaT > 0
 dv/dt = (vRest - v + deltaT*exp((v - vT)/deltaT) + ${x})/tau
 ${fires}`,
-    init: ({ vReset }) => ({ v: vReset }),
   },
 )
 
