@@ -152,14 +152,10 @@ const known = {
     anyClasses: true,
     source: 'the folder with train/<synset>/*.JPEG and val/',
     pictures: true,
-    load: (path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
-      loaders.imageNet(path, {
-        size: Math.round(crop / MIDDLE),
-        crop,
-        cache,
-        randomResizedCrop: moves,
-        flip: moves,
-      }),
+    load(path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) {
+      const size = Math.round(crop / MIDDLE)
+      return loaders.imageNet(path, { size, crop, cache, randomResizedCrop: moves, flip: moves })
+    },
     shape: [3, IMAGENET_SIZE, IMAGENET_SIZE],
     classes: 1000,
     moves: true,

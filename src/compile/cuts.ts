@@ -47,19 +47,14 @@ export function cutsOf({ sections }: PlannedProgram, byCall: boolean): Cut[] {
   let before = 0
   for (const [s, section] of sections.entries()) {
     const { records, repeats, steps } = section
+    const calls = { repeats, steps }
     for (let from = 0; from < records.length; ) {
       const { phase } = records[from]
       const next = records.findIndex((record, i) => i > from && record.phase !== phase)
       const to = next < 0 ? records.length : next
       const part = { ...section, records: records.slice(from, to), index: before + from }
       const last = cuts.at(-1)
-      if (byCall)
-        cuts.push({
-          phase,
-          section: s,
-          sections: [{ ...part, repeats: 1 }],
-          calls: { repeats, steps },
-        })
+      if (byCall) cuts.push({ phase, section: s, sections: [{ ...part, repeats: 1 }], calls })
       else if (last?.phase === phase)
         cuts[cuts.length - 1] = { ...last, sections: [...last.sections, part] }
       else cuts.push({ phase, section: 0, sections: [part], calls: { repeats: 1, steps } })

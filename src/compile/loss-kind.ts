@@ -111,12 +111,8 @@ export const useForExits = (make: (graph: Graph) => Loss): void => {
 }
 
 /** Sizes of several outputs, as messages name them; undefined where they are the same. */
-export function differingSizes({
-  nodes,
-  exits = [],
-  output,
-  outputName,
-}: Graph): string | undefined {
+export function differingSizes(graph: Graph): string | undefined {
+  const { nodes, exits = [], output, outputName } = graph
   const all = [...exits, { name: outputName, node: output }]
   const sizes = all.map(({ node }) => show(nodes[node]))
   if (new Set(sizes).size === 1) return undefined

@@ -212,12 +212,8 @@ function stillOf(encoder: Exclude<EncoderName, 'delta'>, data: Dataset, options:
     encoder === 'constant'
       ? (index, x, context) => data.read(index, x, context)
       : sharesOf(name, data, encoder !== 'rate')
-  return {
-    timeSteps,
-    shape: data.shape,
-    read,
-    encode: stills[encoder](options as never, data.shape),
-  }
+  const encode = stills[encoder](options as never, data.shape)
+  return { timeSteps, shape: data.shape, read, encode }
 }
 
 /** Reads a sample as numbers from 0 to 1. */

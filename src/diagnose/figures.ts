@@ -328,24 +328,16 @@ function processes(diagnosis: Diagnosis): Figure[] {
 }
 
 /** A panel for each figure of costs, side by side. */
-function costPanels(
-  { costs, setup }: Diagnosis,
-  label: string,
-  measures: readonly report.Measure[],
-) {
-  const panels = measures.map(([title, of]): Panel => {
+function costPanels({ costs, setup }: Diagnosis, label: string, shown: readonly report.Measure[]) {
+  const panels = shown.map(([title, of]): Panel => {
     const lines = setup.methods.map((method) => {
       const ours = costs.filter((cost) => cost.method === method)
-      return {
-        name: method,
-        x: ours.map(({ timeSteps }) => timeSteps),
-        y: ours.map(of),
-        ...methodLook(method),
-      }
+      const x = ours.map(({ timeSteps }) => timeSteps)
+      return { name: method, x, y: ours.map(of), ...methodLook(method) }
     })
     return { title, lines, x: { ticks: numberTicks(setup.timeSteps) } }
   })
-  return arrange(panels, measures.length, { label: 'time steps T' }, label)
+  return arrange(panels, shown.length, { label: 'time steps T' }, label)
 }
 
 function rates({ training, setup }: Diagnosis): Figure {

@@ -505,11 +505,8 @@ function layerTitles(
   input: InputShape,
   { points: [{ a1, a3 }], gradients }: diagnosis.TrainingDiagnosis,
 ): Record<string, string> {
-  const named = new Set([
-    ...Object.keys(a1),
-    ...Object.keys(a3),
-    ...gradients.map(({ parameter }) => layerOf(parameter)),
-  ])
+  const learning = gradients.map(({ parameter }) => layerOf(parameter))
+  const named = new Set([...Object.keys(a1), ...Object.keys(a3), ...learning])
   const titles: Record<string, string> = {}
   for (const { name, layer } of trace(network, input).nodes)
     if (layer && named.has(name))

@@ -115,11 +115,9 @@ function optionsOf({ named }: Plan): Expression[] {
   if (!numbers) return []
   return [true, false].flatMap((decays) => {
     const at = numbers.address + groupOffset(0, decays)
-    const decay = decays ? Control.Decay : Control.DecayOther
-    return [
-      store(at + StepGroup.Rate, loadWord(Control.LearningRate)),
-      store(at + StepGroup.Decay, loadWord(decay)),
-    ]
+    const rate = loadWord(Control.LearningRate)
+    const decay = loadWord(decays ? Control.Decay : Control.DecayOther)
+    return [store(at + StepGroup.Rate, rate), store(at + StepGroup.Decay, decay)]
   })
 }
 

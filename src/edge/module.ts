@@ -62,16 +62,10 @@ export function specialise(
   drivers: readonly Driver[],
   changing: readonly Control[],
 ) {
-  const functions = drivers.map(
-    ({ name, result, body }): Func => ({
-      name,
-      params: [],
-      result,
-      locals: [],
-      label: { kind: 'block', result },
-      body,
-    }),
-  )
+  const functions = drivers.map(({ name, result, body }): Func => {
+    const label = { kind: 'block', result } as const
+    return { name, params: [], result, locals: [], label, body }
+  })
   const view = new DataView(memory.buffer)
   const constants = constantMemory(view, plan.encodedAt, plan.encoded.bytes.length, changing)
   const execute = engine.get('execute')

@@ -59,9 +59,7 @@ export async function serializeCheckpoint(
 /** `about` as JSON without its records, and these, each as JSON and a line break. */
 function knownOf(about: unknown): { readonly text: string; readonly lines: Uint8Array } {
   const { records, ...rest } = (about ?? {}) as { readonly records?: unknown }
-  const lines = (Array.isArray(records) ? records : []).map(
-    (record) => `${JSON.stringify(record)}\n`,
-  )
+  const lines = (Array.isArray(records) ? records : []).map((one) => `${JSON.stringify(one)}\n`)
   return { text: JSON.stringify(rest), lines: new TextEncoder().encode(lines.join('')) }
 }
 

@@ -200,10 +200,8 @@ const ruled =
 
 /** In one order, so that a network is the same however it was written. */
 function checkLearnt(name: string, given: unknown, type: CellType): readonly CellParameter[] {
-  const all = [
-    ...checkLearn(name, given, learnable(type)),
-    ...(cellTypes[type].defaults.learn ?? []),
-  ]
+  const { learn = [] } = cellTypes[type].defaults
+  const all = [...checkLearn(name, given, learnable(type)), ...learn]
   return learnable(type).filter((one) => all.includes(one))
 }
 
@@ -246,15 +244,8 @@ export function cellOf(type: CellType, options: object, name: string = type): Ce
       if (!(of[key] !== null && [of[key]].flat().every(finite)))
         fail(`${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`)
   const vRest = own.vRest === undefined ? (vReset ?? 0) : of.vRest
-  return {
-    kind: 'cell',
-    type,
-    ...of,
-    vRest,
-    ...checkSurrogate(name, own),
-    learn: [...learn],
-    recurrence: null,
-  }
+  const surrogate = checkSurrogate(name, own)
+  return { kind: 'cell', type, ...of, vRest, ...surrogate, learn: [...learn], recurrence: null }
 }
 
 /** Lists of channels beside lists of neurons are compared by nobody: no shape is known yet. */

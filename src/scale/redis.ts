@@ -334,11 +334,8 @@ export class RedisPlace {
   /** A queue; that a connection is lost, `onTrouble` is told once. */
   queue(name: string, more: Partial<QueueOptions> = {}): Queue {
     const { namespace: prefix, bull } = this
-    const queue = new bull.Queue(name, {
-      connection: more.connection ?? this.connect(),
-      prefix,
-      ...more,
-    })
+    const { connection = this.connect() } = more
+    const queue = new bull.Queue(name, { connection, prefix, ...more })
     return queue.on('error', () => {})
   }
 

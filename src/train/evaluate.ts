@@ -414,14 +414,8 @@ async function pass(
     : { ...accuracy, ...tally?.result() }
   const own = measured.result()
   const operations = counts && { operations: await counts.result() }
-  return {
-    loss: ratio(loss, weight),
-    ...answers,
-    ...own,
-    firingRates: spikes.rates(),
-    ...operations,
-    count,
-  }
+  const firingRates = spikes.rates()
+  return { loss: ratio(loss, weight), ...answers, ...own, firingRates, ...operations, count }
 }
 
 /**

@@ -211,11 +211,8 @@ export class Loop implements Training {
       await this.told.epoch(record, this)
     }
     const { stopped } = this.told
-    return {
-      epochs: this.records,
-      aborted: signal?.aborted ?? false,
-      ...(stopped === undefined ? {} : { stopped }),
-    }
+    const aborted = signal?.aborted ?? false
+    return { epochs: this.records, aborted, ...(stopped === undefined ? {} : { stopped }) }
   }
 
   private goesOn(): boolean {

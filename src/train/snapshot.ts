@@ -230,10 +230,8 @@ export function textOf({ about }: Snapshot): { readonly text: string; readonly l
 export function restoreSnapshot(session: Session, { tensors, about }: Snapshot): void {
   takeState(session, partOf(tensors, 'model.'))
   const states = Object.keys(session.plan.named.training?.states ?? {})
-  takeOptimizerState(
-    session,
-    Object.fromEntries(states.map((state) => [state, partOf(tensors, `optimizer.${state}.`)])),
-  )
+  const kept = states.map((state) => [state, partOf(tensors, `optimizer.${state}.`)])
+  takeOptimizerState(session, Object.fromEntries(kept))
   const numbers = about.optimizer ?? noSteps
   takeStepState(session, numbers)
   session.accumulated = numbers.accumulated

@@ -78,11 +78,8 @@ async function run(args: o.ArgumentsOf<typeof diagnoseSpecs>): Promise<void> {
   const { defaults } = datasets[dataset]
   const data = await loadData(source)
   const samples = data.train.length
-  const {
-    batchSize = Math.min(defaults.batchSize, samples),
-    lr = defaults.lr,
-    threads = defaultThreads(dataset),
-  } = args
+  const { lr = defaults.lr, threads = defaultThreads(dataset) } = args
+  const { batchSize = Math.min(defaults.batchSize, samples) } = args
   if (batchSize > samples)
     fail(
       `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,

@@ -105,11 +105,8 @@ async function show(file: string | undefined, args: ShowArguments): Promise<void
   const legend = coloured ? '' : ' (+ ON, - OFF, . few)'
   process.stdout.write(`${plainText(basename(file))}: ${summaryOf(told)}${legend}\n`)
   codeStream(process.stdout).write(`${picture}\n`)
-  const lines = [
-    view.histogram(recording.t, columns),
-    ...(out === undefined ? [] : [`wrote ${out}`]),
-  ]
-  process.stdout.write(`${lines.join('\n')}\n`)
+  const wrote = out === undefined ? '' : `wrote ${out}\n`
+  process.stdout.write(`${view.histogram(recording.t, columns)}\n${wrote}`)
 }
 
 /** What JSON says of a recording; times are in µs. */

@@ -117,11 +117,8 @@ export const directInputGradient: Strategy<InputGradient> = {
     const blocks = channels / Dense.TransposedChannels
     emitSized(b, job, records.transposeWeight, blocks, { transposed })
     const rowsPerUnit = denseRows(mostRows(g, steps))
-    emitSized(b, job, records.convInputGradient, unitsOf(g, steps, rowsPerUnit), {
-      delta: job.delta,
-      transposed,
-      rowsPerUnit,
-    })
+    const fields = { delta: job.delta, transposed, rowsPerUnit }
+    emitSized(b, job, records.convInputGradient, unitsOf(g, steps, rowsPerUnit), fields)
   },
 }
 

@@ -145,10 +145,8 @@ export const groupedWeight: Strategy<WeightGradient> = {
     const parts = grouping.depthwise ? 1 : grouping.groups
     const floats = groupFloats(tapsOf(g), grouping)
     const lines = g.images * g.outH
-    const most = Math.min(
-      Math.ceil(budgets.enoughUnits / parts),
-      Math.floor((pixelsOf(g) * steps) / budgets.rowsPerSplit),
-    )
+    const worth = Math.floor((pixelsOf(g) * steps) / budgets.rowsPerSplit)
+    const most = Math.min(Math.ceil(budgets.enoughUnits / parts), worth)
     // Every split has lines.
     const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
     const all = parts * floats

@@ -139,10 +139,8 @@ function spikePixelsPerUnit(shape: SpikeShape): number {
   const pixels = pixelsOf(shape)
   const chunks = Math.ceil(budgets.spikeUnits / blockGroups(shape))
   const perUnit = Math.max(budgets.spikePixels, Math.ceil(pixels / chunks))
-  return Math.min(
-    pixels,
-    perUnit > budgets.momentPixels ? roundUp(perUnit, budgets.momentPixels) : perUnit,
-  )
+  const whole = roundUp(perUnit, budgets.momentPixels)
+  return Math.min(pixels, perUnit > budgets.momentPixels ? whole : perUnit)
 }
 
 /**

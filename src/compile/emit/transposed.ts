@@ -38,14 +38,8 @@ export const transposed: LayerPlan<Slid> = {
     const layer = node.layer as unknown as Slid
     const stored = storedChannels(layer.outChannels)
     const grouping = groupingOf({ ...convolutionOf(layer), kind: 'conv2d' }, stored)
-    return weightLayout(
-      shape,
-      shape[0],
-      layer.outChannels,
-      sizeOf(shape.slice(2)),
-      stored,
-      grouping,
-    )
+    const taps = sizeOf(shape.slice(2))
+    return weightLayout(shape, shape[0], layer.outChannels, taps, stored, grouping)
   },
 
   lower(pass, node, layer, x) {

@@ -33,11 +33,10 @@ export function jpegHead(bytes: Uint8Array) {
       continue
     }
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
-    if (isFrame)
-      return {
-        size: [view.getUint16(at + 7), view.getUint16(at + 5)] as const,
-        components: bytes[at + 9],
-      }
+    if (isFrame) {
+      const size = [view.getUint16(at + 7), view.getUint16(at + 5)] as const
+      return { size, components: bytes[at + 9] }
+    }
     at += 2 + view.getUint16(at + 2)
   }
   return undefined

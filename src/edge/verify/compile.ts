@@ -35,10 +35,8 @@ type Compilation = readonly [compiler: string, host: string, more: readonly stri
 export async function compileHost(job: Job, [compiler, host, more]: Compilation): Promise<string> {
   const program = join(job.folder, host.replace(/\.c$/, ''))
   const args = [...flags, `-I${sources}`, join(sources, 'run.c'), join(sources, host)]
-  await runProgram(compiler, [...args, ...more, '-o', program], {
-    cwd: job.folder,
-    seconds: COMPILE_SECONDS,
-  })
+  const limits = { cwd: job.folder, seconds: COMPILE_SECONDS }
+  await runProgram(compiler, [...args, ...more, '-o', program], limits)
   return program
 }
 

@@ -130,9 +130,7 @@ async function writeJob(
   const files = { net: path('net.wasm'), input: path('input.bin'), expected: path('expected.bin') }
   await writeFile(files.net, bytes)
   await writeFile(files.input, input)
-  await writeFile(
-    files.expected,
-    new Uint8Array(expected.buffer, expected.byteOffset, expected.byteLength),
-  )
+  const { buffer, byteOffset, byteLength } = expected
+  await writeFile(files.expected, new Uint8Array(buffer, byteOffset, byteLength))
   return { ...numbers, seconds, ...files, folder }
 }

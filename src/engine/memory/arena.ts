@@ -160,13 +160,8 @@ export function stepOutputs(arena: Arena, count: number): Float32Array {
 }
 
 /** Predicted classes of the last run. */
-export function predictions(arena: Arena): Int32Array {
-  return new Int32Array(
-    arena.memory.buffer,
-    arena.plan.named.predictions.address,
-    arena.plan.options.batchSize,
-  )
-}
+export const predictions = ({ memory, plan: { named, options } }: Arena): Int32Array =>
+  new Int32Array(memory.buffer, named.predictions.address, options.batchSize)
 
 /**
  * Spikes per neuron and step of each neuron layer in the last run, 0…1, by layer name; empty before

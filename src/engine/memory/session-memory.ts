@@ -159,12 +159,8 @@ export async function roomFor(
 ): Promise<Room> {
   const apart = platform().apart?.()
   if (apart) {
-    const of = {
-      module,
-      shared: settings.engine !== 'release',
-      script: settings.worker,
-      before: held?.executor,
-    }
+    const { engine, worker: script } = settings
+    const of = { module, shared: engine !== 'release', script, before: held?.executor }
     let executor: Executor | undefined
     const loan = await allocateLoan(plan, settings, async () => {
       const room = await apart(plan, of)

@@ -75,10 +75,7 @@ function checkLabels(session: Session, y: ArrayLike<number>, count: number): voi
   const classes = session.loss.kind === 'custom' ? MOST_CLASSES : session.classes
   for (let i = 0; i < y.length; i++)
     if (!(Number.isInteger(y[i]) && y[i] >= 0 && y[i] < classes))
-      fail(
-        `labels must be integers from 0 to ${classes - 1}, got ${describe(y[i])} ` +
-          `at index ${i}`,
-      )
+      fail(`labels must be integers from 0 to ${classes - 1}, got ${describe(y[i])} at index ${i}`)
 }
 
 /**

@@ -215,10 +215,8 @@ export function activity(session: Session, name: string): NeuronActivity {
           out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
     return out
   }
-  return {
-    rate: reorder(counts, 1 / timeSteps),
-    eligibility: eligibility && reorder(eligibility, 1),
-  }
+  const rate = reorder(counts, 1 / timeSteps)
+  return { rate, eligibility: eligibility && reorder(eligibility, 1) }
 }
 
 /** What a neuron layer did, [B, C, H, W] each. */

@@ -47,11 +47,8 @@ export function timeRecords(
         const start = performance.now()
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
           execute(record, unit, t, scratch)
-        times.push({
-          record: of(SectionWord.Index) + i,
-          place,
-          milliseconds: performance.now() - start,
-        })
+        const milliseconds = performance.now() - start
+        times.push({ record: of(SectionWord.Index) + i, place, milliseconds })
       }
     }
   }

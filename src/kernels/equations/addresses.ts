@@ -192,11 +192,10 @@ export class Addresses {
 
   private addressOf(tensor: Tensor, step: number): Code {
     const { from, index } = this.turn
-    if (tensor.kept)
-      return add(
-        get(SCRATCH),
-        op(Wasm.i32Mul, index, i32((tensor.pixel as { rows: number }).rows * 16 * this.width)),
-      )
+    if (tensor.kept) {
+      const { rows } = tensor.pixel as { rows: number }
+      return add(get(SCRATCH), op(Wasm.i32Mul, index, i32(rows * 16 * this.width)))
+    }
     const channel = get(this.channel)
     const here = add(this.base(tensor), tensor.bytes ? op(Wasm.i32ShrU, channel, i32(2)) : channel)
     if (!tensor.step) return here
@@ -204,14 +203,8 @@ export class Addresses {
     if (before !== undefined) return add(get(before), this.bytes(tensor.step))
     const ofCall = add(from, i32(step))
     const steps = tensor.whole ? add(ofCall, get(T)) : ofCall
-    return add(
-      here,
-      op(
-        Wasm.i32Mul,
-        tensor.bytes ? op(Wasm.i32ShrU, steps, i32(3)) : steps,
-        this.bytes(tensor.step),
-      ),
-    )
+    const rows = tensor.bytes ? op(Wasm.i32ShrU, steps, i32(3)) : steps
+    return add(here, op(Wasm.i32Mul, rows, this.bytes(tensor.step)))
   }
 
   private offset({ tensor, row = 0 }: Place, lane: number): number {

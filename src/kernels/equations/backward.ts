@@ -131,12 +131,8 @@ class Backward {
       return [leaf, part ? g.make('add', [leaf, part]) : leaf]
     })
     const behind = adjoint.map((leaf, i): Carried => [leaf, of(before[i]) ?? zero])
-    return {
-      ...turn,
-      backwards: true,
-      outputs: stores.reverse(),
-      carry: [...(last ? [] : behind), ...added],
-    }
+    const carry = [...(last ? [] : behind), ...added]
+    return { ...turn, backwards: true, outputs: stores.reverse(), carry }
   }
 
   /**

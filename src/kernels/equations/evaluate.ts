@@ -19,15 +19,8 @@ export const functions: Readonly<Record<string, number>> = /* @__PURE__ */ Objec
 )
 
 /** Names with a meaning of their own. */
-export const reserved: ReadonlySet<string> = new Set([
-  ...Object.keys(functions),
-  'pi',
-  'dt',
-  'x',
-  'and',
-  'or',
-  'not',
-])
+const words = ['pi', 'dt', 'x', 'and', 'or', 'not']
+export const reserved: ReadonlySet<string> = new Set([...Object.keys(functions), ...words])
 
 const signs = { ge: '>=', gt: '>', le: '<=', lt: '<', eq: '==', ne: '!=' } as const
 const isComparison = (kind: string): kind is parse.Comparison => Object.hasOwn(signs, kind)

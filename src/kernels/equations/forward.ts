@@ -284,13 +284,10 @@ function recordedOf(
   const parameters = layer.parameters.map(({ name }) => name)
   return all.flatMap((values, step) => {
     const seen = seenOf(values, parameters)
-    return names.map(
-      (name, row): Output => ({
-        kind: 'store',
-        to: { tensor, step, row },
-        node: g.number(seen.get(name) as Node),
-      }),
-    )
+    return names.map((name, row): Output => {
+      const node = g.number(seen.get(name) as Node)
+      return { kind: 'store', to: { tensor, step, row }, node }
+    })
   })
 }
 
@@ -305,11 +302,8 @@ function resultsOf(
   const { rows = options.steps } = options
   const outputs: Output[] = []
   if (layer.equations.output === 'spike') {
-    const tensor = neurons.tensor('masks', {
-      word: word.masks,
-      bytes: true,
-      step: { word: word.planeBytes },
-    })
+    const step = { word: word.planeBytes }
+    const tensor = neurons.tensor('masks', { word: word.masks, bytes: true, step })
     const masks = results.map(({ args: [mask] }) => mask)
     outputs.push({ kind: 'masks', to: { tensor, step: 0 }, masks, sums })
   } else {

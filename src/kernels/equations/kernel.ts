@@ -77,15 +77,7 @@ const stepsOf = ({ sections }: KernelSpec): number =>
   sections.reduce((sum, { times, steps }) => sum + times * steps, 0)
 
 /** Operations without arguments that are no constants. */
-const LOADED = new Set<string | number>([
-  'leaf',
-  'bit',
-  'later',
-  'word',
-  'step',
-  'neuron',
-  'within',
-])
+const READ = new Set<string | number>(['leaf', 'bit', 'later', 'word', 'step', 'neuron', 'within'])
 
 class Emitter extends addresses.Addresses {
   /** What runs once, before the first pixel. */
@@ -130,11 +122,8 @@ class Emitter extends addresses.Addresses {
 
   /** Which of four channels are no padding. */
   private real(lane: number): Code {
-    const left = op(
-      Wasm.i32Sub,
-      this.word(this.spec.words.realChannels),
-      op(Wasm.i32ShrU, get(this.channel), i32(2)),
-    )
+    const before = op(Wasm.i32ShrU, get(this.channel), i32(2))
+    const left = op(Wasm.i32Sub, this.word(this.spec.words.realChannels), before)
     const lanes = vector([0, 1, 2, 3].map((i) => i + 4 * lane))
     return op(Wasm.i32x4GtS, op(Wasm.i32x4Splat, left), lanes)
   }
@@ -158,7 +147,7 @@ class Emitter extends addresses.Addresses {
   /** Computes what is used twice into locals, and what is the same for all neurons once. */
   private prepare(node: Node, force = false): void {
     if (this.locals.has(node) || this.shared.has(node)) return
-    if (node.args.length === 0 && !LOADED.has(node.op)) return
+    if (node.args.length === 0 && !READ.has(node.op)) return
     for (const arg of node.args) this.prepare(arg)
     if (node.level <= Level.Layer) {
       const local = this.local(V128)
@@ -304,11 +293,8 @@ class Emitter extends addresses.Addresses {
     const body = this.compute(section)
     const move = set(index, add(get(index), i32(backwards ? -1 : 1)))
     const left = tee(done, op(Wasm.i32Sub, get(done), i32(1)))
-    return [
-      set(index, i32(backwards ? begin + times - 1 : begin)),
-      set(done, i32(times)),
-      loop([...body, move], left),
-    ]
+    const first = i32(backwards ? begin + times - 1 : begin)
+    return [set(index, first), set(done, i32(times)), loop([...body, move], left)]
   }
 
   /** Whether bytes cannot count a neuron's spikes: they are added up at once. */
@@ -385,15 +371,10 @@ class Emitter extends addresses.Addresses {
     const { pixel } = this
     const { heads, begin, moves } = this.walks(pixel, stepsOf(spec))
     const channel = tee(this.channel, add(get(this.channel), i32(16 * spec.width)))
-    const channels = loop(
-      [set(this.counts, splat(0)), ...start, ...body, ...end],
-      op(Wasm.i32LtU, channel, this.rowBytes),
-    )
-    const next = tee(pixel, add(get(pixel), i32(1)))
-    const pixels = loop(
-      [...begin, set(this.channel, i32(0)), channels, ...moves],
-      op(Wasm.i32LtU, next, get(addresses.END)),
-    )
+    const inRow = op(Wasm.i32LtU, channel, this.rowBytes)
+    const channels = loop([set(this.counts, splat(0)), ...start, ...body, ...end], inRow)
+    const inUnit = op(Wasm.i32LtU, tee(pixel, add(get(pixel), i32(1))), get(addresses.END))
+    const pixels = loop([...begin, set(this.channel, i32(0)), channels, ...moves], inUnit)
     const sums = at(Wasm.v128Store, [get(addresses.SCRATCH), get(this.counted)], 0)
     const run = [set(pixel, get(addresses.FIRST)), pixels, ...(has('count') ? [sums] : [])]
     const all = [...this.wordLoads, ...this.once, ...heads, ...run, this.spikes(fires)]

@@ -95,9 +95,7 @@ export class Neurons {
           ['alpha', g.constant(alpha)],
         ]),
       )
-    this.learnt = layer.learn.map(
-      (name) => parameters.find((one) => one.name === name) as Parameter,
-    )
+    this.learnt = layer.learn.map((name) => parameters.find((p) => p.name === name) as Parameter)
     this.fixed = new Map(parameters.map((parameter) => [parameter.name, this.parameter(parameter)]))
   }
 
@@ -175,10 +173,8 @@ export class Neurons {
       ...(groups ? { step: { word: word.aGroupBytes + at } } : {}),
     })
     const when = groups ? step : 0
-    return this.leaf(`${role} ${i} ${when}`, groups ? Level.Neuron : Level.Channel, {
-      tensor,
-      step: when,
-    })
+    const level = groups ? Level.Neuron : Level.Channel
+    return this.leaf(`${role} ${i} ${when}`, level, { tensor, step: when })
   }
 
   private term(i: number, step: number): Node {
@@ -197,11 +193,8 @@ export class Neurons {
       return g.add(scaled, this.statistic(i, 'shift', word.aShift, step))
     })
     if (spikes !== undefined) {
-      const tensor = this.tensor('spikes', {
-        word: word.spikes,
-        bytes: true,
-        step: { word: word.spikePlaneBytes },
-      })
+      const planes = { word: word.spikePlaneBytes }
+      const tensor = this.tensor('spikes', { word: word.spikes, bytes: true, step: planes })
       this.places.set(`spike ${step}`, { tensor, step })
       const bit = g.make('bit', [], { name: `spike ${step}`, level: Level.Neuron })
       parts.push(g.where(bit, g.constant(spikes), g.constant(0)))

@@ -70,11 +70,8 @@ export class Functions {
    * 0 below −87.3, and NaN of NaN.
    */
   exp(x: Node): Node {
-    const bounded = this.make(
-      Wasm.f32x4Pmin,
-      this.make(Wasm.f32x4Pmax, x, this.k(-87.3)),
-      this.k(88.7),
-    )
+    const above = this.make(Wasm.f32x4Pmax, x, this.k(-87.3))
+    const bounded = this.make(Wasm.f32x4Pmin, above, this.k(88.7))
     const n = this.make(Wasm.f32x4Nearest, this.mul(bounded, this.k(Math.LOG2E)))
     const high = this.sub(bounded, this.mul(n, this.k(0.693359375)))
     const r = this.add(high, this.mul(n, this.k(2.1219444e-4)))

@@ -121,12 +121,9 @@ export class ReferenceNeuron {
 
   private step(lines: readonly Line[]): void {
     for (let i = 0; i < lines.length; i++) {
-      const line = lines[i]
-      if (!line.isRate) {
-        this.names.set(
-          line.name as string,
-          line.name === 'spike' ? this.spike(line.tree) : this.run(line.tree),
-        )
+      const { isRate, name, tree } = lines[i]
+      if (!isRate) {
+        this.names.set(name as string, name === 'spike' ? this.spike(tree) : this.run(tree))
         continue
       }
       const moved: [string, Value][] = []

@@ -179,12 +179,8 @@ export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
  * as PyTorch's default.
  */
 export function heConv(from: number, to: number, kernelSize: number, stride = 1): layers.Conv2d {
-  const normal = Math.sqrt(2 / (to * kernelSize * kernelSize))
-  return layers.conv2d(from, to, kernelSize, {
-    stride,
-    padding: kernelSize >> 1,
-    init: { normal, bias: 'default' },
-  })
+  const init = { normal: Math.sqrt(2 / (to * kernelSize * kernelSize)), bias: 'default' } as const
+  return layers.conv2d(from, to, kernelSize, { stride, padding: kernelSize >> 1, init })
 }
 
 /**

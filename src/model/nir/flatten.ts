@@ -103,11 +103,10 @@ class Wiring {
       if (this.nodes.has(path)) this.refuse(`two nodes have the path ${quote(path)}; rename one`)
       this.nodes.set(path, node)
     }
-    for (const [from, to] of graph.edges)
-      this.edges.push([
-        inside.get(from)?.output ?? prefix + from,
-        inside.get(to)?.inputs[0] ?? prefix + to,
-      ])
+    for (const [from, to] of graph.edges) {
+      const output = inside.get(from)?.output ?? prefix + from
+      this.edges.push([output, inside.get(to)?.inputs[0] ?? prefix + to])
+    }
     const ends = (type: string, isMany = false): string[] => {
       const found = [...graph.nodes].filter(([, node]) => node.type === type).map(([name]) => name)
       if (found.length === 1 || (isMany && found.length > 0))

@@ -100,15 +100,7 @@ export function integrator(options: { inputScale?: PerNeuron } = {}, ...more: []
 }
 
 /** Cells by the names of their functions. */
-export const presets = {
-  lif,
-  integrateAndFire,
-  plif,
-  cubaLif,
-  alif,
-  leakyIntegrator,
-  integrator,
-} as const
+export const presets = { lif, integrateAndFire, plif, cubaLif, alif, leakyIntegrator, integrator }
 
 /** Options of `recurrent`. */
 export interface RecurrentOptions {

@@ -58,10 +58,8 @@ export function elementwise(
   for (const { name, at } of before)
     if (name === 'spike' || name === 'output')
       throw new EquationError(source, at, `an activation has no line ${name} = …; use neuron()`)
-  const { equations, fields } = readEquations(source, parameters, options, [
-    ...before,
-    { ...last, name: 'output' },
-  ])
+  const all = [...before, { ...last, name: 'output' }]
+  const { equations, fields } = readEquations(source, parameters, options, all)
   const [state] = equations.states
   if (state !== undefined)
     fail(
@@ -328,17 +326,12 @@ const scaleKind = defineLayer<Scale>('scale', {
   },
 })
 
-function byFactors(
-  pass: Pass,
-  node: GraphNode,
-  list: readonly number[],
-  x: Expression,
-): Expression {
+function byFactors(pass: Pass, node: GraphNode, by: readonly number[], x: Expression): Expression {
   const { b, images } = pass
   const input = floatsOf(pass, node, x)
   const { stored, shape, steps } = input
   const output = pass.floatTensor(node.name, node.shape, steps)
-  const job = { images, shape, stored, ...factorsOf(list, shape, stored) }
+  const job = { images, shape, stored, ...factorsOf(by, shape, stored) }
   pass.make(output, { layers: 0, byImages: true }, () =>
     emitScaled(b, { ...job, images: pass.images, steps, in: input.buffer, out: output.buffer }),
   )

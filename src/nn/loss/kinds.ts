@@ -228,14 +228,9 @@ const makeMse = defineLoss<MeanSquaredError, MeanSquaredErrorOptions>('mse', {
       targets === 'labels'
         ? { low: incorrectRate * factor, high: correctRate * factor }
         : { values: true }
-    const more = targetFields(loss, fields, numbers)
-    b.emit(records.meanSquaredError, 1, {
-      ...fields,
-      outputScale,
-      ...wanted,
-      instantaneous,
-      ...more,
-    })
+    const own = targetFields(loss, fields, numbers)
+    const all = { ...fields, outputScale, ...wanted, instantaneous, ...own }
+    b.emit(records.meanSquaredError, 1, all)
   },
 })
 
@@ -326,10 +321,8 @@ export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('rateP
     const neurons = shape[0] * shape[1] * shape[2]
     const steps = options.timeSteps
     const over = pass.context.method.lossOver === 'images' ? 1 : steps
-    const out = pass.imageBuffer(
-      `${node.name} gradient of ${name}`,
-      shape[1] * shape[2] * stored * 4,
-    )
+    const bytes = shape[1] * shape[2] * stored * 4
+    const out = pass.imageBuffer(`${node.name} gradient of ${name}`, bytes)
     const partials = b.buffer(`${node.name} ${name}`, units * 8, 'statistics')
     const factor = penalty.weight / neurons
     const { counts } = spikes

@@ -168,12 +168,10 @@ export const lifBackward = op('lifBackward', {
   emit(o, at, { extent, all, reads, layer, mode }) {
     const { b, made } = o
     const gradient = contributions(all, all.length > 1, made)
-    if (reads)
-      return neurons.emitBackward(
-        o,
-        neurons.jobOf(o, layer, extent, neurons.currentsOf(reads, made)),
-        gradient,
-      )
+    if (reads) {
+      const job = neurons.jobOf(o, layer, extent, neurons.currentsOf(reads, made))
+      return neurons.emitBackward(o, job, gradient)
+    }
     const kind = mode === 'rate' ? neuronBackwardRate : neuronBackwardOnline
     const factor = (at.eligibilities ?? at.surrogates) as Buffer
     const to = { ...imagesOf(extent), gradient }

@@ -267,11 +267,8 @@ export const clipNorm = op('clipNorm', {
     const { numbers, before } = written<{ maxNorm: number }>(o, StepNumbers.Bytes, (view, of) =>
       view.setFloat64(StepNumbers.ClipNorm, of.maxNorm, true),
     )
-    updates.emitClip(
-      o.b,
-      [{ values: ref(gradients), count: roundUp(sizeOf(shape), FLOATS) }],
-      numbers,
-    )
+    const count = roundUp(sizeOf(shape), FLOATS)
+    updates.emitClip(o.b, [{ values: ref(gradients), count }], numbers)
     const norm: Buffer = {
       ...numbers,
       get address() {

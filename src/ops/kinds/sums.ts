@@ -279,10 +279,10 @@ export const split = op('split', {
   }),
   emit({ b, made }, { input }, { inputs }) {
     const from = { ...shapes.imagesOf(wholeOf(inputs)), in: input }
-    const outputs = inputs.map((part, i) => ({
-      ...shapes.imagesOf(part),
-      buffer: made[`output${i}`].buffer,
-    }))
+    const outputs = inputs.map((part, i) => {
+      const { buffer } = made[`output${i}`]
+      return { ...shapes.imagesOf(part), buffer }
+    })
     for (const part of partsOf(outputs, false)) emitSplit(b, from, part, part.buffer)
   },
 })

@@ -90,13 +90,8 @@ export async function serveRounds(
   })
   const limits = { memoryMB: Number.MAX_SAFE_INTEGER, seconds: Number.MAX_SAFE_INTEGER }
   try {
-    const worker = await startWorker(place, {
-      kinds: [kind],
-      concurrency: 1,
-      limits,
-      store,
-      onAside: onNews,
-    })
+    const how = { kinds: [kind], concurrency: 1, limits, store, onAside: onNews }
+    const worker = await startWorker(place, how)
     return {
       get done() {
         return worker.done

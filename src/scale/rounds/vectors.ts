@@ -64,11 +64,8 @@ export type Weights = Readonly<Record<'parameters' | 'statistics', Float32Array>
 
 /** Copies. */
 export function weightsOf(arena: Arena): Weights {
-  const { parameters, statistics } = sizesOf(arena)
-  const found = {
-    parameters: new Float32Array(parameters),
-    statistics: new Float32Array(statistics),
-  }
+  const { parameters: P, statistics: S } = sizesOf(arena)
+  const found = { parameters: new Float32Array(P), statistics: new Float32Array(S) }
   moveWeights(arena, found)
   return found
 }

@@ -214,10 +214,8 @@ export const startBytes = ({ parameters, statistics }: Sizes): number =>
 export function startOfBytes(bytes: Uint8Array, sizes: Sizes): Weights {
   expectLength('the weights of a round', bytes, startBytes(sizes))
   const all = floats('the weights of a round', bytes)
-  return {
-    parameters: all.subarray(0, sizes.parameters),
-    statistics: all.subarray(sizes.parameters),
-  }
+  const { parameters: count } = sizes
+  return { parameters: all.subarray(0, count), statistics: all.subarray(count) }
 }
 
 /** What a replica sends: its change, then float32 [S]. */
@@ -232,10 +230,8 @@ export const sentBytes = ({ compress }: RoundsSetting, sizes: Sizes): number =>
 export function sentOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): Sent {
   expectLength('what a replica sends', bytes, sentBytes(rounds, sizes))
   const length = changeBytes(rounds.compress, sizes)
-  return {
-    change: bytes.subarray(0, length),
-    statistics: floats("a replica's running statistics", bytes.subarray(length)),
-  }
+  const statistics = floats("a replica's running statistics", bytes.subarray(length))
+  return { change: bytes.subarray(0, length), statistics }
 }
 
 /** Five float64: powers of the moments' shares, steps of the average, batches added up, steps. */

@@ -123,10 +123,8 @@ async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> 
     if (!folder.names.includes(options)) return false
     return isOwn(parseJsonBytes(await folder.read(options), options, 'the options'))
   }
-  const found = await parseCheckpoint(
-    await folder.read(runFiles.checkpoint),
-    `${folder.path}/${runFiles.checkpoint}`,
-  )
+  const { checkpoint } = runFiles
+  const found = await parseCheckpoint(await folder.read(checkpoint), `${folder.path}/${checkpoint}`)
   return isOwn(checkSnapshot(found, folder.path).about.setting)
 }
 

@@ -148,11 +148,8 @@ function expectColumns(path: string, columns: readonly string[], wanted: readonl
 }
 
 /** The numbers of a record, by column. */
-function numbersOf({
-  firingRates,
-  metrics = {},
-  ...record
-}: EpochRecord): Readonly<Record<string, number>> {
+function numbersOf(whole: EpochRecord): Readonly<Record<string, number>> {
+  const { firingRates, metrics = {}, ...record } = whole
   const numbers = Object.entries(record).filter(([, value]) => typeof value === 'number')
   const own = Object.entries(metrics).map(([name, value]) => [`metrics.${name}`, value])
   const rates = Object.entries(firingRates).map(([name, rate]) => [`firingRates.${name}`, rate])

@@ -85,10 +85,8 @@ export function rateText(rates: Readonly<Record<string, number>>, ink: Ink = noI
         return rate === 0 ? ink.warn(text) : text
       })
       .join(', ')
-  const [low, high] = [
-    all.reduce((a, b) => (b[1] < a[1] ? b : a)),
-    all.reduce((a, b) => (b[1] > a[1] ? b : a)),
-  ]
+  const low = all.reduce((a, b) => (b[1] < a[1] ? b : a))
+  const high = all.reduce((a, b) => (b[1] > a[1] ? b : a))
   const ends = [low, high].map(([name, rate]) => `${two(rate)} ${name}`)
   return `${sparkline(Object.values(rates), ink)} ${ends.join(' … ')}`
 }

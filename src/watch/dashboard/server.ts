@@ -266,10 +266,8 @@ export class RunHistory {
     const added = rounded(meanOf(this.waiting))
     this.waiting = []
     this.points.push(added)
-    const most = Math.max(
-      100,
-      Math.min(MOST_POINTS, Math.floor(MOST_NUMBERS / (5 + this.layers.length))),
-    )
+    const fitting = Math.floor(MOST_NUMBERS / (5 + this.layers.length))
+    const most = Math.max(100, Math.min(MOST_POINTS, fitting))
     if (this.points.length < most) return { added, thinned: false }
     const all = this.points.splice(0)
     for (let i = 0; i < all.length; i += 2) this.points.push(rounded(meanOf(all.slice(i, i + 2))))

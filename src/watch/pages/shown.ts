@@ -40,10 +40,8 @@ function fence(sorted: Float64Array, isLog: boolean): [number, number] {
   const last = sorted.length - 1
   const scale = isLog ? Math.log10 : (value: number): number => value
   // Towards the middle: of four values one is no quartile.
-  const [lower, upper] = [
-    scale(sorted[Math.ceil(last / 4)]),
-    scale(sorted[Math.floor((3 * last) / 4)]),
-  ]
+  const lower = scale(sorted[Math.ceil(last / 4)])
+  const upper = scale(sorted[Math.floor((3 * last) / 4)])
   const least = isLog ? DECADES : Math.abs(upper)
   const room = Math.max(RANGES * (upper - lower), least)
   const [from, to] = [lower - room, upper + room]
