@@ -65,7 +65,8 @@ function put(W: i32, sum: usize, low: v128, low1: v128, high: v128, high1: v128)
  *   few        words have up to 6 bits
  *
  * These are the hot loops. Each kind has a function of its own, so that V8 keeps its sums in
- * registers.
+ * registers. The last sum comes first, so that no more rows wait in registers than must: see
+ * winograd/products.ts.
  */
 // @ts-ignore: decorator
 @variants('sumBytesOfTwo', 2, false, false, [32])
@@ -98,7 +99,7 @@ export function sumWords(
       const a = rows + <usize>load<u16>(list) * W
       const b = weighted ? a : rows + <usize>load<u16>(list, 2) * W
       const factor = weighted ? factorOf(list) : low[0]
-      for (let i: unroll = 0; i < n; i++) {
+      for (let i: unroll = n - 1; i >= 0; i--) {
         const x = words(W, i < each ? a : a + blockBytes, i % each > 0)
         const y = weighted ? x : words(W, i < each ? b : b + blockBytes, i % each > 0)
         if (weighted) {

@@ -28,7 +28,8 @@ const BLOCK_BYTES: usize = Pattern.RowBytes
 /**
  * out[16] += Σ of the rows in a list, for some taps side by side. They read the same row of
  * neighbouring cells: the last tap that of the cell in the list, the tap before it that of the
- * next cell, `cell` bytes on. Sums of taps are `outStep` bytes apart.
+ * next cell, `cell` bytes on. Sums of taps are `outStep` bytes apart. The last sum comes first: see
+ * winograd/products.ts.
  */
 // @ts-ignore: decorator
 @variants('patternSum', [3, 2, 1])
@@ -47,7 +48,7 @@ export function patternSum(
     row[taps - 1] = grid + ((<usize>load<u16>(list)) << 6)
     for (let tap: unroll = taps - 1; tap >= 0; tap--) {
       if (tap < taps - 1) row[tap] = row[tap + 1] + cell
-      for (let i: unroll = 0; i < 4; i++)
+      for (let i: unroll = 3; i >= 0; i--)
         s[4 * tap + i] = f32x4.add(s[4 * tap + i], v128.load(row[tap], 16 * i))
     }
   }
