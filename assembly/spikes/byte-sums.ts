@@ -7,7 +7,7 @@
  *
  * so that x >> 8 is the second of them, without a look at the first. Sums of x modulo 2^16 and of
  * x >> 8 are Σ q[i] + n · offset + 256 · H and H = Σ q[i + W / 2]: what is over is taken away once,
- * at the end of a list. Up to 6 bits (offset 32) two rows are added as bytes before: no byte of
+ * at the end of a list. Up to 6 bits (offset 32) four rows are added as bytes before: no byte of
  * their sum spills into the next.
  */
 
@@ -62,21 +62,17 @@ function put(W: i32, sum: usize, low: v128, low1: v128, high: v128, high1: v128)
  *   pointers   u32 [steps + 1]: where list p begins, at p − 1, and ends, at p; a list is an even
  *              number of u16, weighted any number of pairs, so few that 16 bits hold their sum
  *   pairs      only the lists of pairs of steps are used
- *   few        words have up to 6 bits
  *
  * These are the hot loops. Each kind has a function of its own, so that V8 keeps its sums in
  * registers. The last sum comes first, so that no more rows wait in registers than must: see
  * winograd/products.ts.
  */
 // @ts-ignore: decorator
-@variants('sumBytesOfTwo', 2, false, false, [32])
-@variants('sumBytes', 1, false, false, [32, 16, 8, 4])
-@variants('sumFewBitsOfTwo', 2, true, false, [32])
-@variants('sumFewBits', 1, true, false, [32, 16])
-@variants('sumByteTimes', 1, false, true, [32, 16, 8, 4])
+@variants('sumBytesOfTwo', 2, false, [32])
+@variants('sumBytes', 1, false, [32, 16, 8, 4])
+@variants('sumByteTimes', 1, true, [32, 16, 8, 4])
 export function sumWords(
   blocks: i32,
-  few: bool,
   weighted: bool,
   W: i32,
   sums: usize,
@@ -106,10 +102,6 @@ export function sumWords(
           const first = i16x8.sub(v128.and(x, i16x8.splat(255)), i16x8.splat(<i16>offset))
           low[i] = i16x8.add(low[i], i16x8.mul(factor, first))
           high[i] = i16x8.add(high[i], i16x8.mul(factor, i16x8.shr_s(x, 8)))
-        } else if (few) {
-          const both = i8x16.add(x, y)
-          low[i] = i16x8.add(low[i], both)
-          high[i] = i16x8.add(high[i], i16x8.shr_s(both, 8))
         } else {
           low[i] = i16x8.add(i16x8.add(low[i], x), y)
           high[i] = i16x8.add(i16x8.add(high[i], i16x8.shr_s(x, 8)), i16x8.shr_s(y, 8))
@@ -125,6 +117,70 @@ export function sumWords(
     for (let block: unroll = 0; block < blocks; block++) {
       const first: unroll = block * each
       put(W, sum, low[first], low[first + each - 1], high[first], high[first + each - 1])
+      sum += setBytes
+    }
+  }
+}
+
+/** The bytes of two rows, added. */
+// @ts-ignore: decorator
+@inline
+function sumOfTwo(W: i32, a: usize, b: usize, isSecond: bool): v128 {
+  return i8x16.add(words(W, a, isSecond), words(W, b, isSecond))
+}
+
+/** The same of words of up to 6 bits, whose rows are added as bytes before they widen. */
+// @ts-ignore: decorator
+@variants('sumFewBitsOfTwo', 2, [32])
+@variants('sumFewBits', 1, [32, 16])
+export function sumFewWords(
+  blocks: i32,
+  W: i32,
+  sums: usize,
+  setBytes: usize,
+  rows: usize,
+  blockBytes: usize,
+  pointers: usize,
+  steps: i32,
+  pairs: bool,
+  offset: i32,
+): void {
+  const each: unroll = W > 16 ? 2 : 1
+  const n: unroll = blocks * each
+  for (let p = 1; p <= steps; p = nextPattern(p, pairs)) {
+    const low = locals<v128>(n, i16x8.splat(0))
+    const high = locals<v128>(n, i16x8.splat(0))
+    const row = locals<usize>(4)
+    const from = pointers + ((<usize>p) << 2)
+    const first = <usize>load<u32>(from - 4)
+    const end = <usize>load<u32>(from)
+    let list = first
+    for (; list + 4 < end; list += 8) {
+      for (let r: unroll = 0; r < 4; r++) row[r] = rows + <usize>load<u16>(list, 2 * r) * W
+      for (let i: unroll = n - 1; i >= 0; i--) {
+        const far: usize = i < each ? 0 : blockBytes
+        const x = sumOfTwo(W, row[0] + far, row[1] + far, i % each > 0)
+        const all = i8x16.add(x, sumOfTwo(W, row[2] + far, row[3] + far, i % each > 0))
+        low[i] = i16x8.add(low[i], all)
+        high[i] = i16x8.add(high[i], i16x8.shr_s(all, 8))
+      }
+    }
+    if (list < end) {
+      for (let r: unroll = 0; r < 2; r++) row[r] = rows + <usize>load<u16>(list, 2 * r) * W
+      for (let i: unroll = n - 1; i >= 0; i--) {
+        const far: usize = i < each ? 0 : blockBytes
+        const both = sumOfTwo(W, row[0] + far, row[1] + far, i % each > 0)
+        low[i] = i16x8.add(low[i], both)
+        high[i] = i16x8.add(high[i], i16x8.shr_s(both, 8))
+      }
+    }
+    const over = i16x8.splat(<i16>((<i32>(end - first) >> 1) * offset))
+    let sum = sums + <usize>p * (2 * W)
+    for (let i: unroll = 0; i < n; i++)
+      low[i] = i16x8.sub(i16x8.sub(low[i], i16x8.shl(high[i], 8)), over)
+    for (let block: unroll = 0; block < blocks; block++) {
+      const at: unroll = block * each
+      put(W, sum, low[at], low[at + each - 1], high[at], high[at + each - 1])
       sum += setBytes
     }
   }
