@@ -101,9 +101,13 @@ export function complain(error: unknown, command: Command | undefined, failure =
     // --help and --version end here too.
     if (error.exitCode === 0) return 0
     if (error.code === 'commander.help') return failure
+    const takesType = command?.options.some(({ long, argChoices }) => {
+      return long === '--weights' && argChoices !== undefined
+    })
     const message = error.message
       .replace(/^error: /, '')
       .replace(/\n(?=\(Did you mean [^\n]*$)/, ' ')
+      .replace(/^unknown option '--precision'$/, takesType ? '$& (Did you mean --weights?)' : '$&')
       .replace(/\.$/, '')
     return tell(
       `spikewasm: ${oneLine(message)}; see spikewasm --help and spikewasm <command> --help`,

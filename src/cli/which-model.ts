@@ -19,6 +19,7 @@ import { networkFromNir } from '../model/nir/load.js'
 import { compositeOf } from '../network/json.js'
 import type { Module } from '../network/module.js'
 import { type InputShapes, imageShape } from '../network/value.js'
+import { weightTypes } from '../network/weights.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { inFile } from '../train/model-file.js'
 import { classesOf, type DatasetName, datasetNames, defaultModel } from './datasets.js'
@@ -62,10 +63,14 @@ type NirArguments = o.ArgumentsOf<typeof nirSpecs>
 export const modelFileSpecs = o.under('Model', ['run', 'weights', 'pretrained'], {
   run: o.text('<folder>', 'folder that train --out has written, or checkpoint in a program'),
   best: o.flag('with --run: the best weights (best.safetensors), not the last', { preset: false }),
-  weights: o.text(
+  weights: o.parsed<string>(
     '<file>',
     'safetensors file of a model, or a file of NIR (.nir, needs h5wasm); where it holds weights ' +
       'alone, give --model too',
+    'a file',
+    (path) => path,
+    o.textThat((path) => weightTypes.every((type) => type !== path)),
+    { cure: 'export and info take the type of weights as --precision' },
   ),
   pretrained: o.name('<name>', 'trained network that comes with the package', pretrainedNames),
 })

@@ -1,6 +1,6 @@
 /** Models from one file: architecture and weights. */
 
-import { describe, fail } from '../base/errors.js'
+import { describe, fail, SpikewasmError } from '../base/errors.js'
 import { copyOf } from '../base/objects.js'
 import { takenOptions } from '../compile/methods.js'
 import { collectState } from '../compile/state.js'
@@ -69,7 +69,14 @@ export async function loadModel(
     ...methods,
     ...own,
   } as const
-  return compiledWith(composite, all, (model) => inFile(name, () => model.loadStateDict(state)))
+  try {
+    return await compiledWith(composite, all, (model) =>
+      inFile(name, () => model.loadStateDict(state)),
+    )
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    fail(error.message.replace(/^compile(?=[.:])/, 'loadModel'), error)
+  }
 }
 
 /** A model that is given its weights; where they are refused, nothing of it is left. */

@@ -84,6 +84,15 @@ test('a run of floats: rounded at export to what verify expects, planned with wh
       `train ${small} --weights net/weights.safetensors`,
       /--weights must be one of f32, int8, int6, got "net.weights.safetensors"; --load starts from those/,
     )
+    await refuse(
+      'eval --weights int8',
+      /--weights must be a file, got "int8"; export and info take the type of weights as --precision/,
+    )
+    await refuse(
+      `train ${small} --precision int8`,
+      /unknown option '--precision' \(Did you mean --weights\?\); /,
+    )
+    await refuse('eval --precision int8', /unknown option '--precision'; /)
   }))
 
 test('sweeps and jobs of replicas hand the type on', () => {

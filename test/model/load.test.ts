@@ -57,6 +57,12 @@ test('a file of weights alone, and other files, are refused with what to do', ()
       /^the model must be a readable file/,
     )
     await expectRefusal(() => api.loadModel(3 as unknown as string), /^loadModel needs a path/)
+    const whole = await model.toBytes()
+    for (const [options, wanted] of [
+      [{ weights: 'int4' }, /^loadModel\.weights must be one of .*, got "int4"/],
+      [{ batchSise: 2 }, /^loadModel\.batchSise is not an option/],
+    ] as const)
+      await expectRefusal(() => api.loadModel(whole, options as {}), wanted)
     await expectRefusal(
       () => api.networkFromJSON('{'),
       /^the JSON: the network must be valid JSON, got an error/,
