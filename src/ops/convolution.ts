@@ -361,8 +361,8 @@ const MOST_SOURCES = 16
 /** How an op reads spikes. */
 export const spikeOptions = {
   /**
-   * Tensors of spikes that are added up, as behind a residual addition. Further ones are the
-   * arguments `input2`, `input3` … behind `input`. Default 1.
+   * Tensors of spikes that are added up, as behind a residual addition, 1 to 16. Further ones are
+   * the arguments `input2`, `input3` … behind `input`. Default 1.
    */
   sources: is.integerIf(1, MOST_SOURCES, undefined),
   /** Reads means over windows of the spikes, as behind `avgPool2d`. Default: the spikes. */

@@ -12,6 +12,11 @@ const all = ops as unknown as Readonly<Record<string, Op>>
 const image = [2, 3, 4, 4]
 const timed = (T: number): number[] => image.toSpliced(1, 0, T)
 const conv = { input: [2, 1, 4, 6, 6], weight: [8, 4, 3, 3], spikes: true }
+const bytes = { ...conv, weightType: 'int8' }
+const many = (inputs: number, size: number): Options => ({
+  input: [1, 1, inputs, size, size],
+  weight: [8, inputs, 1, 1],
+})
 const gradient = { input: [2, 4, 6, 6], weight: [8, 4, 3, 3] }
 const counted = { ...gradient, counts: true, timeSteps: 4 }
 const lif = { input: [2, 4, 3] }
@@ -29,7 +34,10 @@ const options: Readonly<Record<string, readonly (readonly [Options | undefined, 
       { ...conv, input: [2, 1, 4, 5, 5], weightType: 'int8', moments: true },
       /'bytes' writes none; leave moments/,
     ],
-    [{ ...conv, weightType: 'int8', groups: 2, weight: [8, 2, 3, 3] }, /is not made for/],
+    [{ ...bytes, groups: 2, weight: [8, 2, 3, 3] }, /'int8' is not made for groups; leave it out/],
+    [{ ...bytes, dilation: 2 }, /'int8' is not made for dilation; leave it out/],
+    [{ ...bytes, ...many(65536, 1) }, /made for 65536 inputs of an output, which 16 bits cannot/],
+    [{ ...bytes, ...many(60000, 17), pool: { kernelSize: 17 } }, /for sums .* more than 2\^31; /],
     [{ ...conv, image: true }, /image is of inputs of floats/],
     [{ ...conv, pool: { kernelSize: 9 } }, /pool: its kernel 9×9 is larger/],
     [{ ...conv, pool: { size: 2 } }, /pool.size is not an option/],
