@@ -7,7 +7,7 @@ import { budgets } from '../budgets.js'
 import type { IntegerWeight } from '../context.js'
 import type { ProgramBuilder } from '../program.js'
 import type { UnitSums } from '../tensors.js'
-import { emitSized, inputsOf, kRowsOf, outputBytes } from './geometry.js'
+import { emitSized, type Geometry, inputsOf, kRowsOf, outputBytes } from './geometry.js'
 import {
   momentsOfRows,
   neuronsPerInput,
@@ -146,7 +146,7 @@ const pairsPay = (shape: SpikeShape): boolean =>
     pairListsPay((inputsOf(shape) * neuronsPerInput(shape)) / 2, shape.blockWidth))
 
 /** Bytes of a weight as it is stored, one for each element. */
-export const weightBytes = (shape: SpikeShape): number => kRowsOf(shape) * shape.outC
+export const weightBytes = (g: Geometry): number => kRowsOf(g) * g.outC
 
 /**
  * Whether a convolution on spikes can have a weight of whole numbers: entries fit 16 bits and sums

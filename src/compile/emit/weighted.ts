@@ -3,6 +3,7 @@
 import { type Buffer, type Reference, ref } from '../../kernels/records/words.js'
 import { type Graph, type GraphNode, placesOf } from '../../network/trace.js'
 import { sizeOf } from '../../network/value.js'
+import { budgets } from '../budgets.js'
 import { isLong } from '../context.js'
 import { emitBiasGradient } from '../convolution/dense.js'
 import {
@@ -14,7 +15,7 @@ import {
 import * as convolution from '../convolution/index.js'
 import { listGradient, listSource, patternGradient } from '../convolution/patterns.js'
 import { readsLevels, readsSorted } from '../convolution/sorted.js'
-import type { IntegerForward } from '../convolution/spikes.js'
+import { type IntegerForward, weightBytes } from '../convolution/spikes.js'
 import type { DenseForward, SpikeTask, Task, WeightGradient } from '../convolution/strategy.js'
 import { storedChannels, weightLayout } from '../layout.js'
 import { type FloatBuffer, type LayerPlan, type Pass, term } from '../pass.js'
@@ -250,7 +251,8 @@ function sortedOf(
   ofIntegers: boolean,
 ): SpikeInput | undefined {
   const { g, spikes } = task
-  const reads = ofIntegers ? readsLevels(task) : readsSorted(task)
+  const isSmall = task.compact && weightBytes(g) <= budgets.smallWeightBytes
+  const reads = ofIntegers ? !isSmall && readsLevels(task) : readsSorted(task)
   return reads ? pass.sortedSum(name, spikes, [g.inH, g.inW]) : undefined
 }
 
