@@ -80,49 +80,42 @@ let joining: Promise<boolean> | undefined
 /** Two functions of the engine for wide vectors: assembly/base/stack.ts. */
 type StackOf = Record<'stackOfNeighbours' | 'stackOfOthers', (at: number, turns: number) => void>
 
-/** Turns of their loops, after a few of which V8 optimises them; looks at most. */
-const TURNS = 10_000
-const MOST_LOOKS = 400
-
-/** Stacks that hold so different numbers of calls are not those of the same code. */
-const differ = (a: number, b: number): boolean => Math.abs(a - b) > a / 100
+/** Turns of their loops, three times as many as V8 lets code run before it optimises. */
+const TURNS = 100_000
+/** Should another thread switch the flag off before V8 has optimised, the next round will do. */
+const ROUNDS = 3
 
 /**
  * Whether V8 joins neighbours, as it does in what it optimises where it has the flag, the processor
  * has AVX2 and no debugger looks on. Joined code takes another stack: of two functions, of which
  * nothing can be joined in the second, V8 makes code that takes the same stack unless it joins. It
- * optimises in a thread of its own; so this looks until it has, for both functions.
+ * is told to optimise where it stands, not in a thread of its own, so that nothing has to be waited
+ * for; without its baseline compiler both are optimised already, without the other none ever is.
  */
 async function joins(): Promise<boolean> {
-  const { setTimeout } = await import('node:timers/promises')
+  const { setFlagsFromString } = await import('node:v8')
   const { threadId } = await import('node:worker_threads')
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
   const module = await loadApart('engine-wide', `thread ${threadId}`)
   const engine = instantiateEngine(module, memory) as unknown as StackOf
   const both = [engine.stackOfNeighbours, engine.stackOfOthers]
-  const calls = new Uint32Array(memory.buffer, 0, 1)
-  const look = (): number[] =>
-    both.map((fill) => {
-      calls[0] = 0
-      try {
-        fill(0, 0)
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error
-      }
-      return calls[0]
-    })
-  const first = look()
-  let before = first
-  for (let looks = 0; looks < MOST_LOOKS; looks++) {
+  for (let round = 0; round < ROUNDS; round++) {
+    setFlagsFromString('--wasm-sync-tier-up')
     for (const fill of both) fill(0, TURNS)
-    await setTimeout(1)
-    const now = look()
-    // While the stack fills, code may change under it.
-    const isSettled = now.every((n, i) => differ(n, first[i]) && !differ(n, before[i]))
-    if (isSettled) return differ(now[0], now[1])
-    before = now
+    setFlagsFromString('--no-wasm-sync-tier-up')
   }
-  return false
+  const calls = new Uint32Array(memory.buffer, 0, 1)
+  const [joined, plain] = both.map((fill) => {
+    calls[0] = 0
+    try {
+      fill(0, 0)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+    }
+    return calls[0]
+  })
+  // Of the same code, stacks hold as many calls but for what else is on them.
+  return Math.abs(joined - plain) > plain / 100
 }
 
 async function switchOn(): Promise<WideVectors> {
