@@ -2,13 +2,14 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../base/errors.js'
-import { standardises } from '../compile/emit/integer-weights.js'
+import { mostOf, standardises } from '../compile/emit/integer-weights.js'
 import { pack, packIntegers } from '../compile/layout.js'
-import { makePlan, type Plan, type PlanOptions } from '../compile/plan.js'
+import { makePlan, type Parameter, type Plan, type PlanOptions } from '../compile/plan.js'
 import { instantiateEngine, loadEngine } from '../engine/load.js'
 import { allocate } from '../engine/memory/allocate.js'
 import { type Arena, expectSeveral, floatsAt, storedAt } from '../engine/memory/arena.js'
 import type { StateDict } from '../engine/memory/state.js'
+import type { Graph } from '../network/trace.js'
 import { type Learning, writeLearning } from './learning.js'
 import { dequantise, type QuantisedWeight, quantised, quantisedRows } from './quantise.js'
 
@@ -27,7 +28,7 @@ export interface Prepared {
 
 interface PrepareOptions {
   readonly learning?: Learning | undefined
-  /** Whether weights on floats are stored as bytes. */
+  /** Whether weights on floats are stored as bytes, where their layers do not say otherwise. */
   readonly rounds?: boolean
   /** Default: that of the package. */
   readonly engine?: WebAssembly.Module | undefined
@@ -61,9 +62,10 @@ export async function prepare(
     [parameters, named.parameters],
     [statistics, named.statistics],
   ] as const)
-    for (const { name, layout, offset } of tensors) {
+    for (const of of tensors) {
+      const { name, layout, offset } = of
       let { data } = state[name]
-      if (rounds && layout.blocks) {
+      if (rounds && isRounded(options.graph, of)) {
         const own = quantisedRows(module, data, layout.shape[0])
         rounded.set(offset, own)
         data = dequantise(own)
@@ -85,6 +87,12 @@ export async function prepare(
   }
   return { ...arena, learning, rounded }
 }
+
+/** Whether a file that rounds rounds this one too: a weight, unless its layer says 'f32'. */
+export const isRounded = (
+  { nodes }: Graph,
+  { layout, node }: Pick<Parameter, 'layout' | 'node'>,
+): boolean => layout.blocks !== undefined && mostOf({ weights: 'int8' }, nodes[node]) !== undefined
 
 /** Writes weights of whole numbers that are no floats in memory. */
 function putIntegers({ plan, memory }: Arena, state: StateDict, engine: WebAssembly.Module): void {

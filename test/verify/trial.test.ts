@@ -83,6 +83,15 @@ for (const [trained, weights] of [
     }
   })
 
+test('a layer with weights of its own, exported as int8: the bits of the file, which keeps them', async () => {
+  for (const weights of ['f32', 'int6'] as const) {
+    const network = (): Block =>
+      sequential(flatten(), linear(64, 40), lif(), linear(40, 10, { weights }))
+    const { trial, outputs } = await trialOf({ weights: 'int8' }, {}, network)
+    assert.is(differing(outputs, trial.expected), 0, weights)
+  }
+})
+
 test('weights that meet no spikes, rounded: the bits of the file, which says f32', async () => {
   const { trial, outputs } = await trialOf({ weights: 'int8' })
   assert.is(differing(outputs, trial.expected), 0)

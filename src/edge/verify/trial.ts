@@ -9,6 +9,7 @@ import type { Module } from '../../network/module.js'
 import { sizeOf } from '../../network/value.js'
 import * as abi from '../abi.js'
 import { checkData, sampleReader } from '../accuracy.js'
+import { isRounded } from '../prepare.js'
 import { dequantise, quantisedRows } from '../quantise.js'
 import type { ApartNet } from './apart.js'
 import type { JobNumbers } from './job.js'
@@ -80,13 +81,13 @@ export async function askModel(
 
 /** Rounds weights that no spikes meet to what their bytes stand for. */
 async function roundOthers(model: Model): Promise<void> {
-  const { parameters, integers } = model.session.plan
+  const { parameters, integers, options } = model.session.plan
   const engine = await loadEngine('engine')
   const state = model.stateDict()
-  for (const { name, layout } of parameters) {
-    const { shape, data } = state[name]
-    if (layout.blocks && !integers.some((of) => of.name === name))
-      state[name] = { shape, data: dequantise(quantisedRows(engine, data, shape[0])) }
+  for (const of of parameters) {
+    const { shape, data } = state[of.name]
+    if (isRounded(options.graph, of) && !integers.some(({ name }) => name === of.name))
+      state[of.name] = { shape, data: dequantise(quantisedRows(engine, data, shape[0])) }
   }
   model.loadStateDict(state)
 }
