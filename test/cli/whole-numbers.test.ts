@@ -11,7 +11,7 @@ import { loadModel } from '../../src/index.js'
 import { inFolder, small } from './in-process.js'
 
 test('a run with --weights: tested, gone on with, exported and verified with the same bits', () =>
-  inFolder(async (folder, { lastOf, succeed, refuse }) => {
+  inFolder(async (folder, { lastOf, succeed, refuse, run }) => {
     const trained = await lastOf(`train ${small} --model mlp --weights int8 --out net`)
     assert.equal([trained.weights, trained.method], ['int8', 'rate'])
     assert.is((await readRunOptions(join(folder, 'net'))).weights, 'int8')
@@ -40,6 +40,12 @@ test('a run with --weights: tested, gone on with, exported and verified with the
       const verified = await lastOf(`verify ${file} --run net --hosts node --samples 40`)
       assert.equal([verified.exact, verified.precision], [true, 'int8'])
     }
+    await succeed(`train ${small} --model mlp --weights int6 --out six`)
+    const other = await run('verify net.wasm --run six --hosts node --samples 9')
+    assert.match(
+      other.stdout,
+      /\nthe file has weights int8, the model was trained with int6: export/,
+    )
     await refuse(
       'export --run net --precision f32 --out other.wasm',
       /--precision must be int8, as the model was trained, got f32; leave it out/,

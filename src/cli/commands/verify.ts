@@ -1,10 +1,12 @@
 /** `spikewasm verify` */
 
 import type { NetInfo } from '../../edge/abi.js'
+import { canStore } from '../../edge/options.js'
 import type { ApartNet } from '../../edge/verify/apart.js'
 import { hostNames } from '../../edge/verify/hosts/index.js'
 import { makeTrials, type Trial } from '../../edge/verify/trial.js'
 import * as verified from '../../edge/verify/verify.js'
+import type { WeightType } from '../../network/weights.js'
 import { exitOnSignals } from '../interrupt.js'
 import { loadData } from '../load-data.js'
 import * as shared from '../options.js'
@@ -53,43 +55,45 @@ async function verify(
   const { info } = net
   // Before the samples are computed: a wrong name is told at once.
   await verified.findHosts(hosts, info)
-  const trials = await trialsOf(net, args)
+  const { trials, trained } = await trialsOf(net, args)
   const onHost = (name: string): void => overwrite(`${name} …`)
   const result = await verified.verifyNet(bytes, info, trials, { hosts, seconds, onHost })
   overwrite('')
-  const found = { path, info, trials, result }
+  const found = { path, info, trials, trained, result }
   if (json) printJson(summary(found))
   else process.stdout.write(resultText(found))
   if (!verified.isExact(result)) process.exitCode = 1
 }
 
-/** Samples, and the outputs of the model that was exported. */
+/** Samples with the outputs of the model, and the type of weights that it was trained with. */
 async function trialsOf(
   net: ApartNet,
   args: Omit<VerifyArguments, 'hosts' | 'seconds' | 'json'>,
-): Promise<Trial[]> {
+): Promise<Pick<Found, 'trials' | 'trained'>> {
   const given = await givenModel(args)
   const { input, classes, timeSteps } = net.info
   const source = dataOf({ ...args, timeSteps }, given)
   // All samples are there to be shown, whatever the run was limited to.
   const { train, test } = await loadData({ ...source, limitTrain: undefined, limitTest: undefined })
-  return makeTrials({
+  const trials = await makeTrials({
     net,
     data: [test, train],
     samples: args.samples,
     network: await given.network({ input, classes, timeSteps }),
     load: async (model) => given.load(model),
   })
+  return { trials, trained: given.options.weights }
 }
 
 interface Found {
   readonly path: string
   readonly info: NetInfo
   readonly trials: readonly Trial[]
+  readonly trained: WeightType | undefined
   readonly result: verified.Verification
 }
 
-function resultText({ path, info, trials, result }: Found): string {
+function resultText({ path, info, trials, trained, result }: Found): string {
   const { target, mode, weights, timeSteps } = info
   const pages = info.memoryBytes / 65536
   const lines = o.present([
@@ -102,6 +106,11 @@ function resultText({ path, info, trials, result }: Found): string {
     'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
     ...result.rows.map(problem),
+    !verified.isExact(result) &&
+      trained &&
+      !canStore(weights, trained, mode) &&
+      `the file has weights ${weights}, the model was trained with ${trained}: export it anew, ` +
+        'or name the run that the file came from',
     verified.isExact(result) && 'every host gives the same bits',
   ])
   return `${lines.join('\n')}\n`
