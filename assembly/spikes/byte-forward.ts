@@ -27,10 +27,11 @@ import { stepsOf } from './patterns'
  *   S = Σ over patterns p with bit t, over k in list p of Weight[k][n]
  *                                                      (weighted lists: factor · Weight[k][n])
  *
- * Out float32 [B·outH·outW][T][outC] is written. Weight i8 [outC / blockWidth][kRows][blockWidth],
- * −128 … 127, has a zero row kernelH·kernelW·InC. S is exact, and rounded to float32; 128 times the
- * spikes of a field is at most 2^31. weightScale is float32 [outC], Bias float32 [outC] or 0. The
- * lists are those of `spikeLists`, and words and moments those of `spikeForward`.
+ * Out float32 [B·outH·outW][T][outC] is written. Weight [outC / blockWidth][kRows][blockWidth],
+ * −Most … Most, two in a word with an offset (byte-sums.ts), has a zero row kernelH·kernelW·InC. S
+ * is exact, and rounded to float32; 128 times the spikes of a field is at most 2^31. weightScale is
+ * float32 [outC], Bias float32 [outC] or 0. The lists are those of `spikeLists`, and words and
+ * moments those of `spikeForward`.
  *
  * Unit = rowsPerUnit rows of output pixels. Scratch: 64·outW·rowsPerUnit bytes, plus
  * listBytes·outW·rowsPerUnit, plus the scratch of SpikeLists, plus 18·4·blockWidth·blocksPerUnit

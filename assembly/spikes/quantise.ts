@@ -1,11 +1,12 @@
 /**
  * Weights as whole numbers with one scale for each output channel, and back:
  *
- *   s = max |w| / Most, rounded up to 17 significant bits
+ *   s = max |w| / Most, rounded up to 17 significant bits, down where Most · s would be infinite
  *   q = w / s, to the nearest integer, halves to even
  *
  * |q| takes up to 7 bits, and float32 has 24. So q · s is exact, and weights that are such products
- * have the same q and s again, while s ≥ 2^-133: smaller ones have fewer bits.
+ * have the same q and s again, while s ≥ 2^-133: smaller ones have fewer bits. Rounded down, s is
+ * too small by less than 2^-16 of it, and the largest quotient still goes to Most.
  */
 
 import { QuantisedRecord } from '../generated/records'
@@ -31,7 +32,8 @@ export function quantise(rec: QuantisedRecord, unit: i32, t: i32, scratch: usize
   else largest4(scales, weight, end)
   for (let i: usize = 0; i < (<usize>width) << 2; i += 4) {
     const bits = reinterpret<u64>(<f64>load<f32>(scales + i) / <f64>rec.most)
-    const scale = reinterpret<f64>((bits + BEHIND) & ~BEHIND)
+    let scale = reinterpret<f64>((bits + BEHIND) & ~BEHIND)
+    if (scale * <f64>rec.most > <f64>f32.MAX_VALUE) scale = reinterpret<f64>(bits & ~BEHIND)
     // Below 2^-133 float32 has fewer bits: up again, so that no quotient is above Most.
     const rounded = <f32>scale
     const next = reinterpret<f32>(reinterpret<u32>(rounded) + 1)

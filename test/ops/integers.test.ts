@@ -141,10 +141,21 @@ test('quantiseWeight: the largest weights, and scales of fewer than 17 bits', ()
         assert.ok(Math.abs(back[i] - w) <= scales[0] / 2, `${w} became ${back[i]}`)
       }
     }
-  const large = Float32Array.of(3e38, -3e38, 1e38, 0)
-  const { values, scales } = ops.quantiseWeight({ weight: [1, 4] }, large)
-  assert.equal([...values], [127, -127, 42, 0])
-  assert.is(Math.fround(127 * scales[0]), 127 * scales[0])
+  const most = 2 ** 128 - 2 ** 104
+  for (const [size, third] of [
+    [3e38, 1e38],
+    [most, most / 3],
+  ])
+    for (const [weightType, largest] of types) {
+      const options = { weight: [1, 4], weightType }
+      const weight = Float32Array.of(size, -size, third, 0)
+      const made = ops.quantiseWeight(options, weight)
+      assert.equal([...made.values], [largest, -largest, Math.round(largest / 3), 0])
+      const back = ops.dequantiseWeight(options, made.values, made.scales)
+      assert.is(back[0], largest * made.scales[0])
+      assert.ok(Number.isFinite(back[0]) && Math.abs(back[0] / size - 1) < 2 ** -15)
+      assert.equal(ops.quantiseWeight(options, back), made)
+    }
 })
 
 test('quantiseWeight: a tensor that is written again is what a new one is', () => {

@@ -9,11 +9,12 @@ export const mostOf = { int8: 127, int6: 31 } as const
 export type IntegerType = keyof typeof mostOf
 export const integerTypes = Object.keys(mostOf) as IntegerType[]
 
-/** The next number of 17 significant bits that is no smaller. */
-function roundedUp(x: number): number {
+/** The next number of 17 significant bits that is no smaller; below x if `most` times it is ∞. */
+function scaleOf(x: number, most: number): number {
   if (x === 0) return 0
   const unit = 2 ** (Math.floor(Math.log2(x)) - 16)
-  return Math.fround(Math.ceil(x / unit) * unit)
+  const above = Math.fround(Math.ceil(x / unit) * unit)
+  return Math.fround(above * most) < Infinity ? above : Math.floor(x / unit) * unit
 }
 
 /** Nearest integer, halves to even. */
@@ -40,7 +41,7 @@ export function quantised(weight: ArrayLike<number>, out: number, most: number):
   let margin = 0.5
   for (let n = 0; n < out; n++) {
     const row = all.slice(n * fanIn, (n + 1) * fanIn)
-    const scale = roundedUp(row.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / most)
+    const scale = scaleOf(row.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / most, most)
     scales.push(scale)
     for (const w of row) {
       const quotient = scale === 0 ? 0 : Math.fround(w / scale)

@@ -39,9 +39,10 @@ const wholeOf = ({ layout, most }: Derived, weight: Buffer, scale: Buffer) => ({
  *     scales[n] = max |w[n]| / most, rounded up to 17 significant bits
  *     values[n, k] = w[n, k] / scales[n], to the nearest integer, halves to even
  *
- * most is 127 or 31. Products values · scales are exact in float32. Quantised again they are the
- * same values and scales, if these are at least 2⁻¹³³: smaller ones have fewer bits. An output of
- * zeros has the scale 0, one with a weight that is not finite a scale that is not.
+ * most is 127 or 31. The scale is rounded down where most · scale would not be finite in float32.
+ * Products values · scales are exact in float32. Quantised again they are the same values and
+ * scales, if these are at least 2⁻¹³³: smaller ones have fewer bits. An output of zeros has the
+ * scale 0, one with a weight that is not finite a scale that is not.
  */
 export const quantiseWeight = op('quantiseWeight', {
   options,
