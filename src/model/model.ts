@@ -371,11 +371,13 @@ export class Model<L = Loss> {
   /**
    * Whole numbers and scales of the present parameters, by parameter name: what a model with
    * `weights: 'int8'` or 'int6' computes with, and a file of `exportWasm` holds. With weight
-   * standardisation they are the standardised weight's.
-   * @throws SpikewasmError for a model that has none, saying how to compile one
+   * standardisation they are the standardised weight's. With `averages` they are those of the
+   * moving averages that `fit` keeps with `ema`.
+   * @throws SpikewasmError for a model that has none, saying how to compile one, without averages
+   *   where these are asked for, and after `dispose`: the engine makes the numbers
    */
-  quantised(): Promise<Record<string, QuantisedWeight>> {
-    return inTurn(this.session, [], () => quantised(this.session))
+  quantised(options: Pick<ByteOptions, 'averages'> = {}): Promise<Record<string, QuantisedWeight>> {
+    return inTurn(this.session, [options], (own) => quantised(this.session, own))
   }
 
   /** The model without its weights, for `networkFromJSON`; layers and wiring, no code. */
@@ -400,8 +402,8 @@ export class Model<L = Loss> {
 
   /**
    * What `save` writes, as bytes: for `loadModel` and `Model.fromBytes`, in a page or elsewhere.
-   * With `quantised` they come in their turn: the engine makes the numbers.
-   * @throws SpikewasmError for wrong options
+   * With `quantised` they come in their turn, or a rejection does: the engine makes the numbers.
+   * @throws SpikewasmError for wrong options; with `quantised` after `dispose` too
    */
   toBytes(
     metadata: Record<string, string> | undefined,
@@ -419,7 +421,8 @@ export class Model<L = Loss> {
     metadata: Record<string, string> = {},
     options: ByteOptions = {},
   ): Uint8Array | Promise<Uint8Array> {
-    return modelBytes('toBytes', this.session, metadata, options)
+    const make = () => modelBytes('toBytes', this.session, metadata, options)
+    return options?.quantised === true ? (async () => make())() : make()
   }
 
   /**
@@ -522,7 +525,8 @@ export class Model<L = Loss> {
 
   /**
    * Ends all threads, after the running step if there is one. An operation with more steps rejects.
-   * Afterwards the model can be read (`stateDict`, `save`, …) but not run.
+   * Afterwards the model can be read (`stateDict`, `save`, `toBytes`, `exportWasm`) but not run;
+   * whole numbers (`quantised`, and that option of `save` and `toBytes`) would need a run.
    */
   dispose(): Promise<void> {
     return this.session.dispose()

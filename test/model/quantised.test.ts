@@ -204,6 +204,13 @@ test('what cannot have whole numbers says so, by name', async () => {
     ],
     [() => compiled({}, 'flatten, linear 4'), /^compile.weights must be 'f32' for this network/],
     [() => disposed.quantised(), /disposed/],
+    [() => disposed.toBytes({}, { quantised: true }), /disposed/],
+    [
+      () => standardised.quantised({ averages: true }),
+      /^quantised.averages must be left out: the model keeps no moving average/,
+    ],
+    [() => standardised.quantised({ averages: 1 as never }), /^quantised.averages must be true or/],
+    [() => standardised.quantised({ signal: 1 } as never), /^quantised.signal is not/],
     [
       () => standardised.toBytes({}, { quantised: true }),
       /^toBytes.quantised must be left out: 2.weight is standardised/,
@@ -237,6 +244,9 @@ test('what cannot have whole numbers says so, by name', async () => {
     [() => api.dcls1d(2, 2, { maxDelay: 2, weights: 'int8' } as never), /^dcls1d.weights is not/],
     [() => api.recurrent(api.lif(), { weights: 'int8' } as never), /^recurrent.weights is not/],
   ])
+  // What is made in turn rejects; it does not throw.
+  assert.ok(floats.toBytes({}, { quantised: true }).catch(() => 0) instanceof Promise)
+  assert.ok(disposed.toBytes().length > 0)
   const { values } = (await standardised.quantised())['2.weight']
   assert.ok(values.some((q) => Math.abs(q) === 127))
 })
@@ -284,6 +294,20 @@ test('in a page numbers and files are the same', async () => {
     return seen
   }
   assert.equal(await onPlatform(page, tell), await tell())
+})
+
+test('quantised({ averages: true }) has the whole numbers of the averages', async () => {
+  const model = await compiled()
+  await model.fit(train, { optimizer: api.sgd({ lr: 0.3 }), ema: 0.9 })
+  const now = await model.quantised()
+  const found = await model.quantised({ averages: true })
+  assert.equal(await model.quantised(), now)
+  for (const [name, { shape, data }] of Object.entries(model.averages()))
+    if (found[name]) {
+      const { values, scales } = quantised(data, shape[0], 127)
+      assert.equal([[...found[name].values], [...found[name].scales]], [values, scales])
+      assert.not.equal(found[name].scales, now[name].scales)
+    }
 })
 
 test('console.log and the memory of a model', async () => {

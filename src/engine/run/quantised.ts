@@ -1,14 +1,15 @@
 /** Weights of whole numbers: read from a model, for itself and in the place of its parameters. */
 
-import { fail } from '../../base/errors.js'
+import { checkOptions, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
 import { unpackIntegers } from '../../compile/layout.js'
 import type { IntegerWeight } from '../../compile/plan.js'
+import type { ByteOptions } from '../compile-options.js'
 import { type Arena, floatsAt } from '../memory/arena.js'
 import { averages, type StateDict, stateDict } from '../memory/state.js'
 import type { Session } from '../session.js'
 import { inTurn } from '../threads/calls.js'
-import { withAverages } from './update.js'
+import { wantsAverages, withAverages } from './update.js'
 
 /** A weight [out, …] as whole numbers q and scales s, which stand for q · s. */
 export interface QuantisedWeight {
@@ -51,8 +52,14 @@ export function expectIntegers(option: string, { plan }: Session): void {
 }
 
 /** `Model.quantised`. The caller must hold the model's lock. */
-export async function quantised(session: Session): Promise<Record<string, QuantisedWeight>> {
+export async function quantised(
+  session: Session,
+  options: Pick<ByteOptions, 'averages'> = {},
+): Promise<Record<string, QuantisedWeight>> {
+  checkOptions('quantised', options, ['averages'])
   expectIntegers('quantised', session)
+  if (wantsAverages('quantised.averages', session, options.averages))
+    return withAverages(session, () => quantised(session))
   await session.renew()
   await refreshIntegers(session)
   const { integers } = session.plan
@@ -71,10 +78,9 @@ export function computedState(
   signal?: host.AbortSignal,
 ): Promise<StateDict> {
   if (session.plan.integers.length === 0) return session.lock.look(() => stateDict(session))
-  const read = () => quantised(session)
   const whole = async (): Promise<StateDict> => {
     const state = ofAverages ? averages(session) : stateDict(session)
-    const found = await (ofAverages ? withAverages(session, read) : read())
+    const found = await quantised(session, { averages: ofAverages })
     for (const [name, of] of Object.entries(found)) state[name].data.set(dequantise(of))
     return state
   }
