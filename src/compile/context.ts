@@ -250,16 +250,14 @@ export class Context {
   readonly accumulate: boolean
   /** Only some steps are backpropagated, by the step mask. */
   readonly masked: boolean
-  /** Nodes whose weights can be whole numbers: those that asked while they were lowered. */
-  readonly integerNodes = new Set<number>()
+  /** Nodes that are to have weights of whole numbers, and why they cannot; undefined: they can. */
+  readonly asked = new Map<number, string | undefined>()
   /** Where gradients of inputs add up, by node and channels. */
   readonly inputTotals = new Map<string, Buffer>()
   /** Parameters and statistics by node and role. */
   private found?: ReadonlyMap<string, Parameter | Statistic>
   /** Why it cannot train on a single sample, though that may run forward. */
   lone: string | undefined
-  /** Nodes that programs were planned with. */
-  readonly lowered = new Set<number>()
   /** Its forward pass drops as that of training does. */
   drops = false
   /** What the network gives: of each size of call, in their order. */
@@ -341,9 +339,8 @@ export class Context {
     return found && training && ref(training.gradients, found.offset)
   }
 
-  /** Whole numbers of a node's weight. In a first run nobody has them, and the node is noted. */
+  /** Whole numbers of a node's weight. In a first run nobody has them. */
   integerWeight(node: number): IntegerWeight | undefined {
-    this.integerNodes.add(node)
     return this.integers.find((weight) => weight.node === this.ownerOf(node))
   }
 

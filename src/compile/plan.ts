@@ -26,7 +26,8 @@ import { layOut } from './emit/encode.js'
 import {
   asksIntegers,
   emitQuantiseAll,
-  integerNodes,
+  type FoundIntegers,
+  foundIntegers,
   integerWeights,
 } from './emit/integer-weights.js'
 import { checkLossOfMethod, readsSteps, targetFloats } from './emit/loss.js'
@@ -128,10 +129,10 @@ export const makePlan = (options: PlanOptions, workers: number): Plan =>
 /** The same in parts. */
 export function* planInParts(options: PlanOptions, workers: number): Parts<Plan> {
   checkLossOfMethod(options)
-  const integerOf = yield* findIntegers(options)
-  const whole = yield* planRuns(options, options.batchSize, workers, integerOf)
+  const found = yield* findIntegers(options)
+  const whole = yield* planRuns(options, options.batchSize, workers, found)
   const images = imagesOfPass(whole, workers)
-  return images < options.batchSize ? yield* planRuns(options, images, workers, integerOf) : whole
+  return images < options.batchSize ? yield* planRuns(options, images, workers, found) : whole
 }
 
 /** Whether results of whole batches are kept to be read. */
@@ -185,10 +186,10 @@ function beginPlan(options: PlanOptions, integerOf: ReadonlySet<number> = new Se
 }
 
 /**
- * Nodes whose weights are whole numbers, undefined where none could be. Which these are is known
- * when all layers have been lowered.
+ * Nodes whose weights are whole numbers, undefined where none asks for them. Which these are is
+ * known when all layers have been lowered.
  */
-function* findIntegers(options: PlanOptions): Parts<ReadonlySet<number> | undefined> {
+function* findIntegers(options: PlanOptions): Parts<FoundIntegers | undefined> {
   if (!asksIntegers(options)) return undefined
   const { state, named, contexts, contextOf } = beginPlan(options)
   const { batchSize } = options
@@ -201,11 +202,11 @@ function* findIntegers(options: PlanOptions): Parts<ReadonlySet<number> | undefi
     yield* forwardPrograms(options, batchSize, named, dropping)
   }
   yield* forwardPrograms(options, batchSize, named, contextOf)
-  return integerNodes(options.graph, contexts)
+  return foundIntegers(options.graph, contexts)
 }
 
 /**
- * A plan whose runs take so many images. `integerOf`: nodes whose weights are whole numbers. A plan
+ * A plan whose runs take so many images. `found`: nodes whose weights are whole numbers. A plan
  * that makes activations again is made twice: `choices` are what it does otherwise, as it takes no
  * more memory.
  */
@@ -213,12 +214,12 @@ function* planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
-  integerOf: ReadonlySet<number> | undefined,
+  found: FoundIntegers | undefined,
   choices?: Choices,
 ): Parts<Plan> {
   const { graph } = options
   const purpose = purposeOf(options)
-  const { b, state, named, integers, contexts, contextOf } = beginPlan(options, integerOf)
+  const { b, state, named, integers, contexts, contextOf } = beginPlan(options, found?.nodes)
   const { parameters, statistics } = state
   const inputs = inputBuffers(b, options, named.losses !== undefined)
   // What a training step has found may be read after others have run.
@@ -232,10 +233,10 @@ function* planRuns(
     const made = yield* trainingPrograms(context, state, { ...named, ...named.training })
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
-      const again = yield* planRuns(options, passImages, workers, integerOf, fitting)
+      const again = yield* planRuns(options, passImages, workers, found, fitting)
       // Where few steps or small layers leave nothing to save.
       const asWithout = { ...options, gradientCheckpoint: 'none' } as const
-      const without = yield* planRuns(asWithout, passImages, workers, integerOf)
+      const without = yield* planRuns(asWithout, passImages, workers, found)
       return again.memory.total < without.memory.total ? again : { ...without, options }
     }
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
@@ -248,7 +249,9 @@ function* planRuns(
   yield
   const lone = contexts.find(({ lone }) => lone)?.lone
   const buffers = { ...named, ...inputs }
-  const given = { options, parameters, integers, statistics, named: buffers, lone, passImages }
+  const floats = found?.floats
+  const own = { parameters, integers, floats, statistics }
+  const given = { options, ...own, named: buffers, lone, passImages }
   return yield* laidOut(b, planned, forward.starts, workers, keptBytes, given)
 }
 
@@ -309,6 +312,8 @@ interface Given {
   readonly parameters: readonly Parameter[]
   /** Weights of whole numbers. */
   readonly integers: readonly IntegerWeight[]
+  /** Layers that were to have such, by their first nodes, and why they have not. */
+  readonly floats?: FoundIntegers['floats'] | undefined
   readonly statistics: readonly Statistic[]
   readonly named: ReturnType<typeof namedBuffers> & ReturnType<typeof inputBuffers>
   /** Why its training programs must not run on a single sample. */

@@ -37,7 +37,6 @@ export function* lowerGraph(context: Context, training: boolean, callSteps: numb
   const values: Expression[] = []
   for (const node of graph.nodes) {
     if (!needed.has(node.index)) continue
-    context.lowered.add(node.index)
     context.builder.inLayer(node.index, () => {
       const inputs = node.inputs.map((i) => values[i])
       values[node.index] = planOf(node).lower(pass, node, node.layer, ...inputs)

@@ -5,6 +5,7 @@ import { copyOf } from '../base/objects.js'
 import * as is from '../base/rules.js'
 import { complete, type Rules } from '../base/rules.js'
 import { type Purpose, purposes } from '../compile/context.js'
+import { whyFloats } from '../compile/emit/integer-weights.js'
 import { checkLoss, checkPenalties, lossFrom, lossOfExits } from '../compile/loss-kind.js'
 import {
   type MethodOptions,
@@ -127,10 +128,11 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
   if (weights !== 'f32' && session.plan.integers.length === 0) {
+    const why = whyFloats(graph, session.plan.floats ?? new Map())
     await session.dispose()
     fail(
       `compile.weights must be 'f32' for this network, got '${weights}': whole numbers are for ` +
-        'weights that spikes meet, without groups or dilation, and no layer has such; leave it out',
+        `weights that spikes meet, and no layer has such${why && ` (${why})`}; leave it out`,
     )
   }
   return new Model(session)

@@ -22,7 +22,7 @@ import {
   spikeGeometry,
   spikeListsFit,
 } from '../../src/compile/convolution/spike-geometry.js'
-import { byteGeometry, fitsIntegers } from '../../src/compile/convolution/spikes.js'
+import { byteGeometry, whyNotIntegers } from '../../src/compile/convolution/spikes.js'
 import {
   sharedTilesPlan,
   strideApplies,
@@ -188,21 +188,21 @@ test('what outruns the 16 bits of an entry of a list is refused', () => {
   assert.ok(spikeListsFit(features({ inC: 65534 })))
   assert.not.ok(spikeListsFit(features({ inC: 65535 })))
 
-  const fits = (
+  const why = (
     inC: number,
     kernelSize: readonly [number, number] = [1, 1],
     more: Partial<Geometry> = {},
-  ): boolean => {
+  ): string | undefined => {
     const pool = { kernelSize, stride: [1, 1], padding: [0, 0] } as const
     const { timeSteps: steps, ...g } = features({ inC, ...more })
     const source = { shape: [inC, 1, 1] } as unknown as SpikeTensor
-    return fitsIntegers({ g, steps, spikes: { sources: [source], pool, scale: 1 } })
+    return whyNotIntegers({ g, steps, spikes: { sources: [source], pool, scale: 1 } })
   }
-  assert.ok(fits(65532))
-  assert.not.ok(fits(65536))
-  assert.ok(fits(65532, [15, 17]), 'sums fit 32 bits')
-  assert.not.ok(fits(65532, [17, 17]))
-  assert.not.ok(fits(8, [1, 1], { dilationH: 2 }), 'lists have no dilation')
+  assert.is(why(65534), undefined)
+  assert.is(why(65535), 'an output has 65535 inputs as stored, of at most 65534')
+  assert.is(why(2 ** 14, [32, 32]), undefined, 'sums fit 32 bits')
+  assert.is(why(2 ** 14 + 1, [32, 32]), 'an output sums 16778240 neurons, of at most 16777216')
+  assert.is(why(8, [1, 1], { dilationH: 2 }), 'it has a dilation')
 })
 
 test('patterns run in strips, in passes over images, by parts of the channels', () => {

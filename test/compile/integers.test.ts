@@ -121,12 +121,25 @@ for (const [name, [network, wanted, more]] of Object.entries(rows))
 
 test('a layer that asks in vain is refused by its name', async () => {
   const types = { f32: 'int8', int8: 'int6' } as const
-  for (const [name, network] of [
-    ['0', 'conv 8 3 weights=W, lif, flatten, linear 4'],
-    ['2', `${start}, conv 8 3 groups=2 weights=W, lif, flatten, linear 4`],
-    ['2', `${start}, conv 8 2 dilation=2 weights=W, lif, flatten, linear 4`],
-    ['3', 'conv 8 3, relu, flatten, linear 4 weights=W'],
-    ['5', `${start}, avgPool2d 2, dropout 0.5, flatten, linear 4 weights=W`],
+  for (const [name, network, why] of [
+    ['0', 'conv 8 3 weights=W, lif, flatten, linear 4', 'it reads floats, from the input'],
+    ['2', `${start}, conv 8 3 groups=2 weights=W, lif, flatten, linear 4`, 'it has groups'],
+    ['2', `${start}, conv 8 2 dilation=2 weights=W, lif, flatten, linear 4`, 'it has a dilation'],
+    [
+      '2',
+      'conv 8 3, relu, conv 4 1 weights=W, flatten, linear 4',
+      'it reads floats, from 1 \\(relu\\)',
+    ],
+    [
+      '4',
+      `${start}, avgPool2d 2, avgPool2d 2, conv 4 1 weights=W, flatten, linear 4`,
+      'it reads floats, from 3 \\(avgPool2d.*\\)',
+    ],
+    [
+      '5',
+      `${start}, avgPool2d 2, dropout 0.5, flatten, linear 4 weights=W`,
+      'it reads floats, from 3 \\(dropout\\)',
+    ],
   ])
     for (const [weights, own] of Object.entries(types))
       for (const purpose of ['train', 'inference'] as const)
@@ -138,23 +151,68 @@ test('a layer that asks in vain is refused by its name', async () => {
               weights: weights as api.WeightType,
             }),
           new RegExp(
-            `^${name} \\(\\w+\\): weights '${own}' is for a layer that reads spikes wherever it is ` +
-              'called, without groups or dilation; leave weights out: it is float32$',
+            `^${name} \\(\\w+\\): weights must be left out here, got '${own}': ${why}; they are float32$`,
           ),
         )
+})
+
+/** Layers of a plan that stay floats, and why. */
+const floatsOf = (built: Built, shape: readonly [number, number, number]): string[] => {
+  const network = typeof built === 'string' ? netOf(shape, built) : built()
+  const more = { weights: 'int8', batchSize: 1, purpose: 'inference' } as const
+  return [...(makePlan(planOptions(network, shape, more), 1).floats ?? [])].map(([, why]) => why)
+}
+
+test('the reasons for which layers stay floats: limits of lists and of sums, other sums', () => {
+  const wide = (kernel: number): string => `lif, avgPool2d ${kernel} stride=1, flatten, linear 2`
+  assert.equal(floatsOf(wide(16), [4, 142, 143]), [])
+  assert.match(floatsOf(wide(17), [4, 143, 144])[0], /^an output sums 18791936 neurons, of at most/)
+  assert.equal(floatsOf('lif, flatten, linear 2', [4, 127, 128]), [])
+  assert.match(
+    floatsOf('lif, flatten, linear 2', [4, 128, 128])[0],
+    /^an output has 65536 inputs as stored, of at most 65534$/,
+  )
+  const sum = (of: api.Layer) => (): api.Module =>
+    api.block(
+      { n: api.lif(), of, c: api.conv2d(8, 4, 1), end: netOf([4, 6, 6], 'flatten, linear 4') },
+      (m, x, { add }) => {
+        const spikes = m.n(x)
+        return m.end(m.c(add(spikes, m.of(spikes))))
+      },
+    )
+  const scaled = 'it reads a sum of terms with different factors, from '
+  const pooled = 'it reads a sum of terms that are pooled differently, from '
+  for (const [of, why] of [
+    [api.scale(0.5), scaled],
+    [api.avgPool2d(3, { stride: 1, padding: 1 }), pooled],
+  ] as const) {
+    const [found] = floatsOf(sum(of), [8, 6, 6])
+    assert.is(found.slice(0, why.length), why)
+  }
 })
 
 test('a model without any such weight is refused, wrong names too', async () => {
   for (const network of [
     'flatten, linear 4',
     'conv 8 3, relu, flatten, linear 4',
-    `${start}, flatten, linear 4 weights=f32`,
     `${start}, conv 8 3 groups=8, lif, avgPool2d 2, dropout 0.1, flatten, linear 4`,
   ])
     await expectRefusal(
       () => api.compile(netOf(input, network), { input, weights: 'int6' }),
       /^compile\.weights must be 'f32' for this network, got 'int6': whole numbers are for weights that spikes meet/,
     )
+  await expectRefusal(
+    () =>
+      api.compile(netOf(input, `${start}, conv 8 3 groups=2, flatten, linear 4`), {
+        input,
+        weights: 'int8',
+      }),
+    /no layer has such \(0 \(conv2d\): it reads floats, from the input; 2 \(conv2d\): it has groups; 4 \(linear\): it reads floats, from 2 \(conv2d\)\); leave/,
+  )
+  await expectRefusal(
+    () => api.compile(netOf(input, 'flatten, linear 4 weights=f32'), { input, weights: 'int8' }),
+    /no layer has such; leave it out$/,
+  )
   const network = netOf(input, `${start}, flatten, linear 4`)
   await expectRefusal(
     () => api.compile(network, { input, weights: 'int4' as 'int8' }),

@@ -182,9 +182,7 @@ test('what cannot have whole numbers says so, by name', async () => {
       { input: toyShape },
     )
   const inVain = (label: string): RegExp =>
-    new RegExp(
-      `^2 \\(${label}\\): weights 'int8' is for a layer that reads spikes .*leave weights out`,
-    )
+    new RegExp(`^2 \\(${label}\\): weights must be left out here, got 'int8': it has `)
   await expectRefusals([
     [
       () => floats.quantised(),
@@ -231,7 +229,7 @@ test('what cannot have whole numbers says so, by name', async () => {
     [() => spikes(api.conv2d(4, 4, 2, { dilation: 2, weights: 'int8' })), inVain('conv2d')],
     [
       () => modelOf(api.linear(4, 4, { weights: 'int8' }), { input: [4] }),
-      /\(linear\): weights 'int8' is for a layer that reads spikes/,
+      /\(linear\): weights must be left out here, got 'int8': it reads floats, from the input/,
     ],
     [
       () => api.convTranspose2d(2, 2, 2, { weights: 'int8' } as never),

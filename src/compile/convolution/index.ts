@@ -33,7 +33,7 @@ import {
 } from './strategy.js'
 import { winogradForward, winogradInput, winogradStride, winogradWeight } from './winograd.js'
 
-export { emitForwardOnIntegers, fitsIntegers } from './spikes.js'
+export { emitForwardOnIntegers, whyNotIntegers } from './spikes.js'
 
 /** In the order in which equals are preferred. */
 export const strategies = {

@@ -7,7 +7,7 @@ import { budgets } from '../budgets.js'
 import type { IntegerWeight } from '../context.js'
 import type { ProgramBuilder } from '../program.js'
 import type { UnitSums } from '../tensors.js'
-import { emitSized, type Geometry, inputsOf, kRowsOf, outputBytes } from './geometry.js'
+import { emitSized, type Geometry, inputsOf, isDilated, kRowsOf, outputBytes } from './geometry.js'
 import {
   momentsOfRows,
   neuronsPerInput,
@@ -133,7 +133,7 @@ export const spikeForwards = [rowWise, byLists] as const
 // Forward on spikes with weights of whole numbers, a byte each.
 
 /** Rows of a block up to which two blocks are summed side by side: both stay in the cache. */
-const MAX_PAIRED_ROWS = 6400
+const MAX_PAIRED_BYTE_ROWS = 6400
 
 /**
  * Bytes are added faster than floats, but a list costs as much: twice as many entries make 7 lists
@@ -148,15 +148,20 @@ const pairsPay = (shape: SpikeShape): boolean =>
 /** Bytes of a weight as it is stored, one for each element. */
 export const weightBytes = (g: Geometry): number => kRowsOf(g) * g.outC
 
-/**
- * Whether a convolution on spikes can have a weight of whole numbers: entries fit 16 bits and sums
- * 32.
- */
-export function fitsIntegers(task: SpikeTask): boolean {
-  if (task.g.grouping) return false
-  const shape = shapeOf(task)
-  const neurons = inputsOf(shape) * shape.sourceCount * shape.poolKernelH * shape.poolKernelW
-  return spikeListsFit(shape) && neurons * 128 <= 2 ** 31
+/** The most neurons of a field, each of up to −128: sums fit 32 bits. */
+const MAX_SUMMED = 2 ** 24
+
+/** Why a convolution on spikes cannot have a weight of whole numbers; undefined where it can. */
+export function whyNotIntegers(task: SpikeTask): string | undefined {
+  const { g } = task
+  if (g.grouping) return 'it has groups'
+  if (isDilated(g)) return 'it has a dilation'
+  const inputs = inputsOf(g)
+  const most = budgets.listEntries - 2
+  if (!spikeListsFit(g)) return `an output has ${inputs} inputs as stored, of at most ${most}`
+  const neurons = inputs * neuronsPerInput(shapeOf(task))
+  if (neurons <= MAX_SUMMED) return undefined
+  return `an output sums ${neurons} neurons, of at most ${MAX_SUMMED}`
 }
 
 /** Bytes of one output pixel's pointers and lists. */
@@ -184,7 +189,7 @@ function byteRowsPerUnit(shape: SpikeShape): number {
 /** Everything that the planner needs for the operation. */
 export function byteGeometry(shape: SpikeShape) {
   const blocks = shape.outC / shape.blockWidth
-  const blocksPerUnit = Math.min(blocks, inputsOf(shape) <= MAX_PAIRED_ROWS ? 2 : 1)
+  const blocksPerUnit = Math.min(blocks, inputsOf(shape) <= MAX_PAIRED_BYTE_ROWS ? 2 : 1)
   const rowsPerUnit = byteRowsPerUnit(shape)
   return {
     pairLists: pairsPay(shape),

@@ -29,29 +29,42 @@ export const standardises = ({ layer }: Pick<GraphNode, 'layer'>): boolean =>
 export const asksIntegers = (options: PlanOptions): boolean =>
   options.graph.nodes.some((node) => node.layer && mostOf(options, node) !== undefined)
 
-/**
- * Nodes whose weights programs can read as whole numbers, at all places of a layer. A layer is
- * known by its first node.
- *
- * @throws SpikewasmError for a layer that itself asks for whole numbers in vain
- */
-export function integerNodes({ nodes }: Graph, contexts: readonly Context[]): ReadonlySet<number> {
-  const others = new Set<number>()
+/** What messages call a node. */
+export const whoOf = (node: GraphNode): string =>
+  node.kind === 'input' ? 'the input' : `${node.name} (${labelOf(node)})`
+
+/** Layers that are to have weights of whole numbers, each by its first node. */
+export interface FoundIntegers {
+  /** Programs can read them at all places of these. */
+  readonly nodes: ReadonlySet<number>
+  /** Why those of others stay floats, for messages. */
+  readonly floats: ReadonlyMap<number, string>
+}
+
+/** @throws SpikewasmError for a layer that itself asks for whole numbers in vain */
+export function foundIntegers({ nodes }: Graph, contexts: readonly Context[]): FoundIntegers {
+  const floats = new Map<number, string>()
   const found = new Set<number>()
-  for (const { lowered, integerNodes } of contexts)
-    for (const index of lowered)
-      (integerNodes.has(index) ? found : others).add(ownerOf(nodes[index]))
-  for (const index of others) {
-    const { name, layer } = nodes[index]
-    const { weights = 'f32' } = (layer ?? {}) as Said
+  for (const [index, why] of contexts.flatMap(({ asked }) => [...asked])) {
+    const owner = ownerOf(nodes[index])
+    if (why === undefined) found.add(owner)
+    else floats.set(owner, why)
+  }
+  for (const [index, why] of floats) {
+    const { weights = 'f32' } = (nodes[index].layer ?? {}) as Said
     if (weights !== 'f32')
       fail(
-        `${name} (${labelOf(nodes[index])}): weights '${weights}' is for a layer that reads ` +
-          'spikes wherever it is called, without groups or dilation; leave weights out: it is ' +
-          'float32',
+        `${whoOf(nodes[index])}: weights must be left out here, got '${weights}': ${why}; ` +
+          'they are float32',
       )
   }
-  return new Set([...found].filter((index) => !others.has(index)))
+  return { nodes: new Set([...found].filter((index) => !floats.has(index))), floats }
+}
+
+/** The first layers that stay floats, and why, for a message. */
+export function whyFloats({ nodes }: Graph, floats: FoundIntegers['floats']): string {
+  const all = [...floats].map(([index, why]) => `${whoOf(nodes[index])}: ${why}`)
+  return all.slice(0, 4).join('; ') + (all.length > 4 ? '; …' : '')
 }
 
 /** Makes the buffers of the weights of some nodes. */

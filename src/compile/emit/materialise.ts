@@ -85,17 +85,26 @@ export function plainFloat({ terms }: tensors.Expression): tensors.FloatTensor |
   return isPlain && tensor.kind === 'float' ? tensor : undefined
 }
 
+/** Why an expression is no input of the event-driven kernel as it is; undefined where it is one. */
+export function whyNoSpikes({ terms }: tensors.Expression): string | undefined {
+  const [first] = terms
+  if (terms.some(({ tensor }) => tensor.kind !== 'spikes')) return 'it reads floats'
+  if (terms.some(({ scale }) => scale !== first.scale))
+    return 'it reads a sum of terms with different factors'
+  const alike = terms.every(({ pool }) => tensors.samePool(pool, first.pool))
+  return alike ? undefined : 'it reads a sum of terms that are pooled differently'
+}
+
 /**
  * The spike tensors of an expression that the event-driven kernel can read as they are: same shape,
  * pooling and scale; undefined when it is something else.
  */
 export function spikeSources(expression: tensors.Expression): tensors.SpikeInput | undefined {
-  const [first] = expression.terms
-  const sources: tensors.SpikeTensor[] = []
-  for (const { tensor, pool, scale } of expression.terms) {
-    if (tensor.kind !== 'spikes' || !tensors.samePool(pool, first.pool) || scale !== first.scale)
-      return undefined
-    sources.push(tensor)
+  if (whyNoSpikes(expression)) return undefined
+  const [{ pool, scale }] = expression.terms
+  return {
+    sources: expression.terms.map(({ tensor }) => tensor as tensors.SpikeTensor),
+    pool,
+    scale,
   }
-  return { sources, pool: first.pool, scale: first.scale }
 }

@@ -29,8 +29,8 @@ import {
 import { countValues } from './activity.js'
 import { emitTraceGradient, type Trace, traceOf } from './encode.js'
 import * as gradients from './gradients.js'
-import { dequantised, mostOf } from './integer-weights.js'
-import { plainFloat, spikeSources } from './materialise.js'
+import { dequantised, mostOf, whoOf } from './integer-weights.js'
+import { plainFloat, spikeSources, whyNoSpikes } from './materialise.js'
 import { standardisedWeight, standardiseGradient } from './norm.js'
 import { materialise } from './write-out.js'
 
@@ -56,7 +56,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
     const spikes = spikeSources(x)
     const task = spikes && { g, steps: callSteps, spikes, compact }
     const onSpikes = task && convolution.fitsSpikes(task) ? spikes : undefined
-    const integers = task && onSpikes && integersOf(pass, node, task)
+    const integers = integersOf(pass, node, x, task)
     const weight =
       layer.standardise && !integers
         ? standardisedWeight(pass, node, layer, g)
@@ -228,13 +228,13 @@ function plainInput(
 
 /** Whether a weight reads the input as it is stored, at all places of its layer. */
 const readsInput = (graph: Graph, node: GraphNode): boolean =>
-  placesOf(graph, node).every(({ inputs }) => isInput(graph, inputs[0]))
+  placesOf(graph, node).every(({ inputs }) => sourceOf(graph, inputs[0]).kind === 'input')
 
-/** Whether a node only passes the input on: its channels are stored as they are. */
-function isInput(graph: Graph, index: number): boolean {
+/** The node whose values a node is or only passes on: channels are stored as they are there. */
+function sourceOf(graph: Graph, index: number): GraphNode {
   let node = graph.nodes[index]
   while (node.kind === 'flatten' || node.kind === 'identity') node = graph.nodes[node.inputs[0]]
-  return node.kind === 'input'
+  return node
 }
 
 /** The weight as the gradient of the input reads it. */
@@ -260,10 +260,14 @@ function sortedOf(
 function integersOf(
   { context, options }: Pass,
   node: GraphNode,
-  task: SpikeTask,
+  x: Expression,
+  task: SpikeTask | undefined,
 ): Pick<IntegerForward, 'of'> | undefined {
-  if (mostOf(options, node) === undefined || !convolution.fitsIntegers(task)) return undefined
-  const of = context.integerWeight(node.index)
+  if (mostOf(options, node) === undefined) return undefined
+  const from = sourceOf(options.graph, node.inputs[0])
+  const why = task ? convolution.whyNotIntegers(task) : `${whyNoSpikes(x)}, from ${whoOf(from)}`
+  context.asked.set(node.index, why)
+  const of = why ? undefined : context.integerWeight(node.index)
   return of && { of }
 }
 

@@ -2,7 +2,6 @@
 
 import { Moments } from '../../../assembly/opcodes.js'
 import { fail } from '../../base/errors.js'
-import { inputsOf, isDilated } from '../../compile/convolution/geometry.js'
 import {
   emitForwardOnWritten,
   fitsSpikes,
@@ -10,8 +9,7 @@ import {
   strategiesOf,
   sumsByWinograd,
 } from '../../compile/convolution/index.js'
-import { spikeListsFit } from '../../compile/convolution/spike-geometry.js'
-import { emitForwardOnIntegers, fitsIntegers } from '../../compile/convolution/spikes.js'
+import { emitForwardOnIntegers, whyNotIntegers } from '../../compile/convolution/spikes.js'
 import { rowsOf, type UnitSums } from '../../compile/tensors.js'
 import { ref } from '../../kernels/records/words.js'
 import { largestOf } from '../../network/weights.js'
@@ -170,16 +168,11 @@ function onBytes(o: OpBuilder, of: Forward): Partial<Planned> {
   const integers = { name: 'weight', node: 0, layout, most, weight, scale }
   const compact = !(of.training || of.moments)
   const own = { ...jobOf(o, sizes), of: integers, compact, withMoments: of.moments }
-  if (!fitsIntegers({ ...own, spikes: reader.spikes })) {
-    const why = own.g.grouping
-      ? 'groups'
-      : isDilated(own.g)
-        ? 'dilation'
-        : spikeListsFit(own.g)
-          ? 'sums of more neurons than 32 bits hold: 128 for each is more than 2^31'
-          : `${inputsOf(own.g)} inputs of an output, which 16 bits cannot number`
-    fail(`${op}.weightType '${of.weightType}' is not made for ${why}; leave it out`)
-  }
+  const why = whyNotIntegers({ ...own, spikes: reader.spikes })
+  if (why)
+    fail(
+      `${op}.weightType '${of.weightType}' is not made for this convolution: ${why}; leave it out`,
+    )
   let moments: UnitSums | undefined
   const bytes = convolution.onlyWay('bytes', () => {
     const job = { ...own, spikes: convolution.listed(o, reader, own, true) }
