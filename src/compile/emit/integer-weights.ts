@@ -31,7 +31,7 @@ export const asksIntegers = (options: PlanOptions): boolean =>
 
 /** What messages call a node. */
 export const whoOf = (node: GraphNode): string =>
-  node.kind === 'input' ? 'the input' : `${node.name} (${labelOf(node)})`
+  node.kind === 'input' ? 'the input' : `${node.name} (${labelOf(node)})`.trim()
 
 /** Layers that are to have weights of whole numbers, each by its first node. */
 export interface FoundIntegers {

@@ -89,10 +89,10 @@ export function plainFloat({ terms }: tensors.Expression): tensors.FloatTensor |
 export function whyNoSpikes({ terms }: tensors.Expression): string | undefined {
   const [first] = terms
   if (terms.some(({ tensor }) => tensor.kind !== 'spikes')) return 'it reads floats'
-  if (terms.some(({ scale }) => scale !== first.scale))
-    return 'it reads a sum of terms with different factors'
-  const alike = terms.every(({ pool }) => tensors.samePool(pool, first.pool))
-  return alike ? undefined : 'it reads a sum of terms that are pooled differently'
+  if (!terms.every(({ pool }) => tensors.samePool(pool, first.pool)))
+    return 'it reads a sum of terms that are pooled differently'
+  const alike = terms.every(({ scale }) => scale === first.scale)
+  return alike ? undefined : 'it reads a sum of terms with different factors'
 }
 
 /**
