@@ -51,6 +51,9 @@ const networks: Readonly<Record<string, Case>> = {
   'sums of spikes': [
     'conv 8 3 padding=1, fires, spikes, spikes, conv 12 3 stride=2, fires, flatten, linear 10',
   ],
+  'larger weights, whose sums of spikes and of pools are sorted': [
+    'conv 62 3 padding=1, fires, spikes, conv 64 3, fires, avgPool2d 2, conv 64 3, fires, flatten, linear 10',
+  ],
   'standardised weights': [
     'conv 8 3 standardise=true, fires, conv 20 3 standardise=true, fires, flatten, linear 9 standardise=true',
   ],

@@ -62,7 +62,7 @@ test('a file of weights alone, and other files, are refused with what to do', ()
       [{ weights: 'int4' }, /^loadModel\.weights must be one of .*, got "int4"/],
       [{ batchSise: 2 }, /^loadModel\.batchSise is not an option/],
     ] as const)
-      await expectRefusal(() => api.loadModel(whole, options as {}), wanted)
+      await expectRefusal(() => api.loadModel(whole, options as object), wanted)
     await expectRefusal(
       () => api.networkFromJSON('{'),
       /^the JSON: the network must be valid JSON, got an error/,
