@@ -114,7 +114,7 @@ async function joins(): Promise<boolean> {
     }
     return calls[0]
   })
-  // Of the same code, stacks hold as many calls but for what else is on them.
+  // Stacks of the same code hold as many calls, but for what else is on them.
   return Math.abs(joined - plain) > plain / 100
 }
 
