@@ -31,6 +31,8 @@ interface OnnxResult {
   readonly web: Sides
   /** The same beside native ONNX Runtime, of `predict`, where it could be installed. */
   readonly native?: Sides
+  /** In 8 bits; `int8`: beside ours. likeness: least of a layer, 1 − errors² / results². */
+  readonly nativeInt8?: Sides & { readonly int8: Comparison }
   /** For each number of threads from 2: time by the clock over that of one thread, in turns. */
   readonly threads: readonly number[]
   /** Workers that the largest number of threads uses. */
@@ -104,10 +106,12 @@ const ratios: readonly (readonly [
   of: string,
   ratio: (row: Row) => number | undefined,
 ])[] = [
-  ['/ onnx', 'onnxruntime-web', ({ onnx }) => onnx.web.ratio],
-  ['/ native', 'onnxruntime-node', ({ onnx }) => onnx.native?.ratio],
-  ['/ PyTorch', 'PyTorch', ({ onnx, torch }) => torch && onnx.web.a / torch.one],
-  ['/ tuned', 'PyTorch, tuned allocator', ({ onnx, tuned }) => tuned && onnx.web.a / tuned.one],
+  ['/ onnx', ' / onnxruntime-web', ({ onnx }) => onnx.web.ratio],
+  ['/ native', ' / onnxruntime-node', ({ onnx }) => onnx.native?.ratio],
+  ['/ int8', ' / onnxruntime-node int8', ({ onnx }) => onnx.nativeInt8?.ratio],
+  ['int8 / int8', ' int8 / onnxruntime-node int8', ({ onnx }) => onnx.nativeInt8?.int8.ratio],
+  ['/ PyTorch', ' / PyTorch', ({ onnx, torch }) => torch && onnx.web.a / torch.one],
+  ['/ tuned', ' / PyTorch, tuned allocator', ({ onnx, tuned }) => tuned && onnx.web.a / tuned.one],
 ]
 
 const columns: readonly Column<Row>[] = [
@@ -116,6 +120,8 @@ const columns: readonly Column<Row>[] = [
   ['onnx ms', ({ onnx }) => digits(onnx.web.b)],
   ['spread', ({ onnx }) => deviation(onnx.web.spread)],
   ['native onnx ms', ({ onnx }) => orDash(onnx.native?.b)],
+  ['native int8 ms', ({ onnx }) => orDash(onnx.nativeInt8?.b)],
+  ['ours int8 ms', ({ onnx }) => orDash(onnx.nativeInt8?.int8.a)],
   ['PyTorch ms', ({ torch }) => orDash(torch?.one)],
   ['tuned ms', ({ tuned }) => orDash(tuned?.one)],
   ...ratios.map(([head, , ratio]): Column<Row> => [head, (row) => orDash(ratio(row))]),
@@ -136,7 +142,7 @@ function addEntries(section: Section, row: Row): void {
   section.entry(name, 'ms', onnx.web.a, about, deviation(onnx.web.spread))
   for (const [, other, ratio] of ratios) {
     const value = ratio(row)
-    if (value !== undefined) section.entry(`${name} / ${other}`, 'ratio', value, about)
+    if (value !== undefined) section.entry(`${name}${other}`, 'ratio', value, about)
   }
   if (onnx.threads.length > 0)
     section.entry(`${name}, N threads / best of 1 to N`, 'ratio', overBest(onnx), about)
@@ -163,6 +169,7 @@ async function measureNetwork(
     checkAlike(name, 'onnxruntime-web', onnx.web)
     if (onnx.native) checkAlike(name, 'onnxruntime-node', onnx.native)
     else notes.add('No native onnxruntime beside it: onnxruntime-node is not installed.')
+    if (onnx.nativeInt8) checkAlike(name, 'onnxruntime-node in int8', onnx.nativeInt8)
     progress(`single ${name}: PyTorch`)
     const [torch, tuned] = [false, true].map((tuned) => {
       const result = runPeer(python, ['single.py', folder], { tuned })
@@ -191,8 +198,10 @@ export async function benchSingle(section: Section): Promise<void> {
     [
       'ms: processor time of an image on one thread. onnx: onnxruntime-web runs the network ' +
         'unrolled over T, on one thread, with SIMD, in turns with ours; native: onnxruntime-node ' +
-        'runs the same, in turns too. PyTorch: eager, the same layers and weights, in a process of ' +
-        'its own; tuned: with an allocator that keeps large blocks. / onnx: ours divided by it.',
+        'runs the same, in turns too; in int8 what reads spikes, and what convolutions give. ' +
+        'PyTorch: eager, the same layers and weights, in a process of its own; tuned: with an ' +
+        'allocator that keeps large blocks. / onnx: ours divided by it; / int8: by native ' +
+        'int8; int8 / int8: ours with weights of int8 by that.',
       `N / best: time by the clock on ${threads} threads over the best of 1 to ${threads}, in ` +
         `turns; workers: how many of the threads it used. PyTorch N: on ${threads} threads.`,
       'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',

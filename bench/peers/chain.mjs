@@ -1,25 +1,27 @@
 // Writes a network (bench/edge/chain.ts) as an ONNX model, unrolled over its time steps: neurons are
 // a few operations a step; all other layers compute the T steps as a batch, and once where nothing
-// has changed from step to step yet.
+// has changed from step to step yet. In whole numbers too, as quantize_static of onnxruntime writes
+// them: it joins a layer with what takes its arrays to bytes and back.
 import { join } from 'node:path'
 import protobuf from 'protobufjs'
 
 const Model = protobuf.loadSync(join(import.meta.dirname, 'onnx.proto')).lookupType('onnx.Model')
 /** Types of tensors and attributes. */
-const [FLOAT, INT64, INT, INTS] = [1, 7, 2, 7]
+const [FLOAT, INT, INTS] = [1, 2, 7]
+const dataTypes = { Float32Array: 1, Uint8Array: 2, Int8Array: 3, Int32Array: 6, BigInt64Array: 7 }
 
 const attributeOf = ([name, value]) =>
   Array.isArray(value) ? { name, ints: value, type: INTS } : { name, i: value, type: INT }
 const tensor = (name, dims, data) => ({
   name,
   dims,
-  dataType: data instanceof Float32Array ? FLOAT : INT64,
+  dataType: dataTypes[data.constructor.name],
   rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
 })
 const value = (name, shape) => ({
   name,
   type: {
-    tensorType: { elemType: FLOAT, shape: { dim: shape.map((dimValue) => ({ dimValue })) } },
+    tensorType: { elemType: FLOAT, shape: shape && { dim: shape.map((n) => ({ dimValue: n })) } },
   },
 })
 
@@ -39,11 +41,12 @@ function emitter() {
     constants.push(tensor(name, dims, data))
     return name
   }
-  return { nodes, constants, fresh, emit, constant }
+  const scalar = (number) => constant([], Float32Array.of(number))
+  return { nodes, constants, fresh, emit, constant, scalar }
 }
 
-/** A model of one input x and one output y. */
-const encode = ({ nodes, constants }, input, classes) =>
+/** A model of one input x; of an output y, and of those whose names are in `shown`. */
+const encode = ({ nodes, constants }, input, classes, shown) =>
   Model.encode(
     Model.fromObject({
       irVersion: 8,
@@ -53,18 +56,62 @@ const encode = ({ nodes, constants }, input, classes) =>
         node: nodes,
         initializer: constants,
         input: [value('x', [1, ...input])],
-        output: [value('y', [1, classes])],
+        output: [value('y', [1, classes]), ...shown.map((name) => value(name))],
       },
     }),
   ).finish()
 
-/** The ONNX model of a chain. `numbers`: Float32Array that its weights are in. */
-export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
+export const largest = (list) => list.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
+
+/** A layer's weight, a scale for each output, and its bias, as bytes and 32 bits. */
+function wholeNumbers({ emit, constant }, shape, weight, bias, unit) {
+  const each = weight.length / bias.length
+  const scales = bias.map((_, n) => largest(weight.subarray(n * each, (n + 1) * each)) / 127 || 1)
+  const units = scales.map((scale) => scale * unit)
+  const back = (dims, data, by) =>
+    emit('DequantizeLinear', [constant(dims, data), constant([by.length], by)], { axis: 0 })
+  const bytes = Int8Array.from(weight, (w, i) => Math.round(w / scales[Math.floor(i / each)]))
+  const start = Int32Array.from(bias, (b, n) => Math.round(b / units[n]))
+  return [back(shape, bytes, scales), back([bias.length], start, units)]
+}
+
+/** What writes convolutions and linear layers, and the names that it shows; see `chainModel`. */
+function products(graph, numbers, { most, isShown = false }) {
+  const { emit, constant, scalar } = graph
+  const shown = []
+  let count = 0
+  const throughBytes = (name, unit, zero) => {
+    const by = [scalar(unit), constant([], Uint8Array.of(zero))]
+    return emit('DequantizeLinear', [emit('QuantizeLinear', [name, ...by]), ...by])
+  }
+  const numbersOf = ({ at, shape }) => numbers.slice(at, at + shape.reduce((a, b) => a * b, 1))
+  const inFloats = (array) => constant(array.shape, numbersOf(array))
+  const product = (opType, { weight, bias }, { name, unit }, attributes) => {
+    const ofFloats = () => emit(opType, [name, inFloats(weight), inFloats(bias)], attributes)
+    const ofBytes = (limit) => {
+      const own = wholeNumbers(graph, weight.shape, numbersOf(weight), numbersOf(bias), unit)
+      const y = emit(opType, [throughBytes(name, unit, 0), ...own], attributes)
+      // Only a linear layer can leave its sums as they are.
+      return opType === 'Gemm' ? y : throughBytes(y, limit / 127, 128)
+    }
+    if (!unit || !(most || isShown)) return ofFloats()
+    const names = [isShown && ofFloats(), most && ofBytes(most[count++])].filter(Boolean)
+    if (isShown) shown.push(...names)
+    return names[0]
+  }
+  return { product, shown }
+}
+
+/**
+ * The ONNX model of a chain, whose weights are in the Float32Array `numbers`. `made.most`: largest
+ * results of the layers that read spikes, which are then in whole numbers. `made.isShown`: these
+ * results are outputs too; with `most` each in floats and in whole numbers, from the same spikes.
+ */
+export function chainModel(chain, numbers, made = {}) {
+  const { input, timeSteps: T, classes, layers } = chain
   const graph = emitter()
-  const { fresh, emit, constant } = graph
-  const weights = ({ at, shape }) =>
-    constant(shape, numbers.slice(at, at + shape.reduce((a, b) => a * b, 1)))
-  const scalar = (number) => constant([], Float32Array.of(number))
+  const { fresh, emit, constant, scalar } = graph
+  const { product, shown } = products(graph, numbers, made)
 
   /** What comes in at each step: [1, …] each. */
   const steps = (x, still) => {
@@ -87,33 +134,34 @@ export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {
     return T === 1 ? spikes[0] : emit('Concat', spikes, { axis: 0 })
   }
 
-  /** Each kind of layer: what it makes of the first of its inputs. */
+  /** Each kind of layer: what it makes of its inputs; of spikes and their means in which units. */
   const kinds = {
-    conv: ({ weight, bias, stride, padding }, [x]) =>
-      emit('Conv', [x, weights(weight), weights(bias)], {
-        kernel_shape: weight.shape.slice(2),
-        strides: stride,
-        pads: [...padding, ...padding],
+    conv: (layer, [x]) => [
+      product('Conv', layer, x, {
+        kernel_shape: layer.weight.shape.slice(2),
+        strides: layer.stride,
+        pads: [...layer.padding, ...layer.padding],
       }),
-    linear: ({ weight, bias }, [x]) =>
-      emit('Gemm', [x, weights(weight), weights(bias)], { transB: 1 }),
-    avgPool: ({ kernel, stride }, [x]) =>
-      emit('AveragePool', [x], { kernel_shape: kernel, strides: stride }),
-    flatten: (_, [x]) => emit('Flatten', [x], { axis: 1 }),
+    ],
+    linear: (layer, [x]) => [product('Gemm', layer, x, { transB: 1 })],
+    avgPool: ({ kernel, stride }, [x]) => [
+      emit('AveragePool', [x.name], { kernel_shape: kernel, strides: stride }),
+      x.unit / (kernel[0] * kernel[1]),
+    ],
+    flatten: (_, [x]) => [emit('Flatten', [x.name], { axis: 1 }), x.unit],
     // What stands still is added at each step of the other.
-    add: (_, names) => names.reduce((a, b) => emit('Add', [a, b])),
-    neuron: ({ keep, threshold }, [x], still) => neuron(steps(x, still), keep, threshold),
+    add: (_, inputs) => [inputs.map(({ name }) => name).reduce((a, b) => emit('Add', [a, b]))],
+    neuron: ({ keep, threshold }, [x]) => [neuron(steps(x.name, x.still), keep, threshold), 1],
   }
 
-  /** What each layer gives: its name, and whether it is the same at all steps. */
+  /** What each layer gives: its name, its unit, and whether it is the same at all steps. */
   const values = []
   for (const layer of layers) {
     const inputs = layer.inputs.map((i) => (i < 0 ? { name: 'x', still: true } : values[i]))
     const still = inputs.every((input) => input.still)
-    const names = inputs.map(({ name }) => name)
-    const name = kinds[layer.op](layer, names, still)
-    values.push({ name, still: still && layer.op !== 'neuron' })
+    const [name, unit] = kinds[layer.op](layer, inputs)
+    values.push({ name, unit, still: still && layer.op !== 'neuron' })
   }
   emit('ReduceMean', [values.at(-1).name], { axes: [0], keepdims: 1 }, ['y'])
-  return encode(graph, input, classes)
+  return encode(graph, input, classes, shown)
 }

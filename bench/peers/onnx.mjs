@@ -1,7 +1,7 @@
-// `predict` beside onnxruntime on the same network, which is unrolled over its steps: in WebAssembly
-// and native, each on one thread. Its argument is a folder, which bench/single.ts has written:
-// chain.json and numbers.f32 (bench/edge/chain.ts), weights.safetensors, images.f32, logits.f32 (what
-// predict gives for the images), settings.json. Its last line is JSON.
+// `predict` beside onnxruntime on the same network, which is unrolled over its steps: WebAssembly,
+// native, and native in 8 bits, each on one thread. Its argument is a folder, which bench/single.ts
+// has written: chain.json and numbers.f32 (bench/edge/chain.ts), weights.safetensors, images.f32,
+// logits.f32 (what predict gives for the images), settings.json. Its last line is JSON.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url'
 import { compareCalls, counted } from '../../build/bench/alternate.js'
 import { compile } from '../../build/src/index.js'
 import { models } from '../../build/src/model/models/registry.js'
-import { chainModel } from './chain.mjs'
+import { chainModel, largest } from './chain.mjs'
 
 const require = createRequire(import.meta.url)
 const path = (name) => join(process.argv[2], name)
@@ -25,10 +25,10 @@ const images = Array.from({ length: all.length / size }, (_, i) =>
 const imageOf = (i) => images[i % images.length]
 const expected = floats('logits.f32')
 
-async function compiled(threads) {
+async function compiled(threads, weights = 'f32') {
   const network = models[name](chain.input, chain.classes)
   const options = { timeSteps: T, batchSize: 1, purpose: 'inference', threads, revectorize }
-  const model = await compile(network, { input: chain.input, ...options })
+  const model = await compile(network, { input: chain.input, ...options, weights })
   await model.load(path('weights.safetensors'))
   return model
 }
@@ -48,18 +48,47 @@ function correlation(a, b) {
   return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))
 }
 
-const onnx = chainModel(chain, floats('numbers.f32'))
+const numbers = floats('numbers.f32')
+
+/** What runs an image in a session of onnxruntime. `made`: see `chainModel`. */
+async function start({ InferenceSession, Tensor }, options, made) {
+  const session = await InferenceSession.create(chainModel(chain, numbers, made), options)
+  return (image) => session.run({ x: new Tensor('float32', image, [1, ...chain.input]) })
+}
 
 /** Ours and a session of onnxruntime, in turns. */
-async function beside({ InferenceSession, Tensor }, options) {
-  const session = await InferenceSession.create(onnx, options)
-  const run = (image) => session.run({ x: new Tensor('float32', image, [1, ...chain.input]) })
+async function beside(ort, options) {
+  const run = await start(ort, options)
   const outputs = []
   for (const image of images) outputs.push(...(await run(image)).y.data)
   const theirs = counted((i) => run(imageOf(i)))
   const times = await compareCalls(predict(one), theirs, ms)
-  await session.release()
   return { likeness: correlation(outputs, expected), ...times }
+}
+
+/** The same in 8 bits, and ours of int8 beside it. Some images show how large results are. */
+async function besideInt8(ort, options) {
+  /** [layer][image] */
+  const shown = async (most) => {
+    const run = await start(ort, options, { most, isShown: true })
+    const results = []
+    for (const image of images.slice(0, 16)) results.push(Object.values(await run(image)).slice(1))
+    return results[0].map((_, k) => results.map((outputs) => outputs[k].data))
+  }
+  const most = (await shown()).map((lists) => largest(lists.map(largest)))
+  const both = await shown(most)
+  const squares = (list) => list.reduce((sum, v) => sum + v * v, 0)
+  const likeness = most.map((_, k) => {
+    const [[a], [b]] = both.slice(2 * k)
+    return 1 - squares(a.map((v, i) => v - b[i])) / squares(a)
+  })
+  const run = await start(ort, options, { most })
+  const theirs = counted((i) => run(imageOf(i)))
+  const times = await compareCalls(predict(one), theirs, ms)
+  const model = await compiled(1, 'int8')
+  const int8 = await compareCalls(predict(model), theirs, ms)
+  await model.dispose()
+  return { likeness: Math.min(...likeness), ...times, int8 }
 }
 
 /** The Node build of the package; its WebAssembly files lie beside it. */
@@ -84,7 +113,9 @@ const one = await compiled(1)
 const { ort, version } = loadWeb()
 const web = await beside(ort, { executionProviders: ['wasm'] })
 const node = loadNative()
-const native = node && (await beside(node, { intraOpNumThreads: 1, interOpNumThreads: 1 }))
+const single = { intraOpNumThreads: 1, interOpNumThreads: 1 }
+const native = node && (await beside(node, single))
+const nativeInt8 = node && (await besideInt8(node, single))
 
 const threads = []
 let workers = 1
@@ -95,4 +126,5 @@ for (let n = 2; n <= most; n++) {
   await model.dispose()
 }
 await one.dispose()
-process.stdout.write(`\n${JSON.stringify({ version, web, native, threads, workers })}\n`)
+const result = { version, web, native, nativeInt8, threads, workers }
+process.stdout.write(`\n${JSON.stringify(result)}\n`)
