@@ -1,11 +1,11 @@
 /**
  * The pages: short lines, links that lead somewhere, paths and commands that exist, and programs
- * that run. A program runs when `<!-- runs -->` stands above it.
+ * that run, as site/programs.js finds them.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command, Option } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -20,6 +20,11 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 /** A file's text, with line ends that do not depend on the system. */
 const read = (path: string): string =>
   readFileSync(join(root, path), 'utf8').replaceAll('\r\n', '\n')
+const site = (name: string) => import(pathToFileURL(join(root, 'site', name)).href)
+const { programsOf } = (await site('programs.js')) as {
+  programsOf(text: string): readonly { readonly source: string; readonly printed?: string }[]
+}
+const { ownPages } = (await site('shelves.js')) as { ownPages: readonly string[] }
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
 /** Pages that must be there, then those that may be. */
@@ -36,6 +41,7 @@ const pages = [
     .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
     .map((name) => `examples/${name.replaceAll('\\', '/')}`)
     .sort(),
+  ...['site/README.md', ...ownPages],
   ...['CONTRIBUTING.md', 'SECURITY.md'].filter((path) => existsSync(join(root, path))),
 ]
 
@@ -283,14 +289,9 @@ test('docs/command-line.md names each field of the JSON that commands print', as
 
 /** Programs that are marked, by page and number, and what the page says that they print. */
 const programs = pages.flatMap((page) =>
-  read(page)
-    .split('<!-- runs -->\n')
-    .slice(1)
-    .map((text, i) => {
-      const [, source = ''] = text.match(/^```\w+\n([\s\S]*?)```/) ?? []
-      const [, printed] = text.match(/<!-- prints -->\n```\n([\s\S]*?)```/) ?? []
-      return [`${page}, program ${i + 1}`, source, printed] as const
-    }),
+  programsOf(read(page)).map(
+    ({ source, printed }, i) => [`${page}, program ${i + 1}`, source, printed] as const,
+  ),
 )
 
 /** What programs wrote, each in a folder of its own below the root, where they find the package. */

@@ -1,0 +1,86 @@
+// Which page of the repository stands where on the site. The sidebar, the addresses and the links
+// between pages follow from this list; a page that is not on it is linked to as source.
+
+/** Shelves in their order: what a shelf is called, and its pages with their titles in the sidebar. */
+export const shelves = {
+  learn: {
+    title: 'Learn',
+    pages: {
+      'site/learn/neuron.md': 'A neuron, and a network of them',
+      'docs/by-hand.md': 'The whole method in sixty lines',
+    },
+  },
+  'how-to': {
+    title: 'How to',
+    pages: {
+      'docs/data.md': 'Read data and pictures',
+      'docs/events.md': 'Work with event cameras',
+      'docs/runs.md': 'Stop, resume, keep a run',
+      'docs/watching.md': 'Watch a run',
+      'docs/activity.md': 'See spikes, count operations',
+      'docs/web.md': 'Train in a web page',
+      'docs/page.md': 'Use the page to try',
+      'docs/edge.md': 'Export one .wasm file',
+      'docs/hosts.md': 'Run it in many hosts',
+      'docs/nir.md': 'Exchange networks: NIR',
+      'docs/sweeps.md': 'Sweep over settings',
+      'docs/scale.md': 'Train on several machines',
+      'docs/comparing.md': 'Compare two builds',
+      'docs/cifar10.md': 'Follow a recipe for CIFAR-10',
+    },
+  },
+  reference: {
+    title: 'Reference',
+    pages: {
+      'docs/networks.md': 'Layers and normalisation',
+      'docs/neurons.md': 'Neurons',
+      'docs/training.md': 'Training and methods',
+      'docs/models.md': 'Trained networks',
+      'docs/command-line.md': 'Command line',
+      'docs/ops.md': 'Kernels as functions',
+      'docs/ops/convolution.md': 'Kernels: convolution',
+      'docs/ops/neurons.md': 'Kernels: neurons',
+      'docs/ops/normalisation-and-more.md': 'Kernels: the rest',
+      'docs/side-by-side.md': 'Beside snnTorch, SpikingJelly',
+    },
+  },
+  inside: {
+    title: 'Inside',
+    pages: {
+      'ARCHITECTURE.md': 'Architecture',
+      'docs/paper.md': 'Reproducing the paper',
+      'docs/checked.md': 'Numbers that were checked',
+      'docs/speed.md': 'Speed',
+      'docs/benchmarks.md': 'How speed is measured',
+      'bench/RESULTS.md': 'Results of benchmarks',
+      'docs/testing.md': 'How it is tested',
+      'CONTRIBUTING.md': 'Contributing',
+      'SECURITY.md': 'Security',
+      'CHANGELOG.md': 'What has changed',
+    },
+  },
+}
+
+/** Pages that stand on no shelf, and their addresses. */
+const others = { 'site/index.md': 'index' }
+
+const nameOf = (page) => page.replace(/^(docs|bench|site\/[\w-]+)\//, '').toLowerCase()
+
+/** Addresses of pages, without the first slash, by their files. */
+export const addresses = {
+  ...others,
+  ...Object.fromEntries(
+    Object.entries(shelves).flatMap(([shelf, { pages }]) =>
+      Object.keys(pages).map((page) => [page, `${shelf}/${nameOf(page).replace(/\.md$/, '')}`]),
+    ),
+  ),
+}
+
+/** Titles of pages in the sidebar. */
+export const titles = Object.assign({}, ...Object.values(shelves).map(({ pages }) => pages))
+
+/** Pages that lie in this folder. */
+export const ownPages = Object.keys(addresses).filter((page) => page.startsWith('site/'))
+
+/** Parts of the site that VitePress does not build. */
+export const elsewhere = { '/api/': 'Every function and type', '/play/': 'Try it in this page' }

@@ -1,0 +1,139 @@
+/** The frame of the site: shelves, links between pages, and the check of what is built. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../files/temporary.js'
+import { write } from '../web/site.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const load = (name: string) => import(pathToFileURL(join(root, 'site', name)).href)
+
+interface Shelf {
+  readonly title: string
+  readonly pages: Readonly<Record<string, string>>
+}
+const { shelves, addresses } = (await load('shelves.js')) as {
+  shelves: Readonly<Record<string, Shelf>>
+  addresses: Readonly<Record<string, string>>
+}
+const { addressOf, anchorOf, isElsewhere } = (await load('links.js')) as {
+  addressOf(page: string, link: string): string
+  anchorOf(heading: string): string
+  isElsewhere(address: string): boolean
+}
+const { checkSite } = (await load('check.js')) as {
+  checkSite(folder: string, base?: string): { links: number; pages: number; problems: string[] }
+}
+const { queries } = (await load('search.js')) as { queries: Readonly<Record<string, string>> }
+
+const markdownOf = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+
+test('each page of docs and of the site stands on one shelf, under an address of its own', () => {
+  const shelved = Object.values(shelves).flatMap(({ pages }) => Object.keys(pages))
+  assert.is(new Set(shelved).size, shelved.length)
+  const all = Object.keys(addresses)
+  for (const page of [...markdownOf('docs'), ...markdownOf('site/learn')])
+    assert.ok(all.includes(page), `${page} is not in site/shelves.js`)
+  for (const page of all) assert.ok(readFileSync(join(root, page), 'utf8').length > 0, page)
+  assert.is(new Set(Object.values(addresses)).size, all.length)
+})
+
+test('what searches have to find is a page', () => {
+  assert.is(Object.keys(queries).length, 12)
+  for (const address of Object.values(queries))
+    assert.ok(Object.values(addresses).includes(address), address)
+})
+
+test('links between pages follow the shelves, others lead to sources', () => {
+  assert.is(addressOf('docs/data.md', 'training.md#losses'), '/reference/training#losses')
+  assert.is(addressOf('docs/ops/neurons.md', '../ops.md'), '/reference/ops')
+  assert.is(addressOf('site/learn/neuron.md', '../../docs/edge.md'), '/how-to/edge')
+  assert.is(addressOf('docs/data.md', '../README.md'), '/')
+  assert.match(addressOf('docs/data.md', '../README.md#layout'), /^https:.*\/README\.md#layout$/)
+  assert.match(addressOf('docs/data.md', '../examples/sine.mjs'), /^https:.*\/examples\/sine\.mjs$/)
+  for (const link of ['#here', 'https://example.org/x', '/api/', 'mailto:a@b.c'])
+    assert.is(addressOf('docs/data.md', link), link)
+  assert.throws(() => addressOf('docs/data.md', 'gone.md'), /docs\/data\.md links to gone\.md/)
+  assert.equal(['/api/x', '/learn/neuron'].map(isElsewhere), [true, false])
+})
+
+test('anchors are those of GitHub', () => {
+  assert.is(anchorOf('Threads, and a page that stays free'), 'threads-and-a-page-that-stays-free')
+  assert.is(anchorOf('`fit`: what it gives'), 'fit-what-it-gives')
+  assert.is(anchorOf('Größe — 8×8'), 'größe--88')
+})
+
+const head = '<!doctype html><html lang="en"><head><link rel="stylesheet" href="/a.css"></head>'
+const good: Readonly<Record<string, string>> = {
+  'a.css': '.x { background: url("a.svg") } .y { background: url(data:image/svg+xml,x) }',
+  'a.svg': '<svg xmlns="http://www.w3.org/2000/svg"><path fill="url(#p)" d=""/></svg>',
+  'a.js': 'fetch("/a.css")',
+  'index.html': `${head}<a href="/learn/neuron#two%20words">x</a> <a href='learn/'>x</a>
+    <a href="https://example.org/page">elsewhere</a> <a href="#here" id="here">x</a>
+    <script type="module" src="/a.js"></script> <!-- <a href="/gone"> -->
+    <script>const text = '<a href="/gone">'</script>
+    <img srcset="/a.svg 1x, /a.svg 2x" src="data:image/png,x" alt="">`,
+  'learn/neuron.html': `${head}<h2 id="two words">x</h2><a href="../?a=1&amp;b=2">x</a>`,
+  'learn/index.html': `${head}<a href="neuron">x</a><a name="old"></a><a href="#old">x</a>`,
+}
+
+const problemsWith = (files: Readonly<Record<string, string>>, base?: string) =>
+  withFolder(async (folder) => {
+    write(folder, { ...good, ...files })
+    return checkSite(folder, base)
+  })
+
+test('the check of links finds nothing in a good site', async () => {
+  const { pages, links, problems } = await problemsWith({})
+  assert.equal(problems, [])
+  assert.is(pages, 3)
+  assert.ok(links > 10, `${links}`)
+})
+
+const planted: Readonly<Record<string, readonly [html: string, problem: RegExp]>> = {
+  'a link': ['<a href="/gone">x</a>', /: \/gone is not there/],
+  'a relative link': ['<a\n class=x href="gone/">x</a>', /: gone\/ is not there/],
+  'an anchor': ['<a href="/learn/neuron#gone">x</a>', /#gone leads to no heading/],
+  'an own anchor': ['<a href=#gone>x</a>', /#gone leads to no heading/],
+  'an anchor that another page has': ['<a href="#old">x</a>', /#old leads to no heading/],
+  'an address that is none': ['<a href="https://">x</a>', /is no address/],
+  'a script': ['<script src="https://cdn.example.org/a.js"></script>', /leads to another origin/],
+  'a script without protocol': ['<script src="//cdn.example.org/a.js"></script>', /another origin/],
+  'a style': ['<link rel="stylesheet" href="https://fonts.example.org/">', /another origin/],
+  'a picture': ['<img src="http://example.org/a.png" alt="">', /another origin/],
+  'a larger picture': ['<img srcset="/a.svg, https://example.org/a.svg 2x" alt="">', /another or/],
+  'a frame': ['<iframe src="https://example.org/"></iframe>', /another origin/],
+  'a picture in a style': ['<p style="background: url(//example.org/a.png)">', /another origin/],
+  'a style in a style': ['<style>@import "https://example.org/a.css";</style>', /another origin/],
+  'a picture that is not there': ['<img src="/gone.png" alt="">', /gone\.png is not there/],
+  'a program as a link': ['<a href="javascript:go()">x</a>', /another origin/],
+}
+for (const [what, [html, problem]] of Object.entries(planted))
+  test(`the check of links finds ${what}`, async () => {
+    const { problems } = await problemsWith({ 'planted.html': `${head}${html}` })
+    assert.is(problems.length, 1, problems.join('\n'))
+    assert.match(problems[0], /^planted\.html: /)
+    assert.match(problems[0], problem)
+  })
+
+test('the check of links finds fonts of others in a style sheet', async () => {
+  const css = '@font-face { src: url(https://fonts.example.org/a.woff2) }'
+  const { problems } = await problemsWith({ 'b.css': css })
+  assert.equal(problems, ['b.css: https://fonts.example.org/a.woff2 leads to another origin'])
+})
+
+test('below another path, links that forget it lead nowhere', async () => {
+  const files = {
+    'planted.html': '<a href="/learn/neuron">x</a> <a href="/base/learn/neuron">x</a>',
+  }
+  const { problems } = await problemsWith(files, '/base/')
+  const own = problems.filter((text) => text.startsWith('planted.html'))
+  assert.equal(own, ['planted.html: /learn/neuron is not there'])
+})
+
+test.run()
