@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { serve } from './serve.js'
 
-const PATIENCE = 180_000
+/** How long one page may take, of which some train networks. */
+const PATIENCE = 120_000
 
 /** Runs in each page, before its own scripts. */
 function probe(paths) {
@@ -45,24 +46,28 @@ export async function checkFirefox(folder, base, executable, paths) {
   const whole = paths.map((path) => base.slice(0, -1) + path)
   const script = `<script>(${probe})(${JSON.stringify(whole)})</script>`
   const posts = []
+  let timer
   let over
-  const all = new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`Firefox posted ${posts.length} of ${paths.length} pages`))
-    const timer = setTimeout(late, PATIENCE)
-    over = () => {
-      clearTimeout(timer)
-      resolve()
-    }
+  const wait = () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => over([`Firefox does not get past ${paths[posts.length]}`]), PATIENCE)
+  }
+  const all = new Promise((resolve) => {
+    over = resolve
   })
-  const post = (text) => posts.push(JSON.parse(text)) === paths.length && over()
+  const post = (text) => {
+    if (posts.push(JSON.parse(text)) === paths.length) over([])
+    else wait()
+  }
+  wait()
   const change = (html) => html.replace('<head>', `<head>${script}`)
   const { origin, close } = await serve(folder, { base, change, post })
   const args = ['--headless', '--no-remote', '--profile', profile, origin + paths[0]]
   const child = spawn(executable, args, { detached: true, stdio: 'ignore' })
   try {
-    await all
-    return posts.flat()
+    return [...(await all), ...posts.flat()]
   } finally {
+    clearTimeout(timer)
     const ended = new Promise((resolve) => child.once('exit', resolve))
     process.kill(-child.pid, 'SIGKILL')
     await ended

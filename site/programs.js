@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { writeSigns } from './learn/own-data/folder.js'
 import { root } from './links.js'
 import { ownPages } from './shelves.js'
 
@@ -20,20 +21,39 @@ export function programsOf(text) {
     })
 }
 
+/** Files that a page shows, or needs: `<!-- file NAME -->` stands above their block. */
+const filesOf = (text) => [...text.matchAll(/<!-- file (\S+) -->\n```\w*\n([\s\S]*?)```/g)]
+
+/**
+ * Writes the programs of pages; those of a page share a folder, as they do at a reader's.
+ *
+ * @param folder below the root, where programs find the package by its name
+ */
+export async function writePrograms(folder, pages) {
+  const programs = []
+  for (const [i, page] of pages.entries()) {
+    const text = readFileSync(join(root, page), 'utf8').replaceAll('\r\n', '\n')
+    const home = join(folder, `${i}`)
+    mkdirSync(home)
+    for (const [, name, content] of filesOf(text)) writeFileSync(join(home, name), content)
+    const pictures = text.match(/<!-- folder signs -->/)
+    if (pictures) await writeSigns(join(home, 'signs'))
+    for (const [j, { source, printed }] of programsOf(text).entries()) {
+      const file = join(home, `program-${j + 1}.mjs`)
+      writeFileSync(file, source)
+      programs.push({ page, file, printed })
+    }
+  }
+  return programs
+}
+
 /** Programs that fail, or print something else than their page says. */
 export async function checkPrograms(pages = ownPages) {
-  const programs = pages.flatMap((page) =>
-    programsOf(readFileSync(join(root, page), 'utf8')).map((program) => ({ page, ...program })),
-  )
-  // Below the root, where programs find the package by its name.
   const folder = mkdtempSync(join(root, 'build/lessons-'))
   try {
-    const files = programs.map(({ source }, i) => {
-      mkdirSync(join(folder, `${i}`))
-      writeFileSync(join(folder, `${i}/program.mjs`), source)
-      return join(folder, `${i}/program.mjs`)
-    })
+    const programs = await writePrograms(folder, pages)
     const child = join(root, 'build/test/support/programs-child.js')
+    const files = programs.map(({ file }) => file)
     const { stdout } = await promisify(execFile)(process.execPath, [child, ...files])
     const outcomes = stdout
       .trimEnd()

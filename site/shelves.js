@@ -7,6 +7,9 @@ export const shelves = {
     title: 'Learn',
     pages: {
       'site/learn/neuron.md': 'A neuron, and a network of them',
+      'site/learn/slope.md': 'How spikes can learn',
+      'site/learn/first-program.md': 'A first program',
+      'site/learn/own-data.md': 'Your own data',
       'docs/by-hand.md': 'The whole method in sixty lines',
     },
   },

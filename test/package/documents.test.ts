@@ -3,7 +3,7 @@
  * that run, as site/programs.js finds them.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command, Option } from 'commander'
@@ -21,8 +21,9 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string): string =>
   readFileSync(join(root, path), 'utf8').replaceAll('\r\n', '\n')
 const site = (name: string) => import(pathToFileURL(join(root, 'site', name)).href)
-const { programsOf } = (await site('programs.js')) as {
+const { programsOf, writePrograms } = (await site('programs.js')) as {
   programsOf(text: string): readonly { readonly source: string; readonly printed?: string }[]
+  writePrograms(folder: string, pages: readonly string[]): Promise<readonly { file: string }[]>
 }
 const { ownPages } = (await site('shelves.js')) as { ownPages: readonly string[] }
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
@@ -294,16 +295,11 @@ const programs = pages.flatMap((page) =>
   ),
 )
 
-/** What programs wrote, each in a folder of its own below the root, where they find the package. */
-async function outcomesOfSources(sources: readonly string[]): Promise<readonly Outcome[]> {
+/** What the programs of pages wrote, below the root, where they find the package. */
+async function outcomesOfPages(from: readonly string[]): Promise<readonly Outcome[]> {
   const folder = await mkdtemp(join(root, 'build/pages-'))
   try {
-    const files = sources.map((_, i) => join(folder, String(i), 'program.mjs'))
-    for (const [i, file] of files.entries()) {
-      await mkdir(dirname(file), { recursive: true })
-      await writeFile(file, sources[i])
-    }
-    return await outcomesOf(files)
+    return await outcomesOf((await writePrograms(folder, from)).map(({ file }) => file))
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -313,7 +309,7 @@ async function outcomesOfSources(sources: readonly string[]): Promise<readonly O
 const others = programs.filter(([name]) => !name.startsWith('README.md'))
 let outcomes: readonly Outcome[] = []
 test(`${others.length} programs of pages run in one process, which ends`, async () => {
-  outcomes = await outcomesOfSources(others.map(([, source]) => source))
+  outcomes = await outcomesOfPages(pages.filter((page) => page !== 'README.md'))
 })
 for (const [i, [name, , printed]] of others.entries())
   test(`${name}: runs`, () => {

@@ -1,6 +1,6 @@
 /** The frame of the site: shelves, links between pages, and the check of what is built. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -26,6 +26,9 @@ const { addressOf, anchorOf, isElsewhere } = (await load('links.js')) as {
 const { checkSite } = (await load('check.js')) as {
   checkSite(folder: string, base?: string): { links: number; pages: number; problems: string[] }
 }
+const { writePrograms } = (await load('programs.js')) as {
+  writePrograms(folder: string, pages: readonly string[]): Promise<readonly { file: string }[]>
+}
 const { queries } = (await load('search.js')) as { queries: Readonly<Record<string, string>> }
 
 const markdownOf = (folder: string): string[] =>
@@ -42,6 +45,16 @@ test('each page of docs and of the site stands on one shelf, under an address of
   for (const page of all) assert.ok(readFileSync(join(root, page), 'utf8').length > 0, page)
   assert.is(new Set(Object.values(addresses)).size, all.length)
 })
+
+test('programs of a page lie in one folder, with the files that it shows', () =>
+  withFolder(async (folder) => {
+    const programs = await writePrograms(folder, ['site/learn/own-data.md', 'site/index.md'])
+    const [first, second, third, other] = programs.map(({ file }) => dirname(file))
+    assert.equal([second, third], [first, first])
+    assert.is.not(other, first)
+    assert.match(readFileSync(join(first, 'fruit.csv'), 'utf8'), /^grams,cm,fruit\n110,/)
+    assert.is(readdirSync(join(first, 'signs/ring')).length, 16)
+  }))
 
 test('what searches have to find is a page', () => {
   assert.is(Object.keys(queries).length, 12)

@@ -25,7 +25,7 @@ function chunk(name: string, data: Uint8Array): Buffer {
 }
 
 /** A picture of 3 × 8 bits a pixel, as PNG. */
-function png(side: number, random: () => number): Buffer {
+export function png(side: number, random: () => number): Buffer {
   const head = Buffer.alloc(13)
   head.writeUInt32BE(side, 0)
   head.writeUInt32BE(side, 4)
