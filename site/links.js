@@ -1,13 +1,14 @@
 // Where links of pages lead on the site, and what headings are called there.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addresses, elsewhere } from './shelves.js'
 
 export const root = fileURLToPath(new URL('../', import.meta.url))
 
-/** The project's address, to fill in when it has one; files that are no pages are linked to there. */
-const SOURCES = 'https://github.com/OWNER/spikewasm/blob/main/'
+const { repository } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+/** Files that are no pages are linked to there. */
+const SOURCES = `${repository.url.replace(/^git\+|\.git$/g, '')}/blob/main/`
 
 /** A heading's anchor, as GitHub makes it of the text. */
 export const anchorOf = (heading) =>

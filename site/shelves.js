@@ -55,7 +55,6 @@ export const shelves = {
       'docs/checked.md': 'Numbers that were checked',
       'docs/speed.md': 'Speed',
       'docs/benchmarks.md': 'How speed is measured',
-      'bench/RESULTS.md': 'Results of benchmarks',
       'docs/testing.md': 'How it is tested',
       'CONTRIBUTING.md': 'Contributing',
       'SECURITY.md': 'Security',

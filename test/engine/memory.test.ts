@@ -22,8 +22,8 @@ import { compileSmall, learn, memoryOf, x, y } from './small.js'
 const run = promisify(execFile)
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
 
-// docs/testing.md says how to run a hundred: two show what comes on top. Six of `replan` are one of
-// each method.
+// Two show what comes on top; `node build/test/engine/memory-child.js resnet18 2 compile:100
+// replan:24` takes a hundred. Six of `replan` are one of each method.
 for (const [kinds, threads] of [
   ['compile:2', '1'],
   ['compile:2 replan:6', '2'],
