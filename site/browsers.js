@@ -13,8 +13,9 @@ const WIDE = 1440
 const lessons = Object.values(addresses)
   .filter((address) => address.startsWith('learn/'))
   .map((address) => `/${address}`)
-/** Of each kind of page one, and every lesson. */
-const rest = ['/how-to/data', '/reference/networks', '/inside/architecture', '/api/', '/play/']
+// Of each kind of page one, and every lesson.
+const references = ['/reference/networks', '/reference/exported-file', '/api/']
+const rest = ['/how-to/data', ...references, '/inside/architecture', '/play/']
 const paths = ['/', ...lessons, ...rest]
 
 /** Runs in a page: what is wrong with how it looks, and with its labels. */

@@ -1,6 +1,6 @@
-// Programs in pages. One runs when `<!-- runs -->` stands above its block; what it prints stands
-// behind it, where `<!-- prints -->` stands above that block. Tests run those of all pages; the
-// site is not built unless those of its own pages print what they should.
+// Programs and commands in pages. One runs when `<!-- runs -->` stands above its block; what a
+// program prints stands behind it, where `<!-- prints -->` stands above that block. Tests run those
+// of all pages; the site is not built unless programs of its own pages print what they should.
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,17 +9,28 @@ import { writeSigns } from './learn/own-data/folder.js'
 import { root } from './links.js'
 import { ownPages } from './shelves.js'
 
-/** The programs of a page that run, and what the page says that they print; undefined for nothing. */
-export function programsOf(text) {
-  return text
+/** What stands behind each `<!-- runs -->`: language, text, and what the page says of its output. */
+const markedIn = (text) =>
+  text
     .split('<!-- runs -->\n')
     .slice(1)
     .map((part) => {
-      const [, source = ''] = part.match(/^```\w+\n([\s\S]*?)```/) ?? []
+      const [, language, source = ''] = part.match(/^```(\w+)\n([\s\S]*?)```/) ?? []
       const [, printed] = part.match(/<!-- prints -->\n```\n([\s\S]*?)```/) ?? []
-      return { source, printed }
+      return { language, source, printed }
     })
-}
+
+/** The programs of a page that run, and what the page says that they print; undefined for nothing. */
+export const programsOf = (text) => markedIn(text).filter(({ language }) => language !== 'sh')
+
+/** The commands of a page that run one after the other, and what is said of a block's last one. */
+export const commandsOf = (text) =>
+  markedIn(text)
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ source, printed }) => {
+      const lines = source.trimEnd().split('\n')
+      return lines.map((line, i) => (i < lines.length - 1 ? { line } : { line, printed }))
+    })
 
 /** Files that a page shows, or needs: `<!-- file NAME -->` stands above their block. */
 const filesOf = (text) => [...text.matchAll(/<!-- file (\S+) -->\n```\w*\n([\s\S]*?)```/g)]

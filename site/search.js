@@ -35,7 +35,7 @@ export const queries = {
   'learning rate schedule': 'reference/training',
   'batch normalisation': 'reference/networks',
   'surrogate gradient': 'reference/neurons',
-  'own images from a folder': 'how-to/data',
+  'own images from a folder': 'how-to/pictures',
   'event camera': 'how-to/events',
   'resume a run': 'how-to/runs',
   'export wasm microcontroller': 'how-to/edge',

@@ -1,5 +1,5 @@
 // What a network takes of a microcontroller: flash and RAM of a whole program, compiled with -Os
-// from the C that wasm2c makes of the scalar file. Prints the table of docs/edge.md.
+// from the C that wasm2c makes of the scalar file. docs/edge.md has some of its table.
 // Needs wasm2c and gcc for the processors: Debian's wabt, gcc-arm-none-eabi,
 // libnewlib-arm-none-eabi, gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf. It says what it
 // skips. Run `npm run build` before.

@@ -1,4 +1,4 @@
-// The tables of docs/scale.md: what rounds cost by bench/rounds-cost.ts. After `npm run build`:
+// Tables of what rounds of `train --redis` cost, by bench/rounds-cost.ts. After `npm run build`:
 //
 //   node tools/rounds-cost.mjs
 const built = (path) => import(new URL(`../build/${path}.js`, import.meta.url))

@@ -1,6 +1,6 @@
 /**
  * The interface of an exported network, version 1: what its module exports, what the custom section
- * says, and the C struct in its memory. docs/edge.md describes it.
+ * says, and the C struct in its memory. docs/exported-file.md describes it.
  */
 
 import type { Method, StepMode } from '../compile/methods.js'
@@ -37,7 +37,7 @@ export interface StateEntry {
   readonly shape: readonly number[]
   /** Floats from `params_ptr`. */
   readonly offset: number
-  /** How the numbers lie there; see docs/edge.md. */
+  /** How the numbers lie there; see docs/exported-file.md. */
   readonly layout: string
 }
 

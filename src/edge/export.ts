@@ -37,8 +37,8 @@ export interface BothTargets {
  * A trained network as one WebAssembly module, with the network's parameters inside. It imports
  * nothing and runs in any engine. Its outputs have the same bits as `model.predict`.
  *
- * The bytes hold what docs/edge.md describes: functions, a custom section, a C struct.
- * Every layer can be exported.
+ * The bytes hold functions, a custom section and a C struct: docs/exported-file.md
+ * describes them. Every layer can be exported.
  * @throws SpikewasmError for options that do not match the model, and for a network that needs more
  *   than 2 GiB
  */

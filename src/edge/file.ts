@@ -10,7 +10,7 @@ import { checkInfo } from './schema.js'
 
 // The custom section of an exported network, a name and JSON, and the seal: a checksum over the
 // whole file, the last text of that section, so that the file ends with `"seal":"xxxxxxxx"}`.
-// docs/edge.md describes them.
+// docs/exported-file.md describes them.
 
 /** Digits of a seal, and what a file has behind it: the end of the JSON. */
 const DIGITS = 8

@@ -15,7 +15,7 @@ import {
 import { givenInfo } from './file.js'
 import { checkInfo } from './schema.js'
 
-// The C struct in the memory of an exported network. docs/edge.md describes it.
+// The C struct in the memory of an exported network. The site shows it: exported-file.md.
 
 /** First word of the C struct, `SPKW` in memory. */
 export const ABI_MAGIC = 0x574b5053

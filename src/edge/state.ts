@@ -6,7 +6,7 @@ import type { StateDict } from '../engine/memory/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { givenInfo } from './file.js'
 
-/** The text of a layout in the custom section; docs/edge.md describes it. */
+/** The text of a layout in the custom section; docs/exported-file.md describes it. */
 export function layoutText({ strides, axes }: Pick<ParameterLayout, 'strides' | 'axes'>): string {
   if (strides) {
     const { block, blockStride, inputStride, taps, tapStride } = strides
