@@ -1,5 +1,4 @@
-// Rate-based backpropagation from single kernels: two layers learn the digits, without a model.
-// docs/by-hand.md derives it. Run it after `npm run build` with: node examples/by-hand.mjs
+// The method of site/learn/by-hand.md. After `npm run build`: node examples/by-hand.mjs
 import { datasets } from 'spikewasm'
 import * as ops from 'spikewasm/ops'
 
@@ -20,9 +19,9 @@ const through = ops.lifBackward.plan({ mode: 'rate', input: [B, hidden] })
 const weight1 = ops.linearWeightGradient.plan(shape1)
 
 /** Numbers that look random and are the same in each run. */
-const weight = (outputs, inputs) =>
-  Float32Array.from({ length: outputs * inputs }, (_, i) => Math.sin(i * i) / Math.sqrt(inputs))
-const weights = [weight(hidden, pixels), weight(classes, hidden)]
+const weight = (length, inputs) =>
+  Float32Array.from({ length }, (_, i) => (((i * i) % 1021) / 510 - 1) / Math.sqrt(inputs))
+export const weights = [weight(hidden * pixels, pixels), weight(classes * hidden, hidden)]
 const velocities = weights.map(({ length }) => new Float32Array(length))
 const updates = weights.map(({ length }) => ops.sgd.plan({ shape: [length], momentum: 0.9 }))
 
@@ -31,29 +30,31 @@ function forward(x, labels) {
   return { rates, eligibilities, ...loss.run(output.run(spikes, weights[1]), labels) }
 }
 
-function step(x, labels, lr) {
+export function backward(x, labels) {
   const { rates, eligibilities, gradient, correct } = forward(x, labels)
   const ofCurrents = through.run(back2.run(weights[1], gradient), eligibilities)
-  const gradients = [weight1.run(x, ofCurrents), weight2.run(rates, gradient)]
-  for (const i of [0, 1]) updates[i].run(weights[i], gradients[i], velocities[i], { lr })
-  return correct[0]
+  return { gradients: [weight1.run(x, ofCurrents), weight2.run(rates, gradient)], correct }
 }
 
-/** The share of right answers of `visit`, which gets each whole batch of a data set. */
+/** The percentage of right answers of `visit`, which gets each whole batch of a data set. */
 function overBatches(data, visit) {
   const [x, labels] = [new Float32Array(B * pixels), new Int32Array(B)]
-  const count = data.length - (data.length % B)
   let right = 0
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < data.length; i++) {
     labels[i % B] = data.read(i, x.subarray((i % B) * pixels, ((i % B) + 1) * pixels))
     if (i % B === B - 1) right += visit(x, labels)
   }
-  return `${((100 * right) / count).toFixed(1)} % of ${count} digits`
+  return (100 * right) / (data.length - (data.length % B))
 }
 
 for (let epoch = 0; epoch < 8; epoch++) {
-  const right = overBatches(train, (x, labels) => step(x, labels, 1 / (1 + epoch)))
-  console.log(`epoch ${epoch}: ${right}`)
+  const right = overBatches(train, (x, labels) => {
+    const { gradients, correct } = backward(x, labels)
+    for (const i of [0, 1])
+      updates[i].run(weights[i], gradients[i], velocities[i], { lr: 1 / (1 + epoch) })
+    return correct[0]
+  })
+  console.log(`epoch ${epoch}: ${right.toFixed(1)} % right`)
 }
-const right = overBatches(test, (x, labels) => forward(x, labels).correct[0])
-console.log(`test: ${right}`)
+export const right = overBatches(test, (x, labels) => forward(x, labels).correct[0])
+console.log(`test: ${right.toFixed(1)} % right`)

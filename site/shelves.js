@@ -10,7 +10,10 @@ export const shelves = {
       'site/learn/slope.md': 'How spikes can learn',
       'site/learn/first-program.md': 'A first program',
       'site/learn/own-data.md': 'Your own data',
-      'docs/by-hand.md': 'The whole method in sixty lines',
+      'site/learn/time.md': 'Time and events',
+      'site/learn/methods.md': 'Rate, BPTT and their relatives',
+      'site/learn/anywhere.md': 'Take it anywhere',
+      'site/learn/by-hand.md': 'The method in sixty lines',
     },
   },
   'how-to': {

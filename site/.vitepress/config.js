@@ -23,15 +23,16 @@ const sidebar = Object.entries(shelves).map(([shelf, { title, pages }]) => ({
 }))
 
 /**
- * Pages become components of Vue. Vite looks for it above this folder, where it is not. While pages
- * are drawn in Node, nothing of the package is run: data loaders have done that.
+ * Pages become components of Vue. Vite looks for it above this folder, where it is not, and for the
+ * package where examples run in pages. While pages are drawn in Node, nothing of the package is run:
+ * data loaders have done that.
  */
 const packagesFromHere = {
   name: 'packages-from-here',
   enforce: 'pre',
   resolveId(id, importer, { ssr }) {
     if (ssr && /^(vue|spikewasm)(\/|$)/.test(id)) return { id, external: true }
-    if (/^vue(\/|$)/.test(id) && !importer?.startsWith(here))
+    if (/^(vue|spikewasm)(\/|$)/.test(id) && !importer?.startsWith(here))
       return this.resolve(id, `${here}package.json`)
   },
 }

@@ -1,7 +1,7 @@
 /** Every program in examples/ runs, is short, and prints what its comments promise. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
@@ -12,6 +12,10 @@ import { outcomesOf } from '../support/programs.js'
 import type { Outcome } from '../support/programs-child.js'
 
 const folder = fileURLToPath(new URL('../../../examples/', import.meta.url))
+
+const textOf = (name: string): string =>
+  readFileSync(join(folder, name), 'utf8').replaceAll('\r\n', '\n')
+const [byHand, lesson] = [textOf('by-hand.mjs'), textOf('../site/learn/by-hand.md')]
 
 /** The numbers in front of a percent sign. */
 const percentages = (text: string): number[] =>
@@ -82,9 +86,7 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
 
   'by-hand.mjs'(text) {
     assert.ok((percentages(text).at(-1) ?? 0) > 95, text)
-    const page = readFileSync(join(folder, '../docs/by-hand.md'), 'utf8').replaceAll('\r\n', '\n')
-    const program = readFileSync(join(folder, 'by-hand.mjs'), 'utf8').replaceAll('\r\n', '\n')
-    assert.ok(page.includes(program), 'the page shows another program')
+    assert.ok(lesson.includes(byHand), 'the page shows another program')
   },
 
   'cartpole.mjs'(text) {
@@ -175,6 +177,28 @@ for (const [i, name] of names.entries())
     assert.is(stderr, '')
     await tests[name](stdout)
   })
+
+test('by-hand.mjs with other settings gives what its lesson answers', async () => {
+  const changes = [
+    ['[4, 32,', '[1, 32,'],
+    ['[4, 32,', '[8, 32,'],
+    ['timeSteps: T }', "timeSteps: T, surrogate: 'atan' }"],
+  ]
+  // Below the root, where programs find the package by its name.
+  const place = await mkdtemp(join(folder, '../build/by-hand-'))
+  const files = changes.map((_, i) => join(place, `${i}.mjs`))
+  for (const [i, [from, to]] of changes.entries()) {
+    assert.ok(byHand.includes(from), from)
+    await writeFile(files[i], byHand.replace(from, to))
+  }
+  const texts = (await outcomesOf(files)).map(({ stdout }) => stdout)
+  await rm(place, { recursive: true })
+  const answers = percentages(lesson.slice(lesson.indexOf('::: details Answers')))
+  assert.equal(
+    texts.map((text) => percentages(text).at(-1)),
+    answers,
+  )
+})
 
 test('a program runs alone, as its first lines say', async () => {
   const { code, stdout, stderr } = await run([join(folder, names[0])], { node: true })

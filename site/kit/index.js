@@ -1,0 +1,8 @@
+export { default as Axis } from './Axis.vue'
+export { default as Choice } from './Choice.vue'
+export { default as Digit } from './Digit.vue'
+export { useLive } from './live.js'
+export { default as Plot } from './Plot.vue'
+export { default as Scatter } from './Scatter.vue'
+export { default as Slider } from './Slider.vue'
+export { default as Train } from './Train.vue'

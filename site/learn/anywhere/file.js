@@ -1,0 +1,34 @@
+// The network of lesson 1 becomes a file. Runs in Node when the site is built, and in the page.
+import { datasets, exportWasm } from 'spikewasm'
+import { fingerprint } from '../../kit/fingerprint.js'
+import { learn, network } from '../neuron/network.js'
+import { open } from './host.js'
+
+/** The trained network, as a model that only predicts. */
+export async function trained() {
+  const { weights } = await learn(() => {})
+  const options = { input: [1, 8, 8], timeSteps: 16, batchSize: 1, purpose: 'inference' }
+  const model = await network().compile(options)
+  model.loadStateDict(weights)
+  return model
+}
+
+/** The fingerprint of all answers to test digits. @param answer gives outputs for a picture */
+export async function answersOf(answer) {
+  const { test } = await datasets.digits()
+  const outputs = []
+  for (let i = 0; i < test.length; i++) {
+    const picture = new Float32Array(64)
+    test.read(i, picture)
+    outputs.push({ data: await answer(picture) })
+  }
+  return fingerprint(outputs)
+}
+
+/** Trains, exports, and runs the file. @param wasm where the engine with names is, in a page */
+export async function everything(wasm) {
+  const model = await trained()
+  const bytes = await exportWasm(model, { wasm })
+  await model.dispose()
+  return answersOf(await open(bytes))
+}

@@ -1,0 +1,35 @@
+// What the figures of this lesson show, by runs in Node when the site is built.
+import { datasets, flatten, lif, linear, sequential } from 'spikewasm'
+import { fingerprint } from '../../kit/fingerprint.js'
+import { batchOf, pairs } from '../methods/methods.js'
+import { ready, trace, usual } from '../neuron/neuron.js'
+
+const bias = { bias: false }
+const net = sequential(flatten(), linear(64, 128, bias), lif(), linear(128, 10, bias))
+
+export default {
+  async load() {
+    await ready()
+    const { backward, right, weights } = await import('../../../examples/by-hand.mjs')
+    const batch = batchOf((await datasets.digits()).test, 64, 0)
+    const byHand = backward(...batch).gradients
+    const found = {}
+    for (const method of ['bptt', 'rate']) {
+      const model = await net.compile({ input: [1, 8, 8], timeSteps: 4, batchSize: 32, method })
+      const state = Object.entries(model.stateDict())
+      const own = state.map(([name, { shape }], i) => [name, { shape, data: weights[i] }])
+      model.loadStateDict(Object.fromEntries(own))
+      await model.trainStep(...batch, { update: false })
+      found[method] = Object.values(model.gradients()).map(({ data }) => data)
+      await model.dispose()
+    }
+    const unlike = (list, i) => list.filter((value, k) => value !== found.rate[i][k]).length
+    const [differ, dots] = [byHand.map(unlike), pairs(found.bptt[0], byHand[0])]
+    const shown = { right: `${right.toFixed(1)} %`, usual, trace: trace(usual), dots }
+    const shade = (weight) => +Math.min(1, Math.max(0, 0.5 + weight)).toFixed(2)
+    const starts = Array.from({ length: 16 }, (_, n) => 64 * n)
+    const fields = starts.map((at) => Array.from(weights[0].subarray(at, at + 64), shade))
+    const hash = await fingerprint(weights.map((data) => ({ data })))
+    return { ...shown, fields, hash, unlike: differ[0] + differ[1] }
+  },
+}
