@@ -63,6 +63,7 @@ const has = (path) => keep && existsSync(join(root, path, 'index.html'))
 await Promise.all([
   has('build/docs') || part('/api/', async () => void (await node(...typedoc))),
   (async () => {
+    await part('reference', async () => void (await node('site/reference/build.js')))
     await part('pages', async () => void (await buildPages()))
     await part('programs of lessons', async () => endWith(await checkPrograms()))
     if (!has('examples/page/dist'))

@@ -32,8 +32,8 @@ export function textForSearch(text, env, md) {
 /** What people ask, and the page that has to be among the first three results. */
 export const queries = {
   'firing rate': 'learn/neuron',
-  'learning rate schedule': 'reference/training',
-  'batch normalisation': 'reference/networks',
+  'learning rate schedule': 'reference/optimizers',
+  'batch normalisation': 'reference/layers',
   'surrogate gradient': 'reference/neurons',
   'own images from a folder': 'how-to/pictures',
   'event camera': 'how-to/events',

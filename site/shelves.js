@@ -39,16 +39,26 @@ export const shelves = {
   reference: {
     title: 'Reference',
     pages: {
-      'docs/networks.md': 'Layers and normalisation',
+      'docs/training.md': 'Train a network',
+      'docs/networks.md': 'Networks',
       'docs/neurons.md': 'Neurons',
-      'docs/training.md': 'Training and methods',
+      'docs/methods.md': 'Methods',
+      'docs/losses.md': 'Losses',
+      'docs/optimizers.md': 'Optimizers and schedules',
+      'docs/saving.md': 'Save, load, resume',
       'docs/models.md': 'Trained networks',
-      'docs/command-line.md': 'Command line',
       'docs/ops.md': 'Kernels as functions',
-      'docs/ops/convolution.md': 'Kernels: convolution',
-      'docs/ops/neurons.md': 'Kernels: neurons',
-      'docs/ops/normalisation-and-more.md': 'Kernels: the rest',
       'docs/exported-file.md': 'The exported file',
+      'build/reference/command-line.md': 'Command line',
+      'build/reference/model.md': 'All calls: compile, fit …',
+      'build/reference/layers.md': 'All layers and networks',
+      'build/reference/built-in-neurons.md': 'All neurons, in pictures',
+      'build/reference/learning.md': 'All losses, optimizers, callbacks',
+      'build/reference/data-functions.md': 'All functions of data',
+      'build/reference/files.md': 'All of exports and NIR',
+      'build/reference/ops/convolution.md': 'Kernels: convolution',
+      'build/reference/ops/neurons.md': 'Kernels: neurons',
+      'build/reference/ops/normalisation-and-more.md': 'Kernels: the rest',
       'docs/side-by-side.md': 'Beside snnTorch, SpikingJelly',
     },
   },
@@ -71,7 +81,8 @@ export const shelves = {
 /** Pages that stand on no shelf, and their addresses. */
 const others = { 'site/index.md': 'index' }
 
-const nameOf = (page) => page.replace(/^(docs|bench|site\/[\w-]+)\//, '').toLowerCase()
+const nameOf = (page) =>
+  page.replace(/^(docs|bench|build\/reference|site\/[\w-]+)\//, '').toLowerCase()
 
 /** Addresses of pages, without the first slash, by their files. */
 export const addresses = {
@@ -85,6 +96,9 @@ export const addresses = {
 
 /** Titles of pages in the sidebar. */
 export const titles = Object.assign({}, ...Object.values(shelves).map(({ pages }) => pages))
+
+/** Pages that reference/build.js writes. */
+export const isGenerated = (page) => page.startsWith('build/reference/')
 
 /** Pages that lie in this folder. */
 export const ownPages = Object.keys(addresses).filter((page) => page.startsWith('site/'))

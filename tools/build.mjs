@@ -137,7 +137,7 @@ function removeOrphans(all) {
   if (!existsSync('build')) return
   const wanted = new Set(all.flatMap(({ outputs }) => outputs))
   for (const folder of readdirSync('build', { withFileTypes: true }))
-    if (folder.isDirectory() && !['docs', 'site'].includes(folder.name))
+    if (folder.isDirectory() && !['docs', 'reference', 'site'].includes(folder.name))
       for (const file of filesOf(`build/${folder.name}`))
         if (!wanted.has(file)) {
           console.log(`remove ${file}`)

@@ -44,7 +44,11 @@ export default {
   base: process.env.BASE ?? '/',
   // Pages stay where they are in the repository; the shelves say what is one, and its address.
   srcDir: '..',
-  srcExclude: ['!(docs|site|*.md)/**', 'README.md', 'site/README.md'],
+  srcExclude: [
+    '!(docs|site|build|*.md)/**',
+    'build/!(reference)/**',
+    ...['README.md', 'site/README.md'],
+  ],
   rewrites: Object.fromEntries(
     Object.entries(addresses).map(([page, address]) => [page, `${address}.md`]),
   ),

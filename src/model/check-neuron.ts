@@ -238,8 +238,9 @@ function compare(
  * @param parameters a number each
  * @throws SpikewasmError as `neuron`, and for texts that draw numbers
  * @example
- *
+ * ```js
  * console.log(String(checkNeuron('u = u/tau + x; spike = u > 1; u = u - spike', { tau: 3 })))
+ * ```
  */
 export function checkNeuron(
   text: string,

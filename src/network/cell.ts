@@ -77,7 +77,9 @@ export interface CellOptions {
   alpha?: number
   /**
    * What is a parameter, one for the layer, each channel or each neuron as its numbers are. 'tau':
-   * `w`, with 1/τ = σ(w). 'vThreshold': `v_threshold`. Default: nothing.
+   * `w`, with 1/τ = σ(w). 'vThreshold': `v_threshold`; below 1/1024 it counts as that. Where cells
+   * have them, 'tauSyn': `w_syn`, 'beta': `beta`, 'tauAdaptation': `w_adaptation`. Default:
+   * nothing.
    */
   learn?: readonly CellParameter[]
 }

@@ -40,7 +40,10 @@ export interface LinearOptions {
    * 2021), as in the networks of OTTT; default false.
    */
   standardise?: boolean
-  /** Where weight and bias start; default 'default', PyTorch's. */
+  /**
+   * Where weight and bias start: as PyTorch's, or by `{ normal: deviation, bias: 'zeros' }`.
+   * Default 'default', PyTorch's.
+   */
   init?: Init
   /**
    * What the weight is, where it is not as `weights` of `compile` says: 'f32' for a first or last

@@ -89,7 +89,7 @@ for (const [i, c] of fixture.cases.entries())
     }
   })
 
-// The table of docs/training.md.
+// The table of docs/losses.md.
 const rows: readonly [string, Partial<api.CompileOptions>, readonly api.Method[]][] = [
   ['crossEntropy()', { loss: api.crossEntropy() }, ['rate', 'bptt', 'ottt', 'sltt']],
   [

@@ -11,7 +11,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { commands } from '../../src/cli/program.js'
 import { run } from '../cli/command.js'
-import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
 import { outcomesOf } from '../support/programs.js'
 import type { Outcome } from '../support/programs-child.js'
@@ -25,7 +24,11 @@ const { programsOf, writePrograms } = (await site('programs.js')) as {
   programsOf(text: string): readonly { readonly source: string; readonly printed?: string }[]
   writePrograms(folder: string, pages: readonly string[]): Promise<readonly { file: string }[]>
 }
-const { ownPages } = (await site('shelves.js')) as { ownPages: readonly string[] }
+const { ownPages, addresses } = (await site('shelves.js')) as {
+  ownPages: readonly string[]
+  addresses: Readonly<Record<string, string>>
+}
+const { isElsewhere } = (await site('links.js')) as { isElsewhere(address: string): boolean }
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
 /** Pages that must be there, then those that may be. */
@@ -129,6 +132,13 @@ test('links lead to files and headings that exist', () => {
       // Parts of the site that are made of the code: its own check follows these.
       if (/^(https?:|\/api\/|\/play\/)/.test(target)) continue
       links++
+      // A part of the site that is made of the code; anchors are checked when it is built.
+      if (target.startsWith('/')) {
+        const address = target.slice(1).split('#')[0]
+        const isThere = Object.values(addresses).includes(address) || isElsewhere(target)
+        assert.ok(isThere, `${page} links to ${target}`)
+        continue
+      }
       const [path, anchor] = target.split('#')
       const file = path === '' ? page : relative(root, join(root, dirname(page), path))
       assert.ok(existsSync(join(root, file)), `${page} links to ${target}`)
@@ -167,11 +177,6 @@ test('sources that ARCHITECTURE calls by the end of their path exist', () => {
       `ARCHITECTURE.md names ${path}`,
     )
   assert.ok(named.length > 50, `${named.length} names`)
-})
-
-test('pages about kinds of ops are listed by the page about ops', () => {
-  for (const page of pages.filter((path) => path.startsWith('docs/ops/')))
-    assert.ok(read('docs/ops.md').includes(`](${page.slice('docs/'.length)})`), page)
 })
 
 /** The options of each command, and of none. */
@@ -219,74 +224,34 @@ test('commands, options, scripts and tests that pages name exist', async () => {
   assert.ok(found > 8, `${found} commands`)
 })
 
-test('docs/command-line.md lists each option of each command as it is declared, and no other', async () => {
-  const sections = read('docs/command-line.md').split(/^## /m)
-  for (const [command, options] of await optionsOf()) {
-    if (command === '') continue
-    const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
-    const rows = section.split('\n').filter((line) => line.startsWith('| `--'))
-    const listed: string[] = []
-    for (const row of rows) {
-      const [, names, meaning] = row.split('|')
-      const of = [...names.matchAll(/`(--[\w-]+)( [^`]+)?`/g)]
-      for (const [, flag, takes] of of) {
-        const option = options.find(({ long }) => long === flag)
-        listed.push(flag)
-        assert.ok(option, `${command} has no ${flag}`)
-        if (takes !== undefined) assert.is(`${flag}${takes}`, option.flags, command)
-        if (of.length > 1 || /as (for|of) |\]\(/.test(meaning)) continue
-        const text = `${command}: ${row}`
-        const left = (option.argChoices ?? []).filter((name) => !meaning.includes(`\`${name}\``))
-        // Few rows leave them all to another page.
-        if (left.length < (option.argChoices?.length ?? 0)) assert.equal(left, [], text)
-      }
-    }
-    assert.equal(listed.sort(), options.map(({ long }) => long).sort(), command)
-  }
-})
-
-test('docs/command-line.md names each field of the JSON that commands print', async () => {
-  const text = read('docs/command-line.md')
-  const folder = await mkdtemp(join(root, 'build/pages-'))
-  try {
-    const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
-    const trained = await runHere(['train', ...tiny, '--json', '--out', folder])
-    const tested = await runHere(['eval', '--run', folder, '--json', '--threads', '1'])
-    const net = join(folder, 'net.wasm')
-    const exported = await runHere(['export', '--run', folder, '--out', net, '--json'])
-    const onFile = await runHere(['eval', '--on', net, '--json'])
-    const bench = ['bench', '--quick', '--shape', '8x8x8', '--no-revectorize']
-    const hosts = ['--hosts', 'node', '--samples', '5', '--json']
-    const verified = await runHere(['verify', net, '--run', folder, ...hosts])
-    const measured = await runHere([...bench, '--filter', 'relu', '--json'])
-    for (const file of [net, join(folder, 'net.h')]) await rm(file)
-    const fields = [trained, tested, exported, onFile, verified]
-      .flatMap(({ stdout }) => stdout.trimEnd().split('\n'))
-      .map((line) => JSON.parse(line) as { files?: object[]; hosts?: object[] })
-      .flatMap((line) => [line, ...(line.files ?? []), ...(line.hosts ?? [])])
-      .flatMap(Object.keys)
-    const report = JSON.parse(measured.stdout) as Record<string, object[]>
-    fields.push(...Object.keys(report), ...report.smallerIsBetter.flatMap(Object.keys))
-    assert.ok(fields.length > 30, fields.join())
-    for (const field of fields) assert.ok(text.includes(`\`${field}\``), field)
-    for (const file of readdirSync(folder)) assert.ok(text.includes(`\`${file}\``), file)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-})
-
 /** Programs that are marked, by page and number, and what the page says that they print. */
-const programs = pages.flatMap((page) =>
+const ofPages = pages.flatMap((page) =>
   programsOf(read(page)).map(
     ({ source, printed }, i) => [`${page}, program ${i + 1}`, source, printed] as const,
   ),
 )
 
-/** What the programs of pages wrote, below the root, where they find the package. */
-async function outcomesOfPages(from: readonly string[]): Promise<readonly Outcome[]> {
+/** Programs in the comments of ops, which the site shows. */
+const ofOps = readdirSync(join(root, 'src/ops/kinds')).flatMap((file) =>
+  [...read(`src/ops/kinds/${file}`).matchAll(/@example\n \* ```ts\n([\s\S]*?) \* ```/g)].map(
+    ([, lines], i) =>
+      [`ops/${file}, program ${i + 1}`, lines.replaceAll(/^ \* ?/gm, ''), undefined] as const,
+  ),
+)
+
+const programs = [...ofPages, ...ofOps]
+
+/** What all programs but README's wrote, below the root, where they find the package. */
+async function outcomesOfPrograms(): Promise<readonly Outcome[]> {
   const folder = await mkdtemp(join(root, 'build/pages-'))
   try {
-    return await outcomesOf((await writePrograms(folder, from)).map(({ file }) => file))
+    const written = await writePrograms(
+      folder,
+      pages.filter((page) => page !== 'README.md'),
+    )
+    const ofComments = ofOps.map(([, source], i) => ({ file: join(folder, `op-${i}.mjs`), source }))
+    for (const { file, source } of ofComments) await writeFile(file, source)
+    return await outcomesOf([...written, ...ofComments].map(({ file }) => file))
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -296,7 +261,7 @@ async function outcomesOfPages(from: readonly string[]): Promise<readonly Outcom
 const others = programs.filter(([name]) => !name.startsWith('README.md'))
 let outcomes: readonly Outcome[] = []
 test(`${others.length} programs of pages run in one process, which ends`, async () => {
-  outcomes = await outcomesOfPages(pages.filter((page) => page !== 'README.md'))
+  outcomes = await outcomesOfPrograms()
 })
 for (const [i, [name, , printed]] of others.entries())
   test(`${name}: runs`, () => {
@@ -306,15 +271,13 @@ for (const [i, [name, , printed]] of others.entries())
     if (printed !== undefined) assert.is(stdout, printed)
   })
 
-test('pictures of docs are what tools/pictures.mjs draws', () =>
+test('the picture of docs is what tools/pictures.mjs draws', () =>
   // Not in build/src: other tests pack it meanwhile.
   withFolder(async (folder) => {
     const tool = join(root, 'tools/pictures.mjs')
     const { code, stderr } = await run([tool, folder], { node: true })
     assert.equal([code, stderr], [0, ''])
-    const files = readdirSync(join(root, 'docs')).filter((name) =>
-      /^(run|neuron-.*)\.svg$/.test(name),
-    )
+    const files = readdirSync(join(root, 'docs')).filter((name) => /^run\.svg$/.test(name))
     assert.equal(readdirSync(folder), files)
     for (const file of files)
       assert.ok(

@@ -33,7 +33,7 @@ const diagnoseSpecs = {
   }),
   methods: o.parsed<readonly Variant[], readonly Variant[]>(
     '<list>',
-    'methods whose time and memory is measured',
+    'methods to measure: bptt-s is in step mode s, ottt-o updates at each step, sltt-1 uses one',
     `some of ${variantNames.join(', ')}, separated by commas`,
     methodList,
     v.array(v.picklist(variantNames)),

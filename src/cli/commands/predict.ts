@@ -34,8 +34,8 @@ type PredictArguments = o.ArgumentsOf<typeof predictSpecs>
 export const predictCommand = o.commandOf(
   predictSpecs,
   'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
-    '.png, .jpg, and recordings: .bin, .bs2, .aedat, .aedat4, .npy, .npz. Sizes must be ' +
-    'those that the network takes; recordings are cut as the run says.',
+    '.png, .jpg (by @jsquash/png, @jsquash/jpeg), and recordings: .bin, .bs2, .aedat, .aedat4, ' +
+    '.npy, .npz. Sizes must be those of the network; bytes and recordings are read as in the run.',
   (args: PredictArguments, files: string[]) =>
     which.isNetFile(args.weights) ? askNet(args, args.weights, files) : askModel(args, files),
   ['<file...>', 'samples; an array may hold several'],

@@ -30,6 +30,15 @@ import * as tensors from '../tensor.js'
 
 /**
  * output = max(0, input).
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const x = Float32Array.of(-1, 2, 3, -4) // two steps of two numbers
+ * const { counts } = ops.relu({ input: [1, 2, 2], outputs: ['counts', 'output'] }, x)
+ * const ofMeans = { input: [1, 2], counts: true, timeSteps: 2 }
+ * console.log(ops.reluBackward(ofMeans, Float32Array.of(1, 1), counts)) // 0.5, 0.5
+ * ```
  */
 export const relu = op('relu', {
   options: {
@@ -108,6 +117,15 @@ const draws = {
  * Dropout: output[t] = m · input[t], where m is 0 with probability p and else 1, the same at all
  * time steps. m depends on seed, stream and the place of the neuron. As in a network the factor
  * 1/(1 − p) is left to who reads the result (`scale`), so that spikes stay spikes.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const x = new Float32Array(1000).fill(1)
+ * const y = ops.dropout({ input: [1, 1000], p: 0.2 }, x, { seed: 7 })
+ * const back = ops.dropoutBackward({ input: [1, 1000], p: 0.2 }, x, { seed: 7 })
+ * console.log(y.reduce((a, b) => a + b, 0), y.join() === back.join())
+ * ```
  */
 export const dropout = op('dropout', {
   options: {
@@ -215,6 +233,17 @@ export const trace = op('trace', {
  *
  *     Σ over t of δ[t] ⊗ a[t] = Σ over t of D[t] ⊗ x[t] + λ·D[1] ⊗ a[0]
  *     D[t] = δ[t] + λ·D[t + 1]
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const x = Uint8Array.of(1, 0, 0, 1) // one neuron, four steps
+ * const delta = Float32Array.of(1, 2, 3, 4)
+ * console.log(ops.trace({ input: [1, 4, 1], tau: 2, spikes: true }, x)) // 1/8 + 1
+ * const D = ops.traceGradient({ input: [1, 4, 1], tau: 2 }, delta)
+ * // Traces are 1, 1/2, 1/4, 9/8.
+ * console.log(1 + 2 / 2 + 3 / 4 + (4 * 9) / 8, D[0] + D[3])
+ * ```
  */
 export const traceGradient = op('traceGradient', {
   options: {

@@ -95,6 +95,18 @@ function normOf(
  * shift to its neurons and does not write the output: `outputs: ['scale', 'shift', …]`. Where a
  * variance is not finite running statistics stay. A single value has variance 0, and n/(n − 1)
  * counts 1; PyTorch refuses it.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const norm = ops.batchNorm.plan({ input: [4, 1], outputs: ['output', 'mean'] })
+ * const [runningMean, runningVar] = [Float32Array.of(0), Float32Array.of(1)]
+ * const [weight, bias] = [Float32Array.of(1), Float32Array.of(0)]
+ * const x = Float32Array.of(1, 2, 3, 6)
+ * const { output, mean } = norm.run(x, runningMean, runningVar, weight, bias)
+ * console.log(mean[0], runningMean[0].toFixed(1)) // 3 0.3
+ * console.log([...output].map((y) => y.toFixed(2)).join(' ')) // -1.07 -0.53 -0.00 1.60
+ * ```
  */
 export const batchNorm = op('batchNorm', {
   options: normOptions,
@@ -174,6 +186,20 @@ export const batchNorm = op('batchNorm', {
  * Means are over what one statistic was made of: see `stepMode` of `ops.batchNorm`. In the rate
  * method all are time means: delta and x̂ [B, C, H, W], with `normalised`; invStd in step mode
  * s is the `meanInvStd` of `ops.batchNorm`.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const x = Float32Array.of(1, 2, 3, 6)
+ * const [zero, one] = [() => Float32Array.of(0), () => Float32Array.of(1)]
+ * const outputs = ['mean', 'invStd']
+ * const before = [zero(), one(), one(), zero()]
+ * const { mean, invStd } = ops.batchNorm({ input: [4, 1], outputs }, x, ...before)
+ * const delta = Float32Array.of(1, 0, 0, 0)
+ * const back = ops.batchNormBackward({ input: [4, 1] }, delta, x, mean, invStd, one())
+ * // What moves all inputs alike changes nothing.
+ * console.log(Math.abs(back.inputGradient.reduce((a, b) => a + b, 0)) < 1e-6, back.biasGradient[0])
+ * ```
  */
 export const batchNormBackward = op('batchNormBackward', {
   options: {
@@ -256,6 +282,16 @@ export const batchNormBackward = op('batchNormBackward', {
  * with mean[t] and var[t] over B, H, W. Where one deviation of a channel is more than 20 times the
  * other, the step normalises it by its own statistics. The gradient is that of
  * `ops.batchNormBackward` of each step with the deviation that was used.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const [mean, variance] = [Float32Array.of(0), Float32Array.of(1)]
+ * const one = [Float32Array.of(1), Float32Array.of(0)]
+ * const norm = ops.batchNormAllTime.plan({ input: [2, 2, 1], momentum: 0.5, eps: 1e-12 })
+ * const output = norm.run(Float32Array.of(1, 5, 3, 7), ...one, mean, variance)
+ * console.log(...output, mean[0], variance[0]) // 1 5 3 7 2 3
+ * ```
  */
 export const batchNormAllTime = op('batchNormAllTime', {
   options: {

@@ -43,6 +43,16 @@ const wholeOf = ({ layout, most }: Derived, weight: Buffer, scale: Buffer) => ({
  * Products values · scales are exact in float32. Quantised again they are the same values and
  * scales, if these are at least 2⁻¹³³: smaller ones have fewer bits. An output of zeros has the
  * scale 0, one with a weight that is not finite a scale that is not.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const w = Float32Array.of(0.5, -0.25, 0.1, 0, 3, 1.2)
+ * const { values, scales } = ops.quantiseWeight({ weight: [2, 3], weightType: 'int6' }, w)
+ * console.log(...values) // 31 -15 6 0 31 12
+ * const back = ops.dequantiseWeight({ weight: [2, 3], weightType: 'int6' }, values, scales)
+ * console.log(back.every((b, i) => Math.abs(b - w[i]) <= scales[Math.floor(i / 3)] / 2)) // true
+ * ```
  */
 export const quantiseWeight = op('quantiseWeight', {
   options,

@@ -30,6 +30,38 @@ import { asFloat, countsOf, floats, numbers, spikes } from '../tensor.js'
  *
  * At step 0 neurons start from v0, behind it they go on from potential, and from the plan's
  * derivatives and sums.
+ *
+ * **Runs that go on.** With the output `potential` a run can be a part of the steps, as in a
+ * stream. The setting `step` says which one it begins with. At 0, the default, neurons start from
+ * v0. Behind that they go on from `potential`; counts, eligibilities and x̂ are added to what the
+ * plan holds. A setting stays till another one is given, so give it with each run.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * // 8 steps of 3 neurons. Their currents are the same at each step.
+ * const neurons = ops.lif.plan({ input: [1, 3], timeSteps: 8, tau: 2 })
+ * const { spikes, rates, eligibilities } = neurons.run(Float32Array.of(0.3, 0.7, 1.2))
+ * for (let n = 0; n < 3; n++)
+ *   console.log(
+ *     Array.from({ length: 8 }, (_, t) => spikes[3 * t + n]).join(' '),
+ *     `rate ${rates[n]}, eligibility ${eligibilities[n].toFixed(3)}`,
+ *   )
+ * ```
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const current = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i) + 0.5)
+ * const whole = ops.lif({ input: [6, 2], outputs: ['spikes'] }, current)
+ *
+ * const outputs = ['spikes', 'counts', 'potential']
+ * const two = ops.lif.plan({ input: [2, 2], outputs, totalSteps: 6 })
+ * const parts = []
+ * for (let step = 0; step < 6; step += 2)
+ *   parts.push(...two.run(current.slice(2 * step, 2 * step + 4), undefined, { step }).spikes)
+ * console.log(parts.join() === whole.join() ? 'the same spikes' : 'other spikes')
+ * ```
  */
 export const lif = op('lif', {
   options: {
@@ -147,6 +179,22 @@ function arrivals(of: is.Checked<typeof backOptions>, o: OpBuilder) {
  *
  * With `learnable` also ∂L/∂w of 1/τ = σ(w). The gradient is behind scale and shift: of the sum of
  * all currents. Through time it has T also where the current has none: sum it over time.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const input = [1, 4, 2, 2, 2]
+ * const current = Float32Array.from({ length: 32 }, (_, i) => 1 + Math.sin(i))
+ * const { eligibilities } = ops.lif({ input }, current)
+ *
+ * // The reader saw means over windows of 2×2.
+ * const deltas = [{ kernelSize: 2 }]
+ * const ofMeans = { mode: 'rate', input: [1, 2, 2, 2], deltas }
+ * console.log(ops.lifBackward(ofMeans, Float32Array.of(1, -1), eligibilities))
+ *
+ * const throughTime = { mode: 'time', input, deltas }
+ * console.log(ops.lifBackward(throughTime, new Float32Array(8).fill(1), current).length)
+ * ```
  */
 export const lifBackward = op('lifBackward', {
   options: backOptions,
@@ -188,6 +236,18 @@ export const lifBackward = op('lifBackward', {
  *     surrogates = κ h'(u − θ);  runningThreshold += momentum/T · (θ − runningThreshold)
  *
  * Step 0 begins anew.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const neurons = ops.stabilizedLif.plan({ input: [1, 4], timeSteps: 2 })
+ * const [v, stability, running] = [new Float32Array(4), new Float32Array(2), Float32Array.of(1)]
+ * for (let step = 0; step < 2; step++) {
+ *   const current = Float32Array.of(0, 0.5, 1, 1.5)
+ *   const { spikes } = neurons.run(current, v, stability, running, { step })
+ *   console.log(spikes.join(' '), `threshold ${stability[1].toFixed(3)}`)
+ * }
+ * ```
  */
 export const stabilizedLif = op('stabilizedLif', {
   options: {

@@ -223,6 +223,16 @@ export type CrossEntropySettings = is.OptionsIn<ReturnType<typeof maskedOf>>
  *
  * Where a logit is not a number, the loss and the sample's gradient are NaN, and the prediction is
  * the greatest of the others, but class 0 where that of class 0 is not a number.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const end = ops.crossEntropy.plan({ input: [2, 3] })
+ * const logits = Float32Array.of(2, 1, 0, 0, 0, 3)
+ * const { loss, gradient, correct } = end.run(logits, Int32Array.of(0, 1))
+ * console.log(loss[0].toFixed(3), correct[0], gradient.length) // 1.751 1 6
+ * console.log(end.run(logits, Int32Array.of(0, 1), { valid: 1 }).loss[0].toFixed(3)) // 0.408
+ * ```
  */
 export const crossEntropy = op('crossEntropy', {
   options: {
@@ -276,6 +286,16 @@ const mseOptions = ['targets', 'ignore', 'of', 'correctRate', 'incorrectRate'] a
  * The gradient is of the time mean, [B, C], by `over` divided by T as well. With `targets: 'steps'`
  * y are the logits of each step, and so is the gradient; ℓ is the mean over the steps. Targets that
  * equal `ignore` have no loss and no gradient; the mean is over the others.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const values = { input: [1, 2], targets: 'values' }
+ * const { loss, gradient } = ops.mse(values, Float32Array.of(1, 3), Float32Array.of(1, 1))
+ * console.log(loss[0], ...gradient) // 2 0 2
+ * const steps = { input: [1, 2, 2], lambda: 0, outputs: ['loss'] }
+ * console.log(ops.tet(steps, new Float32Array(4), Int32Array.of(0))[0].toFixed(3)) // 0.693
+ * ```
  */
 export const mse = op('mse', {
   options: {
@@ -340,6 +360,16 @@ export const tet = op('tet', {
  *     loss = mean over samples of alpha Σ_k cross entropy
  *            + beta τ² Σ_k mean over samples with a teacher of
  *              KL(softmax(teacher/τ) ‖ softmax(z_k/τ))
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * // Two outputs of one sample; the first is right.
+ * const options = { input: [2, 1, 2], beta: 1, temperature: 1 }
+ * const z = Float32Array.of(1, 0, 0, 1)
+ * const { loss, gradient } = ops.selfDistillation(options, z, Int32Array.of(0))
+ * console.log(loss[0].toFixed(4), ...Array.from(gradient, (g) => g.toFixed(4)))
+ * ```
  */
 export const selfDistillation = op('selfDistillation', {
   options: {
@@ -397,6 +427,13 @@ export const selfDistillation = op('selfDistillation', {
  *                · 2 · (rate − target)
  *
  * Samples behind the valid ones have gradient 0.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const options = { input: [1, 4], timeSteps: 4, weight: 2, target: 0.5 }
+ * console.log(...ops.ratePenalty(options, Uint8Array.of(0, 2, 4, 3))) // -0.5 0 0.5 0.25
+ * ```
  */
 export const ratePenalty = op('ratePenalty', {
   options: {

@@ -95,10 +95,22 @@ const cellJob: typeof shared.jobOf = (o, layer, input) =>
 /**
  * Cells over all time steps, as a layer has them: neurons with constants of each channel or neuron,
  * on synaptic currents, with an adaptive threshold, recurrent ones, and integrators. The option
- * `cell` is the layer; docs/networks.md has the equations.
+ * `cell` is the layer; their comments have the equations.
  *
  * Arguments of `run`: input, and what the layer learns, in the order of its state dict:
  * w, v_threshold, w_syn, beta, w_adaptation, recurrent.weight (or recurrent.V), recurrent.bias.
+ * @example
+ * ```ts
+ * import { cubaLif } from 'spikewasm'
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const cell = cubaLif({ tau: [1.5, 2, 4], tauSyn: 3, learn: ['vThreshold'] })
+ * const input = Float32Array.from({ length: 15 }, (_, i) => Math.sin(i) + 0.5)
+ * const threshold = Float32Array.of(1)
+ * console.log(ops.cell({ input: [1, 5, 3], cell }, input, threshold))
+ * const delta = new Float32Array(15).fill(1)
+ * console.log(ops.cellBackward({ input: [1, 5, 3], cell }, delta, input, threshold))
+ * ```
  */
 export const cell = op('cell', {
   options: {
@@ -146,6 +158,29 @@ const layerOf = ({ text, parameters, ...options }: is.Checked<typeof neurons>) =
  *
  * Arguments of `run`: input, and what is learnt, in the order of `parameters` and as a state dict
  * has it: what a line such as `tau > 1` keeps in an open range is stored behind a map.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const adaptive = {
+ *   input: [1, 8, 1],
+ *   text: `u = u*(1 - 1/tau) + x
+ *          spike = u >= 1 + a
+ *          a = 0.9*a + beta*spike
+ *          u = u - detach(spike)`,
+ *   parameters: { tau: 4, beta: 0.5 },
+ *   learn: ['beta'],
+ * }
+ * const [current, beta] = [new Float32Array(8).fill(0.8), Float32Array.of(0.5)]
+ * console.log(ops.neuron(adaptive, current, beta).join(' '))
+ * const { inputGradient, betaGradient } = ops.neuronBackward(
+ *   adaptive,
+ *   new Float32Array(8).fill(1),
+ *   current,
+ *   beta,
+ * )
+ * console.log(inputGradient, betaGradient)
+ * ```
  */
 export const neuron = op('neuron', {
   options: {
@@ -192,6 +227,15 @@ const activationOf = ({ text, parameters, learn, seed }: is.Checked<typeof activ
  * An activation of each number, as `elementwise()` has it in a network.
  *
  * Arguments of `run`: input, and what is learnt, as of `ops.neuron`.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const swish = { input: [1, 3], text: 'x * sigmoid(x)' }
+ * const x = Float32Array.of(-1, 0, 1)
+ * console.log(ops.elementwise(swish, x))
+ * console.log(ops.elementwiseBackward(swish, new Float32Array(3).fill(1), x))
+ * ```
  */
 export const elementwise = op('elementwise', {
   options: activation,

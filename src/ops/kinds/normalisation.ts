@@ -159,6 +159,19 @@ const standardised = (gain: boolean, layout: ParameterLayout, N: number) => ({
  *     y[n, k] = gain[n] · (w[n, k] − μ[n]) / √(F · var[n] + 10⁻⁴)
  *
  * with the mean μ and the unbiased variance of w[n].
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const options = { weight: [2, 8] }
+ * const w = Float32Array.from({ length: 16 }, (_, i) => Math.sin(i))
+ * const y = ops.weightStandardise(options, w)
+ * const sum = y.subarray(0, 8).reduce((a, b) => a + b, 0)
+ * const squares = y.subarray(0, 8).reduce((a, b) => a + b * b, 0)
+ * console.log(Math.abs(sum) < 1e-6, squares.toFixed(2)) // mean 0, and F − 1 of F parts of 1
+ * const dw = ops.weightStandardiseGradient(options, w, y.slice())
+ * console.log(Math.max(...dw.map(Math.abs)) < 0.01) // the scale of w hardly changes y
+ * ```
  */
 export const weightStandardise = op('weightStandardise', {
   options: standardOptions,

@@ -62,6 +62,16 @@ export type SgdSettings = is.OptionsIn<typeof sgdNumbers>
  *
  * A parameter that would become infinite or not a number stays as it was, and its velocity too.
  * All options but `shape` are settings of `run` too, where they hold until others are given.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const step = ops.sgd.plan({ shape: [2], lr: 0.5, momentum: 0.5 })
+ * const [weight, velocity] = [Float32Array.of(1, 1), new Float32Array(2)]
+ * step.run(weight, Float32Array.of(1, 0), velocity)
+ * step.run(weight, Float32Array.of(1, 0), velocity, { lr: 0.1 })
+ * console.log(weight[0].toFixed(2), weight[1], velocity[0]) // 0.35 1 1.5
+ * ```
  */
 export const sgd = op('sgd', {
   options: { ...shaped, ...sgdNumbers },
@@ -177,6 +187,16 @@ function adamStep({ step, decoupled, ...rule }: is.Checked<typeof adamNumbers>) 
  * Where a number would become infinite or not a number, parameter, mean and square stay as they
  * were. All options but `shape` are settings of `run` too, where they hold until others are given:
  * give `step` with each run.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const step = ops.adam.plan({ shape: [1], lr: 0.5 })
+ * const [weight, means, squares] = [Float32Array.of(1), new Float32Array(1), new Float32Array(1)]
+ * step.run(weight, Float32Array.of(3), means, squares, { step: 1 })
+ * step.run(weight, Float32Array.of(3), means, squares, { step: 2 })
+ * console.log(weight[0].toFixed(2), means[0].toFixed(2)) // 0.00 0.57
+ * ```
  */
 export const adam = op('adam', {
   options: { ...shaped, ...adamNumbers },
@@ -324,6 +344,13 @@ const LANES = 4
 
 /**
  * Zeros, as gradients begin that are added up: values ← 0.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const values = Float32Array.of(1, 2, 3)
+ * console.log(ops.sum({ shape: [3] }, values)[0], ...ops.clear({ shape: [3] }, values)) // 6 0 0 0
+ * ```
  */
 export const clear = op('clear', {
   options: shaped,

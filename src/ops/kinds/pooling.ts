@@ -48,6 +48,17 @@ const poolOf = ({ window }: windows.Windowed, from: Extent, to: Extent) => {
  * largest value at the step; the first of equal ones (as PyTorch has it). A value that is not a
  * number is passed over, where PyTorch's result is NaN; without another one the output is −Infinity
  * and the choice 0, which may lie outside the image.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const shapes = { input: [1, 1, 2, 4], kernelSize: 2 }
+ * const image = Float32Array.of(1, 2, 3, 4, 8, 7, 6, 5)
+ * const { output, choice } = ops.maxPool2d({ ...shapes, outputs: ['output', 'choice'] }, image)
+ * console.log(...output, ...choice) // 8 6 2 2
+ * const delta = Float32Array.of(10, 20)
+ * console.log(...ops.maxPool2dBackward(shapes, delta, choice)) // 0 0 0 0 10 0 20 0
+ * ```
  */
 export const maxPool2d = op('maxPool2d', {
   options: {

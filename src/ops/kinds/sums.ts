@@ -152,6 +152,17 @@ const listOf = <Term>() =>
  *
  * Arguments of `run`: for each term its input, behind it with `affine` scale and shift; the plan
  * has them as input0, scale0, shift0, input1 ….
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * // Spikes of two steps, and twice a current that is the same at both.
+ * const terms = [{ input: [1, 2, 3], spikes: true }, { input: [1, 3], scale: 2 }]
+ * const spikes = Uint8Array.of(1, 0, 0, 1, 1, 0)
+ * const current = Float32Array.of(10, 20, 30)
+ * console.log(...ops.add({ terms }, spikes, current)) // 21 40 60 21 41 60
+ * console.log(...ops.add({ terms, mean: true }, spikes, current)) // 21 40.5 60
+ * ```
  */
 export const add = op('add', {
   options: {
@@ -184,6 +195,14 @@ export const add = op('add', {
  *
  * Arguments of `run`: the terms' gradients, [B, C, outH, outW] or [B, C], or that behind T; the
  * plan has them as delta0, delta1 ….
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * // One reader sees the tensor as it is, one its mean over all four pixels.
+ * const sum = ops.gradientSum.plan({ input: [1, 1, 2, 2], terms: [{}, { kernelSize: 2 }] })
+ * console.log(...sum.run(Float32Array.of(1, 2, 3, 4), Float32Array.of(40))) // 11 12 13 14
+ * ```
  */
 export const gradientSum = op('gradientSum', {
   options: {
@@ -313,6 +332,13 @@ const byRows = ([rows, columns]: readonly number[], buffer: Buffer): Numbers => 
  *
  * with b[n, k] for 'NT' and a[k, m] for 'TN'. Convolutions and linear layers pack their own panels
  * for the same tiles of sums; products of values in a network are those of `ops.bmm`.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const a = Float32Array.of(1, 2, 3, 4, 5, 6) // 2×3
+ * console.log(...ops.matmul({ a: [2, 3], b: [2, 3], transpose: 'NT' }, a, a)) // 14 32 32 77
+ * ```
  */
 export const matmul = op('matmul', {
   options: {

@@ -70,6 +70,19 @@ const inputGradient = <S extends is.OptionTable>(
  *
  * Through time each step is by itself; in rate-based backpropagation there is one row for all
  * steps. Winograd's kernels: Lavin and Gray, arXiv 1509.09308.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const back = ops.conv2dInputGradient.plan({
+ *   input: [2, 16, 8, 8],
+ *   weight: [32, 16, 3, 3],
+ *   padding: 1,
+ * })
+ * const weight = new Float32Array(32 * 16 * 9).fill(0.5)
+ * const dx = back.run(weight, new Float32Array(2 * 32 * 64).fill(1))
+ * console.log(back.algorithm, dx[0], dx[9]) // a corner sees 4 taps, the inside 9, of 32 channels
+ * ```
  */
 export const conv2dInputGradient = inputGradient('conv2dInputGradient', convShape, convSizes)
 
@@ -293,6 +306,19 @@ const weightGradient = <S extends is.OptionTable>(
  *
  * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and
  * delta has no T (rate-based backpropagation); with `mean` the mean over T of floats.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const shapes = { input: [2, 4, 6, 6], weight: [8, 4, 3, 3], padding: 1 }
+ * const counts = Uint8Array.from({ length: 2 * 4 * 36 }, (_, i) => (i % 5 === 0 ? i % 4 : 0))
+ * const delta = Float32Array.from({ length: 2 * 8 * 36 }, (_, i) => Math.cos(i))
+ * const ofRates = ops.conv2dWeightGradient.plan({ ...shapes, counts: true, timeSteps: 4 })
+ * const dw = ofRates.run(counts, delta)
+ * const rates = Float32Array.from(counts, (n) => n / 4)
+ * const same = ops.conv2dWeightGradient(shapes, rates, delta)
+ * console.log(ofRates.algorithm, Math.abs(dw[0] - same[0]) < 1e-5)
+ * ```
  */
 export const conv2dWeightGradient = weightGradient('conv2dWeightGradient', convShape, convSizes)
 

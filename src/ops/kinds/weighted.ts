@@ -215,6 +215,42 @@ const weighted = <S extends OptionTable>(name: string, shape: S, sizesOf: convol
  * added. With `pool`, x is the mean over windows of the spikes; with `sources`, the sum of several
  * tensors. With a `weightType` of whole numbers w is scales[n] · weight. Result: [B, N, outH,
  * outW], or that behind T.
+ *
+ * **Algorithms**
+ *
+ * | algorithm | on | how |
+ * | --- | --- | --- |
+ * | `rows` | spikes | lists of a few rows at a time; small weights |
+ * | `lists` | spikes | lists of many images, then the sums over them |
+ * | `products` | spikes | written out as floats, then dense products |
+ * | `winograd` | sums of 2 to 8 `sources`, 3×3, stride 1, T ≥ 3 | products of transformed tiles |
+ * | `direct` | floats | rows gathered into panels, tiles of sums in registers |
+ * | `narrow` | floats | few input channels: planes are copied once for all taps |
+ * | `grouped` | groups | tables of the taps that a pixel sees; on spikes by masks of four steps |
+ * | `dense` | spikes in few groups | as one without groups, zeros between them |
+ * | `bytes` | spikes, `int8` or `int6` | integer sums, one product at the end |
+ *
+ * What it does not do: padding must be below the kernel's size on each axis, and there is no other
+ * padding than zeros. With a `dilation` spikes run by `products`, or by `grouped`. A `stride`
+ * beyond the padded image is the same as one of its size. `groups` are not for weights of whole
+ * numbers.
+ *
+ * Sums of 2 to 8 tensors of spikes over three steps or more are sorted before lists are made of
+ * them, so that these are shorter.
+ *
+ * Where the spikes of each run choose, `plan.algorithm` names both kernels: `'lists | products'`.
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const shapes = { input: [2, 4, 8, 6, 6], weight: [16, 8, 3, 3], padding: 1 }
+ * const spikes = Uint8Array.from({ length: 2 * 4 * 8 * 36 }, (_, i) => (i % 7 === 0 ? 1 : 0))
+ * const weight = Float32Array.from({ length: 16 * 8 * 9 }, (_, i) => Math.sin(i))
+ * const byEvents = ops.conv2d({ ...shapes, spikes: true, algorithm: 'lists' }, spikes, weight)
+ * const dense = ops.conv2d(shapes, Float32Array.from(spikes), weight)
+ * const error = Math.max(...dense.map((y, i) => Math.abs(y - byEvents[i])))
+ * console.log(error < 1e-5 ? 'events and products agree' : error)
+ * ```
  */
 export const conv2d = weighted('conv2d', convolution.convShape, convolution.convSizes)
 
@@ -225,5 +261,19 @@ export const conv2d = weighted('conv2d', convolution.convShape, convolution.conv
  *
  * An input [B, C, H, W] stands for its C·H·W features, as behind `flatten`. Result: [B, N], or
  * [B, T, N].
+ * @example
+ * ```ts
+ * import * as ops from 'spikewasm/ops'
+ *
+ * const shapes = { input: [3, 4], weight: [2, 4] }
+ * const x = Float32Array.from({ length: 12 }, (_, i) => i)
+ * const w = Float32Array.of(1, 0, 0, 0, 0, 0, 0, 1)
+ * const y = ops.linear({ ...shapes, bias: true }, x, w, Float32Array.of(0, 10))
+ * console.log(y.join(' ')) // the first and the last feature of each row, 10 added to the last
+ * const delta = Float32Array.of(1, 0, 0, 0, 0, 1)
+ * console.log(ops.linearWeightGradient(shapes, x, delta).join(' ')) // rows 0 and 2 of x
+ * console.log(ops.linearInputGradient(shapes, w, delta).join(' '))
+ * console.log(ops.linearBiasGradient({ delta: [3, 2] }, delta).join(' '))
+ * ```
  */
 export const linear = weighted('linear', convolution.linearShape, convolution.linearSizes)

@@ -1,0 +1,148 @@
+/**
+ * The generated pages of the reference: each command, option, function and op is on them, with its
+ * text, and defaults that comments tell are those of what is made.
+ */
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { Command } from 'commander'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { commands } from '../../src/cli/program.js'
+import * as api from '../../src/index.js'
+import { examples } from '../support/op-examples.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const load = (name: string) => import(pathToFileURL(join(root, 'site/reference', name)).href)
+const { functionPages } = (await load('functions.js')) as {
+  functionPages(): Readonly<Record<string, string>>
+}
+const { commandSections } = (await load('commands.js')) as { commandSections(): Promise<string> }
+const { neuronSections } = (await load('neurons.js')) as { neuronSections(): Promise<string> }
+const { splitDefault, prose } = (await load('declarations.js')) as {
+  splitDefault(text: string): [string, string]
+  prose(text: string): string
+}
+
+const pages = Object.entries(functionPages())
+const textOf = (ofOps: boolean): string =>
+  pages.flatMap(([name, text]) => (name.startsWith('ops/') === ofOps ? text : [])).join('')
+const functions = textOf(false)
+
+/** The section of a heading. */
+const sectionOf = (text: string, name: string): string =>
+  text.split(/^(?=##+ )/m).find((part) => part.startsWith(`## ${name}\n`)) ?? ''
+
+test('the command line lists each option of each command, its names and what a run prints', async () => {
+  const text = await commandSections()
+  let options = 0
+  for (const [name, load] of Object.entries(commands)) {
+    const section = sectionOf(text, name)
+    for (const option of (await load())(new Command(name)).options) {
+      const row = section.split('\n').find((line) => line.startsWith(`| \`${option.flags}\` |`))
+      assert.is(row !== undefined, !option.hidden, `${name} ${option.flags}`)
+      for (const choice of row ? (option.argChoices ?? []) : [])
+        assert.ok(row?.includes(`\`${choice}\``), `${name}: ${row}`)
+      options++
+    }
+  }
+  assert.ok(options > 200, `${options}`)
+  assert.match(sectionOf(text, 'train'), /"final": true,.*"testAccuracy": [\d.]+/s)
+  assert.match(sectionOf(text, 'train'), /`--epochs <n>` \| passes .* \| digits 30, mnist 3/)
+  assert.match(sectionOf(text, 'verify'), /"exact": true/)
+})
+
+test('each op has its arguments in the order in which a run takes them', () => {
+  const text = textOf(true)
+  for (const { name, op, plan } of examples) {
+    const [, rows = ''] = sectionOf(text, op.opName).match(/^\| argument \|(.*?)\n\n/ms) ?? []
+    const told = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, one]) => one)
+    const made = Object.keys(plan().tensors)
+    const both = told.filter((one) => made.includes(one))
+    assert.equal(
+      both,
+      made.filter((one) => told.includes(one)),
+      name,
+    )
+  }
+})
+
+/** Cells of a row, without the marks of code, and without types. */
+const cellsOf = (row: string): string[] =>
+  row
+    .split(/(?<!\\)\|/)
+    .slice(1, -1)
+    .map((cell) =>
+      cell
+        .replace(/<br>.*/, '')
+        .trim()
+        .replaceAll('`', ''),
+    )
+
+/** What functions make of their arguments alone. */
+const made: Readonly<Record<string, object>> = {
+  linear: api.linear(1, 1),
+  batchNorm2d: api.batchNorm2d(1),
+  groupNorm: api.groupNorm(1, 1),
+  dropout: api.dropout(),
+  maxPool2d: api.maxPool2d(2),
+  stabilizedLif: api.stabilizedLif(),
+  recurrent: api.recurrent(api.lif()).recurrence ?? {},
+  crossEntropy: api.crossEntropy(),
+  mse: api.mse(),
+  tet: api.tet(),
+  selfDistillation: api.selfDistillation(),
+  sgd: api.sgd(),
+  adamW: api.adamW(),
+}
+
+test('defaults that comments tell are those that are made', () => {
+  let compared = 0
+  for (const [name, thing] of Object.entries(made)) {
+    const rows = [...sectionOf(functions, name).matchAll(/^\| .*\|$/gm)].map(([row]) =>
+      cellsOf(row),
+    )
+    const column = rows[0]?.indexOf('default')
+    for (const row of rows.slice(2)) {
+      const value = (thing as Readonly<Record<string, unknown>>)[row[0]]
+      const told = row[column].replaceAll("'", '')
+      if (!['number', 'boolean', 'string'].includes(typeof value) || /^$|needed/.test(told))
+        continue
+      const first = told.split(/[,:] /)[0].replace('−', '-')
+      const isSame = first === `${value}` || Number(first) === value
+      assert.ok(isSame, `${name}.${row[0]}: ${told}, not ${value}`)
+      compared++
+    }
+  }
+  assert.ok(compared > 20, `${compared}`)
+})
+
+test('each function that the package exports is on one page', () => {
+  for (const name of ['compile', 'fit', 'conv2d', 'adam', 'fromArrays', 'exportWasm'])
+    assert.is(functions.match(new RegExp(`^##+ ${name}$`, 'gm'))?.length, 1, name)
+})
+
+test('each built-in neuron is drawn, with its lines, options and as many spikes as its trace', async () => {
+  const text = await neuronSections()
+  for (const [name, { text: lines }] of Object.entries(api.neurons.list())) {
+    const section = sectionOf(text, name)
+    assert.ok(section.includes(lines), name)
+    assert.match(section, /<Plot name="input"/)
+    const [, spikes] = section.match(/:strokes="\[([^\]]*)\]"/) ?? []
+    const [, count = '0'] = section.match(/; (\d+) spikes in/) ?? []
+    assert.is(spikes === '' ? 0 : spikes.split(',').length, Number(count), name)
+    if (lines.includes('spike =')) assert.ok(Number(count) > 1, `${name} spikes ${count} times`)
+  }
+  assert.match(sectionOf(text, 'alif'), /options of \[`lif`\]/)
+})
+
+test('a comment gives its default apart, and no tag of HTML', () => {
+  assert.equal(splitDefault('Learning rate, ≥ 0; default 0.1.'), ['0.1', 'Learning rate, ≥ 0.'])
+  assert.equal(splitDefault('Passes, an integer; default 1. With x: y.'), [
+    '1',
+    'Passes, an integer. With x: y.',
+  ])
+  assert.equal(splitDefault('What it is.'), ['', 'What it is.'])
+  assert.is(prose('a <b> `<c>` d*e'), 'a &lt;b> `<c>` d\\*e')
+})
+
+test.run()
