@@ -1,8 +1,8 @@
 // Builds what is stale: the engine's modules, the TypeScript, tests and benchmarks, the bundled code
-// of others, and what pages load.
+// of others, and the few files of all that ship.
 // Removes built files whose source is gone. build/stamps.json holds hashes of each step's inputs
 // (sources, versions of tools) and outputs; a step is stale when one of them differs.
-// Arguments: wasm, typescript, tests, bundle, pages select steps; --force builds whatever the stamps say;
+// Arguments: wasm, typescript, tests, bundle, package select steps; --force builds whatever the stamps say;
 // --dry-run only prints what would be done; --fast leaves stale engines unoptimised, and the next
 // build without it makes them anew.
 import { spawn } from 'node:child_process'
@@ -121,13 +121,16 @@ function steps() {
       command: ['tools/bundle.mjs'],
     },
     {
-      name: 'pages',
-      inputs: [...typescript, 'tools/page.mjs', manifest('esbuild'), manifest('typescript')],
-      // All that the entries for pages reach.
+      name: 'package',
+      inputs: [
+        ...typescript,
+        ...['bundle', 'package', 'page'].map((name) => `tools/${name}.mjs`),
+        ...[...bundled, 'rolldown', 'rollup', 'rollup-plugin-dts', 'typescript'].map(manifest),
+      ],
       get outputs() {
-        return filesOf('build/src/web')
+        return filesOf('build/dist')
       },
-      command: ['tools/page.mjs'],
+      command: ['tools/package.mjs'],
     },
   ]
 }
@@ -149,7 +152,7 @@ const [force, dryRun, fast] = ['--force', '--dry-run', '--fast'].map((flag) =>
   process.argv.includes(flag),
 )
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-const kinds = ['wasm', 'typescript', 'tests', 'bundle', 'pages']
+const kinds = ['wasm', 'typescript', 'tests', 'bundle', 'package']
 for (const name of names)
   if (!kinds.includes(name)) {
     console.error(`there is no step ${name}; there are ${kinds.join(', ')}`)
@@ -198,13 +201,12 @@ async function build(groups) {
   for (const group of groups) if (failed === 0) await buildTogether(group)
 }
 
-// Two lanes that take about as long as each other. Pages need declarations, and the rest needs
-// nothing of other steps while it is built.
-const isOfTypes = ({ name }) => ['typescript', 'pages'].includes(name)
-const alone = (steps) => steps.map((step) => [step])
-const rest = all.filter((step) => !isEngine(step) && !isOfTypes(step))
-const lanes = [[all.filter(isEngine), ...alone(rest)], alone(all.filter(isOfTypes))]
+// Two lanes that take about as long as each other; the package is made of both.
+const [engines, others] = [all.filter(isEngine), all.filter((step) => !isEngine(step))]
+const [typescript, tests, bundle, ofPackage] = others.map((step) => [step])
+const lanes = [[engines, tests, bundle], [typescript]]
 if (dryRun) await build(lanes.flat())
 else await Promise.all(lanes.map(build))
+await build([ofPackage])
 if (failed !== 0) process.exit(failed)
 removeOrphans(all)

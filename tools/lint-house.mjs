@@ -115,7 +115,11 @@ function againstOrder(imports) {
   return found
 }
 
-const roomOf = (file) => (dirname(file) === 'src' ? entries : file.split('/')[1])
+/** Addresses are the same from where the code is built and from where it ships: base has them. */
+const roomOf = (file) => {
+  if (/^src\/(page-)?parts\.ts$/.test(file)) return 'base'
+  return dirname(file) === 'src' ? entries : file.split('/')[1]
+}
 
 /** The rooms that the README of each room names as its imports. */
 function roomsOf(root, files) {

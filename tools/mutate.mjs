@@ -8,7 +8,7 @@
 // line (mutate/coverage.mjs): those of its folder and the golden trainings first, then, unless
 // --near, all others. So a survivor has passed the whole suite. No mutant counts as equivalent.
 // Prints the survivors, and the score of each folder.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Copy } from './mutate/copy.mjs'
 import { coverage } from './mutate/coverage.mjs'
@@ -41,7 +41,7 @@ const words = (path) =>
 const opensPages = (test) => /support\/(browser|chromium|page)\.js/.test(readFileSync(test, 'utf8'))
 const isInPages = (path) =>
   /^(assembly|src\/watch\/client|src\/engine\/page)\//.test(path) ||
-  existsSync(`build/src/web/${path.slice(4).replace(/ts$/, 'js')}`)
+  /^src\/(base|compile|data|edge|engine|files|kernels|model|network|nn|ops|train)\//.test(path)
 
 /**
  * The tests that may notice a mutant, the likeliest first: by what their names share with the

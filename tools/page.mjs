@@ -1,15 +1,11 @@
-// Builds what pages load, into build/src/web, file by file from the sources. Numbers of the engine's
-// enums stand where their names stood, so that no page loads the names. Calls at the top of files
-// are marked as pure: so a kind of layer comes with the function that makes such a layer. Some files
-// stand in for others.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
-import { pathToFileURL } from 'node:url'
+// Reads sources as pages load them. Numbers of the engine's enums stand where their names stood, so
+// that no page loads the names. Calls at the top of files are marked as pure: so a kind of layer
+// comes with the function that makes such a layer. Some files stand in for others.
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
 import { transform, transformSync } from 'esbuild'
 import ts from 'typescript'
 
-const OUT = 'build/src/web'
-const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
 const OPCODES = 'assembly/opcodes.ts'
 
 /** What a page has in place of `x.ts`: `x.page.ts` beside it, which exports the same names. */
@@ -39,24 +35,23 @@ function enumsOf(path) {
   return values
 }
 
-/** The file that an import means; undefined for a package and for what was built already. */
+/** The file that an import of a page means: a source, or what was built from no source. */
 function target(from, specifier) {
-  if (!specifier.startsWith('.')) return undefined
-  const file = join(dirname(from), specifier).replaceAll('\\', '/').replace(/\.js$/, '.ts')
+  const path = join(dirname(from), specifier).replaceAll('\\', '/')
+  const file = path.replace(/\.js$/, '.ts')
   if (!isOwn(from) && existsSync(standIn(file))) return standIn(file)
-  return /\/vendor\/|\/script\.ts$/.test(file) ? undefined : file
+  return existsSync(file) ? file : join('build', path)
 }
 
 /** Files that stand in for others read those others, and so does the entry. */
 const isOwn = (file) => /[./]page\.ts$/.test(file)
-
-const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
 
 /** Whether a bundler must think that making a value may have effects. */
 function seemsToAct(node) {
   if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isTypeNode(node)) return false
   return (
     ts.isCallExpression(node) ||
+    ts.isNewExpression(node) ||
     ts.isSpreadAssignment(node) ||
     ts.isSpreadElement(node) ||
     ts.isPropertyAccessExpression(node) ||
@@ -64,29 +59,14 @@ function seemsToAct(node) {
   )
 }
 
-/** One file as a page loads it, and the files that it imports. */
+/** One file as a page loads it. */
 function forPages(file) {
   const source = parse(file)
   const { text } = source
   const changes = []
-  const found = new Set()
   const values = new Map(enumsOf(file))
   const replace = (node, by) => {
     changes.push([node.getStart(), node.end, by])
-  }
-  const specifier = (node) => {
-    const path = target(file, node.text)
-    if (path === OPCODES) {
-      replace(node, quote(relativeTo(file, join(OUT, 'opcodes.js'))))
-      return
-    }
-    if (path === undefined) {
-      const built = join('build', dirname(file), node.text)
-      if (node.text.startsWith('.')) replace(node, quote(relativeTo(file, built)))
-      return
-    }
-    found.add(path)
-    replace(node, quote(relativeTo(file, outputOf(path))))
   }
   // What is made when the file is loaded has no effect but its value: where nobody reads it, a
   // bundler may leave it out. Bundlers do not know that of calls and spread objects.
@@ -94,31 +74,23 @@ function forPages(file) {
   for (const statement of source.statements)
     if (ts.isVariableStatement(statement))
       for (const { initializer: made } of statement.declarationList.declarations) {
-        if (made && ts.isCallExpression(made) && !made.arguments.some(seemsToAct))
-          insert(made.getStart(), '/* @__PURE__ */ ')
+        const isMade = made && (ts.isCallExpression(made) || ts.isNewExpression(made))
+        if (isMade && !made.arguments.some(seemsToAct)) insert(made.getStart(), '/* @__PURE__ */ ')
         else if (made && seemsToAct(made)) {
           insert(made.getStart(), '/* @__PURE__ */ (() => (')
           insert(made.end, '))()')
         }
       }
   const visit = (node) => {
-    const from = node.moduleSpecifier
-    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && from) {
-      const isType = node.isTypeOnly || node.importClause?.isTypeOnly
-      const names = node.importClause?.namedBindings?.elements
-      const path = target(file, from.text)
-      for (const { name, propertyName = name } of names ?? [])
-        for (const [key, value] of path ? enumsOf(path) : []) {
+    if (ts.isExportDeclaration(node)) return
+    if (ts.isImportDeclaration(node)) {
+      for (const { name, propertyName = name } of node.importClause?.namedBindings?.elements ?? [])
+        for (const [key, value] of enumsOf(target(file, node.moduleSpecifier.text))) {
           const [of, member] = key.split('.')
           if (of === propertyName.text) values.set(`${name.text}.${member}`, value)
         }
-      const typesOnly =
-        isType || (names?.length > 0 && !node.importClause.name && names.every((n) => n.isTypeOnly))
-      if (!typesOnly) specifier(from)
       return
     }
-    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
-      specifier(node.arguments[0])
     if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression)) {
       const value = values.get(node.getText())
       if (value !== undefined) {
@@ -135,12 +107,6 @@ function forPages(file) {
       replace(node, 'Error()')
       return
     }
-    // Files of the package: they lie elsewhere from here.
-    if (ts.isNewExpression(node) && node.expression.getText() === 'URL') {
-      const [path] = node.arguments
-      if (ts.isStringLiteral(path) && path.text.startsWith('.'))
-        replace(path, quote(relativeTo(file, join('build', dirname(file), path.text))))
-    }
     ts.forEachChild(node, visit)
   }
   visit(source)
@@ -150,7 +116,7 @@ function forPages(file) {
     changed += text.slice(at, start) + by
     at = end
   }
-  return { text: changed + text.slice(at), found }
+  return changed + text.slice(at)
 }
 
 /** The engine's enums, as plain objects. */
@@ -166,53 +132,23 @@ function opcodes() {
     .join('')
 }
 
-const quote = (path) => `'${path}'`
-const relativeTo = (file, path) => {
-  const found = relative(dirname(outputOf(file)), path).replaceAll('\\', '/')
-  return found.startsWith('.') ? found : `./${found}`
+/** For a bundler, whose entries are sources. */
+export const pages = {
+  name: 'pages',
+  resolveId: (path, from) => resolve(from ? target(relative('.', from), path) : path),
+  async load(id) {
+    const file = relative('.', id).replaceAll('\\', '/')
+    if (!file.endsWith('.ts')) return undefined
+    if (file === OPCODES) return { code: opcodes(), moduleType: 'js' }
+    const { code } = await transform(forPages(file), {
+      loader: 'ts',
+      target: 'es2022',
+      charset: 'utf8',
+      // A field without a value is not declared: the constructor, or another method, makes it.
+      tsconfigRaw: {
+        compilerOptions: { verbatimModuleSyntax: false, useDefineForClassFields: false },
+      },
+    })
+    return { code, moduleType: 'js' }
+  },
 }
-
-async function write(path, text) {
-  const { code } = await transform(text, {
-    loader: 'ts',
-    target: 'es2022',
-    charset: 'utf8',
-    // A field without a value is not declared: the constructor, or another method, makes it.
-    tsconfigRaw: {
-      compilerOptions: { verbatimModuleSyntax: false, useDefineForClassFields: false },
-    },
-  })
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, narrow(code))
-}
-
-/** Half as far indented: the package is that much smaller. Texts of several lines stay. */
-function narrow(code) {
-  const texts = []
-  const hasTexts = code.includes('`')
-  const visit = (node) => {
-    if (ts.isTemplateLiteral(node)) texts.push([node.getStart(), node.end])
-    ts.forEachChild(node, visit)
-  }
-  if (hasTexts) visit(ts.createSourceFile('', code, ts.ScriptTarget.ES2022, true))
-  return code.replace(/^ +/gm, (spaces, at) =>
-    texts.some(([start, end]) => start < at && at < end) ? spaces : spaces.slice(spaces.length / 2),
-  )
-}
-
-/** Builds all that the entries for pages reach. */
-export async function buildPages() {
-  rmSync(OUT, { recursive: true, force: true })
-  const files = new Map(ENTRIES.map((file) => [file, undefined]))
-  for (const file of files.keys()) {
-    const made = forPages(file)
-    files.set(file, made)
-    for (const other of made.found) if (!files.has(other)) files.set(other, undefined)
-  }
-  await Promise.all([
-    ...[...files].map(([file, { text }]) => write(outputOf(file), text)),
-    write(join(OUT, 'opcodes.js'), opcodes()),
-  ])
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()

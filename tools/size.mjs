@@ -65,29 +65,11 @@ const scriptsOf = (folder) =>
     .filter((name) => name.endsWith('.js'))
     .map((name) => readFileSync(join(folder, name)))
 
-/** Part of the package that a module belongs to: its folder, at most two deep. */
-function partOf(id) {
-  const [, path] = /\/build\/src\/(?:web\/)?(.*)$/.exec(id) ?? [undefined, 'the page']
-  return path.split('/').slice(0, -1).slice(0, 2).join('/') || 'top'
-}
-
 async function buildPage(folder, script) {
   writeFileSync(join(folder, 'main.js'), script)
-  const { output } = await build({
-    root: folder,
-    configFile: false,
-    logLevel: 'error',
-    build: { outDir: 'dist' },
-  })
-  const scripts = output.filter(({ fileName }) => fileName.endsWith('.js'))
-  const modules = scripts.flatMap(({ modules = {} }) => Object.entries(modules))
-  const parts = new Map()
-  for (const [id, { renderedLength }] of modules)
-    parts.set(partOf(id), (parts.get(partOf(id)) ?? 0) + renderedLength)
-  return {
-    bytes: scriptsOf(join(folder, 'dist')).reduce((sum, text) => sum + packed(text), 0),
-    parts: [...parts].sort((a, b) => b[1] - a[1]),
-  }
+  await build({ root: folder, configFile: false, logLevel: 'error', build: { outDir: 'dist' } })
+  const scripts = scriptsOf(join(folder, 'dist'))
+  return { bytes: scripts.reduce((sum, text) => sum + packed(text), 0) }
 }
 
 /** Builds the pages in a folder of their own. */
@@ -122,10 +104,6 @@ async function main() {
   row('a page that trains: engine, gzipped', wasm, 60_000)
   row('a page that only predicts: JavaScript, gzipped', predicts.bytes, 5250)
   row('a page that trains an exported network', learns.bytes, 45 * 1024)
-  const all = trains.parts.reduce((sum, [, bytes]) => sum + bytes, 0)
-  console.log('\nthe page that trains, by part: share of its JavaScript')
-  for (const [part, bytes] of trains.parts)
-    console.log(`${part.padEnd(44)} ${((bytes / all) * 100).toFixed(1).padStart(7)}%`)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await main()

@@ -2,9 +2,11 @@
  * Peak memory of training, and how soon the first step is done: each configuration in a process of
  * its own, since what one leaves behind must not count for the next.
  */
+
 import { fail } from '../base/errors.js'
 import { Child, flagsOfNode } from '../engine/node/child.js'
 import { patiently } from '../engine/threads/calls.js'
+import { codeFile } from '../parts.js'
 import type { Selection } from './benchmark.js'
 import { TIME_STEPS } from './cases/networks.js'
 import type { FreshCalls, FreshJob } from './fresh-child.js'
@@ -16,7 +18,7 @@ const TIMEOUT_MS = 600_000
 
 /** What a fresh process finds that trains a network. @throws SpikewasmError when it fails */
 export async function measureFresh(job: FreshJob) {
-  const child = new Child<FreshCalls>(new URL('./fresh-child.js', import.meta.url), {
+  const child = new Child<FreshCalls>(codeFile('bench/fresh-child.js'), {
     execArgv: flagsOfNode(),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

@@ -2,8 +2,10 @@
  * What the machine gives a WebAssembly program of one thread at best, measured in this process and
  * beside what is held against it.
  */
+
 import { readFileSync } from 'node:fs'
 import { median } from '../base/numbers.js'
+import { packageFile } from '../parts.js'
 import type { Limit } from './benchmark.js'
 
 interface PeakExports {
@@ -35,7 +37,7 @@ let loaded: { exports: PeakExports; memory: WebAssembly.Memory } | undefined
 function peak(bytes = 0): PeakExports {
   if (!loaded) {
     const memory = new WebAssembly.Memory({ initial: 2 })
-    const code = readFileSync(new URL('../../wasm/bench-peak.wasm', import.meta.url))
+    const code = readFileSync(packageFile('build/wasm/bench-peak.wasm'))
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } })
     loaded = { exports: exports as unknown as PeakExports, memory }
   }

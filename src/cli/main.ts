@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The command `spikewasm`. */
 
-import '../model/node.js'
 import { ownProcess } from './interrupt.js'
 import { showTypescript } from './mistakes.js'
 import { runProgram } from './program.js'

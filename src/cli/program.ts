@@ -1,11 +1,12 @@
 /** The commands of `spikewasm`: which one to run, and how errors end. */
 
-import { Command, Help, type HelpConfiguration } from 'commander'
+import { Command, Help, type HelpConfiguration, Option } from 'commander'
 import { VERSION } from '../base/version.js'
 import { switchOnWideVectors } from '../engine/revectorize.js'
+import { about } from './about.js'
 import { ignoreHangup } from './interrupt.js'
 import { complain, FAILED, guardOutput, plainWarnings } from './mistakes.js'
-import { present, SpecOption } from './spec.js'
+import { describeCommand, present, SpecOption } from './spec.js'
 import { guardTerminal } from './terminal.js'
 
 // What `--help` shows: a first page with the options that most people need, or all of them.
@@ -74,6 +75,12 @@ export const commands: Readonly<Record<string, () => Promise<(command: Command) 
   worker: async () => (await import('./commands/worker.js')).workerCommand,
 }
 
+/** A command as the list of all of them shows it. */
+function listed(command: Command): void {
+  describeCommand(command, about[command.name() as keyof typeof about])
+  command.addOption(new Option('--options').hideHelp())
+}
+
 /** Work that goes on when nobody reads what it says. */
 const longRunning = ['train', 'sweep', 'worker']
 
@@ -99,12 +106,16 @@ export async function runProgram(
     .configureOutput({ outputError: () => {} })
     .showHelpAfterError(false)
   const [asked = ''] = args
-  // Help is about all of them. What is said to a name that is none needs no more than names.
-  const all = args.length === 0 || args.some(asksForHelp)
-  const known = Object.hasOwn(commands, asked)
-  for (const name of known ? [asked] : Object.keys(commands)) {
+  // What is said to a name that is none needs no more than names.
+  const asksAll = args.length === 0 || args.some(asksForHelp)
+  const wanted = asked === 'help' ? args[1] : asked
+  const isKnown = Object.hasOwn(commands, wanted)
+  // What commands stand on.
+  if (isKnown) await import('../model/node.js')
+  for (const name of asked === wanted && isKnown ? [asked] : Object.keys(commands)) {
     const command = program.command(name)
-    if (known || all) (await commands[name]())(command)
+    if (name === wanted) (await commands[name]())(command)
+    else if (asksAll) listed(command)
   }
 
   // Before a command has compiled anything.

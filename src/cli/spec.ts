@@ -7,6 +7,7 @@ import { type Command, Option } from 'commander'
 import { fail } from '../base/errors.js'
 import { integer, type Range, range } from '../base/rules.js'
 import * as v from '../engine/vendor/valibot/index.js'
+import type { About } from './about.js'
 
 /** What an option may say of itself besides. */
 interface More<P> {
@@ -304,24 +305,21 @@ export function expectLeftOut(
       fail(`${flagOf(key)} must be left out ${where}, got ${all.get(key)}${why}`)
 }
 
-/**
- * Makes a command of its options, of what it is for, and of what it does.
- *
- * @param operand what stands beside the options, and what it is
- */
+/** Makes a command of its options, of what it is for, and of what it does. */
 export const commandOf =
   <S extends Specs, Operand = undefined>(
     specs: S,
-    description: string,
+    about: About,
     run: (args: ArgumentsOf<S>, operand: Operand, command: Command) => unknown,
-    operand?: readonly [name: string, text: string],
   ) =>
-  (command: Command): Command => {
-    if (operand) command.argument(...operand)
-    return addOptions(command, specs)
-      .description(description)
-      .action(async (...given: unknown[]) => {
-        const [args, own] = given.slice(-2) as [ArgumentsOf<S>, Command]
-        await run(args, given[0] as Operand, own)
-      })
-  }
+  (command: Command): Command =>
+    addOptions(describeCommand(command, about), specs).action(async (...given: unknown[]) => {
+      const [args, own] = given.slice(-2) as [ArgumentsOf<S>, Command]
+      await run(args, given[0] as Operand, own)
+    })
+
+/** Says what a command is for. */
+export function describeCommand(command: Command, { text, operand }: About): Command {
+  if (operand) command.argument(...operand)
+  return command.description(text)
+}

@@ -6,13 +6,14 @@
 import { fail } from '../base/errors.js'
 import { letGo } from '../engine/memory/collect.js'
 import { expectPackageFile, expectThreads, Thread } from '../engine/node/thread.js'
+import { codeFile } from '../parts.js'
 import type { BatchesOptions } from './batches.js'
 import { type Dataset, sampleFloats } from './datasets/dataset.js'
 import type { Plain } from './plain.js'
 import { type Batch, makeRing, Ring } from './ring.js'
 import type { BatchCalls } from './thread-worker.js'
 
-const workerFile = new URL('./thread-worker.js', import.meta.url)
+const workerFile = codeFile('data/thread-worker.js')
 
 /** Which batches are made ahead, and by how many threads. */
 interface Ahead {

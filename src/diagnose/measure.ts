@@ -25,6 +25,7 @@ import { type InputShape, sizeOf } from '../network/value.js'
 import type { WeightType } from '../network/weights.js'
 import { identity } from '../nn/layers/index.js'
 import { type Sgd, sgd } from '../nn/optimizers.js'
+import { codeFile } from '../parts.js'
 import { comparableLr } from '../train/comparable-lr.js'
 import { checkDataset } from '../train/evaluate.js'
 import * as diagnosis from './diagnosis.js'
@@ -50,7 +51,7 @@ export async function measureProcess(
   job?: ProcessJob,
   what = 'the package alone',
 ): Promise<diagnosis.ProcessCost> {
-  const file = new URL('process-child.js', import.meta.url)
+  const file = codeFile('diagnose/process-child.js')
   const child = new Child<DiagnoseCalls>(file, { execArgv: [], timeout: PATIENCE_MS })
   try {
     return await child.call('measure', job)

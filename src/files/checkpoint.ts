@@ -3,8 +3,8 @@
  * what else there is as JSON in its metadata, with a hash over all.
  */
 
-import { createHash } from 'node:crypto'
 import { fail, quote } from '../base/errors.js'
+import { sha256 } from '../base/hash.js'
 import type { StateDict } from '../engine/memory/state.js'
 import { checkSize, parseJson } from './json.js'
 import { floatTensors, MOST_TENSORS, parseFloats, serializeSafetensors } from './safetensors.js'
@@ -122,7 +122,5 @@ function hashOf(tensors: StateDict, text: string, lines: Uint8Array): string {
     return new Uint8Array(buffer, byteOffset, byteLength)
   })
   // The hash of pages would need a copy.
-  const hash = createHash('sha256')
-  for (const bytes of [head, lines, ...arrays]) hash.update(bytes)
-  return hash.digest('hex')
+  return sha256([head, lines, ...arrays])
 }

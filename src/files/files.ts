@@ -1,12 +1,11 @@
 /** Files in Node: atomic writing, and reading with messages that say what is missing. */
 
-import { randomBytes } from 'node:crypto'
 import { constants, type Dirent, mkdirSync, type Stats, statSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createGunzip } from 'node:zlib'
 import { describe, fail, SpikewasmError } from '../base/errors.js'
+import { randomHex } from '../base/hash.js'
 import { collectUnpacked, isGzip, type Measure, plain } from './unpack.js'
 
 /** Bytes that are unpacked at a time. */
@@ -114,7 +113,7 @@ function expectRegular(path: string, status: Stats): void {
 
 /** A name in the same folder that nobody has. */
 const besides = (path: string, ending: string): string =>
-  join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.${ending}`)
+  join(dirname(path), `.${basename(path)}.${randomHex(6)}.${ending}`)
 
 const remove = (path: string): Promise<void> => fs.rm(path, { force: true }).catch(() => undefined)
 
@@ -277,6 +276,7 @@ export async function unpack(
   expected?: number | Measure,
 ): Promise<Uint8Array> {
   if (!isGzip(bytes)) return bytes
+  const { createGunzip } = await import('node:zlib')
   const stream = createGunzip({ chunkSize: CHUNK })
   stream.end(bytes)
   return collectUnpacked(stream, bytes.length, name, expected)

@@ -4,11 +4,8 @@ import type { BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/datasets/dataset.js'
 import { isOfFiles, readingNs } from '../data/open.js'
 import { type Plain, plainOf } from '../data/plain.js'
-import { expectPackageFile } from '../engine/node/thread.js'
 import type { Session } from '../engine/session.js'
 import { availableParallelism } from '../engine/threads/processors.js'
-
-const threadFile = new URL('../data/threads.js', import.meta.url)
 
 /** Work for which starting a thread pays. */
 const WORTH_NS = 2e8
@@ -51,7 +48,6 @@ export async function readAhead(
   if (numWorkers === undefined && !(mayPay && pays(session, plain, samples))) return undefined
   const most = Math.min(MOST_OF_TEST, Math.max(1, availableParallelism() >> 1))
   const threads = isTest ? Math.min(batches, numWorkers ?? most) : numWorkers
-  await expectPackageFile(threadFile)
   const { BatchThreads } = await import('../data/threads.js')
   return BatchThreads.start(data, plain, options, {
     first,

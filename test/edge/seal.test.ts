@@ -147,7 +147,7 @@ test('tools that rewrite a file are told from those that strip it', async () => 
   })
 })
 
-const entry = join(process.cwd(), 'build/src/web/net.js')
+const entry = join(process.cwd(), 'build/dist/page-net.js')
 
 /** Lines of JavaScript behind `bytes`: what the small entry makes of a file, and of a flipped bit. */
 const asks = `

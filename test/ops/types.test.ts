@@ -21,7 +21,7 @@ test('right uses compile, and each marked one does not', async () => {
     lines.filter((line) => /\berror TS/.test(line)),
     [],
   )
-  assert.ok(lines.some((file) => file.endsWith('build/src/ops/index.d.ts')))
+  assert.ok(lines.some((file) => file.endsWith('build/dist/ops.d.ts')))
 })
 
 test.run()

@@ -69,13 +69,13 @@ test('what is stale: the step that a changed, new or removed file belongs to', a
   for (const [file, stale] of [
     ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],
-    ['src/base/errors.ts', ['build bundle', 'build typescript', 'build pages']],
+    ['src/base/errors.ts', ['build bundle', 'build typescript', 'build package']],
     ['test/compile/work.test.ts', ['build tests']],
     ['bench/main.ts', ['build tests']],
     ['tools/build-tests.mjs', ['build tests']],
     ['tsconfig.build.json', ['build typescript']],
-    ['tools/page.mjs', ['build pages']],
-    ['tools/bundle.mjs', ['build bundle']],
+    ['tools/page.mjs', ['build package']],
+    ['tools/bundle.mjs', ['build bundle', 'build package']],
   ] as const) {
     await appendFile(join(copy, file), '\n')
     assert.equal(await build('--dry-run'), stale, file)

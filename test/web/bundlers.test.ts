@@ -11,6 +11,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createServer, build as viteBuild } from 'vite'
 import webpack from 'webpack'
+import { serve as serveFolder } from '../support/browser.js'
 import { isLong } from '../support/long.js'
 import { skip } from '../support/runner.js'
 import { makeProject, openBrowser, resultOf, serve, write } from './site.js'
@@ -147,6 +148,23 @@ test('webpack', async () => {
   // Named by what they hold.
   assert.equal(wasmFiles(path), engines)
   await expectSame(path)
+})
+
+test('one script of a page trains from a mirror of packages, at another origin', async () => {
+  if (!browser) return skip('there is no Chromium')
+  const headers = { 'Access-Control-Allow-Origin': '*' }
+  const mirror = await serveFolder({ folder: join(project, 'node_modules'), headers })
+  const address = `${mirror.origin}/spikewasm/build/dist/page.js`
+  const script = training.replace("'spikewasm'", JSON.stringify(address)).replace('export ', '')
+  const tell = show('training()').replace(/^import.*$/m, '')
+  write(dist('mirror'), {
+    'index.html': `<!doctype html><script type="module">${script}${tell}</script>`,
+  })
+  try {
+    await expectSame(dist('mirror'))
+  } finally {
+    await mirror.close()
+  }
 })
 
 test('Rollup, which copies no files: they are given', async () => {

@@ -9,7 +9,7 @@ import { browserPath, launch, serve as serveFolder } from '../support/browser.js
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** What of the package the tests need, as npm would install it. */
-const packed = ['package.json', 'build/src', 'build/assembly', 'build/wasm', 'data']
+const packed = ['package.json', 'build/dist', 'build/wasm', 'data']
 
 /**
  * A project with the package in its node_modules.

@@ -1,4 +1,5 @@
 /** The builds of a comparison: where their files are, how they are loaded, where they come from. */
+
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -9,6 +10,7 @@ import { promisify } from 'node:util'
 import { fail } from '../../base/errors.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { kindOfPath } from '../../files/files.js'
+import { packageFile } from '../../parts.js'
 import type { Build } from '../benchmark.js'
 
 /** A build's folder, and the files behind what users import of it. */
@@ -21,7 +23,7 @@ export interface BuildFiles {
 }
 
 /** The folder of the package that this file belongs to. */
-export const ownRoot = (): string => fileURLToPath(new URL('../../../../', import.meta.url))
+export const ownRoot = (): string => fileURLToPath(packageFile(''))
 
 /**
  * Finds a build as Node does: a checkout that has been built, an installed package, or a folder

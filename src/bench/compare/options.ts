@@ -1,6 +1,8 @@
 /** What comparisons have in common: options, and the job that all processes are told. */
+
 import { fail } from '../../base/errors.js'
 import { wideVectors } from '../../engine/revectorize.js'
+import { codeFile } from '../../parts.js'
 import { findBuild, type Origin, originOf, ownRoot } from './builds.js'
 import type { SharedJob } from './process.js'
 import { asLog } from './statistics.js'
@@ -59,7 +61,7 @@ export async function jobOf(
     if (value !== undefined && !(value > 0 && value <= 86_400))
       fail(`bench.${name} must be a number of seconds above 0, got ${value}`)
   await findBuild(builds[0], 'this build')
-  const list = cases ?? new URL('../cases/index.js', import.meta.url).href
+  const list = cases ?? codeFile('bench/cases/index.js').href
   const wide = (await wideVectors()).on
   return { selection, filter, builds, calibrate, weights: {}, cases: list, wide }
 }

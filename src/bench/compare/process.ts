@@ -1,7 +1,9 @@
 /** Processes that measure: what they are told and say; started, listened to, and ended. */
+
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { Child, flagsOfNode } from '../../engine/node/child.js'
 import { type Ask, patiently, SideSilent } from '../../engine/threads/calls.js'
+import { codeFile } from '../../parts.js'
 import type { Work } from '../benchmark.js'
 import type { Weights } from '../networks.js'
 
@@ -114,7 +116,7 @@ const GC = '--expose-gc'
  */
 export async function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
   const { patienceMs, signal } = options
-  const child = new Child<CompareCalls>(new URL('./child.js', import.meta.url), {
+  const child = new Child<CompareCalls>(codeFile('bench/compare/child.js'), {
     execArgv: [...flagsOfNode(), GC],
     // What benchmarks print must not get into tables and JSON of ours.
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

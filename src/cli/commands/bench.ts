@@ -7,6 +7,7 @@ import { addReport, emptyReport, type Group, toText } from '../../bench/report.j
 import { checkPaths, printer, warn, writeResults } from '../../bench/results.js'
 import { switchOnWideVectors } from '../../engine/revectorize.js'
 import * as v from '../../engine/vendor/valibot/index.js'
+import { about } from '../about.js'
 import { endSoon, exitOnSignals, listenForInterrupt } from '../interrupt.js'
 import { FAILED } from '../mistakes.js'
 import { modelByName, wide as wideSpecs } from '../options.js'
@@ -100,11 +101,7 @@ export function benchCommand(command: Command, more?: MoreSections): Command {
   return o
     .addOptions(command, benchSpecs(more))
     .allowExcessArguments()
-    .description(
-      'Measure kernels, training steps, inference and memory on this machine, beside what it can ' +
-        'do at most, and compare builds. Exit code 0: no slow-down was found, or it could not be ' +
-        'decided; 1: a slow-down; 2: anything else.',
-    )
+    .description(about.bench.text)
     .action((args: BenchArguments) => run(command.args, args, more))
 }
 

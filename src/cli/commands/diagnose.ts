@@ -10,6 +10,7 @@ import { diagnose } from '../../diagnose/measure.js'
 import { tables, toJson } from '../../diagnose/report.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { sgd } from '../../nn/optimizers.js'
+import { about } from '../about.js'
 import { datasets, defaultThreads, describeDefault } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import { writeText } from '../mistakes.js'
@@ -55,13 +56,7 @@ const diagnoseSpecs = {
   ...shared.last,
 }
 
-export const diagnoseCommand = o.commandOf(
-  diagnoseSpecs,
-  'Measure on a network what the paper claims: its assumptions while training with ' +
-    'BPTT, rate gradients against those of BPTT, time and memory of each method over ' +
-    'T, and firing rates. Prints tables and writes diagnose.json and diagnose.html.',
-  run,
-)
+export const diagnoseCommand = o.commandOf(diagnoseSpecs, about.diagnose, run)
 
 function methodList(text: string): readonly string[] {
   const names = text.split(',').map((part) => part.trim())

@@ -6,6 +6,7 @@ import { evaluateApart } from '../../edge/verify/job.js'
 import type { Model } from '../../model/model.js'
 import { sizeOf } from '../../network/value.js'
 import type { Evaluation } from '../../train/evaluate.js'
+import { about } from '../about.js'
 import { defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import * as shared from '../options.js'
@@ -37,24 +38,19 @@ const evalSpecs = {
 
 type EvalArguments = o.ArgumentsOf<typeof evalSpecs>
 
-export const evalCommand = o.commandOf(
-  evalSpecs,
-  "Test trained weights: those of a run's folder, a safetensors file with the options that " +
-    'rebuild its network, one that comes with the package, a NIR file, or an exported network.',
-  (asked: EvalArguments) => {
-    // An exported network as --weights is one as --on.
-    const { split, weights } = asked
-    const isNet = asked.on === undefined && which.isNetFile(weights)
-    const args = isNet ? { ...asked, on: weights, weights: undefined } : asked
-    const other = split === 'test' ? 'limitTrain' : 'limitTest'
-    o.expectLeftOut(args, [other], `with --split ${split}`)
-    const { on } = args
-    if (on === undefined) return evaluate(args)
-    o.expectLeftOut(args, ['perClass', 'topK'], 'with --on')
-    o.expectLeftOut(args, superfluous, 'with --on', '; the file is the network')
-    return which.withNet(on, '--on', (net) => evaluateFile(net, on, args))
-  },
-)
+export const evalCommand = o.commandOf(evalSpecs, about.eval, (asked: EvalArguments) => {
+  // An exported network as --weights is one as --on.
+  const { split, weights } = asked
+  const isNet = asked.on === undefined && which.isNetFile(weights)
+  const args = isNet ? { ...asked, on: weights, weights: undefined } : asked
+  const other = split === 'test' ? 'limitTrain' : 'limitTest'
+  o.expectLeftOut(args, [other], `with --split ${split}`)
+  const { on } = args
+  if (on === undefined) return evaluate(args)
+  o.expectLeftOut(args, ['perClass', 'topK'], 'with --on')
+  o.expectLeftOut(args, superfluous, 'with --on', '; the file is the network')
+  return which.withNet(on, '--on', (net) => evaluateFile(net, on, args))
+})
 
 /** Options that rebuild a network, which a file already is. */
 const superfluous = Object.keys({

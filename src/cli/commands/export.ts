@@ -16,6 +16,7 @@ import type { ModelData } from '../../files/json.js'
 import type { CompileOptions } from '../../model/compile.js'
 import type { Model } from '../../model/model.js'
 import { checkInputShape } from '../../network/value.js'
+import { about } from '../about.js'
 import { type DatasetName, datasets, defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
@@ -33,7 +34,7 @@ const FEW_SAMPLES = 1000
 
 export const exportCommand = commandOf(
   own.exportSpecs,
-  'Export a trained network as one WebAssembly module without imports, with a C header beside it.',
+  about.export,
   async (args: ExportArguments) => {
     if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
     if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')

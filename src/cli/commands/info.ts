@@ -14,6 +14,7 @@ import { compile } from '../../model/compile.js'
 import { neuronFacts, neuronText } from '../../model/neuron-facts.js'
 import { trace } from '../../network/trace.js'
 import { imageShape, showShapes } from '../../network/value.js'
+import { about } from '../about.js'
 import { datasets, defaultThreads } from '../datasets.js'
 import * as shared from '../options.js'
 import * as o from '../spec.js'
@@ -50,12 +51,7 @@ const infoSpecs = {
 
 type InfoArguments = o.ArgumentsOf<typeof infoSpecs>
 
-export const infoCommand = o.commandOf(
-  infoSpecs,
-  'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
-    'layers, parameters, memory and neurons of a network.',
-  info,
-)
+export const infoCommand = o.commandOf(infoSpecs, about.info, info)
 
 async function info(args: InfoArguments): Promise<void> {
   const machine = {

@@ -10,6 +10,7 @@ import { readFileClear } from '../../files/files.js'
 import type { ModelData } from '../../files/json.js'
 import type { Model } from '../../model/model.js'
 import { imageShape, sizeOf } from '../../network/value.js'
+import { about } from '../about.js'
 import { type DatasetName, datasets, isOfEvents, scaleOf } from '../datasets.js'
 import { eventOptionsOf, expectNoEvents, nirWindows } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
@@ -33,12 +34,9 @@ type PredictArguments = o.ArgumentsOf<typeof predictSpecs>
 
 export const predictCommand = o.commandOf(
   predictSpecs,
-  'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
-    '.png, .jpg (by @jsquash/png, @jsquash/jpeg), and recordings: .bin, .bs2, .aedat, .aedat4, ' +
-    '.npy, .npz. Sizes must be those of the network; bytes and recordings are read as in the run.',
+  about.predict,
   (args: PredictArguments, files: string[]) =>
     which.isNetFile(args.weights) ? askNet(args, args.weights, files) : askModel(args, files),
-  ['<file...>', 'samples; an array may hold several'],
 )
 
 async function askModel(args: PredictArguments, files: readonly string[]): Promise<void> {

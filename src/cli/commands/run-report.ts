@@ -9,6 +9,7 @@ import { runFiles } from '../../train/callbacks/checkpoint.js'
 import { splitOf } from '../../train/fit.js'
 import type { EpochRecord } from '../../train/records.js'
 import { endingOf, titleOf, writeReport } from '../../train/report/make.js'
+import { about } from '../about.js'
 import { defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
@@ -29,13 +30,7 @@ const reportSpecs = {
 
 type ReportArguments = ArgumentsOf<typeof reportSpecs>
 
-export const reportCommand = commandOf(
-  reportSpecs,
-  'Write the page about a run (report.html in its folder) once more: of a run that was ' +
-    'killed, that was stopped, or that still goes on.',
-  report,
-  ['<folder>', 'folder of a run'],
-)
+export const reportCommand = commandOf(reportSpecs, about.report, report)
 
 /** More bytes than a history of ten thousands of epochs has. */
 const MOST_BYTES = 500_000_000

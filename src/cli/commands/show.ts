@@ -16,6 +16,7 @@ import { escapeHtml, figureHtml, pageHtml } from '../../watch/pages/frame.js'
 import * as view from '../../watch/pages/recording.js'
 import { busiest, type Trace, traceChart, traceText } from '../../watch/pages/recording.js'
 import { layerLabel } from '../../watch/pages/run.js'
+import { about } from '../about.js'
 import { withFiles, writeText } from '../mistakes.js'
 import * as shared from '../options.js'
 import * as o from '../spec.js'
@@ -71,9 +72,7 @@ type ShowArguments = o.ArgumentsOf<typeof showSpecs>
 
 export const showCommand = o.commandOf(
   showSpecs,
-  'Show a recording of an event camera: a still and the events over time in the terminal, ' +
-    'and with --out a page that plays it. Or with --trace the potential, threshold and ' +
-    'spikes of neurons of a trained model, and with --out a page of them.',
+  about.show,
   (args: ShowArguments, file: string | undefined) => {
     if (!args.trace) return show(file, args)
     o.expectLeftOut(args, Object.keys(recordingSpecs), 'with --trace')
@@ -81,7 +80,6 @@ export const showCommand = o.commandOf(
       fail(`no recording must be given with --trace, got ${file}; --sample chooses a sample`)
     return showTrace(args)
   },
-  ['[file]', 'recording: N-MNIST .bin or .bs2, .aedat, .aedat4, .npy or .npz'],
 )
 
 /** Options of traces that have no preset. */

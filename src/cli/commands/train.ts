@@ -15,6 +15,7 @@ import { compositeOf } from '../../network/json.js'
 import { imageShape } from '../../network/value.js'
 import { dueOf, optionsFile } from '../../train/callbacks/checkpoint.js'
 import { inFile } from '../../train/model-file.js'
+import { about } from '../about.js'
 import { defaultModel, defaultThreads, isOfEvents } from '../datasets.js'
 import { endSoon } from '../interrupt.js'
 import { loadData } from '../load-data.js'
@@ -31,11 +32,8 @@ import { prepare, takenHere } from './training-options.js'
 
 /** @param hooks of a process that trains for another one */
 export const trainCommand = (command: Command, hooks: TrainHooks = {}): Command =>
-  commandOf(
-    trainSpecs,
-    'Train a network and test it after each epoch. Without options: the digits that ' +
-      'come with the package.',
-    (args: TrainArguments, _, command) => train(args, command, hooks),
+  commandOf(trainSpecs, about.train, (args: TrainArguments, _, command) =>
+    train(args, command, hooks),
   )(command)
 
 async function train(args: TrainArguments, command: Command, hooks: TrainHooks): Promise<void> {

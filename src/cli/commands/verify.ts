@@ -7,6 +7,7 @@ import { hostNames } from '../../edge/verify/hosts/index.js'
 import { makeTrials, type Trial } from '../../edge/verify/trial.js'
 import * as verified from '../../edge/verify/verify.js'
 import type { WeightType } from '../../network/weights.js'
+import { about } from '../about.js'
 import { exitOnSignals } from '../interrupt.js'
 import { loadData } from '../load-data.js'
 import * as shared from '../options.js'
@@ -34,8 +35,7 @@ const USUAL_SECONDS = 10
 
 export const verifyCommand = o.commandOf(
   verifySpecs,
-  'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
-    "with the model's.",
+  about.verify,
   (args: VerifyArguments, path: string) => {
     // Exits as others do: hosts that run are killed, their files removed.
     exitOnSignals()
@@ -43,7 +43,6 @@ export const verifyCommand = o.commandOf(
     const check = (net: ApartNet, bytes: Uint8Array) => verify(path, net, bytes, args)
     return withNet(path, 'exported network', check, { seconds })
   },
-  ['<net.wasm>', 'file that export has written'],
 )
 
 async function verify(

@@ -7,6 +7,7 @@ import { VERSION } from '../../base/version.js'
 import { defaultNamespace, PASSWORD, RedisPlace } from '../../scale/redis.js'
 import { folderStore } from '../../scale/store.js'
 import { type AnyKind, startWorker } from '../../scale/worker.js'
+import { about } from '../about.js'
 import { endSoon, listenForInterrupt } from '../interrupt.js'
 import { jsonOf } from '../options.js'
 import { ownNetworks } from '../own-model.js'
@@ -70,12 +71,7 @@ const workerSpecs = {
   ...jsonOf('JSON on standard output, one object a line'),
 }
 
-export const workerCommand = o.commandOf(
-  workerSpecs,
-  'Take jobs from Redis and do them: runs of `sweep --redis`, on as many machines as there ' +
-    'are. Needs the packages bullmq and ioredis.',
-  work,
-)
+export const workerCommand = o.commandOf(workerSpecs, about.worker, work)
 
 /** How often it is asked whether there is more to do. */
 const IDLE_MS = 300

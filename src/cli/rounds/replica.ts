@@ -2,6 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
+import { codeFile } from '../../parts.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
 import { roundsKind as kindOf } from '../../scale/rounds/runner.js'
 import { type JobFiles, type Opened, ReplicaThreads } from '../../scale/rounds/threads.js'
@@ -68,7 +69,7 @@ export async function crewOf(
 
 /** The kind of jobs that replicas of `train --replicas` are. */
 export const roundsKind: JobKind<ReplicaJob, Json> = {
-  ...kindOf(new ReplicaThreads(new URL('./replica-thread.js', import.meta.url))),
+  ...kindOf(new ReplicaThreads(codeFile('cli/rounds/replica-thread.js'))),
   lacks: ({ options }, models) => lackOf(ownOf(Object(options)), models),
 }
 

@@ -6,6 +6,7 @@ import { SpikewasmError } from '../../base/errors.js'
 import { Child, flagsOfNode } from '../../engine/node/child.js'
 import { SideEnded } from '../../engine/threads/calls.js'
 import { readRunFiles } from '../../files/folder/folder.js'
+import { codeFile } from '../../parts.js'
 import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import type { EpochRecord } from '../../train/records.js'
@@ -51,7 +52,7 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
   const { limits, signal, args, untilEpoch, untilStep, data, model } = run
   if (signal?.aborted) throw new RunStopped(String(signal.reason))
   const heap = Math.max(64, Math.floor(limits.memoryMB))
-  const child = new Child<TrainCalls>(new URL('./child.js', import.meta.url), {
+  const child = new Child<TrainCalls>(codeFile('cli/sweep/child.js'), {
     // Ctrl-C of a terminal is for the parent, which asks for an end.
     detached: true,
     execArgv: [

@@ -11,6 +11,7 @@ import { defaultNamespace, RedisPlace } from '../../scale/redis.js'
 import { folderStore, hashId } from '../../scale/store.js'
 import { within } from '../../scale/worker.js'
 import { type PageServer, servePage } from '../../watch/dashboard/server.js'
+import { about } from '../about.js'
 import { dashboardOf } from '../commands/training-flags.js'
 import { cacheSpecs, redisSpecs } from '../commands/worker.js'
 import { endSoon, listenForInterrupt } from '../interrupt.js'
@@ -310,28 +311,22 @@ export function sweepCommand(command: Command): Command {
   // Options behind the name of a command below are that one's.
   command.parent?.enablePositionalOptions()
   command.enablePositionalOptions()
-  o.commandOf(
-    sweepSpecs,
-    'Train many runs, which differ in some options, and compare them. Without --redis they run ' +
-      'here, as many at a time as processors and memory allow; with it, on all machines where ' +
-      '`spikewasm worker` runs. The same command again goes on where it was.',
-    sweep,
-    ['<file>', 'the sweep: {"base": {…}, "grid": {"lr": [0.05, 0.1], "seed": [1, 2]}}'],
-  )(command)
-  const folder = ['<folder>', 'folder of --out'] as const
+  o.commandOf(sweepSpecs, about.sweep, sweep)(command)
+  const operand = ['<folder>', 'folder of --out'] as const
   const below = {
-    status: o.commandOf(jsonOf('as JSON'), 'How far a sweep is.', showStatus, folder),
+    status: o.commandOf(jsonOf('as JSON'), { text: 'How far a sweep is.', operand }, showStatus),
     stop: o.commandOf(
       stopSpecs,
-      'Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.',
+      {
+        text: 'Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.',
+        operand,
+      },
       stop,
-      folder,
     ),
     results: o.commandOf(
       resultsSpecs,
-      'What the runs of a sweep have given, the best first.',
+      { text: 'What the runs of a sweep have given, the best first.', operand },
       showResults,
-      folder,
     ),
   }
   for (const [name, make] of Object.entries(below)) make(command.command(name))

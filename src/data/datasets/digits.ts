@@ -2,7 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { copyOf } from '../../base/objects.js'
-import { addressesOf, readFirst } from '../../engine/package-file.js'
+import { readFirst, readOwn } from '../../engine/package-file.js'
 import { platform } from '../../engine/platform.js'
 import { gunzip, isGzip } from '../../files/unpack.js'
 import { fromBytes } from '../bytes.js'
@@ -78,13 +78,9 @@ async function read(from: string | URL | Uint8Array | undefined) {
       'datasets.digits must be given nothing, the address of its file or its bytes, got ' +
         describe(from),
     )
-  const urls =
+  const { url, bytes } =
     from === undefined
-      ? addressesOf(
-          new URL('../../../../data/digits.csv.gz', import.meta.url),
-          'data/digits.csv.gz',
-        )
-      : [platform().address(from)]
-  const { url, bytes } = await readFirst(urls, isDigits, MEND)
+      ? await readOwn('data/digits.csv.gz', isDigits, MEND)
+      : await readFirst([platform().address(from)], isDigits, MEND)
   return { name: url.protocol === 'file:' ? decodeURIComponent(url.pathname) : url.href, bytes }
 }

@@ -35,7 +35,12 @@ export interface Rule {
 const rules = new Map<string, Rule>()
 
 /** The rule of an instruction; undefined for one that has none. */
-export const ruleOf = (name: string): Rule | undefined => rules.get(name)
+export function ruleOf(name: string): Rule | undefined {
+  // Made when the first is asked for: most programs export nothing.
+  if (rules.size === 0)
+    for (const make of [wide, logic, short, halves, conversions, single, scalars, pairs]) make()
+  return rules.get(name)
+}
 
 function rule(
   name: string,
@@ -96,9 +101,6 @@ function floats(shape: string, type: 'f32' | 'f64'): void {
   const most = choose(type, `${type}.gt`)
   lanewise(`${shape}.pmax`, type, (a, b) => most(b, a), { again: true })
 }
-floats('f32x4', 'f32')
-floats('f64x2', 'f64')
-
 function integers(shape: string, type: 'i32' | 'i64'): void {
   const number = (n: number): Expression => (type === 'i32' ? i32(n) : i64(BigInt(n)))
   const on = (name: string, ...args: Expression[]): Expression => operation(`${type}.${name}`, args)
@@ -114,13 +116,17 @@ function integers(shape: string, type: 'i32' | 'i64'): void {
   for (const name of ['shl', 'shr_s', 'shr_u'])
     lanewise(`${shape}.${name}`, type, (a, n) => on(name, a, count(n)))
 }
-integers('i32x4', 'i32')
-integers('i64x2', 'i64')
-for (const name of 'eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u'.split(' '))
-  lanewise(`i32x4.${name}`, 'i32', (a, b) => mask32(op(name, a, b)))
-for (const sign of ['s', 'u']) {
-  lanewise(`i32x4.min_${sign}`, 'i32', choose('i32', `i32.lt_${sign}`), { again: true })
-  lanewise(`i32x4.max_${sign}`, 'i32', choose('i32', `i32.gt_${sign}`), { again: true })
+function wide(): void {
+  floats('f32x4', 'f32')
+  floats('f64x2', 'f64')
+  integers('i32x4', 'i32')
+  integers('i64x2', 'i64')
+  for (const name of 'eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u'.split(' '))
+    lanewise(`i32x4.${name}`, 'i32', (a, b) => mask32(op(name, a, b)))
+  for (const sign of ['s', 'u']) {
+    lanewise(`i32x4.min_${sign}`, 'i32', choose('i32', `i32.lt_${sign}`), { again: true })
+    lanewise(`i32x4.max_${sign}`, 'i32', choose('i32', `i32.gt_${sign}`), { again: true })
+  }
 }
 
 /** Logic goes by words, or by eight bytes where its operands do. */
@@ -128,11 +134,8 @@ const bitwise =
   (name: string): Make =>
   (a, b) =>
     operation(`${typeOf(a)}.${name}`, [a, b])
-const [and, or, xor] = ['and', 'or', 'xor'].map(bitwise)
+const [and, or, xor] = [bitwise('and'), bitwise('or'), bitwise('xor')]
 const not = (e: Expression): Expression => xor(e, typeOf(e) === 'i64' ? i64(-1n) : i32(-1))
-for (const [name, make] of Object.entries({ and, or, xor })) lanewise(`v128.${name}`, 'i32', make)
-lanewise('v128.not', 'i32', not)
-lanewise('v128.andnot', 'i32', (a, b) => and(a, not(b)))
 const bitselect: Rule['run'] = ({ vectors }, { keep }) => {
   const [a, b, condition] = vectors
   return eachLane(vectors, keep, (i) => {
@@ -140,31 +143,39 @@ const bitselect: Rule['run'] = ({ vectors }, { keep }) => {
     return xor(other, and(xor(a[i], other), condition[i]))
   })
 }
-rule('v128.bitselect', 'i32', 'i32', bitselect, true)
-
-for (const name of 'add sub mul eq ne'.split(' '))
-  for (const bits of [8, 16]) byHelper(`i${bits}x${128 / bits}.${name}`, `${name}${bits}`)
-for (const name of 'lt gt le ge min max add_sat sub_sat shr'.split(' '))
-  for (const sign of ['s', 'u'])
-    for (const bits of [8, 16]) {
-      const helper = `${name}${name.endsWith('sat') ? '_' : ''}${bits}${sign}`
-      byHelper(`i${bits}x${128 / bits}.${name}_${sign}`, helper)
-    }
-for (const bits of [8, 16]) {
-  const shape = `i${bits}x${128 / bits}`
-  byHelper(`${shape}.shl`, `shl${bits}u`)
-  byHelper(`${shape}.abs`, `abs${bits}s`)
-  byHelper(`${shape}.avgr_u`, `avgr_${bits}u`)
-  rule(`${shape}.neg`, 'i32', 'i32', ({ vectors: [a] }, { call }) =>
-    a.map((word) => call(`sub${bits}`, i32(0), word)),
-  )
+function logic(): void {
+  for (const [name, make] of Object.entries({ and, or, xor })) lanewise(`v128.${name}`, 'i32', make)
+  lanewise('v128.not', 'i32', not)
+  lanewise('v128.andnot', 'i32', (a, b) => and(a, not(b)))
+  rule('v128.bitselect', 'i32', 'i32', bitselect, true)
 }
-byHelper('i8x16.popcnt', 'popcnt8u')
-byHelper('i16x8.q15mulr_sat_s', 'mulr_16s')
-byHelper('i32x4.dot_i16x8_s', 'dot16s')
-for (const sign of ['s', 'u']) {
-  byHelper(`i16x8.extadd_pairwise_i8x16_${sign}`, `pairs8${sign}`)
-  byHelper(`i32x4.extadd_pairwise_i16x8_${sign}`, `pairs16${sign}`)
+
+/** Several numbers in a word. */
+function short(): void {
+  for (const name of 'add sub mul eq ne'.split(' '))
+    for (const bits of [8, 16]) byHelper(`i${bits}x${128 / bits}.${name}`, `${name}${bits}`)
+  for (const name of 'lt gt le ge min max add_sat sub_sat shr'.split(' '))
+    for (const sign of ['s', 'u'])
+      for (const bits of [8, 16]) {
+        const helper = `${name}${name.endsWith('sat') ? '_' : ''}${bits}${sign}`
+        byHelper(`i${bits}x${128 / bits}.${name}_${sign}`, helper)
+      }
+  for (const bits of [8, 16]) {
+    const shape = `i${bits}x${128 / bits}`
+    byHelper(`${shape}.shl`, `shl${bits}u`)
+    byHelper(`${shape}.abs`, `abs${bits}s`)
+    byHelper(`${shape}.avgr_u`, `avgr_${bits}u`)
+    rule(`${shape}.neg`, 'i32', 'i32', ({ vectors: [a] }, { call }) =>
+      a.map((word) => call(`sub${bits}`, i32(0), word)),
+    )
+  }
+  byHelper('i8x16.popcnt', 'popcnt8u')
+  byHelper('i16x8.q15mulr_sat_s', 'mulr_16s')
+  byHelper('i32x4.dot_i16x8_s', 'dot16s')
+  for (const sign of ['s', 'u']) {
+    byHelper(`i16x8.extadd_pairwise_i8x16_${sign}`, `pairs8${sign}`)
+    byHelper(`i32x4.extadd_pairwise_i16x8_${sign}`, `pairs16${sign}`)
+  }
 }
 
 /** Two words of each operand become one. */
@@ -189,48 +200,56 @@ function lanesFrom(
   ])
 }
 
-for (const sign of ['s', 'u']) {
-  narrow(`i8x16.narrow_i16x8_${sign}`, `narrow8${sign}`)
-  narrow(`i16x8.narrow_i32x4_${sign}`, `narrow16${sign}`)
-  for (const half of ['low', 'high']) {
-    const from = half === 'low' ? 0 : 2
-    // Bytes in the lower half of a word; those of the upper half are moved there.
-    const bytes = (a: Lanes, i: number): Expression => {
-      const word = a[from + (i >> 1)]
-      return i & 1 ? op('shr_u', word, i32(16)) : word
+function halves(): void {
+  for (const sign of ['s', 'u']) {
+    narrow(`i8x16.narrow_i16x8_${sign}`, `narrow8${sign}`)
+    narrow(`i16x8.narrow_i32x4_${sign}`, `narrow16${sign}`)
+    for (const half of ['low', 'high']) {
+      const from = half === 'low' ? 0 : 2
+      // Bytes in the lower half of a word; those of the upper half are moved there.
+      const bytes = (a: Lanes, i: number): Expression => {
+        const word = a[from + (i >> 1)]
+        return i & 1 ? op('shr_u', word, i32(16)) : word
+      }
+      const part = (a: Lanes, i: number): Expression =>
+        element(a[from + (i >> 1)], i & 1, 16, sign === 's')
+      const twice = (a: Lanes, keep: Keep): Lanes => {
+        const kept = a.slice(from, from + 2).map((e) => keep(e))
+        return from ? [...kept, ...kept] : kept
+      }
+      const four = (
+        name: string,
+        make: (vectors: readonly Lanes[], i: number, call: Tools['call']) => Expression,
+      ): void =>
+        rule(`${name}_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
+          const halves = vectors.map((v) => twice(v, keep))
+          return [0, 1, 2, 3].map((i) => make(halves, i, call))
+        })
+      four(`i16x8.extend_${half}_i8x16`, ([a], i, call) => call(`widen8${sign}`, bytes(a, i)))
+      four(`i16x8.extmul_${half}_i8x16`, ([a, b], i, call) =>
+        call(`product8${sign}`, bytes(a, i), bytes(b, i)),
+      )
+      four(`i32x4.extend_${half}_i16x8`, ([a], i) => part(a, i))
+      four(`i32x4.extmul_${half}_i16x8`, ([a, b], i) => op('mul', part(a, i), part(b, i)))
+      lanesFrom(`i64x2.extend_${half}_i32x4_${sign}`, 'i32', 'i64', `i64.extend_i32_${sign}`, from)
     }
-    const part = (a: Lanes, i: number): Expression =>
-      element(a[from + (i >> 1)], i & 1, 16, sign === 's')
-    const twice = (a: Lanes, keep: Keep): Lanes => {
-      const kept = a.slice(from, from + 2).map((e) => keep(e))
-      return from ? [...kept, ...kept] : kept
-    }
-    const four = (
-      name: string,
-      make: (vectors: readonly Lanes[], i: number, call: Tools['call']) => Expression,
-    ): void =>
-      rule(`${name}_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
-        const halves = vectors.map((v) => twice(v, keep))
-        return [0, 1, 2, 3].map((i) => make(halves, i, call))
-      })
-    four(`i16x8.extend_${half}_i8x16`, ([a], i, call) => call(`widen8${sign}`, bytes(a, i)))
-    four(`i16x8.extmul_${half}_i8x16`, ([a, b], i, call) =>
-      call(`product8${sign}`, bytes(a, i), bytes(b, i)),
-    )
-    four(`i32x4.extend_${half}_i16x8`, ([a], i) => part(a, i))
-    four(`i32x4.extmul_${half}_i16x8`, ([a, b], i) => op('mul', part(a, i), part(b, i)))
-    lanesFrom(`i64x2.extend_${half}_i32x4_${sign}`, 'i32', 'i64', `i64.extend_i32_${sign}`, from)
   }
-  const [converted, truncated] = [`f32.convert_i32_${sign}`, `i32.trunc_sat_f32_${sign}`]
-  lanewise(`f32x4.convert_i32x4_${sign}`, 'i32', scalar(converted), { gives: 'f32' })
-  lanewise(`i32x4.trunc_sat_f32x4_${sign}`, 'f32', scalar(truncated), { gives: 'i32' })
-  const wide = `i32x4.trunc_sat_f64x2_${sign}_zero`
-  lanesFrom(wide, 'f64', 'i32', `i32.trunc_sat_f64_${sign}`, 0, [i32(0), i32(0)])
-  lanesFrom(`f64x2.convert_low_i32x4_${sign}`, 'i32', 'f64', `f64.convert_i32_${sign}`)
 }
-lanesFrom('f64x2.promote_low_f32x4', 'f32', 'f64', 'f64.promote_f32')
+
 const zero: Expression = { kind: 'const', type: 'f32', value: 0 }
-lanesFrom('f32x4.demote_f64x2_zero', 'f64', 'f32', 'f32.demote_f64', 0, [zero, zero])
+
+function conversions(): void {
+  for (const sign of ['s', 'u']) {
+    const [converted, truncated] = [`f32.convert_i32_${sign}`, `i32.trunc_sat_f32_${sign}`]
+    lanewise(`f32x4.convert_i32x4_${sign}`, 'i32', scalar(converted), { gives: 'f32' })
+    lanewise(`i32x4.trunc_sat_f32x4_${sign}`, 'f32', scalar(truncated), { gives: 'i32' })
+    const wide = `i32x4.trunc_sat_f64x2_${sign}_zero`
+    lanesFrom(wide, 'f64', 'i32', `i32.trunc_sat_f64_${sign}`, 0, [i32(0), i32(0)])
+    lanesFrom(`f64x2.convert_low_i32x4_${sign}`, 'i32', 'f64', `f64.convert_i32_${sign}`)
+  }
+  lanesFrom('f64x2.promote_low_f32x4', 'f32', 'f64', 'f64.promote_f32')
+  lanesFrom('f32x4.demote_f64x2_zero', 'f64', 'f32', 'f32.demote_f64', 0, [zero, zero])
+}
 
 /** One number in all lanes. */
 function splat(name: string, type: LaneType, word: Make = (e) => e): void {
@@ -242,8 +261,6 @@ export const splatBytes = (e: Expression): Expression =>
   op('mul', op('and', e, i32(0xff)), i32(0x01010101))
 export const splatHalves = (e: Expression): Expression =>
   op('mul', op('and', e, i32(0xffff)), i32(0x00010001))
-splat('i8x16.splat', 'i32', splatBytes)
-splat('i16x8.splat', 'i32', splatHalves)
 
 /** A word with number k replaced. */
 export function replaceElement(
@@ -258,42 +275,47 @@ export function replaceElement(
   return op('or', op('and', word, i32(~(full << (k * bits)))), moved)
 }
 
-for (const [shape, type] of [
-  ['f32x4', 'f32'],
-  ['i32x4', 'i32'],
-  ['f64x2', 'f64'],
-  ['i64x2', 'i64'],
-] as const) {
-  splat(`${shape}.splat`, type)
-  rule(`${shape}.extract_lane`, type, undefined, ({ vectors: [a], e }) => [a[e.lanes[0]]])
-  rule(`${shape}.replace_lane`, type, type, ({ vectors: [a], scalars, e }) =>
-    a.map((lane, i) => (i === e.lanes[0] ? scalars[0] : lane)),
-  )
-}
-for (const bits of [8, 16] as const) {
-  const shape = `i${bits}x${128 / bits}`
-  const per = 32 / bits
-  for (const sign of ['s', 'u'])
-    rule(`${shape}.extract_lane_${sign}`, 'i32', undefined, ({ vectors: [a], e }) => {
-      const [lane] = e.lanes
-      return [element(a[Math.floor(lane / per)], lane % per, bits, sign === 's')]
-    })
-  rule(`${shape}.replace_lane`, 'i32', 'i32', ({ vectors: [a], scalars, e }) => {
-    const [lane] = e.lanes
-    return a.map((word, i) =>
-      i === Math.floor(lane / per) ? replaceElement(word, scalars[0], lane % per, bits) : word,
+/** What takes or gives one number. */
+function single(): void {
+  splat('i8x16.splat', 'i32', splatBytes)
+  splat('i16x8.splat', 'i32', splatHalves)
+  for (const [shape, type] of [
+    ['f32x4', 'f32'],
+    ['i32x4', 'i32'],
+    ['f64x2', 'f64'],
+    ['i64x2', 'i64'],
+  ] as const) {
+    splat(`${shape}.splat`, type)
+    rule(`${shape}.extract_lane`, type, undefined, ({ vectors: [a], e }) => [a[e.lanes[0]]])
+    rule(`${shape}.replace_lane`, type, type, ({ vectors: [a], scalars, e }) =>
+      a.map((lane, i) => (i === e.lanes[0] ? scalars[0] : lane)),
     )
-  })
-  rule(`${shape}.bitmask`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
-    joinBits(per, a, (word) => call(`mask${bits}`, word)),
-  ])
-  // A number that is 0 leaves a bit that is not.
-  rule(`${shape}.all_true`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
-    op(
-      'eqz',
-      joined('or', a, (word) => call(`eq${bits}`, word, i32(0))),
-    ),
-  ])
+  }
+  for (const bits of [8, 16] as const) {
+    const shape = `i${bits}x${128 / bits}`
+    const per = 32 / bits
+    for (const sign of ['s', 'u'])
+      rule(`${shape}.extract_lane_${sign}`, 'i32', undefined, ({ vectors: [a], e }) => {
+        const [lane] = e.lanes
+        return [element(a[Math.floor(lane / per)], lane % per, bits, sign === 's')]
+      })
+    rule(`${shape}.replace_lane`, 'i32', 'i32', ({ vectors: [a], scalars, e }) => {
+      const [lane] = e.lanes
+      return a.map((word, i) =>
+        i === Math.floor(lane / per) ? replaceElement(word, scalars[0], lane % per, bits) : word,
+      )
+    })
+    rule(`${shape}.bitmask`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
+      joinBits(per, a, (word) => call(`mask${bits}`, word)),
+    ])
+    // A number that is 0 leaves a bit that is not.
+    rule(`${shape}.all_true`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
+      op(
+        'eqz',
+        joined('or', a, (word) => call(`eq${bits}`, word, i32(0))),
+      ),
+    ])
+  }
 }
 
 type Each = (word: Expression, i: number) => Expression
@@ -309,23 +331,27 @@ const joinBits = (bits: number, words: Lanes, each: (word: Expression) => Expres
 const summed = (name: string, make: (a: Lanes) => Expression): void =>
   rule(name, 'i32', undefined, ({ vectors: [a] }) => [make(a)])
 const isSet = (word: Expression): Expression => op('ne', word, i32(0))
-summed('i32x4.bitmask', (a) => joinBits(1, a, (word) => op('shr_u', word, i32(31))))
-summed('i32x4.all_true', (a) => joined('and', a, isSet))
-summed('v128.any_true', (a) => isSet(joined('or', a, (word) => word)))
-rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
-  shuffle([...a, ...b], e.lanes, keep),
-)
+function scalars(): void {
+  summed('i32x4.bitmask', (a) => joinBits(1, a, (word) => op('shr_u', word, i32(31))))
+  summed('i32x4.all_true', (a) => joined('and', a, isSet))
+  summed('v128.any_true', (a) => isSet(joined('or', a, (word) => word)))
+  rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
+    shuffle([...a, ...b], e.lanes, keep),
+  )
+}
 
-// Pairs of instructions that have a shorter form together.
-byHelper('i8x16.sub(a, eq(b, c))', 'count8')
-rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) => [
-  joinBits(4, a, (word) => call('nonzero8', word)),
-])
+function pairs(): void {
+  // Pairs of instructions that have a shorter form together.
+  byHelper('i8x16.sub(a, eq(b, c))', 'count8')
+  rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) => [
+    joinBits(4, a, (word) => call('nonzero8', word)),
+  ])
 
-rule('i8x16.narrow_u(t, t), t = narrow_u(a, b)', 'i32', 'i32', ({ vectors }, { keep, call }) => {
-  const [low, high] = vectors.map((words) => keep(call('bytes8u', ...words)))
-  return [low, high, low, high]
-})
+  rule('i8x16.narrow_u(t, t), t = narrow_u(a, b)', 'i32', 'i32', ({ vectors }, { keep, call }) => {
+    const [low, high] = vectors.map((words) => keep(call('bytes8u', ...words)))
+    return [low, high, low, high]
+  })
+}
 
 /**
  * A pair of instructions as one: the name of its rule, the operands.

@@ -6,6 +6,7 @@
 import { SpikewasmError } from '../../base/errors.js'
 import { Thread } from '../../engine/node/thread.js'
 import { patiently, SideEnded, SideSilent } from '../../engine/threads/calls.js'
+import { codeFile } from '../../parts.js'
 import { type Call, type NetInfo, sampleBytesOf } from '../abi.js'
 import type { Answer, ApartCalls } from './apart-worker.js'
 
@@ -39,7 +40,7 @@ export interface ApartNet {
   close(): Promise<void>
 }
 
-const workerFile = new URL('./apart-worker.js', import.meta.url)
+const workerFile = codeFile('edge/verify/apart-worker.js')
 
 /** Seconds that a thread may take to start, on a busy machine: that is no fault of the file. */
 const START_SECONDS = 60

@@ -5,10 +5,11 @@ import { copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promis
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { packageFile } from '../../parts.js'
 import { findProgram, firstPath, type Host, type Job, runHost, runProgram } from './job.js'
 
 /** Folder of run.c, host.h and a file for each host. */
-export const sources = fileURLToPath(new URL('../../../../src/edge/verify/c/', import.meta.url))
+export const sources = fileURLToPath(packageFile('src/edge/verify/c/'))
 
 /**
  * Flags for every compiler. Without the last but one, compilers may turn a·b + c into one

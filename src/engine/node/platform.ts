@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { files } from '../../parts.js'
 import { localExecutor } from '../load.js'
 import { type Callers, type Collector, type Platform, registerPlatform } from '../platform.js'
 import { addressLimit, expectPackageFile, expectThreads } from './thread.js'
@@ -26,20 +27,6 @@ const callers: Callers = {
     for (let frame = frames.getStore(); frame; frame = frame.outer) if (frame.of === of) return true
     return false
   },
-}
-
-/** Bundlers copy the files that are named so: each address must stand here as it is. */
-const files: Readonly<Record<string, () => URL>> = {
-  'build/wasm/engine.wasm': () => new URL('../../../wasm/engine.wasm', import.meta.url),
-  'build/wasm/engine-threads.wasm': () =>
-    new URL('../../../wasm/engine-threads.wasm', import.meta.url),
-  'build/wasm/engine-debug.wasm': () => new URL('../../../wasm/engine-debug.wasm', import.meta.url),
-  'build/wasm/engine-wide.wasm': () => new URL('../../../wasm/engine-wide.wasm', import.meta.url),
-  'build/wasm/engine-named.wasm': () => new URL('../../../wasm/engine-named.wasm', import.meta.url),
-  'data/models/fashion-mnist-cnn.safetensors': () =>
-    new URL('../../../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
-  'data/models/nmnist.safetensors': () =>
-    new URL('../../../../data/models/nmnist.safetensors', import.meta.url),
 }
 
 export const nodePlatform: Platform = {

@@ -1,5 +1,6 @@
 /** The surroundings in a page, or in a worker of one. Registers them. */
 
+import { files } from '../../page-parts.js'
 import { lend } from '../memory/memories.js'
 import { type Platform, registerPlatform } from '../platform.js'
 import { breathe } from '../threads/breathe.js'
@@ -26,16 +27,6 @@ function sayIsolation(threads: number): void {
     }`,
     'SPIKEWASM_THREADS',
   )
-}
-
-/**
- * What bundlers copy into every page, of which each loads one; they find a file by its address, as
- * it stands here. What few pages load is given by those that do.
- */
-const files: Readonly<Record<string, () => URL>> = {
-  'build/wasm/engine.wasm': () => new URL('../../../wasm/engine.wasm', import.meta.url),
-  'build/wasm/engine-threads.wasm': () =>
-    new URL('../../../wasm/engine-threads.wasm', import.meta.url),
 }
 
 export const pagePlatform: Platform = {

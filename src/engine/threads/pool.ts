@@ -2,6 +2,7 @@
 
 import type { Worker } from 'node:worker_threads'
 import { Control, Fault } from '../../../assembly/opcodes.js'
+import { codeFile } from '../../parts.js'
 import { localExecutor } from '../load.js'
 import { Piscina } from '../vendor/piscina/index.js'
 import {
@@ -55,7 +56,7 @@ function endOf(pool: Pool): () => Promise<void> {
 }
 
 /** What each worker runs. */
-export const workerFile = new URL('./worker.js', import.meta.url)
+export const workerFile = codeFile('engine/threads/worker.js')
 
 /** One worker for each thread, one task for each worker that takes part in a run. */
 class Workers implements ThreadPool {

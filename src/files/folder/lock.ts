@@ -1,10 +1,10 @@
 /** A file that says which process writes in a folder. */
 
-import { randomBytes } from 'node:crypto'
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fail } from '../../base/errors.js'
+import { randomHex } from '../../base/hash.js'
 
 export const LOCK = 'run.lock'
 
@@ -39,7 +39,7 @@ export class FolderLock {
    */
   static async take(folder: string): Promise<FolderLock> {
     const path = join(folder, LOCK)
-    const nonce = randomBytes(8).toString('hex')
+    const nonce = randomHex(8)
     const { pid } = process
     const own: Holder = { pid, host: hostname(), started: await startOf(pid), nonce }
     const temporary = join(folder, `.${LOCK}.${nonce}.tmp`)

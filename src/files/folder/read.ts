@@ -3,10 +3,10 @@
  * reads there, whether or not somebody writes.
  */
 
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, fail, quote, SpikewasmError } from '../../base/errors.js'
+import { sha256 } from '../../base/hash.js'
 import { explainRead, readFileClear } from '../files.js'
 import { parseJsonBytes } from '../json.js'
 import { plain } from '../unpack.js'
@@ -27,10 +27,7 @@ export interface Manifest {
   readonly dropped?: Readonly<Record<string, FileEntry>>
 }
 
-export const entryOf = (bytes: Uint8Array) => ({
-  bytes: bytes.length,
-  sha256: createHash('sha256').update(bytes).digest('hex'),
-})
+export const entryOf = (bytes: Uint8Array) => ({ bytes: bytes.length, sha256: sha256([bytes]) })
 
 export const matches = (bytes: Uint8Array, entry: FileEntry): boolean =>
   bytes.length === entry.bytes && entryOf(bytes).sha256 === entry.sha256

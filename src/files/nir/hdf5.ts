@@ -5,11 +5,12 @@
 
 import { SpikewasmError } from '../../base/errors.js'
 import { Thread } from '../../engine/node/thread.js'
+import { codeFile } from '../../parts.js'
 import { readFileClear } from '../files.js'
 import { type Group, hdf5Package, most } from './graph.js'
 import type { Hdf5Calls, Place } from './hdf5-worker.js'
 
-const workerFile = new URL('./hdf5-worker.js', import.meta.url)
+const workerFile = codeFile('files/nir/hdf5-worker.js')
 
 /** What files are, unless it is said. */
 const NIR = 'NIR'

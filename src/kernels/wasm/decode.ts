@@ -231,9 +231,9 @@ class BodyDecoder {
   }
 
   private step(code: number): void {
-    const step = BodyDecoder.steps[code]
+    const step = this.steps[code]
     if (step) {
-      step(this)
+      step()
       return
     }
     const constant = reader.readConstant(this.r, code)
@@ -241,53 +241,54 @@ class BodyDecoder {
     else this.plain(code)
   }
 
-  private static readonly steps: Readonly<Record<number, ((d: BodyDecoder) => void) | undefined>> =
-    {
-      [types.codes.unreachable]: (d) => d.last({ kind: 'unreachable' }),
-      [NOP]: () => {},
-      [types.codes.block]: (d) => d.block('block'),
-      [types.codes.loop]: (d) => d.block('loop'),
-      [types.codes.if]: (d) => d.conditional(),
-      [types.codes.br]: (d) => {
-        const label = d.label()
-        d.last({ kind: 'br', label, value: label.result && d.pop() })
-      },
-      [types.codes.br_if]: (d) => {
-        const label = d.label()
-        const condition = d.pop()
-        d.value({ kind: 'br_if', label, value: label.result && d.pop(), condition })
-      },
-      [types.codes.br_table]: (d) => {
-        const labels = Array.from({ length: d.r.u32() + 1 }, () => d.label())
-        const index = d.pop()
-        d.last({ kind: 'br_table', labels, index, value: labels[0].result && d.pop() })
-      },
-      [types.codes.return]: (d) => d.last({ kind: 'return', value: d.func.result && d.pop() }),
-      [types.codes.call]: (d) => {
-        const callee = d.functions[d.r.u32()]
-        d.value({ kind: 'call', callee, args: d.popMany(callee.params.length) })
-      },
-      [CALL_INDIRECT]: (d) => {
-        const callee = d.throughTable(d.r.u32())
-        d.r.u32()
-        const index = d.pop()
-        const args = d.popMany(callee.params.length - 1)
-        d.value({ kind: 'call', callee, args: [index, ...args] })
-      },
-      [types.codes.drop]: (d) => d.statement({ kind: 'drop', value: d.pop() }),
-      [types.codes.select]: (d) => d.select(),
-      [TYPED_SELECT]: (d) => {
-        d.r.take(d.r.u32())
-        d.select()
-      },
-      [types.codes.get]: (d) => {
-        const local = d.r.u32()
-        d.push(ir.get(local, ir.localType(d.func, local)))
-      },
-      [types.codes.set]: (d) => d.statement({ kind: 'set', local: d.r.u32(), value: d.pop() }),
-      [types.codes.tee]: (d) => d.push({ kind: 'tee', local: d.r.u32(), value: d.pop() }),
-      [GLOBAL_GET]: (d) => d.push(d.globals[d.r.u32()]),
-    }
+  private readonly steps: Readonly<Record<number, (() => void) | undefined>> = {
+    [types.codes.unreachable]: () => this.last({ kind: 'unreachable' }),
+    [NOP]: () => {},
+    [types.codes.block]: () => this.block('block'),
+    [types.codes.loop]: () => this.block('loop'),
+    [types.codes.if]: () => this.conditional(),
+    [types.codes.br]: () => {
+      const label = this.label()
+      this.last({ kind: 'br', label, value: label.result && this.pop() })
+    },
+    [types.codes.br_if]: () => {
+      const label = this.label()
+      const condition = this.pop()
+      this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
+    },
+    [types.codes.br_table]: () => {
+      const labels = Array.from({ length: this.r.u32() + 1 }, () => this.label())
+      const index = this.pop()
+      this.last({ kind: 'br_table', labels, index, value: labels[0].result && this.pop() })
+    },
+    [types.codes.return]: () =>
+      this.last({ kind: 'return', value: this.func.result && this.pop() }),
+    [types.codes.call]: () => {
+      const callee = this.functions[this.r.u32()]
+      this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
+    },
+    [CALL_INDIRECT]: () => {
+      const callee = this.throughTable(this.r.u32())
+      this.r.u32()
+      const index = this.pop()
+      const args = this.popMany(callee.params.length - 1)
+      this.value({ kind: 'call', callee, args: [index, ...args] })
+    },
+    [types.codes.drop]: () => this.statement({ kind: 'drop', value: this.pop() }),
+    [types.codes.select]: () => this.select(),
+    [TYPED_SELECT]: () => {
+      this.r.take(this.r.u32())
+      this.select()
+    },
+    [types.codes.get]: () => {
+      const local = this.r.u32()
+      this.push(ir.get(local, ir.localType(this.func, local)))
+    },
+    [types.codes.set]: () =>
+      this.statement({ kind: 'set', local: this.r.u32(), value: this.pop() }),
+    [types.codes.tee]: () => this.push({ kind: 'tee', local: this.r.u32(), value: this.pop() }),
+    [GLOBAL_GET]: () => this.push(this.globals[this.r.u32()]),
+  }
 
   private select(): void {
     const [a, b, condition] = this.popMany(3)

@@ -105,8 +105,8 @@ function checkText({ text, parameters }: Said): void {
 /** What the function goes through together. */
 const FLOATS = 8
 /** A flag is less than these: there is one turn. */
-const { word } = meanSquaredError.schema.instantaneous
-const row = { word, kept: true, pixel: { rows: 4 } }
+const scalar = meanSquaredError.schema.instantaneous
+const row = { word: scalar.word, kept: true, pixel: { rows: 4 } }
 
 /** (record, 0, 1, 0, scratch): of eight outputs and targets it leaves losses and derivatives. */
 function functionOf(said: Said, timeSteps: number): Kernel {
@@ -127,7 +127,7 @@ function functionOf(said: Said, timeSteps: number): Kernel {
         ['target', place(1)],
       ]),
       lower: lowering(g, lowerings),
-      words: { pixels: 0, realChannels: 0, imagePixels: 0, channels: word },
+      words: { pixels: 0, realChannels: 0, imagePixels: 0, channels: scalar.word },
       sections: [{ times: 1, steps: 1, from: 0, outputs, carry: [] }],
     }),
   }

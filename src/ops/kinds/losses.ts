@@ -15,8 +15,7 @@ import { asked, gives, makes, op, type Planning, setting, takes } from '../op.js
 import * as is from '../options.js'
 import * as shapes from '../shapes.js'
 import * as tensors from '../tensor.js'
-
-const { floats, integers, numbers } = tensors
+import { floats, integers, numbers } from '../tensor.js'
 
 /** Logits, and the steps that they stand for. */
 const logits = {

@@ -17,12 +17,11 @@ import { type DenseInput, noPool, rowsOf } from '../../compile/tensors.js'
 import { ref } from '../../kernels/records/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
+import { convShape, convSizes, linearShape, linearSizes } from '../convolution.js'
 import { changes, gives, op, takes } from '../op.js'
 import * as is from '../options.js'
 import { type Extent, still } from '../shapes.js'
 import { asFloat, bytes, channels, denseRows, floats, spikes, weights } from '../tensor.js'
-
-const { convShape, convSizes, linearShape, linearSizes } = convolution
 
 /** How gradients of the input can be computed. */
 export type InputGradientAlgorithm =

@@ -4,6 +4,7 @@ import { checkArguments, fail, SpikewasmError } from '../../base/errors.js'
 import { mean } from '../../base/numbers.js'
 import { aFunction, complete, integer } from '../../base/rules.js'
 import type { Thread } from '../../engine/node/thread.js'
+import { codeFile } from '../../parts.js'
 import type { RunStart } from '../../watch/dashboard/server.js'
 import type { DashboardCalls } from '../../watch/dashboard/worker.js'
 import { optionRows } from '../../watch/pages/frame.js'
@@ -163,9 +164,7 @@ async function open(
   port: number,
 ): Promise<{ url: string; thread: Thread<DashboardCalls> }> {
   const { Thread } = await import('../../engine/node/thread.js')
-  const thread = await Thread.start<DashboardCalls>(
-    new URL('../../watch/dashboard/worker.js', import.meta.url),
-  )
+  const thread = await Thread.start<DashboardCalls>(codeFile('watch/dashboard/worker.js'))
   try {
     return { url: await thread.call('open', { start, port }), thread }
   } catch (error) {

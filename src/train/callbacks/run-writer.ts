@@ -7,6 +7,7 @@ import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { RunFolder } from '../../files/folder/folder.js'
 import { expectFigure, type Monitor, monitorRule } from '../../network/optimizer.js'
+import { codeFile } from '../../parts.js'
 import {
   type Callback,
   exclusive,
@@ -320,7 +321,7 @@ const endOf = (history: History, epochs: number): string | undefined =>
 
 // A thread that writes a run's folder (Node), so that steps wait for the copy of a snapshot alone.
 
-const workerFile = new URL('./writer-worker.js', import.meta.url)
+const workerFile = codeFile('train/callbacks/writer-worker.js')
 
 /**
  * From here on the folder is the thread's.

@@ -1,8 +1,9 @@
 /** The frame of all pages: one file, which loads nothing. */
 
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { printable } from '../../base/errors.js'
+import { sha256 } from '../../base/hash.js'
+import { codeFile } from '../../parts.js'
 import type { Figure } from './chart.js'
 
 // Options of a run as rows of texts.
@@ -201,9 +202,7 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
 const hashesOf = (texts: readonly string[]): string =>
   texts.length === 0
     ? "'none'"
-    : texts
-        .map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`)
-        .join(' ')
+    : texts.map((text) => `'sha256-${sha256([text], 'base64')}'`).join(' ')
 
 /** The policy that a page names, for the header of one that is served; all else is forbidden. */
 export const policyOf = (html: string): string =>
@@ -247,8 +246,8 @@ export interface PageParts {
 }
 
 /** What `tools/bundle.mjs` makes of `client/` and uPlot. */
-const bundled = (name: string): Promise<string> =>
-  readFile(new URL(`../vendor/${name}`, import.meta.url), 'utf8')
+const bundled = (name: 'page.js' | 'page.css'): Promise<string> =>
+  readFile(codeFile(`watch/vendor/${name}`), 'utf8')
 
 let assets: Promise<readonly string[]> | undefined
 

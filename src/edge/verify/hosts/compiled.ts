@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { codeFile } from '../../../parts.js'
 import { compiled, sourcesIn } from '../compile.js'
 import type { Job, JobNumbers } from '../job.js'
 import * as processes from '../job.js'
@@ -162,7 +163,7 @@ export const wamr = compiled(
 
 // Hosts that run JavaScript from a file: Node (V8), Bun (JavaScriptCore), gjs (SpiderMonkey).
 
-const programUrl = new URL('../program.js', import.meta.url)
+const programUrl = codeFile('edge/verify/program.js')
 
 /** Text of the measurement, for hosts that get it by HTTP. */
 export const programText = (): string => readFileSync(fileURLToPath(programUrl), 'utf8')
