@@ -1,5 +1,5 @@
 /**
- * Counts the lines of docs/side-by-side.md and prints its table; `--write FOLDER` writes the
+ * Counts the lines of bench/side-by-side.md and prints its table; `--write FOLDER` writes the
  * programs as files, to be run.
  */
 
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 
 const libraries = ['spikewasm', 'snnTorch', 'SpikingJelly'] as const
 
-const page = fileURLToPath(new URL('../../docs/side-by-side.md', import.meta.url))
+const page = fileURLToPath(new URL('../../bench/side-by-side.md', import.meta.url))
 const [, ...parts] = readFileSync(page, 'utf8').replaceAll('\r\n', '\n').split('\n## ')
 /** A title, and a program in each library. */
 const sections = parts.map((text) => ({

@@ -13,7 +13,7 @@ export function copyBuild(folder: string): void {
   const root = ownRoot()
   mkdirSync(folder, { recursive: true })
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-  for (const part of ['src', 'assembly', 'wasm'])
+  for (const part of ['dist', 'wasm'])
     cpSync(join(root, 'build', part), join(folder, 'build', part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir')
 }

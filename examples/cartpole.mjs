@@ -34,8 +34,8 @@ function objective({ outputs, targets, shape: [B] }) {
   return { loss, gradient }
 }
 
-/** Learns until the last 50 episodes have more than 195 steps in the mean. */
-export async function learn(seed, tell) {
+/** Learns until the last 50 episodes have more steps in the mean than `goal`. */
+export async function learn(seed, tell, goal = 195) {
   const began = performance.now()
   const word = Uint32Array.of(seed)
   const random = () => word.fill(word[0] * 1664525 + 1013904223)[0] / 2 ** 32
@@ -45,7 +45,7 @@ export async function learn(seed, tell) {
   const model = await net.compile({ ...plan, seed })
   const [x, targets] = [new Float32Array(4 * batchSize), new Float32Array(4 * batchSize)]
   let [world, ages, mean, steps] = [Array.from({ length: carts }, begin), [], 0, 0]
-  for (; mean <= 195 && steps < 200_000; steps += batchSize) {
+  for (; mean <= goal && steps < 200_000; steps += batchSize) {
     const [values, ended, gains] = [[], [], new Float64Array(batchSize + carts)]
     for (let k = 0; k <= batchSize; k += carts) {
       const seen = inputs(world)

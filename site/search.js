@@ -42,7 +42,7 @@ export const queries = {
   'several machines': 'how-to/scale',
   'threads in a web page headers': 'how-to/web',
   'cifar-10 recipe': 'how-to/cifar10',
-  spikingjelly: 'reference/side-by-side',
+  spikingjelly: 'reference/coming-from',
 }
 
 /** Asks the index of a built site, as its page does. @returns what is not found */

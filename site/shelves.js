@@ -59,7 +59,7 @@ export const shelves = {
       'build/reference/ops/convolution.md': 'Kernels: convolution',
       'build/reference/ops/neurons.md': 'Kernels: neurons',
       'build/reference/ops/normalisation-and-more.md': 'Kernels: the rest',
-      'docs/side-by-side.md': 'Beside snnTorch, SpikingJelly',
+      'docs/coming-from.md': 'Coming from snnTorch and others',
     },
   },
   inside: {

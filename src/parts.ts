@@ -39,6 +39,10 @@ export const files: Readonly<Record<string, () => URL>> = {
   'build/wasm/engine-wide.wasm': () => new URL('../wasm/engine-wide.wasm', import.meta.url),
   'build/wasm/engine-named.wasm': () => new URL('../wasm/engine-named.wasm', import.meta.url),
   'data/digits.csv.gz': () => new URL('../../data/digits.csv.gz', import.meta.url),
+  'data/models/cartpole.safetensors': () =>
+    new URL('../../data/models/cartpole.safetensors', import.meta.url),
+  'data/models/digit-rows.safetensors': () =>
+    new URL('../../data/models/digit-rows.safetensors', import.meta.url),
   'data/models/fashion-mnist-cnn.safetensors': () =>
     new URL('../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
   'data/models/nmnist.safetensors': () =>

@@ -1,7 +1,6 @@
 /** Which model a command is about: of a run's folder, of a file, an exported one, or by name. */
 
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { fail } from '../base/errors.js'
 import { type MethodOptions, takenOptions } from '../compile/methods.js'
 import type { Dataset } from '../data/datasets/dataset.js'
@@ -14,7 +13,8 @@ import { expectNoModule } from '../files/state.js'
 import { type CompileOptions, compile } from '../model/compile.js'
 import { expectWeightsOf, readModel } from '../model/load.js'
 import type { Model } from '../model/model.js'
-import { pretrainedDataset, pretrainedFile, pretrainedNames } from '../model/models/pretrained.js'
+import { pretrainedBytes, pretrainedNames } from '../model/models/pretrained.js'
+import { pretrainedDataset } from '../model/models/table.js'
 import { networkFromNir } from '../model/nir/load.js'
 import { compositeOf } from '../network/json.js'
 import type { Module } from '../network/module.js'
@@ -149,7 +149,8 @@ export async function givenModel(
   const ofNir = isNirFile(placed.weights) && placed.nir === undefined
   const args = ofNir ? { ...placed, nir: placed.weights, weights: undefined } : placed
   const { run: folder, nir, best = false, pretrained } = args
-  const weights = weightsOf(args)
+  expectPretrainedAlone(args)
+  const weights = pretrained ?? args.weights
   const given = [folder, weights, nir].filter((path) => path !== undefined).length
   const got = ['none; train --out writes such a folder', '', 'both; leave one out']
   if (given !== 1)
@@ -163,7 +164,8 @@ export async function givenModel(
     fail('--best must be left out with --weights, got it; it chooses a file of --run')
   const file = best ? runFiles.best : runFiles.weights
   const path = folder === undefined ? weights! : join(folder, file)
-  const { run, bytes } = await filesOf(folder, file, path)
+  const named = pretrained && (await withFiles(() => pretrainedBytes('--pretrained', pretrained)))
+  const { run, bytes } = named ? { bytes: named } : await filesOf(folder, file, path)
   const { json, state } = readModel(expectNoModule(bytes, path), path)
   const byName = args.model !== undefined || args.tau !== undefined
   // Undefined where the file holds weights alone, or a network by name is wanted.
@@ -228,13 +230,11 @@ async function placedArguments(args: ModelArguments): Promise<ModelArguments> {
   return { ...args, model: undefined, [isFolder ? 'run' : 'weights']: model }
 }
 
-/** The file of --weights or --pretrained. */
-function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | undefined {
-  if (pretrained === undefined) return weights
+/** @throws SpikewasmError where --pretrained and another option name a model */
+function expectPretrainedAlone({ run, weights, nir, pretrained }: ModelArguments): void {
   const other = run ?? weights ?? nir
-  if (other !== undefined)
+  if (pretrained !== undefined && other !== undefined)
     fail(`--run, --weights and --nir must be left out with --pretrained, got ${other}`)
-  return fileURLToPath(pretrainedFile('--pretrained', pretrained))
 }
 
 /** @throws SpikewasmError for options that a NIR file leaves nothing to say */

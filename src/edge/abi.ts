@@ -133,7 +133,7 @@ export interface ExportOptions {
    * whose bits the file then has.
    */
   weights?: WeightType
-  /** A name for each class, in the order of the labels. */
+  /** A name for each class, in the order of the outputs; default: the model's `labels`. */
   labels?: readonly string[]
   /** With `inputType: 'u8'`: subtracted from byte / 255, for each channel. Default 0. */
   mean?: readonly number[]

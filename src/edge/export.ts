@@ -69,7 +69,9 @@ export async function exportWasm(
         `'${mode}' and inputType '${inputType}'`,
     )
   const { weights } = session.settings
-  const facts = { channels: session.input[0], classes: session.classes, weights }
+  const { classes } = session
+  const labels = session.labels?.names
+  const facts = { channels: session.input[0], classes, weights, labels }
   const settings = copyOf(checkExportOptions(options, facts))
   const { target, onProgress, wasm } = settings
   const rounds = settings.weights !== weights

@@ -16,6 +16,7 @@ export type ExportSettings = Required<
 /** What options depend on. */
 type ModelFacts = Readonly<Record<'channels' | 'classes', number>> & {
   readonly weights: WeightType
+  readonly labels?: readonly string[]
 }
 
 /** Texts in the file and its header stay in one line, and a C string ends at a NUL. */
@@ -31,13 +32,18 @@ export const canStore = (weights: WeightType, trained: WeightType, mode: NetMode
  */
 export function checkExportOptions(
   options: ExportOptions,
-  { channels, classes, weights: trained }: ModelFacts,
+  { channels, classes, weights: trained, labels }: ModelFacts,
 ): ExportSettings {
   const rules: Rules<ExportSettings> = {
     target: is.oneOf([...targets, 'both'], 'simd'),
     mode: is.oneOf(netModes, 'infer'),
     weights: is.oneOf(weightTypes, trained),
-    labels: is.optional(is.by((_, labels) => checkLabelTexts(labels, classes))),
+    labels: is.optional(
+      is.by(
+        (_, given) => checkLabelTexts(given, classes),
+        labels?.every(text.fits) ? labels : undefined,
+      ),
+    ),
     mean: channelsOf(channels, 'finite numbers', is.finite(), options),
     std: channelsOf(channels, 'finite numbers > 0', is.range('> 0'), options),
     inputType: is.oneOf(inputTypes, 'f32'),

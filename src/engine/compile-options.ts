@@ -97,6 +97,12 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
   /** Penalties on firing rates, which `fit` may change; default none. */
   penalties?: readonly RatePenalty[]
   /**
+   * What the classes are called, a name for each output: `predict` answers with them, and files of
+   * the model hold them. Default: the `classNames` of the data that `fit` trains with, of a loaded
+   * model those of its file.
+   */
+  labels?: readonly string[]
+  /**
    * What weights are that spikes meet. 'int8', 'int6': whole numbers, −127 … 127 or −31 … 31, times
    * a scale for each output channel. They are made of float32 parameters, which the optimizer
    * changes by the gradient of the products, and which files hold. Layers on other values stay

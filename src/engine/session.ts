@@ -8,6 +8,7 @@ import { targetFloats } from '../compile/emit/loss.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../compile/methods.js'
 import type { PlacedCut, Plan, PlanOptions, ProgramName } from '../compile/plan.js'
 import { standardTraining, type TrainingSpec } from '../compile/training.js'
+import type { Labels } from '../network/labels.js'
 import type { Loss } from '../network/optimizer.js'
 import { type Graph, inputsOf } from '../network/trace.js'
 import {
@@ -122,6 +123,8 @@ export class Session implements Arena {
   readonly asked: InputShape
   /** Sizes of named inputs. */
   readonly inputs: InputShapes | undefined
+  /** What the classes are called, where anybody has said it. */
+  labels: Labels | undefined
   /** Steps since the state of a stream was reset. */
   streamed = 0
 

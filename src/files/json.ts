@@ -9,6 +9,7 @@ import { segmentOf } from '../compile/context.js'
 import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../compile/methods.js'
 import type { Session } from '../engine/session.js'
 import { graphToJson, type NetworkJson } from '../network/json.js'
+import { classNames as namesRule } from '../network/labels.js'
 import type { InputShape, InputShapes } from '../network/value.js'
 import { type WeightType, weightTypes } from '../network/weights.js'
 
@@ -172,7 +173,7 @@ export interface ModelJson {
   readonly method: Required<Omit<MethodOptions, 'truncate'>> & Pick<MethodOptions, 'truncate'>
   /** Layers and wiring. */
   readonly network: NetworkJson
-  /** What it was trained with; in the files of a run. */
+  /** What it was trained with. */
   readonly data?: ModelData
 }
 
@@ -199,7 +200,7 @@ export const saidOf = ({ weights }: { readonly weights?: WeightType }) =>
   weights && weights !== 'f32' ? { weights } : {}
 
 export function modelJson(session: Session): ModelJson {
-  const { asked: input, inputs, timeSteps, frames, graph, plan, settings } = session
+  const { asked: input, inputs, timeSteps, frames, graph, plan, settings, labels } = session
   const { method, stepMode, update, mseWeight, backwardSteps } = plan.options
   const { gradientCheckpoint = 'none', normFallback = 'channel' } = plan.options
   const truncate = segmentOf(plan.options)
@@ -212,6 +213,7 @@ export function modelJson(session: Session): ModelJson {
     ...saidOf(settings),
     method: { method, stepMode, update, mseWeight, backwardSteps, ...kinds },
     network: graphToJson(graph),
+    ...(labels && { data: { classNames: labels.names } }),
   }
 }
 
@@ -222,7 +224,6 @@ const isList = (value: unknown, most: number, of: (item: unknown) => boolean): b
   Array.isArray(value) && value.length >= 1 && value.length <= most && value.every(of)
 
 const MOST_CLASSES = 1 << 16
-const LONGEST_NAME = 1000
 
 const isPositive = (n: unknown): boolean => Number.isFinite(n) && (n as number) > 0
 
@@ -245,10 +246,6 @@ const fields = {
   data: optional(such('an object', isObject)),
 }
 
-const names = such(`a list of texts of at most ${LONGEST_NAME} characters`, (value) =>
-  isList(value, MOST_CLASSES, (text) => typeof text === 'string' && text.length <= LONGEST_NAME),
-)
-
 /**
  * Checks what `compile` and `networkFromJSON` do not.
  * @throws SpikewasmError that names the field
@@ -270,7 +267,7 @@ export function checkModelJson(value: unknown, name: string): ModelJson {
     )
   }
   const { classNames, normalization } = (value.data ?? {}) as Record<string, unknown>
-  check('data.classNames', optional(names), classNames)
+  check('data.classNames', optional(namesRule), classNames)
   if (normalization !== undefined && !isNormalization(normalization))
     fail(
       `${name}: data.normalization must have a scale > 0 and lists mean and std > 0, one number ` +

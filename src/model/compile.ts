@@ -20,6 +20,7 @@ import { platform } from '../engine/platform.js'
 import { trainingSpec } from '../engine/run/training.js'
 import { Session } from '../engine/session.js'
 import { fires, kindOf } from '../network/kind.js'
+import { classNames, expectLabels, labelsBehind } from '../network/labels.js'
 import { checkModule, type Module } from '../network/module.js'
 import { type Graph, trace } from '../network/trace.js'
 import { checkInputs, type InputShape, type InputShapes } from '../network/value.js'
@@ -56,6 +57,7 @@ const rules: Rules<Complete> = {
   optimizer: is.optional(is.by(checkOption)),
   loss: is.optional(is.by(checkLoss)),
   penalties: is.optional(is.by(checkPenalties)),
+  labels: is.optional(classNames),
 }
 
 type Preset =
@@ -112,6 +114,7 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
       `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
         'last layer smaller',
     )
+  if (options.labels) expectLabels('compile.labels', options.labels, outputs)
   const recorded = recordedOf(graph, options.record)
   const { penalties } = options
   const loss = lossFrom(options.loss) ?? lossOfExits(graph) ?? crossEntropy()
@@ -126,6 +129,7 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
     ...wide,
   })
   session.optimizer = optimizer
+  session.labels = labelsBehind(undefined, options.labels, undefined, outputs)
   await session.replan(pickMethodOptions(options), spec)
   if (weights !== 'f32' && session.plan.integers.length === 0) {
     const why = whyFloats(graph, session.plan.floats ?? new Map())

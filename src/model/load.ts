@@ -11,6 +11,7 @@ import { checkModelJson, type ModelJson, modelKey, parseJson } from '../files/js
 import { parseFloats } from '../files/safetensors.js'
 import { expectNoCheckpoint } from '../files/state.js'
 import { compositeOf } from '../network/json.js'
+import { labelsBehind } from '../network/labels.js'
 import type { Module } from '../network/module.js'
 import { trace } from '../network/trace.js'
 import type { InputShape, InputShapes } from '../network/value.js'
@@ -53,7 +54,7 @@ export async function loadModel(
       `${name}: must hold a network beside its weights, got weights alone; compile the network ` +
         'and call model.load, or save it with this version',
     )
-  const { inputs, timeSteps, frames, method, network, weights } = json
+  const { inputs, timeSteps, frames, method, network, weights, data } = json
   const input = inputs ?? json.input
   // What belongs to the method that the model was trained by.
   const methods = own.method === undefined ? takenOptions(method) : {}
@@ -70,9 +71,11 @@ export async function loadModel(
     ...own,
   } as const
   try {
-    return await compiledWith(composite, all, (model) =>
-      inFile(name, () => model.loadStateDict(state)),
-    )
+    return await compiledWith(composite, all, (model) => {
+      inFile(name, () => model.loadStateDict(state))
+      const { session, classes } = model
+      session.labels = labelsBehind(session.labels, undefined, data?.classNames, classes)
+    })
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
     fail(error.message.replace(/^compile(?=[.:])/, 'loadModel'), error)

@@ -125,6 +125,14 @@ export class Model<L = Loss> {
   get classes(): number {
     return this.session.graph.nodes[this.session.graph.output].shape[0]
   }
+  /**
+   * What the classes are called, a name for each. They are the `labels` of `compile`, `loadModel`
+   * or `fit`; where none were given, the `classNames` of the data of the last `fit`, or of the file
+   * that the model is from. Undefined where nobody has named them.
+   */
+  get labels(): readonly string[] | undefined {
+    return this.session.labels?.names
+  }
   /** Training method: that of `compile`, or of the last `fit` that named one. */
   get method(): PlanOptions['method'] {
     return this.session.plan.options.method

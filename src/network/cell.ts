@@ -20,7 +20,7 @@ type Completed<O> = { readonly [K in keyof O]-?: Exclude<O[K], Float32Array | Fl
 /** What `lif`, `plif`, `cubaLif`, `alif`, `leakyIntegrator`, `recurrent` and others make. */
 export interface Cell
   extends OfKind<'cell'>,
-    Completed<Omit<AlifOptions, 'tauSyn' | 'tauAdaptation' | 'vThreshold'>> {
+    Completed<Omit<AlifOptions, 'tauSyn' | 'tauAdaptation' | 'vThreshold' | 'reset'>> {
   /** The function that made it. */
   readonly type: CellType
   /** Time constant of the synaptic current, or null: there is none. */
@@ -29,6 +29,8 @@ export interface Cell
   readonly tauAdaptation: Values | null
   /** Threshold, or null: there are no spikes, the potential is the output. */
   readonly vThreshold: Values | null
+  /** Absent: what a spike takes away goes at once. */
+  readonly reset?: 'delayed'
   /** Its own spikes as an input, or null. */
   readonly recurrence: Recurrence | null
 }
@@ -56,6 +58,12 @@ export interface CellOptions {
    * neuron. Default null: the threshold is subtracted (soft reset).
    */
   vReset?: PerNeuron | null
+  /**
+   * When a spike resets the potential. 'immediate': at once, before the leak of the next step.
+   * 'delayed': in the next step; a threshold is then subtracted behind the leak, as in snnTorch.
+   * Default 'immediate'.
+   */
+  reset?: 'immediate' | 'delayed'
   /** Potential that the leak draws to; default vReset, or 0 where that is null. */
   vRest?: PerNeuron
   /** What the input is multiplied with, for all neurons, each channel or each neuron; default 1. */
@@ -122,13 +130,14 @@ export type LeakyIntegratorOptions = Pick<
 >
 
 /** Fields that are options, but for those of surrogates, which are checked together. */
-type Fields = Omit<Cell, 'kind' | 'type' | 'surrogate' | 'alpha' | 'recurrence'>
+type Fields = Omit<Cell, 'kind' | 'type' | 'reset' | 'surrogate' | 'alpha' | 'recurrence'>
 
 const spikingOptions = [
   'tau',
   'decayInput',
   'vThreshold',
   'vReset',
+  'reset',
   'vRest',
   'inputScale',
   'fires',
@@ -246,8 +255,12 @@ export function cellOf(type: CellType, options: object, name: string = type): Ce
       if (!(of[key] !== null && [of[key]].flat().every(finite)))
         fail(`${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`)
   const vRest = own.vRest === undefined ? (vReset ?? 0) : of.vRest
+  const when: unknown = own.reset === undefined ? 'immediate' : own.reset
+  checkBy(`${name}.reset`, oneOf(['immediate', 'delayed']), when)
+  const reset: Pick<Cell, 'reset'> = when === 'delayed' ? { reset: 'delayed' } : {}
   const surrogate = checkSurrogate(name, own)
-  return { kind: 'cell', type, ...of, vRest, ...surrogate, learn: [...learn], recurrence: null }
+  const all = { ...of, ...reset, vRest, ...surrogate, learn: [...learn] }
+  return { kind: 'cell', type, ...all, recurrence: null }
 }
 
 /** Lists of channels beside lists of neurons are compared by nobody: no shape is known yet. */

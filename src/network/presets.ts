@@ -23,7 +23,7 @@ const inputOf = ({ inputScale }: Cell): string => (inputScale !== 1 ? 'inputScal
 
 /** Lines of a cell, one behind the other. */
 function linesOf(cell: Cell): string[] {
-  const { tauSyn, tauAdaptation, decayInput, refractory, fires, vReset, detachReset } = cell
+  const { tauSyn, tauAdaptation, decayInput, refractory, fires, vReset, reset, detachReset } = cell
   const adapts = tauAdaptation !== null
   const lines: string[] = []
   for (const name of cell.learn) {
@@ -33,14 +33,18 @@ function linesOf(cell: Cell): string[] {
   if (tauSyn !== null)
     lines.push(`i = i*(1 - 1/tauSyn) + ${decayInput ? `1/tauSyn*${inputOf(cell)}` : inputOf(cell)}`)
   const charge = chargeOf(cell)
-  if (refractory > 0) lines.push('active = rest <= 0', `u = where(active, ${charge}, u)`)
-  else lines.push(`u = ${charge}`)
+  const spike = detachReset ? 'detach(spike)' : 'spike'
+  if (reset === 'delayed' && vReset !== null) lines.push(`u = (1 - ${spike})*u + ${spike}*vReset`)
+  // Read before its line, the spike is that of the step before.
+  const taken = reset === 'delayed' && vReset === null ? ` - vThreshold*${spike}` : ''
+  if (refractory > 0) lines.push('active = rest <= 0', `u = where(active, ${charge}, u)${taken}`)
+  else lines.push(`u = ${charge}${taken}`)
   if (!isSpiking(cell)) return [...lines, 'output = u']
   const threshold = adapts ? 'vThreshold + beta*a' : 'vThreshold'
   const sign = fires === 'above' ? '>' : '>='
   lines.push(`spike = u ${sign} ${threshold}${refractory > 0 ? ' and active' : ''}`)
-  const spike = detachReset ? 'detach(spike)' : 'spike'
-  lines.push(vReset === null ? `u = u - vThreshold*${spike}` : `u = where(${spike}, vReset, u)`)
+  if (reset !== 'delayed')
+    lines.push(vReset === null ? `u = u - vThreshold*${spike}` : `u = where(${spike}, vReset, u)`)
   if (adapts) lines.push('a = a*(1 - 1/tauAdaptation) + spike')
   if (refractory > 0) lines.push('rest = where(spike, refractory, max(rest - 1, 0))')
   return lines

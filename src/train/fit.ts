@@ -3,7 +3,7 @@
 import { fail } from '../base/errors.js'
 import { VERSION } from '../base/version.js'
 import { isOfValues, lossFrom } from '../compile/loss-kind.js'
-import { pickMethodOptions } from '../compile/methods.js'
+import { type MethodOptions, pickMethodOptions } from '../compile/methods.js'
 import { optimizerOf } from '../compile/optimizer-kind.js'
 import { standardTraining } from '../compile/training.js'
 import { type Dataset, slice } from '../data/datasets/dataset.js'
@@ -11,6 +11,7 @@ import { programOf } from '../engine/memory/arena.js'
 import { beginning, type Progress } from '../engine/run/progress.js'
 import { trainingSpec } from '../engine/run/training.js'
 import type { Session } from '../engine/session.js'
+import { expectLabels, labelsBehind } from '../network/labels.js'
 import { expectFigure, figuresOf } from '../network/optimizer.js'
 import { checkDataset } from './evaluate.js'
 import { Feed } from './feed.js'
@@ -106,10 +107,11 @@ async function startOf(session: Session, data: Dataset, asked: Asked, options: F
 /** The model is that of the training from here on. */
 function takeOver(
   session: Session,
-  { optimizer }: Asked,
+  { optimizer, labels }: Asked,
   { resume, found, progress }: Start,
 ): void {
   session.optimizer = optimizer
+  session.labels = labels
   session.progress = progress
   if (found) resume?.restoreSnapshot(session, found)
   // Gradients of batches of an epoch that does not go on are nobody's.
@@ -164,8 +166,12 @@ export function checkedFit(session: Session, all: Dataset, options: FitOptions, 
     expectFigure('the monitor of fit.schedule', monitor, figures)
   }
   if (data.length === 0) fail(`the data ${data.name} must have a sample at least, got none`)
+  const { classes } = session
+  if (options.labels) expectLabels('fit.labels', options.labels, classes)
+  const labels = labelsBehind(session.labels, options.labels, data.classNames, classes)
   const weighted = (data.weightOf ?? validation?.weightOf) !== undefined
-  return { data, asked: { ...options, optimizer, loss, penalties, validation, rounds, weighted } }
+  const asked = { ...options, optimizer, loss, penalties, labels, validation, rounds, weighted }
+  return { data, asked }
 }
 
 /** Plans the model for a training. Whoever calls it holds the lock. */
@@ -213,7 +219,7 @@ export function splitOf(
 }
 
 /** The method that is asked for; undefined where it is the model's. */
-function methodOf({ plan }: Session, options: FitOptions) {
+function methodOf({ plan }: Session, options: MethodOptions) {
   const method = pickMethodOptions(options)
   if (Object.keys(method).length === 0) return undefined
   return {

@@ -20,6 +20,7 @@ import { type MethodOptions, methodOptionKeys } from '../compile/methods.js'
 import { checkOption, type Optimizer } from '../compile/optimizer-kind.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import { checkClipNorm } from '../engine/run/training.js'
+import { classNames } from '../network/labels.js'
 import { checkNames, checkSchedule, type Names, type Schedule } from '../network/optimizer.js'
 import type { Loss, RatePenalty } from '../nn/loss/kinds.js'
 import { type Callback, checkCallbacks } from './callback.js'
@@ -98,6 +99,8 @@ export interface FitOptions extends MethodOptions {
   dropLast?: boolean
   /** Parameters or layers that stay as they are, by name. Running statistics go on. */
   freeze?: Names
+  /** What the classes are called, as for `compile`; default: the model's, else the data set's. */
+  labels?: readonly string[]
   /** Data that the model is evaluated on after each epoch. */
   validation?: Dataset
   /**
@@ -156,6 +159,7 @@ const rulesOf = (): Rules<FitOptions> => ({
   ema: optional(range('0…1 (1 excluded)')),
   dropLast: optional(truth()),
   freeze: optional(by(checkNames)),
+  labels: optional(classNames),
   validation: optional(by(expectDataset)),
   validationSplit: optional(range('0…1 (both excluded)')),
   metrics: optional(by(checkMetrics)),

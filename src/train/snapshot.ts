@@ -27,6 +27,7 @@ import type { Session } from '../engine/session.js'
 import * as v from '../engine/vendor/valibot/index.js'
 import type { CheckpointContent } from '../files/checkpoint.js'
 import { graphToJson } from '../network/json.js'
+import type { Labels } from '../network/labels.js'
 import { constant, type Schedule } from '../network/optimizer.js'
 import { fingerprint } from './fingerprint.js'
 import type { EpochRecord } from './records.js'
@@ -248,11 +249,12 @@ export function settingOf(
   options: TrainingOptions & {
     readonly schedule?: Schedule
     readonly dropLast?: boolean
+    readonly labels?: Labels
     readonly validation?: Dataset
     readonly rounds?: object
   },
 ): Setting {
-  const { schedule, validation } = options
+  const { schedule, validation, labels } = options
   const { optimizer, loss, penalties, clipNorm, accumulate, ema, freeze } = options
   const { kind = 'a function', by = 'epoch', options: of } = schedule ?? constant()
   return JSON.parse(
@@ -271,7 +273,7 @@ export function settingOf(
       accumulate: accumulate === 1 ? undefined : accumulate,
       freeze: freeze === undefined ? undefined : [freeze].flat(),
       schedule: { kind, by, options: of },
-      data: describeData(data),
+      data: { ...describeData(data), ...(labels && { classNames: labels.names }) },
       validation: validation && describeData(validation),
       rounds: options.rounds,
     }),

@@ -1,4 +1,4 @@
-/** docs/side-by-side.md: its table is what its programs have, and they run. */
+/** bench/side-by-side.md: its table is what its programs have, and they run. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ async function withPrograms(use: (files: readonly string[]) => unknown): Promise
 
 test('the table of the page is counted, and ours are the shorter programs', () => {
   const table = count()
-  assert.ok(readFileSync(join(root, 'docs/side-by-side.md'), 'utf8').includes(`\n${table}\n`))
+  assert.ok(readFileSync(join(root, 'bench/side-by-side.md'), 'utf8').includes(`\n${table}\n`))
   const rows = table.trim().split('\n').slice(2)
   assert.ok(rows.length > 10)
   for (const row of rows) {

@@ -14,6 +14,8 @@ const all = { refractory: 2, vReset: 0.1, vRest: 0.2, inputScale: 0.5, decayInpu
 const presets = {
   lif: lif(),
   all: lif({ ...all, fires: 'above', detachReset: false, learn: ['vThreshold'] }),
+  delayed: lif({ tau: 5, fires: 'above', reset: 'delayed' }),
+  delayedHard: lif({ ...all, reset: 'delayed', detachReset: false }),
   plif: plif({ vReset: 0 }),
   cuba: cubaLif({ ...all, learn: ['tau', 'tauSyn'] }),
   alif: alif({ learn: ['beta', 'tauAdaptation'] }),

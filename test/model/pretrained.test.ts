@@ -1,8 +1,15 @@
 /** Networks that come with the package: they load, compute and are as small as promised. */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { sha256 } from '../../src/base/sha256.js'
 import { type Model, type PretrainedName, pretrained, pretrainedNames } from '../../src/index.js'
+import { cards } from '../../src/model/models/cards.js'
+import * as table from '../../src/model/models/table.js'
 import { parseLines, run, succeed } from '../cli/in-process.js'
 import { expectRefusal } from '../files/temporary.js'
 import { uniform } from '../support/measure.js'
@@ -12,28 +19,105 @@ const root = new URL('../../../', import.meta.url)
 const folder = fileURLToPath(new URL('data/models/', root))
 const card = readFileSync(new URL('docs/models.md', root), 'utf8')
 
+/** Those that come with the package. */
+const packed = pretrainedNames.filter((name) => table.figures[name].isPacked)
+
 test('the files of the package are those of the names, 300 kB in all', () => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'))
   assert.equal(
     files.sort(),
-    pretrainedNames.map((name) => `${name}.safetensors`),
+    packed.map((name) => `${name}.safetensors`),
   )
   const bytes = files.reduce((sum, name) => sum + statSync(`${folder}/${name}`).size, 0)
   assert.ok(bytes <= 300_000, `${bytes} bytes`)
 })
 
-for (const name of pretrainedNames)
+for (const name of packed)
   test(`${name}: the library and the command line give the same answers; the card names it`, async () => {
     const model = await own(pretrained(name))
 
     const training = () => model.trainStep(uniform(size(model), 1, 3), [0])
     await expectRefusal(training, /purpose/)
-    const { logits, classes } = await model.predict(uniform(size(model), 1, 3))
+    const { logits, classes, labels, probabilities } = await model.predict(
+      uniform(size(model), 1, 3),
+    )
     assert.is(logits.length, model.classes)
     assert.ok(logits.every(Number.isFinite) && classes[0] < model.classes)
-    assert.match(card, new RegExp(`^## ${name}$`, 'm'))
-    const parameters = model.parameterCount.toLocaleString('en')
-    assert.ok(card.includes(parameters), `the card must say ${parameters}`)
+    const sum = probabilities.reduce((all, share) => all + share, 0)
+    assert.ok(Math.abs(sum - 1) < 1e-6 && probabilities[classes[0]] >= 1 / model.classes)
+    const { input, timeSteps, parameters, weights, labels: names } = table.figures[name]
+    assert.equal(labels, [names[classes[0]]])
+    const found = [model.input, model.timeSteps, model.parameterCount, model.weightType]
+    assert.equal(found, [input, timeSteps, parameters, weights])
+  })
+
+test('the cards are those of the table: node tools/pretrained.mjs', async () => {
+  const tool = (await import(new URL('tools/pretrained.mjs', root).href)) as {
+    cardsOf(of: object): string
+  }
+  assert.ok(card.replaceAll('\r\n', '\n').includes(`\n\n${tool.cardsOf({ ...table, cards })}\n\n`))
+})
+
+test('SHA-256 is that of Node', () => {
+  for (const length of [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 70_001]) {
+    const bytes = Uint8Array.from({ length }, (_, i) => (i * 7919 + length) >> 3)
+    assert.is(sha256(bytes), createHash('sha256').update(bytes).digest('hex'), `${length} bytes`)
+  }
+})
+
+test('a wrong file, none, and no network: one error each, with the name and what to do', async () => {
+  const file = readFileSync(`${folder}/nmnist.safetensors`)
+  const other = Uint8Array.from(file)
+  other[5000] ^= 1
+  const { sha256: hash, bytes } = table.figures.nmnist
+  const mend = 'get the file of this version again, or open weights of your own with loadModel'
+  await expectRefusal(
+    () => pretrained('nmnist', { from: other }),
+    `pretrained: the bytes must be nmnist.safetensors, ${bytes} bytes with SHA-256 ${hash}, got ` +
+      `${bytes} bytes with ${sha256(other)}; ${mend}`,
+  )
+  await expectRefusal(
+    () => pretrained('cifar10-cnn', { from: `${folder}/nmnist.safetensors` }),
+    /nmnist.safetensors must be cifar10-cnn.safetensors, \d+ bytes with SHA-256 .* got 140448 bytes/,
+  )
+  await expectRefusal(
+    () => pretrained('nmnist', { from: '/nowhere/nmnist.safetensors' }),
+    /^pretrained: nmnist, a file of 0.1 MB, cannot be read from \/nowhere\/.*ENOENT.*give as from/,
+  )
+  const server = createServer((_, answer) => answer.writeHead(404).end())
+  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  const from = `http://127.0.0.1:${port}/nmnist.safetensors`
+  const cannot = `^pretrained: nmnist, a file of 0.1 MB, cannot be read from ${from} `
+  const missing = () => pretrained('nmnist', { from })
+  await expectRefusal(missing, new RegExp(`${cannot}\\(the server answers 404\\); give as from`))
+  await new Promise((done) => void server.close(done))
+  await expectRefusal(missing, new RegExp(`${cannot}\\(fetch failed: .*ECONNREFUSED.*give as from`))
+  await expectRefusal(
+    () => pretrained('nmnist', { from: 7 as never }),
+    'pretrained.from must be the address of nmnist.safetensors or its bytes, got 7',
+  )
+})
+
+test('what no release has must be given, by name', async () => {
+  if (table.isPublished) return
+  const why = /cifar10-cnn does not come with the package, .*; give cifar10-cnn.safetensors as from/
+  await expectRefusal(() => pretrained('cifar10-cnn'), why)
+  const { code, stderr } = await run(['eval', '--pretrained', 'cifar10-cnn', '--data', 'DATA'])
+  assert.is(code, 1)
+  assert.match(stderr, why)
+})
+
+const judges = {
+  cartpole: ['actor.mjs', /^500.0 steps an episode, 200 of 200 held to the end of 500\n4.75 nJ/],
+  'digit-rows': ['digit-rows.mjs', /^93.52 % of 355 test digits are right\n43.90 nJ/],
+} as const
+for (const [name, [program, says]] of Object.entries(judges))
+  test(`${name}: its program says what the card says`, () => {
+    const path = fileURLToPath(new URL(`examples/models/${program}`, root))
+    const file = `${folder}/${name}.safetensors`
+    const text = execFileSync(process.execPath, [path, '--judge', file], { encoding: 'utf8' })
+    assert.match(text, says)
   })
 
 /** Numbers of a sample. */
@@ -50,7 +134,7 @@ test('the file can be given', async () => {
 })
 
 test('they train on, or take one step at a time, where that is asked for', async () => {
-  for (const name of pretrainedNames) {
+  for (const name of packed) {
     const trained = await own(pretrained(name, { purpose: 'train', batchSize: 2 }))
     const { loss } = await trained.trainStep(uniform(2 * size(trained), 1, 3), [0, 1])
     assert.ok(Number.isFinite(loss))
@@ -74,12 +158,12 @@ test('another name on the command line: the names that there are', async () => {
   const { code, stderr } = await run(['eval', '--pretrained', 'mnist'])
   assert.equal(
     [code, stderr],
-    [1, 'spikewasm: --pretrained must be one of fashion-mnist-cnn, nmnist, got "mnist"\n'],
+    [1, `spikewasm: --pretrained must be one of ${pretrainedNames.join(', ')}, got "mnist"\n`],
   )
 })
 
 test('--pretrained stands alone, and brings its data set', async () => {
-  const both = await run(['eval', '--pretrained', pretrainedNames[0], '--weights', 'w'])
+  const both = await run(['eval', '--pretrained', packed[0], '--weights', 'w'])
   assert.match(
     both.stderr,
     /: --run, --weights and --nir must be left out with --pretrained, got w\n$/,
@@ -89,7 +173,7 @@ test('--pretrained stands alone, and brings its data set', async () => {
     none.stderr,
     /--data must be the folder with .* for --dataset fashion-mnist, got none/,
   )
-  const on = await run(['eval', '--pretrained', pretrainedNames[0], '--on', 'net.wasm'])
+  const on = await run(['eval', '--pretrained', packed[0], '--on', 'net.wasm'])
   assert.match(on.stderr, /: --pretrained must be left out with --on, got /)
 })
 

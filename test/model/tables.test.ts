@@ -2,14 +2,10 @@
 import { test } from 'uvu'
 import type { InputShape, Module } from '../../src/index.js'
 import * as models from '../../src/model/models/index.js'
-import {
-  pretrained,
-  pretrainedDataset,
-  pretrainedFile,
-  pretrainedNames,
-} from '../../src/model/models/pretrained.js'
+import { pretrained, pretrainedBytes, pretrainedNames } from '../../src/model/models/pretrained.js'
 import { models as byName, type ModelName, modelNames } from '../../src/model/models/registry.js'
 import { deepConv } from '../../src/model/models/resnet.js'
+import { pretrainedDataset } from '../../src/model/models/table.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
@@ -82,7 +78,7 @@ test('branches of distillation, and trained networks', async () => {
         [undefined, 1, 2, 3].map((stride) => graphOf(deepConv(4, 6, stride), [4, 9, 9])),
       names: () => [modelNames, pretrainedNames, pretrainedNames.map(pretrainedDataset)],
       'a name': withOdd((name) => trained(name), ...pretrainedNames, 'toString'),
-      'a file': withOdd((name) => pretrainedFile('it', name as never), 'toString'),
+      'a file': withOdd((name) => pretrainedBytes('it', name as never), 'toString'),
       'an option': withOdd((from) => trained('nmnist', { from })),
       'more options': withOdd((more) => trained('nmnist', {}, more)),
     },

@@ -124,6 +124,8 @@ export interface CellStep {
   readonly spikeBefore: Tensor
   /** Potential, current and adaptation before the step. */
   readonly before: Pick<CellState, 'v' | 'current' | 'adaptation'>
+  /** Potential that the step before left; `before.v` is behind a delayed hard reset. */
+  readonly held: Tensor
   /** Potential that decides, and the current that charges it. */
   readonly u: Tensor
   readonly current: Tensor
@@ -176,11 +178,14 @@ export function cellStep(
   const constants = constantsOf(layer)
   const spikeBefore = state.spike.slice()
   const x = withRecurrent(layer, given, spikeBefore)
+  const isDelayed = cell.reset === 'delayed'
   const before = {
-    v: state.v.slice(),
+    // A delayed hard reset comes first in a step.
+    v: state.v.map((v, i) => (isDelayed && spikeBefore[i] ? (constants(i).reset ?? v) : v)),
     current: state.current.slice(),
     adaptation: state.adaptation.slice(),
   }
+  const held = state.v.slice()
   const zeros = (): Tensor => new Float64Array(x.length)
   const [u, current, theta, out] = [zeros(), zeros(), zeros(), zeros()]
   const active: boolean[] = []
@@ -195,6 +200,7 @@ export function cellStep(
     active[i] = state.resting[i] <= 0
     const leaked = before.v[i] - c.rate * (before.v[i] - c.rest)
     u[i] = active[i] ? leaked + (cell.decayInput ? c.rate : 1) * current[i] : before.v[i]
+    if (isDelayed && c.reset === undefined && spikeBefore[i]) u[i] -= c.threshold
     if (cell.vThreshold === null) {
       state.v[i] = u[i]
       out[i] = u[i]
@@ -204,14 +210,15 @@ export function cellStep(
     if (active[i]) near(distanceOf(cell, u[i] - theta[i]))
     const fires = cell.fires === 'above' ? u[i] > theta[i] : u[i] >= theta[i]
     const s = active[i] && fires ? 1 : 0
-    state.v[i] = c.reset === undefined ? u[i] - s * c.threshold : s ? c.reset : u[i]
+    if (isDelayed) state.v[i] = u[i]
+    else state.v[i] = c.reset === undefined ? u[i] - s * c.threshold : s ? c.reset : u[i]
     if (c.adaptation !== undefined)
       state.adaptation[i] = (1 - c.adaptation) * before.adaptation[i] + s
     state.resting[i] = s ? cell.refractory : Math.max(0, state.resting[i] - 1)
     state.spike[i] = s
     out[i] = s
   })
-  return { x, spikeBefore, before, u, current, theta, active, out }
+  return { x, spikeBefore, before, held, u, current, theta, active, out }
 }
 
 /** ∂out/∂x of one step alone. */
@@ -278,13 +285,15 @@ export function cellBackward(
   const learnsRate = (key: Learned, i: number, rate: number, value: number): void =>
     learns(key, i, value * rate * (1 - rate))
   const gradients: Tensor[] = []
-  const [gv, gi, ga] = [0, 0, 0].map(() => new Float64Array(size))
+  const isDelayed = cell.reset === 'delayed'
+  // Of the states behind a step, and of the spikes that the next one resets by.
+  const [gv, gi, ga, gr] = [0, 0, 0, 0].map(() => new Float64Array(size))
   const isLast = (t: number): boolean =>
     t + 1 === steps.length || (t + 1) % (layer.truncate ?? steps.length) === 0
   for (let t = steps.length - 1; t >= 0; t--) {
     // A state that is detached.
-    if (isLast(t)) for (const g of [gv, gi, ga]) g.fill(0)
-    const { x, before, u, current, theta, active, out, spikeBefore } = steps[t]
+    if (isLast(t)) for (const g of [gv, gi, ga, gr]) g.fill(0)
+    const { x, before, held, u, current, theta, active, out, spikeBefore } = steps[t]
     const gout = deltas[t].slice()
     // What the spikes of now send to the next step.
     const each = state[`${name}.recurrent.V`]
@@ -305,10 +314,13 @@ export function cellBackward(
         const s = out[i]
         // s reaches the output, the adaptation and, unless detached, the reset.
         let gs = gout[i] + ga[i]
-        if (!cell.detachReset) gs += gv[i] * (c.reset === undefined ? -c.threshold : c.reset - u[i])
+        const now = isDelayed ? 0 : gv[i]
+        if (!cell.detachReset)
+          gs += gr[i] + now * (c.reset === undefined ? -c.threshold : c.reset - u[i])
         const through = active[i] ? gs * slope(u[i] - theta[i]) : 0
-        gu = through + gv[i] * (c.reset === undefined ? 1 : 1 - s)
-        learns('vThreshold', i, -through - (c.reset === undefined ? gv[i] * s : 0))
+        gu = through + (isDelayed || c.reset === undefined ? gv[i] : gv[i] * (1 - s))
+        const taken = isDelayed ? gu * spikeBefore[i] : gv[i] * s
+        learns('vThreshold', i, -through - (c.reset === undefined ? taken : 0))
         learns('beta', i, -through * before.adaptation[i])
         if (c.adaptation !== undefined) {
           learnsRate('tauAdaptation', i, c.adaptation, -ga[i] * before.adaptation[i])
@@ -320,6 +332,11 @@ export function cellBackward(
         const drive = cell.decayInput ? current[i] : 0
         learnsRate('tau', i, c.rate, gu * (drive - (before.v[i] - c.rest)))
         gv[i] = (1 - c.rate) * gu
+      }
+      if (isDelayed && c.reset === undefined) gr[i] = -c.threshold * gu
+      if (isDelayed && c.reset !== undefined) {
+        gr[i] = (c.reset - held[i]) * gv[i]
+        gv[i] *= 1 - spikeBefore[i]
       }
       let gcurrent = active[i] ? gu * (cell.decayInput ? c.rate : 1) : 0
       if (c.synapse !== undefined) {

@@ -180,7 +180,12 @@ const all = {
     const model = await S.pretrained('nmnist', { from: given.nmnist, batchSize: 1 })
     const text = String(hash(model.toBytes()))
     await model.dispose()
-    return text
+    const actor = await S.pretrained('cartpole', { from: given.cartpole, batchSize: 1 })
+    const { labels, probabilities } = await actor.predict(Float32Array.of(0, 0, 0.1, 0))
+    await actor.dispose()
+    const other = { from: new Uint8Array(9) }
+    const wrong = await S.pretrained('cartpole', other).catch(({ message }) => message)
+    return JSON.stringify([text, labels, hash(probabilities), wrong])
   },
   async refused() {
     const found = []
@@ -226,8 +231,9 @@ const project = makeProject({
 import debug from 'spikewasm/engine-debug.wasm?url'
 import named from 'spikewasm/engine-named.wasm?url'
 import nmnist from 'spikewasm/models/nmnist.safetensors?url'
+import cartpole from 'spikewasm/models/cartpole.safetensors?url'
 import { results, without } from './features.js'
-results({ debug, named, nmnist }).then(async (text) => {
+results({ debug, named, nmnist, cartpole }).then(async (text) => {
   globalThis.result = JSON.stringify([JSON.parse(text), await without()])
 })
 `,

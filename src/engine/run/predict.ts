@@ -25,6 +25,13 @@ export interface Prediction {
   readonly logits: Float32Array
   /** Index of the largest logit of each sample, [n], or of each step, [n, T]. */
   readonly classes: Int32Array
+  /** What these classes are called, by `model.labels`; without those their numbers. */
+  readonly labels: readonly string[]
+  /**
+   * How sure the network is of each class: the softmax of each row of `logits`, as cross entropy
+   * has it. Of outputs that are no classes it means nothing.
+   */
+  readonly probabilities: Float32Array
   /**
    * Time means of all outputs by their names, [n, classes of it], of a network with several whose
    * loss is `custom` or whose `forward` was called. Absent for others.
@@ -130,7 +137,27 @@ async function predictAll(
       expectFiniteOutput(session, own, (row) => `sample ${first + row}`, name)
     }
   }
-  return all.size > 0 ? { logits, classes, outputs: Object.fromEntries(all) } : { logits, classes }
+  const { names } = session.labels ?? {}
+  return {
+    logits,
+    classes,
+    labels: Array.from(classes, (index) => names?.[index] ?? String(index)),
+    probabilities: softmax(logits, outputs),
+    ...(all.size > 0 && { outputs: Object.fromEntries(all) }),
+  }
+}
+
+/** Probabilities of each row. @param width of a row */
+export function softmax(rows: Float32Array, width: number): Float32Array {
+  const found = new Float32Array(rows.length)
+  for (let first = 0; first < rows.length; first += width) {
+    const row = rows.subarray(first, first + width)
+    const most = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+    const shares = Array.from(row, (logit) => Math.exp(logit - most))
+    const sum = shares.reduce((a, b) => a + b, 0)
+    for (let c = 0; c < width; c++) found[first + c] = shares[c] / sum
+  }
+  return found
 }
 
 /** Index of the greatest number of each row, the first of equals. @param width of a row */

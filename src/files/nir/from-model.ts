@@ -64,6 +64,7 @@ function neuronNode(place: Place, cell: Cell): Draft {
     )
   if (cell.tauAdaptation !== null) refuse('adaptive threshold', 'use lif() or cubaLif()')
   if (cell.refractory > 0) refuse('refractory time', 'leave refractory out')
+  if (cell.reset) refuse('delayed reset', 'leave reset out')
   /** What was learned, or what the layer was made with. */
   const values = (key: keyof Cell, name = '', learned = (w: number) => w): Float64Array => {
     const own = parameterOf(place, name)

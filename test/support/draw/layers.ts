@@ -277,6 +277,7 @@ const cellDraws = (
   beta: () => d.numbers(x, 0.125, 0.5),
   vThreshold: () => d.numbers(x, 0.375, 1),
   vReset: () => d.one([0, -0.25, 0.125]),
+  reset: () => 'delayed',
   vRest: () => d.numbers(x, -0.25, 0.25),
   inputScale: () => d.numbers(x, 0.5, 1.5),
   fires: () => 'above',
