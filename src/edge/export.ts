@@ -12,7 +12,7 @@ import { stateDict } from '../engine/memory/state.js'
 import type { Session } from '../engine/session.js'
 import { Model } from '../model/model.js'
 import type { ExportOptions, NetMode, NetTarget } from './abi.js'
-import { buildNet } from './build.js'
+import { loadBuild } from './build-later.js'
 import { checkLearning, type Learning } from './learning.js'
 import { checkExportOptions, type ExportSettings } from './options.js'
 import { prepare } from './prepare.js'
@@ -81,6 +81,7 @@ export async function exportWasm(
   const engine = given?.bytes ?? (await engineBytes())
   const prepared = await prepare(planOptions, state, { learning, rounds, engine: given?.module })
   onProgress(0.3)
+  const { buildNet } = await loadBuild()
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
   const first = build(target === 'both' ? 'simd' : target)
   if (target === 'both') onProgress(0.6)

@@ -2,7 +2,7 @@
 
 import { type Group, graphOf, group, numbers, type Tree, texts } from '../../src/files/nir/graph.js'
 import { Hdf5Thread } from '../../src/files/nir/hdf5.js'
-import { networkOf } from '../../src/model/nir/load.js'
+import { networkOf } from '../../src/model/nir/network.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
 import { testRandom } from '../support/engine.js'

@@ -27,7 +27,7 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
-import { networkOf } from '../../src/model/nir/load.js'
+import { networkOf } from '../../src/model/nir/network.js'
 import { graphToJson } from '../../src/network/json.js'
 import { trace } from '../../src/network/trace.js'
 import {
