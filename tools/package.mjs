@@ -190,4 +190,6 @@ const merged = {
 
 rmSync(OUT, { recursive: true, force: true })
 await Promise.all([bundleNode(), bundlePages(), bundleTypes()])
-for (const path of ALONE) cpSync(`build/src/${path}`, `${OUT}/${path}`, { recursive: true })
+// Of what has become a part of the entries, the licences.
+const filter = (path) => !/(valibot|loader)\/index\.js$/.test(path)
+for (const path of ALONE) cpSync(`build/src/${path}`, `${OUT}/${path}`, { recursive: true, filter })

@@ -88,9 +88,9 @@ const browser = await openBrowser()
 test.after(() => browser?.close())
 
 /** Opens what was built, where there is a browser. */
-async function expectSame(folder: string): Promise<void> {
+async function expectSame(folder: string, isolated = false): Promise<void> {
   if (!browser) return skip('there is no Chromium')
-  const { url, close } = await serve(folder)
+  const { url, close } = await serve(folder, isolated)
   try {
     assert.is(await resultOf(browser, url), await inNode)
   } finally {
@@ -150,18 +150,25 @@ test('webpack', async () => {
   await expectSame(path)
 })
 
-test('one script of a page trains from a mirror of packages, at another origin', async () => {
+test('the one line of docs/web.md trains from a mirror of packages, whatever the page allows', async () => {
   if (!browser) return skip('there is no Chromium')
+  const guide = readFileSync(join(process.cwd(), 'docs/web.md'), 'utf8')
+  const [, path] = /https:\/\/cdn\.jsdelivr\.net\/npm(\/spikewasm\/\S+\.js)'/.exec(guide)!
   const headers = { 'Access-Control-Allow-Origin': '*' }
   const mirror = await serveFolder({ folder: join(project, 'node_modules'), headers })
-  const address = `${mirror.origin}/spikewasm/build/dist/page.js`
-  const script = training.replace("'spikewasm'", JSON.stringify(address)).replace('export ', '')
+  const script = training
+    .replace("'spikewasm'", JSON.stringify(mirror.origin + path))
+    .replace('export ', '')
   const tell = show('training()').replace(/^import.*$/m, '')
+  // What the guide asks for, and the mirror.
+  const policy = `default-src 'none'; worker-src blob:; connect-src ${mirror.origin};
+    script-src 'unsafe-inline' 'wasm-unsafe-eval' ${mirror.origin}`
   write(dist('mirror'), {
-    'index.html': `<!doctype html><script type="module">${script}${tell}</script>`,
+    'index.html': `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}">
+      <script type="module">${script}${tell}</script>`,
   })
   try {
-    await expectSame(dist('mirror'))
+    for (const isolated of [false, true]) await expectSame(dist('mirror'), isolated)
   } finally {
     await mirror.close()
   }

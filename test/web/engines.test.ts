@@ -1,18 +1,22 @@
 // runs: waits
 /**
  * Training in browsers with other engines than Chromium's: Firefox, and WebKit as GTK has it. They
- * need no driver: a page trains when it is opened, and posts what it has found.
+ * need no driver: a page trains when it is opened, and posts what it has found. It takes the package
+ * from another origin, as from a mirror of packages.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findProgram, firstPath } from '../../src/edge/verify/job.js'
 import * as spikewasm from '../../src/index.js'
-import { bundled, type Site, serve } from '../support/browser.js'
+import { type Site, type SiteOptions, serve } from '../support/browser.js'
 import { allow, skip } from '../support/runner.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 type Api = Pick<typeof spikewasm, 'cnn' | 'compile' | 'fromArrays' | 'adam'>
 
@@ -47,9 +51,13 @@ interface Found {
 /**
  * With all threads, however small a network is.
  *
+ * @param mirror the origin of the package
  * @param next where it goes when it has posted
  */
-const pageOf = (next: string): string => `<!doctype html><meta charset="utf-8"><title>test</title>
+const pageOf = (
+  mirror: string,
+  next: string,
+): string => `<!doctype html><meta charset="utf-8"><title>test</title>
 <script type="module">
 globalThis.process = { env: { SPIKEWASM_ALL_THREADS: '1' } }
 const post = (found) => fetch('/found', { method: 'POST', body: JSON.stringify(found) })
@@ -59,7 +67,7 @@ addEventListener('unhandledrejection', (event) => failed(event.reason))
 const warnings = []
 console.warn = (message) => warnings.push(String(message))
 try {
-  const api = await import('/src/web/page.js')
+  const api = await import('${mirror}/build/dist/page.js')
   const trainWaves = ${trainWaves.toString()}
   const trained = [await trainWaves(api, 1), await trainWaves(api, 2)]
   const shares = typeof SharedArrayBuffer === 'function'
@@ -142,12 +150,15 @@ async function foundBy({ path, args, env }: Program): Promise<Found[]> {
         if (found.length === 2 || found[0].error) resolve()
       }
       const open = async (): Promise<void> => {
-        // The other page imports the package file by file.
-        const script = { '/src/web/page.js': await bundled('src/web/page.js') }
-        sites.push(await serve({ pages: { '/': pageOf('about:blank'), ...script }, posted }))
-        const next = `${sites[0].origin}/`
-        sites.push(await serve({ isolated: true, pages: { '/': pageOf(next) }, posted }))
-        child = spawn(path, [...args, `${sites[1].origin}/`], {
+        const site = async (options: SiteOptions): Promise<string> => {
+          sites.push(await serve({ posted, ...options }))
+          return sites.at(-1)!.origin
+        }
+        const mirror = await site({ folder: root, headers: { 'Access-Control-Allow-Origin': '*' } })
+        const last = await site({ pages: { '/': pageOf(mirror, 'about:blank') } })
+        const pages = { '/': pageOf(mirror, `${last}/`) }
+        const first = await site({ isolated: true, pages })
+        child = spawn(path, [...args, `${first}/`], {
           detached: true,
           stdio: 'ignore',
           env: { ...process.env, ...env },
