@@ -33,15 +33,14 @@ export const csvLogger = /* @__PURE__ */ inNode(
   'fit gives each record to onEpoch, and all of them as history.epochs',
 )
 
-const NIR = 'convert it in Node, and give the bytes of model.save to loadModel'
-
-export const loadNir = /* @__PURE__ */ inNode('loadNir', 'the package h5wasm and threads', NIR)
-
-export const networkFromNir = /* @__PURE__ */ inNode(
-  'networkFromNir',
+const NIR = [
   'the package h5wasm and threads',
-  NIR,
-)
+  'convert it in Node, and give the bytes of model.save to loadModel',
+] as const
+
+export const loadNir = /* @__PURE__ */ inNode('loadNir', ...NIR)
+
+export const networkFromNir = /* @__PURE__ */ inNode('networkFromNir', ...NIR)
 
 export const dashboard = /* @__PURE__ */ inNode(
   'dashboard',

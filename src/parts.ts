@@ -3,6 +3,8 @@
  * the code of all other files together in build/dist, where this one is as far from them.
  */
 
+import { files as ofPages } from './page-parts.js'
+
 /** Bundlers copy what they see an address of; the parts that code is in are not for them. */
 const here = import.meta.url
 
@@ -33,12 +35,10 @@ export const packageFile = (path: string): URL => new URL(`../../${path}`, here)
 
 /** Bundlers copy the files that are named so: each address must stand here as it is. */
 export const files: Readonly<Record<string, () => URL>> = {
-  'build/wasm/engine.wasm': () => new URL('../wasm/engine.wasm', import.meta.url),
-  'build/wasm/engine-threads.wasm': () => new URL('../wasm/engine-threads.wasm', import.meta.url),
+  ...ofPages,
   'build/wasm/engine-debug.wasm': () => new URL('../wasm/engine-debug.wasm', import.meta.url),
   'build/wasm/engine-wide.wasm': () => new URL('../wasm/engine-wide.wasm', import.meta.url),
   'build/wasm/engine-named.wasm': () => new URL('../wasm/engine-named.wasm', import.meta.url),
-  'data/digits.csv.gz': () => new URL('../../data/digits.csv.gz', import.meta.url),
   'data/models/cartpole.safetensors': () =>
     new URL('../../data/models/cartpole.safetensors', import.meta.url),
   'data/models/digit-rows.safetensors': () =>

@@ -35,22 +35,6 @@ const bundled = [
   'uplot',
 ]
 
-/**
- * Takes out of built code what the package has no use for: the comments that name source maps, which
- * are not packed (stack traces of a clone find them beside the files), and the comments in the
- * declarations of the list of operations, which nobody imports from outside.
- */
-function takeOutComments() {
-  const takeOut = (path, comments) => {
-    const text = readFileSync(path, 'utf8')
-    const bare = text.replace(comments, '')
-    if (bare !== text) writeFileSync(path, bare)
-  }
-  for (const path of ['build/src', 'build/assembly'].flatMap(filesOf))
-    if (path.endsWith('.js')) takeOut(path, /^\/\/# sourceMappingURL=.*$/m)
-  takeOut('build/assembly/opcodes.d.ts', /^ *\/\*\*.*?\*\/\n/gms)
-}
-
 /** Paths of what is built from a source, by its ends. */
 const builtFrom = (ends) => (source) =>
   source.endsWith('.d.ts') ? [] : ends.map((end) => `build/${source.replace(/\.ts$/, end)}`)
@@ -88,7 +72,6 @@ function steps() {
       ],
       outputs: typescript.flatMap(builtFrom(['.js', '.d.ts', '.js.map'])),
       command: ['node_modules/typescript-7/bin/tsc', '-p', 'tsconfig.build.json'],
-      after: takeOutComments,
     },
     {
       name: 'tests',
@@ -160,7 +143,7 @@ for (const name of names)
   }
 await writeEngineSources()
 const all = steps()
-const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
+const stamps = existsSync(STAMPS) ? readJson(STAMPS) : {}
 
 const isEngine = ({ name }) => name.startsWith('wasm ')
 let failed = 0
@@ -189,7 +172,6 @@ async function buildTogether(steps) {
   const command = [program, ...stale.flatMap(({ step }) => step.command.slice(1))]
   if (fast && isEngine(step)) command.push('--fast')
   const [status] = await once(spawn(process.execPath, command, { stdio: 'inherit' }), 'close')
-  if (status === 0) step.after?.()
   if (status === 0)
     for (const { step, input } of stale) stamps[step.name] = { input, output: hashOf(step.outputs) }
   writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)

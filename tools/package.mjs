@@ -1,6 +1,6 @@
 // Puts what ships together into few files in build/dist: code for Node, code for pages, and types.
 // From there all addresses of src/parts.ts are as they are in build/src.
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { rolldown } from 'rolldown'
 import { rollup } from 'rollup'
@@ -29,7 +29,6 @@ const OF_PAGES = {
 
 /** What is built by itself already, and lies as in build/src. */
 const ALONE = [
-  'edge/verify/program.js',
   'engine/page/worker.min.d.ts',
   'engine/page/worker.min.js',
   'engine/vendor',
@@ -193,3 +192,7 @@ await Promise.all([bundleNode(), bundlePages(), bundleTypes()])
 // Of what has become a part of the entries, the licences.
 const filter = (path) => !/(valibot|loader)\/index\.js$/.test(path)
 for (const path of ALONE) cpSync(`build/src/${path}`, `${OUT}/${path}`, { recursive: true, filter })
+// One that hosts load alone, without the comment that names a map.
+const program = 'edge/verify/program.js'
+const text = readFileSync(`build/src/${program}`, 'utf8')
+writeFileSync(`${OUT}/${program}`, text.replace(/^\/\/# sourceMappingURL=.*$/m, ''))

@@ -65,45 +65,42 @@ const scriptsOf = (folder) =>
     .filter((name) => name.endsWith('.js'))
     .map((name) => readFileSync(join(folder, name)))
 
-async function buildPage(folder, script) {
-  writeFileSync(join(folder, 'main.js'), script)
-  await build({ root: folder, configFile: false, logLevel: 'error', build: { outDir: 'dist' } })
-  const scripts = scriptsOf(join(folder, 'dist'))
-  return { bytes: scripts.reduce((sum, text) => sum + packed(text), 0) }
+/** Pages by name: what each is, how small it shall be, and its script. */
+const pages = {
+  trains: ['a page that trains', 45 * 1024, TRAINS],
+  own: ['the same, with a neuron of its own', 92_000, OWN],
+  predicts: ['a page that only predicts', 5250, PREDICTS],
+  learns: ['a page that trains an exported network', 45 * 1024, LEARNS],
 }
 
 /** Builds the pages in a folder of their own. */
 export async function measure() {
   const folder = mkdtempSync(join(tmpdir(), 'spikewasm-size-'))
+  const sizes = {}
   try {
     mkdirSync(join(folder, 'node_modules'))
     symlinkSync(root, join(folder, 'node_modules/spikewasm'), 'junction')
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
     writeFileSync(join(folder, 'index.html'), '<script type="module" src="./main.js"></script>\n')
-    const wasm = ['engine.wasm', 'engine-threads.wasm'].map((name) =>
-      packed(readFileSync(join(root, 'build/wasm', name))),
-    )
-    return {
-      trains: await buildPage(folder, TRAINS),
-      own: await buildPage(folder, OWN),
-      predicts: await buildPage(folder, PREDICTS),
-      learns: await buildPage(folder, LEARNS),
-      wasm: Math.max(...wasm),
+    for (const [name, [, , script]] of Object.entries(pages)) {
+      writeFileSync(join(folder, 'main.js'), script)
+      await build({ root: folder, configFile: false, logLevel: 'error', build: { outDir: 'dist' } })
+      const scripts = scriptsOf(join(folder, 'dist'))
+      sizes[name] = { bytes: scripts.reduce((sum, text) => sum + packed(text), 0) }
     }
   } finally {
     rmSync(folder, { recursive: true })
   }
+  const engines = ['engine.wasm', 'engine-threads.wasm'].map((name) =>
+    join(root, 'build/wasm', name),
+  )
+  return { ...sizes, wasm: Math.max(...engines.map((path) => packed(readFileSync(path)))) }
 }
 
-async function main() {
-  const { trains, own, predicts, learns, wasm } = await measure()
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const sizes = await measure()
   const row = (label, bytes, goal) =>
     console.log(`${label.padEnd(44)} ${String(bytes).padStart(8)}   goal ${goal}`)
-  row('a page that trains: JavaScript, gzipped', trains.bytes, 45 * 1024)
-  row('the same, with a neuron of its own', own.bytes, 92_000)
-  row('a page that trains: engine, gzipped', wasm, 60_000)
-  row('a page that only predicts: JavaScript, gzipped', predicts.bytes, 5250)
-  row('a page that trains an exported network', learns.bytes, 45 * 1024)
+  for (const [name, [label, goal]] of Object.entries(pages)) row(label, sizes[name].bytes, goal)
+  row('the engine', sizes.wasm, 60_000)
 }
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await main()

@@ -54,7 +54,7 @@ export const nodePlatform: Platform = {
   readPackageFileSync: (url) => plain(readFileSync(url)),
   addressLimit,
   expectThreads,
-  collector: async () => (await import('./platform.js')).collector(),
+  collector: async () => collector(),
   wideSettings: async (of) => (await import('../revectorize.js')).wideSettings(of),
   warn(message, code) {
     process.emitWarning(message, { type: 'SpikewasmWarning', code })
