@@ -22,7 +22,7 @@ export const about = {
       'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
       '.png, .jpg (by @jsquash/png, @jsquash/jpeg), and recordings: .bin, .bs2, .aedat, .aedat4, ' +
       '.npy, .npz. Sizes must be those of the network; bytes and recordings are read as in the ' +
-      'run.',
+      'run, whose --image-size resizes pictures.',
     operand: ['<file...>', 'samples; an array may hold several'],
   },
   export: {

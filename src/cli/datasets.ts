@@ -37,6 +37,8 @@ export interface Entry {
   readonly anyClasses?: true
   /** What `--augment` does to bytes. */
   readonly augmentation?: AugmentOptions
+  /** What its pictures are resized to, by `--image-size`, before their middle is cut out. */
+  readonly sized?: (side: number | undefined) => number | readonly [number, number] | undefined
   /** Whether its loader knows what `--augment` does. */
   readonly moves?: true
   readonly defaults: Defaults
@@ -112,6 +114,10 @@ const ofSpeech = (prefix: 'shd' | 'ssc', classes: number) => ({
 const MIDDLE = 224 / 256
 const IMAGENET_SIZE = 224
 
+const squareOf = (side: number | undefined) => (side ? ([side, side] as const) : undefined)
+/** The shorter side of a picture, of whose middle a sample is cut. */
+const shorterOf = (side = IMAGENET_SIZE): number => Math.round(side / MIDDLE)
+
 const known = {
   digits: {
     load: () => loaders.digits(),
@@ -141,8 +147,9 @@ const known = {
     source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise, or <class>/*.jpg alone',
     pictures: true,
     shares: true,
-    load: (path, { imageSize: size, cache, trainShare }) =>
-      loaders.imageFolder(path, { cache, trainShare, size: size ? [size, size] : undefined }),
+    sized: squareOf,
+    load: (path, { imageSize, cache, trainShare }) =>
+      loaders.imageFolder(path, { cache, trainShare, size: squareOf(imageSize) }),
     shape: [3, 32, 32],
     classes: 10,
     augmentation: { crop: 4, flip: true },
@@ -152,8 +159,9 @@ const known = {
     anyClasses: true,
     source: 'the folder with train/<synset>/*.JPEG and val/',
     pictures: true,
+    sized: shorterOf,
     load(path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) {
-      const size = Math.round(crop / MIDDLE)
+      const size = shorterOf(crop)
       return loaders.imageNet(path, { size, crop, cache, randomResizedCrop: moves, flip: moves })
     },
     shape: [3, IMAGENET_SIZE, IMAGENET_SIZE],

@@ -6,6 +6,7 @@ import { readFileClear } from '../files/files.js'
 import { type ModelData, parseJsonBytes } from '../files/json.js'
 import { normalizationTable, normalize } from './bytes.js'
 import { decodePicture, jpegHead, loadCodecs, planes, pngSize } from './pictures/decode.js'
+import { centreCrop, resizeTo, toChannels } from './pictures/transforms.js'
 import { parseNpy } from './recordings/arrays.js'
 import { refuse } from './recordings/recording.js'
 
@@ -26,6 +27,8 @@ export interface SampleTarget {
   /** [C, H, W], or [T, C, H, W] where a sample has frames. */
   readonly shape: readonly number[]
   readonly normalization?: ModelData['normalization']
+  /** Pictures of files are resized to it, as in training; absent: they must have the size. */
+  readonly resized?: number | readonly [number, number]
 }
 
 /**
@@ -49,18 +52,18 @@ const product = (shape: readonly number[]): number => shape.reduce((a, b) => a *
 export async function arrayOf(
   bytes: Uint8Array,
   path: string,
-  { shape }: SampleTarget,
+  target: SampleTarget,
 ): Promise<SampleArray> {
+  const { shape } = target
   const begins = (...start: number[]): boolean => start.every((byte, i) => bytes[i] === byte)
   const ending = /\.(\w+)$/.exec(path)?.[1].toLowerCase()
   const isRaw = ending === 'bin' || ending === 'json'
   const picture = begins(0x89, 0x50, 0x4e) ? 'png' : begins(0xff, 0xd8, 0xff) ? 'jpeg' : undefined
   // A picture under the name of another kind is what it is.
-  if (picture !== undefined && !isRaw) return readPicture(bytes, picture, shape.slice(-3), path)
+  if (picture !== undefined && !isRaw) return readPicture(bytes, picture, target, path)
   if (begins(0x93, 0x4e) || ending === 'npy') return numbersOf(bytes, path)
-  if (ending === 'png') return readPicture(bytes, 'png', shape.slice(-3), path)
-  if (ending === 'jpg' || ending === 'jpeg')
-    return readPicture(bytes, 'jpeg', shape.slice(-3), path)
+  if (ending === 'png') return readPicture(bytes, 'png', target, path)
+  if (ending === 'jpg' || ending === 'jpeg') return readPicture(bytes, 'jpeg', target, path)
   if (ending === 'json') return parseJsonArray(bytes, path)
   if (ending === 'bin') return parseRaw(bytes, path, shape)
   if (begins(0x50, 0x35) || begins(0x50, 0x36) || ['pgm', 'ppm', 'pnm'].includes(ending ?? ''))
@@ -168,16 +171,17 @@ function parsePnm(bytes: Uint8Array, name: string): SampleArray {
   return { shape: [channels, height, width], data: planes(data, channels, width * height), most }
 }
 
-/** A PNG or JPEG of the size that the network takes; nothing else is decoded. */
+/** A PNG or JPEG of the size that the network takes, or that is resized to it. */
 async function readPicture(
   bytes: Uint8Array,
   kind: 'png' | 'jpeg',
-  [channels, height, width]: readonly number[],
+  { shape, resized }: SampleTarget,
   name: string,
 ): Promise<SampleArray> {
+  const [channels, height, width] = shape.slice(-3)
   const found = kind === 'png' ? pngSize(bytes) : jpegHead(bytes)?.size
   if (!found) return refuse(name, `be a ${kind.toUpperCase()} image`, 'other bytes')
-  if (found[0] !== width || found[1] !== height)
+  if (resized === undefined && (found[0] !== width || found[1] !== height))
     refuse(
       name,
       `be an image of ${width} × ${height} pixels`,
@@ -186,7 +190,16 @@ async function readPicture(
   if (channels !== 1 && channels !== 3)
     refuse(name, 'be an array', `an image; the network takes ${channels} channels`)
   await loadCodecs()
-  const { data, channels: stride } = decodePicture(bytes, name)
+  const picture = decodePicture(bytes, name)
+  if (resized !== undefined) {
+    const { data } = centreCrop(resizeTo(toChannels(picture, channels), resized), [height, width])
+    return {
+      shape: [channels, height, width],
+      data: planes(data, channels, width * height),
+      most: 255,
+    }
+  }
+  const { data, channels: stride } = picture
   for (let i = 0; i < data.length; i += stride) {
     if (stride === 4 && data[i + 3] !== 255)
       refuse(name, 'be opaque', 'transparent pixels; put it on a background')

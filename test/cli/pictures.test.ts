@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { inFolder } from './in-process.js'
+import { inFolder, parseLines } from './in-process.js'
 
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`../../../test/fixtures/pictures/${name}`, import.meta.url))
@@ -22,7 +22,7 @@ const train = (data: string): string =>
   `train --dataset images --data ${data} --model mlp --image-size 8 --threads 1`
 
 test('train, eval and predict with a folder of pictures', () =>
-  inFolder(async (folder, { lastOf, refuse }) => {
+  inFolder(async (folder, { lastOf, refuse, succeed }) => {
     await writePictures(folder)
     const how = '--epochs 2 --batch-size 2 --cache cache --out run'
     const final = await lastOf(`${train('pictures')} ${how}`)
@@ -30,8 +30,17 @@ test('train, eval and predict with a folder of pictures', () =>
     assert.ok((await readdir(join(folder, 'cache'))).length >= 2)
     const { samples, testLoss } = await lastOf('eval --run run --threads 1')
     assert.equal([samples, testLoss], [2, final.testLoss])
+    // Pictures of any size become what they are in training: the loss of these two is the test's.
+    const line = 'predict --run run --json pictures/val/cat/4.png pictures/val/dog/5.png'
+    const losses = parseLines((await succeed(line)).stdout).map(({ logits }, label) => {
+      const [mine, other] = [label, 1 - label].map((i) => (logits as number[])[i])
+      return Math.log1p(Math.exp(other - mine))
+    })
+    const loss = (losses[0] + losses[1]) / 2
+    assert.ok(Math.abs(loss - Number(testLoss)) < 1e-6, `${loss}, not ${testLoss}`)
+    // Without the run nobody says how.
     await refuse(
-      ['predict', '--run', 'run', fixture('rgb.png')],
+      ['predict', '--weights', 'run/weights.safetensors', fixture('rgb.png')],
       /rgb\.png: must be an image of 8 × 8 pixels, got 23 × 19; resize it first/,
     )
   }))

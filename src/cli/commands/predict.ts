@@ -15,6 +15,7 @@ import { type DatasetName, datasets, isOfEvents, scaleOf } from '../datasets.js'
 import { eventOptionsOf, expectNoEvents, nirWindows } from '../load-data.js'
 import { withFiles } from '../mistakes.js'
 import * as shared from '../options.js'
+import type { RunOptions } from '../run-folder.js'
 import * as o from '../spec.js'
 import { percent, printJson, tableText } from '../terminal.js'
 import * as which from '../which-model.js'
@@ -96,7 +97,7 @@ type Reading = ReturnType<typeof readingOf>
 
 /**
  * Recordings are cut as the flags say, and what they leave out as the run says; so still samples
- * are encoded.
+ * are encoded. Pictures are resized as in the run.
  *
  * @throws SpikewasmError for flags that would do nothing
  */
@@ -104,7 +105,7 @@ function readingOf(
   args: PredictArguments,
   files: readonly string[],
   dataset: DatasetName | undefined,
-  run: shared.EventArguments | undefined,
+  run: (shared.EventArguments & Pick<RunOptions, 'dataset' | 'imageSize'>) | undefined,
 ) {
   const ofEvents = areRecordings(dataset, files)
   if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
@@ -120,7 +121,9 @@ function readingOf(
     )
   const given = [run ?? {}, args].map((values) => o.given(shared.eventSpecs, values))
   const cut = { ...given[0], ...given[1], ...nirWindows(args) }
-  return { dataset, ofEvents, encoder, inFrames: areFrames || encoder !== undefined, cut }
+  const inFrames = areFrames || encoder !== undefined
+  const resized = run && datasets[run.dataset].sized?.(run.imageSize)
+  return { dataset, ofEvents, encoder, inFrames, cut, resized }
 }
 
 /** Samples at a time. */
@@ -161,7 +164,7 @@ async function predict(
   const read = async (file: string): Promise<Float32Array> =>
     (await readRecording(file, model, reading)) ??
     (await readEncoded(file, model, reading, normalization)) ??
-    readSamples(file, { shape, normalization })
+    readSamples(file, { shape, normalization, resized: reading.resized })
   const size = sizeOf(shape)
   const rows: Row[] = []
   for (const file of files)
@@ -276,7 +279,7 @@ const readRecording = (
 async function readEncoded(
   path: string,
   { input: shape, timeSteps, frames }: Takes,
-  { encoder, dataset }: Reading,
+  { encoder, dataset, resized }: Reading,
   normalization: ModelData['normalization'],
 ): Promise<Float32Array | undefined> {
   if (encoder === undefined) return undefined
@@ -290,7 +293,7 @@ async function readEncoded(
   const scale = normalization?.scale ?? scaleOf(dataset)
   const shares = { scale, mean: each(0), std: each(1) }
   const how = encoder === 'constant' ? normalization : shares
-  const inputs = await readSamples(path, { shape, normalization: how })
+  const inputs = await readSamples(path, { shape, normalization: how, resized })
   const length = inputs.length / sizeOf(shape)
   const labels = new Int32Array(length)
   const still = fromArrays({ name: path, inputs, shape, labels, classes: 1 })
