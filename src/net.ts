@@ -16,7 +16,7 @@ export type {
   NetTarget,
   StateEntry,
 } from './edge/abi.js'
-export { readFileInfo as netInfo } from './edge/file.js'
+export { netInfo } from './edge/file.js'
 export type { Net, NetTraining } from './edge/net.js'
 
 /**

@@ -79,16 +79,16 @@ export interface MethodOptions {
    */
   backwardSteps?: number
   /**
-   * bptt: what the backward pass has of the currents of each layer. 'none': they are kept.
+   * bptt: where the backward pass gets the currents of each layer from. 'none': they are kept.
    * 'layers': spikes alone are kept, and layers compute their currents again, which takes less
    * memory and more time and gives the same gradients to the last bit. Default 'none'.
    */
   gradientCheckpoint?: 'none' | 'layers'
   /**
-   * os: what is normalised by the statistics of the step where its deviation is far from the
-   * running one. 'channel': the channel, and its gradient is that of what was computed. 'layer', as
-   * the authors' code: all channels of the layer, and their gradients are scaled by the running
-   * deviations all the same. Default 'channel'.
+   * os: where the deviation of a channel in a step is far from the running one, the statistics of
+   * the step normalise in its place. 'channel': that channel alone, with the true gradient.
+   * 'layer', as in the authors' code: all channels of the layer, whose gradients are scaled by the
+   * running deviations all the same. Default 'channel'.
    */
   normFallback?: 'channel' | 'layer'
   /**

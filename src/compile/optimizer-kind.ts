@@ -10,7 +10,8 @@ import type { ProgramBuilder } from './program.js'
 /** Options that all optimizers have; each has a default. */
 export interface OptimizerOptions {
   /**
-   * Learning rate, ≥ 0; default 0.1 for `sgd`, 0.001 for `adam` and `adamW`, 0.01 for `rmsprop`.
+   * Learning rate, ≥ 0; default 0.1 for `sgd`, 0.001 for `adam` and `adamW`, 0.01 for
+   * `rmsprop` and `rule`.
    */
   lr?: number
   /** Weight decay, ≥ 0; default 0, but 0.01 for `adamW`. */

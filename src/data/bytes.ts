@@ -46,7 +46,7 @@ export interface Description {
   /**
    * N numbers ≥ 0, by which the losses and gradients of the samples are multiplied; copied. The sum
    * over a batch is divided by its samples all the same, as in Keras (`sum_over_batch_size`), also
-   * in `evaluate`; accuracy knows no weights. Default: none have one.
+   * in `evaluate`; accuracy knows no weights. Default: 1 each.
    */
   readonly sampleWeights?: ArrayLike<number>
 }

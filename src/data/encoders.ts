@@ -121,7 +121,7 @@ export const encoders = {
    */
   rate: (data: Dataset, options: RateOptions, ...more: []): Dataset =>
     encoded('rate', data, options, more),
-  /** The same by another name. */
+  /** `rate` by another name. */
   poisson: (data: Dataset, options: RateOptions, ...more: []): Dataset =>
     encoded('rate', data, options, more),
   /** One spike, the sooner the larger x is (`LatencyEncoder`, `spikegen.latency`). */

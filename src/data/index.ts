@@ -17,8 +17,8 @@ export type { SpeechOptions, SpeechSplit } from './speech/speech.js'
  */
 export const datasets = {
   /**
-   * Handwritten digits, [1, 8, 8], 10 classes: 1,442 to train and 355 to test with (UCI *Optical
-   * Recognition of Handwritten Digits*, CC BY 4.0). They come with the package.
+   * Handwritten digits, [1, 8, 8], 10 classes: 1,442 to train and 355 to test with (UCI, Optical
+   * Recognition of Handwritten Digits, CC BY 4.0). They come with the package.
    * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
    */
   digits: async (

@@ -44,12 +44,12 @@ export interface BothTargets {
  */
 export function exportWasm(
   model: Model,
-  options: ExportOptions & { target: 'both' },
-): Promise<BothTargets>
-export function exportWasm(
-  model: Model,
   options?: ExportOptions & { target?: NetTarget },
 ): Promise<Uint8Array>
+export function exportWasm(
+  model: Model,
+  options: ExportOptions & { target: 'both' },
+): Promise<BothTargets>
 export function exportWasm(model: Model, options?: ExportOptions): Promise<Uint8Array | BothTargets>
 export async function exportWasm(
   model: Model,

@@ -264,13 +264,13 @@ export function walk(bytes: Uint8Array): Parts {
  * @throws SpikewasmError when the bytes are no exported network, were changed, or its section was
  *   stripped: then `openNet` reads its struct
  */
-export const readFileInfo = (bytes: Uint8Array): NetInfo => infoOf(walk(checkBytes(bytes)))
+export const netInfo = (bytes: Uint8Array): NetInfo => infoOf(walk(checkBytes(bytes)))
 
 /** The information in bytes of a file; or as somebody gives it. @param what: what it must be */
 export function givenInfo(name: string, what: string, net: Uint8Array | NetInfo): NetInfo {
   if (typeof net !== 'object' || net === null)
     fail(`${name} must be the bytes of ${what}, or what netInfo says of it, got ${describe(net)}`)
-  return net instanceof Uint8Array ? readFileInfo(net) : checkInfo(net, name)
+  return net instanceof Uint8Array ? netInfo(net) : checkInfo(net, name)
 }
 
 /** @throws SpikewasmError when the section was stripped */

@@ -6,7 +6,7 @@ import { inputCount, type NetInfo, optionWords, SECTION } from './abi.js'
 import * as file from './file.js'
 import * as struct from './header.js'
 
-export { readFileInfo as netInfo } from './file.js'
+export { netInfo } from './file.js'
 
 // An exported network that predicts, in this process. Small: pages load it alone.
 

@@ -31,10 +31,10 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
   /** B, samples of a step, an integer ≥ 1; default 64, with purpose 'stream' 1. */
   batchSize?: number
   /**
-   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread; in
+   * The most worker threads that it uses, 1…256. With 1 the network runs on the calling thread; in
    * a page on a worker, so that the page stays free. A page that is not cross-origin isolated has
-   * one worker; see docs/web.md.
-   * `fit` may start more, which prepare batches; see its `numWorkers`.
+   * one worker; see docs/web.md. `fit` may start more, which prepare batches; see its
+   * `numWorkers`. Default 1.
    */
   threads?: number
   /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
@@ -90,7 +90,7 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
    */
   optimizer?: Optimizer | string
   /**
-   * What training makes small, or a text for `custom`, which `fit` may change; default
+   * Loss that training makes small, or a text for `custom`, which `fit` may change; default
    * `crossEntropy()`.
    */
   loss?: Loss | string
@@ -103,19 +103,19 @@ export interface CompileOptions<I extends InputShape | InputShapes = InputShape>
    */
   labels?: readonly string[]
   /**
-   * What weights are that spikes meet. 'int8', 'int6': whole numbers, −127 … 127 or −31 … 31, times
-   * a scale for each output channel. They are made of float32 parameters, which the optimizer
-   * changes by the gradient of the products, and which files hold. Layers on other values stay
-   * float32, as do those by groups and dilated ones. A file of `exportWasm` has the same bits.
-   * Default 'f32'.
+   * Numbers of the weights that read spikes. 'int8', 'int6': whole numbers, −127 … 127 or −31 …
+   * 31, times a scale for each output channel. They are made of float32 parameters, which the
+   * optimizer changes by the gradient of the products, and which files hold. Weights that read
+   * other values stay float32, as do those by groups and dilated ones. A file of `exportWasm` has
+   * the same bits. Default 'f32'.
    */
   weights?: WeightType
   /**
    * true switches on a flag of V8 for the whole process: it joins pairs of 128-bit operations into
    * 256-bit ones. Steps take 0.7 to 0.8 of their time, numbers keep their bits. It works with Node
    * 24 to 26 on x64 processors with AVX2; elsewhere it has no effect (`model.revectorized` tells).
-   * The model has an engine made for it, whatever other models have compiled before. The flag
-   * stays on, and acts on all WebAssembly that V8 optimises from then on. Default false.
+   * The engine is compiled anew for the model. The flag stays on, and acts on all WebAssembly that
+   * V8 optimises from then on. Default false.
    */
   revectorize?: boolean
 }
@@ -195,12 +195,12 @@ export interface StepOptions {
   lr?: number
   /**
    * Gradients whose norm, of all parameters together, is above it are scaled down to it, as by
-   * PyTorch's clip_grad_norm_; > 0. Default: none are.
+   * PyTorch's clip_grad_norm_; > 0. Default: no bound.
    */
   clipNorm?: number
   /**
    * A weight ≥ 0 for each of the B samples, by which its loss and gradient are multiplied. The sum
-   * is divided by B all the same, as in Keras (`sum_over_batch_size`). Default: none have one.
+   * is divided by B all the same, as in Keras (`sum_over_batch_size`). Default: 1 each.
    */
   sampleWeights?: ArrayLike<number>
   /** Ends the waiting for a loss of one's own; `trainStep` then rejects with the reason. */

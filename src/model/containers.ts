@@ -79,12 +79,13 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
  *     block({ conv1, bn1, spike1, conv2, bn2, shortcut, spike2 }, (m, x, { add }) =>
  *       m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))))
  *
- * The children's names become part of the parameters' names (`conv1.weight`).
- * @param children layers and blocks by name
- * The block that is the whole network may return several outputs by name, for the loss
- * `selfDistillation`; the last of them is the network's prediction:
+ * The children's names become part of the parameters' names (`conv1.weight`). The block that is the
+ * whole network may return several outputs by name, for the loss `selfDistillation`; the last of
+ * them is the network's prediction:
  *
  *     (m, x) => { const h = m.body(x); return { early: m.branch(h), output: m.head(m.rest(h)) } }
+ *
+ * @param children layers and blocks by name
  * @param forward takes the children as functions, the block's input, and `add`; returns its output.
  *   Of a network with named inputs the outermost block gets these by name
  * @throws SpikewasmError when a child is no layer or block, or its name holds a dot

@@ -117,7 +117,7 @@ export class Model<L = Loss> {
   get revectorized(): boolean {
     return this.session.settings.revectorized
   }
-  /** What weights are that spikes meet: `weights` of `compile`. */
+  /** Numbers of the weights that read spikes: `weights` of `compile`. */
   get weightType(): WeightType {
     return this.session.settings.weights
   }
@@ -218,7 +218,7 @@ export class Model<L = Loss> {
   /**
    * The calls of an online method, one after the other: `for await (const call of model.calls(x))
    * await call.backward(gradientOf(call.outputs))`, then `update`. With `update: 'everyStep'` each
-   * `backward` makes a step of the optimizer, with these options. Types are as of `forward`.
+   * `backward` makes a step of the optimizer, with these options. `x` is that of `forward`.
    * @throws SpikewasmError for other methods, wrong sizes, and when another call runs in between
    */
   calls<O extends AnyOutputs = Float32Array>(
@@ -239,9 +239,9 @@ export class Model<L = Loss> {
 
   /**
    * Gradient of the loss by the input of the last training step, as the input lies: [B, C, H, W],
-   * of `frames` [B, T, C, H, W]; a copy. What all steps read has the sum over them. By the method's
-   * own rule: `bptt` has the true gradient, with the surrogate of spikes, `rate` that of means over
-   * time, in which each frame has the same, online methods that through space alone.
+   * of `frames` [B, T, C, H, W]; a copy. An input that all steps read has the sum over the steps.
+   * `bptt` gives the true gradient, with the surrogate of spikes; `rate` that of means over time,
+   * the same for each frame; online methods give that through the layers of each step alone.
    * @param name of named inputs: the one that is wanted; default: all, as they lie in a sample
    * @throws SpikewasmError without `compile({ inputGradient: true })`, and before the first step
    */
@@ -292,7 +292,7 @@ export class Model<L = Loss> {
 
   /**
    * Spikes per neuron and time step in the last run, of a batch, 0…1, by the name of the neuron
-   * layer; empty before the first run. Fewer than B samples count in turn until there are B.
+   * layer; empty before the first run. Fewer than B samples are repeated until there are B.
    */
   firingRates(): Record<string, number> {
     return firingRates(this.session, this.session.lastRun)
@@ -308,8 +308,8 @@ export class Model<L = Loss> {
   }
 
   /**
-   * The same of values that `record: { … }` or `record: 'all'` keeps, by their names in the layer's
-   * equations: as they are behind each step, [T, B, C, H, W].
+   * Values in a layer of neurons in the last run, by their names in its equations: as they are
+   * behind each step, [T, B, C, H, W]. `record: { … }` or `record: 'all'` of `compile` keeps them.
    * @throws SpikewasmError for a layer of which nothing is recorded, and before the first run
    */
   states(layer: string | number): shown.RecordedStates {
@@ -410,17 +410,17 @@ export class Model<L = Loss> {
 
   /**
    * What `save` writes, as bytes: for `loadModel` and `Model.fromBytes`, in a page or elsewhere.
-   * With `quantised` they come in their turn, or a rejection does: the engine makes the numbers.
+   * With `quantised` it gives a promise of them, because the engine has to compute the numbers.
    * @throws SpikewasmError for wrong options; with `quantised` after `dispose` too
    */
-  toBytes(
-    metadata: Record<string, string> | undefined,
-    options: ByteOptions & { readonly quantised: true },
-  ): Promise<Uint8Array>
   toBytes(
     metadata?: Record<string, string>,
     options?: ByteOptions & { readonly quantised?: false },
   ): Uint8Array
+  toBytes(
+    metadata: Record<string, string> | undefined,
+    options: ByteOptions & { readonly quantised: true },
+  ): Promise<Uint8Array>
   toBytes(
     metadata?: Record<string, string>,
     options?: ByteOptions,

@@ -110,7 +110,7 @@ export interface NeuronOptions
 export interface CubaLifOptions extends CellOptions {
   /**
    * Time constant of the synaptic current i in time steps, > 1: i ← i·(1 − 1/tauSyn) + x. Default 2
-   * for `cubaLif`; others have no such current without it.
+   * for `cubaLif`, and no such current for others.
    */
   tauSyn?: PerNeuron
 }

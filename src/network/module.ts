@@ -47,7 +47,7 @@ export interface Ops {
    * count from the end, as in JavaScript.
    */
   slice(x: Value, from: number, to?: number, dim?: number): Value
-  /** Sizes of 1 become so many, as by PyTorch's `expand`; −1 leaves a size as it is. */
+  /** Repeats numbers along sizes of 1, as PyTorch's `expand`; −1 leaves a size as it is. */
   expand(x: Value, shape: readonly number[]): Value
   /**
    * What a text says of each number, as the layer `elementwise` does.

@@ -156,9 +156,9 @@ const make = defineOptimizer<RuleOptimizer, Omit<RuleOptimizer, 'kind'>>('rule',
  * must give anew, and `g` its gradient; `lr`, `decay` (the weight decay) and `step` (1, 2, …) are
  * numbers; so are the options that have other names than those of all optimizers. A name that a
  * line reads before one assigns it is a state: an array like the parameter, 0 at first, which
- * checkpoints keep by its name. What is 0 with a gradient and states of 0 stays 0. With numbers
- * `beta1` and `beta2`, `correction1` and `correction2` are 1/(1 − beta1ⁿ) and 1/(1 − beta2ⁿ) at
- * step n, computed in float64; all else is float32.
+ * checkpoints keep by its name. Where a parameter, its gradient and its states are all 0 it stays
+ * 0. With numbers `beta1` and `beta2`, `correction1` and `correction2` are 1/(1 − beta1ⁿ) and
+ * 1/(1 − beta2ⁿ) at step n, computed in float64; all else is float32.
  *
  *     rule('m = beta*m + g; p = p - lr*m', { beta: 0.9, lr: 0.1 })
  *

@@ -122,12 +122,14 @@ export const numbered = <K extends string, Item, P>(
 
 const taken = ({ from }: Arrival) => takes(floats(from))
 
+type Taken<A extends tensors.Values> = Planning<A, 'takes'>
+
 /** The arguments: delta, or delta0, delta1 … */
 export const arriving = (all: readonly Arrival[], many: boolean) =>
-  (many ? numbered('delta', all, taken) : { delta: taken(all[0]) }) as Record<
-    'delta' | `delta${number}`,
-    Planning<Float32Array>
-  >
+  (many ? numbered('delta', all, taken) : { delta: taken(all[0]) }) as {
+    /** The gradient of the output; of several delta0, delta1 … */
+    delta: Taken<Float32Array>
+  } & Record<`delta${number}`, Taken<Float32Array>>
 
 /** The same, once they are made. */
 export const contributions = (
@@ -372,16 +374,20 @@ export const spikeOptions = {
 const namesOf = (sources = 1): string[] =>
   Array.from({ length: sources }, (_, i) => (i === 0 ? 'input' : `input${i + 1}`))
 
+type Inputs<A extends tensors.Values> = {
+  /** Floats, or with `spikes` bytes of 0 and 1; behind it input2 … of further `sources`. */
+  input: Taken<A>
+} & Record<`input${number}`, Taken<A>>
+
 /** The input, and further sources behind it. */
 export const inputs = <A extends tensors.Values>(
   sources: number | undefined,
   extent: Extent,
   make: (extent: Extent) => tensors.Make<A>,
-): Record<'input' | `input${number}`, Planning<A>> =>
-  Object.fromEntries(namesOf(sources).map((name) => [name, takes(make(extent))])) as Record<
-    string,
-    Planning<A>
-  >
+) =>
+  Object.fromEntries(
+    namesOf(sources).map((name) => [name, takes(make(extent))]),
+  ) as unknown as Inputs<A>
 
 /** Lists have no room for more spikes than steps: they would be written beyond it. */
 function failCounts(op: string, of: tensors.OpTensor, views: tensors.Views, steps: number): never {

@@ -173,7 +173,7 @@ export interface EvaluateOptions {
    * Ends the evaluation before its next batch; `evaluate` then rejects with the signal's reason.
    */
   signal?: host.AbortSignal
-  /** Counts samples whose label is among the k largest outputs, 1 … classes. Default: does not. */
+  /** Counts samples whose label is among the k largest outputs, 1 … classes. Default: none. */
   topK?: number
   /**
    * Evaluates with the moving averages that `fit` keeps with `ema`, in place of the parameters,

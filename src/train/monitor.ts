@@ -18,7 +18,7 @@ import { checkDataset, fillBatch } from './evaluate.js'
 
 /** Options of `monitor`; each has a default. */
 export interface MonitorOptions {
-  /** Layers of neurons, among those that `compile` records. Default: all of these. */
+  /** Layers of neurons, among those that `compile` records. Default: all of them. */
   layers?: readonly string[]
   /** Only the first samples, ≥ 1. Default 64. */
   limit?: number

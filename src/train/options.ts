@@ -66,8 +66,8 @@ export interface FitOptions extends MethodOptions {
   /** Factor of the learning rate; default `constant()`. */
   schedule?: Schedule
   /**
-   * What training makes small, or a text for `custom`; default: the model's, which `compile` or an
-   * earlier `fit` was given.
+   * Loss that training makes small, or a text for `custom`; default: the model's, which `compile`
+   * or an earlier `fit` was given.
    */
   loss?: Loss | string
   /**
@@ -77,7 +77,7 @@ export interface FitOptions extends MethodOptions {
   penalties?: readonly RatePenalty[]
   /**
    * Gradients whose norm, of all parameters together, is above it are scaled down to it, as by
-   * PyTorch's clip_grad_norm_; > 0. Default: none are.
+   * PyTorch's clip_grad_norm_; > 0. Default: no bound.
    */
   clipNorm?: number
   /**
@@ -94,7 +94,7 @@ export interface FitOptions extends MethodOptions {
   /**
    * Whether a last batch that is not full is left out. false: it is trained with as well, filled
    * with repeats, which count for the statistics of batchNorm2d and for firing rates, but not for
-   * loss, accuracy and gradients. A data set smaller than a batch is in any case. Default true.
+   * loss, accuracy and gradients. A data set smaller than a batch is always filled. Default true.
    */
   dropLast?: boolean
   /** Parameters or layers that stay as they are, by name. Running statistics go on. */

@@ -103,9 +103,9 @@ function codeOf(page: string): string[] {
 const limits: readonly (readonly [words: number, pages: string])[] = [
   [550, 'README.md'],
   [1500, 'ARCHITECTURE.md'],
-  [900, 'CONTRIBUTING.md'],
+  [920, 'CONTRIBUTING.md'],
   [600, 'CHANGELOG.md'],
-  [3000, 'docs/paper.md docs/checked.md docs/speed.md docs/benchmarks.md docs/testing.md'],
+  [3050, 'docs/paper.md docs/checked.md docs/speed.md docs/benchmarks.md docs/testing.md'],
 ]
 for (const [limit, named] of limits)
   test(`${named}: at most ${limit} words`, () => {

@@ -35,6 +35,22 @@ test('placeholders are in the files that CONTRIBUTING lists, or filled in everyw
   for (const file of listed) assert.ok(existsSync(join(root, file)), file)
 })
 
+test('filled-in placeholders leave none, and a release to get files from', async () => {
+  const path = 'src/model/models/table'
+  const fill = (text: string): string => text.replaceAll(/\bOWNER\b/g, 'somebody')
+  await withFolder(async (folder) => {
+    await mkdir(join(folder, dirname(path)), { recursive: true })
+    await writeFile(join(folder, `${path}.ts`), fill(read(`${path}.ts`)))
+    assert.equal(filesWithPlaceholders(folder), [])
+    const version = pathToFileURL(join(root, 'build/src/base/version.js')).href
+    const filled = fill(read(`build/${path}.js`)).replace('../../base/version.js', version)
+    await writeFile(join(folder, `${path}.mjs`), filled)
+    const table = await import(pathToFileURL(join(folder, `${path}.mjs`)).href)
+    assert.is(table.isPublished, true)
+    assert.match(table.releaseOf('cifar10-cnn'), /^https:\/\/github\.com\/somebody\//)
+  })
+})
+
 /** A small repository of the files that name a version. */
 const good: Readonly<Record<string, string>> = {
   'package.json': '{ "version": "1.2.0" }',

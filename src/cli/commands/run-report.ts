@@ -20,7 +20,7 @@ import { answer } from '../terminal.js'
 import { givenModel, modelFileSpecs, withModel } from '../which-model.js'
 
 const reportSpecs = {
-  best: modelFileSpecs.best,
+  best: { ...modelFileSpecs.best, text: 'the best weights (best.safetensors), not the last' },
   data: shared.data.data,
   cache: shared.data.cache,
   ...shared.threads,

@@ -42,8 +42,8 @@ export interface Prediction {
 /** Options of `predict`. */
 export interface PredictOptions {
   /**
-   * 'mean', the default: outputs are means over time. 'steps': those of each time step. The first
-   * time the model is planned anew, with a place for them: n, T and classes of a batch in floats.
+   * 'mean': outputs are means over time. 'steps': those of each time step; the first such call
+   * plans the model anew, with memory for batch · T · classes floats. Default 'mean'.
    */
   of?: 'mean' | 'steps'
   /** Ends it: while it waits for its turn, and between two batches. It rejects with the reason. */

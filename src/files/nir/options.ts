@@ -18,8 +18,8 @@ export interface SaveNirOptions {
   /** Seconds of a time step, > 0; default 0.0001. */
   dt?: number
   /**
-   * How the steps of the model are read as equations in continuous time: 'euler', the default, or
-   * 'exact'. `loadNir` with the same gives the same neurons.
+   * How the steps of the model are read as equations in continuous time. `loadNir` with the same
+   * gives the same neurons. Default 'euler'.
    */
   discretisation?: Discretisation
 }
@@ -37,8 +37,9 @@ export interface NirOptions {
    */
   discretisation?: Discretisation
   /**
-   * Reset of the neurons. Default what the file says; else 'stored' where a `v_reset` is not 0,
-   * and 'subtract' otherwise, as the NIR paper's simulators do.
+   * What a spike does to the potential: 'subtract' takes the threshold away, 'zero' makes it 0,
+   * 'stored' makes it the file's `v_reset`. Default what the file says, else 'stored' where a
+   * `v_reset` is not 0, and 'subtract' otherwise, as the NIR paper's simulators do.
    */
   reset?: NirReset
   /**

@@ -21,8 +21,8 @@ export const pretrainedNames = Object.keys(figures) as readonly PretrainedName[]
 export interface PretrainedOptions extends LoadOptions {
   /**
    * Where the file of the weights is, or its bytes: a page has to say so. They must be the very
-   * file that the name stands for. Default: in the package; what is too large for it comes from
-   * the release.
+   * file that the name stands for. A file that is too large for the package comes from the
+   * release. Default: in the package.
    */
   from?: string | host.URL | Uint8Array
 }

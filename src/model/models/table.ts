@@ -165,5 +165,8 @@ export const pretrainedDataset = (name: PretrainedName): string | undefined => d
 export const releaseOf = (name: PretrainedName): string =>
   `${RELEASES}/v${VERSION}/${name}.safetensors`
 
-/** Whether anybody has published this version: else nobody has said where. */
-export const isPublished = !RELEASES.includes('/OWNER/')
+/**
+ * Whether anybody has published this version: else nobody has said where. The pattern is written
+ * so that it is no placeholder itself, which filling them in would change.
+ */
+export const isPublished = !/\/OWN[E]R\//.test(RELEASES)

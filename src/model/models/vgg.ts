@@ -62,8 +62,8 @@ export function vgg13(options: NetworkOptions = {}, ...more: []): Block {
 /** Options of `vggsnn`; each has a default. */
 export interface VggsnnOptions extends NetworkOptions {
   /**
-   * Height and width of the input in pixels: 48, the default (for event cameras; CIFAR10-DVS has 2
-   * channels), 32 (for CIFAR), or another multiple of 24.
+   * Height and width of the input in pixels: 48 (for event cameras; CIFAR10-DVS has 2 channels), 32
+   * (for CIFAR), or another multiple of 24. Default 48.
    */
   imageSize?: number
 }

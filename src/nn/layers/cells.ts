@@ -120,7 +120,7 @@ export interface RecurrentOptions {
  * b. [C, H, W] → [C, H, W]. Parameters, for N = C·H·W neurons in PyTorch's order:
  * `recurrent.weight` [N, N] and `recurrent.bias` [N]. There are no spikes before the first step.
  * With `allToAll: false` it is x[t] + V·s[t − 1], with `recurrent.V` [N], which starts at 1.
- * Methods bptt, ottt and sltt can train it.
+ * Methods bptt, ottt, sltt and os can train it.
  *
  * @param layer a spiking layer: `lif()`, `cubaLif()`, `alif()`, `neuron(…)` …
  * @throws SpikewasmError when it does not spike or is recurrent already, or for a wrong option

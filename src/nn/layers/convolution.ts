@@ -40,7 +40,7 @@ export interface ConvOptions<S extends Size = Size> extends LinearOptions {
   stride?: S
   /** Rows and columns of zeros added on every side, ≥ 0; default 0. */
   padding?: S
-  /** Pixels from one place of the kernel to the next, ≥ 1; 1, the default: neighbours. */
+  /** Pixels from one place of the kernel to the next, ≥ 1; 1: neighbours. Default 1. */
   dilation?: S
   /**
    * Equal parts of the channels: outputs of a part read the inputs of the same part alone. It
@@ -164,7 +164,7 @@ interface TransposedOptions<S extends Size> extends Omit<LinearOptions, 'standar
   padding?: S
   /** Rows and columns more at the output's end, below the stride or the dilation; default 0. */
   outputPadding?: S
-  /** Pixels from one place within the kernel to the next, ≥ 1; 1, the default: neighbours. */
+  /** Pixels from one place within the kernel to the next, ≥ 1; 1: neighbours. Default 1. */
   dilation?: S
   /** Equal parts of the channels, each of which goes by itself; it divides both. Default 1. */
   groups?: number

@@ -37,8 +37,9 @@ export interface ElementwiseOptions {
  * @param parameters numbers by name: one for the layer, each channel or each neuron
  * @throws SpikewasmError with line, column and a caret for a mistake in the text
  * @example
- *
+ * ```ts
  * const swish = elementwise('x * sigmoid(beta*x)', { beta: 1 }, { learn: ['beta'] })
+ * ```
  */
 export function elementwise(
   text: string,

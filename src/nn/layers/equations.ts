@@ -48,7 +48,7 @@ export interface EquationOptions {
   init?: Readonly<Record<string, number | string>>
   /** Length of a time step, > 0, for lines dv/dt = …; default 1. */
   dt?: number
-  /** How lines dv/dt = … move v: 'euler' (the default), or exactly where they are linear in v. */
+  /** How lines dv/dt = … move v: 'exponentialEuler' exactly where linear in v. Default 'euler'. */
   solver?: 'euler' | 'exponentialEuler'
   /** Seed of what rand() and randn() draw, 0…2³² − 1; default 0. */
   seed?: number
@@ -186,7 +186,7 @@ export const checkText = (what: string, text: unknown): void => {
  * @param parameters numbers by name: one for the layer, each channel or each neuron
  * @throws SpikewasmError with line, column and a caret for a mistake in the text
  * @example
- *
+ * ```ts
  * const adaptive = neuron(
  *   `u = u*(1 - 1/tau) + x
  *    spike = u >= theta + beta*a
@@ -195,6 +195,7 @@ export const checkText = (what: string, text: unknown): void => {
  *   { tau: 5, tauA: 20, theta: 1, beta: 0.2 },
  *   { learn: ['beta'] },
  * )
+ * ```
  */
 export function neuron(
   text: string,

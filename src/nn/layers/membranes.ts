@@ -8,8 +8,8 @@ import { type EquationOptions, type Equations, neuronOf } from './equations.js'
 /** Options that all of these neurons have; each has a default. */
 export interface MembraneOptions extends Pick<EquationOptions, 'surrogate' | 'learn'> {
   /**
-   * Sharpness α of the surrogate, > 0. Default: that of `lif`; where potentials are in mV, divided
-   * by 20, which is about the way from rest to threshold.
+   * Sharpness α of the surrogate, > 0. Default: that of `lif`, divided by 20 where potentials are
+   * in mV, since rest and threshold lie about 20 mV apart.
    */
   alpha?: number
   /** Length of a time step, > 0, in the unit of the equations' time. */

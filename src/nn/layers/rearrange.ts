@@ -89,7 +89,7 @@ export function reshape(shape: readonly number[], ...more: []): Reshape {
 }
 
 /**
- * Sizes of 1 become so many, as by PyTorch's `expand`: the same numbers again and again. A single
+ * Repeats numbers along sizes of 1, to as many as asked for, as PyTorch's `expand`. A single
  * number becomes a value of any sizes. Spikes stay spikes.
  * @param shape sizes of the output; −1 leaves one as it is
  * @throws SpikewasmError for other sizes, and when the network is compiled and they don't fit

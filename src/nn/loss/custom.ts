@@ -164,12 +164,13 @@ export function custom<T extends CustomTargets = 'labels', O extends AnyOutputs 
  *
  * @throws EquationError with line, column and a caret for a mistake in the text
  * @example
- *
+ * ```ts
  * const huber = custom(
  *   `d = abs(y - target)
  *    where(d < delta, 0.5*d^2, delta*(d - 0.5*delta))`,
  *   { parameters: { delta: 0.2 } },
  * )
+ * ```
  */
 export function custom<T extends TextLoss['targets'] = 'labels'>(
   text: string,

@@ -56,9 +56,9 @@ export interface ClassOptions<T extends ClassTargets = ClassTargets> {
   /** Share of the target that is spread over all classes, 0…1, 1 excluded; default 0. */
   labelSmoothing?: number
   /**
-   * 'labels', the default: the data give a class for each sample. 'steps': a class for each time
-   * step, as `targets` of `fromArrays`, [N][T]; the loss is the mean over all steps that count of
-   * that of each step's output. Methods bptt, ottt, sltt and os have it.
+   * 'labels': the data give a class for each sample. 'steps': a class for each time step, as
+   * `targets` of `fromArrays`, [N][T]; the loss is the mean over the steps of that of each step's
+   * output. Methods bptt, ottt, sltt and os have it. Default 'labels'.
    */
   targets?: T
   /**
@@ -126,8 +126,8 @@ const classTargets = {
 export interface CrossEntropyOptions<T extends ClassTargets = ClassTargets>
   extends ClassOptions<T> {
   /**
-   * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
-   * over time, as snnTorch's ce_count_loss.
+   * 'rates': of the mean over time of the last layer's output. 'counts': of its sum over time, as
+   * snnTorch's ce_count_loss. Default 'rates'.
    */
   of?: LossOf
 }
@@ -172,10 +172,10 @@ export type ValueTargets = 'labels' | 'values' | 'steps'
 /** Options of `mse`; each has a default. */
 export interface MeanSquaredErrorOptions<T extends ValueTargets = ValueTargets> {
   /**
-   * 'labels', the default: the target is `correctRate` for the label's class and `incorrectRate`
-   * for the others. 'values': the data give a number for each output, for regression. 'steps': a
-   * number for each output at each time step, [N][T][outputs]; the loss is of each step's output.
-   * Methods bptt, ottt, sltt and os have it.
+   * 'labels': the target is `correctRate` for the label's class and `incorrectRate` for the others.
+   * 'values': the data give a number for each output, for regression. 'steps': a number for each
+   * output at each time step, [N][T][outputs]; the loss is of each step's output. Methods bptt,
+   * ottt, sltt and os have it. Default 'labels'.
    */
   targets?: T
   /**
@@ -184,8 +184,8 @@ export interface MeanSquaredErrorOptions<T extends ValueTargets = ValueTargets> 
    */
   ignore?: number | 'NaN'
   /**
-   * 'rates': of the mean over time of the last layer's output, the default. 'counts': of its sum
-   * over time; targets of labels are then rates times T, as in snnTorch's mse_count_loss.
+   * 'rates': of the mean over time of the last layer's output. 'counts': of its sum over time;
+   * targets of labels are then rates times T, as in snnTorch's mse_count_loss. Default 'rates'.
    */
   of?: LossOf
   /** Wanted rate of the right class; default 1. */
@@ -281,7 +281,7 @@ export const tet = defineLoss<Tet, TetOptions>('tet', {
 export interface RatePenaltyOptions {
   /** Factor of the penalty, ≥ 0. */
   weight: number
-  /** 'L1': |rate − target|. 'L2', the default: (rate − target)². */
+  /** 'L1': |rate − target|. 'L2': (rate − target)². Default 'L2'. */
   norm?: 'L1' | 'L2'
   /** The wanted firing rate, 0…1; default 0. */
   target?: number

@@ -31,7 +31,7 @@ import { asFloat, countsOf, floats, numbers, spikes } from '../tensor.js'
  * At step 0 neurons start from v0, behind it they go on from potential, and from the plan's
  * derivatives and sums.
  *
- * **Runs that go on.** With the output `potential` a run can be a part of the steps, as in a
+ * Runs can go on: with the output `potential` a run can be a part of the steps, as in a
  * stream. The setting `step` says which one it begins with. At 0, the default, neurons start from
  * v0. Behind that they go on from `potential`; counts, eligibilities and x̂ are added to what the
  * plan holds. A setting stays till another one is given, so give it with each run.

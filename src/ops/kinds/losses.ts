@@ -89,7 +89,7 @@ const weighed = {
 const lossTensors = <A extends tensors.Values>(
   { input, weighted }: Pick<Logits, 'input'> & is.Checked<typeof weighed>,
   each: boolean,
-  target: Planning<A>,
+  target: Planning<A, 'takes'>,
 ) => ({
   /** Logits. */
   input: takes(floats(input)),
@@ -124,7 +124,10 @@ const ofClasses = is.ofLayer<losses.ClassOptions>([
 
 type OfClasses = is.Checked<typeof ofClasses>
 
-function classesOf(op: string, of: Logits & OfClasses): Planning<Float32Array | Int32Array> {
+function classesOf(
+  op: string,
+  of: Logits & OfClasses,
+): Planning<Float32Array | Int32Array, 'takes'> {
   const { B, C } = of.input
   if (of.targets !== 'steps') return takes(tensors.classes(integers, [B], C))
   return takes(tensors.classes(numbers, [B, stepsOf(op, of)], C, of.ignore))

@@ -216,7 +216,7 @@ const weighted = <S extends OptionTable>(name: string, shape: S, sizesOf: convol
  * tensors. With a `weightType` of whole numbers w is scales[n] · weight. Result: [B, N, outH,
  * outW], or that behind T.
  *
- * **Algorithms**
+ * Algorithms:
  *
  * | algorithm | on | how |
  * | --- | --- | --- |

@@ -18,7 +18,7 @@ export interface CsvLoggerOptions {
   append?: boolean
   /** Whether a file that is there may be written over; default false: it is refused. */
   overwrite?: boolean
-  /** Tells it from another one; default 'csvLogger'. */
+  /** Its name, which no other callback may have; default 'csvLogger'. */
   name?: string
 }
 

@@ -27,7 +27,7 @@ export interface DashboardOptions {
   port?: number
   /** Called with the address when the server listens; default: it is written to standard error. */
   onListen?: (url: string) => unknown
-  /** Tells it from another one; default 'dashboard'. */
+  /** Its name, which no other callback may have; default 'dashboard'. */
   name?: string
 }
 

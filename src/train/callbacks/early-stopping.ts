@@ -33,7 +33,7 @@ export interface EarlyStoppingOptions {
    * training, which may go on then. With `ema` its moving averages come back too.
    */
   restoreBest?: boolean
-  /** Tells it from another one; default 'earlyStopping'. */
+  /** Its name, which no other callback may have; default 'earlyStopping'. */
   name?: string
 }
 

@@ -12,7 +12,7 @@ import { decimal, epochLine, inkFor, percent, rateText, short, timeLeft } from '
 export interface ProgressOptions {
   /** Where it writes; default standard error, in a page its console. */
   stream?: ProgressStream
-  /** Tells it from another one; default 'progress'. */
+  /** Its name, which no other callback may have; default 'progress'. */
   name?: string
 }
 
