@@ -13,33 +13,28 @@ import { flag, integer, readOptions } from '../tools/options.mjs'
 import { checkSite } from './check.js'
 import { root } from './links.js'
 import { checkPrograms } from './programs.js'
-import { serve as serveSite } from './serve.js'
+import { checkSearch } from './search.js'
 
-const { keep, serve, port } = readOptions({ keep: flag, serve: flag, port: integer(4173) })
+const options = readOptions({ keep: flag, serve: flag, port: integer(4173) })
 const folder = join(root, 'build/site')
 const base = process.env.BASE ?? '/'
 
-const run = (command, args, cwd = root) =>
-  promisify(execFile)(command, args, { cwd, maxBuffer: 2 ** 26 })
-const node = (...args) => run(process.execPath, args)
-/** VitePress leaves a link to Vue in the package of the folder in which it runs. */
-const buildPages = () =>
-  run(process.execPath, ['node_modules/vitepress/bin/vitepress.js', 'build'], join(root, 'site'))
+const run = async (command, args, cwd = root) =>
+  void (await promisify(execFile)(command, args, { cwd, maxBuffer: 2 ** 26 }))
+const node = (args, cwd) => run(process.execPath, args, cwd)
 
-/** Says how long a part takes. A part that fails ends the build. */
+/** Says how long a part takes, and what it has `measured`. A part with problems ends the build. */
 async function part(name, work) {
   const start = performance.now()
   try {
-    const said = await work()
-    console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s${said ?? ''}`)
+    const { problems = [], measured = [] } = (await work()) ?? {}
+    if (problems.length > 0) throw Object.assign(new Error(), { stderr: problems.join('\n') })
+    const seconds = ((performance.now() - start) / 1000).toFixed(1)
+    console.log([`${name}: ${seconds} s`, ...measured].join('\n  '))
   } catch (error) {
     console.error(`${name} failed:\n${error.stdout ?? ''}${error.stderr ?? error.stack ?? error}`)
     process.exit(1)
   }
-}
-
-function endWith(problems) {
-  if (problems.length > 0) throw Object.assign(new Error(), { stderr: problems.join('\n') })
 }
 
 async function install() {
@@ -51,34 +46,30 @@ async function install() {
   if (!existsSync(own)) symlinkSync(root, own, 'junction')
 }
 
-async function checkLinks() {
-  const { pages, links, problems } = checkSite(folder, base)
-  endWith(problems)
-  return `, ${pages} pages, ${links} links`
-}
-
 await part('packages of the site', install)
 const typedoc = ['node_modules/typedoc/bin/typedoc', '--skipErrorChecking', '--logLevel', 'Warn']
-const has = (path) => keep && existsSync(join(root, path, 'index.html'))
+const has = (path) => options.keep && existsSync(join(root, path, 'index.html'))
 await Promise.all([
-  has('build/docs') || part('/api/', async () => void (await node(...typedoc))),
+  has('build/docs') || part('/api/', () => node(typedoc)),
   (async () => {
-    await part('reference', async () => void (await node('site/reference/build.js')))
-    await part('pages', async () => void (await buildPages()))
-    await part('programs of lessons', async () => endWith(await checkPrograms()))
+    await part('reference', () => node(['site/reference/build.js']))
+    // VitePress leaves a link to Vue in the package of the folder in which it runs.
+    const vitepress = ['node_modules/vitepress/bin/vitepress.js', 'build']
+    await part('pages', () => node(vitepress, join(root, 'site')))
+    await part('programs of lessons', checkPrograms)
     if (!has('examples/page/dist'))
-      await part('/play/', async () => void (await node('tools/try-page.mjs', '--build')))
+      await part('/play/', () => node(['tools/try-page.mjs', '--build']))
   })(),
 ])
 cpSync(join(root, 'build/docs'), join(folder, 'api'), { recursive: true })
 cpSync(join(root, 'examples/page/dist'), join(folder, 'play'), { recursive: true })
-await part('links', checkLinks)
-const { checkSearch } = await import('./search.js')
-await part('search', async () => endWith(await checkSearch(folder, base)))
+await part('links', () => checkSite(folder, base))
+await part('search', () => checkSearch(folder, base))
+// What they need is there only now.
 const { checkInBrowsers } = await import('./browsers.js')
 await part('browsers', () => checkInBrowsers(folder, base))
 console.log('The site is in build/site.')
-if (serve) {
-  const { origin } = await serveSite(folder, { base, port })
-  console.log(`It is served at ${origin}/`)
+if (options.serve) {
+  const { serve } = await import('./serve.js')
+  console.log(`It is served at ${(await serve(folder, { base, port: options.port })).origin}/`)
 }

@@ -2,57 +2,34 @@
 // anything.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Parser } from 'htmlparser2'
 
-/** Attributes that make a browser request something, by tags; `link` depends on its `rel`. */
+/** Attributes that make a browser request something, on these tags; of `link` by its `rel`. */
 const requests = {
-  script: ['src'],
-  img: ['src', 'srcset'],
-  source: ['src', 'srcset'],
-  video: ['src', 'poster'],
-  audio: ['src'],
-  iframe: ['src'],
-  object: ['data'],
-  embed: ['src'],
-  use: ['href', 'xlink:href'],
-  image: ['href', 'xlink:href'],
-  link: ['href'],
+  src: /^(script|img|source|video|audio|iframe|embed)$/,
+  srcset: /^(img|source)$/,
+  poster: /^video$/,
+  data: /^object$/,
+  href: /^(use|image|link)$/,
+  'xlink:href': /^(use|image)$/,
 }
 /** Links of these kinds are read by search engines, and requested by nobody. */
 const namesOnly = /^(canonical|alternate|author|license|next|prev)$/
 
-const TAG =
-  /<([a-z][\w:-]*)((?:\s+[^\s"'<>/=]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>`]+))?)*)\s*\/?>/gi
-const ATTRIBUTE = /([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>`]+)))?/g
-const entities = { amp: '&', quot: '"', lt: '<', gt: '>', apos: "'" }
-const decoded = (text) =>
-  text.replace(/&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi, (all, hex, decimal, name) =>
-    name
-      ? (entities[name] ?? all)
-      : String.fromCodePoint(hex ? Number.parseInt(hex, 16) : +decimal),
-  )
-
 /** What a page has: the ids, the links, and the addresses that it requests by itself. */
-export function readPage(html) {
+function readPage(html) {
   const page = { ids: new Set(), links: new Set(), requested: new Set(requestsOfStyle(html)) }
-  const text = html
-    .replace(/<!--[\s\S]*?-->/g, '')
-    .replace(/(<(script|style)\b[^>]*>)[\s\S]*?<\/\2>/gi, '$1')
-  for (const [, name, rest] of text.matchAll(TAG)) {
-    const tag = name.toLowerCase()
-    const has = Object.fromEntries(
-      [...rest.matchAll(ATTRIBUTE)].map(([, key, ...values]) => [
-        key.toLowerCase(),
-        decoded(values.find((value) => value !== undefined) ?? ''),
-      ]),
-    )
+  const onopentag = (tag, has) => {
     if (has.id) page.ids.add(has.id)
     if (tag === 'a' && has.name) page.ids.add(has.name)
-    if ((tag === 'a' || tag === 'area') && has.href !== undefined) page.links.add(has.href)
-    if (tag === 'link' && namesOnly.test(has.rel)) continue
-    for (const key of requests[tag] ?? [])
-      for (const part of key === 'srcset' ? (has[key] ?? '').split(/,\s+/) : [has[key]])
-        if (part) page.requested.add(part.trim().split(/\s/)[0])
+    if (/^(a|area)$/.test(tag) && has.href !== undefined) page.links.add(has.href)
+    if (tag === 'link' && namesOnly.test(has.rel)) return
+    for (const [key, tags] of Object.entries(requests))
+      if (has[key] && tags.test(tag))
+        for (const one of key === 'srcset' ? has[key].split(/,\s+/) : [has[key]])
+          page.requested.add(one.trim().split(/\s/)[0])
   }
+  new Parser({ onopentag }).end(html)
   return page
 }
 
@@ -75,40 +52,44 @@ function fileFor(path, files) {
  */
 export function checkSite(folder, base = '/') {
   if (!existsSync(folder)) throw new Error(`${folder} is not there: nothing to check`)
-  const files = new Set(
-    readdirSync(folder, { recursive: true }).map((f) => f.replaceAll('\\', '/')),
-  )
+  const names = readdirSync(folder, { recursive: true }).map((name) => name.replaceAll('\\', '/'))
+  const files = new Set(names)
   const read = (file) => readFileSync(join(folder, file), 'utf8')
-  const pages = new Map()
-  for (const file of files) if (file.endsWith('.html')) pages.set(file, readPage(read(file)))
+  const html = names.filter((name) => name.endsWith('.html'))
+  const pages = new Map(html.map((file) => [file, readPage(read(file))]))
   const problems = []
   const own = 'http://site.invalid'
-  const counts = { pages: pages.size, links: 0 }
-  const check = (file, link, isRequest) => {
+  let links = 0
+  /** What is wrong with a link, or nothing. */
+  const faultOf = (file, link, isRequest) => {
     const from = new URL(base + file.replace(/(^|\/)index\.html$/, '$1'), own)
-    if (!URL.canParse(link, from)) return problems.push(`${file}: ${link} is no address`)
+    if (!URL.canParse(link, from)) return 'is no address'
     const { protocol, origin, pathname, hash } = new URL(link, from)
-    if (origin !== own) {
-      const isAllowed = isRequest ? /^(data|blob):$/ : /^(https?|mailto):$/
-      if (!isAllowed.test(protocol)) problems.push(`${file}: ${link} leads to another origin`)
-      return undefined
-    }
-    counts.links++
+    const isAllowed = isRequest ? /^(data|blob):$/ : /^(https?|mailto):$/
+    if (origin !== own) return isAllowed.test(protocol) ? '' : 'leads to another origin'
+    links++
     const path = decodeURIComponent(pathname)
     const target = path.startsWith(base) ? fileFor(path.slice(base.length), files) : undefined
-    if (target === undefined) return problems.push(`${file}: ${link} is not there`)
+    if (target === undefined) return 'is not there'
     const anchor = decodeURIComponent(hash.slice(1))
-    if (anchor && !isRequest && pages.has(target) && !pages.get(target).ids.has(anchor))
-      problems.push(`${file}: ${link} leads to no heading`)
-    return undefined
+    const isMissing = anchor && !isRequest && pages.get(target)?.ids.has(anchor) === false
+    return isMissing ? 'leads to no heading' : ''
+  }
+  const check = (file, links, isRequest) => {
+    for (const link of links) {
+      const fault = faultOf(file, link, isRequest)
+      if (fault) problems.push(`${file}: ${link} ${fault}`)
+    }
   }
   for (const [file, { links, requested }] of pages) {
-    for (const link of links) check(file, link, false)
-    for (const link of requested) check(file, link, true)
+    check(file, links, false)
+    check(file, requested, true)
   }
-  for (const file of files)
-    if (/\.(css|svg)$/.test(file))
-      for (const link of requestsOfStyle(read(file)))
-        if (!link.startsWith('#')) check(file, link, true)
-  return { ...counts, problems }
+  for (const file of names.filter((name) => /\.(css|svg)$/.test(name)))
+    check(
+      file,
+      requestsOfStyle(read(file)).filter((link) => !link.startsWith('#')),
+      true,
+    )
+  return { pages: pages.size, links, problems, measured: [`${pages.size} pages, ${links} links`] }
 }

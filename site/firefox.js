@@ -1,13 +1,15 @@
 // Opens pages of the built site in Firefox, which has no driver here: a script that is put into each
 // page posts what went wrong, and goes on to the next.
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
+import { runProgram } from '../build/src/edge/verify/job.js'
 import { serve } from './serve.js'
 
-/** How long one page may take, of which some train networks. */
-const PATIENCE = 120_000
+/** How long all pages may take, of which some train networks. */
+const SECONDS = 600
 
 /** Runs in each page, before its own scripts. */
 function probe(paths) {
@@ -17,20 +19,20 @@ function probe(paths) {
   addEventListener('unhandledrejection', ({ reason }) => tell(reason))
   console.error = (...words) => tell(words.join(' '))
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+  const until = async (isDone) => {
+    while (!isDone() && problems.length === 0) await pause(20)
+  }
   /** Trains what can be trained, and compares fingerprints. */
-  const train = async () => {
-    for (const button of document.querySelectorAll('.fig .go')) {
-      while (button.disabled && problems.length === 0) await pause(20)
-      button.click()
-      const figure = button.closest('.fig')
-      const codes = () => [...figure.querySelectorAll('figcaption code')].map((c) => c.textContent)
-      while (codes().length < 2 && problems.length === 0) await pause(20)
-      const [here, node] = codes()
-      if (here !== node) tell(`the fingerprint is ${here}, in Node it is ${node}`)
-    }
+  const train = async (button) => {
+    await until(() => !button.disabled)
+    button.click()
+    const codes = button.closest('.fig').getElementsByTagName('code')
+    await until(() => codes.length > 1)
+    const [here, node] = [...codes].map(({ textContent }) => textContent)
+    if (here !== node) tell(`the fingerprint is ${here}, in Node it is ${node}`)
   }
   addEventListener('load', async () => {
-    await train()
+    for (const button of document.querySelectorAll('.fig .go')) await train(button)
     await pause(200)
     for (const { name } of performance.getEntriesByType('resource'))
       if (!name.startsWith(location.origin) && !/^(data|blob):/.test(name)) tell(`requests ${name}`)
@@ -46,32 +48,29 @@ export async function checkFirefox(folder, base, executable, paths) {
   const whole = paths.map((path) => base.slice(0, -1) + path)
   const script = `<script>(${probe})(${JSON.stringify(whole)})</script>`
   const posts = []
-  let timer
-  let over
-  const wait = () => {
-    clearTimeout(timer)
-    timer = setTimeout(() => over([`Firefox does not get past ${paths[posts.length]}`]), PATIENCE)
+  const over = new AbortController()
+  const answer = async (request, response, next) => {
+    const path = paths[whole.indexOf(request.originalUrl)]
+    if (request.method === 'POST') {
+      response.writeHead(204).end()
+      if (posts.push(await json(request)) === paths.length) over.abort()
+    } else if (path) {
+      const file = `${path.replace(/\/$/, '/index')}.html`
+      const html = await readFile(join(folder, file), 'utf8')
+      response.setHeader('Content-Type', 'text/html; charset=utf-8')
+      response.end(html.replace('<head>', `<head>${script}`))
+    } else next()
   }
-  const all = new Promise((resolve) => {
-    over = resolve
-  })
-  const post = (text) => {
-    if (posts.push(JSON.parse(text)) === paths.length) over([])
-    else wait()
-  }
-  wait()
-  const change = (html) => html.replace('<head>', `<head>${script}`)
-  const { origin, close } = await serve(folder, { base, change, post })
+  const { origin, close } = await serve(folder, { base, answer })
   const args = ['--headless', '--no-remote', '--profile', profile, origin + paths[0]]
-  const child = spawn(executable, args, { detached: true, stdio: 'ignore' })
+  const until = new Promise((resolve) => over.signal.addEventListener('abort', resolve))
   try {
-    return [...(await all), ...posts.flat()]
+    await runProgram(executable, args, { seconds: SECONDS, until })
+  } catch ({ message }) {
+    posts.push([`Firefox does not get past ${paths[posts.length]}: it ${message}`])
   } finally {
-    clearTimeout(timer)
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    process.kill(-child.pid, 'SIGKILL')
-    await ended
     await close()
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
+  return posts.flat()
 }

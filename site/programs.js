@@ -59,10 +59,10 @@ export async function writePrograms(folder, pages) {
 }
 
 /** Programs that fail, or print something else than their page says. */
-export async function checkPrograms(pages = ownPages) {
+export async function checkPrograms() {
   const folder = mkdtempSync(join(root, 'build/lessons-'))
   try {
-    const programs = await writePrograms(folder, pages)
+    const programs = await writePrograms(folder, ownPages)
     const child = join(root, 'build/test/support/programs-child.js')
     const files = programs.map(({ file }) => file)
     const { stdout } = await promisify(execFile)(process.execPath, [child, ...files])
@@ -70,12 +70,13 @@ export async function checkPrograms(pages = ownPages) {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line))
-    return programs.flatMap(({ page, printed }, i) => {
+    const problems = programs.flatMap(({ page, printed }, i) => {
       const { stdout, stderr } = outcomes[i] ?? { stdout: '', stderr: 'it did not run' }
       if (stderr) return `${page}: a program fails: ${stderr}`
       if (printed === undefined || printed === stdout) return []
       return `${page}: a program prints\n${stdout}The page says\n${printed}`
     })
+    return { problems }
   } finally {
     rmSync(folder, { recursive: true })
   }

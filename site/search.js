@@ -3,7 +3,11 @@ import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from './links.js'
+import queries from './search.json' with { type: 'json' }
 import { titles } from './shelves.js'
+
+/** What people ask, and the page that has to be among the first three results. */
+export { queries }
 
 /** Options of MiniSearch, for VitePress, which sends functions to the page as their texts. */
 export const searching = {
@@ -12,14 +16,10 @@ export const searching = {
     prefix: true,
     boost: { title: 4, titles: 2, text: 1 },
     // Lessons before lists of kernels, and before what is about the inside.
-    boostDocument: (id) =>
-      /learn[/]/.test(id)
-        ? 2
-        : /reference[/]ops[/]/.test(id)
-          ? 0.3
-          : /inside[/]/.test(id)
-            ? 0.5
-            : 1,
+    boostDocument: (id) => {
+      const [, place] = id.match(/(learn|reference[/]ops|inside)[/]/) ?? []
+      return { learn: 2, 'reference/ops': 0.3, inside: 0.5 }[place] ?? 1
+    },
   },
 }
 
@@ -29,23 +29,7 @@ export function textForSearch(text, env, md) {
   return md.render(title ? text.replace(/^# .*$/m, (heading) => `${heading}: ${title}`) : text, env)
 }
 
-/** What people ask, and the page that has to be among the first three results. */
-export const queries = {
-  'firing rate': 'learn/neuron',
-  'learning rate schedule': 'reference/optimizers',
-  'batch normalisation': 'reference/layers',
-  'surrogate gradient': 'reference/neurons',
-  'own images from a folder': 'how-to/pictures',
-  'event camera': 'how-to/events',
-  'resume a run': 'how-to/runs',
-  'export wasm microcontroller': 'how-to/edge',
-  'several machines': 'how-to/scale',
-  'threads in a web page headers': 'how-to/web',
-  'cifar-10 recipe': 'how-to/cifar10',
-  spikingjelly: 'reference/coming-from',
-}
-
-/** Asks the index of a built site, as its page does. @returns what is not found */
+/** Asks the index of a built site, as its page does. @returns what it does not find */
 export async function checkSearch(folder, base = '/') {
   const { default: MiniSearch } = await import('minisearch')
   const chunks = join(folder, 'assets/chunks')
@@ -53,13 +37,11 @@ export async function checkSearch(folder, base = '/') {
   const { default: index } = await import(pathToFileURL(join(chunks, name)).href)
   const fields = { fields: ['title', 'titles', 'text'], storeFields: ['title', 'titles'] }
   const search = MiniSearch.loadJSON(index, { ...fields, ...searching })
-  return Object.entries(queries).flatMap(([query, page]) => {
-    const found = search
-      .search(query)
-      .slice(0, 3)
-      .map(({ id }) => id.slice(base.length))
-    return found.some((id) => id.split('#')[0] === page)
-      ? []
-      : `"${query}" should find ${page}; the first are ${found.join(', ')}`
+  const problems = Object.entries(queries).flatMap(([query, page]) => {
+    const first = search.search(query).slice(0, 3)
+    const found = first.map(({ id }) => id.slice(base.length))
+    const isFound = found.some((id) => id.split('#')[0] === page)
+    return isFound ? [] : `"${query}" should find ${page}; the first are ${found.join(', ')}`
   })
+  return { problems }
 }

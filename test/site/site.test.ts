@@ -42,7 +42,7 @@ test('each page of docs and of the site stands on one shelf, under an address of
   assert.is(new Set(shelved).size, shelved.length)
   const all = Object.keys(addresses)
   for (const page of [...markdownOf('docs'), ...markdownOf('site/learn')])
-    assert.ok(all.includes(page), `${page} is not in site/shelves.js`)
+    assert.ok(all.includes(page), `${page} is not in site/shelves.json`)
   for (const page of all.filter((page) => !isGenerated(page)))
     assert.ok(readFileSync(join(root, page), 'utf8').length > 0, page)
   assert.is(new Set(Object.values(addresses)).size, all.length)
