@@ -47,6 +47,8 @@ export default {
   srcExclude: [
     '!(docs|site|build|*.md)/**',
     'build/!(reference)/**',
+    // Parts of docs/exported-file.md.
+    'build/reference/exported-file/**',
     ...['README.md', 'site/README.md'],
   ],
   rewrites: Object.fromEntries(

@@ -41,11 +41,13 @@ const shownRuns = [
   'info --run run --json',
 ]
 
-/** JSON in lines, in which long lists are cut. */
-function readable(line) {
-  const short = (_, value) => (value?.length > 3 && Array.isArray(value) ? [value[0], '…'] : value)
-  const lines = JSON.stringify(JSON.parse(line), short, 2)
-  return lines.replaceAll(/[[{][^[\]{}]{1,80}[\]}]/g, (all) => all.replaceAll(/\s+/g, ' '))
+/** A block of JSON in lines, in which lists longer than `most` are cut. */
+export function jsonBlock(object, most = Number.POSITIVE_INFINITY) {
+  const short = (_, value) =>
+    Array.isArray(value) && value.length > most ? [value[0], '…'] : value
+  const lines = JSON.stringify(object, short, 2)
+  const text = lines.replaceAll(/[[{][^[\]{}]{1,80}[\]}]/g, (all) => all.replaceAll(/\s+/g, ' '))
+  return `\`\`\`json\n${text}\n\`\`\`\n\n`
 }
 
 /** What the commands print, by command: the last line. */
@@ -55,8 +57,8 @@ function printedJson() {
   const printed = shownRuns.map((line) => {
     const args = [join(root, 'bin/spikewasm.js'), ...line.split(' ')]
     const lines = execFileSync(process.execPath, args, how)
-    const json = readable(lines.trimEnd().split('\n').at(-1))
-    return [args[1], `\`spikewasm ${line}\` prints\n\n\`\`\`json\n${json}\n\`\`\`\n\n`]
+    const json = JSON.parse(lines.trimEnd().split('\n').at(-1))
+    return [args[1], `\`spikewasm ${line}\` prints\n\n${jsonBlock(json, 3)}`]
   })
   rmSync(folder, { recursive: true })
   return Object.fromEntries(printed)

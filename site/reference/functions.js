@@ -1,9 +1,11 @@
 // Pages of functions and ops, by where they are declared; none that is exported may be left out.
 
-import * as api from 'spikewasm'
 import ts from 'typescript'
 import * as declared from './declarations.js'
 import pages from './pages.json' with { type: 'json' }
+
+/** Its functions are found by their names. */
+const api = await import('spikewasm')
 
 const { cell, checker, code, commentOf, fileOf, table, typeOf } = declared
 const partsOf = (type) => (type ? checker.getTypeArguments(type) : [])

@@ -1,7 +1,9 @@
 // Built-in neurons: each with its equations, its options, and a trace by the package.
-import * as api from 'spikewasm'
 import { code, exportsOf, fileOf, functionSection, table } from './declarations.js'
 import shown from './neurons.json' with { type: 'json' }
+
+/** Its functions are found by their names. */
+const api = await import('spikewasm')
 
 /** Values of one neuron at each step, by their names, and its potential behind the step. */
 async function traceOf(layer, current) {
