@@ -1,4 +1,4 @@
-import { onMounted, ref, shallowRef } from 'vue'
+import { onMounted, shallowRef } from 'vue'
 
 /**
  * What a figure runs in the page. It is loaded when the page is shown; until then, and where scripts
@@ -15,32 +15,4 @@ export function useLive(load) {
     live.value = module
   })
   return live
-}
-
-/**
- * A training that a button starts.
- *
- * @param work gets a function that waits for milliseconds, which do not count
- * @returns whether it runs, what `work` gave and how many seconds it took, and what starts it
- */
-export function useTraining(work) {
-  const running = ref(false)
-  const result = shallowRef()
-  async function start() {
-    running.value = true
-    result.value = undefined
-    let begin = performance.now()
-    const pause = async (milliseconds) => {
-      const since = performance.now()
-      await new Promise((resolve) => setTimeout(resolve, milliseconds))
-      begin += performance.now() - since
-    }
-    try {
-      const found = await work(pause)
-      result.value = { ...found, seconds: ((performance.now() - begin) / 1000).toFixed(1) }
-    } finally {
-      running.value = false
-    }
-  }
-  return { running, result, start }
 }

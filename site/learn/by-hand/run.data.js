@@ -1,7 +1,8 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import { datasets, flatten, lif, linear, sequential } from 'spikewasm'
 import { fingerprint } from '../../kit/fingerprint.js'
-import { batchOf, pairs } from '../methods/methods.js'
+import { samplesOf } from '../../kit/samples.js'
+import { pairs } from '../methods/methods.js'
 import { ready, trace, usual } from '../neuron/neuron.js'
 
 const bias = { bias: false }
@@ -11,15 +12,15 @@ export default {
   async load() {
     await ready()
     const { backward, right, weights } = await import('../../../examples/by-hand.mjs')
-    const batch = batchOf((await datasets.digits()).test, 64, 0)
-    const byHand = backward(...batch).gradients
+    const { images, labels } = samplesOf((await datasets.digits()).test, 32)
+    const byHand = backward(images, labels).gradients
     const found = {}
     for (const method of ['bptt', 'rate']) {
       const model = await net.compile({ input: [1, 8, 8], timeSteps: 4, batchSize: 32, method })
       const state = Object.entries(model.stateDict())
       const own = state.map(([name, { shape }], i) => [name, { shape, data: weights[i] }])
       model.loadStateDict(Object.fromEntries(own))
-      await model.trainStep(...batch, { update: false })
+      await model.trainStep(images, labels, { update: false })
       found[method] = Object.values(model.gradients()).map(({ data }) => data)
       await model.dispose()
     }

@@ -1,5 +1,5 @@
 // The figures of this lesson that are made of plots.
-import { byEpoch, plotOf } from '../../kit/epochs.js'
+import { byEpoch, plotOf } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 const losses = data.losses.map((loss, i) => [(8 * (i + 1)) / data.losses.length, loss])

@@ -1,9 +1,10 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
+import { percent } from '../../kit/samples.js'
 import { learn, usual } from './runs.js'
 
 /** Of each option other values than the program's. */
 const others = { lr: [1, 0.1, 0.001], batchSize: [8, 512], timeSteps: [1, 4], seed: [2, 3, 4] }
-const percent = ({ accuracy }) => `${(100 * accuracy.at(-1)[1]).toFixed(1)} %`
+const endOf = ({ accuracy }) => percent(accuracy.at(-1)[1])
 
 export default {
   async load() {
@@ -28,10 +29,10 @@ export default {
     return {
       ...{ usual, losses, families, stuck, ...first },
       ...{ silent: silent.silent[0], silentLoss: silent.loss.at(-1)[1].toFixed(2) },
-      small: percent(small),
-      mended: percent(await run('', { small: true, normalised: true })),
-      large: percent(await run('', { batchSize: 512, lr: 0.1 })),
-      ...{ seeds: families.seed.map(percent), batches: families.batchSize.map(percent) },
+      small: endOf(small),
+      mended: endOf(await run('', { small: true, normalised: true })),
+      large: endOf(await run('', { batchSize: 512, lr: 0.1 })),
+      ...{ seeds: families.seed.map(endOf), batches: families.batchSize.map(endOf) },
     }
   },
 }

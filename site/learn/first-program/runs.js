@@ -2,16 +2,14 @@
 // page.
 import * as sw from 'spikewasm'
 import { fingerprint } from '../../kit/fingerprint.js'
+import { samplesOf } from '../../kit/samples.js'
 
 /** What the program of the lesson says. */
 export const usual = { timeSteps: 16, batchSize: 32, seed: 1, lr: 0.01 }
 
 /** Digits whose values are too small: divided by 255 once too often. */
 function divided(data) {
-  const images = new Float32Array(64 * data.length)
-  const labels = Array.from({ length: data.length }, (_, i) =>
-    data.read(i, images.subarray(64 * i, 64 * (i + 1))),
-  )
+  const { images, labels } = samplesOf(data)
   const inputs = images.map((value) => value / 255)
   return sw.fromArrays({ inputs, labels, shape: [1, 8, 8], classes: 10 })
 }

@@ -1,6 +1,7 @@
 // One network learns two tasks by four methods. Runs in Node when the site is built, and in pages.
 import * as sw from 'spikewasm'
 import { fingerprint } from '../../kit/fingerprint.js'
+import { cosineOf, percent, samplesOf } from '../../kit/samples.js'
 import { bars, SIDE } from '../time/camera.js'
 
 export const methods = ['rate', 'bptt', 'sltt', 'ottt']
@@ -36,18 +37,15 @@ export async function learn(task, method, tau = 4) {
   await model.dispose()
   const shares = Object.values(layers).map(({ stepRates }) => Array.from(stepRates))
   const curve = [before.accuracy, ...epochs.map(({ testAccuracy }) => testAccuracy)]
-  return { curve, confusion, shares, hash, settings: [task, method, tau] }
+  const accuracy = percent(curve.at(-1))
+  return { curve, accuracy, confusion, shares, hash, settings: [task, method, tau] }
 }
 
-export const percent = ({ curve }) => `${(100 * curve.at(-1)).toFixed(1)} %`
-
-export function batchOf(data, size, number, samples = BATCH) {
-  const x = new Float32Array(samples * size)
-  const read = (_, i) => data.read(samples * number + i, x.subarray(size * i, size * (i + 1)))
-  return [x, Int32Array.from({ length: samples }, read)]
+export function trainStep(model, data, number, options) {
+  const { images, labels } = samplesOf(data, model.batchSize, model.batchSize * number)
+  return model.trainStep(images, labels, options)
 }
 
-const product = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0)
 /** Some pairs of two lists, as shares of the largest number of each. */
 export function pairs(...lists) {
   const most = lists.map((list) => list.reduce((top, value) => Math.max(top, Math.abs(value)), 0))
@@ -63,15 +61,13 @@ export function pairs(...lists) {
  */
 export async function compare(task, method, steps) {
   const { train, test } = await dataOf(task)
-  const size = SIDE * SIDE * (task === 'bars' ? STEPS : 1)
   const models = [await compile(task, 'bptt'), await compile(task, method)]
-  for (let i = 0; i < steps; i++) await models[0].trainStep(...batchOf(train, size, i % 18))
+  for (let i = 0; i < steps; i++) await trainStep(models[0], train, i % 18)
   models[1].loadStateDict(models[0].stateDict())
-  for (const model of models) await model.trainStep(...batchOf(test, size, 0), { update: false })
+  for (const model of models) await trainStep(model, test, 0, { update: false })
   const [a, b] = models.map((model) => model.gradients()['1.weight'].data)
   await Promise.all(models.map((model) => model.dispose()))
-  const cosine = product(a, b) / Math.sqrt(product(a, a) * product(b, b))
-  return { cosine, dots: pairs(a, b) }
+  return { cosine: cosineOf(a, b), dots: pairs(a, b) }
 }
 
 /** What a method keeps for the way back of 8 digits, and how long that way takes. */
@@ -79,17 +75,14 @@ export async function cost(method, timeSteps) {
   const { test } = await dataOf('digits')
   const options = { input: [1, SIDE, SIDE], timeSteps, batchSize: 8, method }
   const model = await sw.cnn([1, SIDE, SIDE], 10).compile(options)
-  await model.trainStep(...batchOf(test, SIDE * SIDE, 0, 8))
+  await trainStep(model, test, 0)
   // The best of a few times: other work on a machine only adds to it.
-  let milliseconds = Number.POSITIVE_INFINITY
+  const times = []
   for (let i = 0; i < 5; i++) {
     const back = (await model.profile(5)).filter(({ phase }) => phase === 'backward')
-    milliseconds = Math.min(
-      milliseconds,
-      back.reduce((sum, one) => sum + one.milliseconds, 0),
-    )
+    times.push(back.reduce((sum, one) => sum + one.milliseconds, 0))
   }
   const kept = model.memoryUse.kept / 1024
   await model.dispose()
-  return { kept, milliseconds }
+  return { kept, milliseconds: Math.min(...times) }
 }

@@ -1,7 +1,7 @@
-// The figure of one neuron: what it shows for what its controls say.
+// Figures of this lesson: what each shows for what its controls say.
+import { Digit, Raster } from '../../kit/index.js'
+import { potentialOf, spikesOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
-
-const x = [1, data.trace.length]
 
 function summaryOf({ input, current, tau, threshold }, count) {
   const words = `${count} ${count === 1 ? 'spike' : 'spikes'} in ${data.trace.length} steps.`
@@ -23,21 +23,41 @@ export const oneNeuron = {
   },
   draw(settings, live) {
     const trace = live?.trace(settings) ?? data.trace
-    const spikes = trace.flatMap(({ spike }, t) => (spike ? [t + 1] : []))
-    // The potential goes up to where it fires, and from there down.
-    const potential = trace.flatMap(({ before, spike, after }, t) =>
-      [...(spike ? [before] : []), after].map((level) => [t + 1, level]),
-    )
-    const levels = [{ at: settings.threshold, label: 'threshold', dashed: true }]
+    const [spikes, levels] = [spikesOf(trace), [thresholdAt(settings.threshold)]]
+    const lines = [potentialOf(trace)]
     return {
-      x,
+      x: [1, trace.length],
       axes: [['step 1', 20, 40, 60]],
       plots: [
         { name: 'spikes', height: 26, strokes: spikes },
-        { name: 'potential', y: [0, 1.7], height: 190, lines: [potential], filled: true, levels },
+        { name: 'potential', y: [0, 1.7], height: 190, lines, filled: true, levels },
         { name: 'input', y: [0, 2.4], height: 56, bars: trace.map((step) => step.x) },
       ],
       says: summaryOf(settings, spikes.length),
     }
+  },
+}
+
+function layerOf(rows, { shades, label }) {
+  const active = rows.filter((row) => row.includes(1)).length
+  const total = rows.flat().reduce((a, b) => a + b)
+  return {
+    look: 'layer',
+    parts: [
+      { is: Digit, shades, label: `A handwritten ${label}` },
+      { is: Raster, rows, label: 'A row for each neuron, a mark for each spike' },
+    ],
+    says: `${active} of ${rows.length} neurons fire, ${total} spikes.`,
+  }
+}
+
+export const layer = {
+  load: () => import('./network.js'),
+  label: 'What a layer of neurons does with a digit.',
+  controls: { number: { label: 'Digit', from: 1, to: data.digits.length, start: 1 } },
+  draw({ number }, live) {
+    const digit = data.digits[number - 1]
+    const later = live?.look(number - 1).then(({ rows }) => layerOf(rows, digit))
+    return later ?? layerOf(data.fresh.rows, digit)
   },
 }

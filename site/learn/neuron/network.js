@@ -1,40 +1,28 @@
 // A network that learns to read digits. Runs in Node when the site is built, and in the page.
 import { adam, cosine, datasets, flatten, lif, linear, sequential } from 'spikewasm'
 import { fingerprint } from '../../kit/fingerprint.js'
+import { samplesOf } from '../../kit/samples.js'
 
 const options = { input: [1, 8, 8], timeSteps: 16, seed: 1 }
-const DOTS = 64
-export const NEURONS = 32
+const NEURONS = 32
 export const EPOCHS = 8
 /** So many test digits stand in the figures. */
 export const SHOWN = 30
 
 export const network = () =>
-  sequential(flatten(), linear(DOTS, NEURONS), lif({ tau: 4 }), linear(NEURONS, 10))
-
-export const digits = () => datasets.digits()
-
-/** The first test digits: what a network gets, one behind the other. */
-export function firstDigits(test) {
-  const images = new Float32Array(DOTS * SHOWN)
-  const labels = Array.from({ length: SHOWN }, (_, i) =>
-    test.read(i, images.subarray(DOTS * i, DOTS * (i + 1))),
-  )
-  return { images, labels }
-}
+  sequential(flatten(), linear(64, NEURONS), lif({ tau: 4 }), linear(NEURONS, 10))
 
 /** What fires, step by step, while a network looks at one test digit, and what it answers. */
 export async function look(index, weights) {
-  const { test } = await digits()
-  const { images } = firstDigits(test)
+  const { images } = samplesOf((await datasets.digits()).test, 1, index)
   const only = { purpose: 'inference', batchSize: 1, record: true }
   const model = await network().compile({ ...options, ...only })
   if (weights) model.loadStateDict(weights)
-  const { logits, classes } = await model.predict(images.subarray(DOTS * index, DOTS * (index + 1)))
+  const { logits, classes } = await model.predict(images)
   const { data } = model.spikes('2')
   // Step by step, of each all neurons.
   const rows = Array.from({ length: NEURONS }, (_, n) =>
-    Array.from({ length: options.timeSteps }, (_, step) => data[step * NEURONS + n]),
+    [...data].filter((_, i) => i % NEURONS === n),
   )
   await model.dispose()
   return { rows, answer: classes[0], logits: Array.from(logits, (value) => +value.toFixed(3)) }
@@ -46,8 +34,8 @@ export async function look(index, weights) {
  * @param onEpoch gets the accuracy and the answers to the first digits before and after each epoch
  */
 export async function learn(onEpoch) {
-  const { train, test } = await digits()
-  const { images } = firstDigits(test)
+  const { train, test } = await datasets.digits()
+  const { images } = samplesOf(test, SHOWN)
   const model = await network().compile({ ...options, batchSize: 32 })
   // Another model answers between the epochs.
   const only = { purpose: 'inference', batchSize: SHOWN }
@@ -59,10 +47,7 @@ export async function learn(onEpoch) {
   }
   await tell(0, (await model.evaluate(test)).accuracy)
   await model.fit(train, {
-    epochs: EPOCHS,
-    optimizer: adam({ lr: 0.01 }),
-    schedule: cosine(),
-    validation: test,
+    ...{ epochs: EPOCHS, optimizer: adam({ lr: 0.01 }), schedule: cosine(), validation: test },
     onEpoch: ({ epoch, testAccuracy }) => tell(epoch, testAccuracy),
   })
   const weights = model.stateDict()

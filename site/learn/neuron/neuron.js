@@ -1,7 +1,8 @@
-// One neuron, step by step. Runs in Node when the site is built, and in the page.
-import { lif, load } from 'spikewasm/ops'
+// One neuron with something to turn. Runs in Node when the site is built, and in the page.
+import { stepsOf } from '../../kit/steps.js'
 
-export const STEPS = 60
+export { ready } from '../../kit/steps.js'
+
 export const usual = { current: 0.4, tau: 4, threshold: 1, input: 'steady' }
 
 const pulses = [4, 16, 19, 32, 33, 34, 46]
@@ -11,18 +12,7 @@ const inputs = {
   pulses: (step) => (pulses.includes(step) ? 2 : 0),
 }
 
-export const ready = () => load?.()
-
-/** For each step: the input, the potential before and after the spike, and the spike. */
 export function trace({ current, tau, threshold, input }) {
-  const options = { input: [1, 1, 1], tau, vThreshold: threshold, totalSteps: STEPS }
-  const plan = lif.plan({ ...options, outputs: ['spikes', 'potential'] })
-  const steps = Array.from({ length: STEPS }, (_, step) => {
-    const x = current * inputs[input](step)
-    const { spikes, potential } = plan.run(Float32Array.of(x), undefined, { step })
-    const [spike, after] = [spikes[0], potential[0]]
-    return { x, before: after + threshold * spike, spike, after }
-  })
-  plan.dispose?.()
-  return steps
+  const flow = Array.from({ length: 60 }, (_, step) => current * inputs[input](step))
+  return stepsOf(flow, { tau, vThreshold: threshold })
 }

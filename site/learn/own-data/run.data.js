@@ -1,16 +1,16 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import * as sw from 'spikewasm'
+import { percent, shadesOf } from '../../kit/samples.js'
 import { elsewhere, middle, names } from './sign.js'
 import { learn } from './signs.js'
 
 const FEW = 60
-const percent = (value) => `${Math.round(100 * value)} %`
 
 async function learnSigns(moved) {
   const { accuracy, hash, ask, dispose } = await learn([], moved)
   const answer = await ask(elsewhere[0].shades)
   await dispose()
-  return { accuracy: percent(accuracy), hash, answer }
+  return { accuracy: percent(accuracy, 0), hash, answer }
 }
 
 /** A network sees few digits: accuracies by epoch, and what was taken for what in the end. */
@@ -26,16 +26,15 @@ async function learnDigits(few, test) {
     { name: 'test digits', points: curve('testAccuracy') },
     { name: 'the few that it learns', points: curve('trainAccuracy') },
   ]
-  return { tested: percent(accuracy), confusion, curves }
+  return { tested: percent(accuracy, 0), confusion, curves }
 }
 
 /** A sample as six epochs of training see it. */
-function epochsOf(data, index, { mean, std }) {
+function epochsOf(data, index, normalization) {
   const sample = new Float32Array(64)
   return Array.from({ length: 6 }, (_, epoch) => {
     data.read(index, sample, { seed: 1, epoch })
-    const shades = Array.from(sample, (value) => +Math.max(0, value * std[0] + mean[0]).toFixed(2))
-    return { shades, label: `epoch ${epoch + 1}` }
+    return { shades: shadesOf(sample, normalization), label: `epoch ${epoch + 1}` }
   })
 }
 
@@ -47,7 +46,7 @@ export default {
     return {
       ...{ names, middle, drawing: elsewhere[0].shades },
       ...{ still: await learnSigns(false), signs: await learnSigns(true) },
-      ...{ few: FEW, ...digits, trained: percent(digits.curves[1].points.at(-1)[1]) },
+      ...{ few: FEW, ...digits, trained: percent(digits.curves[1].points.at(-1)[1], 0) },
       moved: epochsOf(sw.augment(train, { crop: 1 }), 3, train.pixels.normalization),
       movedTested: (await learnDigits(sw.augment(few, { crop: 1 }), test)).tested,
       ones: digits.confusion[1].reduce((a, b) => a + b),

@@ -1,4 +1,5 @@
 // The figures of this lesson: what each shows for what its controls say.
+import { potentialOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 const load = () => import('./neuron.js')
@@ -30,24 +31,28 @@ export const stairs = {
 
 const inputOf = (label) => ({ label, from: 0, to: 1.4, by: 0.05, start: 0.8 })
 
+/** Where a hundred neurons stand; who has much luck and who has little stand mixed. */
+const people = Array.from({ length: 100 }, (_, i) => [(37 * i + 11) % 25, (37 * i + 11) % 4])
+const among = { name: 'who fires', x: [-0.5, 24.5], y: [-0.5, 3.5], height: 80 }
+
 export const crowd = {
   label: 'A crowd: who fires, the share that fires over the input, and its slope.',
   controls: { input: inputOf('Input of all') },
   draw({ input }) {
     const { rows, surrogate } = data.one
     const { rate } = rows[data.places.indexOf(input)]
+    const count = Math.round(100 * rate)
     const lines = [at(rows.map((row) => row.rate))]
     const line = { points: at(surrogate), kind: 'second', name: 'surrogate, from the engine' }
     const dots = at(rows.map(({ slope }) => slope))
     return {
       ...overInput,
-      // Who has much luck and who has little stand mixed.
-      crowd: Array.from({ length: 100 }, (_, i) => (37 * i + 11) % 100 < 100 * rate),
       plots: [
+        { ...among, dots: people, chosen: people.slice(0, count) },
         { name: 'share', lines, height: 110, chosen: [[input, rate]], levels: unit },
         { name: 'slope', lines: [line], height: 90, dots, y: [0, 1.1] },
       ],
-      says: `${Math.round(100 * rate)} of 100 fire.`,
+      says: `${count} of 100 fire.`,
     }
   },
 }
@@ -61,17 +66,14 @@ export const steps = {
   },
   draw(settings, live) {
     const rows = live?.steps(settings) ?? data.steps
-    const line = rows.flatMap(({ before, spike, after }, t) =>
-      [...(spike ? [before] : []), after].map((level) => [t + 0.5, level]),
-    )
-    const levels = [{ at: 1, label: 'threshold', dashed: true }]
-    const [surrogates, adds] = ['surrogate', 'adds'].map((name) => rows.map((row) => row[name]))
+    const [surrogates, adds] = ['surrogates', 'adds'].map((name) => rows.map((row) => row[name]))
+    const lines = [potentialOf(rows, 0.5)]
     const sum = adds.reduce((a, b) => a + b)
     return {
       x: [0, 16],
       axes: [['step 1', 16]],
       plots: [
-        { name: 'potential', height: 110, y: [0, 1.7], lines: [line], levels },
+        { name: 'potential', height: 110, y: [0, 1.7], lines, levels: [thresholdAt(1)] },
         { name: 'surrogate', height: 60, bars: surrogates },
         { name: 'adds', height: 90, y: [0, settings.tau], bars: adds },
       ],
@@ -112,6 +114,14 @@ export const slope = {
 }
 
 const memory = (method) => data.deep.map((row, i) => [i, row[method] / 1000])
+const memories = {
+  ...{ name: 'memory', y: [0, 300] },
+  levels: [0, 150, 300].map((at) => ({ at, label: `${at} kB` })),
+  lines: [
+    { points: memory('rate'), name: 'one pass' },
+    { points: memory('bptt'), kind: 'second', name: 'through all steps' },
+  ],
+}
 
 export const onePass = {
   label: 'Memory for the way back, over the number of steps: constant for one pass, else it grows.',
@@ -121,15 +131,6 @@ export const onePass = {
       data.deep.map(({ timeSteps }) => timeSteps),
       data.deep.map(({ cosine }) => cosine.toFixed(3)),
     ],
-    plots: [
-      {
-        ...{ name: 'memory', y: [0, 300] },
-        levels: [{ at: 0 }, { at: 150, label: '150 kB' }, { at: 300, label: '300 kB' }],
-        lines: [
-          { points: memory('rate'), name: 'one pass' },
-          { points: memory('bptt'), kind: 'second', name: 'through all steps' },
-        ],
-      },
-    ],
+    plots: [memories],
   }),
 }

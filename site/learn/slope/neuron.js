@@ -1,7 +1,8 @@
 // Firing rates over input, and their slopes. Runs in Node when the site is built, and in the page.
-import { lif, load } from 'spikewasm/ops'
+import { lif } from 'spikewasm/ops'
+import { stepsOf } from '../../kit/steps.js'
 
-export const ready = () => load?.()
+export { ready } from '../../kit/steps.js'
 
 const range = (count) => Float32Array.from({ length: count }, (_, i) => (1.4 * i) / (count - 1))
 const round = (value) => +value.toFixed(4)
@@ -60,16 +61,7 @@ export function slopes(tau) {
 
 /** One neuron over 16 steps: its potential, the surrogate, and what each step adds to the sum. */
 export function steps({ current, tau }) {
-  const outputs = ['spikes', 'potential', 'surrogates', 'eligibilities']
-  const plan = lif.plan({ input: [1, 1, 1], tau, totalSteps: 16, outputs })
-  let before = 0
-  const found = Array.from({ length: 16 }, (_, step) => {
-    const run = plan.run(Float32Array.of(current), undefined, { step })
-    const [spike, after, sum] = [run.spikes[0], run.potential[0], run.eligibilities[0] * 16]
-    const adds = sum - before
-    before = sum
-    return { spike, before: after + spike, after, surrogate: run.surrogates[0], adds }
-  })
-  plan.dispose?.()
-  return found
+  const found = stepsOf(Array(16).fill(current), { tau }, ['surrogates', 'eligibilities'])
+  const sums = found.map(({ eligibilities }) => 16 * eligibilities)
+  return found.map((step, t) => ({ ...step, adds: sums[t] - (sums[t - 1] ?? 0) }))
 }

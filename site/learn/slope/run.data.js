@@ -1,5 +1,6 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import { datasets, flatten, lif, linear, sequential } from 'spikewasm'
+import { cosineOf, samplesOf } from '../../kit/samples.js'
 import { crowd, inputs, places, ready, slopes, steady, steps } from './neuron.js'
 
 const BATCH = 32
@@ -10,23 +11,19 @@ async function gradientOf(hidden, options) {
   const layers = hidden.flatMap((size) => [linear(size, 32), lif({ tau: 4 })])
   const net = sequential(flatten(), ...layers, linear(32, 10))
   const model = await net.compile({ input: [1, 8, 8], batchSize: BATCH, seed: 1, ...options })
-  const x = new Float32Array(64 * BATCH)
-  const y = Array.from({ length: BATCH }, (_, i) => train.read(i, x.subarray(64 * i, 64 * i + 64)))
-  await model.trainStep(x, y, { update: false })
+  const { images, labels } = samplesOf(train, BATCH)
+  await model.trainStep(images, labels, { update: false })
   const gradient = Object.values(model.gradients()).flatMap(({ data }) => [...data])
   const { kept } = model.memoryUse
   await model.dispose()
   return { gradient, kept }
 }
 
-const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0)
-
 /** Both methods for one number of steps: what they keep, and the cosine of their gradients. */
 async function compare(hidden, timeSteps) {
   const { gradient: a, kept: rate } = await gradientOf(hidden, { timeSteps, method: 'rate' })
   const { gradient: b, kept: bptt } = await gradientOf(hidden, { timeSteps, method: 'bptt' })
-  const cosine = +(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))).toFixed(4)
-  return { timeSteps, rate, bptt, cosine }
+  return { timeSteps, rate, bptt, cosine: +cosineOf(a, b).toFixed(4) }
 }
 
 /** How many times too steep eligibilities are, where the rate rises most. */

@@ -1,0 +1,40 @@
+// Figures of this lesson: how the eligibility of a neuron is added up, and gradients beside BPTT's.
+import { pairsOf } from '../../kit/plots.js'
+import { data } from './run.data.js'
+
+/** Of each number how far up its plot goes. */
+const tops = { u: 1.7, 'h′': 1, ρ: 12, g: 6 }
+
+export const eligibility = {
+  load: () => import('../neuron/neuron.js'),
+  label: 'Four numbers of a neuron over its steps.',
+  controls: {
+    current: { label: 'Current', from: 0, to: 1.2, by: 0.01, start: 0.4 },
+    tau: { label: 'Memory τ', from: 1.1, to: 12, by: 0.1, start: 4 },
+  },
+  draw(settings, live) {
+    let [rho, sum] = [0, 0]
+    const trace = live?.trace({ ...data.usual, ...settings }) ?? data.trace
+    const rows = trace.map(({ before }, t) => {
+      const sigmoid = 1 / (1 + Math.exp(-4 * (before - 1)))
+      const slope = 4 * sigmoid * (1 - sigmoid)
+      rho = 1 + (1 - 1 / settings.tau) * rho
+      sum += slope * rho
+      return { u: before, 'h′': slope, ρ: rho, g: sum / (t + 1) }
+    })
+    const lineOf = (name) => rows.map((row, t) => [t + 1, row[name]])
+    return {
+      x: [1, rows.length],
+      axes: [['step 1', rows.length]],
+      plots: Object.entries(tops).map(([name, top]) => ({
+        ...{ name, y: [0, top], height: 60, lines: [lineOf(name)], filled: true },
+      })),
+      says: `The eligibility is ${rows.at(-1).g.toFixed(2)}.`,
+    }
+  },
+}
+
+export const alike = {
+  label: 'Gradients by hand and by BPTT are alike.',
+  draw: () => ({ plots: [pairsOf('gradients', data.dots)] }),
+}
