@@ -255,9 +255,10 @@ export function checkNeuron(
   const worst = Math.max(...rows.map(({ error }) => error))
   const ok = worst <= tolerance && leftOut < neurons
   const [{ of, largest }] = rows
-  const silent =
-    of === 'spikes' && largest === 0 ? '; none spiked, give it other currents: input' : ''
+  const isSilent = of === 'spikes' && largest === 0
+  const why = leftOut === neurons ? 'rounding decides in all' : isSilent && 'none spiked'
   const compared = `${neurons - leftOut} of ${neurons} neurons compared`
-  const head = `${ok ? 'right' : 'wrong'}: ${compared}${silent}`
+  const cure = why ? `; ${why}, give it other currents: input` : ''
+  const head = `${ok ? 'right' : 'wrong'}: ${compared}${cure}`
   return { ok, worst, rows, leftOut, toString: () => table(rows, head) }
 }

@@ -1,7 +1,7 @@
 /** `checkNeuron`: right for right derivatives, and wrong for wrong ones. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkNeuron, neurons } from '../../src/index.js'
+import { checkNeuron, lif, neurons } from '../../src/index.js'
 import { Graph } from '../../src/kernels/equations/graph.js'
 import { expectRefusals } from '../files/temporary.js'
 
@@ -102,7 +102,22 @@ test('where rounding decides neurons are left out', () => {
   assert.ok(check.ok && check.worst < 1e-5, String(check))
   assert.ok(check.leftOut > 10 && check.leftOut < 40, `${check.leftOut}`)
   assert.is(String(check).split('\n')[0], `right: ${64 - check.leftOut} of 64 neurons compared`)
-  assert.not(checkNeuron('spike = (41 + 0*x)/41 >= 1').ok)
+  const none = checkNeuron('spike = (41 + 0*x)/41 >= 1')
+  const head =
+    'wrong: 0 of 64 neurons compared; rounding decides in all, give it other currents: input'
+  assert.equal([none.ok, String(none).split('\n')[0]], [false, head])
+})
+
+test('whole numbers that are compared leave no neuron out: counters, abs at 0', () => {
+  const { text, parameters, ...entry } = neurons.of(lif({ refractory: 3, vThreshold: 0.7 }))
+  const resting = checkNeuron(text, parameters as Record<string, number>, entry)
+  assert.ok(resting.ok && resting.worst < 1e-5 && resting.leftOut < 4, String(resting))
+  assert.ok(resting.rows.slice(0, -1).every(({ largest }) => largest > 0))
+  const size = checkNeuron('s = s/2 + abs(u); u = u/2 + x; output = s')
+  assert.ok(size.ok && size.leftOut < 4, String(size))
+  // A learnt parameter with a range is stored as another number, and comes back rounded.
+  const ranged = `refractory > 0\n${text}`
+  assert.is(checkNeuron(ranged, parameters as Record<string, number>, entry).leftOut, 64)
 })
 
 test('a wrong rule of the compiler is found', () => {

@@ -4,19 +4,22 @@
  * but the parser.
  */
 
-import { type Line, parse, type Source, type Tree } from './parse.js'
+import { type Line, namesIn, parse, type Source, type Tree } from './parse.js'
 
 /** A number, and how it changes with those that it is made of. */
 class Value {
   gradient = 0
 
+  /** @param isWhole whether it is made of whole numbers alone: rounding leaves them as they are */
   constructor(
     readonly value: number,
     readonly from: readonly (readonly [of: Value, factor: number])[] = [],
+    readonly isWhole: boolean = Number.isInteger(value) &&
+      from.every(([of, factor]) => of.isWhole && Number.isInteger(factor)),
   ) {}
 }
 
-const constant = (value: number): Value => new Value(value)
+const constant = (value: number, isWhole?: boolean): Value => new Value(value, [], isWhole)
 
 /** Operations of two numbers: the result, and its derivatives by them. */
 const operations: Readonly<
@@ -26,6 +29,8 @@ const operations: Readonly<
   sub: (a, b) => [a - b, 1, -1],
   mul: (a, b) => [a * b, b, a],
   div: (a, b) => [a / b, 1 / b, -a / b ** 2],
+  min: (a, b) => (a <= b ? [a, 1, 0] : [b, 0, 1]),
+  max: (a, b) => (a >= b ? [a, 1, 0] : [b, 0, 1]),
   pow: (a, b) => [a ** b, b * a ** (b - 1), a > 0 ? a ** b * Math.log(a) : 0],
 }
 
@@ -53,7 +58,7 @@ const functions: Readonly<
   sqrt: [Math.sqrt, (x) => 0.5 / Math.sqrt(x)],
   tanh: [Math.tanh, (x) => 1 - Math.tanh(x) ** 2],
   sigmoid: [sigmoid, (x) => sigmoid(x) * (1 - sigmoid(x))],
-  abs: [Math.abs, Math.sign, (x) => x],
+  abs: [Math.abs, (x) => (x < 0 ? -1 : 1), (x) => x],
   sign: [Math.sign, flat, (x) => x],
   floor: [Math.floor, flat, (x) => x - Math.round(x)],
   round: [Math.round, flat, (x) => x - Math.floor(x) - 0.5],
@@ -104,9 +109,12 @@ export class ReferenceNeuron {
     all: readonly Line[] = parse(source),
   ) {
     const lines = all.filter(({ name }) => name !== undefined)
-    this.inputs = x.map(constant)
+    this.inputs = x.map((value) => constant(value, false))
+    // A parameter with a range is what its map makes of what is stored.
+    const isRanged = (key: string) => all.some(({ name, tree }) => !name && namesIn(tree).has(key))
+    const given = Object.entries(options.parameters)
     this.parameters = new Map(
-      Object.entries(options.parameters).map(([name, value]) => [name, constant(value)]),
+      given.map(([key, value]) => [key, constant(value, isRanged(key) ? false : undefined)]),
     )
     const assigned = new Set(lines.map(({ name }) => name as string))
     for (const name of assigned) this.names.set(name, constant(options.init?.[name] ?? 0))
@@ -151,8 +159,8 @@ export class ReferenceNeuron {
     return this.apply('add', this.apply('mul', state, decay), this.apply('mul', rest, gain))
   }
 
-  private near(distance: number): void {
-    this.margin = Math.min(this.margin, Math.abs(distance))
+  private near(of: Value, distance = of.value): void {
+    if (!of.isWhole) this.margin = Math.min(this.margin, Math.abs(distance))
   }
 
   private scaled(a: Value, k: number): Value {
@@ -172,23 +180,19 @@ export class ReferenceNeuron {
     if (tree.kind === 'or') return this.holds(tree.left) || this.holds(tree.right)
     if (tree.kind === 'not') return !this.holds(tree.of)
     if (!('left' in tree)) return this.run(tree).value !== 0
-    const [a, b] = [this.run(tree.left).value, this.run(tree.right).value]
-    this.near(a - b)
-    return comparisons[tree.kind](a, b)
+    const [a, b] = [this.run(tree.left), this.run(tree.right)]
+    this.near(this.apply('sub', a, b))
+    return comparisons[tree.kind](a.value, b.value)
   }
 
   private spike(tree: Tree): Value {
-    let first = tree
-    while (first.kind === 'and') first = first.left
+    let [first, passes] = [tree, true]
+    for (; first.kind === 'and'; first = first.left) passes = this.holds(first.right) && passes
     const { kind, left, right } = first as Extract<Tree, { left: Tree }>
     const sign = kind === 'ge' || kind === 'gt' ? 1 : -1
     const distance = this.scaled(this.apply('sub', this.run(left), this.run(right)), sign)
-    let passes = true
-    for (let rest = tree; rest.kind === 'and'; rest = rest.left)
-      passes = this.holds(rest.right) && passes
-    const fires = this.holds(first) && passes
     const slope = passes ? this.options.slope(distance.value) : 0
-    return new Value(fires ? 1 : 0, [[distance, slope]])
+    return new Value(this.holds(first) && passes ? 1 : 0, [[distance, slope]], true)
   }
 
   private run(tree: Tree): Value {
@@ -216,13 +220,11 @@ export class ReferenceNeuron {
     const [a, b] = args.map((arg) => this.run(arg))
     if (Object.hasOwn(functions, name)) {
       const [f, slope, bend] = functions[name]
-      if (bend) this.near(bend(a.value))
+      if (bend) this.near(a, bend(a.value))
       return new Value(f(a.value), [[a, slope(a.value)]])
     }
-    this.near(a.value - b.value)
-    const takesFirst = name === 'min' ? a.value <= b.value : a.value >= b.value
-    const taken = takesFirst ? a : b
-    return new Value(taken.value, [[taken, 1]])
+    this.near(this.apply('sub', a, b))
+    return this.apply(name, a, b)
   }
 
   /** Gradients of Σ weight·result by each input and parameter. */
