@@ -3,19 +3,16 @@
 import { checkArguments, describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
 import { copyOf } from '../../base/objects.js'
-import { sha256 } from '../../base/sha256.js'
 import { readOwn } from '../../engine/package-file.js'
 import { platform } from '../../engine/platform.js'
 import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
-import { type Figures, figures, isPublished, type PretrainedName, releaseOf } from './table.js'
+import { hashes, isPacked, isPublished, type PretrainedName, releaseOf } from './table.js'
 
 export type { PretrainedName } from './table.js'
 
-const table: Readonly<Record<PretrainedName, Figures>> = figures
-
 /** Names of the trained networks that `pretrained` knows. */
-export const pretrainedNames = Object.keys(figures) as readonly PretrainedName[]
+export const pretrainedNames = Object.keys(hashes) as readonly PretrainedName[]
 
 /** Options of `pretrained`. */
 export interface PretrainedOptions extends LoadOptions {
@@ -57,59 +54,80 @@ export async function pretrainedBytes(
   name: PretrainedName,
   from?: string | host.URL | Uint8Array,
 ): Promise<Uint8Array> {
-  if (typeof name !== 'string' || !Object.hasOwn(table, name))
+  if (typeof name !== 'string' || !Object.hasOwn(hashes, name))
     fail(`${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`)
   if (from instanceof Uint8Array) return checked(name, from, 'the bytes')
-  if (from === undefined && table[name].isPacked) return fromPackage(name)
-  if (from === undefined && !isPublished)
-    fail(
-      `${what}: ${name} does not come with the package, and this version is in no release to get ` +
-        `it from; give ${name}.safetensors as from, or on the command line as --weights`,
-    )
-  if (from !== undefined && typeof from !== 'string' && !(from instanceof URL))
-    fail(
-      `pretrained.from must be the address of ${name}.safetensors or its bytes, got ` +
-        describe(from),
-    )
-  const url = platform().address(from ?? releaseOf(name))
-  const where = url.protocol === 'file:' ? decodeURIComponent(url.pathname) : url.href
-  return checked(name, await fetched(name, url, where), where)
+  if (from !== undefined) {
+    const where = String(from).slice(0, 200)
+    return checked(name, await fetched(name, from, where), where)
+  }
+  if (isPacked(name)) return fromPackage(name)
+  if (isPublished) return pretrainedBytes(what, name, releaseOf(name))
+  return fail(
+    `${what}: ${name} does not come with the package, and this version is in no release to get ` +
+      `it from; give ${name}.safetensors as from, or on the command line as --weights`,
+  )
 }
+
+/** A safetensors file: its header is JSON. */
+const isWeights = (bytes: Uint8Array): boolean => bytes[8] === 0x7b
 
 async function fromPackage(name: PretrainedName): Promise<Uint8Array> {
   const mend =
     'give pretrained its address or bytes, as from: with Vite, import weights from ' +
     `'spikewasm/models/${name}.safetensors?url'; elsewhere copy it from ` +
     'node_modules/spikewasm/data/models'
-  const isRight = (bytes: Uint8Array): boolean => bytes.length === table[name].bytes
-  const { url, bytes } = await readOwn(`data/models/${name}.safetensors`, isRight, mend)
+  const { url, bytes } = await readOwn(`data/models/${name}.safetensors`, isWeights, mend)
   return checked(name, bytes, url.href)
 }
 
-async function fetched(name: PretrainedName, url: URL, where: string): Promise<Uint8Array> {
+async function fetched(
+  name: PretrainedName,
+  from: string | host.URL,
+  where: string,
+): Promise<Uint8Array> {
+  if (typeof from !== 'string' && !(from instanceof URL))
+    fail(
+      `pretrained.from must be the address of ${name}.safetensors or its bytes as a Uint8Array, ` +
+        `got ${describe(from)}`,
+    )
   try {
-    return await platform().readPackageFile(url)
+    return await platform().readPackageFile(platform().address(from))
   } catch (error) {
     // Without a network `fetch` says why in what caused its error.
     const { message, cause } = error as Error
     const why = cause instanceof Error ? `${message}: ${cause.message}` : message
-    const { bytes } = table[name]
     return fail(
-      `pretrained: ${name}, a file of ${(bytes / 1e6).toFixed(1)} MB, cannot be read from ` +
-        `${where} (${why}); give as from where ${name}.safetensors is, or its bytes`,
+      `pretrained: ${name} cannot be read from ${where} (${why}); give as from where ` +
+        `${name}.safetensors is, or its bytes`,
       error,
     )
   }
 }
 
 /** @throws SpikewasmError unless the bytes are those of the name */
-function checked(name: PretrainedName, bytes: Uint8Array, where: string): Uint8Array {
-  const { bytes: wanted, sha256: hash } = table[name]
-  const found = sha256(bytes)
-  if (found === hash) return bytes
+async function checked(
+  name: PretrainedName,
+  bytes: Uint8Array,
+  where: string,
+): Promise<Uint8Array> {
+  const found = await sha256(bytes)
+  if (found === hashes[name]) return bytes
   return fail(
-    `pretrained: ${where} must be ${name}.safetensors, ${wanted} bytes with SHA-256 ${hash}, got ` +
+    `pretrained: ${where} must be ${name}.safetensors with SHA-256 ${hashes[name]}, got ` +
       `${bytes.length} bytes with ${found}; get the file of this version again, or open weights ` +
       'of your own with loadModel',
   )
+}
+
+/** 64 hexadecimal digits. */
+async function sha256(bytes: Uint8Array): Promise<string> {
+  const { subtle } = globalThis.crypto
+  if (!subtle)
+    fail(
+      'pretrained: a page must come by https or from localhost, where browsers have SHA-256, got ' +
+        'another; open the file with loadModel, which checks no hash',
+    )
+  const hash = new Uint8Array(await subtle.digest('SHA-256', bytes.slice()))
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
