@@ -20,7 +20,7 @@ import { platform } from '../engine/platform.js'
 import { trainingSpec } from '../engine/run/training.js'
 import { Session } from '../engine/session.js'
 import { fires, kindOf } from '../network/kind.js'
-import { classNames, expectLabels, labelsBehind } from '../network/labels.js'
+import { classNames, expectLabels, labelsBehind, MOST_CLASSES } from '../network/labels.js'
 import { checkModule, type Module } from '../network/module.js'
 import { type Graph, trace } from '../network/trace.js'
 import { checkInputs, type InputShape, type InputShapes } from '../network/value.js'
@@ -75,9 +75,6 @@ type Complete = CompileOptions<InputShape | InputShapes> &
 /** Names of the options of `compile`. */
 export const compileOptionKeys = Object.keys(rules) as (keyof CompileOptions)[]
 
-/** More classes than any data set has; refused before memory is planned for them. */
-const MOST_OUTPUTS = 1 << 16
-
 /**
  * Turns a network into a model: traces it, plans and allocates its memory, starts its threads and
  * initialises its parameters.
@@ -109,9 +106,10 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   const input = checkInputs('compile.input', options.input)
   const graph = copyOf(trace(network, input))
   const outputs = graph.nodes[graph.output].shape[0]
-  if (outputs > MOST_OUTPUTS)
+  // Before memory is planned for them.
+  if (outputs > MOST_CLASSES)
     fail(
-      `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
+      `compile: the network must give at most ${MOST_CLASSES} outputs, got ${outputs}; make its ` +
         'last layer smaller',
     )
   if (options.labels) expectLabels('compile.labels', options.labels, outputs)

@@ -130,7 +130,8 @@ export type LeakyIntegratorOptions = Pick<
 >
 
 /** Fields that are options, but for those of surrogates, which are checked together. */
-type Fields = Omit<Cell, 'kind' | 'type' | 'reset' | 'surrogate' | 'alpha' | 'recurrence'>
+type Fields = Omit<Cell, 'kind' | 'type' | 'reset' | 'surrogate' | 'alpha' | 'recurrence'> &
+  Pick<Required<CellOptions>, 'reset'>
 
 const spikingOptions = [
   'tau',
@@ -226,6 +227,7 @@ const fields: { readonly [K in keyof Fields]: readonly [standard: Fields[K], che
   inputScale: [1, numbers()],
   vThreshold: [1, numbers('> 0 and ', (x) => finite(x) && Math.fround(x) > 0)],
   vReset: [null, numbers()],
+  reset: ['immediate', ruled(oneOf(['immediate', 'delayed']))],
   vRest: [0, numbers()],
   fires: ['atOrAbove', ruled(oneOf(['atOrAbove', 'above']))],
   refractory: [0, ruled(integer(0, 4096))],
@@ -247,7 +249,7 @@ export function cellOf(type: CellType, options: object, name: string = type): Ce
     const isUsual = given === undefined || given === usual
     return [key, isUsual ? usual : check(`${name}.${key}`, given, type)]
   })
-  const { learn, ...of } = Object.fromEntries(complete) as Fields
+  const { learn, reset, ...of } = Object.fromEntries(complete) as Fields
   const { vReset, vThreshold } = of
   if (vReset !== null && vThreshold !== null) checkBelow(name, vReset, vThreshold)
   for (const key of learn)
@@ -255,11 +257,8 @@ export function cellOf(type: CellType, options: object, name: string = type): Ce
       if (!(of[key] !== null && [of[key]].flat().every(finite)))
         fail(`${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`)
   const vRest = own.vRest === undefined ? (vReset ?? 0) : of.vRest
-  const when: unknown = own.reset === undefined ? 'immediate' : own.reset
-  checkBy(`${name}.reset`, oneOf(['immediate', 'delayed']), when)
-  const reset: Pick<Cell, 'reset'> = when === 'delayed' ? { reset: 'delayed' } : {}
-  const surrogate = checkSurrogate(name, own)
-  const all = { ...of, ...reset, vRest, ...surrogate, learn: [...learn] }
+  const late = reset === 'delayed' ? { reset } : {}
+  const all = { ...of, ...late, vRest, ...checkSurrogate(name, own), learn: [...learn] }
   return { kind: 'cell', type, ...all, recurrence: null }
 }
 

@@ -1,6 +1,6 @@
 /** What forward functions of blocks may do beside calling children: join values, return several. */
 
-import { describe, fail } from '../base/errors.js'
+import { describe, fail, isOptions } from '../base/errors.js'
 import type { Layer } from './kind.js'
 import { MOST_INPUTS, type Ops } from './module.js'
 import { isValue, type Shape, show, sizeOf, type Value } from './value.js'
@@ -29,8 +29,7 @@ export interface Joint {
 
 /** Several outputs by name; @throws SpikewasmError for a name that none can have */
 export function exitsOf(result: unknown): [string, Value][] | undefined {
-  const isNamed = typeof result === 'object' && result !== null && !Array.isArray(result)
-  if (!isNamed || isValue(result)) return undefined
+  if (!isOptions(result) || isValue(result)) return undefined
   const entries = Object.entries(result) as [string, Value][]
   if (entries.length === 0 || !entries.every(([, value]) => isValue(value))) return undefined
   const [last, output] = entries[entries.length - 1]

@@ -1,6 +1,6 @@
 /** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
 
-import { describe, fail, listNames, quote, SpikewasmError } from '../base/errors.js'
+import { describe, fail, isOptions, listNames, quote, SpikewasmError } from '../base/errors.js'
 import type { Joint, TraceOps } from './joins.js'
 import { kindOf, type Layer, layerKinds } from './kind.js'
 import {
@@ -162,16 +162,13 @@ function checkOutputs(outputs: unknown, count: number, output: number, name: str
     typeof exit[0] === 'string' &&
     exit[0].length <= LONGEST_NAME &&
     isWithin(exit[1], 1, count)
-  if (
-    !(
-      Array.isArray(outputs) &&
-      outputs.length >= 2 &&
-      outputs.length <= MOST_INPUTS &&
-      outputs.every(isExit) &&
-      new Set(outputs.map(([of]) => of)).size === outputs.length &&
-      outputs[outputs.length - 1][1] === output
-    )
-  )
+  const isList = Array.isArray(outputs) && outputs.length >= 2 && outputs.length <= MOST_INPUTS
+  const areExits =
+    isList &&
+    outputs.every(isExit) &&
+    new Set(outputs.map(([of]) => of)).size === outputs.length &&
+    outputs[outputs.length - 1][1] === output
+  if (!areExits)
     fail(
       `${name}: outputs must be a list of two or more [name, node] with names of their own, the ` +
         `last node being ${output}, got ${countOf(outputs)}`,
@@ -198,14 +195,8 @@ function checkNode(
     fail(`${where}: its name must have no part __proto__, got ${describe(path)}`)
   const count = isJoint(kind) ? undefined : (kindOf({ kind } as Layer).inputs ?? 1)
   const isBefore = (n: unknown): boolean => isWithin(n, 0, index - 1)
-  if (
-    !(
-      Array.isArray(inputs) &&
-      inputs.length <= MOST_INPUTS &&
-      inputs.every(isBefore) &&
-      (count === undefined ? inputs.length >= 2 : inputs.length === count)
-    )
-  )
+  const isList = Array.isArray(inputs) && inputs.length <= MOST_INPUTS && inputs.every(isBefore)
+  if (!(isList && (count === undefined ? inputs.length >= 2 : inputs.length === count)))
     fail(
       `${where}: inputs must be ${count ?? 'two or more'} of the nodes before it, got ` +
         countOf(inputs),
@@ -217,10 +208,7 @@ function checkNode(
       `${where}: sharedWith must be a node before it of the same layer, got ` +
         describe(sharedWith),
     )
-  if (
-    layer !== undefined &&
-    !(typeof layer === 'object' && layer !== null && !Array.isArray(layer))
-  )
+  if (layer !== undefined && !isOptions(layer))
     fail(`${where}: its fields must be an object, got ${describe(layer)}`)
 }
 

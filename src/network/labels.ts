@@ -3,7 +3,8 @@
 import { fail } from '../base/errors.js'
 import { checkBy, such } from '../base/rules.js'
 
-const MOST_CLASSES = 1 << 16
+/** More classes than any data set has. */
+export const MOST_CLASSES = 1 << 16
 const LONGEST_NAME = 1000
 
 /** Names of classes, as options and files have them. */

@@ -1,6 +1,6 @@
 /** What a network is made of: layers, and blocks of them. */
 
-import { describe, fail } from '../base/errors.js'
+import { describe, fail, isOptions } from '../base/errors.js'
 import { howElse, type Layer, layerKinds } from './kind.js'
 import type { PerNeuron, Value } from './value.js'
 
@@ -104,10 +104,7 @@ export type Module = Layer | Composite
 
 /** Whether a value is a layer or a block. */
 export const isModule = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.hasOwn(value, 'kind') &&
-  typeof (value as Module).kind === 'string'
+  isOptions(value) && Object.hasOwn(value, 'kind') && typeof (value as Module).kind === 'string'
 
 /** @throws SpikewasmError unless `value` is a layer or a block */
 export function checkModule(name: string, value: Module): void {

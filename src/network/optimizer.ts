@@ -15,11 +15,8 @@ export type Names = string | readonly string[]
 /** @throws SpikewasmError unless it is a text, or an array of some */
 export function checkNames(name: string, value: Names): readonly string[] {
   const list = typeof value === 'string' ? [value] : value
-  if (
-    !Array.isArray(list) ||
-    list.length === 0 ||
-    !list.every((x) => typeof x === 'string' && x !== '')
-  )
+  const isList = Array.isArray(list) && list.length > 0
+  if (!(isList && list.every((x) => typeof x === 'string' && x !== '')))
     fail(`${name} must be a name, or an array of names, got ${describe(value)}`)
   return list
 }

@@ -162,7 +162,7 @@ function made(
   kind: string,
   options: NonNullable<Schedule['options']>,
   by: ScheduleBy,
-  factor: (epoch: number, epochs: number, at: ScheduleAt) => number,
+  factor: Schedule,
   monitor?: Monitor,
 ): EpochSchedule {
   const schedule = (epoch: number, epochs: number, at?: ScheduleAt): number =>
@@ -170,18 +170,19 @@ function made(
   return Object.assign(schedule, { kind, options, by, ...(monitor ? { monitor } : {}) })
 }
 
+/** What a schedule is asked by; without a place where it is called by hand. */
+type Asked = readonly [epoch: number, epochs: number, at?: ScheduleAt]
+
 /** The place in epochs or steps, and the number of them. */
-const placeOf = (
-  by: ScheduleBy,
-  epoch: number,
-  epochs: number,
-  at: ScheduleAt | undefined,
-): readonly [number, number] =>
+const placeOf = (by: ScheduleBy, ...[epoch, epochs, at]: Asked): readonly [number, number] =>
   // Called by hand, without a place in steps, an epoch counts as one.
   by === 'step' ? [at?.step ?? epoch, at?.steps ?? epochs] : [epoch, epochs]
 
 /** Makers of schedules, by which one given in place of a schedule is known. */
 const makers = ['constant', 'cosine', 'linearWarmup', 'oneCycle', 'stepDecay', 'plateau', 'perStep']
+
+/** A function that makes a schedule of options. */
+type Maker<O> = (options?: O) => Schedule
 
 /** A function that knows that it makes schedules: no list of all holds those that nobody calls. */
 const maker = <F extends (...of: never[]) => Schedule>(name: string, most: number, make: F): F => {
@@ -273,13 +274,7 @@ export const linearWarmup: (
 })
 
 /** A place counted from the end of a warm-up; within the warm-up the first one behind it. */
-function after(
-  length: number,
-  by: ScheduleBy,
-  epoch: number,
-  epochs: number,
-  at: ScheduleAt | undefined,
-): ScheduleAt {
+function after(length: number, by: ScheduleBy, ...[epoch, epochs, at]: Asked): ScheduleAt {
   const { step = epoch, steps = epochs, records = [] } = at ?? {}
   const inSteps = by === 'step' ? length : (length * steps) / epochs
   const later = { step: Math.max(0, step - inSteps), steps: Math.max(1, steps - inSteps) }
@@ -314,33 +309,28 @@ export interface OneCycleOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  * @function
  */
-export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
-  'oneCycle',
-  1,
-  (options = {}) => {
-    const rules: Rules<Required<OneCycleOptions>> = {
-      warmup: is.range('0…1 (both excluded)', 0.3),
-      divFactor: is.range('≥ 1', 25),
-      finalDivFactor: is.range('≥ 1', 1e4),
-      anneal: is.oneOf(['cos', 'linear'], 'cos'),
-      by: byRule('step'),
-    }
-    const all = complete('oneCycle', rules, options)
-    const { warmup, divFactor, finalDivFactor, anneal, by } = all
-    const start = 1 / divFactor
-    const way = (from: number, to: number, share: number): number =>
-      anneal === 'linear'
-        ? from + (to - from) * share
-        : to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2
-    return made('oneCycle', { ...options }, by, (epoch, epochs, at) => {
-      const [n, all] = placeOf(by, epoch, epochs, at)
-      const top = warmup * all - 1
-      if (n <= top) return top > 0 ? way(start, 1, n / top) : 1
-      const last = all - 1
-      return last > top ? way(1, start / finalDivFactor, (n - top) / (last - top)) : 1
-    })
-  },
-)
+export const oneCycle: Maker<OneCycleOptions> = maker('oneCycle', 1, (options = {}) => {
+  const rules: Rules<Required<OneCycleOptions>> = {
+    warmup: is.range('0…1 (both excluded)', 0.3),
+    divFactor: is.range('≥ 1', 25),
+    finalDivFactor: is.range('≥ 1', 1e4),
+    anneal: is.oneOf(['cos', 'linear'], 'cos'),
+    by: byRule('step'),
+  }
+  const { warmup, divFactor, finalDivFactor, anneal, by } = complete('oneCycle', rules, options)
+  const start = 1 / divFactor
+  const way = (from: number, to: number, share: number): number =>
+    anneal === 'linear'
+      ? from + (to - from) * share
+      : to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2
+  return made('oneCycle', { ...options }, by, (epoch, epochs, at) => {
+    const [n, all] = placeOf(by, epoch, epochs, at)
+    const top = warmup * all - 1
+    if (n <= top) return top > 0 ? way(start, 1, n / top) : 1
+    const last = all - 1
+    return last > top ? way(1, start / finalDivFactor, (n - top) / (last - top)) : 1
+  })
+})
 
 /**
  * A schedule that divides the learning rate by `factor` after every `every` epochs, as PyTorch's
@@ -397,45 +387,43 @@ export interface PlateauOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  * @function
  */
-export const plateau: (options?: PlateauOptions) => Schedule = maker(
-  'plateau',
-  1,
-  (options = {}) => {
-    const rules: Rules<Required<PlateauOptions>> = {
-      monitor: monitorRule('testLoss'),
-      factor: is.such(
-        'in 0…1 (both excluded), since the learning rate is multiplied with it',
-        is.range('0…1 (both excluded)').fits,
-        0.1,
-      ),
-      patience: is.integer(0, undefined, 10),
-      min: is.range('0…1', 0),
-      threshold: is.range('≥ 0', 1e-4),
+export const plateau: Maker<PlateauOptions> = maker('plateau', 1, (options = {}) => {
+  const rules: Rules<Required<PlateauOptions>> = {
+    monitor: monitorRule('testLoss'),
+    factor: is.such(
+      'in 0…1 (both excluded), since the learning rate is multiplied with it',
+      is.range('0…1 (both excluded)').fits,
+      0.1,
+    ),
+    patience: is.integer(0, undefined, 10),
+    min: is.range('0…1', 0),
+    threshold: is.range('≥ 0', 1e-4),
+  }
+  const { monitor, factor, patience, min, threshold } = complete('plateau', rules, options)
+  const isBetter = (value: number, best: number | undefined): boolean => {
+    if (Number.isNaN(value)) return false
+    if (best === undefined) return true
+    return modeOf(monitor) === 'min'
+      ? value < best * (1 - threshold)
+      : value > best * (1 + threshold)
+  }
+  // A function of the records alone: who resumes needs no state.
+  const value: Schedule = (_epoch, _epochs, at) => {
+    let [current, bad] = [1, 0]
+    let best: number | undefined
+    for (const record of at?.records ?? []) {
+      const figure = monitored('plateau.monitor', monitor, record)
+      if (isBetter(figure, best)) [best, bad] = [figure, 0]
+      else bad++
+      if (bad > patience) [current, bad] = [Math.max(current * factor, min), 0]
     }
-    const all = complete('plateau', rules, options)
-    const { monitor, factor, patience, min, threshold } = all
-    const isBetter = (value: number, best: number | undefined): boolean => {
-      if (Number.isNaN(value)) return false
-      if (best === undefined) return true
-      return modeOf(monitor) === 'min'
-        ? value < best * (1 - threshold)
-        : value > best * (1 + threshold)
-    }
-    // A function of the records alone: who resumes needs no state.
-    const value: Schedule = (_epoch, _epochs, at) => {
-      let [current, bad] = [1, 0]
-      let best: number | undefined
-      for (const record of at?.records ?? []) {
-        const figure = monitored('plateau.monitor', monitor, record)
-        if (isBetter(figure, best)) [best, bad] = [figure, 0]
-        else bad++
-        if (bad > patience) [current, bad] = [Math.max(current * factor, min), 0]
-      }
-      return current
-    }
-    return made('plateau', { ...options }, 'epoch', value, monitor)
-  },
-)
+    return current
+  }
+  return made('plateau', { ...options }, 'epoch', value, monitor)
+})
+
+/** The factor at a place. */
+type StepFactor = (at: ScheduleAt) => number
 
 /**
  * A schedule of one's own that is asked at each step.
@@ -444,17 +432,13 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker(
  * @throws SpikewasmError when it is no function
  * @function
  */
-export const perStep: (factor: (at: ScheduleAt) => number) => Schedule = maker(
-  'perStep',
-  1,
-  (factor) => {
-    if (typeof factor !== 'function')
-      fail(`perStep takes a function from a place to a factor, got ${describe(factor)}`)
-    return Object.assign((_epoch: number, _epochs: number, at: ScheduleAt) => factor(at), {
-      by: 'step' as const,
-    })
-  },
-)
+export const perStep: (factor: StepFactor) => Schedule = maker('perStep', 1, (factor) => {
+  if (typeof factor !== 'function')
+    fail(`perStep takes a function from a place to a factor, got ${describe(factor)}`)
+  return Object.assign((_epoch: number, _epochs: number, at: ScheduleAt) => factor(at), {
+    by: 'step' as const,
+  })
+})
 
 /** @throws SpikewasmError for what is no schedule */
 export function checkSchedule(name: string, schedule: Schedule): void {

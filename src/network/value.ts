@@ -1,6 +1,6 @@
 /** What a network is traced with. */
 
-import { describe, fail } from '../base/errors.js'
+import { describe, fail, isOptions } from '../base/errors.js'
 
 /** Channels, height and width of one sample at one time step, [C, H, W]. */
 export type Shape = readonly [number, number, number]
@@ -123,11 +123,7 @@ export function expectStraight(where: string, x: Sizes): void {
 // What forward functions take and give.
 
 export const isValue = (value: unknown): value is Value =>
-  typeof value === 'object' &&
-  value !== null &&
-  'node' in value &&
-  typeof value.node === 'number' &&
-  'shape' in value
+  isOptions(value) && 'shape' in value && 'node' in value && typeof value.node === 'number'
 
 // Numbers of a whole layer, of each channel or of each neuron.
 

@@ -57,10 +57,7 @@ export async function pretrainedBytes(
   if (typeof name !== 'string' || !Object.hasOwn(hashes, name))
     fail(`${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`)
   if (from instanceof Uint8Array) return checked(name, from, 'the bytes')
-  if (from !== undefined) {
-    const where = String(from).slice(0, 200)
-    return checked(name, await fetched(name, from, where), where)
-  }
+  if (from !== undefined) return fetched(name, from)
   if (isPacked(name)) return fromPackage(name)
   if (isPublished) return pretrainedBytes(what, name, releaseOf(name))
   return fail(
@@ -81,28 +78,25 @@ async function fromPackage(name: PretrainedName): Promise<Uint8Array> {
   return checked(name, bytes, url.href)
 }
 
-async function fetched(
-  name: PretrainedName,
-  from: string | host.URL,
-  where: string,
-): Promise<Uint8Array> {
+async function fetched(name: PretrainedName, from: string | host.URL): Promise<Uint8Array> {
   if (typeof from !== 'string' && !(from instanceof URL))
     fail(
       `pretrained.from must be the address of ${name}.safetensors or its bytes as a Uint8Array, ` +
         `got ${describe(from)}`,
     )
-  try {
-    return await platform().readPackageFile(platform().address(from))
-  } catch (error) {
+  const where = String(from).slice(0, 200)
+  const read = async () => platform().readPackageFile(platform().address(from))
+  const bytes = await read().catch((error: Error) => {
     // Without a network `fetch` says why in what caused its error.
-    const { message, cause } = error as Error
+    const { message, cause } = error
     const why = cause instanceof Error ? `${message}: ${cause.message}` : message
     return fail(
       `pretrained: ${name} cannot be read from ${where} (${why}); give as from where ` +
         `${name}.safetensors is, or its bytes`,
       error,
     )
-  }
+  })
+  return checked(name, bytes, where)
 }
 
 /** @throws SpikewasmError unless the bytes are those of the name */

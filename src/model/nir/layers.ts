@@ -3,7 +3,7 @@
 import { fail } from '../../base/errors.js'
 import type { Fields } from '../../files/nir/graph.js'
 import type { NirConventions, NirOptions } from '../../files/nir/options.js'
-import { type Shape, show, sizeOf, type Value } from '../../network/value.js'
+import { finite, type Shape, show, sizeOf, type Value } from '../../network/value.js'
 import { conv1d } from '../../nn/layers/convolution.js'
 import { delay } from '../../nn/layers/delay.js'
 import * as layers from '../../nn/layers/index.js'
@@ -37,6 +37,7 @@ export type Mapping = (place: Place) => readonly Step[]
 
 type Two = readonly [number, number]
 
+const one = ([a]: readonly number[]): number => a
 const two = ([a, b]: readonly number[]): Two => [a, b]
 
 /** A convolution along one or both dimensions. */
@@ -70,12 +71,7 @@ const convolution =
     const [outputs, inputs] = [shape[0], shape[1] * groups]
     const layer = (): layers.Layer =>
       dimensions === 1
-        ? conv1d(
-            inputs,
-            outputs,
-            kernel[0],
-            options(([size]) => size),
-          )
+        ? conv1d(inputs, outputs, kernel[0], options(one))
         : layers.conv2d(inputs, outputs, two(kernel), options(two))
     return [{ layer, weights: { weight, bias } }]
   }
@@ -86,9 +82,7 @@ export const stateless = {
   Linear: (place) => dense(place, undefined),
   Scale: ({ fields, x: { shape } }) => {
     const values = valuesOf(fields, 'scale', shape)
-    expectEach(fields, 'scale', values, 'hold float32 numbers', (value) =>
-      Number.isFinite(Math.fround(value)),
-    )
+    expectEach(fields, 'scale', values, 'hold float32 numbers', finite)
     const factor = shared(values, shape)
     // One factor of 0 is refused by the layer, which gives it to the next one; a list is not.
     const listed = typeof factor === 'number' && Math.fround(factor) === 0
