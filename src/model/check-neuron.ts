@@ -139,6 +139,8 @@ function currents(count: number, [least, most]: readonly [number, number]): Floa
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, i) => sum + value * b[i], 0)
 
+const valuesOf = ({ results }: ReferenceNeuron): number[] => results.map(({ value }) => value)
+
 /** Central difference of Σ weight·output along a direction of the currents. */
 function difference(
   reference: (x: readonly number[]) => ReferenceNeuron,
@@ -147,11 +149,7 @@ function difference(
   direction: readonly number[],
 ): number {
   const [before, behind] = [-STEP, STEP].map((by) => {
-    const { results } = reference(x.map((value, t) => value + by * direction[t]))
-    return dot(
-      results.map(({ value }) => value),
-      weights,
-    )
+    return dot(valuesOf(reference(x.map((value, t) => value + by * direction[t]))), weights)
   })
   return (behind - before) / (2 * STEP)
 }
@@ -206,8 +204,7 @@ function compare(
     const weights = own(delta, n)
     const { inputs, parameters: by } = one.gradients(weights)
     const found = own(gradients.inputGradient, n)
-    const values = one.results.map(({ value }) => value)
-    all.outputs.add(own(outputs, n), values)
+    all.outputs.add(own(outputs, n), valuesOf(one))
     all.x.add(found, inputs)
     if (isSmooth) {
       const way = own(ways, n)

@@ -4,7 +4,7 @@ import { listNames, plainText } from '../base/errors.js'
 import type { Graph } from '../network/trace.js'
 import type { Layer } from '../nn/layers/index.js'
 import { stabilizedModel } from '../nn/layers/stabilized-lif.js'
-import { entryOf, type NeuronEntry, of } from './neurons.js'
+import { type NeuronEntry, of } from './neurons.js'
 
 /** Neurons that are alike, as the JSON has them. */
 interface NeuronFacts extends NeuronEntry {
@@ -13,8 +13,14 @@ interface NeuronFacts extends NeuronEntry {
   readonly recurrent: boolean
 }
 
-function entryFor(layer: Layer): NeuronEntry | undefined {
-  if (layer.kind === 'stabilizedLif') return entryOf(stabilizedModel(layer), layer.surrogate)
+function entryOf(layer: Layer): NeuronEntry | undefined {
+  if (layer.kind === 'stabilizedLif') {
+    const { equations, parameters, init, alpha } = stabilizedModel(layer)
+    const { text } = equations
+    const { surrogate } = layer
+    const shared = { learn: [], dt: 1, solver: 'euler', seed: 0 } as const
+    return { text, parameters, init, surrogate, alpha, ...shared }
+  }
   if (layer.kind === 'cell' || layer.kind === 'equations') return of({ ...layer, recurrence: null })
 }
 
@@ -22,7 +28,7 @@ function entryFor(layer: Layer): NeuronEntry | undefined {
 export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
   const kinds = new Map<string, NeuronFacts & { readonly layers: string[] }>()
   for (const { name, layer } of nodes) {
-    const entry = layer && entryFor(layer)
+    const entry = layer && entryOf(layer)
     if (!entry) continue
     const recurrent = 'recurrence' in layer && layer.recurrence !== null
     const key = JSON.stringify([recurrent, entry])

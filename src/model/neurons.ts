@@ -5,7 +5,6 @@
  */
 
 import { checkArguments, describe, fail } from '../base/errors.js'
-import type { NeuronModel } from '../network/kind.js'
 import { presetOf } from '../network/presets.js'
 import { surrogateTexts } from '../network/surrogates.js'
 import { presets } from '../nn/layers/cells.js'
@@ -53,12 +52,7 @@ export function of(layer: Cell | Equations, ...more: []): NeuronEntry {
     const { text, parameters, learn, init, alpha, dt, solver, seed } = layer
     return { text, parameters, learn, init, surrogate, alpha, dt, solver, seed }
   }
-  return entryOf(presetOf(layer), surrogate)
-}
-
-/** The same of what a layer with a step of its own does. */
-export function entryOf(model: NeuronModel, surrogate: string): NeuronEntry {
-  const { equations, parameters, learn, init, alpha } = model
+  const { equations, parameters, learn, init, alpha } = presetOf(layer)
   const { text } = equations
   const shared = { dt: 1, solver: 'euler', seed: 0 } as const
   return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, ...shared }

@@ -103,6 +103,28 @@ test('a wrong file, none, and no network: one error each, with the name and what
   )
 })
 
+test('addresses that are none, or long, are told as they are, cut', async () => {
+  await expectRefusal(
+    () => pretrained('nmnist', { from: 'http://[' }),
+    /from http:\/\/\[ \(Invalid/,
+  )
+  const long = { from: `data:,${'x'.repeat(1000)}` }
+  await expectRefusal(() => pretrained('nmnist', long), /^pretrained: data:,x{194} must be nmnist/)
+})
+
+test('where there is no SHA-256, as in pages that come by http, it says what to do', async () => {
+  const usual = Object.getOwnPropertyDescriptor(globalThis, 'crypto') as PropertyDescriptor
+  Object.defineProperty(globalThis, 'crypto', { value: {}, configurable: true })
+  try {
+    await expectRefusal(
+      () => pretrained('nmnist'),
+      /must come by https or from localhost.*loadModel/,
+    )
+  } finally {
+    Object.defineProperty(globalThis, 'crypto', usual)
+  }
+})
+
 test('what no release has must be given, by name', async () => {
   if (table.isPublished) return
   const why = /cifar10-cnn does not come with the package, .*; give cifar10-cnn.safetensors as from/
@@ -184,13 +206,8 @@ test('--pretrained stands alone, and brings its data set', async () => {
 })
 
 const checks: [PretrainedName, string, string[], RegExp][] = [
-  [
-    'fashion-mnist-cnn',
-    'fashion-mnist',
-    ['--limit-test', '1000'],
-    /first 1,000 test images: ([\d.]+) %/,
-  ],
-  ['nmnist', 'nmnist', [], /([\d.]+) % of the 100 test recordings/],
+  ['fashion-mnist-cnn', 'fashion-mnist', ['--limit-test', '1000'], /([\d.]+) % of the first 1,000/],
+  ['nmnist', 'nmnist', [], /^## nmnist$[\s\S]*?\| accuracy \| ([\d.]+) %/m],
 ]
 for (const [name, dataset, few, wanted] of checks) {
   const data = `/usr/share/datasets/${dataset}`

@@ -1,6 +1,6 @@
 /** Options of the networks. */
 
-import { checkArguments, describe, fail, isOptions } from '../../base/errors.js'
+import { describe, fail, isOptions } from '../../base/errors.js'
 import { checkedElsewhere, complete, integer, type Rules } from '../../base/rules.js'
 import type { NeuronOptions } from '../../nn/layers/index.js'
 
@@ -30,7 +30,6 @@ export function completeNetwork<O extends NetworkOptions>(
   classes = 10,
   own: readonly string[] = [],
 ) {
-  checkArguments(name, more)
   if (!isOptions(options))
     fail(
       `${name} takes an object of options, as in ${name}({ classes: 10 }), got ` +
@@ -42,7 +41,7 @@ export function completeNetwork<O extends NetworkOptions>(
     classes: count(classes),
     ...checkedElsewhere<Record<string, unknown>>(['neuron', ...own]),
   }
-  return complete(name, rules as Rules<O & Record<'inChannels' | 'classes', number>>, options)
+  return complete(name, rules as Rules<O & Record<'inChannels' | 'classes', number>>, options, more)
 }
 
 // Names of the networks, apart from what makes them: to list them nothing else need be loaded.

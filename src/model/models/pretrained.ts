@@ -9,7 +9,7 @@ import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
 import { hashes, isPacked, isPublished, type PretrainedName, releaseOf } from './table.js'
 
-export type { PretrainedName } from './table.js'
+export { type PretrainedName, pretrainedDataset } from './table.js'
 
 /** Names of the trained networks that `pretrained` knows. */
 export const pretrainedNames = Object.keys(hashes) as readonly PretrainedName[]

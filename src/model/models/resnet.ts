@@ -114,19 +114,14 @@ export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
  * authors' code, [from, H, W] → [to, H / stride, W / stride].
  */
 export function deepConv(from: number, to: number, stride = 2): Block {
-  const depthwise = (step: number) =>
-    layers.conv2d(from, from, 3, { stride: step, padding: 1, groups: from, bias: false })
+  const separable = (to: number, stride: number): Module[] => [
+    layers.conv2d(from, from, 3, { stride, padding: 1, groups: from, bias: false }),
+    layers.conv2d(from, to, 1, { bias: false }),
+    layers.batchNorm2d(to),
+    layers.relu(),
+  ]
   const children = {
-    op: sequential(
-      depthwise(stride),
-      layers.conv2d(from, from, 1, { bias: false }),
-      layers.batchNorm2d(from),
-      layers.relu(),
-      depthwise(1),
-      layers.conv2d(from, to, 1, { bias: false }),
-      layers.batchNorm2d(to),
-      layers.relu(),
-    ),
+    op: sequential(...separable(from, stride), ...separable(to, 1)),
     residual: layers.conv2d(from, to, 1, { stride, bias: false }),
     res_bn: layers.batchNorm2d(to),
     act: layers.relu(),

@@ -40,15 +40,13 @@ function leaking(place: Place, cuba: boolean, fires: boolean): readonly Step[] {
   const mem = timesOf(place, cuba ? 'tau_mem' : 'tau')
   const syn = cuba ? timesOf(place, 'tau_syn') : undefined
   const input = inputOf(place, mem, syn)
-  const tau = shared(mem, shape)
+  const own = { ...input, tau: shared(mem, shape), ...(syn && { tauSyn: shared(syn, shape) }) }
   if (!fires) {
-    const options = { ...input, ...restOf(place), tau, ...(syn && { tauSyn: shared(syn, shape) }) }
+    const options = { ...own, ...restOf(place) }
     return [{ layer: () => layers.leakyIntegrator(options) }]
   }
-  const own = { ...input, tau }
-  if (!syn) return spiking(place, (more) => layers.lif({ ...more, ...own }), true)
-  const tauSyn = shared(syn, shape)
-  return spiking(place, (more) => layers.cubaLif({ ...more, ...own, tauSyn }), true)
+  const make = syn ? layers.cubaLif : layers.lif
+  return spiking(place, (more) => make({ ...more, ...own }), true)
 }
 
 function spiking(
