@@ -34,18 +34,12 @@ function objective({ outputs, targets, shape: [B] }) {
   return { loss, gradient }
 }
 
-/** Random numbers of a seed, and the carts of new episodes that they draw. */
-export function startsOf(seed) {
-  const word = Uint32Array.of(seed)
-  const random = () => word.fill(word[0] * 1664525 + 1013904223)[0] / 2 ** 32
-  const begin = () => [...[0, 0, 0, 0].map(() => random() * 0.1 - 0.05), 0]
-  return { random, begin }
-}
-
 /** Learns until the last 50 episodes have more steps in the mean than `goal`. */
 export async function learn(seed, tell, goal = 195) {
   const began = performance.now()
-  const { random, begin } = startsOf(seed)
+  const word = Uint32Array.of(seed)
+  const random = () => word.fill(word[0] * 1664525 + 1013904223)[0] / 2 ** 32
+  const begin = () => [...[0, 0, 0, 0].map(() => random() * 0.1 - 0.05), 0]
   const [net, optimizer] = [sequential(linear(4, 64), lif(), linear(64, 2)), adam({ lr: 1e-2 })]
   const plan = { input: [4], batchSize, method: 'bptt', loss: ppo, optimizer }
   const model = await net.compile({ ...plan, seed })

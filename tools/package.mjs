@@ -44,6 +44,15 @@ const piscina = {
       : undefined,
 }
 
+/** A bundler leaves out the kernels that a page does not call, if they are the exports of a file. */
+const kernels = {
+  name: 'kernels',
+  resolveId: (path, from) =>
+    from === OF_PAGES.page && path === './ops/index.js'
+      ? { id: './page-ops.js', external: true }
+      : undefined,
+}
+
 /** Modules that others reach by static imports, those others included. */
 function reachedFrom(ids, context, found = new Set()) {
   for (const id of ids) {
@@ -65,12 +74,16 @@ const latin = {
   },
 }
 
+/** Words in a list of modules. */
+const WORDS = ['later', 'not']
+
 /**
  * Bundles entries, which share what they have in common.
  *
  * @param input files by the names of the entries
  * @param chunks by name, lists of modules: what all lists reach is one chunk, but for what is in
- *   the chunks before; `'later'` in a list: what its modules import when they are called
+ *   the chunks before; `'later'` in a list: what is imported when its modules are called;
+ *   `'not'`: none of it
  * @param isShort without lines: Node would show all of one where an error ends the process
  */
 async function bundle(input, plugin, chunks, isShort = false) {
@@ -78,26 +91,29 @@ async function bundle(input, plugin, chunks, isShort = false) {
     input,
     platform: 'neutral',
     external: /^(node:|@?[a-z][^:]*$)/,
-    plugins: [plugin, latin],
+    plugins: [plugin, latin].flat(),
+    preserveEntrySignatures: 'allow-extension',
     checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
   })
   const groups = Object.entries(chunks).map(([name, lists], i, { length }) => {
     let found
     const reachedBy = (context) => (list) => {
-      const imports = list.includes('later') ? 'dynamicallyImportedIds' : 'importedIds'
-      const files = list.filter((file) => file !== 'later')
-      return reachedFrom(
-        files.flatMap((file) => context.getModuleInfo(file)[imports]),
-        context,
-      )
+      const idsOf = (files, imports) =>
+        files.flatMap((file) => context.getModuleInfo(file)[imports])
+      const files = list.filter((file) => !WORDS.includes(file))
+      const reached = reachedFrom(idsOf(files, 'importedIds'), context)
+      if (!list.includes('later')) return reached
+      const all = [...files, ...reached].filter((id) => context.getModuleInfo(id))
+      return reachedFrom(idsOf(all, 'dynamicallyImportedIds'), context)
     }
     return {
       debugName: name,
       name(id, context) {
         found ??= lists.map(reachedBy(context))
-        return found.every((reached) => reached.has(id)) ? name : null
+        return found.every((files, i) => files.has(id) !== lists[i].includes('not')) ? name : null
       },
       priority: length - i,
+      includeDependenciesRecursively: !lists.flat().includes('not'),
     }
   })
   await bundled.write({
@@ -136,16 +152,19 @@ async function bundleNode() {
     dashboard: [[inBuild('watch/dashboard/worker')]],
     rounds: [[scale]],
     'command-line': [[cli, program]],
-    commands: [['later', program]],
+    commands: [
+      ['later', program],
+      ['not', 'later', index],
+    ],
   })
 }
 
 async function bundlePages() {
-  const { 'page-net': net, ...others } = OF_PAGES
+  const { page, 'page-net': net, 'page-layers': layers } = OF_PAGES
   await bundle(
     OF_PAGES,
-    pages,
-    { 'page-base': [[net]], 'page-core': [Object.values(others)] },
+    [kernels, pages],
+    { 'page-base': [[net]], 'page-core': [[page, layers]] },
     true,
   )
 }

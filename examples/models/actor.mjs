@@ -6,7 +6,7 @@
 // Actor and critic learn together, as in ../cartpole.mjs. What is kept is the actor
 // alone: it takes what Gymnasium gives, and answers with a number for each of the two pushes.
 import * as sw from 'spikewasm'
-import { ends, learn, push, startsOf } from '../cartpole.mjs'
+import { ends, learn, push } from '../cartpole.mjs'
 import { run } from './run.mjs'
 
 /** The network for pushes, of one for a push to the right and the value of a place. */
@@ -29,7 +29,9 @@ async function train(seed) {
 
 /** Episodes in which the likelier push is made, from starts that nobody has seen. */
 async function judge(actor) {
-  const { begin } = startsOf(2 ** 31)
+  const word = Uint32Array.of(2 ** 31)
+  const random = () => word.fill(word[0] * 1664525 + 1013904223)[0] / 2 ** 32
+  const begin = () => [...[0, 0, 0, 0].map(() => random() * 0.1 - 0.05), 0]
   const carts = Array.from({ length: 200 }, begin)
   const seen = []
   for (let open = carts.map((_, i) => i); open.length > 0; ) {

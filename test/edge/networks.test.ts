@@ -57,7 +57,7 @@ test('random networks of every kind of layer give the bits of predict', async ()
   const exported = new Set<string>()
   const all = (): boolean => exported.size === layerKinds.length
   // These have all kinds between them; where they have not any more, others follow.
-  const first = [200, 308, 25, 6, 121, 235, 310, 134]
+  const first = [447, 637, 225, 212, 270, 108, 25, 222]
   const most = ofLong(0, 24)
   const seeds = [...first, ...Array.from({ length: 80 }, (_, i) => i + 1)]
   for (const [i, seed] of seeds.entries()) {

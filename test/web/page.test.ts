@@ -165,7 +165,8 @@ test('the page is small, and the field of equations comes when it is opened', ()
   const all = bytes.reduce((sum, [, size]) => sum + size, 0)
   // The goal is 45 * 1024, with the library; a larger number than today's needs a reason.
   // Functions of at most 60 lines have raised it by 0.03 kB, what `web/size` tells by 15.8 kB.
-  assert.ok(first <= 130_900, `${first} bytes of JavaScript, gzipped`)
+  // The package in few files: the code of equations, 15 kB, does not wait for the field any more.
+  assert.ok(first <= 145_800, `${first} bytes of JavaScript, gzipped`)
   // Messages that point at their place, and comparisons in any form, have raised it by 0.7 kB.
   assert.ok(all <= 148_600, `${all} bytes with the field`)
 })
