@@ -15,7 +15,7 @@ const told = (text) =>
 function rowOf({ flags, argChoices: names, description, spec = {}, defaultValue }) {
   const { shown, preset = defaultValue, usual } = spec
   const value = shown ?? preset
-  const isSaid = value !== undefined && value !== false
+  const isSaid = value !== undefined && typeof value !== 'boolean'
   const text = description.replace(usual === undefined ? '' : ` (default: ${usual})`, '')
   const choices = names ? `: ${names.map(code).join(', ')}` : ''
   return [code(flags), told(text) + choices, isSaid ? code(`${value}`) : told(usual ?? '')]

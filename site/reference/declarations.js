@@ -75,7 +75,7 @@ function typeText(type) {
 const isOptional = ({ flags, valueDeclaration: at }) =>
   Boolean(flags & ts.SymbolFlags.Optional || at?.questionToken || at?.initializer)
 
-export const typeOf = (symbol) => checker.getTypeOfSymbol(symbol)
+export const typeOf = (symbol) => symbol.part ?? checker.getTypeOfSymbol(symbol)
 
 /** Functions whose options others take too, by the interface that declares them. */
 const compile = 'model#compile'
@@ -105,7 +105,18 @@ function rowOf(symbol, text, made) {
   return [`${code(symbol.name)}<br>${typeText(typeOf(symbol))}`, preset, cell(rest)]
 }
 
-const argumentsOf = (signature) => signature.parameters.filter(({ name }) => name !== 'more')
+const isRest = ({ valueDeclaration: at }) => Boolean(at?.dotDotDotToken)
+
+/** Arguments of a function; instead of a rest that is a tuple its parts. */
+const argumentsOf = ({ parameters }) =>
+  parameters.flatMap((parameter) => {
+    const type = typeOf(parameter)
+    if (!checker.isTupleType(type)) return parameter
+    return checker.getTypeArguments(type).map((part, i) => {
+      const flags = i < type.target.minLength ? 0 : ts.SymbolFlags.Optional
+      return { name: parameter.name, part, flags }
+    })
+  })
 
 /** A table of a function's arguments and of the options in them, and whose options it takes too. */
 function argumentTable(symbol, signature, made) {
@@ -139,7 +150,9 @@ export const examplesOf = (symbol) =>
  */
 export function functionSection(symbol, { name = symbol.name, mark = '##', made } = {}) {
   const [signature] = typeOf(symbol).getCallSignatures()
-  const given = argumentsOf(signature).map((one) => one.name + (isOptional(one) ? '?' : ''))
+  const given = argumentsOf(signature).map(
+    (one) => (isRest(one) ? '...' : '') + one.name + (isOptional(one) ? '?' : ''),
+  )
   const call = `\`\`\`ts\n${name}(${given.join(', ')})\n\`\`\``
   const heading = `${mark} ${mark === '##' ? name : symbol.name}`
   const rows = argumentTable(symbol, signature, made)
@@ -168,7 +181,8 @@ export function sectionsOf(symbol) {
   const functions = all
     .filter(isFunction)
     .map((one) => functionSection(one, { name: nameOf(one), mark }))
-  const head = mark === '##' ? '' : `## ${title}\n\n${prose(commentOf(symbol))}\n\n`
+  const head =
+    mark === '##' && functions.length ? '' : `## ${title}\n\n${prose(commentOf(symbol))}\n\n`
   return head + (head && table(['property', 'type', ''], properties)) + functions.join('')
 }
 

@@ -70,7 +70,7 @@ function sectionOf(symbol) {
 
 /** The pages by their names; neurons have one of their own. */
 export function functionPages() {
-  const elsewhere = new Set([...Object.keys(api.neurons.list()), 'SpikewasmError'])
+  const elsewhere = new Set([...Object.keys(api.neurons.list())])
   const all = declared.exportsOf('src/index.ts').filter(({ name }) => !/\/ops\//.test(name))
   const ops = declared.exportsOf('src/ops/index.ts').filter(isOp)
   const left = new Set([...all.filter(({ name }) => !elsewhere.has(name)), ...ops])

@@ -49,6 +49,7 @@ test('the command line lists each option of each command, its names and what a r
   assert.match(sectionOf(text, 'train'), /"final": true,.*"testAccuracy": [\d.]+/s)
   assert.match(sectionOf(text, 'train'), /`--epochs <n>` \| passes .* \| digits 30, mnist 3/)
   assert.match(sectionOf(text, 'verify'), /"exact": true/)
+  assert.match(sectionOf(text, 'train'), /`--no-report` [^|]*\| [^|]* \| {2}\|/)
 })
 
 test('each op has its arguments in the order in which a run takes them', () => {
@@ -117,8 +118,18 @@ test('defaults that comments tell are those that are made', () => {
 })
 
 test('each function that the package exports is on one page', () => {
-  for (const name of ['compile', 'fit', 'conv2d', 'adam', 'fromArrays', 'exportWasm'])
+  const values = ['pretrainedNames', 'cifarAugmentation', 'cifar10DvsOfficial', 'SpikewasmError']
+  for (const name of ['compile', 'fit', 'conv2d', 'adam', 'fromArrays', 'exportWasm', ...values])
     assert.is(functions.match(new RegExp(`^##+ ${name}$`, 'gm'))?.length, 1, name)
+})
+
+test('calls are written as they are made', () => {
+  for (const call of [
+    'sequential(...layers)',
+    'datasets.mnist(path)',
+    'datasets.cifar10(path, options?)',
+  ])
+    assert.ok(functions.includes(`\n${call}\n`), call)
 })
 
 test('each built-in neuron is drawn, with its lines, options and as many spikes as its trace', async () => {
