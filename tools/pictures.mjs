@@ -126,12 +126,19 @@ const runStyle = `
   polyline { fill: none; stroke-width: 1.5 } circle { fill: #1d5fa8 }
   .lossLine { stroke: #d97a2b } .accuracyLine { stroke: #1d5fa8 }
   path { fill: none; stroke-width: 2.2 } .layer1 { stroke: #444 } .layer2 { stroke: #1d5fa8 }
+  .paper { fill: #fff }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #a3acbd } .title { fill: #e8ebf1 } .paper { fill: #161b22 }
+    .axis { stroke: #5a6272 } .grid { stroke: #30363d } .layer1 { stroke: #c5cbd6 }
+    .loss { fill: #ffa94d } .lossLine { stroke: #ffa94d } .accuracy, circle { fill: #7eb6f2 }
+    .accuracyLine, .layer2 { stroke: #7eb6f2 }
+  }
 `
 
 async function drawRun() {
   const run = await runOfDigits()
   const size = [860, 330]
-  const paper = '<rect width="860" height="330" fill="#fff"/>'
+  const paper = '<rect width="860" height="330" class="paper"/>'
   const label = 'Loss and accuracy over ten epochs, and a raster of spikes'
   draw('run.svg', size, label, runStyle, [paper, ...curves(run), ...raster(run)])
 }
