@@ -11,38 +11,34 @@ export const spikesOf = (steps) => steps.flatMap(({ spike }, t) => (spike ? [t +
 
 export const thresholdAt = (at) => ({ at, label: 'threshold', dashed: true })
 
-/** Pairs of numbers from −1 to 1, as dots; on the line both are equal. */
-export const pairsOf = (name, dots) => ({
-  ...{ name, x: [-1.05, 1.05], y: [-1.05, 1.05], height: 200, dots },
-  lines: [
-    {
-      points: [
-        [-1, -1],
-        [1, 1],
-      ],
-      kind: 'second',
-    },
-  ],
+/** Pairs of numbers from −1 to 1, as dots over what they are; on the line both are equal. */
+export const pairsOf = (below, name, dots) => ({
+  ...{ name, below, x: [-1.05, 1.05], y: [-1.05, 1.05], dots },
+  lines: [{ points: [-1, 1].map((one) => [one, one]), kind: 'second', name: 'equal' }],
 })
 
-const percents = [{ at: 0 }, { at: 0.5, label: '50 %' }, { at: 1, label: '100 %' }]
+const percentsFrom = (least) =>
+  [least, (least + 1) / 2, 1].map((at, i) => ({ at, label: i ? `${100 * at} %` : '' }))
 /** The loss of who guesses among ten classes. */
 const guessing = [{ at: 0 }, { at: Math.log(10), label: 'guessing' }]
 const kinds = [undefined, 'second', 'third', 'fourth']
 
-/** A plot of lines by epoch, each { points, name }: of accuracies, or of losses up to `most`. */
-export const plotOf = (lines, most) => ({
+/**
+ * A plot of lines by epoch, each { points, name }: of accuracies from `least` on, or of losses up to
+ * `most`.
+ */
+export const plotOf = (lines, { most, least = 0 } = {}) => ({
   ...(most
     ? { name: 'loss', y: [0, most], levels: guessing }
-    : { name: 'accuracy', levels: percents }),
+    : { name: 'accuracy', y: [least, 1], levels: percentsFrom(least) }),
   height: 130,
   lines: lines.map((line, i) => ({ kind: kinds[i], ...line })),
 })
 
 /** A figure of such a plot, from the first epoch to the last. */
-export const byEpoch = (lines, most) => {
+export const byEpoch = (lines, range) => {
   const last = lines[0].points.length
   const ends = lines.map(({ name, points }) => `${name} ends at ${points.at(-1)?.[1]}`)
-  const shown = { x: [1, last], axes: [['epoch 1', last]], plots: [plotOf(lines, most)] }
+  const shown = { x: [1, last], axes: [['epoch 1', last]], plots: [plotOf(lines, range)] }
   return { label: `By epoch: ${ends.join(', ')}.`, draw: () => shown }
 }

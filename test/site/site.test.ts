@@ -48,6 +48,11 @@ test('each page of docs and of the site stands on one shelf, under an address of
   assert.is(new Set(Object.values(addresses)).size, all.length)
 })
 
+test('no line of a lesson begins with a part, which would end its paragraph', () => {
+  for (const page of markdownOf('site/learn'))
+    assert.not.match(readFileSync(join(root, page), 'utf8'), /^ *<Fact\b/m, page)
+})
+
 test('programs of a page lie in one folder, with the files that it shows', () =>
   withFolder(async (folder) => {
     const programs = await writePrograms(folder, ['site/learn/own-data.md', 'site/index.md'])

@@ -1,5 +1,5 @@
 // Figures of this lesson: how the eligibility of a neuron is added up, and gradients beside BPTT's.
-import { pairsOf } from '../../kit/plots.js'
+import { pairsOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 /** Of each number how far up its plot goes. */
@@ -28,6 +28,7 @@ export const eligibility = {
       axes: [['step 1', rows.length]],
       plots: Object.entries(tops).map(([name, top]) => ({
         ...{ name, y: [0, top], height: 60, lines: [lineOf(name)], filled: true },
+        levels: name === 'u' ? [thresholdAt(1)] : [],
       })),
       says: `The eligibility is ${rows.at(-1).g.toFixed(2)}.`,
     }
@@ -36,5 +37,5 @@ export const eligibility = {
 
 export const alike = {
   label: 'Gradients by hand and by BPTT are alike.',
-  draw: () => ({ plots: [pairsOf('gradients', data.dots)] }),
+  draw: () => ({ plots: [pairsOf('BPTT', 'by hand', data.dots)] }),
 }

@@ -10,14 +10,15 @@ export const loss = {
   draw: () => ({
     x: [0, 8],
     axes: [['start', 2, 4, 6, 'epoch 8']],
-    plots: [plotOf([{ points: losses }], 2.5), accuracy],
+    plots: [plotOf([{ points: losses }], { most: 2.5 }), accuracy],
   }),
 }
-const of = (runs) => byEpoch(runs.map(({ name, accuracy }) => ({ name, points: accuracy })))
-const { families } = data
-export const [lr, batchSize] = [of(families.lr), of(families.batchSize)]
-export const [timeSteps, seed] = [of(families.timeSteps), of(families.seed)]
-export const stuck = byEpoch(
-  data.stuck.map(({ name, loss }) => ({ name, points: loss })),
-  7,
-)
+const of = (runs, what, range) =>
+  byEpoch(
+    runs.map(({ name, [what]: points }) => ({ name, points })),
+    range,
+  )
+const family = (option, least) => of(data.families[option], 'accuracy', { least })
+export const [lr, batchSize] = [family('lr'), family('batchSize')]
+export const [timeSteps, seed] = [family('timeSteps', 0.9), family('seed', 0.9)]
+export const stuck = of(data.stuck, 'loss', { most: 7 })

@@ -5,8 +5,11 @@ import { data } from './run.data.js'
 const methods = { rate: 'rate', online: 'ottt' }
 
 const cosineOf = ({ cosine }) => cosine.toFixed(2)
-const drawn = (digits, bars) => ({
-  plots: [pairsOf('still digits', digits.dots), pairsOf('moving bars', bars.dots)],
+const drawn = (method, digits, bars) => ({
+  plots: [
+    pairsOf('BPTT, still digits', method, digits.dots),
+    pairsOf('BPTT, moving bars', method, bars.dots),
+  ],
   says: `Cosine with still digits ${cosineOf(digits)}, with moving bars ${cosineOf(bars)}.`,
 })
 
@@ -21,6 +24,8 @@ export const close = {
     const both = ['digits', 'bars'].map(
       (task) => live?.compare(task, methods[method], steps) ?? data.compared[`${task} rate`],
     )
-    return live ? Promise.all(both).then((found) => drawn(...found)) : drawn(...both)
+    return live
+      ? Promise.all(both).then((found) => drawn(method, ...found))
+      : drawn(method, ...both)
   },
 }

@@ -4,22 +4,23 @@ import { data } from './run.data.js'
 
 const load = () => import('./neuron.js')
 const at = (list) => list.map((y, i) => [data.places[i], y])
-const overInput = { x: [0, 1.4], axes: [['input 0', 0.35, 0.7, 1.05, 1.4]] }
+const overInput = { x: [0, 1.5], axes: [['input 0', 0.5, 1, 1.5]] }
 const unit = [{ at: 0 }, { at: 1, label: '1' }]
 
 export const stairs = {
   label: 'Firing rate over input: a stair.',
   controls: {
-    input: { label: 'Input', from: 0, to: 1.39, by: 0.01, start: 0.4 },
+    input: { label: 'Input', from: 0, to: 1.49, by: 0.01, start: 0.4 },
     steps: { label: 'Steps', options: ['4', '16', '64'], start: '4' },
   },
   draw({ input, steps }) {
     const rates = data.stairs[steps]
     const index = data.inputs.indexOf(input)
-    const [now, next] = [rates[index], rates[index + 1]].map((rate) =>
-      rate * steps === 1 ? '1 spike' : `${rate * steps} spikes`,
-    )
-    const lines = [rates.map((rate, i) => [data.inputs[i], rate])]
+    const [now, next] = [rates[index], rates[index + 1]].map((rate) => {
+      const count = Math.round(rate * steps)
+      return count === 1 ? '1 spike' : `${count} spikes`
+    })
+    const lines = [data.inputs.flatMap((x, i) => [x, x + 0.01].map((end) => [end, rates[i]]))]
     const more = `With ${(input + 0.01).toFixed(2)}: ${now === next ? 'the same' : next}.`
     return {
       ...overInput,
@@ -29,7 +30,7 @@ export const stairs = {
   },
 }
 
-const inputOf = (label) => ({ label, from: 0, to: 1.4, by: 0.05, start: 0.8 })
+const inputOf = (label) => ({ label, from: 0, to: 1.5, by: 0.05, start: 0.8 })
 
 /** Where a hundred neurons stand; who has much luck and who has little stand mixed. */
 const people = Array.from({ length: 100 }, (_, i) => [(37 * i + 11) % 25, (37 * i + 11) % 4])
@@ -43,7 +44,7 @@ export const crowd = {
     const { rate } = rows[data.places.indexOf(input)]
     const count = Math.round(100 * rate)
     const lines = [at(rows.map((row) => row.rate))]
-    const line = { points: at(surrogate), kind: 'second', name: 'surrogate, from the engine' }
+    const line = { points: at(surrogate), kind: 'second', name: 'surrogate' }
     const dots = at(rows.map(({ slope }) => slope))
     return {
       ...overInput,
@@ -116,7 +117,7 @@ export const slope = {
 const memory = (method) => data.deep.map((row, i) => [i, row[method] / 1000])
 const memories = {
   ...{ name: 'memory', y: [0, 300] },
-  levels: [0, 150, 300].map((at) => ({ at, label: `${at} kB` })),
+  levels: [0, 150, 300].map((at) => ({ at, label: at && `${at} kB` })),
   lines: [
     { points: memory('rate'), name: 'one pass' },
     { points: memory('bptt'), kind: 'second', name: 'through all steps' },
@@ -131,6 +132,7 @@ export const onePass = {
       data.deep.map(({ timeSteps }) => timeSteps),
       data.deep.map(({ cosine }) => cosine.toFixed(3)),
     ],
+    axisNames: ['steps', 'cosine'],
     plots: [memories],
   }),
 }

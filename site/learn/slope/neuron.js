@@ -4,11 +4,11 @@ import { stepsOf } from '../../kit/steps.js'
 
 export { ready } from '../../kit/steps.js'
 
-const range = (count) => Float32Array.from({ length: count }, (_, i) => (1.4 * i) / (count - 1))
+const range = (count) => Float32Array.from({ length: count }, (_, i) => (1.5 * i) / (count - 1))
 const round = (value) => +value.toFixed(4)
 /** Inputs at which one neuron is measured, and a crowd. */
-export const inputs = range(141)
-export const places = range(29)
+export const inputs = range(151)
+export const places = range(31)
 
 /** Rates and eligibilities of one neuron for steady inputs. */
 export function steady(options, values = places) {
