@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { findProgram } from '../build/src/edge/verify/job.js'
-import { browserPath, launch } from '../build/test/support/browser.js'
+import { browserPath, launch, listen } from '../build/test/support/browser.js'
 import { checkFirefox } from './firefox.js'
 import { serve } from './serve.js'
 import { addresses } from './shelves.js'
@@ -32,17 +32,6 @@ async function faultsOfPage() {
   for (const part of ['main, .VPContent', 'nav', 'h1'])
     if (!document.querySelector(part)) faults.push(`no ${part}`)
   return faults
-}
-
-/** Errors of a page, and its requests to elsewhere. */
-function listen(page, origin, problems) {
-  const tell = (text) => problems.push(`${page.url().replace(origin, '')}: ${text}`)
-  page.on('console', (message) => message.type() === 'error' && tell(message.text()))
-  page.on('pageerror', (error) => tell(error.message))
-  page.on('request', (request) => {
-    if (!request.url().startsWith(origin) && !/^(data|blob):/.test(request.url()))
-      tell(`requests ${request.url()}`)
-  })
 }
 
 /** The site's own pages have faults looked for; those of others only errors and requests. */

@@ -4,15 +4,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Parser } from 'htmlparser2'
 
-/** Attributes that make a browser request something, on these tags; of `link` by its `rel`. */
-const requests = {
-  src: /^(script|img|source|video|audio|iframe|embed)$/,
-  srcset: /^(img|source)$/,
-  poster: /^video$/,
-  data: /^object$/,
-  href: /^(use|image|link)$/,
-  'xlink:href': /^(use|image)$/,
-}
+/** Attributes that make a browser request something, with their tags; of `link` by its `rel`. */
+const requests = /^(\w+ (src|srcset|poster)|object data|(use|image|link) (xlink:)?href)$/
 /** Links of these kinds are read by search engines, and requested by nobody. */
 const namesOnly = /^(canonical|alternate|author|license|next|prev)$/
 
@@ -24,9 +17,9 @@ function readPage(html) {
     if (tag === 'a' && has.name) page.ids.add(has.name)
     if (/^(a|area)$/.test(tag) && has.href !== undefined) page.links.add(has.href)
     if (tag === 'link' && namesOnly.test(has.rel)) return
-    for (const [key, tags] of Object.entries(requests))
-      if (has[key] && tags.test(tag))
-        for (const one of key === 'srcset' ? has[key].split(/,\s+/) : [has[key]])
+    for (const [key, value] of Object.entries(has))
+      if (value && requests.test(`${tag} ${key}`))
+        for (const one of key === 'srcset' ? value.split(/,\s+/) : [value])
           page.requested.add(one.trim().split(/\s/)[0])
   }
   new Parser({ onopentag }).end(html)
@@ -35,7 +28,7 @@ function readPage(html) {
 
 /** Addresses in style sheets, and in styles of pages. */
 const requestsOfStyle = (css) =>
-  [...css.matchAll(/\burl\(\s*(?:&quot;|["'])?([^"')&\s]+)|@import\s+["']([^"']+)/g)].map(
+  [...css.matchAll(/\burl\(\s*(?:&quot;|["'])?([^#"')&\s][^"')&\s]*)|@import\s+["']([^"']+)/g)].map(
     ([, url, imported]) => url ?? imported,
   )
 
@@ -86,10 +79,6 @@ export function checkSite(folder, base = '/') {
     check(file, requested, true)
   }
   for (const file of names.filter((name) => /\.(css|svg)$/.test(name)))
-    check(
-      file,
-      requestsOfStyle(read(file)).filter((link) => !link.startsWith('#')),
-      true,
-    )
+    check(file, requestsOfStyle(read(file)), true)
   return { pages: pages.size, links, problems, measured: [`${pages.size} pages, ${links} links`] }
 }

@@ -1,12 +1,11 @@
 // Opens pages of the built site in Firefox, which has no driver here: a script that is put into each
 // page posts what went wrong, and goes on to the next.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { EventEmitter, once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { json } from 'node:stream/consumers'
 import { runProgram } from '../build/src/edge/verify/job.js'
-import { serve } from './serve.js'
+import { serve } from '../build/test/support/browser.js'
 
 /** How long all pages may take, of which some train networks. */
 const SECONDS = 600
@@ -45,27 +44,20 @@ function probe(paths) {
 /** What goes wrong in pages. */
 export async function checkFirefox(folder, base, executable, paths) {
   const profile = mkdtempSync(join(tmpdir(), 'spikewasm-site-'))
-  const whole = paths.map((path) => base.slice(0, -1) + path)
-  const script = `<script>(${probe})(${JSON.stringify(whole)})</script>`
+  const addresses = paths.map((path) => base.slice(0, -1) + path)
+  const script = `<script>(${probe})(${JSON.stringify(addresses)})</script>`
+  const pages = paths.map((path, i) => {
+    const html = readFileSync(join(folder, `${path.replace(/\/$/, '/index')}.html`), 'utf8')
+    return [addresses[i], html.replace('<head>', `<head>${script}`)]
+  })
   const posts = []
-  const over = new AbortController()
-  const answer = async (request, response, next) => {
-    const path = paths[whole.indexOf(request.originalUrl)]
-    if (request.method === 'POST') {
-      response.writeHead(204).end()
-      if (posts.push(await json(request)) === paths.length) over.abort()
-    } else if (path) {
-      const file = `${path.replace(/\/$/, '/index')}.html`
-      const html = await readFile(join(folder, file), 'utf8')
-      response.setHeader('Content-Type', 'text/html; charset=utf-8')
-      response.end(html.replace('<head>', `<head>${script}`))
-    } else next()
-  }
-  const { origin, close } = await serve(folder, { base, answer })
-  const args = ['--headless', '--no-remote', '--profile', profile, origin + paths[0]]
-  const until = new Promise((resolve) => over.signal.addEventListener('abort', resolve))
+  const over = new EventEmitter()
+  const posted = (body) => posts.push(JSON.parse(body)) === paths.length && over.emit('over')
+  const options = { folder, base, isolated: true, posted, pages: Object.fromEntries(pages) }
+  const { origin, close } = await serve(options)
+  const args = ['--headless', '--no-remote', '--profile', profile, origin + addresses[0]]
   try {
-    await runProgram(executable, args, { seconds: SECONDS, until })
+    await runProgram(executable, args, { seconds: SECONDS, until: once(over, 'over') })
   } catch ({ message }) {
     posts.push([`Firefox does not get past ${paths[posts.length]}: it ${message}`])
   } finally {

@@ -1,10 +1,9 @@
 // Programs and commands in pages. One runs when `<!-- runs -->` stands above its block; what a
 // program prints stands behind it, where `<!-- prints -->` stands above that block. Tests run those
 // of all pages; the site is not built unless programs of its own pages print what they should.
-import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { outcomesOf } from '../build/test/support/programs.js'
 import { writeSigns } from './learn/own-data/folder.js'
 import { root } from './links.js'
 import { ownPages } from './shelves.js'
@@ -63,15 +62,9 @@ export async function checkPrograms() {
   const folder = mkdtempSync(join(root, 'build/lessons-'))
   try {
     const programs = await writePrograms(folder, ownPages)
-    const child = join(root, 'build/test/support/programs-child.js')
-    const files = programs.map(({ file }) => file)
-    const { stdout } = await promisify(execFile)(process.execPath, [child, ...files])
-    const outcomes = stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
+    const outcomes = await outcomesOf(programs.map(({ file }) => file))
     const problems = programs.flatMap(({ page, printed }, i) => {
-      const { stdout, stderr } = outcomes[i] ?? { stdout: '', stderr: 'it did not run' }
+      const { stdout, stderr } = outcomes[i]
       if (stderr) return `${page}: a program fails: ${stderr}`
       if (printed === undefined || printed === stdout) return []
       return `${page}: a program prints\n${stdout}The page says\n${printed}`

@@ -10,14 +10,11 @@ const headers = {
 /**
  * @param base the path below which the site stands, with slashes at both ends
  * @param port 0 for one that is free
- * @param answer a handler of requests that comes before the files
  */
-export async function serve(outDir, { base = '/', port = 0, answer } = {}) {
-  const configurePreviewServer = ({ middlewares }) => void (answer && middlewares.use(answer))
+export async function serve(outDir, { base = '/', port = 0 } = {}) {
   const server = await preview({
     ...{ configFile: false, appType: 'mpa', base, build: { outDir } },
     preview: { host: '127.0.0.1', port, headers },
-    plugins: [{ name: 'answer', configurePreviewServer }],
   })
   return { origin: server.resolvedUrls.local[0].slice(0, -1), close: () => server.close() }
 }

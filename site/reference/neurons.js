@@ -1,4 +1,5 @@
 // Built-in neurons: each with its equations, its options, and a trace by the package.
+import { potentialOf, spikesOf, thresholdAt } from '../kit/plots.js'
 import { code, exportsOf, fileOf, functionSection, table } from './declarations.js'
 import shown from './neurons.json' with { type: 'json' }
 
@@ -29,30 +30,22 @@ async function figureOf(name) {
   const isOn = (t) => t >= steps / 15 && t < 0.85 * steps && t % every === 0
   const current = Float32Array.from({ length: steps }, (_, t) => (isOn(t) ? input : 0))
   const { after, potential, threshold, spike } = await traceOf(api[name](options), current)
-  const highest = Math.max(...threshold) + 0.4 * Math.abs(Math.max(...threshold))
-  const line = potential.flatMap((value, t) =>
-    [...(spike[t] ? [Math.min(value, highest)] : []), after[t]].map((one) => [t + 1, one]),
-  )
+  const drawn = potential.map((before, t) => ({ before, spike: spike[t], after: after[t] }))
+  const [lines, strokes] = [[potentialOf(drawn)], spikesOf(drawn)]
   const moves = new Set(threshold).size > 1
-  const lines = moves ? [line, threshold.map((one, t) => [t + 1, one])] : [line]
-  const at = threshold.slice(0, moves ? 0 : 1)
-  const levels = at.map((at) => ({ at, label: 'threshold', dashed: true }))
-  const values = [...lines.flat().map(([, one]) => one), ...at]
-  const [least, most] = [Math.min(...values), Math.max(...values)]
-  const strokes = [...spike.keys()].filter((t) => spike[t]).map((t) => t + 1)
+  if (moves) lines.push(threshold.map((one, t) => [t + 1, one]))
+  const levels = moves ? [] : threshold.slice(0, 1).map(thresholdAt)
+  const [least, most] = [Math.min, Math.max].map((of) => of(...after, ...threshold))
   const told = Object.entries({ ...options, input }).map((of) => of.join(' = '))
   const text = `${told.join(', ')}; ${strokes.length} spikes in ${steps} steps`
   const x = `:x="[1, ${steps}]"`
   return `<figure class="fig"><div role="img" aria-label="${name}: ${text}">
 <Plot name="spikes" ${x} :height="26" :strokes="${attribute(strokes)}" />
-<Plot name="potential" ${x} :y="${attribute([least, most + 0.05 * (most - least)])}"
+<Plot name="potential" ${x} :y="${attribute([least, most + 0.2 * (most - least)])}"
  :lines="${attribute(lines)}" :levels="${attribute(levels)}" />
 <Plot name="input" ${x} :y="[0, ${input}]" :height="40" :bars="${attribute([...current])}" />
 <Axis :labels="['step 1', ${steps}]" /></div><figcaption>${text}.</figcaption></figure>\n\n`
 }
-
-const imports = ['Axis', 'Plot'].map((part) => `import ${part} from '../../site/kit/${part}.vue'\n`)
-const script = `<script setup>\n${imports.join('')}</script>\n`
 
 /** The sections of all neurons, and their surrogates. */
 export async function neuronSections() {
@@ -68,5 +61,5 @@ export async function neuronSections() {
     return [code(name), api.lif({ surrogate: name }).alpha, lines.join('<br>')]
   })
   const heads = ['surrogate', 'alpha', 'of x, potential minus threshold']
-  return `${(await Promise.all(sections)).join('')}## Surrogates\n\n${table(heads, rows)}${script}`
+  return `${(await Promise.all(sections)).join('')}## Surrogates\n\n${table(heads, rows)}`
 }

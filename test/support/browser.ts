@@ -38,6 +38,7 @@ const types: Readonly<Record<string, string>> = {
   '.json': 'application/json',
   '.wasm': 'application/wasm',
   '.gz': 'application/gzip',
+  '.svg': 'image/svg+xml',
 }
 
 export interface Site {
@@ -53,6 +54,8 @@ export interface SiteOptions {
   readonly pages?: Readonly<Record<string, string>>
   /** Default: the built package. */
   readonly folder?: string
+  /** The path below which the folder stands, with slashes at both ends. */
+  readonly base?: string
   /** What answers for a file that is not there, as many hosts do. */
   readonly fallback?: string
   /** Gets what a page posts. */
@@ -76,7 +79,7 @@ export async function bundled(entry: string): Promise<string> {
 
 /** Serves a folder on loopback. */
 export async function serve(options: SiteOptions = {}): Promise<Site> {
-  const { isolated = false, folder = built, fallback = '', pages = {} } = options
+  const { isolated = false, folder = built, base = '/', fallback = '', pages = {} } = options
   const headers = {
     'Cache-Control': 'no-store',
     ...(isolated && {
@@ -101,7 +104,8 @@ export async function serve(options: SiteOptions = {}): Promise<Site> {
     else if (path === '/favicon.ico') response.writeHead(204).end()
     else if (Object.hasOwn(pages, path)) send(pages[path], types[extname(path)] ?? types['.html'])
     else {
-      const file = normalize(join(folder, path.endsWith('/') ? `${path}index.html` : path))
+      const own = path.startsWith(base) ? path.slice(base.length - 1) : path
+      const file = normalize(join(folder, own.endsWith('/') ? `${own}index.html` : own))
       if (!file.startsWith(join(folder, sep))) missing()
       else
         readFile(file)
@@ -129,21 +133,30 @@ export interface Opened {
   readonly warnings: string[]
 }
 
+/** Errors of a page, and its requests to elsewhere, go into `problems`. */
+export function listen(page: Page, origin: string, problems: string[]): void {
+  const tell = (text: string): void => {
+    problems.push(`${page.url().replace(origin, '')}: ${text}`)
+  }
+  page.on('console', (message) => {
+    if (message.type() === 'error') tell(`console: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => tell(`error: ${error.message}`))
+  page.on('request', (request) => {
+    const url = request.url()
+    if (!url.startsWith(origin) && !/^(data|blob):/.test(url)) tell(`request to ${url}`)
+  })
+}
+
 export async function open(browser: Browser, site: Site, path = '/'): Promise<Opened> {
   const page = await browser.newPage()
   const problems: string[] = []
   const warnings: string[] = []
+  listen(page, site.origin, problems)
   page.on('console', (message) => {
-    if (message.type() === 'error') problems.push(`console: ${message.text()}`)
     if (message.type() === 'warning') warnings.push(message.text())
   })
-  page.on('pageerror', (error) => problems.push(`error: ${error.message}`))
   page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`))
-  page.on('request', (request) => {
-    const url = request.url()
-    if (!url.startsWith(site.origin) && !url.startsWith(`blob:${site.origin}`))
-      problems.push(`request to ${url}`)
-  })
   page.on('response', (response) => {
     if (response.status() >= 400) problems.push(`${response.status()}: ${response.url()}`)
   })

@@ -1,5 +1,4 @@
 // Figures of this lesson: what each shows for what its controls say.
-import { Digit, Raster } from '../../kit/index.js'
 import { potentialOf, spikesOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
@@ -44,8 +43,8 @@ function layerOf(rows, { shades, label }) {
   return {
     look: 'layer',
     parts: [
-      { is: Digit, shades, label: `A handwritten ${label}` },
-      { is: Raster, rows, label: 'A row for each neuron, a mark for each spike' },
+      { is: 'Digit', shades, label: `A handwritten ${label}` },
+      { is: 'Raster', rows, label: 'A row for each neuron, a mark for each spike' },
     ],
     says: `${active} of ${rows.length} neurons fire, ${total} spikes.`,
   }

@@ -1,5 +1,4 @@
 // Figures of this lesson: what each shows for what its controls say.
-import { Digit } from '../../kit/index.js'
 import { spikesOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
@@ -54,7 +53,7 @@ export const cut = {
     const frames = live?.framesOf(live.record(way), count) ?? data.frames
     return {
       look: 'frames',
-      parts: frames.map((shades, t) => ({ is: Digit, shades, label: `Frame ${t + 1}` })),
+      parts: frames.map((shades, t) => ({ is: 'Digit', shades, label: `Frame ${t + 1}` })),
       says: `The bar moves ${way}. A frame has the events of ${+(80 / count).toFixed(1)} ms.`,
     }
   },
