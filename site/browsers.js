@@ -96,7 +96,7 @@ async function withoutScripts(browser, origin, problems) {
     await page.goto(origin + path)
     // Two lines of an axis are no picture.
     for (const figure of await page.locator('.fig').all())
-      if ((await figure.locator('svg *').count()) < 4) problems.push(`${path}: an empty figure`)
+      if ((await figure.locator('svg *, td').count()) < 4) problems.push(`${path}: an empty figure`)
     if ((await page.locator('main').textContent()).length < 2000) problems.push(`${path}: no text`)
   }
   await page.close()

@@ -12,7 +12,6 @@ import { promisify } from 'node:util'
 import { flag, integer, readOptions } from '../tools/options.mjs'
 import { checkSite } from './check.js'
 import { root } from './links.js'
-import { checkPrograms } from './programs.js'
 import { checkSearch } from './search.js'
 
 const options = readOptions({ keep: flag, serve: flag, port: integer(4173) })
@@ -56,7 +55,7 @@ await Promise.all([
     // VitePress leaves a link to Vue in the package of the folder in which it runs.
     const vitepress = ['node_modules/vitepress/bin/vitepress.js', 'build']
     await part('pages', () => node(vitepress, join(root, 'site')))
-    await part('programs of lessons', checkPrograms)
+    await part('programs of pages', () => node(['build/test/package/documents.test.js']))
     if (!has('examples/page/dist'))
       await part('/play/', () => node(['tools/try-page.mjs', '--build']))
   })(),

@@ -4,16 +4,14 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
+import { commandsOf } from '../support/programs.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const { commandsOf } = (await import(pathToFileURL(join(root, 'site/programs.js')).href)) as {
-  commandsOf(text: string): readonly { readonly line: string; readonly printed?: string }[]
-}
 
 const pages = readdirSync(join(root, 'docs')).flatMap((name) => {
   if (!name.endsWith('.md')) return []

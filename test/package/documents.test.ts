@@ -1,6 +1,6 @@
 /**
  * The pages: short lines, links that lead somewhere, paths and commands that exist, and programs
- * that run, as site/programs.js finds them.
+ * that run.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert'
 import { commands } from '../../src/cli/program.js'
 import { run } from '../cli/command.js'
 import { withFolder } from '../files/temporary.js'
-import { outcomesOf } from '../support/programs.js'
+import { outcomesOf, programsOf, writePrograms } from '../support/programs.js'
 import type { Outcome } from '../support/programs-child.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -20,10 +20,6 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string): string =>
   readFileSync(join(root, path), 'utf8').replaceAll('\r\n', '\n')
 const site = (name: string) => import(pathToFileURL(join(root, 'site', name)).href)
-const { programsOf, writePrograms } = (await site('programs.js')) as {
-  programsOf(text: string): readonly { readonly source: string; readonly printed?: string }[]
-  writePrograms(folder: string, pages: readonly string[]): Promise<readonly { file: string }[]>
-}
 const { ownPages, addresses } = (await site('shelves.js')) as {
   ownPages: readonly string[]
   addresses: Readonly<Record<string, string>>
@@ -249,9 +245,9 @@ async function outcomesOfPrograms(): Promise<readonly Outcome[]> {
       folder,
       pages.filter((page) => page !== 'README.md'),
     )
-    const ofComments = ofOps.map(([, source], i) => ({ file: join(folder, `op-${i}.mjs`), source }))
-    for (const { file, source } of ofComments) await writeFile(file, source)
-    return await outcomesOf([...written, ...ofComments].map(({ file }) => file))
+    const ofComments = ofOps.map((_, i) => join(folder, `op-${i}.mjs`))
+    for (const [i, file] of ofComments.entries()) await writeFile(file, ofOps[i][1])
+    return await outcomesOf([...written, ...ofComments])
   } finally {
     await rm(folder, { recursive: true })
   }

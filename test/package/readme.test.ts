@@ -11,6 +11,7 @@ import * as assert from 'uvu/assert'
 import { run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
+import { programsOf } from '../support/programs.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string): string =>
@@ -25,8 +26,7 @@ const { homepage, repository } = JSON.parse(read('package.json')) as {
 }
 
 test('the program prints what the page says, and ends', async () => {
-  const { programsOf } = await site('programs.js')
-  const [{ source, printed }] = programsOf(readme) as { source: string; printed: string }[]
+  const [{ source, printed }] = programsOf(readme)
   assert.ok(source.trimEnd().split('\n').length <= 11, source)
   // Below the root, where the package finds itself by its name.
   const folder = await mkdtemp(join(root, 'build/pages-'))

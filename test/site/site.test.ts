@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withFolder } from '../files/temporary.js'
+import { writePrograms } from '../support/programs.js'
 import { write } from '../web/site.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -26,9 +27,6 @@ const { addressOf, anchorOf, isElsewhere } = (await load('links.js')) as {
 }
 const { checkSite } = (await load('check.js')) as {
   checkSite(folder: string, base?: string): { links: number; pages: number; problems: string[] }
-}
-const { writePrograms } = (await load('programs.js')) as {
-  writePrograms(folder: string, pages: readonly string[]): Promise<readonly { file: string }[]>
 }
 const { queries } = (await load('search.js')) as { queries: Readonly<Record<string, string>> }
 
@@ -56,7 +54,7 @@ test('no line of a lesson begins with a part, which would end its paragraph', ()
 test('programs of a page lie in one folder, with the files that it shows', () =>
   withFolder(async (folder) => {
     const programs = await writePrograms(folder, ['site/learn/own-data.md', 'site/index.md'])
-    const [first, second, third, other] = programs.map(({ file }) => dirname(file))
+    const [first, second, third, other] = programs.map((file) => dirname(file))
     assert.equal([second, third], [first, first])
     assert.is.not(other, first)
     assert.match(readFileSync(join(first, 'fruit.csv'), 'utf8'), /^grams,cm,fruit\n110,/)

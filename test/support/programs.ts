@@ -1,8 +1,81 @@
-/** Programs of pages and of `examples/`, run in one process. */
-import { fileURLToPath } from 'node:url'
+/**
+ * Programs and commands in pages, and programs of `examples/`. One in a page runs when
+ * `<!-- runs -->` stands above its block; what it prints stands behind it, where `<!-- prints -->`
+ * stands above that block.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as assert from 'uvu/assert'
 import { parseLines, run } from '../cli/command.js'
+import { png } from './data-folders.js'
 import type { Outcome } from './programs-child.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+
+/** What stands behind each `<!-- runs -->`: language, text, and what the page says of its output. */
+const markedIn = (text: string) =>
+  text
+    .split('<!-- runs -->\n')
+    .slice(1)
+    .map((part) => {
+      const [, language, source = ''] = part.match(/^```(\w+)\n([\s\S]*?)```/) ?? []
+      const [, printed] = part.match(/<!-- prints -->\n```\n([\s\S]*?)```/) ?? []
+      return { language, source, printed: printed as string | undefined }
+    })
+
+/** The programs of a page that run, and what the page says that they print; undefined for nothing. */
+export const programsOf = (text: string) =>
+  markedIn(text).filter(({ language }) => language !== 'sh')
+
+/** The commands of a page that run one after the other, and what is said of a block's last one. */
+export const commandsOf = (text: string) =>
+  markedIn(text)
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ source, printed }) => {
+      const lines = source.trimEnd().split('\n')
+      return lines.map((line, i) => ({ line, printed: i < lines.length - 1 ? undefined : printed }))
+    })
+
+/** Files that a page shows, or needs: `<!-- file NAME -->` stands above their block. */
+const filesOf = (text: string) => text.matchAll(/<!-- file (\S+) -->\n```\w*\n([\s\S]*?)```/g)
+
+/** The signs of lesson 4 as a folder of pictures: `<!-- folder signs -->`. */
+async function writeSigns(folder: string): Promise<void> {
+  const file = pathToFileURL(join(root, 'site/learn/own-data/sign.js')).href
+  type Signs = readonly { readonly label: string; readonly shades: readonly number[] }[]
+  const { middle, elsewhere } = (await import(file)) as Readonly<Record<string, Signs>>
+  for (const [i, { label, shades }] of [...middle, ...elsewhere].entries()) {
+    mkdirSync(join(folder, label), { recursive: true })
+    let next = 0
+    // Each dot has red, green and blue.
+    const picture = png(8, () => 0.999 * shades[Math.floor(next++ / 3)])
+    writeFileSync(join(folder, label, `${i}.png`), picture)
+  }
+}
+
+/**
+ * Writes the programs of pages; those of a page share a folder, as they do at a reader's.
+ *
+ * @param folder below the root, where programs find the package by its name
+ * @returns their files
+ */
+export async function writePrograms(folder: string, pages: readonly string[]): Promise<string[]> {
+  const programs: string[] = []
+  for (const [i, page] of pages.entries()) {
+    const text = readFileSync(join(root, page), 'utf8').replaceAll('\r\n', '\n')
+    const home = join(folder, `${i}`)
+    mkdirSync(home)
+    for (const [, name, content] of filesOf(text)) writeFileSync(join(home, name), content)
+    if (text.includes('<!-- folder signs -->')) await writeSigns(join(home, 'signs'))
+    for (const { source } of programsOf(text)) {
+      const file = join(home, `program-${programs.length}.mjs`)
+      writeFileSync(file, source)
+      programs.push(file)
+    }
+  }
+  return programs
+}
 
 /**
  * What programs wrote, each in the folder that it lies in. Fails when their process ends with an

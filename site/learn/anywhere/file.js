@@ -1,9 +1,8 @@
 // The network of lesson 1 becomes a file. Runs in Node when the site is built, and in the page.
-import { datasets, exportWasm } from 'spikewasm'
+import { datasets } from 'spikewasm'
 import { fingerprint } from '../../kit/fingerprint.js'
 import { samplesOf } from '../../kit/samples.js'
 import { learn, network } from '../neuron/network.js'
-import { open } from './host.js'
 
 /** The trained network, as a model that only predicts. */
 export async function trained() {
@@ -21,12 +20,4 @@ export async function answersOf(answer) {
   for (let i = 0; i < test.length; i++)
     outputs.push({ data: await answer(samplesOf(test, 1, i).images) })
   return fingerprint(outputs)
-}
-
-/** Trains, exports, and runs the file. @param wasm where the engine with names is, in a page */
-export async function everything(wasm) {
-  const model = await trained()
-  const bytes = await exportWasm(model, { wasm })
-  await model.dispose()
-  return answersOf(await open(bytes))
 }

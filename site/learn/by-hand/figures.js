@@ -13,14 +13,12 @@ export const eligibility = {
     tau: { label: 'Memory τ', from: 1.1, to: 12, by: 0.1, start: 4 },
   },
   draw(settings, live) {
-    let [rho, sum] = [0, 0]
-    const trace = live?.trace({ ...data.usual, ...settings }) ?? data.trace
-    const rows = trace.map(({ before }, t) => {
-      const sigmoid = 1 / (1 + Math.exp(-4 * (before - 1)))
-      const slope = 4 * sigmoid * (1 - sigmoid)
+    let rho = 0
+    const trace = live?.trace({ ...data.usual, ...settings }, data.more) ?? data.trace
+    const rows = trace.map(({ before, surrogates, eligibilities }, t) => {
       rho = 1 + (1 - 1 / settings.tau) * rho
-      sum += slope * rho
-      return { u: before, 'h′': slope, ρ: rho, g: sum / (t + 1) }
+      // The engine divides by all steps from the first on.
+      return { u: before, 'h′': surrogates, ρ: rho, g: (eligibilities * trace.length) / (t + 1) }
     })
     const lineOf = (name) => rows.map((row, t) => [t + 1, row[name]])
     return {

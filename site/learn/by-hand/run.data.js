@@ -5,6 +5,7 @@ import { samplesOf } from '../../kit/samples.js'
 import { pairs } from '../methods/methods.js'
 import { ready, trace, usual } from '../neuron/neuron.js'
 
+const more = ['surrogates', 'eligibilities']
 const bias = { bias: false }
 const net = sequential(flatten(), linear(64, 128, bias), lif(), linear(128, 10, bias))
 
@@ -26,10 +27,13 @@ export default {
     }
     const unlike = (list, i) => list.filter((value, k) => value !== found.rate[i][k]).length
     const [differ, dots] = [byHand.map(unlike), pairs(found.bptt[0], byHand[0])]
-    const shown = { right: `${right.toFixed(1)} %`, usual, trace: trace(usual), dots }
+    const shown = { right: `${right.toFixed(1)} %`, usual, more, trace: trace(usual, more), dots }
     const shade = (weight) => +Math.min(1, Math.max(0, 0.5 + weight)).toFixed(2)
     const starts = Array.from({ length: 16 }, (_, n) => 64 * n)
-    const fields = starts.map((at) => Array.from(weights[0].subarray(at, at + 64), shade))
+    const fields = starts.map((at, n) => ({
+      shades: Array.from(weights[0].subarray(at, at + 64), shade),
+      label: `Weights of neuron ${n + 1}`,
+    }))
     const hash = await fingerprint(weights.map((data) => ({ data })))
     return { ...shown, fields, hash, unlike: differ[0] + differ[1] }
   },

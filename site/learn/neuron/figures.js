@@ -2,13 +2,10 @@
 import { potentialOf, spikesOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
-function summaryOf({ input, current, tau, threshold }, count) {
+function summaryOf({ input, current, tau }, count) {
   const words = `${count} ${count === 1 ? 'spike' : 'spikes'} in ${data.trace.length} steps.`
-  const rest = (current * tau).toFixed(2)
-  if (input === 'pulses') return words
-  return current * tau < threshold
-    ? `${words} The potential comes no higher than input × τ = ${rest}: below the threshold.`
-    : `${words} Without spikes the potential would rise to input × τ = ${rest}.`
+  const most = `Without spikes the potential would rise to input × τ = ${(current * tau).toFixed(2)}.`
+  return input === 'pulses' ? words : `${words} ${most}`
 }
 
 export const oneNeuron = {

@@ -12,7 +12,8 @@ const inputs = {
   pulses: (step) => (pulses.includes(step) ? 2 : 0),
 }
 
-export function trace({ current, tau, threshold, input }) {
+/** @param more names of other outputs of `lif` */
+export function trace({ current, tau, threshold, input }, more) {
   const flow = Array.from({ length: 60 }, (_, step) => current * inputs[input](step))
-  return stepsOf(flow, { tau, vThreshold: threshold })
+  return stepsOf(flow, { tau, vThreshold: threshold }, more)
 }

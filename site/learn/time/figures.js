@@ -1,5 +1,5 @@
 // Figures of this lesson: what each shows for what its controls say.
-import { spikesOf, thresholdAt } from '../../kit/plots.js'
+import { potentialOf, spikesOf, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 export const order = {
@@ -10,8 +10,7 @@ export const order = {
     const levels = [thresholdAt(1), { at: 0 }]
     const plots = ['green', 'red'].map((first) => {
       const steps = live?.inOrder(first, tau) ?? data.order[first]
-      const line = steps.flatMap(({ before, after }, t) => [before, after].map((u) => [t + 1, u]))
-      const shown = { lines: [line], strokes: spikesOf(steps) }
+      const shown = { lines: [potentialOf(steps)], strokes: spikesOf(steps) }
       return { name: `${first} first`, y: [-1, 1.3], height: 130, levels, ...shown }
     })
     const isBlind = plots[1].strokes.length > 0
