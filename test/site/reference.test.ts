@@ -49,7 +49,7 @@ test('the command line lists each option of each command, its names and what a r
   assert.match(sectionOf(text, 'train'), /"final": true,.*"testAccuracy": [\d.]+/s)
   assert.match(sectionOf(text, 'train'), /`--epochs <n>` \| passes .* \| digits 30, mnist 3/)
   assert.match(sectionOf(text, 'verify'), /"exact": true/)
-  assert.match(sectionOf(text, 'train'), /`--no-report` [^|]*\| [^|]* \| {2}\|/)
+  assert.not.match(text, /`--no-\w+` .*`true`/)
 })
 
 test('each op has its arguments in the order in which a run takes them', () => {
