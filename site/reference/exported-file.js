@@ -1,5 +1,5 @@
 // Tables of docs/exported-file.md: what the package writes beside and into exported networks.
-import { exportWasm, lif, linear, netHeader, netInfo, sequential } from 'spikewasm'
+import { exportWasm, lif, linear, netHeader, netInfo, sequential } from '../../build/dist/index.js'
 import { jsonBlock } from './commands.js'
 import { cell, code, table } from './declarations.js'
 

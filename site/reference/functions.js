@@ -5,7 +5,7 @@ import * as declared from './declarations.js'
 import pages from './pages.json' with { type: 'json' }
 
 /** Its functions are found by their names. */
-const api = await import('spikewasm')
+const api = await import('../../build/dist/index.js')
 
 const { cell, checker, code, commentOf, fileOf, table, typeOf } = declared
 const partsOf = (type) => (type ? checker.getTypeArguments(type) : [])

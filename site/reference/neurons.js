@@ -4,7 +4,7 @@ import { code, exportsOf, fileOf, functionSection, table } from './declarations.
 import shown from './neurons.json' with { type: 'json' }
 
 /** Its functions are found by their names. */
-const api = await import('spikewasm')
+const api = await import('../../build/dist/index.js')
 
 /** Values of one neuron at each step, by their names, and its potential behind the step. */
 async function traceOf(layer, current) {
