@@ -18,6 +18,7 @@ const lessons = Object.values(addresses)
 const references = ['/reference/networks', '/reference/exported-file', '/api/']
 const rest = ['/how-to/data', ...references, '/inside/architecture', '/play/']
 const paths = ['/', ...lessons, ...rest]
+const openedBy = (quick) => (quick ? paths.slice(0, 2) : paths)
 
 /** Runs in a page: what is wrong with how it looks, and with its labels. */
 async function faultsOfPage() {
@@ -35,10 +36,10 @@ async function faultsOfPage() {
 }
 
 /** The site's own pages have faults looked for; those of others only errors and requests. */
-async function lookAt(browser, origin, colorScheme, problems) {
+async function lookAt(browser, origin, colorScheme, opened, problems) {
   const page = await browser.newPage({ colorScheme })
   listen(page, origin, problems)
-  for (const path of paths) {
+  for (const path of opened) {
     await page.setViewportSize({ width: WIDE, height: 900 })
     await page.goto(origin + path, { waitUntil: 'networkidle' })
     if (/^\/(api|play)\//.test(path)) continue
@@ -103,13 +104,15 @@ async function withoutScripts(browser, origin, problems) {
 }
 
 /** What is wrong goes into `problems`. @returns what was measured */
-async function checkChromium(folder, base, problems) {
+async function checkChromium(folder, { base, quick }, problems) {
   const browser = await launch()
   const { origin, close } = await serve(folder, { base })
   const measured = []
   try {
-    for (const scheme of ['light', 'dark']) await lookAt(browser, origin, scheme, problems)
-    for (const path of lessons) measured.push(await useLesson(browser, origin, path, problems))
+    for (const scheme of quick ? ['light'] : ['light', 'dark'])
+      await lookAt(browser, origin, scheme, openedBy(quick), problems)
+    for (const path of quick ? lessons.slice(0, 1) : lessons)
+      measured.push(await useLesson(browser, origin, path, problems))
     await withoutScripts(browser, origin, problems)
   } catch (error) {
     problems.push(error.message)
@@ -120,14 +123,20 @@ async function checkChromium(folder, base, problems) {
   return measured
 }
 
-/** Opens the site in the browsers that are there. @returns what is wrong, and what was measured or skipped */
-export async function checkInBrowsers(folder, base = '/') {
+/**
+ * Opens the site in the browsers that are there.
+ *
+ * @param quick home and the first lesson alone, in light
+ * @returns what is wrong, and what was measured or skipped
+ */
+export async function checkInBrowsers(folder, { base = '/', quick = false }) {
   const problems = []
   const found = (await browserPath())
-    ? await checkChromium(folder, base, problems)
+    ? await checkChromium(folder, { base, quick }, problems)
     : ['skipped Chromium: apt-get install chromium']
   const firefoxPath = await findProgram('firefox', 'firefox-esr')
-  if (firefoxPath) problems.push(...(await checkFirefox(folder, base, firefoxPath, paths)))
+  if (firefoxPath)
+    problems.push(...(await checkFirefox(folder, base, firefoxPath, openedBy(quick))))
   else found.push('skipped Firefox: apt-get install firefox-esr')
   return { problems, measured: found }
 }
