@@ -117,7 +117,7 @@ function againstOrder(imports) {
 
 /** Addresses are the same from where the code is built and from where it ships: base has them. */
 const roomOf = (file) => {
-  if (/^src\/(page-)?parts\.ts$/.test(file)) return 'base'
+  if (/^src\/(page|package)-files\.ts$/.test(file)) return 'base'
   return dirname(file) === 'src' ? entries : file.split('/')[1]
 }
 

@@ -1,5 +1,5 @@
 // Puts what ships together into few files in build/dist: code for Node, code for pages, and types.
-// From there all addresses of src/parts.ts are as they are in build/src.
+// From there all addresses of src/package-files.ts are as they are in build/src.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -134,7 +134,7 @@ const SHORT = { compress: false, mangle: { toplevel: false } }
 const inBuild = (name) => resolve(`build/src/${name}.js`)
 
 async function bundleNode() {
-  const { scripts } = await import(inBuild('parts'))
+  const { scripts } = await import(inBuild('package-files'))
   const names = { ...PUBLIC, ...Object.fromEntries(scripts.map((name) => [name, name])) }
   const input = Object.fromEntries(
     Object.entries(names).map(([name, file]) => [name, inBuild(file)]),

@@ -6,7 +6,7 @@
 import { fail } from '../base/errors.js'
 import { Child, flagsOfNode } from '../engine/node/child.js'
 import { patiently } from '../engine/threads/calls.js'
-import { codeFile } from '../parts.js'
+import { codeFile } from '../package-files.js'
 import type { Selection } from './benchmark.js'
 import { TIME_STEPS } from './cases/networks.js'
 import type { FreshCalls, FreshJob } from './fresh-child.js'

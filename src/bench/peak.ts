@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs'
 import { median } from '../base/numbers.js'
-import { packageFile } from '../parts.js'
+import { packageFile } from '../package-files.js'
 import type { Limit } from './benchmark.js'
 
 interface PeakExports {

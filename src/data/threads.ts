@@ -6,7 +6,7 @@
 import { fail } from '../base/errors.js'
 import { letGo } from '../engine/memory/collect.js'
 import { expectPackageFile, expectThreads, Thread } from '../engine/node/thread.js'
-import { codeFile } from '../parts.js'
+import { codeFile } from '../package-files.js'
 import type { BatchesOptions } from './batches.js'
 import { type Dataset, sampleFloats } from './datasets/dataset.js'
 import type { Plain } from './plain.js'

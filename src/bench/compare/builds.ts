@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { fail } from '../../base/errors.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { kindOfPath } from '../../files/files.js'
-import { packageFile } from '../../parts.js'
+import { packageFile } from '../../package-files.js'
 import type { Build } from '../benchmark.js'
 
 /** A build's folder, and the files behind what users import of it. */

@@ -2,7 +2,7 @@
 
 import { fail } from '../../base/errors.js'
 import { wideVectors } from '../../engine/revectorize.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import { findBuild, type Origin, originOf, ownRoot } from './builds.js'
 import type { SharedJob } from './process.js'
 import { asLog } from './statistics.js'

@@ -3,7 +3,7 @@
 import { fail, SpikewasmError } from '../../base/errors.js'
 import { Child, flagsOfNode } from '../../engine/node/child.js'
 import { type Ask, patiently, SideSilent } from '../../engine/threads/calls.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import type { Work } from '../benchmark.js'
 import type { Weights } from '../networks.js'
 

@@ -2,7 +2,7 @@
 
 import { describe, fail } from '../../base/errors.js'
 import { VERSION } from '../../base/version.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
 import { roundsKind as kindOf } from '../../scale/rounds/runner.js'
 import { type JobFiles, type Opened, ReplicaThreads } from '../../scale/rounds/threads.js'

@@ -6,7 +6,7 @@
 import { SpikewasmError } from '../../base/errors.js'
 import { Thread } from '../../engine/node/thread.js'
 import { patiently, SideEnded, SideSilent } from '../../engine/threads/calls.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import { type Call, type NetInfo, sampleBytesOf } from '../abi.js'
 import type { Answer, ApartCalls } from './apart-worker.js'
 

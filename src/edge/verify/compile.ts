@@ -5,7 +5,7 @@ import { copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promis
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { packageFile } from '../../parts.js'
+import { packageFile } from '../../package-files.js'
 import { findProgram, firstPath, type Host, type Job, runHost, runProgram } from './job.js'
 
 /** Folder of run.c, host.h and a file for each host. */

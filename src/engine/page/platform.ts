@@ -1,6 +1,6 @@
 /** The surroundings in a page, or in a worker of one. Registers them. */
 
-import { files } from '../../page-parts.js'
+import { files } from '../../page-files.js'
 import { lend } from '../memory/memories.js'
 import { type Platform, registerPlatform } from '../platform.js'
 import { breathe } from '../threads/breathe.js'

@@ -2,7 +2,7 @@
 
 import type { Worker } from 'node:worker_threads'
 import { Control, Fault } from '../../../assembly/opcodes.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import { localExecutor } from '../load.js'
 import { Piscina } from '../vendor/piscina/index.js'
 import {

@@ -5,7 +5,7 @@
 
 import { SpikewasmError } from '../../base/errors.js'
 import { Thread } from '../../engine/node/thread.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import { readFileClear } from '../files.js'
 import { type Group, hdf5Package, most } from './graph.js'
 import type { Hdf5Calls, Place } from './hdf5-worker.js'

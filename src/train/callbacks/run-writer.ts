@@ -7,7 +7,7 @@ import { warn } from '../../engine/platform.js'
 import * as v from '../../engine/vendor/valibot/index.js'
 import { RunFolder } from '../../files/folder/folder.js'
 import { expectFigure, type Monitor, monitorRule } from '../../network/optimizer.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import {
   type Callback,
   exclusive,

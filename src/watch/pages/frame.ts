@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { printable } from '../../base/errors.js'
 import { sha256 } from '../../base/hash.js'
-import { codeFile } from '../../parts.js'
+import { codeFile } from '../../package-files.js'
 import type { Figure } from './chart.js'
 
 // Options of a run as rows of texts.

@@ -3,7 +3,7 @@
  * the code of all other files together in build/dist, where this one is as far from them.
  */
 
-import { files as ofPages } from './page-parts.js'
+import { files as ofPages } from './page-files.js'
 
 /** Bundlers copy what they see an address of; the parts that code is in are not for them. */
 const here = import.meta.url
