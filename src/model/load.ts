@@ -29,7 +29,8 @@ export type { LoadOptions } from '../engine/compile-options.js'
  * @throws SpikewasmError for what is no network, or of another version
  */
 export function networkFromJSON(json: ModelJson | string, name = 'the JSON'): Block {
-  return compilable(compositeOf(checkModelJson(parsed(json, name), name).network, name))
+  const parsed = typeof json === 'string' ? parseJson(json, name, 'the network') : json
+  return compilable(compositeOf(checkModelJson(parsed, name).network, name))
 }
 
 /**
@@ -38,10 +39,16 @@ export function networkFromJSON(json: ModelJson | string, name = 'the JSON'): Bl
  * trains on.
  *
  * @throws SpikewasmError when the file is missing or damaged, or holds weights alone
+ * @function
  */
-export async function loadModel(
+export const loadModel = (from: string | Uint8Array, options: LoadOptions = {}): Promise<Model> =>
+  loadedAs('loadModel', from, options)
+
+/** The same, of a function that messages call `title`. */
+export async function loadedAs(
+  title: string,
   from: string | Uint8Array,
-  options: LoadOptions = {},
+  options: LoadOptions,
 ): Promise<Model> {
   const own = copyOf(options)
   if (typeof from !== 'string' && !(from instanceof Uint8Array))
@@ -78,7 +85,7 @@ export async function loadModel(
     })
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
-    fail(error.message.replace(/^compile(?=[.:])/, 'loadModel'), error)
+    fail(error.message.replace(/^compile(?=[.:])/, title), error)
   }
 }
 
@@ -125,10 +132,6 @@ export function readModel(bytes: Uint8Array, name: string) {
   const { tensors: state, metadata } = parseFloats(bytes, name)
   expectNoCheckpoint(metadata, name)
   const text = metadata[modelKey]
-  return { json: text === undefined ? undefined : checkModelJson(parsed(text, name), name), state }
-}
-
-function parsed(json: ModelJson | string, name: string): unknown {
-  if (typeof json !== 'string') return json
-  return parseJson(json, name, 'the network')
+  if (text === undefined) return { json: undefined, state }
+  return { json: checkModelJson(parseJson(text, name, 'the network'), name), state }
 }

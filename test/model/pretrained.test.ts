@@ -97,29 +97,24 @@ test('a wrong file, none, and no network: one error each, with the name and what
   await expectRefusal(missing, new RegExp(`${cannot}\\(the server answers 404\\); give as from`))
   await new Promise((done) => void server.close(done))
   await expectRefusal(missing, new RegExp(`${cannot}\\(fetch failed: .*ECONNREFUSED.*give as from`))
-  await expectRefusal(
-    () => pretrained('nmnist', { from: 7 as never }),
-    'pretrained.from must be the address of nmnist.safetensors or its bytes as a Uint8Array, got 7',
-  )
 })
 
-test('addresses that are none, or long, are told as they are, cut', async () => {
-  await expectRefusal(
-    () => pretrained('nmnist', { from: 'http://[' }),
-    /from http:\/\/\[ \(Invalid/,
-  )
-  const long = { from: `data:,${'x'.repeat(1000)}` }
-  await expectRefusal(() => pretrained('nmnist', long), /^pretrained: data:,x{194} must be nmnist/)
+const wrong: readonly (readonly [object, RegExp])[] = [
+  [{ from: 7 }, /^pretrained\.from must be the address of nmnist\.safetensors or .*, got 7$/],
+  [{ from: 'http://[' }, /from http:\/\/\[ \(Invalid/],
+  [{ from: `data:,${'x'.repeat(1000)}` }, /^pretrained: data:,x{194} must be nmnist/],
+  [{ form: 7 }, /^pretrained\.form is not an option; known are from, input, timeSteps, /],
+  [{ batchSize: 0 }, /^pretrained\.batchSize must be an integer from 1 to/],
+]
+test('wrong options are told as its own; addresses that are none, or long, as they are, cut', async () => {
+  for (const [given, why] of wrong) await expectRefusal(() => pretrained('nmnist', given), why)
 })
 
 test('where there is no SHA-256, as in pages that come by http, it says what to do', async () => {
   const usual = Object.getOwnPropertyDescriptor(globalThis, 'crypto') as PropertyDescriptor
   Object.defineProperty(globalThis, 'crypto', { value: {}, configurable: true })
   try {
-    await expectRefusal(
-      () => pretrained('nmnist'),
-      /must come by https or from localhost.*loadModel/,
-    )
+    await expectRefusal(() => pretrained('nmnist'), /must come by https or from local.*loadModel/)
   } finally {
     Object.defineProperty(globalThis, 'crypto', usual)
   }

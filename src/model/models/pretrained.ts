@@ -1,11 +1,12 @@
 /** Trained weights by name: `data/models`, and others that are too large for the package. */
 
-import { checkArguments, describe, fail } from '../../base/errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../../base/errors.js'
 import type * as host from '../../base/host.js'
 import { copyOf } from '../../base/objects.js'
 import { readOwn } from '../../engine/package-file.js'
 import { platform } from '../../engine/platform.js'
-import { type LoadOptions, loadModel } from '../load.js'
+import { compileOptionKeys } from '../compile.js'
+import { type LoadOptions, loadedAs } from '../load.js'
 import type { Model } from '../model.js'
 import { hashes, isPacked, isPublished, type PretrainedName, releaseOf } from './table.js'
 
@@ -39,8 +40,9 @@ export async function pretrained(
   ...more: []
 ): Promise<Model> {
   checkArguments('pretrained', more)
+  checkOptions('pretrained', options, ['from', ...compileOptionKeys])
   const { from, ...own } = copyOf(options)
-  return loadModel(await pretrainedBytes('pretrained', name, from), own)
+  return loadedAs('pretrained', await pretrainedBytes('pretrained', name, from), own)
 }
 
 /**
@@ -100,11 +102,7 @@ async function fetched(name: PretrainedName, from: string | host.URL): Promise<U
 }
 
 /** @throws SpikewasmError unless the bytes are those of the name */
-async function checked(
-  name: PretrainedName,
-  bytes: Uint8Array,
-  where: string,
-): Promise<Uint8Array> {
+async function checked(name: PretrainedName, bytes: Uint8Array, where: string) {
   const found = await sha256(bytes)
   if (found === hashes[name]) return bytes
   return fail(
