@@ -5,6 +5,7 @@ import { checkJob, payloadOf } from '../../src/cli/sweep/job.js'
 import {
   type Cost,
   costFrom,
+  isEnough,
   localExecutor,
   secondsOf,
   slotsFor,
@@ -172,12 +173,12 @@ test('sweeps: what is read, chosen, compared', () => {
       slots,
     ),
     halvings: table(halvings, (value) => readHalving(value, 'halving')),
-    costs: [[7], [90, 7, 9]].map((times) =>
-      JSON.stringify(
-        costFrom({
-          ...{ times, memories: [80, 99, 98], first: 1234, steps: 5, training: 60, test: 9 },
-        }),
-      ),
+    costs: [[7], [90, 7, 9], [90, 60, 30, 8, 90, 7]].map((times) => {
+      const of = { times, memories: [80, 99, 98], first: 1234, steps: 5, training: 60, test: 9 }
+      return JSON.stringify(costFrom(of))
+    }),
+    'steps of so many ms that are measured': table([9000, 667, 666, 21, 20, 1], (ms) =>
+      [...Array(101).keys()].find((count) => isEnough(Array(count).fill(ms))),
     ),
     plans: [1, 44.97, 45, 2699.9, 2700, 5e5].map((seconds) =>
       planned({ grid: { lr: [0.1] }, base: { epochs: 2 } }, seconds),

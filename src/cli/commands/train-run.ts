@@ -29,8 +29,6 @@ export interface TrainHooks {
   readonly goesOn?: boolean
   /** The run ends behind this epoch, 1 for the first, as if a signal had come; it can go on. */
   readonly untilEpoch?: number
-  /** The same, of steps of this process. */
-  readonly untilStep?: number
   /** Called with the network of a new run; an error ends it. */
   onNetwork?(source: NetworkSource): void
   /** Called with data before anything is trained; an error ends the run. */
@@ -207,8 +205,8 @@ export async function runTraining(parts: RunParts): Promise<void> {
  */
 function followed(parts: RunParts, reporter: Reporter, stepTimes: number[]) {
   const { args, data, training, place, hooks, epochs } = parts
-  const { untilEpoch = Number.POSITIVE_INFINITY, untilStep = Number.POSITIVE_INFINITY } = hooks
   const { interrupt } = parts.stop
+  const { untilEpoch = Number.POSITIVE_INFINITY } = hooks
   const { monitor, numWorkers } = args
   // Said when training starts: then all options have been checked.
   let started = false
@@ -242,7 +240,6 @@ function followed(parts: RunParts, reporter: Reporter, stepTimes: number[]) {
       stepTimes.push(info.milliseconds)
       reporter.step?.(info)
       hooks.onStep?.(info)
-      if (stepTimes.length >= untilStep) interrupt.end()
     },
     onEpoch(record) {
       reporter.epoch(record, isBest(record))

@@ -20,7 +20,8 @@ export interface ChildOrder {
   /** The command line of `train`. */
   readonly args: readonly string[]
   readonly untilEpoch?: number
-  readonly untilStep?: number
+  /** Whether each step is told, however short. */
+  readonly everyStep?: boolean
   /** What `splitHash` must give. */
   readonly data?: string
   /** SHA-256 that the file of --model must have. */
@@ -43,7 +44,7 @@ let isOver = false
 
 const calls = {
   async train(
-    { args, untilEpoch, untilStep, data, model }: ChildOrder,
+    { args, untilEpoch, everyStep, data, model }: ChildOrder,
     { say }: Ask<ChildNews>,
   ): Promise<TrainSummary | undefined> {
     let told = Number.NEGATIVE_INFINITY
@@ -51,7 +52,6 @@ const calls = {
     const command = trainCommand(new Command('train'), {
       goesOn: true,
       untilEpoch,
-      untilStep,
       onNetwork({ name, sha256 }) {
         if (model !== undefined && sha256 !== model)
           fail(
@@ -70,7 +70,7 @@ const calls = {
       },
       onStep({ epoch, epochs, step, steps, milliseconds }) {
         const now = performance.now()
-        if (now - told < STEP_MS && untilStep === undefined) return
+        if (now - told < STEP_MS && !everyStep) return
         told = now
         const memoryMB = process.memoryUsage.rss() / 2 ** 20
         void say({ kind: 'step', epoch, epochs, step, steps, stepMs: milliseconds, memoryMB })

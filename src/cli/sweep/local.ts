@@ -1,11 +1,12 @@
 /** Runs of a sweep on this machine: as many at a time as fit, and how long they will take. */
 
 import { availableParallelism, freemem, totalmem } from 'node:os'
+import { median } from '../../base/numbers.js'
 import { canonical } from '../../scale/store.js'
 import { defaultThreads } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
 import type { Executor, SweepEntry } from './engine.js'
-import { type RunNews, trainAnew, trainInChild } from './run-child.js'
+import { type RunNews, RunStopped, trainAnew, trainInChild } from './run-child.js'
 import { placeArgs, rungsOf, type SweepSpec } from './spec.js'
 
 /** What a sweep says of this machine. */
@@ -70,18 +71,25 @@ const costly = (
 /** The share of a step's time that an image takes when it is tested only. */
 const TEST_SHARE = 1 / 3
 
-/** The first step finds nothing in the caches and is left out. */
-const STEPS = 3
+/**
+ * Whether steps of so many milliseconds tell what the rest will take. V8 optimises code while it
+ * runs: steps of a small network get several times faster in the first 50, of a large one the
+ * second is like the rest.
+ */
+export const isEnough = (times: readonly number[]): boolean =>
+  times.length >= 100 || (times.length >= 3 && times.reduce((a, b) => a + b) > 2000)
 
 async function costOf({ run }: SweepEntry, place: Place) {
   const begun = performance.now()
   const times: number[] = []
   const memories: number[] = []
+  const end = new AbortController()
   let [first, steps, training, test] = [0, 1, 0, 0]
   await trainInChild({
     args: [...run.args, ...placeArgs(run, { ...place, threads: 1 }), '--json'],
-    untilStep: STEPS,
+    everyStep: true,
     limits: { memoryMB: totalmem() / 2 ** 20, seconds: 3600 },
+    signal: end.signal,
     onChild(news) {
       if (news.kind === 'data') [training, test] = [news.training, news.test]
       if (news.kind !== 'step') return
@@ -89,7 +97,10 @@ async function costOf({ run }: SweepEntry, place: Place) {
       times.push(news.stepMs)
       ;({ steps } = news)
       memories.push(news.memoryMB)
+      if (isEnough(times)) end.abort()
     },
+  }).catch((error: Error) => {
+    if (!(error instanceof RunStopped)) throw error
   })
   return costFrom({ times, memories, first, steps, training, test })
 }
@@ -109,8 +120,8 @@ export function costFrom(measured: {
   readonly test: number
 }) {
   const { times, memories, first, steps, training, test } = measured
-  const counted = times.length > 1 ? times.slice(1) : times
-  const stepMs = counted.reduce((a, b) => a + b, 0) / counted.length
+  // Without the first ones, which find nothing in the caches and code that is not yet optimised.
+  const stepMs = median(times.slice(times.length >> 1))
   /** An epoch with its test. */
   const epochSeconds = (steps * stepMs * (1 + (test / training) * TEST_SHARE)) / 1000
   const memoryMB = Math.max(...memories)
@@ -129,10 +140,9 @@ export async function estimate(
   const kinds = new Map<string, Promise<Cost>>()
   const costs = new Map<string, Cost>()
   for (const entry of entries) {
-    const { parsed } = entry.run
-    const all = new Map<string, unknown>(Object.entries(parsed))
+    const parsed: Readonly<Record<string, unknown>> = { ...entry.run.parsed }
     const own = entry.run.own?.sha256 ?? null
-    const key = canonical([own, ...costly.map((name) => all.get(name) ?? null)])
+    const key = canonical([own, ...costly.map((name) => parsed[name] ?? null)])
     const cost = kinds.get(key) ?? costOf(entry, place)
     kinds.set(key, cost)
     costs.set(entry.id, await cost)

@@ -49,7 +49,7 @@ const MOST_SECONDS = 2 ** 31 / 1000 - 1
  * @throws RunStopped when the signal ended it, SpikewasmError for a mistake, or a limit
  */
 export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
-  const { limits, signal, args, untilEpoch, untilStep, data, model } = run
+  const { limits, signal, args, untilEpoch, everyStep, data, model } = run
   if (signal?.aborted) throw new RunStopped(String(signal.reason))
   const heap = Math.max(64, Math.floor(limits.memoryMB))
   const child = new Child<TrainCalls>(codeFile('cli/sweep/child.js'), {
@@ -70,7 +70,7 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
   }
   signal?.addEventListener('abort', end, { once: true })
   try {
-    const order = { args, untilEpoch, untilStep, data, model }
+    const order = { args, untilEpoch, everyStep, data, model }
     const summary = await child
       .call('train', order, { onNews: follower(run, checkMemory) })
       .catch((error: Error) => {

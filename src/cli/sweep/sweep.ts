@@ -36,10 +36,7 @@ const sweepSpecs = {
   jobs: o.count('<n>', 'runs at a time here', { usual: 'as many as processors and memory allow' }),
   ...redisSpecs('let workers do the runs: this command waits for them'),
   shared: o.text('<folder>', 'the folder of the workers’ --shared', { needs: 'redis' }),
-  dryRun: o.flag(
-    'list the runs and say how long they will take, from two measured steps of each kind',
-    { preset: false },
-  ),
+  dryRun: o.flag('list the runs and say how long they take, by measured steps', { preset: false }),
   ...dashboardOf('show the sweep live on a page of this machine (default port: one that is free)'),
   ...jsonOf('JSON on standard output: a line for each run when it has ended, and a final one'),
 }
