@@ -284,7 +284,7 @@ export class Loop implements Training {
     this.toldSilence = true
     warn(
       `no neuron of layer ${listOf(silent)} fired in epoch ${epoch}: nothing is learnt behind ` +
-        'it; try a higher learning rate, more time steps, another seed or a lower threshold',
+        'it; try another learning rate, more time steps, another seed or a lower threshold',
       'SPIKEWASM_SILENT',
     )
   }

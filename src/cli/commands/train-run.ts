@@ -281,7 +281,7 @@ function tellSilence(reporter: Reporter, told: Set<string>, { silent, epoch }: E
   const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
   const text =
     `spikewasm: no neuron of layer ${names} fired in epoch ${epoch}: nothing is learnt behind ` +
-    'it; try a higher --lr, more --time-steps or another --seed'
+    'it; try another --lr, more --time-steps or another --seed'
   terminal.codeStream(process.stderr).write(`${inkFor(process.stderr).warn(text)}\n`)
 }
 

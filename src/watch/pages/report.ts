@@ -238,7 +238,7 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
     silent.length === 0
       ? ''
       : `<p class="warn">Never fired: ${escapeHtml(silent.map(runs.layerLabel).join(', '))}. Try ` +
-        'a higher learning rate, more time steps, another seed or a lower threshold.</p>\n'
+        'another learning rate, more time steps, another seed or a lower threshold.</p>\n'
   return `${warning}${tableHtml(table)}`
 }
 
