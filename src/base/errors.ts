@@ -163,8 +163,8 @@ export function expectFinite(
   for (let i = 0; i < size * count; i++) {
     if (!Number.isFinite(images[i]))
       fail(
-        `${what} must hold finite numbers, got ${images[i]} in image ` +
-          `${Math.floor(i / size)} of the batch; repair or leave out that image`,
+        `${what} must hold finite numbers, got ${images[i]} in sample ` +
+          `${Math.floor(i / size)} of the batch; repair or leave out that sample`,
       )
   }
 }

@@ -90,8 +90,9 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets'])
   const { images, inputs, targets, labels, name = 'arrays' } = options
   if ((images === undefined) === (inputs === undefined))
-    fail(`${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`)
-  const values = valuesOf(name, options)
+    fail(`${name}: either images or inputs must be given, got ${inputs ? 'both' : 'neither'}`)
+  const what = images === undefined ? 'inputs' : 'images'
+  const values = valuesOf(name, what, options)
   if (targets !== undefined) expectFloats(`${name}: targets`, targets)
   if (labels === undefined && targets === undefined)
     fail(`${name}: labels or targets must be given, got neither`)
@@ -104,8 +105,8 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   const size = sampleFloats(described)
   if (labels !== undefined) expectLabels(name, labels)
   const checked = labels
-    ? checkClasses(described, labels, values.length)
-    : { labels: withoutLabels(described, values.length), classNames: undefined }
+    ? checkClasses(described, labels, values.length, what)
+    : { labels: withoutLabels(described, values.length, what), classNames: undefined }
   const count = values.length / size
   const samples = copyFinite(name, values, size)
   const wanted = targets && copyTargets(name, targets, count)
@@ -119,19 +120,18 @@ export type NumbersByName = Readonly<Record<string, Float32Array | Float64Array>
 /** All samples, the inputs of each one behind the other. */
 function valuesOf(
   name: string,
-  { images, inputs, shape, timeSteps = 1 }: ArraysOptions,
+  what: 'images' | 'inputs',
+  { [what]: given, shape, timeSteps = 1 }: ArraysOptions,
 ): Float32Array | Float64Array {
-  const what = `${name}: ${images ? 'images' : 'inputs'}`
-  const given = images ?? inputs
   if (!isShapes(shape)) {
-    expectFloats(what, given)
+    expectFloats(`${name}: ${what}`, given)
     return given
   }
   const shapes = checkInputs(`${name}: shape`, shape) as InputShapes
   const names = Object.keys(shapes)
   const all = Object(given) as NumbersByName
   if (
-    images ||
+    what === 'images' ||
     ArrayBuffer.isView(given) ||
     Object.keys(all).sort().join() !== names.slice().sort().join()
   )
@@ -159,11 +159,11 @@ function valuesOf(
 }
 
 /** Zeros in the place of labels. */
-function withoutLabels(described: Checked, values: number): Int32Array {
+function withoutLabels(described: Checked, values: number, what: string): Int32Array {
   const { name, classes, classNames } = described
   const size = sampleFloats(described)
   if (values % size !== 0)
-    fail(`${name}: inputs must be samples of ${size} numbers each, got ${values}; check shape`)
+    fail(`${name}: ${what} must be samples of ${size} numbers each, got ${values}; check shape`)
   if (classes !== 0 || classNames !== undefined)
     fail(`${name}: classes and classNames belong to labels, which are not given; leave them out`)
   return new Int32Array(values / size)

@@ -108,12 +108,13 @@ export function checkClasses(
   { name, shape, timeSteps, classes, classNames }: Checked,
   labels: ArrayLike<number>,
   values: number,
+  what = 'images',
 ): { labels: Int32Array; classNames: readonly string[] | undefined } {
   checkInteger(`${name}: classes`, classes, 1, MOST_CLASSES)
   const needed = labels.length * sampleFloats({ shape, timeSteps })
   if (values !== needed)
     fail(
-      `${name}: images must have ${labels.length} labels × ` +
+      `${name}: ${what} must have ${labels.length} labels × ` +
         `${[...(timeSteps === undefined ? [] : [timeSteps]), ...shape].join(' × ')} = ${needed} ` +
         `values, got ${values}; check shape and labels`,
     )

@@ -1,8 +1,9 @@
-import { cp, mkdir, readdir } from 'node:fs/promises'
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { png } from '../support/data-folders.js'
 import { inFolder, parseLines } from './in-process.js'
 
 const fixture = (name: string): string =>
@@ -50,9 +51,12 @@ test('a folder of classes alone: all to train with, or a share', () =>
     await writePictures(folder)
     const alone = `${train('pictures/train')} --epochs 1 --batch-size 1`
     await refuse(alone, /no test part; give trainShare, .* --train-share 0\.9/)
+    await refuse(train('nofolder'), /must be a folder with train.*, got "nofolder", which does not/)
     await succeed(`${alone} --validation-split 0.5`)
     await succeed(`${alone} --train-share 0.5 --out run`)
     assert.is((await lastOf('eval --run run --threads 1')).samples, 2)
+    await writeFile(join(folder, 'pictures/train/cat/small.png'), png(5, Math.random))
+    await refuse(train('pictures').replace('image-size 8', 'json'), /pixels, .* line --image-size/)
   }))
 
 test.run()

@@ -351,9 +351,11 @@ test('mistakes with named inputs are told', async () => {
       () => model.evaluate(dataOf(6, { inputs: flatOf(6), shape: [size] })),
       /has samples of \[76\], the model was compiled for input \{ image/,
     ],
+    [() => data({ inputs: flatOf(3) }), /inputs must have an array for each of image, state, ser/],
+    [() => data({ labels: [0] }), /^arrays: inputs must have 1 labels × 76 = 76 values, got 228;/],
     [
-      () => data({ inputs: flatOf(3) }),
-      /inputs must have an array for each of image, state, series/,
+      () => api.fromArrays({ images: flatOf(1), targets: flatOf(1), shape: [7] }),
+      /: images must be samples of/,
     ],
     [
       () => data({ inputs: { ...byName(flatOf(3)), state: new Float32Array(8) } }),

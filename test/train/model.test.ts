@@ -216,7 +216,7 @@ test('wrong options, optimizers, sizes and labels are refused by name; the model
     [() => model.trainStep(x, undefined as never), 'y must be an array of labels, got undefined'],
     [() => model.profile(0), 'profile.repeats must be an integer from 1 to 10000, got 0'],
     [() => model.trainStep(x.subarray(1), y), 'x must hold [4, 3, 5, 7] = 420 numbers, got 419'],
-    [() => model.trainStep(x, [0, 1, 2]), 'y must hold one label for each of the 4 images, got 3'],
+    [() => model.trainStep(x, [0, 1, 2]), 'y must hold one label for each of the 4 samples, got 3'],
     labelled(0, 1, 2, 5),
     labelled(0, -1, 2, 3),
     labelled(0.5, 1, 2, 3),

@@ -181,7 +181,8 @@ function expectSize(picture: Bytes, [height, width]: readonly number[], of: File
   if (picture.height === height && picture.width === width) return
   fail(
     `${join(of.folder, pathOf(of, i))}: must have ${width} × ${height} pixels, as the first ` +
-      `picture has, got ${picture.width} × ${picture.height}; give size: [H, W] or crop`,
+      `picture has, got ${picture.width} × ${picture.height}; give size: [H, W] (on the command ` +
+      'line --image-size) or crop',
   )
 }
 

@@ -45,11 +45,8 @@ export async function imageFolder(
 ): Promise<Split<LabelledData>> {
   const { checked, trainShare, seed } = checkFolderOptions(title, options)
   const found = await foundParts(folder, title)
-  if (isWhole(found, trainShare)) {
-    const classNames = namesOf(folder)
-    const of = { folder, checked, classNames, title }
-    return wholeOf(of, trainShare ?? 1, seed)
-  }
+  if (isWhole(found, trainShare))
+    return wholeOf({ folder, checked, classNames: namesOf(folder), title }, trainShare ?? 1, seed)
   if (trainShare !== undefined)
     fail(
       `${title}.trainShare must be left out for ${folder}, which has folders for both parts, got ` +
@@ -58,9 +55,8 @@ export async function imageFolder(
   const parts = bothParts(folder, found, title)
   const classNames = namesOf(parts.train)
   const order = new Map(classNames.map((name, label) => [name, label]))
-  const train = entriesOf(parts.train, order)
-  const test = entriesOf(parts.test, order)
-  return splitOf({ folder, checked, classNames, title }, [parts.train, train], [parts.test, test])
+  const partOf = (folder: string): Part => [folder, entriesOf(folder, order)]
+  return splitOf({ folder, checked, classNames, title }, partOf(parts.train), partOf(parts.test))
 }
 
 type Found = Readonly<Partial<Record<'train' | 'test' | 'val', string>>>
@@ -122,11 +118,13 @@ function sharesOf(
 }
 
 async function foundParts(folder: string, title: string): Promise<Found> {
-  if (typeof folder !== 'string' || (await kindOfPath(folder)) !== 'folder')
+  const isText = typeof folder === 'string'
+  const kind = isText ? await kindOfPath(folder) : undefined
+  if (kind !== 'folder')
     fail(
       `${title} must be a folder with train/ and val/ or test/` +
         `${title === 'imageFolder' ? ', or with one for each class' : ''}, got ` +
-        describe(folder),
+        `${describe(folder)}${isText ? `, which ${kind ? 'is a file' : 'does not exist'}` : ''}`,
     )
   const found: { -readonly [Key in keyof Found]: string } = {}
   for (const name of ['train', 'test', 'val'] as const)

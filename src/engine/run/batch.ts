@@ -70,7 +70,7 @@ export function joined(
 function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
   if (typeof y?.length !== 'number') fail(`y must be an array of labels, got ${describe(y)}`)
   if (y.length !== count)
-    fail(`y must hold one label for each of the ${count} images, got ${y.length}`)
+    fail(`y must hold one label for each of the ${count} samples, got ${y.length}`)
   // What labels mean to a function is its own affair.
   const classes = session.loss.kind === 'custom' ? MOST_CLASSES : session.classes
   for (let i = 0; i < y.length; i++)
