@@ -41,7 +41,7 @@ export interface StatisticSpec {
 
 /** What all layers of a kind have. */
 export interface OfKind<K> {
-  /** Tells this layer from others. */
+  /** The name of its kind, such as 'conv2d': each kind has another. */
   readonly kind: K
 }
 
