@@ -1,4 +1,4 @@
-// Plots that several lessons show, for kit/Figure.vue.
+// Plots and controls that several lessons show, for kit/Figure.vue.
 
 /** The line of a potential over steps: up to where it fires, and from there down. */
 export const potentialOf = (steps, first = 1) =>
@@ -6,8 +6,14 @@ export const potentialOf = (steps, first = 1) =>
     [...(spike ? [before] : []), after].map((level) => [t + first, level]),
   )
 
+/** What flows into a neuron, and how long it remembers. */
+export const current = { label: 'Input', from: 0, to: 1.2, by: 0.01, start: 0.4 }
+export const tau = { label: 'Memory τ', from: 1.1, to: 12, by: 0.1, start: 4 }
+
 /** The steps at which it fires. */
 export const spikesOf = (steps) => steps.flatMap(({ spike }, t) => (spike ? [t + 1] : []))
+
+export const spikeCount = (count) => (count === 1 ? '1 spike' : `${count} spikes`)
 
 export const thresholdAt = (at) => ({ at, label: 'threshold', dashed: true })
 

@@ -1,7 +1,6 @@
 // The network of lesson 1 becomes a file. Runs in Node when the site is built, and in the page.
 import { datasets } from 'spikewasm'
-import { fingerprint } from '../../kit/fingerprint.js'
-import { samplesOf } from '../../kit/samples.js'
+import { fingerprint, samplesOf } from '../../kit/numbers.js'
 import { learn, network } from '../neuron/network.js'
 
 /** The trained network, as a model that only predicts. */

@@ -1,5 +1,5 @@
 // Figures of this lesson: how the eligibility of a neuron is added up, and gradients beside BPTT's.
-import { pairsOf, thresholdAt } from '../../kit/plots.js'
+import { current, pairsOf, tau, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 /** Of each number how far up its plot goes. */
@@ -8,10 +8,7 @@ const tops = { u: 1.7, 'h′': 1, ρ: 12, g: 6 }
 export const eligibility = {
   load: () => import('../neuron/neuron.js'),
   label: 'Four numbers of a neuron over its steps.',
-  controls: {
-    current: { label: 'Current', from: 0, to: 1.2, by: 0.01, start: 0.4 },
-    tau: { label: 'Memory τ', from: 1.1, to: 12, by: 0.1, start: 4 },
-  },
+  controls: { current: { ...current, label: 'Current' }, tau },
   draw(settings, live) {
     let rho = 0
     const trace = live?.trace({ ...data.usual, ...settings }, data.more) ?? data.trace

@@ -1,7 +1,6 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import { datasets, flatten, lif, linear, sequential } from 'spikewasm'
-import { fingerprint } from '../../kit/fingerprint.js'
-import { samplesOf } from '../../kit/samples.js'
+import { fingerprint, samplesOf } from '../../kit/numbers.js'
 import { pairs } from '../methods/methods.js'
 import { ready, trace, usual } from '../neuron/neuron.js'
 
@@ -29,9 +28,8 @@ export default {
     const [differ, dots] = [byHand.map(unlike), pairs(found.bptt[0], byHand[0])]
     const shown = { right: `${right.toFixed(1)} %`, usual, more, trace: trace(usual, more), dots }
     const shade = (weight) => +Math.min(1, Math.max(0, 0.5 + weight)).toFixed(2)
-    const starts = Array.from({ length: 16 }, (_, n) => 64 * n)
-    const fields = starts.map((at, n) => ({
-      shades: Array.from(weights[0].subarray(at, at + 64), shade),
+    const fields = Array.from({ length: 16 }, (_, n) => ({
+      shades: Array.from(weights[0].subarray(64 * n, 64 * n + 64), shade),
       label: `Weights of neuron ${n + 1}`,
     }))
     const hash = await fingerprint(weights.map((data) => ({ data })))

@@ -1,6 +1,6 @@
 // The program of this lesson, run in the page.
 import { load } from 'spikewasm/ops'
-import { fingerprint } from '../../kit/fingerprint.js'
+import { fingerprint } from '../../kit/numbers.js'
 
 /** @returns the fingerprint of its weights */
 export async function run() {

@@ -1,5 +1,5 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
-import { percent } from '../../kit/samples.js'
+import { percent } from '../../kit/numbers.js'
 import { learn, usual } from './runs.js'
 
 /** Of each option other values than the program's. */

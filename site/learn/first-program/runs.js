@@ -1,8 +1,7 @@
 // A network learns the digits with other options. Runs in Node when the site is built, and in the
 // page.
 import * as sw from 'spikewasm'
-import { fingerprint } from '../../kit/fingerprint.js'
-import { samplesOf } from '../../kit/samples.js'
+import { fingerprint, samplesOf } from '../../kit/numbers.js'
 
 /** What the program of the lesson says. */
 export const usual = { timeSteps: 16, batchSize: 32, seed: 1, lr: 0.01 }

@@ -1,7 +1,6 @@
 // One network learns two tasks by four methods. Runs in Node when the site is built, and in pages.
 import * as sw from 'spikewasm'
-import { fingerprint } from '../../kit/fingerprint.js'
-import { cosineOf, percent, samplesOf } from '../../kit/samples.js'
+import { cosineOf, fingerprint, percent, samplesOf } from '../../kit/numbers.js'
 import { bars, SIDE } from '../time/camera.js'
 
 export const methods = ['rate', 'bptt', 'sltt', 'ottt']

@@ -1,9 +1,9 @@
 // Figures of this lesson: what each shows for what its controls say.
-import { potentialOf, spikesOf, thresholdAt } from '../../kit/plots.js'
+import { current, potentialOf, spikeCount, spikesOf, tau, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 function summaryOf({ input, current, tau }, count) {
-  const words = `${count} ${count === 1 ? 'spike' : 'spikes'} in ${data.trace.length} steps.`
+  const words = `${spikeCount(count)} in ${data.trace.length} steps.`
   const most = `Without spikes the potential would rise to input × τ = ${(current * tau).toFixed(2)}.`
   return input === 'pulses' ? words : `${words} ${most}`
 }
@@ -12,8 +12,8 @@ export const oneNeuron = {
   load: () => import('./neuron.js'),
   label: 'Spikes, potential and input of a neuron.',
   controls: {
-    current: { label: 'Input', from: 0, to: 1.2, by: 0.01, start: data.usual.current },
-    tau: { label: 'Memory τ', from: 1.1, to: 20, by: 0.1, start: data.usual.tau },
+    current: { ...current, start: data.usual.current },
+    tau: { ...tau, to: 20, start: data.usual.tau },
     threshold: { label: 'Threshold', from: 0.4, to: 1.6, by: 0.05, start: data.usual.threshold },
     input: { label: 'Kind of input', options: ['steady', 'pulses'], start: data.usual.input },
   },

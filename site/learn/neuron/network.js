@@ -1,7 +1,6 @@
 // A network that learns to read digits. Runs in Node when the site is built, and in the page.
 import { adam, cosine, datasets, flatten, lif, linear, sequential } from 'spikewasm'
-import { fingerprint } from '../../kit/fingerprint.js'
-import { samplesOf } from '../../kit/samples.js'
+import { fingerprint, samplesOf } from '../../kit/numbers.js'
 
 const options = { input: [1, 8, 8], timeSteps: 16, seed: 1 }
 const NEURONS = 32

@@ -1,6 +1,6 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import { datasets } from 'spikewasm'
-import { percent, samplesOf, shadesOf } from '../../kit/samples.js'
+import { percent, samplesOf, shadesOf } from '../../kit/numbers.js'
 import { EPOCHS, learn, look, SHOWN } from './network.js'
 import { ready, trace, usual } from './neuron.js'
 

@@ -1,6 +1,6 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import * as sw from 'spikewasm'
-import { percent, shadesOf } from '../../kit/samples.js'
+import { percent, shadesOf } from '../../kit/numbers.js'
 import { elsewhere, middle, names } from './sign.js'
 import { learn } from './signs.js'
 

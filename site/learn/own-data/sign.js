@@ -9,13 +9,10 @@ export const names = Object.keys(isInk)
 /** Each sign at some of 16 places: its dots, 0 or 1, and what it is. */
 const signsAt = (places) =>
   places.flatMap((place) =>
-    names.map((label) => ({
-      label,
-      shades: Array.from(
-        { length: 64 },
-        (_, i) => +isInk[label]((i % 8) - 2 - (place % 4), (i >> 3) - 2 - (place >> 2)),
-      ),
-    })),
+    names.map((label) => {
+      const dotAt = (_, i) => +isInk[label]((i % 8) - 2 - (place % 4), (i >> 3) - 2 - (place >> 2))
+      return { label, shades: Array.from({ length: 64 }, dotAt) }
+    }),
   )
 export const middle = signsAt([5, 6, 9, 10])
 export const elsewhere = signsAt([0, 1, 2, 3, 4, 7, 8, 11, 12, 13, 14, 15])

@@ -1,6 +1,6 @@
 // A network that learns signs, of one's own too. Runs in Node when the site is built, and in the page.
 import * as sw from 'spikewasm'
-import { fingerprint } from '../../kit/fingerprint.js'
+import { fingerprint } from '../../kit/numbers.js'
 import { elsewhere, middle, names } from './sign.js'
 
 const dataOf = (examples) =>

@@ -1,5 +1,5 @@
 // The figures of this lesson: what each shows for what its controls say.
-import { potentialOf, thresholdAt } from '../../kit/plots.js'
+import { current, potentialOf, spikeCount, tau, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 const load = () => import('./neuron.js')
@@ -16,10 +16,8 @@ export const stairs = {
   draw({ input, steps }) {
     const rates = data.stairs[steps]
     const index = data.inputs.indexOf(input)
-    const [now, next] = [rates[index], rates[index + 1]].map((rate) => {
-      const count = Math.round(rate * steps)
-      return count === 1 ? '1 spike' : `${count} spikes`
-    })
+    const spikesAt = (i) => spikeCount(Math.round(rates[i] * steps))
+    const [now, next] = [spikesAt(index), spikesAt(index + 1)]
     const lines = [data.inputs.flatMap((x, i) => [x, x + 0.01].map((end) => [end, rates[i]]))]
     const more = `With ${(input + 0.01).toFixed(2)}: ${now === next ? 'the same' : next}.`
     return {
@@ -61,10 +59,7 @@ export const crowd = {
 export const steps = {
   load,
   label: 'A neuron over 16 steps: potential, surrogate, and what each step adds.',
-  controls: {
-    current: { label: 'Input', from: 0, to: 1.2, by: 0.01, start: 0.4 },
-    tau: { label: 'Memory τ', from: 1.1, to: 8, by: 0.1, start: 4 },
-  },
+  controls: { current, tau: { ...tau, to: 8 } },
   draw(settings, live) {
     const rows = live?.steps(settings) ?? data.steps
     const [surrogates, adds] = ['surrogates', 'adds'].map((name) => rows.map((row) => row[name]))
@@ -114,7 +109,8 @@ export const slope = {
   },
 }
 
-const memory = (method) => data.deep.map((row, i) => [i, row[method] / 1000])
+const { deep } = data
+const memory = (method) => deep.map((row, i) => [i, row[method] / 1000])
 const memories = {
   ...{ name: 'memory', y: [0, 300] },
   levels: [0, 150, 300].map((at) => ({ at, label: at && `${at} kB` })),
@@ -127,11 +123,8 @@ const memories = {
 export const onePass = {
   label: 'Memory for the way back, over the number of steps: constant for one pass, else it grows.',
   draw: () => ({
-    x: [0, data.deep.length - 1],
-    axes: [
-      data.deep.map(({ timeSteps }) => timeSteps),
-      data.deep.map(({ cosine }) => cosine.toFixed(3)),
-    ],
+    x: [0, deep.length - 1],
+    axes: [deep.map(({ timeSteps }) => timeSteps), deep.map(({ cosine }) => cosine.toFixed(3))],
     axisNames: ['steps', 'cosine'],
     plots: [memories],
   }),

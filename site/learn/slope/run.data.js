@@ -1,6 +1,6 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
 import { datasets, flatten, lif, linear, sequential } from 'spikewasm'
-import { cosineOf, samplesOf } from '../../kit/samples.js'
+import { cosineOf, samplesOf } from '../../kit/numbers.js'
 import { crowd, inputs, places, ready, slopes, steady, steps } from './neuron.js'
 
 const BATCH = 32

@@ -1,11 +1,11 @@
 // Figures of this lesson: what each shows for what its controls say.
-import { potentialOf, spikesOf, thresholdAt } from '../../kit/plots.js'
+import { potentialOf, spikesOf, tau, thresholdAt } from '../../kit/plots.js'
 import { data } from './run.data.js'
 
 export const order = {
   load: () => import('./lamps.js'),
   label: 'Potential and spikes of a neuron, for green first and for red first.',
-  controls: { tau: { label: 'Memory τ', from: 1.1, to: 12, by: 0.1, start: 4 } },
+  controls: { tau },
   draw({ tau }, live) {
     const levels = [thresholdAt(1), { at: 0 }]
     const plots = ['green', 'red'].map((first) => {

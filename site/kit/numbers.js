@@ -1,3 +1,5 @@
+// Numbers of data sets and of runs, as lessons need them.
+
 /** Samples of a data set, one behind the other, and their labels. */
 export function samplesOf(data, count = data.length, from = 0) {
   const size = data.shape.reduce((a, b) => a * b) * (data.timeSteps ?? 1)
@@ -17,3 +19,10 @@ const product = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0)
 export const cosineOf = (a, b) => product(a, b) / Math.sqrt(product(a, a) * product(b, b))
 
 export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`
+
+/** A fingerprint of all weights: equal only where each bit is equal. */
+export async function fingerprint(state) {
+  const bytes = await new Blob(Object.values(state).map(({ data }) => data.slice())).arrayBuffer()
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return [...digest.slice(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
