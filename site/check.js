@@ -47,10 +47,10 @@ export function checkSite(folder, base = '/') {
   if (!existsSync(folder)) throw new Error(`${folder} is not there: nothing to check`)
   const names = readdirSync(folder, { recursive: true }).map((name) => name.replaceAll('\\', '/'))
   const files = new Set(names)
-  const read = (file) => readFileSync(join(folder, file), 'utf8')
-  const html = names.filter((name) => name.endsWith('.html'))
-  const pages = new Map(html.map((file) => [file, readPage(read(file))]))
-  const problems = []
+  const read = (file) => readPage(readFileSync(join(folder, file), 'utf8'))
+  const pages = new Map(
+    names.filter((name) => /\.(html|css|svg)$/.test(name)).map((file) => [file, read(file)]),
+  )
   const own = 'http://site.invalid'
   let links = 0
   /** What is wrong with a link, or nothing. */
@@ -68,17 +68,13 @@ export function checkSite(folder, base = '/') {
     const isMissing = anchor && !isRequest && pages.get(target)?.ids.has(anchor) === false
     return isMissing ? 'leads to no heading' : ''
   }
-  const check = (file, links, isRequest) => {
-    for (const link of links) {
-      const fault = faultOf(file, link, isRequest)
-      if (fault) problems.push(`${file}: ${link} ${fault}`)
-    }
-  }
-  for (const [file, { links, requested }] of pages) {
-    check(file, links, false)
-    check(file, requested, true)
-  }
-  for (const file of names.filter((name) => /\.(css|svg)$/.test(name)))
-    check(file, requestsOfStyle(read(file)), true)
-  return { pages: pages.size, links, problems, measured: [`${pages.size} pages, ${links} links`] }
+  const problems = []
+  for (const [file, page] of pages)
+    for (const kind of ['links', 'requested'])
+      for (const link of page[kind]) {
+        const fault = faultOf(file, link, kind === 'requested')
+        if (fault) problems.push(`${file}: ${link} ${fault}`)
+      }
+  const html = names.filter((name) => name.endsWith('.html')).length
+  return { pages: html, links, problems, measured: [`${html} pages, ${links} links`] }
 }

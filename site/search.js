@@ -1,13 +1,11 @@
-// How the site is searched, and what has to be found.
+// How the site is searched. What people ask is in search.json: a page that has to be among the first
+// three results of each.
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from './links.js'
 import queries from './search.json' with { type: 'json' }
 import { titles } from './shelves.js'
-
-/** What people ask, and the page that has to be among the first three results. */
-export { queries }
 
 /** Options of MiniSearch, for VitePress, which sends functions to the page as their texts. */
 export const searching = {
@@ -38,10 +36,9 @@ export async function checkSearch(folder, base = '/') {
   const fields = { fields: ['title', 'titles', 'text'], storeFields: ['title', 'titles'] }
   const search = MiniSearch.loadJSON(index, { ...fields, ...searching })
   const problems = Object.entries(queries).flatMap(([query, page]) => {
-    const first = search.search(query).slice(0, 3)
-    const found = first.map(({ id }) => id.slice(base.length))
-    const isFound = found.some((id) => id.split('#')[0] === page)
-    return isFound ? [] : `"${query}" should find ${page}; the first are ${found.join(', ')}`
+    const found = search.search(query).slice(0, 3)
+    const first = found.map(({ id }) => id.slice(base.length).split('#')[0])
+    return first.includes(page) ? [] : `"${query}" should find ${page}; the first are ${first}`
   })
   return { problems }
 }

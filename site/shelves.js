@@ -21,11 +21,5 @@ export const addresses = {
 /** Titles of pages in the sidebar. */
 export const titles = Object.assign({}, ...Object.values(shelves).map(({ pages }) => pages))
 
-/** Pages that reference/build.js writes. */
-export const isGenerated = (page) => page.startsWith('build/reference/')
-
-/** Pages that lie in this folder. */
-export const ownPages = Object.keys(addresses).filter((page) => page.startsWith('site/'))
-
 /** Parts of the site that VitePress does not build. */
 export const elsewhere = { '/api/': 'Every function and type', '/play/': 'Try it in this page' }

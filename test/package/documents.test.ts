@@ -20,10 +20,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string): string =>
   readFileSync(join(root, path), 'utf8').replaceAll('\r\n', '\n')
 const site = (name: string) => import(pathToFileURL(join(root, 'site', name)).href)
-const { ownPages, addresses } = (await site('shelves.js')) as {
-  ownPages: readonly string[]
-  addresses: Readonly<Record<string, string>>
-}
+const { addresses } = (await site('shelves.js')) as { addresses: Readonly<Record<string, string>> }
 const { isElsewhere } = (await site('links.js')) as { isElsewhere(address: string): boolean }
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
@@ -41,7 +38,7 @@ const pages = [
     .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
     .map((name) => `examples/${name.replaceAll('\\', '/')}`)
     .sort(),
-  ...['site/README.md', ...ownPages],
+  ...['site/README.md', ...Object.keys(addresses).filter((page) => page.startsWith('site/'))],
   ...['CONTRIBUTING.md', 'SECURITY.md'].filter((path) => existsSync(join(root, path))),
 ]
 

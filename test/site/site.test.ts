@@ -15,8 +15,7 @@ interface Shelf {
   readonly title: string
   readonly pages: Readonly<Record<string, string>>
 }
-const { shelves, addresses, isGenerated } = (await load('shelves.js')) as {
-  isGenerated(page: string): boolean
+const { shelves, addresses } = (await load('shelves.js')) as {
   shelves: Readonly<Record<string, Shelf>>
   addresses: Readonly<Record<string, string>>
 }
@@ -28,7 +27,6 @@ const { addressOf, anchorOf, isElsewhere } = (await load('links.js')) as {
 const { checkSite } = (await load('check.js')) as {
   checkSite(folder: string, base?: string): { links: number; pages: number; problems: string[] }
 }
-const { queries } = (await load('search.js')) as { queries: Readonly<Record<string, string>> }
 
 const markdownOf = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -41,7 +39,7 @@ test('each page of docs and of the site stands on one shelf, under an address of
   const all = Object.keys(addresses)
   for (const page of [...markdownOf('docs'), ...markdownOf('site/learn')])
     assert.ok(all.includes(page), `${page} is not in site/shelves.json`)
-  for (const page of all.filter((page) => !isGenerated(page)))
+  for (const page of all.filter((page) => !page.startsWith('build/reference/')))
     assert.ok(readFileSync(join(root, page), 'utf8').length > 0, page)
   assert.is(new Set(Object.values(addresses)).size, all.length)
 })
@@ -62,8 +60,9 @@ test('programs of a page lie in one folder, with the files that it shows', () =>
   }))
 
 test('what searches have to find is a page', () => {
+  const queries = JSON.parse(readFileSync(join(root, 'site/search.json'), 'utf8'))
   assert.is(Object.keys(queries).length, 12)
-  for (const address of Object.values(queries))
+  for (const address of Object.values<string>(queries))
     assert.ok(Object.values(addresses).includes(address), address)
 })
 
@@ -139,17 +138,16 @@ for (const [what, [html, problem]] of Object.entries(planted))
     assert.match(problems[0], problem)
   })
 
-test('the check of links finds fonts of others in a style sheet', async () => {
+test('the check of links finds what style sheets and pictures ask others for', async () => {
   const css = '@font-face { src: url(https://fonts.example.org/a.woff2) }'
-  const { problems } = await problemsWith({ 'b.css': css })
-  assert.equal(problems, ['b.css: https://fonts.example.org/a.woff2 leads to another origin'])
+  const svg = '<svg><image href="https://example.org/a.png"/></svg>'
+  const { problems } = await problemsWith({ 'b.css': css, 'b.svg': svg })
+  assert.match(problems.join(), /^b\.css: https.* another origin,b\.svg: https.* another origin$/)
 })
 
 test('below another path, links that forget it lead nowhere', async () => {
-  const files = {
-    'planted.html': '<a href="/learn/neuron">x</a> <a href="/base/learn/neuron">x</a>',
-  }
-  const { problems } = await problemsWith(files, '/base/')
+  const html = '<a href="/learn/neuron">x</a> <a href="/base/learn/neuron">x</a>'
+  const { problems } = await problemsWith({ 'planted.html': html }, '/base/')
   const own = problems.filter((text) => text.startsWith('planted.html'))
   assert.equal(own, ['planted.html: /learn/neuron is not there'])
 })
