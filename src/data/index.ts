@@ -67,7 +67,7 @@ export const datasets = {
    *
    * From `<class>/…` alone `train` has all pictures, as torchvision's `ImageFolder`, and asking for
    * `test` is an error; with `trainShare` they are divided.
-   * @param path that holds the parts, or the classes
+   * @param path the folder of the parts, or of the classes
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
   imageFolder: loader<string, [options?: ImageFolderOptions]>(
@@ -79,14 +79,14 @@ export const datasets = {
    * ImageNet (ILSVRC 2012), [3, 224, 224]: `train/<synset>/*.JPEG`, and `val/` likewise or flat
    * with a list beside it. Classes are synsets in the order of their names. Shorter sides become
    * 256 and the middle 224 × 224; training takes random parts, resized, and mirrors them.
-   * @param path that holds both parts, or Kaggle's `ILSVRC` folder
+   * @param path the folder of both parts, or Kaggle's `ILSVRC` folder
    * @param options in place of those
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
   imageNet: loader('imageNet', 2, async () => (await import('./pictures/imagenet.js')).imageNet),
   /**
    * N-MNIST, frames of [2, 34, 34], 10 classes (Orchard et al. 2015).
-   * @param path with `Train/<label>/*.bin` and `Test/<label>/*.bin`
+   * @param path the folder with `Train/<label>/*.bin` and `Test/<label>/*.bin`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
@@ -94,14 +94,15 @@ export const datasets = {
   /**
    * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
    * each class are for training. `cifar10DvsOfficial` has the official code's options.
-   * @param path with `<class>/*.aedat`
+   * @param path the folder with `<class>/*.aedat`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   cifar10Dvs: loader('cifar10Dvs', 2, async () => (await import('./events/sets.js')).cifar10Dvs),
   /**
    * DVS128 Gesture, frames of [2, 128, 128], 11 classes (Amir et al. 2017).
-   * @param path with `trials_to_train.txt`, `trials_to_test.txt`, recordings and `_labels.csv`
+   * @param path the folder with `trials_to_train.txt`, `trials_to_test.txt`, recordings and
+   *   `_labels.csv`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
@@ -109,20 +110,21 @@ export const datasets = {
   /**
    * Spiking Heidelberg Digits, frames of [140], 20 classes (Cramer et al., 2020). Needs `h5wasm`.
    * Files of any size are read in pieces. `speakers` says who speaks in each recording.
-   * @param path with `shd_train.h5` and `shd_test.h5`, unpacked
+   * @param path the folder with `shd_train.h5` and `shd_test.h5`, unpacked
    * @param options frames: how many, how long, and units that are added up
    * @throws SpikewasmError naming the file that is missing or damaged
    */
   shd: loader('shd', 2, async () => (await import('./speech/speech.js')).shd),
   /**
    * Spiking Speech Commands, frames of [140], 35 classes: as SHD.
-   * @param path with `ssc_train.h5` and `ssc_test.h5`, unpacked
+   * @param path the folder with `ssc_train.h5` and `ssc_test.h5`, unpacked
    * @param options frames: how many, how long, and units that are added up
    * @throws SpikewasmError naming the file that is missing or damaged
    */
   ssc: loader('ssc', 2, async () => (await import('./speech/speech.js')).ssc),
   /**
    * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
+   * @param path the folder of the parts, or of the classes
    * @param options how recordings become frames, a name, and the share that is for training
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */

@@ -207,7 +207,7 @@ const abouts: Readonly<Record<string, string>> = {
  * scaling of the input, names of the exports, and the struct at `info_ptr`.
  *
  * @param net the file's bytes, or its information
- * @param fileName of the header; its include guard follows from it. Default `net.h`
+ * @param fileName what the header is called, from which its include guard follows; default `net.h`
  * @throws SpikewasmError when the bytes are no exported network, or the name is empty
  */
 export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string {

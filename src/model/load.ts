@@ -26,6 +26,7 @@ export type { LoadOptions } from '../engine/compile-options.js'
  * A network without weights from what `model.toJSON()` gave; it compiles to the same network.
  *
  * @param json an object, or its text
+ * @param name what error messages call it; default 'the JSON'
  * @throws SpikewasmError for what is no network, or of another version
  */
 export function networkFromJSON(json: ModelJson | string, name = 'the JSON'): Block {

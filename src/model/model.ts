@@ -396,7 +396,7 @@ export class Model<L = Loss> {
   /**
    * Writes the model as one safetensors file: parameters and running statistics by PyTorch's names,
    * and the network in the metadata, for `loadModel`. All of it is written, or nothing.
-   * @param path of the file
+   * @param path where the file goes
    * @param metadata strings by name, stored in the file
    * @throws SpikewasmError for wrong options, and when the file cannot be written
    */
@@ -438,7 +438,7 @@ export class Model<L = Loss> {
    * read. `loadNir` gives it back with the same numbers, but for batch normalisation, which becomes
    * part of the convolution before it. Weights of whole numbers are written as what they stand
    * for. A step is `dt` seconds. See docs/nir.md for what it can say.
-   * @param path of the file, usually with the ending .nir
+   * @param path where the file goes, usually with the ending .nir
    * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
@@ -502,8 +502,9 @@ export class Model<L = Loss> {
   }
 
   /**
-   * Times each operation of a training step on this thread, in the order of the program, `repeats`
-   * times (1 to 10000) on the last batch. The model is as before behind it, and so is training.
+   * Times each operation of a training step on this thread, in the order of the program,
+   * on the last batch. The model is as before behind it, and so is training.
+   * @param repeats how often, 1 to 10000; default 5
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
    *   the model's method, and for a model compiled for inference.
    */

@@ -222,7 +222,7 @@ export interface CosineOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  * @function
  */
-export const cosine: { (): EpochSchedule; (options: CosineOptions): Schedule } = maker(
+export const cosine: { (): EpochSchedule; (options?: CosineOptions): Schedule } = maker(
   'cosine',
   1,
   (options: CosineOptions = {}): EpochSchedule => {
@@ -255,7 +255,7 @@ export const cosine: { (): EpochSchedule; (options: CosineOptions): Schedule } =
 export const linearWarmup: (
   length: number,
   then?: Schedule,
-  options?: { by?: ScheduleBy },
+  options?: Pick<CosineOptions, 'by'>,
 ) => Schedule = maker('linearWarmup', 3, (length, then = constant(), options = {}) => {
   checkInteger("linearWarmup's length", length, 1)
   expectNoMaker("linearWarmup's second argument", then)
