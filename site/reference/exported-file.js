@@ -1,16 +1,10 @@
 // Tables of docs/exported-file.md: what the package writes beside and into exported networks.
 import { exportWasm, lif, linear, netHeader, netInfo, sequential } from '../../build/dist/index.js'
-import { jsonBlock } from './commands.js'
-import { cell, code, table } from './declarations.js'
+import { cell, code, jsonBlock, table } from './markdown.js'
 
 /** Options of files that together have all functions. */
-const files = {
-  infer: { mode: 'infer' },
-  step: { mode: 'step' },
-  both: { mode: 'both' },
-  train: { mode: 'train' },
-  bytes: { inputType: 'u8' },
-}
+const modes = ['infer', 'step', 'both', 'train'].map((mode) => [mode, { mode }])
+const files = { ...Object.fromEntries(modes), bytes: { inputType: 'u8' } }
 
 /** Functions in C headers: each with its result, what it is for, and the files that have it. */
 function functionTable(headers) {
@@ -20,18 +14,19 @@ function functionTable(headers) {
       functions[name] ??= { row: [code(name), result, cell(about)], have: [] }
       functions[name].have.push(file)
     }
-  const count = Object.keys(headers).length
-  const rows = Object.values(functions).map(({ row, have }) => {
-    return [...row, have.length === count ? 'all' : have.join(', ')]
-  })
+  const all = Object.keys(headers).join(', ')
+  const filesOf = ({ have }) => have.join(', ').replace(all, 'all')
+  const rows = Object.values(functions).map((one) => [...one.row, filesOf(one)])
   return table(['function', 'result', 'meaning', 'files'], rows)
 }
 
-/** Rows of a struct's words, with their places in bytes. */
-const wordsOf = (text) =>
-  [...text.matchAll(/^ {4}(uint32_t|float) (\w+);(?: \/\* (.*) \*\/)?$/gm)].map(
-    ([, type, name, about = ''], i) => [code(name), 4 * i, type, cell(about)],
-  )
+/** A struct's words, with their places in bytes. */
+function wordTable(struct, size) {
+  const words = [...struct.matchAll(/^ {4}(uint32_t|float) (\w+);(?: \/\* (.*) \*\/)?$/gm)]
+  if (size && 4 * words.length !== size) throw new Error(`${words.length} words, ${size} bytes`)
+  const rowOf = ([, type, name, about = ''], i) => [code(name), 4 * i, type, cell(about)]
+  return table(['word', 'byte', 'type', 'meaning'], words.map(rowOf))
+}
 
 /** Parts of the page, by the paths of their files. */
 export async function exportedFileParts() {
@@ -43,14 +38,12 @@ export async function exportedFileParts() {
     headers[name] = netHeader(bytes[name])
   }
   await model.dispose()
-  const [struct, options] = headers.train.split('} net_info;')
-  const [info, heads] = [wordsOf(struct), ['word', 'byte', 'type', 'meaning']]
+  const [info, options] = headers.train.split('} net_info;')
   const [, size] = options.match(/NET_INFO_BYTES (\d+)/)
-  if (4 * info.length !== +size) throw new Error(`${info.length} words, but ${size} bytes`)
   return {
     'exported-file/functions': functionTable(headers),
-    'exported-file/info': table(heads, info),
-    'exported-file/options': table(heads, wordsOf(options)),
+    'exported-file/info': wordTable(info, +size),
+    'exported-file/options': wordTable(options),
     'exported-file/section': jsonBlock(netInfo(bytes.train)),
   }
 }

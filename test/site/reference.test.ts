@@ -13,15 +13,11 @@ import { examples } from '../support/op-examples.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const load = (name: string) => import(pathToFileURL(join(root, 'site/reference', name)).href)
-const { functionPages } = (await load('functions.js')) as {
-  functionPages(): Readonly<Record<string, string>>
-}
+const { functionPages }: { functionPages(): Record<string, string> } = await load('functions.js')
 const { commandSections } = (await load('commands.js')) as { commandSections(): Promise<string> }
 const { neuronSections } = (await load('neurons.js')) as { neuronSections(): Promise<string> }
-const { splitDefault, prose } = (await load('declarations.js')) as {
-  splitDefault(text: string): [string, string]
-  prose(text: string): string
-}
+const { prose } = (await load('markdown.js')) as { prose(text: string): string }
+const { splitDefault }: { splitDefault(text: string): string[] } = await load('declarations.js')
 
 const pages = Object.entries(functionPages())
 const textOf = (ofOps: boolean): string =>
@@ -30,7 +26,7 @@ const functions = textOf(false)
 
 /** The section of a heading. */
 const sectionOf = (text: string, name: string): string =>
-  text.split(/^(?=##+ )/m).find((part) => part.startsWith(`## ${name}\n`)) ?? ''
+  text.split(/^##+ /m).find((part) => part.startsWith(`${name}\n`)) ?? ''
 
 test('the command line lists each option of each command, its names and what a run prints', async () => {
   const text = await commandSections()
@@ -47,7 +43,9 @@ test('the command line lists each option of each command, its names and what a r
   }
   assert.ok(options > 200, `${options}`)
   assert.match(sectionOf(text, 'train'), /"final": true,.*"testAccuracy": [\d.]+/s)
-  assert.match(sectionOf(text, 'train'), /`--epochs <n>` \| passes .* \| digits 30, mnist 3/)
+  assert.match(sectionOf(text, 'train'), /`--epochs <n>` \| passes .* \| \[by data set\]/)
+  assert.match(sectionOf(text, 'Data sets'), /\| `mnist` \| the folder.* \| 3 \| 64 \|/)
+  assert.is(text.match(/cifar-10-binary/g)?.length, 1)
   assert.match(sectionOf(text, 'verify'), /"exact": true/)
   assert.not.match(text, /`--no-\w+` .*`true`/)
 })
@@ -72,12 +70,7 @@ const cellsOf = (row: string): string[] =>
   row
     .split(/(?<!\\)\|/)
     .slice(1, -1)
-    .map((cell) =>
-      cell
-        .replace(/<br>.*/, '')
-        .trim()
-        .replaceAll('`', ''),
-    )
+    .map((cell) => cell.replaceAll(/<br>.*|^ | $|`/g, ''))
 
 /** What functions make of their arguments alone. */
 const made: Readonly<Record<string, object>> = {
@@ -99,9 +92,7 @@ const made: Readonly<Record<string, object>> = {
 test('defaults that comments tell are those that are made', () => {
   let compared = 0
   for (const [name, thing] of Object.entries(made)) {
-    const rows = [...sectionOf(functions, name).matchAll(/^\| .*\|$/gm)].map(([row]) =>
-      cellsOf(row),
-    )
+    const rows = (sectionOf(functions, name).match(/^\| .*\|$/gm) ?? []).map((row) => cellsOf(row))
     const column = rows[0]?.indexOf('default')
     for (const row of rows.slice(2)) {
       const value = (thing as Readonly<Record<string, unknown>>)[row[0]]
@@ -119,7 +110,7 @@ test('defaults that comments tell are those that are made', () => {
 
 test('each function that the package exports is on one page', () => {
   const values = ['pretrainedNames', 'cifarAugmentation', 'cifar10DvsOfficial', 'SpikewasmError']
-  for (const name of ['compile', 'fit', 'conv2d', 'adam', 'fromArrays', 'exportWasm', ...values])
+  for (const name of ['compile', 'model.fit', 'conv2d', 'adam', 'fromArrays', ...values])
     assert.is(functions.match(new RegExp(`^##+ ${name}$`, 'gm'))?.length, 1, name)
 })
 
@@ -128,6 +119,7 @@ test('calls are written as they are made', () => {
     'sequential(...layers)',
     'datasets.mnist(path)',
     'datasets.cifar10(path, options?)',
+    'events.downsample(recording, size)',
   ])
     assert.ok(functions.includes(`\n${call}\n`), call)
 })
@@ -137,21 +129,35 @@ test('each built-in neuron is drawn, with its lines, options and as many spikes 
   for (const [name, { text: lines }] of Object.entries(api.neurons.list())) {
     const section = sectionOf(text, name)
     assert.ok(section.includes(lines), name)
-    assert.match(section, /<Plot name="input"/)
-    const [, spikes] = section.match(/:strokes="\[([^\]]*)\]"/) ?? []
-    const [, count = '0'] = section.match(/; (\d+) spikes in/) ?? []
+    const [, spikes] = section.match(/<Figure .*'strokes':\[([^\]]*)\].*'name':'input'/) ?? []
+    const [, count = '0'] = section.match(/; (\d+) spikes? in/) ?? []
     assert.is(spikes === '' ? 0 : spikes.split(',').length, Number(count), name)
     if (lines.includes('spike =')) assert.ok(Number(count) > 1, `${name} spikes ${count} times`)
   }
   assert.match(sectionOf(text, 'alif'), /options of \[`lif`\]/)
 })
 
+test('what several functions take is told by one of them, and others name what they take', () => {
+  const said = (name: string): string => sectionOf(functions, name)
+  assert.match(said('model.fit'), /takes `method`, `stepMode`, .*`truncate` of \[`compile`\]/)
+  assert.match(said('loadNir'), /the options of \[`compile`\]\(.*\) too, all but `input`\.\n/)
+  assert.match(said('datasets.dvsGesture'), /of \[`datasets.nmnist`\]\(.*#datasetsnmnist\) too/)
+  assert.is(functions.match(/^\| `timeWindow`.* `rest` says/gm)?.length, 1)
+})
+
+test('each way to call a function has its text and table, and constants have their values', () => {
+  const ways = sectionOf(functions, 'custom').split(/^(?=```ts\ncustom\()/m)
+  assert.match(ways[1], /^```ts\ncustom\(evaluate, .*\n\nA loss of one's own.*`of`<br>/s)
+  assert.match(ways[2], /\n\nA loss that is a text.*`text`<br>.*`parameters`<br>.*const huber/s)
+  assert.match(sectionOf(functions, 'cifarAugmentation'), /\{ "crop": 4, "flip": true, .*\}/)
+  assert.not.match(functions, /batches\.rangeOf|docs\/\w+\.md/)
+})
+
 test('a comment gives its default apart, and no tag of HTML', () => {
   assert.equal(splitDefault('Learning rate, ≥ 0; default 0.1.'), ['0.1', 'Learning rate, ≥ 0.'])
-  assert.equal(splitDefault('Passes, an integer; default 1. With x: y.'), [
-    '1',
-    'Passes, an integer. With x: y.',
-  ])
+  assert.equal(splitDefault('T; default 10; needed with x.'), ['10', 'T; needed with x.'])
+  assert.equal(splitDefault("Default: a's; else b. More."), ["a's; else b", 'More.'])
+  assert.equal(splitDefault("'a', the default: b."), ["'a'", "'a', the default: b."])
   assert.equal(splitDefault('What it is.'), ['', 'What it is.'])
   assert.is(prose('a <b> `<c>` d*e'), 'a &lt;b> `<c>` d\\*e')
 })
