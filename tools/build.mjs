@@ -111,7 +111,7 @@ function steps() {
         ...[...bundled, 'rolldown', 'rollup', 'rollup-plugin-dts', 'typescript'].map(manifest),
       ],
       get outputs() {
-        return filesOf('build/dist')
+        return ['build/dist', 'build/page'].flatMap(filesOf)
       },
       command: ['tools/package.mjs'],
     },

@@ -1,5 +1,6 @@
 // Puts what ships together into few files in build/dist: code for Node, code for pages, and types.
-// From there all addresses of src/package-files.ts are as they are in build/src.
+// From there all addresses of src/package-files.ts are as they are in build/src. Code for pages is in
+// build/page too, each module a file: the site takes of them what each of its pages uses.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -125,6 +126,8 @@ async function bundle(input, plugin, chunks, isShort = false) {
     minify: { ...SHORT, codegen: isShort },
     codeSplitting: { groups },
   })
+  if (isShort)
+    await bundled.write({ dir: 'build/page', preserveModules: true, preserveModulesRoot: 'src' })
   await bundled.close()
 }
 
@@ -161,12 +164,8 @@ async function bundleNode() {
 
 async function bundlePages() {
   const { page, 'page-net': net, 'page-layers': layers } = OF_PAGES
-  await bundle(
-    OF_PAGES,
-    [kernels, pages],
-    { 'page-base': [[net]], 'page-core': [[page, layers]] },
-    true,
-  )
+  const chunks = { 'page-base': [[net]], 'page-core': [[page, layers]] }
+  await bundle(OF_PAGES, [kernels, pages], chunks, true)
 }
 
 /** Declarations: all are in one file, from which each entry takes its names. */
@@ -206,7 +205,7 @@ const merged = {
   }),
 }
 
-rmSync(OUT, { recursive: true, force: true })
+for (const dir of [OUT, 'build/page']) rmSync(dir, { recursive: true, force: true })
 await Promise.all([bundleNode(), bundlePages(), bundleTypes()])
 // Of what has become a part of the entries, the licences.
 const filter = (path) => !/(valibot|loader)\/index\.js$/.test(path)

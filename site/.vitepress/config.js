@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { anchorOf, isElsewhere, turnLinks } from '../links.js'
+import { anchorOf, isElsewhere, root, turnLinks } from '../links.js'
 import { searching, textForSearch } from '../search.js'
 import { addresses, elsewhere, shelves } from '../shelves.js'
 
@@ -32,6 +32,8 @@ const packagesFromHere = {
   enforce: 'pre',
   resolveId(id, importer, { ssr }) {
     if (ssr && /^(vue|spikewasm)(\/|$)/.test(id)) return { id, external: true }
+    if (/^spikewasm(\/ops)?$/.test(id))
+      return `${root}build/page/${id.replace('spikewasm', 'page').replace('/', '-')}.js`
     if (/^(vue|spikewasm)(\/|$)/.test(id) && !importer?.startsWith(here))
       return this.resolve(id, `${here}package.json`)
   },
@@ -60,7 +62,15 @@ export default {
   ignoreDeadLinks: [isElsewhere],
   markdown: {
     anchor: { slugify: anchorOf },
-    config: (md) => md.use(turnLinks),
+    config: (md) => {
+      const { fence } = md.renderer.rules
+      // Examples of comments are indented: they look like the others, and keys reach them.
+      md.renderer.rules.code_block = (tokens, i, ...rest) => {
+        tokens[i].info = 'js'
+        return fence(tokens, i, ...rest)
+      }
+      md.use(turnLinks)
+    },
     // The usual themes have comments of a contrast below 4.5.
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
   },
