@@ -1,24 +1,20 @@
-// Opens the built site in Chromium and in Firefox: no errors, no requests to elsewhere, nothing
+// Opens the built site in Chromium, Firefox and WebKit: no errors, no requests to elsewhere, nothing
 // wider than a phone, texts that can be read, labels for all that is drawn or pressed. Networks that
 // are trained in the page have the same bits as in Node.
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { findProgram } from '../build/src/edge/verify/job.js'
 import { browserPath, launch, listen } from '../build/test/support/browser.js'
-import { checkFirefox } from './firefox.js'
+import { engines } from '../build/test/support/engines.js'
+import { checkEngine } from './engines.js'
 import { serve } from './serve.js'
 import { addresses } from './shelves.js'
 
 const PHONE = 360
 const WIDE = 1440
-const lessons = Object.values(addresses)
-  .filter((address) => address.startsWith('learn/'))
-  .map((address) => `/${address}`)
-// Of each kind of page one, and every lesson.
-const references = ['/reference/networks', '/reference/exported-file', '/api/']
-const rest = ['/how-to/data', ...references, '/inside/architecture', '/play/']
-const paths = ['/', ...lessons, ...rest]
-const openedBy = (quick) => (quick ? paths.slice(0, 2) : paths)
+const own = Object.values(addresses).map((address) => `/${address}`)
+const lessons = own.filter((path) => path.startsWith('/learn/'))
+const paths = [...new Set(['/', ...lessons, ...own.slice(1), '/api/', '/play/'])]
+const openedBy = (all) => (all ? paths : paths.slice(0, 2))
 
 /** Runs in a page: what is wrong with how it looks, and with its labels. */
 async function faultsOfPage() {
@@ -30,7 +26,7 @@ async function faultsOfPage() {
   )
   const { scrollWidth, clientWidth } = document.documentElement
   if (scrollWidth > clientWidth) faults.push(`it is ${scrollWidth - clientWidth} px too wide`)
-  for (const part of ['main, .VPContent', 'nav', 'h1'])
+  for (const part of ['main', 'nav', 'h1'])
     if (!document.querySelector(part)) faults.push(`no ${part}`)
   return faults
 }
@@ -59,35 +55,44 @@ async function lookAt(browser, origin, colorScheme, opened, problems) {
 async function useLesson(browser, origin, path, problems) {
   const page = await browser.newPage()
   listen(page, origin, problems)
-  const sizes = []
+  const scripts = []
   page.on('response', (response) => {
     if (/\.js$/.test(response.url()))
-      sizes.push(response.body().then((body) => gzipSync(body).length))
+      scripts.push(response.body().then((body) => gzipSync(body).length / 1000))
   })
+  const kB = async () => (await Promise.all(scripts)).reduce((a, b) => a + b, 0).toFixed(0)
   await page.goto(origin + path)
-  const hasFigures = (await page.locator('.fig').count()) > 0
-  const live = await page.waitForFunction(
-    (selector) => document.querySelector(selector) && performance.now(),
-    hasFigures ? '.fig .controls input:enabled, .fig .go:enabled' : '#app',
-  )
-  const seconds = (await live.jsonValue()) / 1000
+  // A figure comes to life in view; a click on trial waits for that.
+  const live = async (control) => {
+    await control.scrollIntoViewIfNeeded()
+    await control.click({ trial: true })
+    return control
+  }
+  const control = '.fig :is(.controls input, .go)'
+  const controls = page.locator(control)
+  if ((await controls.count()) > 0) await controls.first().scrollIntoViewIfNeeded()
+  const ready = `${control}:enabled, #app:not(:has(${control}))`
+  await page.waitForSelector(ready, { state: 'attached' })
+  const seconds = await page.evaluate(() => (performance.now() / 1000).toFixed(2))
   await page.waitForLoadState('networkidle')
-  for (const slider of await page.locator('.fig input[type=range]').all()) {
+  const first = await kB()
+  for (const control of await page.locator('.fig input[type=range]').all()) {
+    const slider = await live(control)
     const before = await slider.inputValue()
     await slider.press('ArrowRight')
     if ((await slider.inputValue()) === before) problems.push(`${path}: a key moves no slider`)
   }
   for (const figure of await page.locator('.fig:has(.go)').all()) {
-    await figure.locator('.go:enabled').press('Enter')
+    await (await live(figure.locator('.go'))).press('Enter')
     const codes = figure.locator('figcaption code')
     await codes.nth(1).waitFor({ timeout: 120_000 })
     const [here, node] = await codes.allTextContents()
     if (here !== node) problems.push(`${path}: the fingerprint is ${here}, in Node it is ${node}`)
   }
   await page.waitForLoadState('networkidle')
-  const kB = (await Promise.all(sizes)).reduce((a, b) => a + b, 0) / 1000
+  const all = await kB()
   await page.close()
-  return `${path} live after ${seconds.toFixed(2)} s, ${kB.toFixed(0)} kB of scripts`
+  return `${path} live after ${seconds} s with ${first} kB of scripts; in the end ${all} kB`
 }
 
 /** Without scripts pictures and texts are there. */
@@ -104,14 +109,16 @@ async function withoutScripts(browser, origin, problems) {
 }
 
 /** What is wrong goes into `problems`. @returns what was measured */
-async function checkChromium(folder, { base, quick }, problems) {
+async function checkChromium(folder, { base, all }, problems) {
+  if (!(await browserPath())) return ['skipped: there is no Chromium: apt-get install chromium']
   const browser = await launch()
   const { origin, close } = await serve(folder, { base })
   const measured = []
   try {
-    for (const scheme of quick ? ['light'] : ['light', 'dark'])
-      await lookAt(browser, origin, scheme, openedBy(quick), problems)
-    for (const path of quick ? lessons.slice(0, 1) : lessons)
+    for (const scheme of all ? ['light', 'dark'] : ['light'])
+      await lookAt(browser, origin, scheme, openedBy(all), problems)
+    // The first is the frame of all pages alone.
+    for (const path of openedBy(all).slice(0, 1 + lessons.length))
       measured.push(await useLesson(browser, origin, path, problems))
     await withoutScripts(browser, origin, problems)
   } catch (error) {
@@ -126,17 +133,17 @@ async function checkChromium(folder, { base, quick }, problems) {
 /**
  * Opens the site in the browsers that are there.
  *
- * @param quick home and the first lesson alone, in light
+ * @param all every page, in light and dark; else home and the first lesson
  * @returns what is wrong, and what was measured or skipped
  */
-export async function checkInBrowsers(folder, { base = '/', quick = false }) {
+export async function checkInBrowsers(folder, { base = '/', all = false }) {
   const problems = []
-  const found = (await browserPath())
-    ? await checkChromium(folder, { base, quick }, problems)
-    : ['skipped Chromium: apt-get install chromium']
-  const firefoxPath = await findProgram('firefox', 'firefox-esr')
-  if (firefoxPath)
-    problems.push(...(await checkFirefox(folder, base, firefoxPath, openedBy(quick))))
-  else found.push('skipped Firefox: apt-get install firefox-esr')
-  return { problems, measured: found }
+  const inEngines = async () => {
+    const skipped = []
+    for (const engine of engines)
+      skipped.push(...(await checkEngine(engine, folder, { base, paths: openedBy(all) }, problems)))
+    return skipped
+  }
+  const chromium = checkChromium(folder, { base, all }, problems)
+  return { problems, measured: (await Promise.all([chromium, inEngines()])).flat() }
 }

@@ -1,9 +1,9 @@
 // Builds the site into build/site, from the pages of the repository and of this folder, and checks
 // it. Runs behind the package's build.
 //
-//   npm run site                       everything
+//   npm run site                       the pages, with links, search and programs checked
 //   npm run site -- --keep             with /api/ and /play/ as they were built before
-//   npm run site -- --quick            with two pages in browsers
+//   npm run site -- --all              with all pages in browsers, not two alone
 //   npm run site -- --serve            and shows it on loopback
 //   npm run site -- --serve --port 8080
 import { execFile } from 'node:child_process'
@@ -15,7 +15,7 @@ import { checkSite } from './check.js'
 import { root } from './links.js'
 import { checkSearch } from './search.js'
 
-const options = readOptions({ keep: flag, quick: flag, serve: flag, port: integer(4173) })
+const options = readOptions({ all: flag, keep: flag, serve: flag, port: integer(4173) })
 const folder = join(root, 'build/site')
 const base = process.env.BASE ?? '/'
 
@@ -67,7 +67,7 @@ await part('links', () => checkSite(folder, base))
 await part('search', () => checkSearch(folder, base))
 // What they need is there only now.
 const { checkInBrowsers } = await import('./browsers.js')
-await part('browsers', () => checkInBrowsers(folder, { base, quick: options.quick }))
+await part('browsers', () => checkInBrowsers(folder, { base, all: options.all }))
 console.log('The site is in build/site.')
 if (options.serve) {
   const { serve } = await import('./serve.js')

@@ -1,20 +1,16 @@
 // runs: waits
 /**
- * Training in browsers with other engines than Chromium's: Firefox, and WebKit as GTK has it. They
- * need no driver: a page trains when it is opened, and posts what it has found. It takes the package
- * from another origin, as from a mirror of packages.
+ * Training in browsers with other engines than Chromium's. The page takes the package from another
+ * origin, as from a mirror of packages.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { EventEmitter, once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { findProgram, firstPath } from '../../src/edge/verify/job.js'
 import * as spikewasm from '../../src/index.js'
 import { type Site, type SiteOptions, serve } from '../support/browser.js'
-import { allow, skip } from '../support/runner.js'
+import { type Engine, engines, missing, openIn } from '../support/engines.js'
+import { allow, testUnless } from '../support/runner.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -78,117 +74,39 @@ try {
 }
 </script>`
 
-/** What opens a page: called with its address behind the arguments. */
-interface Program {
-  readonly path: string
-  readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
-}
-
-interface Browser {
-  readonly name: string
-  readonly mend: string
-  /** @param folder an empty one, for what it keeps. Undefined where the browser is missing. */
-  find(folder: string): Promise<Program | undefined>
-}
-
-/** WebKit's own small browser, which no folder of programs holds. */
-async function findMiniBrowser(): Promise<string | undefined> {
-  const below = async (folder: string): Promise<string[]> =>
-    (await readdir(folder).catch(() => [])).map((name) => join(folder, name))
-  const folders = (await below('/usr/lib')).filter((name) => /linux-gnu$/.test(name))
-  const kits = (await Promise.all(['/usr/lib', '/usr/libexec', ...folders].map(below))).flat()
-  const found = kits.filter((path) => /\/webkit2?gtk-[\d.]+$/.test(path))
-  return firstPath(...found.map((path) => join(path, 'MiniBrowser')))
-}
-
-const browsers: readonly Browser[] = [
-  {
-    name: 'Firefox',
-    mend: 'apt-get install firefox-esr',
-    async find(folder) {
-      const path = await findProgram('firefox', 'firefox-esr')
-      const args = ['--headless', '--no-remote', '--profile', folder]
-      return path ? { path, args } : undefined
-    },
-  },
-  {
-    name: 'WebKitGTK',
-    mend: 'apt-get install webkit2gtk-driver xvfb xauth',
-    async find(folder) {
-      const [path, browser] = [await findProgram('xvfb-run'), await findMiniBrowser()]
-      if (!path || !browser || !(await findProgram('xauth'))) return undefined
-      // Its sandbox needs what containers seldom allow. Only the pages of this test are opened.
-      const sandbox = { WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1' }
-      const env = { ...sandbox, WEBKIT_DISABLE_COMPOSITING_MODE: '1', XDG_CACHE_HOME: folder }
-      return { path, args: ['-a', browser], env }
-    },
-  },
-]
-
-const PATIENCE_MS = 120_000
-
-/** Ends a browser with all that it has started. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  const closed = new Promise((resolve) => child.once('exit', resolve))
-  process.kill(-child.pid, 'SIGKILL')
-  await closed
-}
+/** Seconds. */
+const PATIENCE = 120
 
 /** Opens a page that is isolated, which opens one that is not; resolves with what both post. */
-async function foundBy({ path, args, env }: Program): Promise<Found[]> {
+async function foundBy(engine: Engine): Promise<Found[]> {
   const found: Found[] = []
-  let child: ChildProcess | undefined
-  let timer: NodeJS.Timeout | undefined
+  const over = new EventEmitter()
+  const posted = (body: string): void => {
+    found.push(JSON.parse(body) as Found)
+    if (found.length === 2 || found[0].error) over.emit('over')
+  }
   const sites: Site[] = []
+  const site = async (options: SiteOptions): Promise<string> => {
+    sites.push(await serve({ posted, ...options }))
+    return sites.at(-1)!.origin
+  }
   try {
-    await new Promise<void>((resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('pages posted nothing')), PATIENCE_MS)
-      const posted = (body: string): void => {
-        found.push(JSON.parse(body) as Found)
-        if (found.length === 2 || found[0].error) resolve()
-      }
-      const open = async (): Promise<void> => {
-        const site = async (options: SiteOptions): Promise<string> => {
-          sites.push(await serve({ posted, ...options }))
-          return sites.at(-1)!.origin
-        }
-        const mirror = await site({ folder: root, headers: { 'Access-Control-Allow-Origin': '*' } })
-        const last = await site({ pages: { '/': pageOf(mirror, 'about:blank') } })
-        const pages = { '/': pageOf(mirror, `${last}/`) }
-        const first = await site({ isolated: true, pages })
-        child = spawn(path, [...args, `${first}/`], {
-          detached: true,
-          stdio: 'ignore',
-          env: { ...process.env, ...env },
-        })
-        child.on('error', reject)
-        child.on('exit', (code) => reject(new Error(`${path} ended with ${code}`)))
-      }
-      open().catch(reject)
-    })
+    const mirror = await site({ folder: root, headers: { 'Access-Control-Allow-Origin': '*' } })
+    const last = await site({ pages: { '/': pageOf(mirror, 'about:blank') } })
+    const first = await site({ isolated: true, pages: { '/': pageOf(mirror, `${last}/`) } })
+    await openIn(engine, `${first}/`, once(over, 'over'), PATIENCE)
     return found
   } finally {
-    clearTimeout(timer)
-    if (child) await end(child)
-    for (const site of sites) await site.close()
+    for (const { close } of sites) await close()
   }
 }
 
 const inNode = Promise.all([1, 2].map((threads) => trainWaves(spikewasm, threads)))
 
-for (const { name, mend, find } of browsers) {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-engines-'))
-  test.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
-  const program = await find(folder)
-  if (!program) {
-    skip(`there is no ${name}: ${mend}`)
-    continue
-  }
-  test(`${name}, isolated and not: the bits of Node`, async () => {
-    allow(2 * (PATIENCE_MS / 1000))
-    const found = await foundBy(program)
+for (const engine of engines)
+  testUnless(await missing(engine))(`${engine.name}: the bits of Node`, async () => {
+    allow(2 * PATIENCE)
+    const found = await foundBy(engine)
     assert.equal(
       found.map(({ error, isolated }) => error ?? isolated),
       [true, false],
@@ -202,7 +120,6 @@ for (const { name, mend, find } of browsers) {
       if (threads === 1) assert.match(warnings[0], why)
     }
   })
-}
 
 test('Node: the same bits on one thread and two', async () => {
   const [one, two] = await inNode

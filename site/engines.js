@@ -1,11 +1,10 @@
-// Opens pages of the built site in Firefox, which has no driver here: a script that is put into each
-// page posts what went wrong, and goes on to the next.
+// Opens pages of the built site in Firefox and WebKit, which have no driver here: a script that is put
+// into each page posts what went wrong, and goes on to the next.
 import { EventEmitter, once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runProgram } from '../build/src/edge/verify/job.js'
 import { serve } from '../build/test/support/browser.js'
+import { missing, openIn } from '../build/test/support/engines.js'
 
 /** How long all pages may take, of which some train networks. */
 const SECONDS = 600
@@ -23,7 +22,8 @@ function probe(paths) {
   }
   /** Trains what can be trained, and compares fingerprints. */
   const train = async (button) => {
-    await until(() => !button.disabled)
+    // Again and again: the page itself goes to its top when it is ready.
+    await until(() => button.scrollIntoView() ?? !button.disabled)
     button.click()
     const codes = button.closest('.fig').getElementsByTagName('code')
     await until(() => codes.length > 1)
@@ -41,9 +41,10 @@ function probe(paths) {
   })
 }
 
-/** What goes wrong in pages. */
-export async function checkFirefox(folder, base, executable, paths) {
-  const profile = mkdtempSync(join(tmpdir(), 'spikewasm-site-'))
+/** What is wrong goes into `problems`. @returns why it was skipped */
+export async function checkEngine(engine, folder, { base, paths }, problems) {
+  const why = await missing(engine)
+  if (why) return [`skipped: ${why}`]
   const addresses = paths.map((path) => base.slice(0, -1) + path)
   const script = `<script>(${probe})(${JSON.stringify(addresses)})</script>`
   const pages = paths.map((path, i) => {
@@ -55,14 +56,13 @@ export async function checkFirefox(folder, base, executable, paths) {
   const posted = (body) => posts.push(JSON.parse(body)) === paths.length && over.emit('over')
   const options = { folder, base, isolated: true, posted, pages: Object.fromEntries(pages) }
   const { origin, close } = await serve(options)
-  const args = ['--headless', '--no-remote', '--profile', profile, origin + addresses[0]]
   try {
-    await runProgram(executable, args, { seconds: SECONDS, until: once(over, 'over') })
+    await openIn(engine, origin + addresses[0], once(over, 'over'), SECONDS)
   } catch ({ message }) {
-    posts.push([`Firefox does not get past ${paths[posts.length]}: it ${message}`])
+    posts.push([`it does not get past ${paths[posts.length]}: it ${message}`])
   } finally {
     await close()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
-  return posts.flat()
+  problems.push(...posts.flat().map((fault) => `${engine.name}: ${fault}`))
+  return []
 }
