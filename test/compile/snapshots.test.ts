@@ -30,12 +30,15 @@ const cases: readonly Case[] = [
 const planOf = ({ model, method, stepMode, input = [3, 32, 32] }: Case): Plan =>
   makePlan(planOptions(models[model](input, 10, { tau: 1.25 }), input, { method, stepMode }), 2)
 
+/** Records of the third block of a stage and of those behind it, which are like the second's. */
+const repeated = /^ +\d+ +\w+ +layer\d\.[2-9].*\n(?: {7}.*\n)*/gm
+
 for (const c of cases) {
   const name = `${c.model}-${c.method}-${c.stepMode}${c.program ? `-${c.program}` : ''}.txt`
   test(`${name} is as planned`, () => {
     expectSnapshot(
       `compile/snapshots/${name}`,
-      `${print(planOf(c), c.program)}\n`,
+      `${print(planOf(c), c.program)}\n`.replaceAll(repeated, ''),
       'compile/snapshots',
     )
   })
