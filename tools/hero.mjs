@@ -83,24 +83,23 @@ function raster(spikes) {
   ]
 }
 
-/** A bar for each digit, as long as the network is sure of it. */
-function answers(beliefs, best) {
+/** A bar for each digit, as long as the network is sure of it; with the last step, the answer. */
+function answers(last, best) {
   const [left, width, row] = [668, 130, 18.4]
-  const last = beliefs.at(-1)
-  const bars = last.flatMap((belief, c) => {
+  const barOf = (c, name) => {
     const y = 38 + row * c
-    const name = c === best ? 'best' : 'bar'
     return [
       text(left - 18, y, c, ` class="${name}"`),
       `<rect class="${name} b${c}" x="${left}" y="${short(y - 11)}" height="12" rx="2" ` +
-        `width="${short(2 + width * belief)}"/>`,
+        `width="${short(2 + width * last[c])}"/>`,
     ]
-  })
-  const share = Math.round(100 * last[best])
-  return [...bars, text(left - 18, 226, `the answer: ${best}, ${share} % sure`)]
+  }
+  const said = text(left - 18, 226, `the answer: ${best}, ${Math.round(100 * last[best])} % sure`)
+  const told = [`<g class="told s${steps - 1}">`, ...barOf(best, 'best'), said, '</g>']
+  return [...last.flatMap((_, c) => barOf(c, 'bar')), ...told]
 }
 
-/** Bars grow from step to step; a spike appears with its step. */
+/** Bars grow from step to step; a spike appears with its step, the answer with the last one. */
 function motion(beliefs) {
   const total = steps * secondsPerStep
   const last = beliefs.at(-1)
@@ -112,7 +111,7 @@ function motion(beliefs) {
     })
     return `@keyframes b${c}{${frames.join('')}}.b${c}{animation:b${c} ${total}s backwards}`
   })
-  return `.spike{animation:on .2s backwards}@keyframes on{from{opacity:0}}
+  return `.spike,.told{animation:on .2s backwards}@keyframes on{from{opacity:0}}
 ${delays.join('')}
 rect{transform-box:fill-box;transform-origin:left}
 ${bars.join('\n')}
@@ -139,7 +138,7 @@ const svg = `<svg xmlns="http://www.w3.org/2000/svg" id="still" viewBox="0 0 860
   aria-label="${title}">
 <style>${style}${motion(beliefs)}</style>
 <rect class="card" x=".5" y=".5" width="859" height="245" rx="10"/>
-${[...digit(shades), ...raster(spikes), ...answers(beliefs, label)].filter(Boolean).join('\n')}
+${[...digit(shades), ...raster(spikes), ...answers(beliefs.at(-1), label)].filter(Boolean).join('\n')}
 </svg>
 `
 writeFileSync(join(folder, 'hero.svg'), svg)

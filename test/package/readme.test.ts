@@ -50,6 +50,8 @@ test('the picture is what tools/hero.mjs draws, and its alternative text says wh
     assert.ok(label && flat.includes(`alt="${label}"`), label)
     for (const media of ['prefers-color-scheme: dark', 'prefers-reduced-motion: reduce'])
       assert.ok(drawn.includes(`@media (${media})`), media)
+    // What it says of the first step is true: the answer comes with the last one.
+    assert.not.match(drawn.split('</style>')[1].split('<g class="told s15">')[0], /best|answer/)
     // Motion that stops by itself in five seconds needs no button to stop it.
     const seconds = [...drawn.matchAll(/[ :]([\d.]+)s\b/g)].map(([, value]) => Number(value))
     assert.ok(Math.max(...seconds) <= 4, `${Math.max(...seconds)} s`)
