@@ -51,6 +51,7 @@ export function problemsOf(root = own, tag) {
     ['CITATION.cff', /^version: (.+)$/m],
     ['src/base/version.ts', /VERSION = '(.+)'/],
     ['CHANGELOG.md', /^## \[(.+?)\]/m],
+    ['docs/web.md', /npm\/spikewasm@([^/]+)/],
   ]) {
     const named = pattern.exec(read(path))?.[1]
     if (named !== version) problems.push(`${path} names version ${named}, package.json ${version}`)

@@ -58,6 +58,7 @@ const good: Readonly<Record<string, string>> = {
   'CITATION.cff': 'title: x\nversion: 1.2.0\n',
   'src/base/version.ts': "export const VERSION = '1.2.0'",
   'CHANGELOG.md': '# Changelog\n\n## [1.2.0] - 2026-01-01\n\n## [1.1.0] - 2025-01-01\n',
+  'docs/web.md': "import { lif } from 'https://example.org/npm/spikewasm@1.2.0/page.js'",
   'tools/release.mjs': 'OWNER is a word here',
   'node_modules/a/README.md': 'OWNER',
 }
@@ -72,6 +73,7 @@ const planted: readonly (readonly [file: string, text: string, tag: string, prob
     /^CITATION\.cff names version 1\.1\.0, .* 1\.2\.0$/,
   ],
   ['src/base/version.ts', "VERSION = '1.1.0'", 'v1.2.0', /^src\/base\/version\.ts names/],
+  ['docs/web.md', 'npm/spikewasm@1.1.0/page.js', 'v1.2.0', /^docs\/web\.md names version 1\.1\.0/],
   ['CHANGELOG.md', '## [Unreleased]\n\n## [1.2.0]', 'v1.2.0', /^CHANGELOG\.md names .*Unreleased/],
   ['CHANGELOG.md', '## [1.2.0] - unreleased\n', 'v1.2.0', /^CHANGELOG\.md has no date at its top$/],
   ['docs/a/b.md', 'https://github.com/OWNER/x', 'v1.2.0', /^docs\/a\/b\.md has placeholders/],

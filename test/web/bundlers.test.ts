@@ -153,11 +153,11 @@ test('webpack', async () => {
 test('the one line of docs/web.md trains from a mirror of packages, whatever the page allows', async () => {
   if (!browser) return skip('there is no Chromium')
   const guide = readFileSync(join(process.cwd(), 'docs/web.md'), 'utf8')
-  const [, path] = /https:\/\/cdn\.jsdelivr\.net\/npm(\/spikewasm\/\S+\.js)'/.exec(guide)!
+  const [, path] = /https:\/\/cdn\.jsdelivr\.net\/npm\/spikewasm@[\d.]+(\/\S+\.js)'/.exec(guide)!
   const headers = { 'Access-Control-Allow-Origin': '*' }
   const mirror = await serveFolder({ folder: join(project, 'node_modules'), headers })
   const script = training
-    .replace("'spikewasm'", JSON.stringify(mirror.origin + path))
+    .replace("'spikewasm'", JSON.stringify(`${mirror.origin}/spikewasm${path}`))
     .replace('export ', '')
   const tell = show('training()').replace(/^import.*$/m, '')
   // What the guide asks for, and the mirror.
