@@ -5,10 +5,9 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { parseLines, run } from '../cli/command.js'
-import { png } from './data-folders.js'
 import type { Outcome } from './programs-child.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -40,20 +39,6 @@ export const commandsOf = (text: string) =>
 /** Files that a page shows, or needs: `<!-- file NAME -->` stands above their block. */
 const filesOf = (text: string) => text.matchAll(/<!-- file (\S+) -->\n```\w*\n([\s\S]*?)```/g)
 
-/** The signs of lesson 4 as a folder of pictures: `<!-- folder signs -->`. */
-async function writeSigns(folder: string): Promise<void> {
-  const file = pathToFileURL(join(root, 'site/learn/own-data/sign.js')).href
-  type Signs = readonly { readonly label: string; readonly shades: readonly number[] }[]
-  const { middle, elsewhere } = (await import(file)) as Readonly<Record<string, Signs>>
-  for (const [i, { label, shades }] of [...middle, ...elsewhere].entries()) {
-    mkdirSync(join(folder, label), { recursive: true })
-    let next = 0
-    // Each dot has red, green and blue.
-    const picture = png(8, () => 0.999 * shades[Math.floor(next++ / 3)])
-    writeFileSync(join(folder, label, `${i}.png`), picture)
-  }
-}
-
 /**
  * Writes the programs of pages; those of a page share a folder, as they do at a reader's.
  *
@@ -67,7 +52,6 @@ export async function writePrograms(folder: string, pages: readonly string[]): P
     const home = join(folder, `${i}`)
     mkdirSync(home)
     for (const [, name, content] of filesOf(text)) writeFileSync(join(home, name), content)
-    if (text.includes('<!-- folder signs -->')) await writeSigns(join(home, 'signs'))
     for (const { source } of programsOf(text)) {
       const file = join(home, `program-${programs.length}.mjs`)
       writeFileSync(file, source)
