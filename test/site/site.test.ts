@@ -49,6 +49,26 @@ test('no line of a lesson begins with a part, which would end its paragraph', ()
     assert.not.match(readFileSync(join(root, page), 'utf8'), /^ *<Fact\b/m, page)
 })
 
+/** Numbers in the prose of lessons that no run gives: they are assumed, asked for, or calculated. */
+const given: Readonly<Record<string, string>> = {
+  'site/learn/anywhere.md': '2 kB',
+  'site/learn/first-program.md': '97.5, 97.7 %, 0.001, 0.1',
+  'site/learn/neuron.md': '0.4, 0.25, 0.125, 1.1',
+  'site/learn/own-data.md': '1.25, 99 %',
+  'site/learn/slope.md': '4,000, 2.6, 0.026, 0.01, 0.1, 0.4, 1.25',
+  'site/learn/time.md': '1.2, 0.9',
+}
+const noProse =
+  /^```.*?^```|^ {4}[^\n]*|`[^`]*`|<(Fact|script).*?<\/\1>|\[[^\]]*\]\([^)]*\)|<[^>]+>/gims
+
+test('what looks like a result in a lesson is a <Fact>, which is compared with a run', () => {
+  for (const page of markdownOf('site/learn')) {
+    const text = readFileSync(join(root, page), 'utf8').replaceAll('\r\n', '\n')
+    const found = text.replace(noProse, '').match(/\d+([.,]\d+)+( %)?|\d+ (%|[kM]i?B)/g) ?? []
+    assert.is([...new Set(found)].join(', '), given[page] ?? '', page)
+  }
+})
+
 test('programs of a page lie in one folder, with the files that it shows', () =>
   withFolder(async (folder) => {
     const programs = await writePrograms(folder, ['site/learn/own-data.md', 'site/index.md'])

@@ -1,13 +1,12 @@
 // The network of lesson 1 becomes a file. Runs in Node when the site is built, and in the page.
 import { datasets } from 'spikewasm'
 import { fingerprint, samplesOf } from '../../kit/numbers.js'
-import { learn, network } from '../neuron/network.js'
+import { answering, learn, network } from '../neuron/network.js'
 
 /** The trained network, as a model that only predicts. */
 export async function trained() {
   const { weights } = await learn(() => {})
-  const options = { input: [1, 8, 8], timeSteps: 16, batchSize: 1, purpose: 'inference' }
-  const model = await network().compile(options)
+  const model = await network().compile({ ...answering, batchSize: 1 })
   model.loadStateDict(weights)
   return model
 }

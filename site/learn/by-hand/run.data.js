@@ -1,4 +1,5 @@
 // What the figures of this lesson show, by runs in Node when the site is built.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { datasets, flatten, lif, linear, sequential } from 'spikewasm'
 import { fingerprint, samplesOf } from '../../kit/numbers.js'
 import { pairs } from '../methods/methods.js'
@@ -8,10 +9,19 @@ const more = ['surrogates', 'eligibilities']
 const bias = { bias: false }
 const net = sequential(flatten(), linear(64, 128, bias), lif(), linear(128, 10, bias))
 
+/** How many test digits the program reads when it is changed as the exercises ask. */
+async function readsWith(T, surrogate = 'sigmoid') {
+  const program = new URL('../../../examples/by-hand.mjs', import.meta.url)
+  const file = new URL('../build/by-hand.mjs', program)
+  const text = readFileSync(program, 'utf8').replace('[4, 32', `[${T}, 32`)
+  writeFileSync(file, text.replace('timeSteps: T', `timeSteps: T, surrogate: '${surrogate}'`))
+  return `${(await import(`${file}?${T}-${surrogate}`)).right.toFixed(1)} %`
+}
+
 export default {
   async load() {
     await ready()
-    const { backward, right, weights } = await import('../../../examples/by-hand.mjs')
+    const { backward, weights } = await import('../../../examples/by-hand.mjs')
     const { images, labels } = samplesOf((await datasets.digits()).test, 32)
     const byHand = backward(images, labels).gradients
     const found = {}
@@ -26,13 +36,16 @@ export default {
     }
     const unlike = (list, i) => list.filter((value, k) => value !== found.rate[i][k]).length
     const [differ, dots] = [byHand.map(unlike), pairs(found.bptt[0], byHand[0])]
-    const shown = { right: `${right.toFixed(1)} %`, usual, more, trace: trace(usual, more), dots }
+    const shown = { usual, more, trace: trace(usual, more), dots }
     const shade = (weight) => +Math.min(1, Math.max(0, 0.5 + weight)).toFixed(2)
     const fields = Array.from({ length: 16 }, (_, n) => ({
       shades: Array.from(weights[0].subarray(64 * n, 64 * n + 64), shade),
       label: `Weights of neuron ${n + 1}`,
     }))
     const hash = await fingerprint(weights.map((data) => ({ data })))
-    return { ...shown, fields, hash, unlike: differ[0] + differ[1] }
+    const right = []
+    for (const options of [[4], [1], [8], [4, 'atan']]) right.push(await readsWith(...options))
+    const gradients = weights[0].length + weights[1].length
+    return { ...shown, fields, hash, right, gradients, unlike: differ[0] + differ[1] }
   },
 }

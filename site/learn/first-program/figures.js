@@ -13,12 +13,8 @@ export const loss = {
     plots: [plotOf([{ points: losses }], { most: 2.5 }), accuracy],
   }),
 }
-const of = (runs, what, range) =>
-  byEpoch(
-    runs.map(({ name, [what]: points }) => ({ name, points })),
-    range,
-  )
-const family = (option, least) => of(data.families[option], 'accuracy', { least })
+const linesOf = (runs, what) => runs.map(({ name, [what]: points }) => ({ name, points }))
+const family = (option, least) => byEpoch(linesOf(data.families[option], 'accuracy'), { least })
 export const [lr, batchSize] = [family('lr'), family('batchSize')]
 export const [timeSteps, seed] = [family('timeSteps', 0.9), family('seed', 0.9)]
-export const stuck = of(data.stuck, 'loss', { most: 7 })
+export const stuck = byEpoch(linesOf(data.stuck, 'loss'), { most: 7 })

@@ -4,13 +4,10 @@ import { data } from './run.data.js'
 
 const methods = { rate: 'rate', online: 'ottt' }
 
-const cosineOf = ({ cosine }) => cosine.toFixed(2)
-const drawn = (method, digits, bars) => ({
-  plots: [
-    pairsOf('BPTT, still digits', method, digits.dots),
-    pairsOf('BPTT, moving bars', method, bars.dots),
-  ],
-  says: `Cosine with still digits ${cosineOf(digits)}, with moving bars ${cosineOf(bars)}.`,
+const inputs = ['still digits', 'moving bars']
+const drawn = (method, found) => ({
+  plots: found.map(({ dots }, i) => pairsOf(`BPTT, ${inputs[i]}`, method, dots)),
+  says: found.map(({ cosine }, i) => `Cosine with ${inputs[i]} ${cosine.toFixed(2)}.`).join(' '),
 })
 
 export const close = {
@@ -24,8 +21,6 @@ export const close = {
     const both = ['digits', 'bars'].map(
       (task) => live?.compare(task, methods[method], steps) ?? data.compared[`${task} rate`],
     )
-    return live
-      ? Promise.all(both).then((found) => drawn(method, ...found))
-      : drawn(method, ...both)
+    return live ? Promise.all(both).then((found) => drawn(method, found)) : drawn(method, both)
   },
 }

@@ -3,6 +3,8 @@ import { adam, cosine, datasets, flatten, lif, linear, sequential } from 'spikew
 import { fingerprint, samplesOf } from '../../kit/numbers.js'
 
 const options = { input: [1, 8, 8], timeSteps: 16, seed: 1 }
+/** Of a network that answers, and does not learn. */
+export const answering = { ...options, purpose: 'inference' }
 const NEURONS = 32
 export const EPOCHS = 8
 /** So many test digits stand in the figures. */
@@ -14,8 +16,7 @@ export const network = () =>
 /** What fires, step by step, while a network looks at one test digit, and what it answers. */
 export async function look(index, weights) {
   const { images } = samplesOf((await datasets.digits()).test, 1, index)
-  const only = { purpose: 'inference', batchSize: 1, record: true }
-  const model = await network().compile({ ...options, ...only })
+  const model = await network().compile({ ...answering, batchSize: 1, record: true })
   if (weights) model.loadStateDict(weights)
   const { logits, classes } = await model.predict(images)
   const { data } = model.spikes('2')
@@ -37,8 +38,7 @@ export async function learn(onEpoch) {
   const { images } = samplesOf(test, SHOWN)
   const model = await network().compile({ ...options, batchSize: 32 })
   // Another model answers between the epochs.
-  const only = { purpose: 'inference', batchSize: SHOWN }
-  const viewer = await network().compile({ ...options, ...only })
+  const viewer = await network().compile({ ...answering, batchSize: SHOWN })
   const tell = async (epoch, accuracy) => {
     viewer.loadStateDict(model.stateDict())
     const { classes } = await viewer.predict(images)

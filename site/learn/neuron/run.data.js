@@ -20,8 +20,7 @@ export default {
       ...{ usual, trace: trace(usual), digits, fresh, trained: await look(0, weights) },
       ...{ epochs, hash, neurons: fresh.rows.length, epochCount: EPOCHS },
       ...{ trainDigits: train.length, testDigits: test.length },
-      weights: sizes.reduce((a, b) => a + b),
-      accuracy: percent(epochs.at(-1).accuracy),
+      ...{ weights: sizes.reduce((a, b) => a + b), accuracy: percent(epochs.at(-1).accuracy) },
     }
   },
 }
