@@ -56,6 +56,8 @@ await Promise.all([
     // VitePress leaves a link to Vue in the package of the folder in which it runs.
     const vitepress = ['node_modules/vitepress/bin/vitepress.js', 'build']
     await part('pages', () => node(vitepress, join(root, 'site')))
+  })(),
+  (async () => {
     await part('programs of pages', () => node(['build/test/package/documents.test.js']))
     if (!has('examples/page/dist'))
       await part('/play/', () => node(['tools/try-page.mjs', '--build']))
