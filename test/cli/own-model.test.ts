@@ -4,10 +4,16 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { durations } from '../../src/diagnose/measure.js'
 import { moduleOf, netModule, packageFolder, withModules } from '../support/own-models.js'
 import { weightsHash } from '../support/runs.js'
 import { run as runProcess } from './command.js'
 import { type Commands, commandsIn, run, small } from './in-process.js'
+
+// Nobody looks at the times.
+const ofUsers = { ...durations }
+Object.assign(durations, { warmUp: 1, measure: 1 })
+test.after(() => void Object.assign(durations, ofUsers))
 
 const train = `train ${small} --time-steps 2 --no-report`
 
@@ -53,12 +59,8 @@ test('every command takes a module, a model file and a folder as --model', () =>
     for (const model of ['./run', 'run/weights.safetensors'])
       for (const line of [train, ...needWeights, 'info', diagnose, 'show --trace'])
         await lastOf(`${line} --model ${model}`)
-    for (const line of [
-      train,
-      ...needWeights.map((line) => `${line} ${weights}`),
-      'info',
-      diagnose,
-    ])
+    const withWeights = needWeights.map((line) => `${line} ${weights}`)
+    for (const line of [train, ...withWeights, 'info', diagnose])
       await lastOf(`${line} --model ./my-net.mjs`)
     await refuse(
       `eval ${weights} --model ./run`,

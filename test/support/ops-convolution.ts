@@ -123,20 +123,21 @@ export function shapesOf(c: ConvCase) {
 }
 
 /**
- * Calls back for each run of products along a row of the kernel: the index of the output, of the
- * first weight and of the first input, and how many there are.
+ * Calls back for each run of products, along a row of the kernel or through the channels, whichever
+ * is longer: the index of the output, of the first weight and of the first input, how many there
+ * are, and how far weights and inputs lie apart.
  *
  * @param want skips outputs of which nothing is wanted
  */
 function eachRun(
   of: ConvCase,
-  visit: (y: number, w: number, x: number, count: number) => void,
+  visit: (y: number, w: number, x: number, count: number, nextW: number, nextX: number) => void,
   want: (y: number) => boolean = () => true,
 ): void {
   const { T, B, C, H, W, N, kernel, stride, padding, dilation = [1, 1], groups } = of
   const [kH, kW] = kernel
   const [outH, outW] = outSizes(of)
-  const isApart = dilation[1] > 1
+  const [taps, plane, apart] = [kH * kW, H * W, dilation[1]]
   const [groupIn, groupOut] = [C / groups, N / groups]
   let y = 0
   for (let bt = 0; bt < B * T; bt++)
@@ -147,21 +148,19 @@ function eachRun(
           if (!want(y)) continue
           // Outside of the image are zeros.
           const column = j * stride[1] - padding[1]
-          const first = Math.max(0, -column)
-          const count = Math.min(kW, W - column) - first
-          if (!isApart && count <= 0) continue
-          for (let c = 0; c < groupIn; c++)
-            for (let p = 0; p < kH; p++) {
-              const row = i * stride[0] + p * dilation[0] - padding[0]
-              if (row < 0 || row >= H) continue
-              const w = ((n * groupIn + c) * kH + p) * kW
-              const line = ((firstChannel + c) * H + row) * W
-              if (!isApart) visit(y, w + first, line + column + first, count)
-              for (let q = 0; isApart && q < kW; q++) {
-                const x = column + q * dilation[1]
-                if (x >= 0 && x < W) visit(y, w + q, line + x, 1)
-              }
-            }
+          const first = Math.ceil(Math.max(0, -column) / apart)
+          const end = Math.min(kW, Math.ceil((W - column) / apart))
+          for (let p = 0; p < kH; p++) {
+            const row = i * stride[0] + p * dilation[0] - padding[0]
+            if (row < 0 || row >= H) continue
+            const w = n * groupIn * taps + p * kW
+            const x = firstChannel * plane + row * W + column
+            if (groupIn > kW)
+              for (let q = first; q < end; q++) visit(y, w + q, x + q * apart, groupIn, taps, plane)
+            else if (first < end)
+              for (let c = 0; c < groupIn; c++)
+                visit(y, w + c * taps + first, x + c * plane + first * apart, end - first, 1, apart)
+          }
         }
     }
 }
@@ -177,9 +176,9 @@ export function forwardReference(c: ConvCase, x: Numbers, w: Numbers, bias?: Num
   const y = new Float64Array(outputs)
   if (bias) for (let i = 0; i < outputs; i++) y[i] = bias[Math.floor(i / (outH * outW)) % c.N]
   const [weights, inputs] = [doubles(w), doubles(x)]
-  eachRun(c, (at, k, from, count) => {
+  eachRun(c, (at, k, from, count, nextW, nextX) => {
     let sum = y[at]
-    for (let q = 0; q < count; q++) sum += weights[k + q] * inputs[from + q]
+    for (let q = 0; q < count; q++) sum += weights[k + q * nextW] * inputs[from + q * nextX]
     y[at] = sum
   })
   return y
@@ -197,9 +196,9 @@ export function inputGradientReference(c: ConvCase, w: Numbers, dy: Numbers) {
   const weights = doubles(w)
   eachRun(
     c,
-    (at, k, to, count) => {
+    (at, k, to, count, nextW, nextX) => {
       const gradient = dy[at]
-      for (let q = 0; q < count; q++) dx[to + q] += weights[k + q] * gradient
+      for (let q = 0; q < count; q++) dx[to + q * nextX] += weights[k + q * nextW] * gradient
     },
     (y) => dy[y] !== 0,
   )
@@ -213,9 +212,9 @@ export function weightGradientReference(c: ConvCase, x: Numbers, dy: Numbers, be
   const inputs = doubles(x)
   eachRun(
     c,
-    (at, k, from, count) => {
+    (at, k, from, count, nextW, nextX) => {
       const gradient = dy[at]
-      for (let q = 0; q < count; q++) dw[k + q] += inputs[from + q] * gradient
+      for (let q = 0; q < count; q++) dw[k + q * nextW] += inputs[from + q * nextX] * gradient
     },
     (y) => dy[y] !== 0,
   )
