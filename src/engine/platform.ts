@@ -9,9 +9,8 @@ import type { Plan } from '../compile/plan.js'
 import type { Executor } from './threads/executor.js'
 
 /** Tells what works, but hardly as it was meant. */
-export function warn(message: string, code: WarningCode): void {
+export const warn = (message: string, code: WarningCode): void =>
   platform().warn(printable(message), code)
-}
 
 /** Numbers of bytes as messages say them. */
 export const size = (bytes: number): string =>
@@ -22,6 +21,7 @@ export type WarningCode =
   | 'SPIKEWASM_THREADS'
   | 'SPIKEWASM_VERSION'
   | 'SPIKEWASM_SILENT'
+  | 'SPIKEWASM_SPLIT'
   | 'SPIKEWASM_CACHE'
   | 'SPIKEWASM_PICTURES'
   | 'SPIKEWASM_REPORT'

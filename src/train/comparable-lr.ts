@@ -102,17 +102,14 @@ export class Rates {
   private ask(schedule: Schedule, epoch: number, step: number): StepRate {
     const { epochs, steps, optimizer, records } = this.of
     const at = { epoch, epochs, step, steps: epochs * steps, records }
-    const factor: unknown = schedule(epoch, epochs, at)
-    if (typeof factor === 'function')
+    const factor = schedule(epoch, epochs, at)
+    if (typeof (factor as unknown) === 'function')
       fail('fit.schedule must give a number, got a function; call its maker: cosine(), not cosine')
-    checkRate(`fit.schedule(${epoch}, ${epochs})`, factor as number)
-    const learningRate = optimizer.lr * (factor as number)
+    checkRate(`fit.schedule(${epoch}, ${epochs})`, factor)
+    const learningRate = optimizer.lr * factor
     checkRate('fit.optimizer.lr times the factor of fit.schedule', learningRate)
     for (const { lr = 0 } of optimizer.groups)
-      checkRate(
-        'the lr of a group of fit.optimizer times the factor of fit.schedule',
-        lr * (factor as number),
-      )
-    return { learningRate, factor: factor as number }
+      checkRate('the lr of a group of fit.optimizer times the factor of fit.schedule', lr * factor)
+    return { learningRate, factor }
   }
 }

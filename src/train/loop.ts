@@ -34,7 +34,7 @@ import { runsHere } from '../engine/threads/processors.js'
 import { figuresOf } from '../network/optimizer.js'
 import { type Callback, type FitStart, openInside, type Training } from './callback.js'
 import { Rates, type StepRate } from './comparable-lr.js'
-import { evaluate, fillAhead, hasAccuracy } from './evaluate.js'
+import { type Evaluation, evaluate, fillAhead, hasAccuracy } from './evaluate.js'
 import type { Feed } from './feed.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -142,6 +142,8 @@ export interface Times {
   readonly steps: number[]
   dataWaitMs: number
   seen: number
+  /** Labels of the samples, where this thread has them. */
+  readonly labels: Set<number>
 }
 
 /** A step, or steps that were done together: what was found, and the last learning rate. */
@@ -165,6 +167,7 @@ export interface LoopParts {
 
 export class Loop implements Training {
   private toldSilence = false
+  private toldSplit = false
   readonly progress: Progress
   readonly records: EpochRecord[]
   readonly told: Told
@@ -224,7 +227,7 @@ export class Loop implements Training {
     const { session, feed, options } = this.parts
     const { progress } = this
     const { validation } = options
-    const times: Times = { steps: [], dataWaitMs: 0, seen: 0 }
+    const times: Times = { steps: [], dataWaitMs: 0, seen: 0, labels: new Set() }
     // What an epoch's callback trained with in between is not this training's.
     session.clipNorm = options.clipNorm
     session.ema = options.ema ?? 0
@@ -247,9 +250,7 @@ export class Loop implements Training {
     const seconds = (performance.now() - began) / 1000
     // An epoch whose validation was stopped is not complete: who goes on from here validates it.
     const measured =
-      validation && progress.step === feed.length
-        ? await validate(session, validation, options)
-        : {}
+      validation && progress.step === feed.length ? await this.validate(validation, times) : {}
     const partial = progress.step < feed.length || measured === undefined
     const { sums } = progress
     const silent = Object.keys(sums.rates).filter((name) => sums.rates[name] === 0)
@@ -278,6 +279,23 @@ export class Loop implements Training {
     return record
   }
 
+  private async validate(data: Dataset, times: Times): Promise<Partial<EpochRecord> | undefined> {
+    const { session, options } = this.parts
+    const { signal, numWorkers, metrics } = options
+    const asked = { signal, numWorkers, metrics, operations: false }
+    const measuring = withAverages(session, () => evaluate(session, data, asked))
+    const found = await unlessAborted(signal, measuring)
+    if (!found) return undefined
+    this.warnOfSplit(found, times)
+    const { loss, accuracy, meanAbsoluteError } = found
+    return {
+      testLoss: loss,
+      ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
+      ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
+      ...(found.metrics && { metrics: found.metrics }),
+    }
+  }
+
   /** Once a training: who looks at no record would not see why nothing is learnt. */
   private warnOfSilence({ epoch, silent }: EpochRecord): void {
     if (!silent || this.toldSilence) return
@@ -286,6 +304,25 @@ export class Loop implements Training {
       `no neuron of layer ${listOf(silent)} fired in epoch ${epoch}: nothing is learnt behind ` +
         'it; try another learning rate, more time steps, another seed or a lower threshold',
       'SPIKEWASM_SILENT',
+    )
+  }
+
+  /** Once a training: accuracy on classes that nobody trained on tells nothing. */
+  private warnOfSplit({ perClass = [] }: Evaluation, { labels, seen }: Times): void {
+    const { session, options } = this.parts
+    const isApt = options.validationSplit !== undefined && session.targetFloats === 0
+    if (!isApt || this.toldSplit || labels.size === 0) return
+    // Of an epoch that goes on after a resume the first part was seen elsewhere.
+    if (seen < this.progress.sums.seen) return
+    const unknown = perClass.flatMap(({ count }, c) => (count > 0 && !labels.has(c) ? [c] : []))
+    if (unknown.length === 0) return
+    this.toldSplit = true
+    const names = unknown.map((c) => session.labels?.names[c] ?? `${c}`)
+    warn(
+      'fit.validationSplit holds back the last samples, and those that were trained on have none ' +
+        `of class ${listOf(names)}; shuffle the data first: ` +
+        'subset(data, permutation(data.length, 1, 0))',
+      'SPIKEWASM_SPLIT',
     )
   }
 
@@ -308,6 +345,7 @@ export class Loop implements Training {
     const { epoch, step } = this.progress
     const rate = this.rates.at(epoch, step)
     const slot = slotOf(step)
+    for (const label of session.slot(slot).labels.subarray(0, this.count)) times.labels.add(label)
     const running = this.train(slot, this.count, rate)
     const before = performance.now()
     let filled = before
@@ -436,23 +474,5 @@ async function unlessAborted<T>(
     // Any other error is the data's, though the signal may have come too.
     if (signal?.aborted && error === signal.reason) return undefined
     throw error
-  }
-}
-
-async function validate(
-  session: Session,
-  data: Dataset,
-  { signal, numWorkers, metrics }: FitOptions,
-): Promise<Partial<EpochRecord> | undefined> {
-  const asked = { signal, numWorkers, metrics, operations: false }
-  const measuring = withAverages(session, () => evaluate(session, data, asked))
-  const found = await unlessAborted(signal, measuring)
-  if (!found) return undefined
-  const { loss, accuracy, meanAbsoluteError } = found
-  return {
-    testLoss: loss,
-    ...(accuracy === undefined ? {} : { testAccuracy: accuracy }),
-    ...(meanAbsoluteError === undefined ? {} : { testMeanAbsoluteError: meanAbsoluteError }),
-    ...(found.metrics && { metrics: found.metrics }),
   }
 }

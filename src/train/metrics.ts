@@ -74,12 +74,13 @@ function called<T>(name: string, run: () => T): T {
   }
 }
 
-/** All of some arrays, one behind the other. */
+/** The arrays of one name of all batches, one behind the other. */
 function joined<A extends Float32Array | Int32Array>(
+  batches: readonly Rows[],
+  key: keyof Rows,
   Kind: new (length: number) => A,
-  given: readonly (A | undefined)[],
 ): A {
-  const parts = given.filter((part) => part !== undefined)
+  const parts = batches.flatMap((batch) => (batch[key] as A | undefined) ?? [])
   const all = new Kind(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {
@@ -98,20 +99,11 @@ function gathering(of: (all: MetricInput) => number): RunningMetric {
     },
     add: (batch) => void batches.push(batch),
     result() {
-      const floats = (key: 'outputs' | 'targets'): Float32Array =>
-        joined(
-          Float32Array,
-          batches.map((batch) => batch[key]),
-        )
-      const integers = (key: 'predictions' | 'labels'): Int32Array =>
-        joined(
-          Int32Array,
-          batches.map((batch) => batch[key]),
-        )
-      const [labels, targets] = [integers('labels'), floats('targets')]
+      const labels = joined(batches, 'labels', Int32Array)
+      const targets = joined(batches, 'targets', Float32Array)
       return of({
-        outputs: floats('outputs'),
-        predictions: integers('predictions'),
+        outputs: joined(batches, 'outputs', Float32Array),
+        predictions: joined(batches, 'predictions', Int32Array),
         ...(labels.length > 0 && { labels }),
         ...(targets.length > 0 && { targets }),
         count: batches.reduce((sum, { count }) => sum + count, 0),

@@ -86,6 +86,11 @@ export async function saveModel(
 ): Promise<void> {
   const files = filesFor('model.save', 'model.toBytes() gives what the file would hold')
   checkPath('save.path', path)
+  if (/\.(wasm|nir|onnx|pth?)$/i.test(path))
+    fail(
+      `save.path must be that of a safetensors file, got ${describe(path)}; exportWasm(model) ` +
+        'gives the bytes of a .wasm file, model.saveNir writes a .nir file',
+    )
   checkOptions('save', options, ['averages', 'quantised', 'signal'])
   const { signal, ...other } = options
   checkSignal('save.signal', signal)

@@ -14,7 +14,6 @@ import {
   takeOptimizerState,
   takeState,
 } from '../engine/memory/state.js'
-import type { Progress } from '../engine/run/progress.js'
 import type { TrainingOptions } from '../engine/run/training.js'
 import {
   noSteps,
@@ -148,18 +147,7 @@ function jsonOnce(value: object): string {
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
 export type Setting = Readonly<Record<string, unknown>>
 
-interface About {
-  readonly version: string
-  readonly setting: Setting
-  readonly first: number
-  readonly epochs: number
-  readonly progress: Progress
-  readonly steps: number
-  readonly optimizer?: StepState
-  readonly records: readonly EpochRecord[]
-  readonly callbacks: Readonly<Record<string, unknown>>
-  readonly ended?: string
-}
+type About = Readonly<v.InferOutput<typeof schema>>
 
 /** A checkpoint's content. */
 export interface Snapshot extends CheckpointContent {

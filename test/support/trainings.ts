@@ -48,6 +48,18 @@ export const watched = (data: Dataset, onRead: (index: number) => void): Dataset
   },
 })
 
+/** Warnings that come while something runs: their codes and texts. */
+export async function warningsOf(run: () => Promise<unknown>): Promise<string[]> {
+  const warnings: string[] = []
+  const listen = ({ message, ...of }: Error & { code?: string }): void =>
+    void warnings.push(`${of.code}: ${message}`)
+  process.on('warning', listen)
+  await run()
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', listen)
+  return warnings
+}
+
 /** The place of the smallest. */
 export const leastOf = (values: readonly (number | undefined)[]): number =>
   values.indexOf(Math.min(...(values as number[])))

@@ -10,7 +10,7 @@ import { expectSameBits, uniform } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { layersOf } from '../support/net.js'
 import { compileToy as compileToyOf, toy, toyShape } from '../support/toy.js'
-import { stopAt } from '../support/trainings.js'
+import { stopAt, warningsOf } from '../support/trainings.js'
 
 const { data: train } = toy(43, 1)
 
@@ -91,12 +91,7 @@ test('a checkpoint of another version of the package goes on, with one warning',
     const path = join(dir, 'older.safetensors')
     const older = { ...(about as object), version: '0.0.7' }
     await writeFile(path, await serializeCheckpoint({ tensors, about: older }))
-    const warnings: string[] = []
-    const listen = ({ message }: Error): void => void warnings.push(message)
-    process.on('warning', listen)
-    await model.fit(train, { epochs: 2, resume: path })
-    await new Promise((resolve) => setImmediate(resolve))
-    process.off('warning', listen)
+    const warnings = await warningsOf(() => model.fit(train, { epochs: 2, resume: path }))
     assert.is(warnings.length, 1)
     assert.match(warnings[0], /version 0\.0\.7 of spikewasm wrote this checkpoint, this is \d/)
   }))
@@ -137,29 +132,46 @@ test('a run that was killed behind its last commit: resume gives its files their
   }))
 
 test('a layer that never fires is named in the record, and in one warning of each fit', async () => {
-  const warnings: (Error & { code?: string })[] = []
-  const onWarning = (warning: Error): void => {
-    warnings.push(warning)
-  }
-  process.on('warning', onWarning)
   const [flat, one, quiet, two] = layersOf(
     toyShape,
     'flatten, linear 7, lif vThreshold=1000000, linear 4',
   )
   const net = api.sequential({ flat, net: api.sequential({ one, quiet, two }) })
   const model = await compileToyOf({ timeSteps: 2 }, net)
-  const { epochs } = await model.fit(train, { epochs: 3 })
-  assert.equal(epochs[0].silent, ['net.quiet'])
-  await model.fit(train)
-  const loud = await compileToy()
-  assert.is((await loud.fit(train)).epochs[0].silent, undefined)
-  await new Promise((resolve) => setImmediate(resolve))
-  process.off('warning', onWarning)
+  const [, second, ...more] = await warningsOf(async () => {
+    const { epochs } = await model.fit(train, { epochs: 3 })
+    assert.equal(epochs[0].silent, ['net.quiet'])
+    await model.fit(train)
+    const loud = await compileToy()
+    assert.is((await loud.fit(train)).epochs[0].silent, undefined)
+  })
+  assert.equal(more, [])
+  assert.match(second, /^SPIKEWASM_SILENT: no neuron of layer net\.quiet fired in epoch 4: /)
+})
+
+test('validationSplit of data that are sorted by class: one warning, none of them shuffled', async () => {
+  const byClass = Array.from({ length: 43 }, (_, i) => i)
+  const out = new Float32Array(60)
+  byClass.sort((i, k) => train.read(i, out) - train.read(k, out))
+  const sorted = api.subset(train, byClass)
+  const split = { epochs: 2, validationSplit: 0.3 }
+  const model = await compileToy({ labels: ['a', 'b', 'c', 'd'] })
+  // The first epoch goes on behind a stop: what was trained on before it counts.
   assert.equal(
-    warnings.map(({ code }) => code),
-    ['SPIKEWASM_SILENT', 'SPIKEWASM_SILENT'],
+    await warningsOf(async () => {
+      await model.fit(sorted, { ...split, ...stopAt(1) })
+      await model.fit(sorted, split)
+    }),
+    [
+      'SPIKEWASM_SPLIT: fit.validationSplit holds back the last samples, and those that were ' +
+        'trained on have none of class d; shuffle the data first: ' +
+        'subset(data, permutation(data.length, 1, 0))',
+    ],
   )
-  assert.match(warnings[1].message, /^no neuron of layer net\.quiet fired in epoch 4: /)
+  const shuffled = api.subset(sorted, api.permutation(sorted.length, 0, 0))
+  const quiet = [await warningsOf(() => model.fit(shuffled, split))]
+  quiet.push(await warningsOf(() => model.fit(sorted, { validation: shuffled })))
+  assert.equal(quiet, [[], []])
 })
 
 test.run()

@@ -130,6 +130,7 @@ test('load: messages for files that are missing, broken or of another network', 
         /does not match the network; missing: stem\.0\.weight/,
       ],
       [() => model.save(at('no/such/folder/x.safetensors')), /x\.safetensors/],
+      [() => model.save('x.wasm'), /^save\.path .* a safetensors file, got "x\.wasm"; exportWasm/],
     ])
     expectSameBits('state', before, model.stateDict())
   }))

@@ -8,7 +8,7 @@ import { messageOf, withFolder } from '../files/temporary.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { compileToy, toy, toyClasses, toyShape } from '../support/toy.js'
-import { fails } from '../support/trainings.js'
+import { fails, warningsOf } from '../support/trainings.js'
 
 const { data: train } = toy(96, 1)
 const { images, labels } = toy(48, 2)
@@ -153,20 +153,14 @@ test('regression, and no test data: curves, and spikes where there is something 
 test('a page that cannot be written costs a warning, not the run', () =>
   withFolder(async (dir) => {
     const model = await compileReport()
-    const heard: string[] = []
-    const listen = (warning: Error): void => void heard.push(warning.message)
-    process.on('warning', listen)
     // A folder has its name.
     await mkdir(join(dir, 'report.html'))
     const callbacks = [checkpoint({ dir })]
-    const { epochs } = await model.fit(train, { ...of, epochs: 1, callbacks })
-    await new Promise((resolve) => setImmediate(resolve))
-    process.off('warning', listen)
-    assert.is(epochs.length, 1)
-    assert.ok(
-      heard.some((text) => /^report\.html of .* was not written: /.test(text)),
-      heard.join(),
-    )
+    const heard = await warningsOf(async () => {
+      const { epochs } = await model.fit(train, { ...of, epochs: 1, callbacks })
+      assert.is(epochs.length, 1)
+    })
+    assert.match(heard.join('\n'), /^SPIKEWASM_REPORT: report\.html of .* was not written: /m)
     assert.ok((await stat(join(dir, 'weights.safetensors'))).size > 0)
   }))
 
