@@ -107,7 +107,7 @@ export { type DashboardOptions, dashboard } from './train/callbacks/dashboard.js
 export { type EarlyStoppingOptions, earlyStopping } from './train/callbacks/early-stopping.js'
 export { type ProgressOptions, type ProgressStream, progress } from './train/callbacks/progress.js'
 export { type ComparableLrOptions, comparableLr } from './train/comparable-lr.js'
-export type { AnswersFor, DataFor } from './train/data-for.js'
+export type { AnswersFor, DataFor, EvaluationOf } from './train/data-for.js'
 export type { Answers, ClassMetrics, EvaluateOptions, Evaluation } from './train/evaluate.js'
 export type { Metric, MetricInput, Metrics, RunningMetric } from './train/metrics.js'
 export type { LayerRecording, MonitorOptions, Recording } from './train/monitor.js'

@@ -25,7 +25,7 @@ export type { Net, NetTraining } from './edge/net.js'
  *
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
-export async function openNet(bytes: Uint8Array): Promise<Net> {
-  return (await openInference(bytes)).net
+export async function openNet<I = Float32Array>(bytes: Uint8Array): Promise<Net<I>> {
+  return (await openInference(bytes)).net as Net<I>
 }
 export type { WeightType } from './network/weights.js'

@@ -11,7 +11,7 @@ export { netInfo } from './file.js'
 // An exported network that predicts, in this process. Small: pages load it alone.
 
 /** An exported network that runs. Arrays are views of its memory, which never moves. */
-export interface Net {
+export interface Net<I = Float32Array | Uint8Array> {
   /** What the file says about itself. */
   readonly info: NetInfo
   /**
@@ -22,7 +22,7 @@ export interface Net {
   /** All of its memory, for hosts that need more than the views below. */
   readonly memory: host.WasmMemory
   /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
-  readonly input: Float32Array | Uint8Array
+  readonly input: I
   /** What `infer` and `step` give: [classes]. */
   readonly output: Float32Array
   /** One sample in, outputs out. @throws SpikewasmError in a file of mode step */
@@ -189,7 +189,8 @@ export function checkCount(calls: Calls, name: string, expected: number): void {
 
 /**
  * Checks an exported network from end to end, its seal included, and instantiates it: in Node or in
- * a page. A file whose section was stripped opens, too: then `sealed` is false.
+ * a page. A file whose section was stripped opens, too: then `sealed` is false. The type of the
+ * input is asked for: `openNet<Uint8Array>(bytes)` where the network takes bytes.
  *
  *     const net = await openNet(bytes)
  *     net.input.set(image)
@@ -198,11 +199,11 @@ export function checkCount(calls: Calls, name: string, expected: number): void {
  *
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
-export async function openNet(bytes: Uint8Array): Promise<Net> {
+export async function openNet<I = Float32Array>(bytes: Uint8Array): Promise<Net<I>> {
   const { net, calls, view } = await openInference(bytes, infoOfStruct)
-  const { info } = net
   checkStruct(net, view, calls.value('info_ptr'))
-  return { ...net, training: info.mode === 'train' ? trainingOf(calls, view, info) : undefined }
+  const training = net.info.mode === 'train' ? trainingOf(calls, view, net.info) : undefined
+  return { ...(net as Net<I>), training }
 }
 
 /** What a file whose section was stripped says of itself in its memory. */

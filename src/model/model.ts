@@ -41,8 +41,8 @@ import type { Loss } from '../network/optimizer.js'
 import type { InputShape, InputShapes } from '../network/value.js'
 import type { WeightType } from '../network/weights.js'
 import type { AnyOutputs, OutputArrays } from '../nn/loss/custom.js'
-import type { AnswersFor, DataFor } from '../train/data-for.js'
-import { type EvaluateOptions, type Evaluation, evaluateInTurn } from '../train/evaluate.js'
+import type { AnswersFor, DataFor, EvaluationOf } from '../train/data-for.js'
+import { type EvaluateOptions, evaluateInTurn } from '../train/evaluate.js'
 import { fit } from '../train/fit.js'
 import { loadWeights, modelBytes, saveModel } from '../train/model-file.js'
 import { type MonitorOptions, monitorInTurn, type Recording } from '../train/monitor.js'
@@ -173,9 +173,8 @@ export class Model<L = Loss> {
     y: AnswersFor<L>,
     options: StepOptions = {},
   ): Promise<StepResult> {
-    const { session } = this
-    const given = [joined(session, x), listOfLabels(y), options] as const
-    return alone(session, given, (...of) => trainStep(session, ...of))
+    const given = [joined(this.session, x), listOfLabels(y), options] as const
+    return alone(this.session, given, (...of) => trainStep(this.session, ...of))
   }
 
   /**
@@ -276,9 +275,8 @@ export class Model<L = Loss> {
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
   step(x: Float32Array | NamedInputs): Promise<StreamStep> {
-    return alone(this.session, [joined(this.session, x)], (frame) =>
-      streamStep(this.session, frame),
-    )
+    const given = [joined(this.session, x)] as const
+    return alone(this.session, given, (frame) => streamStep(this.session, frame))
   }
 
   /**
@@ -497,8 +495,11 @@ export class Model<L = Loss> {
    * classes there is no confusion matrix.
    * @throws SpikewasmError when data or an option don't match; the signal's reason when it aborts
    */
-  evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateInTurn(this.session, data, options)
+  evaluate<D extends Dataset, C extends boolean = true>(
+    data: D,
+    options: EvaluateOptions & { readonly operations?: C } = {},
+  ): Promise<EvaluationOf<D, C>> {
+    return evaluateInTurn(this.session, data, options) as Promise<EvaluationOf<D, C>>
   }
 
   /**

@@ -5,11 +5,11 @@ import { describe, fail, isOptions } from '../base/errors.js'
 /** Channels, height and width of one sample at one time step, [C, H, W]. */
 export type Shape = readonly [number, number, number]
 
-/** Sizes of one sample: a vector's, a series' or an image's. */
-export type InputShape =
-  | readonly [features: number]
-  | readonly [channels: number, length: number]
-  | readonly [channels: number, height: number, width: number]
+/**
+ * Sizes of one sample: [features] of a vector, [channels, length] of a series, [channels, height,
+ * width] of an image.
+ */
+export type InputShape = readonly number[]
 
 /** Sizes of several inputs by name, in the order in which a sample has them. */
 export type InputShapes = Readonly<Record<string, InputShape>>

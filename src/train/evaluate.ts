@@ -16,7 +16,7 @@ import { hasTargetSteps } from '../compile/training.js'
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/datasets/dataset.js'
 import type { Slot } from '../engine/compile-options.js'
-import { output, programOf } from '../engine/memory/arena.js'
+import { output } from '../engine/memory/arena.js'
 import { evaluateBatch, hostLossOf, withSignal } from '../engine/run/host-loss.js'
 import { expectFiniteOutput } from '../engine/run/non-finite.js'
 import { expectFiniteSlot, repeatSamples } from '../engine/run/run-words.js'
@@ -334,7 +334,6 @@ export async function evaluate(
   const averages = wantsAverages('evaluate.averages', session, options.averages)
   const run = async (): Promise<Evaluation> => {
     if (!counting) return measure(session, data, options)
-    programOf(session, 'evaluate')
     const counts = new OperationCounts(session)
     try {
       return await measure(session, data, options, counts)

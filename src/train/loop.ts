@@ -310,10 +310,9 @@ export class Loop implements Training {
   /** Once a training: accuracy on classes that nobody trained on tells nothing. */
   private warnOfSplit({ perClass = [] }: Evaluation, { labels, seen }: Times): void {
     const { session, options } = this.parts
-    const isApt = options.validationSplit !== undefined && session.targetFloats === 0
-    if (!isApt || this.toldSplit || labels.size === 0) return
-    // Of an epoch that goes on after a resume the first part was seen elsewhere.
-    if (seen < this.progress.sums.seen) return
+    this.toldSplit ||= options.validationSplit === undefined || session.targetFloats > 0
+    // Of an epoch that goes on after a stop the first part was seen before.
+    if (this.toldSplit || labels.size === 0 || seen < this.progress.sums.seen) return
     const unknown = perClass.flatMap(({ count }, c) => (count > 0 && !labels.has(c) ? [c] : []))
     if (unknown.length === 0) return
     this.toldSplit = true

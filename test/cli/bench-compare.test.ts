@@ -2,21 +2,19 @@
  * Comparisons of `spikewasm bench`: exit codes, tables, JSON, files. That a slower build is found is
  * in test/bench/compare.test.ts.
  */
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { copyBuild } from '../../bench/slow-build.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { run } from './command.js'
 import { run as runHere } from './in-process.js'
 
-let [folder, copy] = ['', '']
+const folder = folderFor(test)
+const copy = join(folder, 'copy')
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-compare-'))
-  copy = join(folder, 'copy')
   copyBuild(copy)
   // A kernel does without the networks, which each process would load.
   const path = join(copy, 'package.json')
@@ -25,7 +23,6 @@ test.before(async () => {
   await writeFile(path, JSON.stringify(manifest))
   await writeFile(join(copy, 'empty.js'), 'export {}\n')
 })
-test.after(() => removeFolder(folder))
 
 const NAME = 'relu 8x8x8 B4 T4'
 const small = ['--shape', '8x8x8', '--filter', NAME]

@@ -2,20 +2,15 @@
  * `spikewasm bench`: what it prints and writes; a run of kernels is a process of its own.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { main, run } from './command.js'
 import { run as runHere, succeed } from './in-process.js'
 
-let folder = ''
-test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-'))
-})
-test.after(() => removeFolder(folder))
+const folder = folderFor(test)
 
 /** V8's flags stay as they are. */
 const bench = async (line: string): Promise<string> => {

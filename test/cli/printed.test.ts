@@ -3,7 +3,6 @@
  * for times and what the machine has, in test/cli/printed.txt.
  */
 import * as fs from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -13,14 +12,13 @@ import { trainSpecs } from '../../src/cli/commands/training-flags.js'
 import { commands as programs } from '../../src/cli/program.js'
 import { flagOf, type Specs } from '../../src/cli/spec.js'
 import { parseState, serializeState } from '../../src/files/state.js'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { expectSnapshot } from '../support/snapshot.js'
 import { tinyNet } from '../support/tiny-net.js'
 import { run, small } from './in-process.js'
 
-let folder = ''
+const folder = folderFor(test)
 test.before(async () => {
-  folder = await fs.mkdtemp(join(tmpdir(), 'spikewasm-printed-'))
   const good = tinyNet({ info: { input: [1, 8, 8], classes: 10 } })
   const files = {
     'x.bin': Float32Array.from({ length: 64 }, (_, i) => (i % 9) / 4),
@@ -42,7 +40,6 @@ test.before(async () => {
     fileURLToPath(new URL(`../../../test/fixtures/nir/${name}.nir`, import.meta.url))
   await fs.copyFile(fixture('conv'), join(folder, 'conv.nir'))
 })
-test.after(() => removeFolder(folder))
 
 const written: string[] = []
 

@@ -56,7 +56,7 @@ test('step gives the mean since reset, and infer leaves it alone', async () => {
 
 test('bytes: mean and deviation of each channel apply inside', async () => {
   const info = { input: [2, 1, 2], inputType: 'u8', mean: [0.5, 0.25], std: [0.5, 2] } as const
-  const net = await openNet(tinyNet({ weights, bias, info }))
+  const net = await openNet<Uint8Array>(tinyNet({ weights, bias, info }))
   assert.ok(net.input instanceof Uint8Array)
   net.input.set([0, 255, 51, 255])
   net.infer()

@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseAedat4, unpackLz4, xxHash32 } from '../../src/data/recordings/aedat4.js'
 import { type EventRecording, events } from '../../src/index.js'
-import { expectRefusal, messageOf } from '../files/temporary.js'
+import { expectRefusal, folderFor, messageOf } from '../files/temporary.js'
 import {
   aedat2File,
   aedat3File,
@@ -28,7 +27,7 @@ const list: readonly Event[] = Array.from({ length: 40 }, (_, i) => [
 const listed = ({ x, y, t, p, length }: EventRecording): Event[] =>
   Array.from({ length }, (_, i) => [x[i], y[i], t[i], p[i]])
 
-let folder = ''
+const folder = folderFor(test)
 const readOf = async (name: string, bytes: Uint8Array, options = {}): Promise<EventRecording> => {
   const path = join(folder, name)
   await writeFile(path, bytes)
@@ -36,11 +35,6 @@ const readOf = async (name: string, bytes: Uint8Array, options = {}): Promise<Ev
 }
 const refused = (name: string, bytes: Uint8Array, options = {}): Promise<string> =>
   messageOf(() => readOf(name, bytes, options))
-
-test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-events-'))
-})
-test.after(() => rm(folder, { recursive: true, force: true }))
 
 const bytes = Uint8Array.from(list.flatMap(([x, y, t, p]) => [x, y, p, t >> 8]))
 /** A row of N-MNIST that no pixel has: not an event, the clock has gone round. */

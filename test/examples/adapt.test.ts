@@ -2,8 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -13,18 +12,17 @@ import { netHeader } from '../../src/edge/header.js'
 import { findChromium } from '../../src/edge/verify/hosts/browser.js'
 import { cnn, compile, datasets, sgd } from '../../src/index.js'
 import { run } from '../cli/command.js'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { answerOfPage } from '../support/page.js'
 import { skip } from '../support/runner.js'
 
 const example = fileURLToPath(new URL('../../../examples/edge/adapt/', import.meta.url))
 const samples = ['lessons.bin', 'exam.bin']
-let folder = ''
+const folder = folderFor(test)
 /** What Node prints. */
 let printed = ''
 
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   await cp(example, folder, { recursive: true })
   const model = await compile(cnn([1, 8, 8], 10), { input: [1, 8, 8], batchSize: 32 })
   const { train } = await datasets.digits()
@@ -37,8 +35,6 @@ test.before(async () => {
   const writing = await run([join(example, 'writing.mjs')], { node: true, cwd: folder })
   assert.is(writing.code, 0, writing.stderr)
 })
-
-test.after(() => removeFolder(folder))
 
 test('Node: most slanted digits are wrong before, and right after', async () => {
   const args = ['adapt.mjs', 'net.wasm', ...samples]

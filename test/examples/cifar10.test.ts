@@ -1,8 +1,7 @@
 /** The programs in examples/cifar10 on a few pictures of their own. */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
@@ -15,7 +14,7 @@ import {
   type NamedTensor,
 } from '../../src/index.js'
 import { run } from '../cli/command.js'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 
 const programs = fileURLToPath(new URL('../../../examples/cifar10/', import.meta.url))
@@ -87,7 +86,7 @@ function records(count: number, seed: number): Uint8Array {
   return bytes
 }
 
-let folder = ''
+const folder = folderFor(test)
 let args: string[] = []
 const at = (...names: string[]): string => join(folder, ...names)
 const train = (out: string): string[] => [
@@ -99,13 +98,11 @@ const resultOf = async (out: string): Promise<Result> =>
   JSON.parse(await readFile(at(out, 'result.json'), 'utf8')) as Result
 
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   await writeFile(at('data_batch_1.bin'), records(TRAIN, 1))
   await writeFile(at('test_batch.bin'), records(TEST, 2))
   await writeFile(at('recipe.json'), JSON.stringify(small))
   args = ['--data', folder, '--recipe', at('recipe.json'), '--seed', '3']
 })
-test.after(() => removeFolder(folder))
 
 test('a run tells accuracy, energy and file sizes of the weights that it saves', async () => {
   const { code, stdout, stderr } = await run(train('a'), { node: true })

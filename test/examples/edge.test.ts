@@ -1,7 +1,6 @@
 /** The hosts in examples/edge are built as their pages say, run, and name the class. */
 import { spawnSync } from 'node:child_process'
-import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -17,14 +16,14 @@ import { findProgram, runProgram } from '../../src/edge/verify/job.js'
 import { compile, datasets, sgd } from '../../src/index.js'
 import { models } from '../../src/model/models/registry.js'
 import { run } from '../cli/command.js'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { answerOfPage } from '../support/page.js'
 import { allow, testUnless } from '../support/runner.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const labels = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']
 const scaling = { inputType: 'u8', mean: [0.3051], std: [0.3762], labels } as const
-let folder = ''
+const folder = folderFor(test)
 
 /** Puts a file and its header where the programs look for them. */
 async function place(bytes: Uint8Array): Promise<void> {
@@ -33,7 +32,6 @@ async function place(bytes: Uint8Array): Promise<void> {
 }
 
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   await cp(fileURLToPath(new URL('../../../examples/edge/', import.meta.url)), folder, {
     recursive: true,
   })
@@ -43,8 +41,6 @@ test.before(async () => {
   await place(await exportWasm(model, scaling))
   await model.dispose()
 })
-
-test.after(() => removeFolder(folder))
 
 /** Builds a program in C and returns what it prints. */
 async function build(name: string, ...args: string[]): Promise<string> {

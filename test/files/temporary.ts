@@ -1,3 +1,4 @@
+import { mkdtempSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,13 @@ export async function withFolder<T>(body: (folder: string) => Promise<T>): Promi
   } finally {
     await removeFolder(folder)
   }
+}
+
+/** A new empty folder for the tests of a file, which is removed behind them. */
+export function folderFor(test: { after(run: () => unknown): unknown }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'spikewasm-test-'))
+  test.after(() => removeFolder(folder))
+  return folder
 }
 
 /** The message of the error that `body` throws or rejects with; fails if there is none. */

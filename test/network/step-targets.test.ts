@@ -194,19 +194,19 @@ test('options that do not go together, and targets that the loss cannot be of', 
   const wrong = api.fromArrays({ inputs, targets: y.with(7, 3), shape: [5] })
   const few = api.fromArrays({ inputs, targets: y.subarray(0, B), shape: [5] })
   const labelled = api.fromArrays({ inputs, labels, classes: 3, shape: [5] })
-  for (const use of ['fit', 'evaluate'] as const)
+  for (const use of [model.fit, model.evaluate] as ((data: api.Dataset) => unknown)[])
     await expectRefusals([
       [
-        () => model[use](wrong),
+        () => use.call(model, wrong),
         /^the data arrays, targets of batch 1, must hold classes, integers from 0 to 2, or -1, got 3/,
       ],
       [
-        () => model[use](few),
+        () => use.call(model, few),
         "the data arrays has 1 targets a sample, the loss crossEntropy({ targets: 'steps' }) " +
           'needs 6 with 6 time steps',
       ],
       [
-        () => model[use](labelled),
+        () => use.call(model, labelled),
         "the data arrays has labels alone, the loss crossEntropy({ targets: 'steps' }) needs " +
           'targets; give them to fromArrays, or choose another loss',
       ],

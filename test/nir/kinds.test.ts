@@ -1,7 +1,6 @@
 /** Every kind of node that is read, and every kind of layer that is written or refused. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -13,6 +12,7 @@ import { neurons } from '../../src/model/nir/neurons.js'
 import { labelOf, layerKinds } from '../../src/network/kind.js'
 import { matmul, mul } from '../../src/nn/layers/attention.js'
 import { parameter } from '../../src/nn/layers/parameter.js'
+import { folderFor } from '../files/temporary.js'
 import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
 import { put } from '../support/draw/networks.js'
 import { Sketch } from '../support/draw/sketch.js'
@@ -163,11 +163,7 @@ function bytesOf(type: NirKind, { fields, input, output }: Drawn): Promise<Uint8
 const predict = async (model: api.Model, x: Float32Array): Promise<Float32Array> =>
   (await model.predict(x)).logits
 
-let folder = ''
-test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-})
-test.after(() => rm(folder, { recursive: true }))
+const folder = folderFor(test)
 
 for (const type of [...keysOf(stateless), ...keysOf(neurons)])
   test(`${type} is read as it is defined, and written so that it is read the same`, async () => {

@@ -3,7 +3,7 @@
  * packed pages, which npm shows too, lead to files of this repository and to pages of its site.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
@@ -11,7 +11,7 @@ import * as assert from 'uvu/assert'
 import { run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../files/temporary.js'
-import { programsOf } from '../support/programs.js'
+import { besidePackage, programsOf } from '../support/programs.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (path: string): string =>
@@ -25,20 +25,15 @@ const { homepage, repository } = JSON.parse(read('package.json')) as {
   repository: { url: string }
 }
 
-test('the program prints what the page says, and ends', async () => {
-  const [{ source, printed }] = programsOf(readme)
-  assert.ok(source.trimEnd().split('\n').length <= 11, source)
-  // Below the root, where the package finds itself by its name.
-  const folder = await mkdtemp(join(root, 'build/pages-'))
-  try {
+test('the program prints what the page says, and ends', () =>
+  besidePackage(async (folder) => {
+    const [{ source, printed }] = programsOf(readme)
+    assert.ok(source.trimEnd().split('\n').length <= 11, source)
     await writeFile(join(folder, 'first.mjs'), source)
     const { code, stdout, stderr } = await run(['first.mjs'], { node: true, cwd: folder })
     assert.equal([code, stderr, stdout], [0, '', printed])
     assert.ok(existsSync(join(folder, 'digits.safetensors')))
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-})
+  }))
 
 test('the picture is what tools/hero.mjs draws, and its alternative text says what it shows', () =>
   withFolder(async (folder) => {

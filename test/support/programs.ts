@@ -4,6 +4,7 @@
  * stands above that block.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
@@ -39,10 +40,20 @@ export const commandsOf = (text: string) =>
 /** Files that a page shows, or needs: `<!-- file NAME -->` stands above their block. */
 const filesOf = (text: string) => text.matchAll(/<!-- file (\S+) -->\n```\w*\n([\s\S]*?)```/g)
 
+/** Runs something with a folder below the root, where programs find the package by its name. */
+export async function besidePackage<T>(run: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(root, 'build/pages-'))
+  try {
+    return await run(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
 /**
  * Writes the programs of pages; those of a page share a folder, as they do at a reader's.
  *
- * @param folder below the root, where programs find the package by its name
+ * @param folder of `besidePackage`
  * @returns their files
  */
 export async function writePrograms(folder: string, pages: readonly string[]): Promise<string[]> {

@@ -1,7 +1,6 @@
 /** `spikewasm verify`: exported networks against the models that they came from. */
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'uvu'
@@ -12,13 +11,13 @@ import { compile } from '../../src/index.js'
 import { models } from '../../src/model/models/registry.js'
 import { main, run as runProcess } from '../cli/command.js'
 import { parseLines, run, succeed } from '../cli/in-process.js'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { ofLong } from '../support/long.js'
 import { testUnless } from '../support/runner.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const [input, classes] = [[1, 8, 8] as const, 10]
-let folder = ''
+const folder = folderFor(test)
 
 /** Folders of runs, trained for a moment. */
 const runOf = (name: string): string => join(folder, name)
@@ -30,7 +29,6 @@ async function train(name: string, model: string, seed: string): Promise<void> {
 }
 
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   process.env.XDG_CACHE_HOME = folder // compiled hosts stay here
   await Promise.all([
     train('cnn', 'cnn', '1'),
@@ -38,8 +36,6 @@ test.before(async () => {
     train('other', 'mlp', '2'),
   ])
 })
-
-test.after(() => removeFolder(folder))
 
 const exported = new Map<string, Promise<string>>()
 

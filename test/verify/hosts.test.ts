@@ -2,8 +2,7 @@
  * Every host that this machine has runs a hand-made network: it gives the expected bits, and it
  * tells when they are others. Hosts that are missing are named.
  */
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -15,7 +14,7 @@ import { measure } from '../../src/edge/verify/program.js'
 import { numbersOf, type Trial, takeSamples } from '../../src/edge/verify/trial.js'
 import { findHosts, isExact, verifyNet } from '../../src/edge/verify/verify.js'
 import { datasets } from '../../src/index.js'
-import { messageOf, removeFolder } from '../files/temporary.js'
+import { folderFor, messageOf } from '../files/temporary.js'
 import { skip, testUnless } from '../support/runner.js'
 import { tinyInfo, tinyNet } from '../support/tiny-net.js'
 
@@ -27,7 +26,7 @@ const bytes = tinyNet({
 })
 const info = netInfo(bytes)
 let exact: readonly Trial[] = []
-let folder = ''
+const folder = folderFor(test)
 
 /** Trials whose expected outputs are those of the file itself: no model is needed. */
 async function ownTrials(file: Uint8Array, samples: number): Promise<Trial[]> {
@@ -54,12 +53,9 @@ function changed(trial: Trial, at: number): Trial {
 }
 
 test.before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   process.env.XDG_CACHE_HOME = folder // compiled hosts stay here
   exact = await ownTrials(bytes, SAMPLES)
 })
-
-test.after(() => removeFolder(folder))
 
 for (const host of hosts) {
   const found = await host.find()

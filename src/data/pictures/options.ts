@@ -23,14 +23,14 @@ export interface PictureOptions {
    * Resizes each picture, bilinear and antialiased, as torchvision's Resize does: a number is the
    * length of the shorter side, a pair [H, W] the size. Default: pictures stay as they are.
    */
-  readonly size?: number | readonly [number, number]
+  readonly size?: number | readonly number[]
   /**
    * Cuts the middle out, [H, W] or one number for both; what is missing is black. Needed where
    * pictures have different sizes and `size` is no pair.
    */
-  readonly crop?: number | readonly [number, number]
+  readonly crop?: number | readonly number[]
   /** 3 (default): red, green, blue. 1: grey. */
-  readonly channels?: 1 | 3
+  readonly channels?: number
   /** Statistics of bytes divided by 255, for each channel; default: 0.5. */
   readonly mean?: readonly number[]
   /** Likewise; default: 0.5. */
@@ -124,7 +124,7 @@ function checkedOf(options: PictureOptions) {
   return {
     size: typeof size === 'object' ? pair(size[0], size[1]) : size,
     crop: typeof crop === 'number' ? pair(crop, crop) : crop && pair(crop[0], crop[1]),
-    channels,
+    channels: channels === 1 ? (1 as const) : (3 as const),
     normalization: checkNormalization(all, channels),
     cache,
     training: {

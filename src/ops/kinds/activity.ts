@@ -124,7 +124,7 @@ const draws = {
  * const x = new Float32Array(1000).fill(1)
  * const y = ops.dropout({ input: [1, 1000], p: 0.2 }, x, { seed: 7 })
  * const back = ops.dropoutBackward({ input: [1, 1000], p: 0.2 }, x, { seed: 7 })
- * console.log(y.reduce((a, b) => a + b, 0), y.join() === back.join())
+ * console.log([...y].reduce((a, b) => a + b, 0), y.join() === back.join())
  * ```
  */
 export const dropout = op('dropout', {

@@ -192,9 +192,9 @@ export const batchNorm = op('batchNorm', {
  *
  * const x = Float32Array.of(1, 2, 3, 6)
  * const [zero, one] = [() => Float32Array.of(0), () => Float32Array.of(1)]
- * const outputs = ['mean', 'invStd']
  * const before = [zero(), one(), one(), zero()]
- * const { mean, invStd } = ops.batchNorm({ input: [4, 1], outputs }, x, ...before)
+ * const norm = ops.batchNorm.plan({ input: [4, 1], outputs: ['mean', 'invStd'] })
+ * const { mean, invStd } = norm.run(x, ...before)
  * const delta = Float32Array.of(1, 0, 0, 0)
  * const back = ops.batchNormBackward({ input: [4, 1] }, delta, x, mean, invStd, one())
  * // What moves all inputs alike changes nothing.

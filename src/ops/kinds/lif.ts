@@ -55,8 +55,11 @@ import { asFloat, countsOf, floats, numbers, spikes } from '../tensor.js'
  * const current = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i) + 0.5)
  * const whole = ops.lif({ input: [6, 2], outputs: ['spikes'] }, current)
  *
- * const outputs = ['spikes', 'counts', 'potential']
- * const two = ops.lif.plan({ input: [2, 2], outputs, totalSteps: 6 })
+ * const two = ops.lif.plan({
+ *   input: [2, 2],
+ *   outputs: ['spikes', 'counts', 'potential'],
+ *   totalSteps: 6,
+ * })
  * const parts = []
  * for (let step = 0; step < 6; step += 2)
  *   parts.push(...two.run(current.slice(2 * step, 2 * step + 4), undefined, { step }).spikes)
@@ -189,11 +192,11 @@ function arrivals(of: is.Checked<typeof backOptions>, o: OpBuilder) {
  *
  * // The reader saw means over windows of 2×2.
  * const deltas = [{ kernelSize: 2 }]
- * const ofMeans = { mode: 'rate', input: [1, 2, 2, 2], deltas }
- * console.log(ops.lifBackward(ofMeans, Float32Array.of(1, -1), eligibilities))
+ * const ofMeans = ops.lifBackward.plan({ mode: 'rate', input: [1, 2, 2, 2], deltas })
+ * console.log(ofMeans.run(Float32Array.of(1, -1), eligibilities))
  *
- * const throughTime = { mode: 'time', input, deltas }
- * console.log(ops.lifBackward(throughTime, new Float32Array(8).fill(1), current).length)
+ * const throughTime = ops.lifBackward.plan({ mode: 'time', input, deltas })
+ * console.log(throughTime.run(new Float32Array(8).fill(1), current).length)
  * ```
  */
 export const lifBackward = op('lifBackward', {

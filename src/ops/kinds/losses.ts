@@ -292,11 +292,11 @@ const mseOptions = ['targets', 'ignore', 'of', 'correctRate', 'incorrectRate'] a
  * ```ts
  * import * as ops from 'spikewasm/ops'
  *
- * const values = { input: [1, 2], targets: 'values' }
- * const { loss, gradient } = ops.mse(values, Float32Array.of(1, 3), Float32Array.of(1, 1))
+ * const values = ops.mse.plan({ input: [1, 2], targets: 'values' })
+ * const { loss, gradient } = values.run(Float32Array.of(1, 3), Float32Array.of(1, 1))
  * console.log(loss[0], ...gradient) // 2 0 2
- * const steps = { input: [1, 2, 2], lambda: 0, outputs: ['loss'] }
- * console.log(ops.tet(steps, new Float32Array(4), Int32Array.of(0))[0].toFixed(3)) // 0.693
+ * const steps = ops.tet.plan({ input: [1, 2, 2], lambda: 0, outputs: ['loss'] })
+ * console.log(steps.run(new Float32Array(4), Int32Array.of(0))[0].toFixed(3)) // 0.693
  * ```
  */
 export const mse = op('mse', {

@@ -173,13 +173,8 @@ const layerOf = ({ text, parameters, ...options }: is.Checked<typeof neurons>) =
  * }
  * const [current, beta] = [new Float32Array(8).fill(0.8), Float32Array.of(0.5)]
  * console.log(ops.neuron(adaptive, current, beta).join(' '))
- * const { inputGradient, betaGradient } = ops.neuronBackward(
- *   adaptive,
- *   new Float32Array(8).fill(1),
- *   current,
- *   beta,
- * )
- * console.log(inputGradient, betaGradient)
+ * const delta = new Float32Array(8).fill(1)
+ * console.log(ops.neuronBackward(adaptive, delta, current, beta)) // of the input and of beta
  * ```
  */
 export const neuron = op('neuron', {
