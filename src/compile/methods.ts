@@ -293,7 +293,7 @@ export function methodOptions(
   if ((method as string) === 'dsr')
     fail(
       "method 'dsr' is not here: its spikes have learnable heights, its rates are weighted by " +
-        "time, and the rate pass cannot express that (docs/paper.md); use 'rate'",
+        "time, and the rate pass cannot express that; use 'rate'",
     )
   const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
   if (!methodNames.includes(method)) fail(`method must be ${list}, got ${describe(method)}`)

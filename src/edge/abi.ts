@@ -37,7 +37,7 @@ export interface StateEntry {
   readonly shape: readonly number[]
   /** Floats from `params_ptr`. */
   readonly offset: number
-  /** How the numbers lie there; see docs/exported-file.md. */
+  /** How the numbers lie there: `plain` is PyTorch's order. */
   readonly layout: string
 }
 

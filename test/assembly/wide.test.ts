@@ -3,8 +3,7 @@
  * data, whose results are stored next to each other. A loop that loses this shape still computes
  * the same numbers, only slower. V8 itself tells what it has joined.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -16,6 +15,7 @@ import { alif, conv2d, cubaLif, flatten, lif, linear, sequential } from '../../s
 import type { KernelSet } from '../../src/kernels/equations/kernel-set.js'
 import { trace } from '../../src/network/trace.js'
 import { run } from '../cli/command.js'
+import { withFolder } from '../files/temporary.js'
 import { skip } from '../support/runner.js'
 
 const file = fileURLToPath(new URL('../../wasm/engine-named.wasm', import.meta.url))
@@ -95,12 +95,11 @@ test('the hot loops are joined', async () => {
   )
 })
 
-test('kernels of neurons are joined', async () => {
-  if (!on) return skip(`no wide vectors here: ${why}`)
-  const folder = mkdtempSync(join(tmpdir(), 'spikewasm-wide-'))
-  const path = join(folder, 'kernels.wasm')
-  const input = [1, 5, 5] as const
-  try {
+test('kernels of neurons are joined', () =>
+  withFolder(async (folder) => {
+    if (!on) return skip(`no wide vectors here: ${why}`)
+    const path = join(folder, 'kernels.wasm')
+    const input = [1, 5, 5] as const
     for (const layer of [lif(), cubaLif(), alif({ vReset: 0, surrogate: 'atan' })])
       for (const method of ['rate', 'bptt'] as const) {
         const graph = trace(sequential(conv2d(1, 16, 3), layer, flatten(), linear(144, 2)), input)
@@ -116,9 +115,6 @@ test('kernels of neurons are joined', async () => {
         assert.ok(wanted.length > 0)
         assert.equal(missing, [], `${layer.kind}, ${method}`)
       }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-})
+  }))
 
 test.run()

@@ -1,7 +1,6 @@
 /** SHD and SSC: files that h5py wrote (test/fixtures/speech/make.py), and damaged ones. */
 
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { SpikewasmError } from '../../src/base/errors.js'
@@ -16,6 +15,7 @@ import {
   texts,
 } from '../../src/files/nir/graph.js'
 import { readHdf5In } from '../../src/files/nir/hdf5.js'
+import { withFolder } from '../files/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { test } from '../support/models.js'
 
@@ -55,18 +55,14 @@ for (const [timeSteps, dt, bins] of [
       }
     })
 
-const inFolder = async (
+const inFolder = (
   files: Readonly<Record<string, Uint8Array>>,
   use: (path: string) => Promise<void>,
-) => {
-  const path = await mkdtemp(join(tmpdir(), 'h1-speech-'))
-  try {
+) =>
+  withFolder(async (path) => {
     for (const [name, bytes] of Object.entries(files)) await writeFile(join(path, name), bytes)
     await use(path)
-  } finally {
-    await rm(path, { recursive: true })
-  }
-}
+  })
 const refusal = (run: () => Promise<unknown>): Promise<Error | undefined> =>
   run().then(
     () => undefined,

@@ -1,8 +1,7 @@
 /** Training steps outside of JavaScript: through wasm2c and gcc, and in WasmEdge. */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -13,6 +12,7 @@ import { openNet } from '../../src/edge/net.js'
 import { readState } from '../../src/edge/state.js'
 import { findSimde, findWasm2c, type Wasm2c } from '../../src/edge/verify/hosts/wasm2c.js'
 import { cnn, compile, type Method } from '../../src/index.js'
+import { withFolder } from '../files/temporary.js'
 import { numbers } from '../support/exported.js'
 import { differingState, makeBatch } from '../support/learning.js'
 import { ofLong } from '../support/long.js'
@@ -78,8 +78,7 @@ for (const [host, { missing, build }] of Object.entries(hosts))
         skip(why)
         return
       }
-      const folder = mkdtempSync(join(tmpdir(), 'learner-'))
-      try {
+      await withFolder(async (folder) => {
         const options = { input: [1, 8, 8] as const, batchSize: 2, timeSteps: 3, method }
         const model = await compile(cnn([1, 8, 8], 10), options)
         const bytes = await exportWasm(model, { mode: 'train', target, batchSize: 2 })
@@ -109,9 +108,7 @@ for (const [host, { missing, build }] of Object.entries(hosts))
         const params = floats.subarray(2 * STEPS)
         assert.is(params.length, training?.params.length)
         assert.is(differingState(readState(info, params), model.stateDict()), 0)
-      } finally {
-        rmSync(folder, { recursive: true })
-      }
+      })
     })
 
 test.run()

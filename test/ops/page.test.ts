@@ -1,14 +1,12 @@
 /** Ops in a page: unbundled, from the package's files, with the same bits as here. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findChromium } from '../../src/edge/verify/hosts/browser.js'
 import * as ops from '../../src/ops/index.js'
-import { removeFolder } from '../files/temporary.js'
+import { withFolder } from '../files/temporary.js'
 import { answerOfPage } from '../support/page.js'
 import { skip } from '../support/runner.js'
 
@@ -56,9 +54,8 @@ try {
 const chromium = await findChromium()
 if (chromium === undefined) skip('there is no Chromium')
 else
-  test('a page gets the same bits, and clear errors', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'spikewasm-ops-page-'))
-    try {
+  test('a page gets the same bits, and clear errors', () =>
+    withFolder(async (folder) => {
       const files = { ...builtFiles(), '/': ['text/html', page] as const }
       const answer = JSON.parse(await answerOfPage(chromium, folder, files)) as Record<
         string,
@@ -70,9 +67,6 @@ else
       const here = new Function(`return ${body}`)() as (of: typeof ops) => string
       assert.ok(here(ops).length > 1000)
       assert.is(answer.bits, here(ops))
-    } finally {
-      await removeFolder(folder)
-    }
-  })
+    }))
 
 test.run()

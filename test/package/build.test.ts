@@ -2,18 +2,17 @@
 /** `tools/build.mjs` in a copy of the project: it builds what is stale, and nothing else. */
 import { execFile } from 'node:child_process'
 import { cpSync } from 'node:fs'
-import { appendFile, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, cp, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor, withFolder } from '../files/temporary.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const vendor = 'build/src/engine/vendor'
-let copy = ''
+const copy = folderFor(test)
 
 /** Lines that the build prints. */
 async function build(...args: string[]): Promise<string[]> {
@@ -23,7 +22,6 @@ async function build(...args: string[]): Promise<string[]> {
 }
 
 test.before(async () => {
-  copy = await mkdtemp(join(tmpdir(), 'spikewasm-build-'))
   // Other tests put folders into build/ and take them away again.
   const built = (await readdir(join(root, 'build'))).filter((name) => !/^(pages-|docs$)/.test(name))
   const names = [...(await readdir(root)), ...built.map((name) => `build/${name}`)]
@@ -37,11 +35,8 @@ test.before(async () => {
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
 })
 
-test.after(() => removeFolder(copy))
-
-test('the command says so when nothing has been built', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-unbuilt-'))
-  try {
+test('the command says so when nothing has been built', () =>
+  withFolder(async (folder) => {
     for (const name of ['bin', 'package.json'])
       await cp(join(root, name), join(folder, name), { recursive: true })
     const error: { code?: number; stderr?: string } = await promisify(execFile)(process.execPath, [
@@ -55,10 +50,7 @@ test('the command says so when nothing has been built', async () => {
       [error.code, error.stderr],
       [1, 'spikewasm is not built yet; run "npm run build" first\n'],
     )
-  } finally {
-    await rm(folder, { recursive: true })
-  }
-})
+  }))
 
 test('nothing is built twice', async () => {
   assert.equal(await build(), [], 'this test needs a whole build: npm run build')

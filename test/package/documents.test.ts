@@ -239,6 +239,7 @@ const programs = [...ofPages, ...ofOps]
 const untyped: Readonly<Record<string, string>> = {
   'docs/networks.md, program 2': 'who has named inputs says so: { image, state }: NamedValues',
   'site/learn/anywhere.md, program 1': 'what a WebAssembly file exports has no types',
+  'site/learn/own-data.md, program 2': 'what writes pictures asks for an ImageData of a page',
   'site/learn/methods.md, program 1': 'names of methods come of a list of texts',
 }
 

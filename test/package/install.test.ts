@@ -5,14 +5,13 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, posix, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { removeFolder } from '../files/temporary.js'
+import { folderFor } from '../files/temporary.js'
 import { compile } from '../support/compiler.js'
 import { isLong } from '../support/long.js'
 import { allow } from '../support/runner.js'
@@ -38,8 +37,8 @@ function npm(args: string[], options: { cwd: string }) {
     : run('npm', args, { ...options, env, shell: windows })
 }
 
-let folder = ''
-let project = ''
+const folder = folderFor(test)
+const project = join(folder, 'project')
 let tarball = ''
 /** Files of the tarball. */
 let packed: string[] = []
@@ -64,8 +63,6 @@ const unpack = (into: string): Promise<unknown> =>
 
 test.before(async () => {
   allow(300)
-  folder = await mkdtemp(join(tmpdir(), 'spikewasm-package-'))
-  project = join(folder, 'project')
   await mkdir(project)
   await writeFile(
     join(project, 'package.json'),
@@ -92,10 +89,6 @@ test.before(async () => {
   const install = await npm(['install', '--no-audit', '--no-fund', given], { cwd: project })
   installed = `${install.stdout}${install.stderr}`
   if (!isLong) await unpack(join(project, 'node_modules/spikewasm'))
-})
-
-test.after(async () => {
-  await removeFolder(folder)
 })
 
 /** Paths of all files below a folder. */

@@ -2,9 +2,10 @@
  * What a release needs: versions that agree, placeholders that are listed, a citation whose fields
  * are those of its format, and a script that puts pages where they belong.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
@@ -187,6 +188,48 @@ testUnless(noShell)("pages of main and of releases take each other's place nowhe
     ])
     assert.is(git('origin', 'rev-list', '--count', 'gh-pages').trim(), '1')
     assert.equal(readdirSync(join(folder, 'clone')), ['.git'])
+  }),
+)
+
+/** GitHub's command, whose releases are folders. */
+const gh = `#!/usr/bin/env bash
+cd "$RELEASES"
+case $2 in
+  view) test -d "$3" ;;
+  create) mkdir "$3" ;;
+  list) ls -r ;;
+  download) cp "$3/$5" "$7" ;;
+  upload) cp "$4" "$3" ;;
+esac
+`
+testUnless(noShell)('a release gets the trained networks of the table, from the one before', () =>
+  withFolder(async (folder) => {
+    const at = (path: string) => join(folder, path)
+    const sum = createHash('sha256').update('weights').digest('hex')
+    const table = read('src/model/models/table.ts').replace(/('cifar10-cnn': ')\w+/, `$1${sum}`)
+    for (const path of ['.github', 'src/model/models', 'bin', 'releases/v0.9.0'])
+      await mkdir(at(path), { recursive: true })
+    await writeFile(at('.github/attach.sh'), read('.github/attach-models.sh'))
+    await writeFile(at('src/model/models/table.ts'), table)
+    await writeFile(at('bin/gh'), gh, { mode: 0o755 })
+    const PATH = `${at('bin')}:${process.env.PATH}`
+    const env = { ...process.env, PATH, RELEASES: at('releases'), GITHUB_REPOSITORY: 'a/b' }
+    const attach = (tag: string) => {
+      const args = [at('.github/attach.sh'), tag]
+      const { status, stdout, stderr } = spawnSync('bash', args, { env, encoding: 'utf8' })
+      return [status, stdout, stderr]
+    }
+    const file = 'cifar10-cnn.safetensors'
+    const missing =
+      `::error::no release has ${file} with SHA-256 ${sum}: make it (CONTRIBUTING.md, Publish), ` +
+      `call gh release upload v0.9.0 ${file}, and run this job again\n`
+    assert.equal(attach('v0.9.0'), [1, missing, ''])
+    await writeFile(at(`releases/v0.9.0/${file}`), 'of another training')
+    assert.equal(attach('v0.9.0'), [1, missing, ''])
+    await writeFile(at(`releases/v0.9.0/${file}`), 'weights')
+    assert.equal(attach('v0.9.0'), [0, `v0.9.0 has ${file}\n`, ''])
+    assert.equal(attach('v1.0.0'), [0, `v1.0.0 has ${file} from v0.9.0\n`, ''])
+    assert.is(await readFile(at(`releases/v1.0.0/${file}`), 'utf8'), 'weights')
   }),
 )
 

@@ -1,7 +1,6 @@
 /** The page to try the package in, built by Vite, in a real browser. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -19,7 +18,7 @@ import {
   neurons,
   ops,
 } from '../../src/index.js'
-import { messageOf } from '../files/temporary.js'
+import { folderFor, messageOf } from '../files/temporary.js'
 import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
 import { netOf } from '../support/net.js'
 import { allow } from '../support/runner.js'
@@ -152,9 +151,8 @@ async function withPage(
 }
 
 /** The page, built once. */
-const built = mkdtempSync(join(tmpdir(), 'spikewasm-page-'))
+const built = folderFor(test)
 test.before(() => buildPage('examples/page/vite.config.js', built))
-test.after(() => rmSync(built, { recursive: true, force: true }))
 
 test('the page is small, and the field of equations comes when it is opened', () => {
   const bytes = readdirSync(built, { recursive: true })
