@@ -88,8 +88,8 @@ export async function saveModel(
   checkPath('save.path', path)
   if (/\.(wasm|nir|onnx|pth?)$/i.test(path))
     fail(
-      `save.path must be that of a safetensors file, got ${describe(path)}; exportWasm(model) ` +
-        'gives the bytes of a .wasm file, model.saveNir writes a .nir file',
+      `save.path must be the path of a safetensors file, got ${describe(path)}; exportWasm gives ` +
+        'what a .wasm file holds, saveNir writes .nir',
     )
   checkOptions('save', options, ['averages', 'quantised', 'signal'])
   const { signal, ...other } = options

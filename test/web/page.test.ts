@@ -164,9 +164,10 @@ test('the page is small, and the field of equations comes when it is opened', ()
   // The goal is 45 * 1024, with the library; a larger number than today's needs a reason.
   // Functions of at most 60 lines have raised it by 0.03 kB, what `web/size` tells by 15.8 kB.
   // The package in few files: the code of equations, 15 kB, does not wait for the field any more.
-  assert.ok(first <= 145_800, `${first} bytes of JavaScript, gzipped`)
+  // The warning that `validationSplit` holds back whole classes has raised it by 0.3 kB.
+  assert.ok(first <= 146_100, `${first} bytes of JavaScript, gzipped`)
   // Messages that point at their place, and comparisons in any form, have raised it by 0.7 kB.
-  assert.ok(all <= 148_600, `${all} bytes with the field`)
+  assert.ok(all <= 148_900, `${all} bytes with the field`)
 })
 
 const isThere = await hasBrowser()
