@@ -210,8 +210,7 @@ export interface StepOptions {
 /** Options of `toBytes`. */
 export interface ByteOptions {
   /**
-   * Writes the moving averages that `fit` keeps with `ema` instead of the parameters. Default
-   * false.
+   * The moving averages that `fit` keeps with `ema`, in place of the parameters. Default false.
    */
   averages?: boolean
   /**

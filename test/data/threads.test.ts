@@ -184,7 +184,7 @@ test('what goes wrong in the data is the same error with a thread and without', 
     assert.equal(messages.slice(3), messages.slice(0, 3))
     assert.match(
       messages[0],
-      /^the data broken, batch \d, must hold finite numbers, got NaN in image/,
+      /^the data broken, batch \d, must hold finite numbers, got NaN in sample/,
     )
     assert.match(messages[1], /^the data noise: labels must be integers from 0 to 2, got 3 at/)
     assert.match(messages[2], /^noise: index must be from 0 to 39, got \d\d$/)

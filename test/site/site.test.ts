@@ -80,7 +80,7 @@ test('programs of a page lie in one folder, with the files that it shows', () =>
 
 test('what searches have to find is a page', () => {
   const queries = JSON.parse(readFileSync(join(root, 'site/search.json'), 'utf8'))
-  assert.is(Object.keys(queries).length, 12)
+  assert.ok(Object.keys(queries).length >= 12)
   for (const address of Object.values<string>(queries))
     assert.ok(Object.values(addresses).includes(address), address)
 })

@@ -29,6 +29,6 @@ export const eventFunctions = {
   dropEventByTime,
   /** Drops the events of a random area. */
   dropEventByArea,
-  /** EventDrop (Gu et al. 2021): one of these at random. */
+  /** EventDrop (Gu et al. 2021): one of the three drops before, or none, at random. */
   eventDrop,
 }
