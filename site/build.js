@@ -49,8 +49,8 @@ async function install() {
 await part('packages of the site', install)
 const typedoc = ['node_modules/typedoc/bin/typedoc', '--skipErrorChecking', '--logLevel', 'Warn']
 const has = (path) => options.keep && existsSync(join(root, path, 'index.html'))
+// Two lanes, for two processors.
 await Promise.all([
-  has('build/docs') || part('/api/', () => node(typedoc)),
   (async () => {
     await part('reference', () => node(['site/reference/build.js']))
     // VitePress leaves a link to Vue in the package of the folder in which it runs.
@@ -58,6 +58,7 @@ await Promise.all([
     await part('pages', () => node(vitepress, join(root, 'site')))
   })(),
   (async () => {
+    if (!has('build/docs')) await part('/api/', () => node(typedoc))
     await part('programs of pages', () => node(['build/test/package/documents.test.js']))
     if (!has('examples/page/dist'))
       await part('/play/', () => node(['tools/try-page.mjs', '--build']))
