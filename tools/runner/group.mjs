@@ -4,8 +4,7 @@ import { createInterface } from 'node:readline'
 import { FileRun } from './file-run.mjs'
 import { endGroup, startGroup } from './processes.mjs'
 
-/** Tests make much that they soon drop: with more room for it, it is collected more seldom. */
-const CHILD = ['--max-semi-space-size=64', 'tools/runner/child.mjs']
+const CHILD = 'tools/runner/child.mjs'
 /** For what a process has written before it ended. Somebody else may keep the pipe open. */
 const REST_MS = 2000
 
@@ -19,7 +18,7 @@ const REST_MS = 2000
  * @returns `runs`, what is known of the files that began, and the process's `output`
  */
 export function runGroup(files, { limit, grep = '', failed, cwd = '.', env = process.env }) {
-  const child = startGroup([...CHILD, JSON.stringify({ files, grep })], { cwd, env })
+  const child = startGroup([CHILD, JSON.stringify({ files, grep })], { cwd, env })
   const runs = []
   let [output, problem, isDone, isOver, timer] = ['', '', false, false, undefined]
   const watch = (seconds) => {
