@@ -311,7 +311,7 @@ export class Loop implements Training {
   private warnOfSplit({ perClass = [] }: Evaluation, { labels, seen }: Times): void {
     const { session, options } = this.parts
     this.toldSplit ||= options.validationSplit === undefined || session.targetFloats > 0
-    // Of an epoch that goes on after a stop the first part was seen before.
+    // Where an epoch goes on after a stop, its first part was seen before.
     if (this.toldSplit || labels.size === 0 || seen < this.progress.sums.seen) return
     const unknown = perClass.flatMap(({ count }, c) => (count > 0 && !labels.has(c) ? [c] : []))
     if (unknown.length === 0) return
