@@ -3,19 +3,19 @@
 //
 //   npm run site                       the pages, with links, search and programs checked
 //   npm run site -- --keep             with /api/ and /play/ as they were built before
-//   npm run site -- --all              with all pages in browsers, not two alone
+//   npm run site -- --browsers two     with two pages in browsers, or all
 //   npm run site -- --serve            and shows it on loopback
 //   npm run site -- --serve --port 8080
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { flag, integer, readOptions } from '../tools/options.mjs'
+import { flag, integer, readOptions, text } from '../tools/options.mjs'
 import { checkSite } from './check.js'
 import { root } from './links.js'
 import { checkSearch } from './search.js'
 
-const options = readOptions({ all: flag, keep: flag, serve: flag, port: integer(4173) })
+const options = readOptions({ browsers: text, keep: flag, serve: flag, port: integer(4173) })
 const folder = join(root, 'build/site')
 const base = process.env.BASE ?? '/'
 
@@ -68,9 +68,9 @@ cpSync(join(root, 'build/docs'), join(folder, 'api'), { recursive: true })
 cpSync(join(root, 'examples/page/dist'), join(folder, 'play'), { recursive: true })
 await part('links', () => checkSite(folder, base))
 await part('search', () => checkSearch(folder, base))
-// What they need is there only now.
-const { checkInBrowsers } = await import('./browsers.js')
-await part('browsers', () => checkInBrowsers(folder, { base, all: options.all }))
+// What browsers need is there only now.
+const open = async (all) => (await import('./browsers.js')).checkInBrowsers(folder, { base, all })
+if (options.browsers) await part('browsers', () => open(options.browsers === 'all'))
 console.log('The site is in build/site.')
 if (options.serve) {
   const { serve } = await import('./serve.js')
