@@ -309,8 +309,7 @@ export class Loop implements Training {
 
   /** Once a training: accuracy on classes that nobody trained on tells nothing. */
   private warnOfSplit({ perClass = [] }: Evaluation, { labels, seen }: Times): void {
-    const { session, options } = this.parts
-    this.toldSplit ||= options.validationSplit === undefined || session.targetFloats > 0
+    const { session } = this.parts
     // Where an epoch goes on after a stop, its first part was seen before.
     if (this.toldSplit || labels.size === 0 || seen < this.progress.sums.seen) return
     const unknown = perClass.flatMap(({ count }, c) => (count > 0 && !labels.has(c) ? [c] : []))
@@ -344,7 +343,8 @@ export class Loop implements Training {
     const { epoch, step } = this.progress
     const rate = this.rates.at(epoch, step)
     const slot = slotOf(step)
-    for (const label of session.slot(slot).labels.subarray(0, this.count)) times.labels.add(label)
+    if (options.validationSplit !== undefined && session.targetFloats === 0)
+      for (const label of session.slot(slot).labels.subarray(0, this.count)) times.labels.add(label)
     const running = this.train(slot, this.count, rate)
     const before = performance.now()
     let filled = before
